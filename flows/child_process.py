@@ -1,0 +1,76 @@
+"""Child processes that are out of reach of the terminal's Ctrl-C and never outlive this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, NoReturn
+
+PARENT_POLL_S = 0.5
+ORPHAN_GRACE_S = 15.0
+KILL_WAIT_S = 10.0
+LOG_TAIL_BYTES = 2000
+
+
+def start_child(module: str, *, pass_fd: int, environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start `python -m module PARENT_PID FD` in a session of its own, with all it prints going to `log`."""
+    return subprocess.Popen(
+        # -P: a file of the user's that happens to be called tasks.py or numpy.py must not be imported.
+        [sys.executable, "-P", "-m", module, str(os.getpid()), str(pass_fd)],
+        env={**environment, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[pass_fd],
+        start_new_session=True,
+    )
+
+
+def stop_child(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """Ask a child to end, and kill it and its own children when it has not within `grace_s`."""
+    process.terminate()
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        kill_child(process)
+
+
+def kill_child(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and its own children, if it still runs."""
+    if process.poll() is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # A process stuck in a device driver goes only when the driver lets it.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(KILL_WAIT_S)
+
+
+def log_tail(log: IO[bytes]) -> str:
+    """Return the end of what a child has printed."""
+    size = os.fstat(log.fileno()).st_size
+    # pread, because the child writes at the offset that seek would move.
+    tail = os.pread(log.fileno(), LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES))
+    return tail.decode(errors="replace").strip()
+
+
+def end_with_parent(parent_pid: int) -> None:
+    """Make this process end soon after its parent has, however the parent went."""
+    # Linux has a signal for this, but it is sent when the parent's *thread* ends, and task threads come and go.
+    threading.Thread(target=_outlast, args=(parent_pid,), daemon=True).start()
+
+
+def _outlast(parent_pid: int) -> NoReturn:
+    while os.getppid() == parent_pid:
+        time.sleep(PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_GRACE_S)
+    os._exit(1)

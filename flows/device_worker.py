@@ -1,0 +1,59 @@
+"""The process behind a device slot: `python -m flows.device_worker PARENT_PID FD` answers calls until the pipe closes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from flows.child_process import end_with_parent
+from flows.devices import Message, Raised, report_progress_to
+
+
+def main() -> None:
+    """Answer the calls that arrive on the pipe, one at a time."""
+    # Whether to drop the work is the parent's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
+    end_with_parent(parent_pid)
+    # What the work starts must not hold the pipe open after us.
+    os.set_inheritable(pipe, False)
+    with Connection(pipe) as connection:
+        report_progress_to(connection)
+        while True:
+            try:
+                request = connection.recv_bytes()
+            except EOFError:
+                return
+            connection.send_bytes(_answer(request, connection))
+
+
+def _answer(request: bytes, connection: Connection) -> bytes:
+    try:
+        function, args = pickle.loads(request)
+        connection.send(Message("started"))
+        return pickle.dumps(Message("result", function(*args)))
+    except BaseException as error:
+        return pickle.dumps(Message("raised", _packed(error)))
+
+
+def _packed(error: BaseException) -> Raised:
+    text = "".join(traceback.format_exception(error)).rstrip()
+    # An exit or an interrupt in here is no wish of the caller's to end.
+    if not isinstance(error, Exception):
+        return Raised(text, None)
+    try:
+        pickled = pickle.dumps(error)
+        # Some pickle without complaint and only then turn out to need other arguments.
+        if type(pickle.loads(pickled)) is not type(error):
+            return Raised(text, None)
+    except Exception:
+        return Raised(text, None)
+    return Raised(text, pickled)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The Prefect server that flow runs report to: the one PREFECT_API_URL names, or a private one for as long as they run.
+
+Prefect would start a private server by itself, but that one loses the task runs it has not recorded when the flow ends, is
+left behind when the flow is killed, and is started once more by every child process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+from flows.child_process import log_tail, start_child, stop_child
+
+STARTUP_TIMEOUT_S = 120.0
+DRAIN_TIMEOUT_S = 30.0
+STOP_GRACE_S = 60.0
+
+_HOW_TO_START = (
+    "start one with `prefect server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` in this one"
+)
+
+
+class PrefectServerError(RuntimeError):
+    """The Prefect server is missing, does not answer or does not start."""
+
+
+@contextmanager
+def prefect_server() -> Iterator[None]:
+    """Give the flow runs inside a Prefect server, and keep Prefect's INFO lines off the terminal.
+
+    Without PREFECT_API_URL the server is a private one with the database of the user's PREFECT_HOME. Child processes share it.
+    On leaving, it records what the runs have sent, and stops; it also stops when this process is killed.
+
+    Raises:
+        PrefectServerError: The server that PREFECT_API_URL names does not answer, or the private one does not start.
+    """
+    with _quiet_console():
+        url = PREFECT_API_URL.value()
+        if url:
+            _check_answers(url, f"unset PREFECT_API_URL to do without, or {_HOW_TO_START}")
+            yield
+            return
+        with _private_server() as url, _environment(_client_variables(url)), temporary_settings({PREFECT_API_URL: url}):
+            try:
+                yield
+            finally:
+                EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+                APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+
+
+def require_standing_server() -> None:
+    """Check that there is a server which outlives this process, as schedules need.
+
+    Raises:
+        PrefectServerError: PREFECT_API_URL is not set, or what it names does not answer.
+    """
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise PrefectServerError(f"Schedules do not fire on a private Prefect server: {_HOW_TO_START}.")
+    _check_answers(url, f"schedules do not fire on a private one, so {_HOW_TO_START}")
+
+
+def _check_answers(url: str, remedy: str) -> None:
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise PrefectServerError(f"No Prefect server answers at PREFECT_API_URL={url} ({error}): {remedy}.")
+
+
+@contextmanager
+def _private_server() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
+        port = listener.getsockname()[1]
+        process = start_child("flows.server_process", pass_fd=listener.fileno(), environment=_server_variables(), log=log)
+        try:
+            # Ours must close, or nobody would tell the waiting client that the server has died.
+            listener.close()
+            if not _healthy(port):
+                raise PrefectServerError(f"The private Prefect server did not start. It had printed:\n{log_tail(log)}")
+            yield f"http://127.0.0.1:{port}/api"
+        finally:
+            stop_child(process, STOP_GRACE_S)
+
+
+def _healthy(port: int) -> bool:
+    # The socket listens from the start, so one request waits until the server is up.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STARTUP_TIMEOUT_S)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _server_variables() -> dict[str, str]:
+    return {
+        # One transaction for many events: written one by one, they come faster than SQLite takes them.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        **os.environ,
+        **get_current_settings().to_environment_variables(exclude_unset=True),
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _client_variables(url: str) -> dict[str, str]:
+    proxied = os.environ.get("no_proxy", os.environ.get("NO_PROXY"))
+    return {
+        "PREFECT_API_URL": url,
+        "DO_NOT_TRACK": "1",
+        "no_proxy": f"{proxied},127.0.0.1" if proxied else "127.0.0.1",
+    }
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet_console() -> Iterator[None]:
+    """Print warnings only, unless the user has set PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL."""
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, PrefectConsoleHandler) and handler.level == logging.NOTSET
+    ]
+    for handler in handlers:
+        handler.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setLevel(logging.NOTSET)

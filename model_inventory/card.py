@@ -1,0 +1,115 @@
+"""The model card: everything the rest of the pipeline knows of a model."""
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model_inventory.errors import UnknownLayer
+
+LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense"]
+
+
+class ModelSource(BaseModel):
+    """Where a model's weights come from and which code turned them into a graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str = Field(description="for people: a package with its version, a file, a URL")
+    weights_sha256: str
+    importer: str = Field(description="name and version of the code that built the graph from the weights")
+
+
+class ClassLabel(BaseModel):
+    """What one logit stands for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    wnid: str | None = Field(default=None, description="WordNet id, for ImageNet's classes")
+
+
+class LayerCard(BaseModel):
+    """One layer whose activations can be read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    tensor: str = Field(description="its tensor in the graph, such as 'block_3/add:0'")
+    kind: LayerKind
+    main: bool = Field(description="one of the layers that `--layers main` means")
+    channels: int = Field(ge=1)
+    height: int | None = Field(description="rows at the model's image size; none for a vector layer")
+    width: int | None = Field(description="columns at the model's image size; none for a vector layer")
+    sha256: str = Field(description="hash of the sub-graph that produces it, weights included, names left out")
+
+
+class ModelCard(BaseModel):
+    """A model as everything downstream sees it. Images go in with values in [0, 1]; `value_range` is what the graph expects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
+    source: ModelSource
+    graph_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    input_tensor: str
+    image_size: int = Field(ge=1, description="side in pixels that the model was trained at")
+    value_range: tuple[float, float] = Field(description="what 0 and 1 of an image become at the graph's input")
+    channel_order: Literal["rgb", "bgr"]
+    logits_tensor: str | None
+    labels: tuple[ClassLabel, ...] = ()
+    layers: tuple[LayerCard, ...] = Field(description="in forward order")
+
+    @model_validator(mode="after")
+    def _layer_names_are_unique(self) -> "ModelCard":
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two layers of {self.name} share a name")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`."""
+        return f"{self.name}@{self.graph_sha256[:8]}"
+
+    def layer(self, name: str) -> LayerCard:
+        """Return the layer of that name.
+
+        Raises:
+            UnknownLayer: names the nearest layers.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise UnknownLayer(self._no_such_layer(name))
+
+    def select_layers(self, patterns: Sequence[str]) -> list[LayerCard]:
+        """Return the layers that names, globs, `main` or `all` stand for, in forward order.
+
+        Raises:
+            UnknownLayer: a pattern fits no layer.
+        """
+        chosen: set[str] = set()
+        for pattern in patterns:
+            fitting = [layer.name for layer in self.layers if _fits(pattern, layer)]
+            if not fitting:
+                raise UnknownLayer(self._no_such_layer(pattern))
+            chosen.update(fitting)
+        return [layer for layer in self.layers if layer.name in chosen]
+
+    def _no_such_layer(self, name: str) -> str:
+        names = [layer.name for layer in self.layers]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+        guess = " or ".join(repr(other) for other in near)
+        return f"layer {name!r} is not in {self.name}; did you mean {guess}? (diamond-cutter models show {self.name} lists them)"
+
+
+def _fits(pattern: str, layer: LayerCard) -> bool:
+    if pattern == layer.name or pattern == "all":
+        return True
+    if pattern == "main":
+        return layer.main
+    return bool(re.search(r"[*?\[]", pattern)) and fnmatch.fnmatchcase(layer.name, pattern)

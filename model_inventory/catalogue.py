@@ -1,0 +1,58 @@
+"""The models that can be had by name.
+
+Nothing here imports TensorFlow until a model is built, so that listing and naming models is instant.
+"""
+
+import difflib
+from typing import TYPE_CHECKING
+
+from model_inventory.card import ModelSource
+from model_inventory.errors import UnknownModel
+
+if TYPE_CHECKING:
+    from model_inventory.bundle import Bundle
+
+_LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the name of every model that can be imported."""
+    return _LITE
+
+
+def require_model(name: str) -> None:
+    """Refuse a name that no model has.
+
+    Raises:
+        UnknownModel: names the nearest models.
+    """
+    if name not in model_names():
+        near = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or list(model_names())
+        raise UnknownModel(f"there is no model {name!r}; did you mean {' or '.join(map(repr, near))}? (diamond-cutter models lists them)")
+
+
+def model_source(name: str) -> ModelSource:
+    """Return where the weights of a model come from, as they are on this machine.
+
+    Raises:
+        UnknownModel: no model has that name.
+        WeightsMissing: the weights are not here.
+    """
+    require_model(name)
+    from model_inventory.weight_packages import package_source
+
+    return package_source(name)
+
+
+def import_model(name: str) -> "Bundle":
+    """Build the bundle of a model.
+
+    Raises:
+        UnknownModel: no model has that name.
+        WeightsMissing: the weights are not here.
+        BadModel: the weights cannot be used.
+    """
+    require_model(name)
+    from model_inventory.efficientnet_lite import import_efficientnet_lite
+
+    return import_efficientnet_lite(name)

@@ -1,0 +1,102 @@
+"""Plain operations on frozen GraphDefs: cut them, hash what produces a tensor, read and run them."""
+
+import hashlib
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import tensorflow as tf
+
+# A bundle's bytes must not depend on the patch level of TensorFlow that froze it, so the graph names a fixed producer.
+GRAPH_PRODUCER = 1882
+
+
+def node_name(reference: str) -> str:
+    """Return the node that an input or tensor reference names: `block_3/add:0` and `^block_3/add` are of `block_3/add`."""
+    return reference.removeprefix("^").partition(":")[0]
+
+
+def output_index(reference: str) -> int:
+    """Return which output of its node a reference names: 1 for `bn:1`, 0 for `bn`."""
+    return int(reference.partition(":")[2] or 0)
+
+
+def subgraph(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.v1.GraphDef:
+    """Return the nodes that produce the tensors, in the order of the graph."""
+    nodes = {node.name: node for node in graph.node}
+    wanted: set[str] = set()
+    pending = [node_name(tensor) for tensor in tensors]
+    while pending:
+        name = pending.pop()
+        if name not in wanted:
+            wanted.add(name)
+            pending.extend(node_name(reference) for reference in nodes[name].input)
+    cut = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+    cut.node.extend(node for node in graph.node if node.name in wanted)
+    return cut
+
+
+def freeze(graph: tf.Graph, tensors: Iterable[str]) -> tf.compat.v1.GraphDef:
+    """Return the part of a graph without variables that produces the tensors, the same bytes each time."""
+    frozen = subgraph(graph.as_graph_def(), tensors)
+    frozen.versions.producer = GRAPH_PRODUCER
+    return frozen
+
+
+def tensor_hashes(graph: tf.compat.v1.GraphDef) -> dict[str, str]:
+    """Return, for each node, the sha256 of the sub-graph that produces it: operations, attributes and weights, but no names.
+
+    A hash is made of the node's operation and attributes and of its inputs' hashes (a Merkle tree), so that two models
+    that share their first layers share those layers' hashes.
+    """
+    hashes: dict[str, str] = {}
+    for node in in_forward_order(graph):
+        parts = hashlib.sha256(node.op.encode())
+        for name in sorted(node.attr):
+            if not name.startswith("_"):
+                parts.update(name.encode() + b"=" + node.attr[name].SerializeToString(deterministic=True))
+        for reference in node.input:
+            parts.update(f"{hashes[node_name(reference)]}:{output_index(reference)}".encode())
+        hashes[node.name] = parts.hexdigest()
+    return hashes
+
+
+def in_forward_order(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]:
+    """Return the nodes so that each stands behind its inputs."""
+    nodes = {node.name: node for node in graph.node}
+    ordered: dict[str, tf.compat.v1.NodeDef] = {}
+    for last in graph.node:
+        pending = [last.name]
+        while pending:
+            name = pending[-1]
+            missing = [node_name(i) for i in nodes[name].input if node_name(i) not in ordered]
+            if missing and name not in ordered:
+                pending.extend(missing)
+            else:
+                ordered.setdefault(name, nodes[name])
+                pending.pop()
+    return list(ordered.values())
+
+
+def attribute(node: tf.compat.v1.NodeDef, name: str) -> tf.compat.v1.AttrValue:
+    """Return a node's attribute, empty if it has none; `node.attr[name]` would put an empty one into the node."""
+    return node.attr[name] if name in node.attr else tf.compat.v1.AttrValue()
+
+
+def constant_value(node: tf.compat.v1.NodeDef) -> np.ndarray:
+    """Return the array that a Const node holds."""
+    value: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)
+    return value
+
+
+def nodes_with_bad_numbers(graph: tf.compat.v1.GraphDef) -> list[str]:
+    """Return the names of the Const nodes that hold a NaN or an infinity."""
+    constants = [node for node in graph.node if node.op == "Const" and node.attr["dtype"].type in (tf.float32, tf.float64, tf.float16)]
+    return [node.name for node in constants if not np.isfinite(constant_value(node)).all()]
+
+
+def run_inside(graph: tf.compat.v1.GraphDef, input_tensor: str, value: tf.Tensor, tensors: Collection[str]) -> list[tf.Tensor]:
+    """Add the graph's operations to the graph being traced, fed with `value`, and return the tensors' values."""
+    fed = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+    # The placeholder stays behind: a function that holds one that nothing feeds cannot run.
+    fed.node.extend(node for node in graph.node if node.name != node_name(input_tensor))
+    return tf.graph_util.import_graph_def(fed, input_map={input_tensor: value}, return_elements=list(tensors), name="model")

@@ -1,0 +1,114 @@
+"""Reads the weights out of a PyTorch checkpoint without PyTorch, and without running anything it says.
+
+A checkpoint in the format before PyTorch 1.6 is five pickles (magic number, protocol version, system facts, the state
+dict, the storages' keys) followed by the storages themselves: a little-endian int64 count of elements, then the elements.
+A pickle may name any callable; this unpickler knows three names, all of which it defines itself.
+"""
+
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from model_inventory.errors import BadModel
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+
+class _StorageType(NamedTuple):
+    name: str
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: np.dtype[Any]
+    elements: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_ignored: object) -> _Tensor:
+    return _Tensor(storage, offset, shape, stride)
+
+
+_KNOWN_NAMES: dict[tuple[str, str], Callable[..., object] | _StorageType] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch", "FloatStorage"): _StorageType("FloatStorage"),
+    ("torch", "LongStorage"): _StorageType("LongStorage"),
+}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _KNOWN_NAMES:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no table of weights needs")
+        return _KNOWN_NAMES[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, storage_type, key, _location, elements = pid[:5]
+        if kind != "storage" or not isinstance(storage_type, _StorageType):
+            raise pickle.UnpicklingError("it refers to something that is not a storage")
+        return _Storage(str(key), _DTYPES[storage_type.name], int(elements))
+
+
+def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of a checkpoint by name, each with its stored shape and dtype.
+
+    Raises:
+        BadModel: the file is no such checkpoint, is cut short, or names anything that is not a weight.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise BadModel(f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}; install its package anew") from error
+
+
+def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+    if _next_pickle(file) != _MAGIC:
+        raise ValueError("it does not begin with PyTorch's magic number")
+    _protocol, _system = _next_pickle(file), _next_pickle(file)
+    state, keys = _next_pickle(file), _next_pickle(file)
+    if not isinstance(state, dict) or not all(isinstance(value, _Tensor) for value in state.values()):
+        raise ValueError("it holds something other than a table of tensors")
+    dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in state.values()}
+    storages = {key: _read_storage(file, dtypes[key]) for key in keys}
+    return {name: _as_array(tensor, storages[tensor.storage.key]) for name, tensor in state.items()}
+
+
+def _next_pickle(file: BinaryIO) -> Any:
+    return _RestrictedUnpickler(file).load()
+
+
+def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> np.ndarray:
+    count = int.from_bytes(file.read(8), "little", signed=True)
+    if count < 0 or count * dtype.itemsize > _bytes_left(file):
+        raise ValueError("it is cut short")
+    return np.frombuffer(file.read(count * dtype.itemsize), dtype)
+
+
+def _bytes_left(file: BinaryIO) -> int:
+    here = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(here)
+    return end - here
+
+
+def _as_array(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
+    shape, stride = np.array(tensor.shape, np.int64), np.array(tensor.stride, np.int64)
+    last = tensor.offset + int(((shape - 1) * stride).sum())
+    if shape.min(initial=1) < 1 or stride.min(initial=0) < 0 or not 0 <= tensor.offset <= last < storage.size:
+        raise ValueError("a tensor lies outside its storage")
+    strides = tuple(int(step) * storage.itemsize for step in stride)
+    return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)

@@ -1,0 +1,123 @@
+"""Where everything lies in a bucket: the one place where keys are made.
+
+    models/<model>@<hash8>/graph.pb, card.json
+    sprites/<model>@<hash8>/<recipe>@<hash8>/          a sprite set
+      recipe.json                                      the recipe, whole
+      <layer>/00000-00031.<sha16>.webp                 a shard: up to 32 channels' sprites, lossless
+      <layer>/00000-00031.json                         its record
+      <layer>/spritemap.<channels>.<sha16>.webp        <channels> = all, or the part asked for (00000-00031)
+      <layer>/spritemap.<channels>.json                its record
+      runs/<selection hash8>.json                      a run's commit, written last
+      index.parquet                                    a view over all records, rebuilt after each run
+
+A file with a fingerprint never changes; the record beside it, created once, is what makes it count.
+"""
+
+import hashlib
+import re
+import string
+from collections.abc import Sequence
+
+_PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
+_RESERVED_LAYERS = {"runs", "recipe.json", "index.parquet", "index.html"}
+_SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
+
+
+def model_folder(model: str) -> str:
+    """Return the folder of a model, `model` being its name and hash, such as `efficientnet-lite0@1a2b3c4d`."""
+    return f"models/{model}/"
+
+
+def graph_key(model: str) -> str:
+    """Return the key of a model's frozen graph."""
+    return model_folder(model) + "graph.pb"
+
+
+def card_key(model: str) -> str:
+    """Return the key of a model's card, which is written after its graph."""
+    return model_folder(model) + "card.json"
+
+
+def set_folder(model: str, recipe: str) -> str:
+    """Return the folder of a sprite set: one model's sprites by one recipe."""
+    return f"sprites/{model}/{recipe}/"
+
+
+def recipe_key(model: str, recipe: str) -> str:
+    """Return the key of the recipe that a set's sprites were rendered by."""
+    return set_folder(model, recipe) + "recipe.json"
+
+
+def layer_folder(model: str, recipe: str, layer: str) -> str:
+    """Return the folder of a layer's shards and spritemaps."""
+    return f"{set_folder(model, recipe)}{escape(layer)}/"
+
+
+def shard_record_key(model: str, recipe: str, layer: str, channels: Sequence[int]) -> str:
+    """Return the key of the record that commits a shard."""
+    return f"{layer_folder(model, recipe, layer)}{channel_span(channels)}.json"
+
+
+def is_shard_record(key: str) -> bool:
+    """Tell whether a key below a set is that of a shard's record."""
+    return _SHARD_RECORD.fullmatch(key.rpartition("/")[2]) is not None
+
+
+def spritemap_record_key(model: str, recipe: str, layer: str, part: str) -> str:
+    """Return the key of a spritemap's record; `part` is `all` or a `channel_span`."""
+    return f"{layer_folder(model, recipe, layer)}spritemap.{part}.json"
+
+
+def is_spritemap_record(key: str) -> bool:
+    """Tell whether a key below a set is that of a spritemap's record."""
+    name = key.rpartition("/")[2]
+    return name.startswith("spritemap.") and name.endswith(".json")
+
+
+def run_record_key(model: str, recipe: str, selection: str) -> str:
+    """Return the key of a run's commit; `selection` is the hash of what was asked for."""
+    return f"{set_folder(model, recipe)}runs/{selection}.json"
+
+
+def is_run_record(key: str) -> bool:
+    """Tell whether a key below a set is that of a run's commit."""
+    return key.endswith(".json") and key.split("/")[-2] == "runs"
+
+
+def index_key(model: str, recipe: str) -> str:
+    """Return the key of the table of all sprites of a set."""
+    return set_folder(model, recipe) + "index.parquet"
+
+
+def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:
+    """Return the key of the immutable file that a record commits: the record's own, with the content's hash in it."""
+    return f"{record_key.removesuffix('.json')}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
+
+
+def channel_span(channels: Sequence[int]) -> str:
+    """Name a set of channels: `00000-00031`, with a hash behind it if channels in between are left out."""
+    ordered = sorted(channels)
+    span = f"{ordered[0]:05d}-{ordered[-1]:05d}"
+    if len(ordered) == ordered[-1] - ordered[0] + 1:
+        return span
+    return f"{span}.{hashlib.sha256(','.join(map(str, ordered)).encode()).hexdigest()[:8]}"
+
+
+def escape(layer: str) -> str:
+    """Return a layer's name as one folder of a key: what a key cannot hold becomes `=` and two hexadecimal digits a byte."""
+    escaped = "".join(letter if letter in _PLAIN else _hexadecimal(letter) for letter in layer)
+    if layer in _RESERVED_LAYERS or escaped.startswith("."):
+        escaped = _hexadecimal(layer[0]) + escaped[1:]
+    if escaped.endswith("."):
+        escaped = escaped[:-1] + _hexadecimal(".")
+    return escaped
+
+
+def unescape(folder: str) -> str:
+    """Return the layer's name that a folder stands for."""
+    parts = re.split(r"((?:=[0-9A-F]{2})+)", folder)
+    return "".join(bytes.fromhex(part.replace("=", "")).decode() if index % 2 else part for index, part in enumerate(parts))
+
+
+def _hexadecimal(text: str) -> str:
+    return "".join(f"={byte:02X}" for byte in text.encode())

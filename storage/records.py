@@ -1,0 +1,148 @@
+"""The records: small JSON files, created once, that say what the files beside them are.
+
+Readers believe records and nothing else. All times are UTC; all checksums are CRC32C, as the bucket computes them.
+"""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from storage.bucket import Bucket, ObjectInfo
+from storage.errors import Corrupt
+
+FLAGS = ("dead", "grey", "saturated", "not_finite")
+Flag = Literal["dead", "grey", "saturated", "not_finite"]
+
+
+class Record(BaseModel):
+    """What all records share: they are closed, immutable, and JSON of a stable form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+    def to_bytes(self) -> bytes:
+        """Return the record as it is stored."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, key: str) -> Self:
+        """Read a stored record.
+
+        Raises:
+            Corrupt: it is not such a record.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "its beginning"
+            raise Corrupt(f"Record {key} cannot be read ({first['msg']} at {where}); the same run again writes it anew.") from error
+
+
+class FileRef(BaseModel):
+    """An immutable file that a record commits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    size: int
+    crc32c: int
+
+    @classmethod
+    def of(cls, info: ObjectInfo, crc: int) -> Self:
+        """Return the reference to a file that a bucket has just taken."""
+        return cls(key=info.key, size=info.size, crc32c=crc)
+
+    def is_whole_in(self, bucket: Bucket, listed: ObjectInfo | None) -> bool:
+        """Tell whether the file is there with its size and checksum; it is read only where the listing knows no checksum."""
+        if listed is None or listed.size != self.size:
+            return False
+        try:
+            bucket.get(self.key, want_crc=self.crc32c) if listed.crc32c is None else None
+        except Corrupt:
+            return False
+        return listed.crc32c in (None, self.crc32c)
+
+
+class SpriteScores(BaseModel):
+    """What is known of one sprite beside its pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: int
+    objective: float | None = Field(description="mean over fresh transforms of what was maximised; none if it was not finite")
+    highest_activation: float | None = Field(description="over all positions and fresh transforms; none if it was not finite")
+    contrast: float = Field(description="standard deviation of the picture's values, which lie in [0, 1]")
+    saturation: float = Field(description="share of the picture's values below 0.02 or above 0.98")
+    flags: tuple[Flag, ...] = ()
+
+
+class Versions(BaseModel):
+    """The software that made a picture: equal pixels are promised within equal versions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    diamond_cutter: str
+    python: str
+    numpy: str
+    tensorflow: str
+    pillow: str
+    device: str
+
+
+class ShardRecord(Record):
+    """Commits a shard: up to 32 channels' sprites of one layer, in one lossless picture, row by row in `columns`."""
+
+    model: str
+    recipe: str
+    layer: str
+    layer_sha256: str
+    batch_size: int
+    cell_px: int
+    columns: int
+    sprites: tuple[SpriteScores, ...] = Field(description="in the order of the cells", min_length=1)
+    file: FileRef
+    started: datetime
+    seconds: float
+    versions: Versions
+
+    @model_validator(mode="after")
+    def _channels_differ(self) -> Self:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("a channel stands in the record twice")
+        return self
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Return the channels of the cells."""
+        return tuple(sprite.channel for sprite in self.sprites)
+
+
+class SpritemapRecord(Record):
+    """Commits a spritemap: a layer's sprites in one picture. Cell i lies in row i // columns, column i % columns."""
+
+    model: str
+    recipe: str
+    layer: str
+    cell_px: int
+    columns: int
+    rows: int
+    sprites: tuple[SpriteScores, ...] = Field(description="of each cell, in order of channels")
+    shards: tuple[FileRef, ...] = Field(description="the shards that it was gathered from")
+    file: FileRef
+
+
+class RunRecord(Record):
+    """Commits a run: what was asked for, and the records that answer it."""
+
+    model: str
+    recipe: str
+    selection: dict[str, tuple[int, ...]] = Field(description="channels asked for, by layer")
+    shards: tuple[str, ...] = Field(description="keys of the shards' records")
+    spritemaps: tuple[str, ...] = Field(description="keys of the spritemaps' records")
+    sprites: int
+    flagged: dict[Flag, int]
+    failures: tuple[str, ...] = Field(default=(), description="a sentence for each shard that could not be rendered")
+    finished: datetime

@@ -1,0 +1,1 @@
+"""Activation maximisation: a picture of what excites each channel."""

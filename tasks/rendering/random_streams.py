@@ -1,0 +1,14 @@
+"""A random stream for each sprite, so that its picture does not depend on its company.
+
+The numbers are drawn by NumPy on the host, whatever device renders: counter-based Philox, keyed by what names the sprite.
+"""
+
+import hashlib
+
+import numpy as np
+
+
+def sprite_stream(seed: int, layer: str, channel: int, purpose: str) -> np.random.Generator:
+    """Return the stream of one sprite for one purpose ('image', 'transforms', ...); streams are independent of each other."""
+    digest = hashlib.sha256(f"{seed}\n{channel}\n{purpose}\n{layer}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

@@ -1,0 +1,68 @@
+"""Keys, checksums and content types are the same for every bucket."""
+
+import pytest
+
+from storage import BadKey, check_key, content_type_of, crc32c
+from storage.bucket import check_folder, check_prefix
+from tests.storage.conformance import BAD_KEYS, GOOD_KEYS
+
+
+def test_crc32c_of_the_known_vectors() -> None:
+    assert crc32c(b"") == 0
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("a/b.webp", "image/webp"),
+        ("a.b.json", "application/json; charset=utf-8"),
+        ("index.html", "text/html; charset=utf-8"),
+        ("a.png", "image/png"),
+        ("a.jpg", "image/jpeg"),
+        ("a.parquet", "application/vnd.apache.parquet"),
+        ("graph.pb", "application/octet-stream"),
+        ("no-suffix", "application/octet-stream"),
+        ("folder.json/file", "application/octet-stream"),
+    ],
+)
+def test_content_types(key: str, expected: str) -> None:
+    assert content_type_of(key) == expected
+
+
+@pytest.mark.parametrize("key", GOOD_KEYS)
+def test_good_keys(key: str) -> None:
+    check_key(key)
+    for end in range(len(key) + 1):
+        check_prefix(key[:end])
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_bad_keys(key: str) -> None:
+    with pytest.raises(BadKey):
+        check_key(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("a//b", "Key 'a//b' is refused because it has an empty name in it; a key is names of"),
+        ("é", r"Key '\xe9' is refused because it has a character in it that is not allowed; a key is names of"),
+        ("../a", "Key '../a' is refused because a name in it begins or ends with a dot; a key is names of"),
+        ("x" * 250, "... (250 characters) is refused because a name in it has 250 characters; a key is names of"),
+        ("x/" * 500, "... (1000 characters) is refused because it has 1000 characters; at most 900 are allowed."),
+    ],
+)
+def test_the_message_names_key_and_rule(key: str, message: str) -> None:
+    with pytest.raises(BadKey) as refused:
+        check_key(key)
+    assert message in str(refused.value)
+
+
+def test_folders_end_in_a_slash() -> None:
+    check_folder("")
+    check_folder("a/b/")
+    for prefix in ("a", "/", "a//"):
+        with pytest.raises(BadKey):
+            check_folder(prefix)

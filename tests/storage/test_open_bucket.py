@@ -1,0 +1,58 @@
+"""A bucket is opened by the text that a user gives."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import storage
+from storage import LocalBucket, StorageError, open_bucket
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_paths_and_file_urls_are_the_same_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "a b#c?d%41"
+    for url in (place, str(place), place.name, f"./{place.name}", place.as_uri(), place.as_uri().replace("file://", "FILE://localhost")):
+        bucket = open_bucket(url)
+        assert isinstance(bucket, LocalBucket)
+        assert bucket.url == place.as_uri()
+        assert open_bucket(bucket.url).url == bucket.url
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert open_bucket("~/bucket").url == "file:///home/somebody/bucket"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("gs://bucket/a", "'gs://bucket/a' is on Google Cloud Storage, which this version does not support; give a local folder."),
+        (Path("gs://bucket"), "'gs:/bucket' is on Google Cloud Storage"),
+        ("GS://bucket", "Google Cloud Storage"),
+        ("s3://bucket", "unknown scheme 's3'; give a local folder"),
+        ("https://example.com/a", "unknown scheme 'https'"),
+        ("file://elsewhere/a", "names the host 'elsewhere'; give an absolute path"),
+        ("file://bucket", "names the host 'bucket'"),
+        ("", "empty text"),
+    ],
+)
+def test_what_is_no_bucket(url: str | Path, message: str) -> None:
+    with pytest.raises(StorageError) as raised:
+        open_bucket(url)
+    assert message in str(raised.value)
+
+
+def test_what_callers_can_import() -> None:
+    assert sorted(storage.__all__) == storage.__all__
+    assert all(hasattr(storage, name) for name in storage.__all__)
+
+
+def test_the_import_is_light() -> None:
+    script = "import sys, storage; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout.split()
+    assert not {"numpy", "pydantic", "prefect", "tensorflow", "requests"} & set(loaded)
