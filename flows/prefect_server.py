@@ -4,8 +4,6 @@ Prefect would start a private server by itself, but that one loses the task runs
 left behind when the flow is killed, and is started once more by every child process.
 """
 
-from __future__ import annotations
-
 import http.client
 import logging
 import os
@@ -19,24 +17,21 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from flows.child_process import log_tail, start_child, stop_child
+from flows.errors import PrefectServerError
+from tasks.devices.child_process import log_tail, start_child, stop_child
 
-STARTUP_TIMEOUT_S = 120.0
-DRAIN_TIMEOUT_S = 30.0
-STOP_GRACE_S = 60.0
+_STARTUP_TIMEOUT_S = 120.0
+_DRAIN_TIMEOUT_S = 30.0
+_STOP_GRACE_S = 60.0
 
 _HOW_TO_START = (
     "start one with `prefect server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` in this one"
 )
 
 
-class PrefectServerError(RuntimeError):
-    """The Prefect server is missing, does not answer or does not start."""
-
-
 @contextmanager
 def prefect_server() -> Iterator[None]:
-    """Give the flow runs inside a Prefect server, and keep Prefect's INFO lines off the terminal.
+    """Give the flow runs inside a Prefect server, and keep Prefect's log off the terminal.
 
     Without PREFECT_API_URL the server is a private one with the database of the user's PREFECT_HOME. Child processes share it.
     On leaving, it records what the runs have sent, and stops; it also stops when this process is killed.
@@ -54,8 +49,8 @@ def prefect_server() -> Iterator[None]:
             try:
                 yield
             finally:
-                EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
-                APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+                EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+                APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
 
 
 def require_standing_server() -> None:
@@ -89,12 +84,12 @@ def _private_server() -> Iterator[str]:
                 raise PrefectServerError(f"The private Prefect server did not start. It had printed:\n{log_tail(log)}")
             yield f"http://127.0.0.1:{port}/api"
         finally:
-            stop_child(process, STOP_GRACE_S)
+            stop_child(process, _STOP_GRACE_S)
 
 
 def _healthy(port: int) -> bool:
     # The socket listens from the start, so one request waits until the server is up.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STARTUP_TIMEOUT_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_STARTUP_TIMEOUT_S)
     try:
         connection.request("GET", "/api/health")
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -124,6 +119,7 @@ def _client_variables(url: str) -> dict[str, str]:
     return {
         "PREFECT_API_URL": url,
         "DO_NOT_TRACK": "1",
+        # A proxy that the user needs for elsewhere cannot reach this server.
         "no_proxy": f"{proxied},127.0.0.1" if proxied else "127.0.0.1",
     }
 
@@ -144,16 +140,21 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_console() -> Iterator[None]:
-    """Print warnings only, unless the user has set PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL."""
+    """Leave the terminal to us, unless the user has set PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL; the server still gets all."""
     handlers = [
         handler
         for handler in logging.getLogger().handlers
         if isinstance(handler, PrefectConsoleHandler) and handler.level == logging.NOTSET
     ]
     for handler in handlers:
-        handler.setLevel(logging.WARNING)
+        handler.addFilter(_is_worth_printing)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.setLevel(logging.NOTSET)
+            handler.removeFilter(_is_worth_printing)
+
+
+def _is_worth_printing(record: logging.LogRecord) -> bool:
+    # What fails, the command says in a sentence of its own; the server keeps the log with its tracebacks.
+    return record.levelno >= logging.CRITICAL

@@ -1,7 +1,5 @@
 """The process of a private Prefect server: `python -m flows.server_process PARENT_PID FD` serves the socket FD."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import sys
@@ -11,15 +9,15 @@ import uvicorn
 from prefect.server.api.server import create_app
 from prefect.server.utilities.messaging.memory import METRICS
 
-from flows.child_process import end_with_parent
+from tasks.devices.child_process import end_with_parent
 
-CHECK_S = 0.1
+_CHECK_S = 0.1
 # So many checks in a row must find nothing queued: the last events may still be on their way from the socket.
-QUIET_CHECKS = 3
-STUCK_S = 10.0
+_QUIET_CHECKS = 3
+_STUCK_S = 10.0
 
 
-class DrainingServer(uvicorn.Server):
+class _DrainingServer(uvicorn.Server):
     """A server that stops only after it has recorded all events it was sent."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -30,8 +28,8 @@ class DrainingServer(uvicorn.Server):
 
 async def _events_recorded() -> None:
     quiet_checks, waiting, since = 0, 0, time.monotonic()
-    while quiet_checks < QUIET_CHECKS and time.monotonic() - since < STUCK_S:
-        await asyncio.sleep(CHECK_S)
+    while quiet_checks < _QUIET_CHECKS and time.monotonic() - since < _STUCK_S:
+        await asyncio.sleep(_CHECK_S)
         before, waiting = waiting, sum(topic["published"] - topic["consumed"] for topic in METRICS.values())
         quiet_checks = 0 if waiting else quiet_checks + 1
         if waiting != before:
@@ -43,7 +41,7 @@ def main() -> None:
     parent_pid, listener = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
     config = uvicorn.Config(create_app, factory=True, lifespan="on", log_level="error", timeout_graceful_shutdown=5)
-    DrainingServer(config).run(sockets=[socket.socket(fileno=listener)])
+    _DrainingServer(config).run(sockets=[socket.socket(fileno=listener)])
 
 
 if __name__ == "__main__":

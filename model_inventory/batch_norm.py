@@ -55,7 +55,7 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.
         if not _can_take_a_scale(convolution, nodes):
             continue
         chain, total = _affine_chain(convolution.name, nodes, uses, follower, kept)
-        if not chain or np.all(total.scale == 1) and len(chain) == 1:
+        if not chain or (np.all(total.scale == 1) and len(chain) == 1):
             continue
         removed.update([convolution.name, *chain])
         added[chain[-1]] = _folded_convolution(convolution, chain[-1], total, nodes)

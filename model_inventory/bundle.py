@@ -51,7 +51,9 @@ def make_bundle(
     frozen = freeze(graph, [layer.tensor for layer in layers])
     bad = nodes_with_bad_numbers(frozen)
     if bad:
-        raise BadModel(f"{name} has weights that are not finite numbers (first in {bad[0]}), so it cannot be rendered; import sound weights")
+        raise BadModel(
+            f"{name} has weights that are not finite numbers (first in {bad[0]}), so it cannot be rendered; import sound weights"
+        )
     data = frozen.SerializeToString(deterministic=True)
     hashes = tensor_hashes(frozen)
     shapes = _shapes(frozen, input_tensor, image_size, layers)
@@ -79,7 +81,9 @@ def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
     try:
         card = ModelCard.model_validate_json(card_json)
     except ValidationError as error:
-        raise BadModel(f"a model card cannot be read ({error.error_count()} errors); remove the model's folder and import it again") from error
+        raise BadModel(
+            f"a model card cannot be read ({error.error_count()} errors); remove the model's folder and import it again"
+        ) from error
     if hashlib.sha256(graph_bytes).hexdigest() != card.graph_sha256:
         raise BadModel(f"the graph of {card.key} is not the one its card describes; remove the model's folder and import it again")
     return Bundle(card, graph_bytes)
@@ -128,9 +132,7 @@ def activation_function(bundle: Bundle, layer: str) -> Callable[[tf.Tensor], tf.
     return activations
 
 
-def _shapes(
-    graph: tf.compat.v1.GraphDef, input_tensor: str, image_size: int, layers: Sequence[LayerSpec]
-) -> list[tuple[int, ...]]:
+def _shapes(graph: tf.compat.v1.GraphDef, input_tensor: str, image_size: int, layers: Sequence[LayerSpec]) -> list[tuple[int, ...]]:
     """Return each layer's shape without the batch, at the model's image size, by running the graph once on a grey image."""
 
     @tf.function(input_signature=[tf.TensorSpec([1, image_size, image_size, 3], tf.float32)], autograph=False)

@@ -6,18 +6,43 @@ Nothing here imports TensorFlow until a model is built, so that listing and nami
 import difflib
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
+
 from model_inventory.card import ModelSource
-from model_inventory.errors import UnknownModel
+from model_inventory.errors import UnknownModel, WeightsMissing
+from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source
 
 if TYPE_CHECKING:
     from model_inventory.bundle import Bundle
 
-_LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+class ModelListing(BaseModel):
+    """A model that can be had by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    image_size: int
+    weights: str
 
 
 def model_names() -> tuple[str, ...]:
     """Return the name of every model that can be imported."""
-    return _LITE
+    return tuple(EFFICIENTNET_LITE)
+
+
+def list_models() -> list[ModelListing]:
+    """Return every model that can be imported, and where its weights are or what would bring them."""
+    return [
+        ModelListing(name=name, image_size=variant.image_size, weights=_weights_of(name)) for name, variant in EFFICIENTNET_LITE.items()
+    ]
+
+
+def _weights_of(name: str) -> str:
+    try:
+        return f"here: {package_source(name).origin}"
+    except WeightsMissing:
+        return EFFICIENTNET_LITE[name].remedy
 
 
 def require_model(name: str) -> None:
@@ -39,8 +64,6 @@ def model_source(name: str) -> ModelSource:
         WeightsMissing: the weights are not here.
     """
     require_model(name)
-    from model_inventory.weight_packages import package_source
-
     return package_source(name)
 
 

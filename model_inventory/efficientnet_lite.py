@@ -91,17 +91,14 @@ class _Network:
         self.layers.append(LayerSpec(name, out.name, "block", main=True))
         return out
 
-    def convolution(
-        self, x: tf.Tensor, key: str, norm: str, name: str, *, stride: int = 1, depthwise: bool = False
-    ) -> tf.Tensor:
+    def convolution(self, x: tf.Tensor, key: str, norm: str, name: str, *, stride: int = 1, depthwise: bool = False) -> tf.Tensor:
         """Convolve with SAME padding and normalise; PyTorch's [out, in, h, w] weights become TensorFlow's."""
         axes = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
         kernel = tf.constant(self.weights[f"{key}.weight"].transpose(axes), name=f"{name}/weights")
         convolve = tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d
         x = convolve(x, kernel, strides=[1, stride, stride, 1], padding="SAME", name=f"{name}/convolution")
         gamma, beta, mean, variance = (
-            tf.constant(self.weights[f"{norm}.{part}"], name=f"{name}/{part}")
-            for part in ("weight", "bias", "running_mean", "running_var")
+            tf.constant(self.weights[f"{norm}.{part}"], name=f"{name}/{part}") for part in ("weight", "bias", "running_mean", "running_var")
         )
         normalised = tf.compat.v1.nn.fused_batch_norm(
             x, gamma, beta, mean, variance, epsilon=_BATCH_NORM_EPSILON, is_training=False, name=f"{name}/batch_norm"

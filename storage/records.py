@@ -9,9 +9,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from storage.bucket import Bucket, ObjectInfo
-from storage.errors import Corrupt
+from storage.errors import Corrupt, NotFound
 
-FLAGS = ("dead", "grey", "saturated", "not_finite")
 Flag = Literal["dead", "grey", "saturated", "not_finite"]
 
 
@@ -59,11 +58,13 @@ class FileRef(BaseModel):
         """Tell whether the file is there with its size and checksum; it is read only where the listing knows no checksum."""
         if listed is None or listed.size != self.size:
             return False
+        if listed.crc32c is not None:
+            return listed.crc32c == self.crc32c
         try:
-            bucket.get(self.key, want_crc=self.crc32c) if listed.crc32c is None else None
-        except Corrupt:
+            bucket.get(self.key, want_crc=self.crc32c)
+        except (Corrupt, NotFound):
             return False
-        return listed.crc32c in (None, self.crc32c)
+        return True
 
 
 class SpriteScores(BaseModel):

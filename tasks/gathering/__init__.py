@@ -1,0 +1,1 @@
+"""Shards -> spritemaps and the index of a sprite set."""

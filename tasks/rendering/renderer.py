@@ -27,6 +27,7 @@ class Shape:
     batch_size: int
     size_px: int
     input_px: int
+    pad_px: int
     decay_power: float
     beta1: float
     beta2: float
@@ -34,7 +35,15 @@ class Shape:
     @classmethod
     def of(cls, recipe: RenderRecipe, batch_size: int) -> "Shape":
         """Return the shape that a recipe's sprites are rendered in."""
-        return cls(batch_size, recipe.size_px, recipe.input_px, recipe.decay_power, recipe.beta1, recipe.beta2)
+        return cls(
+            batch_size=batch_size,
+            size_px=recipe.size_px,
+            input_px=recipe.input_px,
+            pad_px=recipe.pad_px,
+            decay_power=recipe.decay_power,
+            beta1=recipe.beta1,
+            beta2=recipe.beta2,
+        )
 
 
 class LayerRenderer:
@@ -61,9 +70,7 @@ class LayerRenderer:
         """Return how often the optimisation was traced: once, however many shards it has rendered."""
         return int(self._optimise.experimental_get_tracing_count())
 
-    def optimise(
-        self, spectrum: np.ndarray, maps: np.ndarray, channels: np.ndarray, rates: np.ndarray, redirect_steps: int
-    ) -> np.ndarray:
+    def optimise(self, spectrum: np.ndarray, maps: np.ndarray, channels: np.ndarray, rates: np.ndarray, redirect_steps: int) -> np.ndarray:
         """Return the optimised images, float32 `[batch, height, width, 3]` with values in (0, 1).
 
         Args:
@@ -88,7 +95,7 @@ class LayerRenderer:
         return objective.numpy(), highest.numpy()
 
     def _activations(self, images: tf.Tensor, maps: tf.Tensor, graph: tf.compat.v1.GraphDef) -> tf.Tensor:
-        seen = to_model_input(warp(images, maps, self._shape.input_px), self._card)
+        seen = to_model_input(warp(images, maps, self._shape.input_px, self._shape.pad_px), self._card)
         return run_inside(graph, self._card.input_tensor, seen, [self._tensor])[0]
 
     def _trace_optimise(
@@ -111,9 +118,7 @@ class LayerRenderer:
         steps_of(self._graph, woken, end)
         return spectrum_to_image(self._spectrum.read_value(), self._scale, self._shape.size_px)
 
-    def _trace_step(
-        self, graph: tf.compat.v1.GraphDef, maps: tf.Tensor, channels: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
-    ) -> None:
+    def _trace_step(self, graph: tf.compat.v1.GraphDef, maps: tf.Tensor, channels: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
         spectrum = self._spectrum.read_value()
         images = spectrum_to_image(spectrum, self._scale, self._shape.size_px)
         # A sum over the batch: each member's gradient is that of its own objective alone.

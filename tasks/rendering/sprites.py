@@ -15,7 +15,6 @@ from tasks.rendering.renderer import LayerRenderer, Shape
 from tasks.rendering.scores import score_sprite
 from tasks.rendering.transforms import draw_transforms
 
-BATCH_SIZE = 16
 _FRESH_TRANSFORMS = 8
 
 
@@ -33,7 +32,7 @@ def render_sprites(
     channels: Sequence[int],
     recipe: RenderRecipe,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int,
     on_batch: Callable[[int], object] = lambda rendered: None,
 ) -> list[Sprite]:
     """Render sprites of a layer's channels, in their order.
@@ -73,23 +72,27 @@ def _layer_renderer(bundle: Bundle, layer: str, shape: Shape) -> LayerRenderer:
     return LayerRenderer(bundle, layer, shape)
 
 
-def _render_batch(
-    renderer: LayerRenderer, layer: str, channels: list[int], recipe: RenderRecipe, batch_size: int
-) -> list[Sprite]:
+def batch_inputs(layer: str, channels: Sequence[int], recipe: RenderRecipe) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a batch's optimisation starts from: first spectra, transforms of each step, channels, learning rates."""
+    images = (sprite_stream(recipe.seed, layer, channel, "image") for channel in channels)
+    spectrum = np.stack([initial_spectrum(stream, recipe.size_px, recipe.initial_sd) for stream in images], axis=1)
+    maps = _transforms(layer, channels, recipe, "transforms", recipe.steps)
+    return spectrum, maps, np.array(channels, np.int32), learning_rates(recipe)
+
+
+def _transforms(layer: str, channels: Sequence[int], recipe: RenderRecipe, purpose: str, count: int) -> np.ndarray:
+    streams = (sprite_stream(recipe.seed, layer, channel, purpose) for channel in channels)
+    return np.stack([draw_transforms(stream, recipe, count) for stream in streams], axis=1)
+
+
+def _render_batch(renderer: LayerRenderer, layer: str, channels: list[int], recipe: RenderRecipe, batch_size: int) -> list[Sprite]:
     members = channels + [channels[-1]] * (batch_size - len(channels))
-    ids = np.array(members, np.int32)
-    streams = {
-        purpose: [sprite_stream(recipe.seed, layer, channel, purpose) for channel in members]
-        for purpose in ("image", "transforms", "scores")
-    }
-    spectrum = np.stack([initial_spectrum(stream, recipe.size_px, recipe.initial_sd) for stream in streams["image"]], axis=1)
-    maps = np.stack([draw_transforms(stream, recipe, recipe.steps) for stream in streams["transforms"]], axis=1)
-    images = renderer.optimise(spectrum, maps, ids, learning_rates(recipe), recipe.redirect_steps)
+    spectrum, maps, ids, rates = batch_inputs(layer, members, recipe)
+    images = renderer.optimise(spectrum, maps, ids, rates, recipe.redirect_steps)
     pictures = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
-    fresh = np.stack([draw_transforms(stream, recipe, _FRESH_TRANSFORMS) for stream in streams["scores"]], axis=1)
     # What is scored is what is kept: the picture as bytes, or the number that is not one.
     seen = np.where(np.isfinite(images), pictures.astype(np.float32) / 255, images)
-    objectives, highest = renderer.score(seen, fresh, ids)
+    objectives, highest = renderer.score(seen, _transforms(layer, members, recipe, "scores", _FRESH_TRANSFORMS), ids)
     return [
         Sprite(pictures[i], score_sprite(channel, pictures[i], float(objectives[i]), float(highest[i])))
         for i, channel in enumerate(channels)

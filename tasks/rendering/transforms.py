@@ -5,12 +5,15 @@ at column a*x + b*y + c, row d*x + e*y + f. All of a sprite's transforms are dra
 resampling of fixed shape, whatever their kind, so that nothing is compiled anew when a recipe changes.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 from tasks.rendering.recipe import RenderRecipe
 
 _GREY = 0.5
+_Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, None]]
 
 
 def draw_transforms(stream: np.random.Generator, recipe: RenderRecipe, count: int) -> np.ndarray:
@@ -40,60 +43,44 @@ def affine_maps(shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_
     return np.stack([cosine, -sine, column, sine, cosine, row], axis=1).astype(np.float32)
 
 
-@tf.custom_gradient
-def _warped(images: tf.Tensor, maps: tf.Tensor, input_px: tf.Tensor) -> tuple[tf.Tensor, object]:
-    image_px, output_px = int(images.shape[1]), int(tf.get_static_value(input_px))
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's
-        # determinant. The exact one would scatter, which costs four times as much and couples threads.
-        inverse, determinant = _inverse(maps)
-        return resample(upstream, inverse, image_px, fill=0.0) / determinant[:, None, None, None], None, None
-
-    return resample(images, maps, output_px, fill=_GREY), gradient
-
-
-def warp(images: tf.Tensor, maps: tf.Tensor, input_px: int) -> tf.Tensor:
-    """Show images through their affine maps, on grey.
+def warp(images: tf.Tensor, maps: tf.Tensor, input_px: int, pad_px: int) -> tf.Tensor:
+    """Show images through their affine maps: framed in grey, and on black beyond the frame, as lucid's transforms leave them.
 
     Args:
         images: float32 `[batch, height, width, channel]`.
         maps: float32 `[batch, 6]`.
         input_px: side of the result.
+        pad_px: width of the grey frame.
 
     Returns:
         float32 `[batch, input_px, input_px, channel]`.
     """
-    return _warped(images, maps, tf.constant(input_px))
+    image_px = int(images.shape[1])
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def warped(images: tf.Tensor, maps: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+            # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's
+            # determinant. The exact one would scatter: twice the time for the same sprites.
+            inverse, determinant = _inverse(maps)
+            return _resample(upstream, inverse, image_px) / determinant[:, None, None, None], None
+
+        framed = tf.pad(images, [[0, 0], [pad_px, pad_px], [pad_px, pad_px], [0, 0]], constant_values=_GREY)
+        return _resample(framed, maps + tf.constant([0.0, 0.0, pad_px, 0.0, 0.0, pad_px]), input_px), gradient
+
+    return warped(images, maps)
 
 
-def resample(images: tf.Tensor, maps: tf.Tensor, output_px: int, fill: float) -> tf.Tensor:
-    """Sample images bilinearly at the places that affine maps name; outside an image lies `fill`.
-
-    The four neighbours of a place are laid side by side first, so that one gather of fixed shape fetches them all.
-    """
-    batch, height, width, channels = (int(side) for side in images.shape)
-    framed = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=fill)
-    quads = tf.concat([framed[:, :-1, :-1], framed[:, :-1, 1:], framed[:, 1:, :-1], framed[:, 1:, 1:]], axis=-1)
-    column, row = _sources(maps, output_px)
-    column = tf.clip_by_value(column, -1.0, width - 1e-3) + 1.0
-    row = tf.clip_by_value(row, -1.0, height - 1e-3) + 1.0
-    left, top = tf.floor(column), tf.floor(row)
-    first = tf.range(batch)[:, None, None] * ((height + 1) * (width + 1))
-    place = first + tf.cast(top, tf.int32) * (width + 1) + tf.cast(left, tf.int32)
-    fetched = tf.gather(tf.reshape(quads, [-1, 4 * channels]), place)
-    x, y = column - left, row - top
-    weights = tf.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=-1)
-    corners = tf.reshape(fetched, [batch, output_px, output_px, 4, channels])
-    return tf.reduce_sum(corners * weights[..., None], axis=3)
-
-
-def _sources(maps: tf.Tensor, output_px: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the columns and rows, each `[batch, output_px, output_px]`, that the maps send each output pixel to."""
-    along = tf.range(output_px, dtype=tf.float32)
-    x, y = along[None, None, :], along[None, :, None]
-    a, b, c, d, e, f = (maps[:, part, None, None] for part in range(6))
-    return a * x + b * y + c, d * x + e * y + f
+def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: int) -> tf.Tensor:
+    """Sample images bilinearly at the places that affine maps name; outside an image lies 0."""
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.pad(maps, [[0, 0], [0, 2]]),
+        output_shape=[output_px, output_px],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )
 
 
 def _inverse(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

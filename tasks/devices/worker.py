@@ -1,6 +1,4 @@
-"""The process behind a device slot: `python -m flows.device_worker PARENT_PID FD` answers calls until the pipe closes."""
-
-from __future__ import annotations
+"""The process behind a device slot: `python -m tasks.devices.worker PARENT_PID FD` answers calls until the pipe closes."""
 
 import os
 import pickle
@@ -9,8 +7,8 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from flows.child_process import end_with_parent
-from flows.devices import Message, Raised, report_progress_to
+from tasks.devices.child_process import end_with_parent
+from tasks.devices.slots import Message, Raised, report_progress_to
 
 
 def main() -> None:

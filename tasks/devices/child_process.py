@@ -1,7 +1,5 @@
 """Child processes that are out of reach of the terminal's Ctrl-C and never outlive this one."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -14,8 +12,8 @@ from typing import IO, NoReturn
 
 PARENT_POLL_S = 0.5
 ORPHAN_GRACE_S = 15.0
-KILL_WAIT_S = 10.0
-LOG_TAIL_BYTES = 2000
+_KILL_WAIT_S = 10.0
+_LOG_TAIL_BYTES = 2000
 
 
 def start_child(module: str, *, pass_fd: int, environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -51,14 +49,14 @@ def kill_child(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     # A process stuck in a device driver goes only when the driver lets it.
     with suppress(subprocess.TimeoutExpired):
-        process.wait(KILL_WAIT_S)
+        process.wait(_KILL_WAIT_S)
 
 
 def log_tail(log: IO[bytes]) -> str:
     """Return the end of what a child has printed."""
     size = os.fstat(log.fileno()).st_size
     # pread, because the child writes at the offset that seek would move.
-    tail = os.pread(log.fileno(), LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES))
+    tail = os.pread(log.fileno(), _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
     return tail.decode(errors="replace").strip()
 
 

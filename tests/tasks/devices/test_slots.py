@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.child_process import PARENT_POLL_S
-from flows.devices import DeviceSlots, SlotsClosed, WorkerDied, WorkerRaised, WorkerTimedOut, report_progress, visible_devices
+from tasks.devices.child_process import PARENT_POLL_S
+from tasks.devices.slots import DeviceSlots, SlotsClosed, WorkerDied, WorkerRaised, WorkerTimedOut, report_progress, visible_devices
 
 ROOT = Path(__file__).parents[2]
 
@@ -246,7 +246,7 @@ def test_there_must_be_a_device():
 
 PARENT = """
 import os, time
-from flows.devices import DeviceSlots
+from tasks.devices.slots import DeviceSlots
 with DeviceSlots(["0", "1"]) as slots:
     print(slots.run(os.getpid, timeout_s=20), flush=True)
     slots.run(time.sleep, 60, timeout_s=70)
@@ -305,5 +305,5 @@ def test_a_machine_without_nvidia_smi_has_the_cpu(monkeypatch, tmp_path):
 
 
 def test_importing_devices_imports_neither_prefect_nor_tensorflow():
-    code = "import sys, flows.devices; sys.exit(bool({'prefect', 'tensorflow'} & set(sys.modules)))"
+    code = "import sys, tasks.devices.slots; sys.exit(bool({'prefect', 'tensorflow'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar, TypeVarTuple
 
-from flows.child_process import kill_child, log_tail, start_child, stop_child
+from tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
 # A worker that has not begun the call by then hangs in its imports.
 _START_LIMIT_S = 300.0
@@ -218,7 +218,7 @@ class _Worker:
         self.log = tempfile.TemporaryFile()
         self.connection, theirs = Pipe()
         with theirs:
-            self.process = start_child("flows.device_worker", pass_fd=theirs.fileno(), environment=environment, log=self.log)
+            self.process = start_child("tasks.devices.worker", pass_fd=theirs.fileno(), environment=environment, log=self.log)
 
     def call(self, request: bytes, timeout_s: float, on_progress: _OnProgress | None) -> Message:
         with suppress(ConnectionError):  # the answer, or that there is none, is still to be read

@@ -1,0 +1,46 @@
+"""What a run shows in Prefect: progress, a table of its layers, a summary with the spritemaps' locations."""
+
+import re
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+
+from flows.planning import RunPlan
+from flows.summary import RunSummary
+
+
+class RunArtifacts:
+    """The artifacts of one flow run."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._key = re.sub(r"[^a-z0-9]+", "-", plan.card.name.lower()).strip("-")
+        self._layers = len(plan.layers)
+        create_table_artifact(
+            key=f"layers-{self._key}",
+            table=[
+                {"layer": layer.layer, "channels": len(layer.channels), "done": layer.done, "to render": layer.to_do}
+                for layer in plan.layers
+            ],
+            description=f"Layers of {plan.card.key} in this run",
+        )
+        self._progress = create_progress_artifact(progress=0.0, description=f"Layers of {plan.card.key} that are complete")
+
+    def layer_done(self, done: int) -> None:
+        """Note how many layers have their spritemap."""
+        update_progress_artifact(self._progress, progress=100.0 * done / self._layers)
+
+    def publish_summary(self, summary: RunSummary) -> None:
+        """Show what the run did."""
+        create_markdown_artifact(key=f"sprites-{self._key}", markdown=_markdown(summary))
+
+
+def _markdown(summary: RunSummary) -> str:
+    rows = [f"| {_cell(layer)} | `{_cell(f'{summary.bucket}/{key}')}` |" for layer, key in summary.spritemaps.items()]
+    failures = [f"- {_cell(failure)}" for failure in summary.failures]
+    counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
+    lines = [f"# Sprites of {_cell(summary.model)}", "", counts, "", "| layer | spritemap |", "| --- | --- |", *rows]
+    return "\n".join(lines + (["", "## Failures", "", *failures] if failures else []))
+
+
+def _cell(text: str) -> str:
+    """Escape text for a cell of a markdown table: layers' names are not ours."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text).replace("\n", " ")

@@ -1,0 +1,137 @@
+"""The command line. What a command needs is imported when it runs, so that `--help` is instant."""
+
+import sys
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from flows.errors import PrefectServerError, RequestError
+from flows.request import SpritesRequest
+from model_inventory.errors import ModelError
+from storage.errors import StorageError
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+Json = Annotated[bool, Parameter(help="print JSON, for a script")]
+BucketUrl = Annotated[str, Parameter(help="the folder that holds everything")]
+Request = Annotated[SpritesRequest, Parameter(name="*")]
+
+app = App(
+    name="diamond-cutter",
+    help="Shows what convolutional networks look for: a picture of what excites each channel of each layer.",
+    version_flags=["--version"],
+    default_parameter=Parameter(negative=(), consume_multiple=True),
+)
+models_app = App(name="models", help="List the models that can be rendered, or show one.")
+app.command(models_app)
+
+
+def main() -> None:
+    """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work failed."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    from flows.printing import print_error, sentence
+
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except (CycloptsError, ValidationError, ModelError, StorageError, RequestError, PrefectServerError) as error:
+        print_error(sentence(error))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print_error("interrupted; the shards that were finished are kept, and the same command goes on from there")
+        return INTERRUPTED
+
+
+@models_app.default
+def models(*, json: Json = False) -> None:
+    """List the models that can be rendered."""
+    from flows.printing import print_models
+    from model_inventory.catalogue import list_models
+
+    print_models(list_models(), as_json=json)
+
+
+@models_app.command
+def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
+    """Show a model's layers in forward order."""
+    from flows.describing import describe
+    from flows.printing import print_card
+
+    print_card(describe(bucket, model), as_json=json)
+
+
+@app.command
+def plan(request: Request, *, json: Json = False) -> None:
+    """Say what `sprites` would do with the same options, and how long it would take; render nothing."""
+    from flows.describing import estimate
+    from flows.printing import print_estimate
+
+    print_estimate(estimate(request), as_json=json)
+
+
+@app.command
+def sprites(request: Request, *, json: Json = False) -> int:
+    """Render the sprites of a model's channels and gather them into a spritemap for each layer."""
+    from flows.printing import print_error, print_summary
+    from flows.running import run_sprites
+    from flows.summary import SpritesFailed
+
+    try:
+        print_summary(run_sprites(request), as_json=json)
+    except SpritesFailed as failure:
+        print_summary(failure.summary, as_json=json)
+        print_error(str(failure))
+        return FAILED
+    return 0
+
+
+@app.command
+def serve(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: str | None = None) -> None:
+    """Put a command on the Prefect server in use as a deployment, and run it when it is due or triggered.
+
+    diamond-cutter serve --cron "0 2 * * *" sprites efficientnet-lite0 --layers main
+
+    Parameters
+    ----------
+    command
+        `sprites` with its options.
+    cron
+        When to run, as in crontab; without it the deployment waits to be triggered.
+    """
+    from flows.deployment import serve_sprites
+
+    function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
+    if function is not sprites:
+        raise RequestError(f"serve takes the command 'sprites' and its options; found {' '.join(command) or 'nothing'!r}")
+    serve_sprites(bound.arguments["request"], cron)
+
+
+@app.command
+def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
+    """List the sprite sets in a bucket and how far they are."""
+    from flows.looking import list_sets
+    from flows.printing import print_sets
+    from storage import open_bucket
+
+    print_sets(list_sets(open_bucket(bucket)), as_json=json)
+
+
+@app.command
+def verify(*, bucket: BucketUrl = "./bucket", json: Json = False) -> int:
+    """Check every record in a bucket, and the checksum of every file that it names."""
+    from flows.looking import verify as verify_bucket
+    from flows.printing import print_verification
+    from storage import open_bucket
+
+    found = verify_bucket(open_bucket(bucket))
+    print_verification(found, as_json=json)
+    return FAILED if found.problems else 0
+
+
+if __name__ == "__main__":
+    main()

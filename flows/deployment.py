@@ -1,0 +1,27 @@
+"""Puts the flow on a Prefect server as a deployment, to be run on time or triggered."""
+
+from pathlib import Path
+
+from prefect import serve
+from prefect.deployments.runner import EntrypointType
+
+from flows.prefect_server import require_standing_server
+from flows.request import SpritesRequest
+from flows.running import check
+from flows.sprites import sprites
+
+
+def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
+    """Serve a deployment named `sprites/<model>` until interrupted; its parameters can be changed when it is triggered.
+
+    Raises:
+        PrefectServerError: there is no standing server; says how to start one.
+        ModelError, StorageError, RequestError: what is asked for cannot be had.
+    """
+    require_standing_server()
+    check(request)
+    # The deployment outlives this working directory.
+    bucket = request.bucket if "://" in request.bucket else str(Path(request.bucket).expanduser().resolve())
+    parameters = {"request": request.model_copy(update={"bucket": bucket}).model_dump(mode="json")}
+    deployment = sprites.to_deployment(name=request.model, cron=cron, parameters=parameters, entrypoint_type=EntrypointType.MODULE_PATH)
+    serve(deployment, limit=1)

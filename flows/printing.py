@@ -1,0 +1,139 @@
+"""What the command line prints: tables for people, JSON for programs, one sentence for an error."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import CycloptsError
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.describing import RunEstimate
+from flows.looking import SetListing, Verification
+from flows.summary import RunSummary
+from model_inventory.card import ModelCard
+from model_inventory.catalogue import ModelListing
+
+
+def sentence(error: BaseException) -> str:
+    """Return an error as one sentence: what, expected, found."""
+    if isinstance(error, CycloptsError) and isinstance(error.__cause__, ValidationError):
+        error = error.__cause__
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or error.title
+        return f"{where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; found {first['input']!r}"
+    return re.sub(r"\s*\n\s*", " ", str(error)).strip()
+
+
+def print_error(text: str) -> None:
+    """Print a sentence to standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]diamond-cutter:[/red] {escape(text)}")
+
+
+def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
+    """Print the models that can be rendered."""
+    rows = [(model.name, f"{model.image_size} px", model.weights) for model in models]
+    _print(models, as_json, _table(("model", "image size", "weights"), rows))
+
+
+def print_card(card: ModelCard, *, as_json: bool) -> None:
+    """Print a model's layers in forward order."""
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            str(layer.channels),
+            f"{layer.height} x {layer.width}" if layer.height else "",
+            "main" if layer.main else "",
+        )
+        for layer in card.layers
+    ]
+    low, high = card.value_range
+    head = f"{card.key}: {card.image_size} px, values {low:g} to {high:g}, {len(card.labels)} classes, from {card.source.origin}"
+    _print(card, as_json, head, _table(("layer", "kind", "channels", "size", ""), rows))
+
+
+def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
+    """Print what a run would do."""
+    rows = [
+        (layer.layer, str(layer.sprites_done), str(layer.sprites_to_do), str(layer.shards), _size(layer.bytes), _duration(layer.seconds))
+        for layer in estimate.layers
+    ]
+    total = (
+        f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done; "
+        f"about {_size(estimate.bytes)} and {_duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
+    )
+    _print(
+        estimate,
+        as_json,
+        f"{estimate.model} by {estimate.recipe}",
+        _table(("layer", "done", "to do", "shards", "size", "time"), rows),
+        total,
+    )
+
+
+def print_summary(summary: RunSummary, *, as_json: bool) -> None:
+    """Print what a run did."""
+    _print(summary, as_json, summary.in_words())
+
+
+def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:
+    """Print the sprite sets of a bucket."""
+    parts: list[str | Table] = []
+    for listing in sets:
+        rows = [
+            (layer.layer, f"{layer.sprites} of {layer.channels or '?'}", str(layer.flagged), "\n".join(layer.spritemaps))
+            for layer in listing.layers
+        ]
+        parts.append(f"{listing.model} by {listing.recipe}: {listing.runs} runs, {_size(listing.bytes)}")
+        parts.append(_table(("layer", "sprites", "flagged", "spritemaps"), rows))
+    _print(sets, as_json, *(parts or ["no sprites yet"]))
+
+
+def print_verification(found: Verification, *, as_json: bool) -> None:
+    """Print what is wrong in a bucket."""
+    lines = [f"{problem.key}: {problem.problem}" for problem in found.problems]
+    lines.append(f"{found.records} records checked, {len(found.problems)} with a problem")
+    _print(found, as_json, "\n".join(lines))
+
+
+def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | Table) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(data), indent=1) + "\n")
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    for part in parts:
+        console.print(escape(part) if isinstance(part, str) else part)
+
+
+def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:
+    return data.model_dump(mode="json") if isinstance(data, BaseModel) else [item.model_dump(mode="json") for item in data]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

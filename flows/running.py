@@ -1,0 +1,39 @@
+"""Runs the flow as the command line does: on the Prefect server in use, or a private one for as long as it takes."""
+
+from flows.request import SpritesRequest
+from flows.summary import RunSummary
+from model_inventory.catalogue import model_source
+from storage import open_bucket
+
+
+def run_sprites(request: SpritesRequest) -> RunSummary:
+    """Render sprites.
+
+    Raises:
+        SpritesFailed: some shards could not be rendered; all others are in the bucket.
+        ModelError, StorageError, RequestError: what is asked for cannot be had.
+    """
+    check(request)
+    # Prefect takes a second to import and its server some more to start: not before the request is known to be sound.
+    from flows.prefect_server import prefect_server
+    from flows.sprites import sprites
+
+    with prefect_server():
+        return sprites(request)
+
+
+def check(request: SpritesRequest) -> None:
+    """Refuse a request that cannot be met, as far as can be told without rendering.
+
+    Raises:
+        ModelError, StorageError, RequestError: what is asked for cannot be had.
+    """
+    from flows.request import select
+    from tasks.importing.stored import find_card
+
+    source = model_source(request.model)
+    bucket = open_bucket(request.bucket)
+    bucket.check()
+    card = find_card(bucket, request.model, source)
+    if card is not None:
+        select(card, request)

@@ -1,0 +1,198 @@
+"""The flow that renders sprites: ensure the bundle, plan, render shards, gather spritemaps, publish, commit.
+
+The bucket's records decide what there is to do, so the same request again does only what is missing, after whatever end.
+"""
+
+import itertools
+import queue
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.artifacts import RunArtifacts
+from flows.planning import LayerPlan, RunPlan, plan_run, shard_jobs
+from flows.progress import SpriteProgress
+from flows.request import SpritesRequest
+from flows.summary import RunSummary, SpritesFailed
+from storage import Bucket, open_bucket
+from storage.layout import recipe_key, run_record_key
+from storage.records import RunRecord, SpritemapRecord
+from storage.sprite_set import commit, read_layer
+from tasks.devices import DeviceSlots, visible_devices
+from tasks.gathering.task import gather_spritemap, publish_index
+from tasks.importing.task import ensure_bundle
+from tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
+
+_DEVICES = visible_devices()
+# A shard on each device, and one that waits for the next device to be free. The rest waits here, so that a spritemap
+# does not queue behind all shards of the layers that follow.
+_SHARDS_IN_FLIGHT = len(_DEVICES) + 1
+
+
+@dataclass
+class Outcome:
+    """What has become of a run's shards and spritemaps so far."""
+
+    spritemaps: dict[str, SpritemapRecord] = field(default_factory=dict)
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    rendered: int = 0
+    failed: int = 0
+    render_seconds: float = 0.0
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Return a sentence for each shard or spritemap that failed."""
+        return tuple(itertools.chain.from_iterable(self.failures.values()))
+
+
+@flow(name="sprites", task_runner=ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1), persist_result=False)
+def sprites(request: SpritesRequest) -> RunSummary:
+    """Render the sprites that a request asks for and gather them into spritemaps.
+
+    Raises:
+        SpritesFailed: some shards could not be rendered; all others are in the bucket.
+        ModelError, StorageError, RequestError: what is asked for cannot be had.
+    """
+    bucket = open_bucket(request.bucket)
+    bucket.check()
+    with DeviceSlots(_DEVICES) as slots:
+        card = ensure_bundle(request.bucket, request.model, slots)
+        plan = plan_run(bucket, card, request)
+        bucket.put(recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
+        artifacts = RunArtifacts(plan)
+        with SpriteProgress(plan.to_do) as progress:
+            outcome = _render_and_gather(plan, request, slots, progress, artifacts)
+    publish_index(request.bucket, card, request.recipe.key)
+    _commit_run(bucket, plan, request, outcome)
+    summary = _summary(bucket, plan, request, outcome)
+    artifacts.publish_summary(summary)
+    if outcome.failures:
+        raise SpritesFailed(summary)
+    return summary
+
+
+def _render_and_gather(
+    plan: RunPlan, request: SpritesRequest, slots: DeviceSlots, progress: SpriteProgress, artifacts: RunArtifacts
+) -> Outcome:
+    """Render the plan's shards, each layer's spritemap following its last shard."""
+    outcome, started = Outcome(), time.monotonic()
+    landed: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
+    shards: dict[PrefectFuture[Any], ShardJob] = {}
+    gathers: dict[PrefectFuture[Any], LayerPlan] = {}
+    layers = {layer.layer: layer for layer in plan.layers}
+    left = Counter({layer.layer: len(layer.shards) for layer in plan.layers})
+    jobs = shard_jobs(plan, request)
+
+    def render(job: ShardJob) -> None:
+        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_shard(job.layer))
+        shards[future] = job
+        future.add_done_callback(landed.put)
+
+    def gather(layer: LayerPlan) -> None:
+        arguments = (request.bucket, plan.card, request.recipe.key, layer.layer, layer.channels, request.spritemap_format)
+        future = gather_spritemap.submit(*arguments)
+        gathers[future] = layer
+        future.add_done_callback(landed.put)
+
+    for layer in plan.layers:
+        if not layer.shards:
+            gather(layer)
+    for job in itertools.islice(jobs, _SHARDS_IN_FLIGHT):
+        render(job)
+    while shards or gathers:
+        future = landed.get()
+        if future in gathers:
+            layer = gathers.pop(future)
+            _note_spritemap(outcome, layer, future)
+            artifacts.layer_done(len(outcome.spritemaps))
+            continue
+        job = shards.pop(future)
+        _note_shard(outcome, job, future)
+        outcome.render_seconds = time.monotonic() - started
+        for next_job in itertools.islice(jobs, 1):
+            render(next_job)
+        left[job.layer] -= 1
+        if left[job.layer] == 0 and job.layer not in outcome.failures:
+            gather(layers[job.layer])
+    return outcome
+
+
+def _note_shard(outcome: Outcome, job: ShardJob, future: PrefectFuture[Any]) -> None:
+    error = _error_of(future)
+    if error is None:
+        outcome.rendered += len(job.channels)
+        return
+    outcome.failed += len(job.channels)
+    outcome.failures.setdefault(job.layer, []).append(f"{job.title}: {_first_line(error)}")
+
+
+def _note_spritemap(outcome: Outcome, layer: LayerPlan, future: PrefectFuture[Any]) -> None:
+    error = _error_of(future)
+    if error is None:
+        outcome.spritemaps[layer.layer] = future.result()
+    else:
+        outcome.failures.setdefault(layer.layer, []).append(f"spritemap of {layer.layer}: {_first_line(error)}")
+
+
+def _error_of(future: PrefectFuture[Any]) -> BaseException | None:
+    """Return what a task failed with; raise it if no other task of the run can fare better."""
+    future.wait()  # it has landed, but knows its state only when asked to wait for it
+    if future.state.is_completed():
+        return None
+    error = future.result(raise_on_failure=False)
+    if isinstance(error, FINAL_ERRORS):
+        raise error
+    return error if isinstance(error, BaseException) else RuntimeError(future.state.message or future.state.name)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> None:
+    """Write the run's record, unless the one that is there says the same."""
+    model, recipe = plan.card.key, request.recipe.key
+    shards = sorted(_shards_of(bucket, plan, recipe))
+    flags = Counter(flag for record in outcome.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
+    record = RunRecord(
+        model=model,
+        recipe=recipe,
+        selection={layer.layer: layer.channels for layer in plan.layers},
+        shards=tuple(shards),
+        spritemaps=tuple(record.file.key for record in outcome.spritemaps.values()),
+        sprites=plan.done + outcome.rendered,
+        flagged=dict(sorted(flags.items())),
+        failures=outcome.sentences,
+        finished=datetime.now(UTC).replace(microsecond=0),
+    )
+    key = run_record_key(model, recipe, plan.selection_id)
+    commit(bucket, key, record, lambda theirs: theirs.model_copy(update={"finished": record.finished}) == record)
+
+
+def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
+    for layer in plan.layers:
+        places = read_layer(bucket, plan.card.key, recipe, layer.layer).places()
+        yield from {places[channel].record_key for channel in layer.channels if channel in places}
+
+
+def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> RunSummary:
+    flags = Counter(flag for record in outcome.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
+    return RunSummary(
+        model=plan.card.key,
+        recipe=request.recipe.key,
+        bucket=bucket.url,
+        spritemaps={layer.layer: outcome.spritemaps[layer.layer].file.key for layer in plan.layers if layer.layer in outcome.spritemaps},
+        rendered=outcome.rendered,
+        reused=plan.done,
+        failed=outcome.failed,
+        flagged=dict(sorted(flags.items())),
+        sprites_per_second=round(outcome.rendered / outcome.render_seconds, 2) if outcome.rendered else None,
+        failures=outcome.sentences,
+    )

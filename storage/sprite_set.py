@@ -1,0 +1,128 @@
+"""Reads and writes a sprite set through its records: what counts is what a sound record says and a whole file backs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from storage.bucket import Bucket, ObjectInfo
+from storage.errors import Conflict, Corrupt, NotFound, Unavailable
+from storage.layout import fingerprinted, is_shard_record, layer_folder
+from storage.records import FileRef, Record, ShardRecord, SpriteScores
+
+_ATTEMPTS = 5
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@dataclass(frozen=True)
+class SpritePlace:
+    """Where a channel's sprite is: a cell of a shard."""
+
+    record_key: str
+    shard: ShardRecord
+    cell: int
+
+    @property
+    def scores(self) -> SpriteScores:
+        """Return what the record says of the sprite."""
+        return self.shard.sprites[self.cell]
+
+
+@dataclass(frozen=True)
+class LayerShards:
+    """The shards of one layer: the sound ones by their record's key, and why the others do not count."""
+
+    sound: Mapping[str, ShardRecord]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    def places(self) -> dict[int, SpritePlace]:
+        """Return where each rendered channel's sprite is; of two, that in the first shard by key."""
+        places: dict[int, SpritePlace] = {}
+        for key, shard in sorted(self.sound.items()):
+            for cell, channel in enumerate(shard.channels):
+                places.setdefault(channel, SpritePlace(key, shard, cell))
+        return dict(sorted(places.items()))
+
+
+def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShards:
+    """Read the records of a layer's shards and check that their files are whole."""
+    listed = {info.key: info for info in bucket.list(layer_folder(model, recipe, layer))}
+    sound: dict[str, ShardRecord] = {}
+    damaged: dict[str, str] = {}
+    for key in filter(is_shard_record, listed):
+        try:
+            record = ShardRecord.from_bytes(bucket.get(key), key)
+        except (Corrupt, NotFound) as error:
+            damaged[key] = str(error)
+            continue
+        if record.file.is_whole_in(bucket, listed.get(record.file.key)):
+            sound[key] = record
+        else:
+            damaged[key] = f"Shard {record.file.key} is missing or is not what its record says; the same run again renders it anew."
+    return LayerShards(sound, damaged)
+
+
+def put_fingerprinted(bucket: Bucket, record_key: str, data: bytes, suffix: str, crc: int) -> FileRef:
+    """Keep a file that a record will commit, under a key that its content decides."""
+    key = fingerprinted(record_key, data, suffix)
+    try:
+        info = bucket.put(key, data)
+    except Conflict:
+        # The key says what the content must be, so other content is damage.
+        info = bucket.put(key, data, mode="overwrite")
+    return FileRef.of(info, crc)
+
+
+def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRecord], bool]) -> AnyRecord:
+    """Create a record, or return the one that another writer has created before.
+
+    Args:
+        bucket: where.
+        key: the record's.
+        record: what to commit; all that it names is in the bucket already.
+        counts: tells whether a record that is there is sound; if not, it is replaced.
+
+    Raises:
+        Unavailable: others keep replacing the record.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            bucket.put(key, record.to_bytes())
+            return record
+        except Conflict:
+            present = bucket.stat(key)
+        if present is None:
+            continue
+        theirs = _read(bucket, present, type(record))
+        if theirs is not None and counts(theirs):
+            return theirs
+        try:
+            bucket.put(key, record.to_bytes(), mode=present.token)
+            return record
+        except Conflict:
+            continue
+    raise Unavailable(f"Record {key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
+
+
+def is_whole(bucket: Bucket, file: FileRef) -> bool:
+    """Tell whether a file is in the bucket as its record says."""
+    return file.is_whole_in(bucket, bucket.stat(file.key))
+
+
+def read_record(bucket: Bucket, key: str, kind: type[AnyRecord]) -> AnyRecord | None:
+    """Return a record, or None where there is none that can be read."""
+    present = bucket.stat(key)
+    return _read(bucket, present, kind) if present else None
+
+
+def channels_missing(wanted: Iterable[int], shards: LayerShards) -> tuple[int, ...]:
+    """Return the wanted channels that no sound shard holds."""
+    present = shards.places()
+    return tuple(channel for channel in sorted(wanted) if channel not in present)
+
+
+def _read(bucket: Bucket, present: ObjectInfo, kind: type[AnyRecord]) -> AnyRecord | None:
+    try:
+        return kind.from_bytes(bucket.get(present.key), present.key)
+    except (Corrupt, NotFound):
+        return None

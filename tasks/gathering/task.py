@@ -1,0 +1,100 @@
+"""Gathers a layer's shards into its spritemap, and a set's records into its index."""
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from model_inventory.card import ModelCard
+from storage import Bucket, Conflict, Unavailable, crc32c, open_bucket
+from storage.layout import channel_span, index_key, spritemap_record_key
+from storage.records import FileRef, SpritemapRecord
+from storage.sprite_set import SpritePlace, commit, is_whole, put_fingerprinted, read_layer, read_record
+from tasks.gathering.index import sprite_table, to_parquet
+from tasks.gathering.spritemap import gather_sheet
+from tasks.sheets import ImageFormat, encode, spritemap_shape
+
+_ATTEMPTS = 5
+
+
+class SpritesMissing(Exception):
+    """A layer lacks sprites that its spritemap needs; the text says how many."""
+
+
+@task(name="gather spritemap", task_run_name="spritemap of {layer}", retries=1, cache_policy=NO_CACHE, persist_result=False)
+def gather_spritemap(
+    bucket_url: str, card: ModelCard, recipe: str, layer: str, channels: Sequence[int], image_format: ImageFormat
+) -> SpritemapRecord:
+    """Return the record of the layer's spritemap, gathering it unless the one in the bucket still holds.
+
+    Raises:
+        SpritesMissing: not all of the channels have a sprite.
+    """
+    bucket = open_bucket(bucket_url)
+    present = read_layer(bucket, card.key, recipe, layer).places()
+    missing = [channel for channel in channels if channel not in present]
+    if missing:
+        raise SpritesMissing(f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel {missing[0]}; run again")
+    places = [present[channel] for channel in channels]
+    key = spritemap_record_key(card.key, recipe, layer, part_name(channels, card.layer(layer).channels))
+    stored = read_record(bucket, key, SpritemapRecord)
+    if stored is not None and _still_holds(bucket, stored, places, image_format):
+        return stored
+    record = _gathered(bucket, card.key, recipe, layer, key, places, image_format)
+    return commit(bucket, key, record, lambda theirs: _still_holds(bucket, theirs, places, image_format))
+
+
+@task(name="publish index", cache_policy=NO_CACHE, persist_result=False)
+def publish_index(bucket_url: str, card: ModelCard, recipe: str) -> str:
+    """Rebuild the set's index from all its records, and return its key."""
+    bucket, key = open_bucket(bucket_url), index_key(card.key, recipe)
+    for _ in range(_ATTEMPTS):
+        present = bucket.stat(key)
+        layers = {layer.name: read_layer(bucket, card.key, recipe, layer.name) for layer in card.layers}
+        data = to_parquet(sprite_table(layers, layers))
+        if present is not None and bucket.get(key) == data:
+            return key
+        try:
+            bucket.put(key, data, mode=present.token if present else "create")
+            return key
+        except Conflict:
+            continue  # another run has published; both tables are rebuilt from all records, so the last one is right
+    raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
+
+
+def part_name(channels: Sequence[int], layer_channels: int) -> str:
+    """Return which part of a layer the channels are: `all`, or their span."""
+    return "all" if len(channels) == layer_channels else channel_span(channels)
+
+
+def _still_holds(bucket: Bucket, record: SpritemapRecord, places: Sequence[SpritePlace], image_format: ImageFormat) -> bool:
+    return (
+        record.shards == _shards_of(places)
+        and record.sprites == tuple(place.scores for place in places)
+        and record.file.key.endswith(f".{image_format}")
+        and is_whole(bucket, record.file)
+    )
+
+
+def _gathered(
+    bucket: Bucket, model: str, recipe: str, layer: str, key: str, places: Sequence[SpritePlace], image_format: ImageFormat
+) -> SpritemapRecord:
+    cell_px = places[0].shard.cell_px
+    data = encode(gather_sheet(bucket, places, cell_px), image_format)
+    columns, rows = spritemap_shape(len(places))
+    return SpritemapRecord(
+        model=model,
+        recipe=recipe,
+        layer=layer,
+        cell_px=cell_px,
+        columns=columns,
+        rows=rows,
+        sprites=tuple(place.scores for place in places),
+        shards=_shards_of(places),
+        file=put_fingerprinted(bucket, key, data, image_format, crc32c(data)),
+    )
+
+
+def _shards_of(places: Sequence[SpritePlace]) -> tuple[FileRef, ...]:
+    files = {place.record_key: place.shard.file for place in places}
+    return tuple(files[key] for key in sorted(files))

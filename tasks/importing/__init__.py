@@ -1,0 +1,1 @@
+"""A model by name -> its bundle in the bucket."""

@@ -1,0 +1,120 @@
+"""Renders one shard in a device's process and commits it."""
+
+import importlib.metadata
+import platform
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from PIL import __version__ as pillow_version
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+from pydantic import BaseModel, ConfigDict
+
+from model_inventory.errors import ModelError
+from storage import AccessDenied, Unavailable, crc32c, open_bucket
+from storage.layout import shard_record_key
+from storage.records import ShardRecord, Versions
+from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
+from tasks.devices import DeviceSlots, SlotsClosed, report_progress
+from tasks.importing.task import read_bundle
+from tasks.rendering.recipe import RenderRecipe
+from tasks.sheets import compose, encode_lossless, shard_columns
+
+SHARD_CHANNELS = 32
+_RETRIES = 2
+# What no second try can mend.
+FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed)
+
+
+class ShardJob(BaseModel):
+    """One shard to render: up to 32 channels of a layer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket: str
+    model: str
+    layer: str
+    channels: tuple[int, ...]
+    recipe: RenderRecipe
+    batch_size: int
+
+    @property
+    def title(self) -> str:
+        """Name the shard for people."""
+        return f"{self.layer} channels {self.channels[0]}-{self.channels[-1]}"
+
+    @property
+    def record_key(self) -> str:
+        """Return the key of the record that commits the shard."""
+        return shard_record_key(self.model, self.recipe.key, self.layer, self.channels)
+
+
+def _may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, FINAL_ERRORS)
+
+
+@task(
+    name="render shard",
+    task_run_name="{job.title}",
+    retries=_RETRIES,
+    retry_delay_seconds=1,
+    retry_condition_fn=_may_help,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
+    """Render a shard on the next free device, unless its record is there by now, and return the record's key."""
+    bucket = open_bucket(job.bucket)
+    present = read_record(bucket, job.record_key, ShardRecord)
+    if present is None or not is_whole(bucket, present.file):
+        slots.run(render_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+    return job.record_key
+
+
+def render_and_commit(job: ShardJob) -> None:
+    """Render a shard in this process: its picture goes into the bucket first, then the record that makes it count."""
+    from tasks.rendering.sprites import render_sprites
+
+    started, clock = datetime.now(UTC), time.perf_counter()
+    bundle = read_bundle(job.bucket, job.model)
+    sprites = render_sprites(bundle, job.layer, job.channels, job.recipe, batch_size=job.batch_size, on_batch=report_progress)
+    columns = shard_columns(len(sprites), job.recipe.size_px)
+    pictures = ((position, sprite.picture) for position, sprite in enumerate(sprites))
+    data = encode_lossless(compose(pictures, len(sprites), columns, job.recipe.size_px))
+    bucket = open_bucket(job.bucket)
+    record = ShardRecord(
+        model=job.model,
+        recipe=job.recipe.key,
+        layer=job.layer,
+        layer_sha256=bundle.card.layer(job.layer).sha256,
+        batch_size=job.batch_size,
+        cell_px=job.recipe.size_px,
+        columns=columns,
+        sprites=tuple(sprite.scores for sprite in sprites),
+        file=put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data)),
+        started=started,
+        seconds=round(time.perf_counter() - clock, 3),
+        versions=software_versions(),
+    )
+    commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))
+
+
+def software_versions() -> Versions:
+    """Return what renders here: the versions of the software, and the device."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else platform.machine() + " CPU"
+    return Versions(
+        diamond_cutter=importlib.metadata.version("diamond-cutter"),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        tensorflow=tf.__version__,
+        pillow=pillow_version,
+        device=device,
+    )

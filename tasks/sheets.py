@@ -1,0 +1,90 @@
+"""A sheet: equally large pictures in a grid, row by row, in one image file. Shards and spritemaps are sheets."""
+
+import io
+import math
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+ImageFormat = Literal["webp", "png", "jpg"]
+
+# The largest side that the format can hold, in pixels.
+MAX_SIDE_PX: dict[ImageFormat, int] = {"webp": 16_383, "png": 2**31 - 1, "jpg": 65_500}
+_SPRITEMAP_QUALITY = 90
+
+
+class SheetTooLarge(ValueError):
+    """The sheet has a side that its file format cannot hold."""
+
+
+def spritemap_shape(count: int) -> tuple[int, int]:
+    """Return the columns and rows of a spritemap, those of Distill's: int(sqrt(n)) columns, as many rows as it takes."""
+    columns = math.isqrt(count)
+    return columns, math.ceil(count / columns)
+
+
+def shard_columns(count: int, cell_px: int) -> int:
+    """Return the columns of a shard: one strip, unless that is longer than WebP allows."""
+    return min(count, MAX_SIDE_PX["webp"] // cell_px)
+
+
+def compose(cells: Iterable[tuple[int, np.ndarray]], count: int, columns: int, cell_px: int) -> np.ndarray:
+    """Lay pictures out in a grid; only the sheet itself is held in memory.
+
+    Args:
+        cells: position and picture, uint8 `[cell_px, cell_px, 3]`, in any order.
+        count: how many cells there are; those behind the last stay black.
+        columns: cells in a row.
+        cell_px: side of a cell.
+
+    Returns:
+        uint8 `[rows * cell_px, columns * cell_px, 3]`.
+    """
+    sheet = np.zeros((math.ceil(count / columns) * cell_px, columns * cell_px, 3), np.uint8)
+    for position, picture in cells:
+        row, column = divmod(position, columns)
+        sheet[row * cell_px : (row + 1) * cell_px, column * cell_px : (column + 1) * cell_px] = picture
+    return sheet
+
+
+def cut(sheet: np.ndarray, count: int, columns: int, cell_px: int) -> Iterator[np.ndarray]:
+    """Yield the pictures of a sheet in order, as views into it."""
+    for position in range(count):
+        row, column = divmod(position, columns)
+        yield sheet[row * cell_px : (row + 1) * cell_px, column * cell_px : (column + 1) * cell_px]
+
+
+def encode_lossless(sheet: np.ndarray) -> bytes:
+    """Return a sheet as lossless WebP."""
+    return _encode(sheet, "webp", lossless=True, quality=50, method=2)
+
+
+def encode(sheet: np.ndarray, image_format: ImageFormat) -> bytes:
+    """Return a sheet as an image file for people to look at.
+
+    Raises:
+        SheetTooLarge: the format cannot hold it.
+    """
+    limit = MAX_SIDE_PX[image_format]
+    if max(sheet.shape[:2]) > limit:
+        raise SheetTooLarge(
+            f"a sheet of {sheet.shape[1]} x {sheet.shape[0]} px does not fit into {image_format}, which ends at {limit} px; take png"
+        )
+    if image_format == "png":
+        return _encode(sheet, "png", compress_level=6)
+    return _encode(sheet, image_format, quality=_SPRITEMAP_QUALITY)
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Return the sheet in an image file, uint8 `[height, width, 3]`."""
+    # Only files that our own records vouch for, by checksum, get here; a spritemap is larger than Pillow's guess of a bomb.
+    with Image.open(io.BytesIO(data), formats=["WEBP", "PNG", "JPEG"]) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _encode(sheet: np.ndarray, image_format: ImageFormat, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}[image_format], **options)
+    return buffer.getvalue()
