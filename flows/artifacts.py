@@ -1,6 +1,8 @@
 """What a run shows in Prefect: progress, a table of its layers, a summary with the spritemaps' locations."""
 
 import re
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
@@ -22,7 +24,9 @@ class RunArtifacts:
             ],
             description=f"Layers of {plan.card.key} in this run",
         )
-        self._progress = create_progress_artifact(progress=0.0, description=f"Layers of {plan.card.key} that are complete")
+        # Prefect types what it offers to both kinds of callers as if it were always awaited.
+        progress = create_progress_artifact(progress=0.0, description=f"Layers of {plan.card.key} that are complete")
+        self._progress = cast(UUID, progress)
 
     def layer_done(self, done: int) -> None:
         """Note how many layers have their spritemap."""

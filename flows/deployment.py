@@ -1,9 +1,11 @@
 """Puts the flow on a Prefect server as a deployment, to be run on time or triggered."""
 
 from pathlib import Path
+from typing import cast
 
 from prefect import serve
-from prefect.deployments.runner import EntrypointType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
 
 from flows.prefect_server import require_standing_server
 from flows.request import SpritesRequest
@@ -24,4 +26,5 @@ def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
     bucket = request.bucket if "://" in request.bucket else str(Path(request.bucket).expanduser().resolve())
     parameters = {"request": request.model_copy(update={"bucket": bucket}).model_dump(mode="json")}
     deployment = sprites.to_deployment(name=request.model, cron=cron, parameters=parameters, entrypoint_type=EntrypointType.MODULE_PATH)
-    serve(deployment, limit=1)
+    # Prefect types what it offers to both kinds of callers as if it were always awaited.
+    serve(cast(RunnerDeployment, deployment), limit=1)

@@ -52,7 +52,11 @@ class Outcome:
         return tuple(itertools.chain.from_iterable(self.failures.values()))
 
 
-@flow(name="sprites", task_runner=ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1), persist_result=False)
+# mypy cannot see that this runner's futures are Prefect's.
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1)
+
+
+@flow(name="sprites", task_runner=_RUNNER, persist_result=False)
 def sprites(request: SpritesRequest) -> RunSummary:
     """Render the sprites that a request asks for and gather them into spritemaps.
 

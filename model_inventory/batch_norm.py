@@ -20,12 +20,15 @@ _SUMS = {"BiasAdd", "Add", "AddV2", "Sub"}
 _PRODUCTS = {"Mul", "RealDiv"}
 
 
+_Vector = np.ndarray | np.float64
+
+
 @dataclass(frozen=True)
 class _Affine:
     """y = scale * x + offset; both float64 of shape [channel] or []."""
 
-    scale: np.ndarray
-    offset: np.ndarray
+    scale: _Vector
+    offset: _Vector
 
     def then(self, later: "_Affine") -> "_Affine":
         return _Affine(later.scale * self.scale, later.scale * self.offset + later.offset)
@@ -117,7 +120,7 @@ def _as_affine(node: tf.compat.v1.NodeDef, source: str, nodes: dict[str, tf.comp
     return _binary_affine(node.op, first, vector)
 
 
-def _binary_affine(op: str, source_is_first: bool, other: np.ndarray) -> _Affine | None:
+def _binary_affine(op: str, source_is_first: bool, other: _Vector) -> _Affine | None:
     if op == "Mul":
         return _Affine(other, np.float64(0.0))
     if op == "RealDiv":

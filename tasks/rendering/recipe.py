@@ -17,14 +17,10 @@ class RenderRecipe(BaseModel):
     size_px: int = Field(default=128, ge=32, le=512, multiple_of=4, description="side of a sprite")
     steps: int = Field(default=320, ge=1, le=10_000, description="optimisation steps")
     learning_rate: float = Field(default=0.1, gt=0, le=10, description="Adam's, in the Fourier coefficients")
-    beta1: float = Field(
-        default=0.3, ge=0, lt=1, description="Adam's memory of the gradient"
-    )
+    beta1: float = Field(default=0.3, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's memory of the gradient's square")
     cooldown: float = Field(default=0.3, ge=0, le=1, description="share of the steps, at the end, in which the rate falls to zero")
-    decay_power: float = Field(
-        default=1.0, ge=0, le=3, description="a coefficient is scaled by frequency ** -decay_power"
-    )
+    decay_power: float = Field(default=1.0, ge=0, le=3, description="a coefficient is scaled by frequency ** -decay_power")
     initial_sd: float = Field(default=0.01, gt=0, le=1, description="standard deviation of the first spectrum")
     pad_px: int = Field(default=12, ge=0, le=64, description="grey border around the image that the network sees")
     jitter_px: int = Field(default=12, ge=0, le=64, description="how far the image moves at each step, in all")

@@ -57,7 +57,7 @@ def warp(images: tf.Tensor, maps: tf.Tensor, input_px: int, pad_px: int) -> tf.T
     """
     image_px = int(images.shape[1])
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    @tf.custom_gradient
     def warped(images: tf.Tensor, maps: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
             # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's

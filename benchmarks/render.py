@@ -1,0 +1,170 @@
+"""Compares our renderer with lucid on the same channels of the same model, in one run on one machine.
+
+    uv run python benchmarks/render.py --model efficientnet-lite0 --layer block_10.depthwise --channels 16
+
+Seconds per sprite of lucid's `render_vis` (one sprite at a time, 512 steps), of lucid batched by hand (one graph, a batch of
+sprites, 512 steps), and of ours with the default recipe; the mean objective of each method's sprites under fresh transforms
+of lucid's standard distribution; and the floor: a bare forward and backward pass of the same folded, truncated graph. The
+methods take turns, so that a machine whose speed drifts treats them alike. Ours is traced once for a layer, which is not
+counted but printed; lucid builds a graph for each call, which is part of calling it.
+"""
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from cyclopts import App, Parameter
+
+from model_inventory.bundle import Bundle, layer_graph, to_model_input
+from model_inventory.catalogue import import_model
+from model_inventory.graph import run_inside
+from tasks.rendering.lucid_reference import import_lucid, lucid_model
+from tasks.rendering.objectives import channel_objective
+from tasks.rendering.recipe import RenderRecipe
+from tasks.rendering.sprites import render_sprites
+
+LUCID_STEPS = 512
+LUCID_BATCH = 8
+OUR_BATCH = 16
+FRESH_TRANSFORMS = 16
+ROUNDS = 2
+
+app = App()
+
+
+@app.default
+def main(
+    *,
+    model: str = "efficientnet-lite0",
+    layer: str = "block_10.depthwise",
+    channels: int = 16,
+    json_file: Annotated[Path | None, Parameter("--json")] = None,
+) -> None:
+    """Measure, print, and write the same as one JSON object."""
+    bundle, recipe = import_model(model), RenderRecipe()
+    ids = list(range(channels))
+    started = time.perf_counter()
+    render_sprites(bundle, layer, ids[:1], recipe.model_copy(update={"steps": 2}), batch_size=OUR_BATCH)
+    tracing_s = time.perf_counter() - started
+
+    pictures: dict[str, list[np.ndarray]] = {"render_vis": [], "lucid_batched": [], "ours": []}
+    seconds = dict.fromkeys(pictures, 0.0)
+    for half in np.array_split(ids, ROUNDS):
+        for method, render in (("render_vis", lucid_one_by_one), ("lucid_batched", lucid_batched), ("ours", ours)):
+            wanted = half.tolist()
+            if method == "ours":
+                wanted = ids  # a full batch each round, as in a run over a layer
+            started = time.perf_counter()
+            drawn = render(bundle, layer, wanted)
+            seconds[method] += (time.perf_counter() - started) / len(wanted) / ROUNDS
+            pictures[method] += drawn if method != "ours" or not pictures["ours"] else []
+    objective = {method: lucid_objective(bundle, layer, np.stack(drawn), ids) for method, drawn in pictures.items()}
+    floor_s = floor_seconds(bundle, layer, recipe)
+    step_s = seconds["ours"] / recipe.steps
+    result = {
+        "render_vis_s": seconds["render_vis"],
+        "lucid_batched_s": seconds["lucid_batched"],
+        "ours_s": seconds["ours"],
+        "render_vis_objective": objective["render_vis"],
+        "lucid_batched_objective": objective["lucid_batched"],
+        "ours_objective": objective["ours"],
+        "speedup": seconds["render_vis"] / seconds["ours"],
+        "speedup_batched": seconds["lucid_batched"] / seconds["ours"],
+        "objective_ratio": objective["ours"] / objective["render_vis"],
+        "step_over_floor": step_s / floor_s,
+    }
+    report(model, layer, recipe, result, tracing_s, step_s, floor_s)
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def report(model: str, layer: str, recipe: RenderRecipe, result: dict[str, float], tracing_s: float, step_s: float, floor_s: float) -> None:
+    """Print the result as a table."""
+    print(f"{model}, {layer}, {recipe.size_px} px; {recipe.steps} steps of {recipe.key} against {LUCID_STEPS} of lucid")
+    print(f"{'':32}{'s per sprite':>14}{'objective':>12}")
+    for name, key in (("lucid render_vis", "render_vis"), (f"lucid in batches of {LUCID_BATCH}", "lucid_batched"), ("ours", "ours")):
+        print(f"{name:32}{result[key + '_s']:14.3f}{result[key + '_objective']:12.4f}")
+    print(f"ours is {result['speedup']:.1f} times as fast as render_vis, {result['speedup_batched']:.1f} times as fast as batched lucid,")
+    print(f"at {result['objective_ratio']:.3f} of render_vis' objective")
+    print(
+        f"one step of one sprite {step_s * 1000:.2f} ms, bare forward and backward {floor_s * 1000:.2f} ms: "
+        f"{result['step_over_floor']:.2f} times the floor; tracing a layer, once: {tracing_s:.1f} s"
+    )
+
+
+def ours(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
+    """Render as the pipeline does; float32 pictures in [0, 1]."""
+    sprites = render_sprites(bundle, layer, channels, RenderRecipe(), batch_size=OUR_BATCH)
+    return [sprite.picture.astype(np.float32) / 255 for sprite in sprites]
+
+
+def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
+    """Call render_vis for each channel, with its defaults."""
+    lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
+    model = lucid_model(bundle)
+    pictures = []
+    for channel in channels:
+        objective = lucid.objectives.channel(tensor, channel)
+        images = lucid.render.render_vis(model, objective, lambda: lucid.param.image(128), thresholds=(LUCID_STEPS,), verbose=False)
+        pictures.append(images[-1][0])
+    return pictures
+
+
+def lucid_batched(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
+    """Render several channels in one graph: `param.image(batch=n)` and a sum of objectives, one for each member."""
+    lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
+    model = lucid_model(bundle)
+    pictures: list[np.ndarray] = []
+    for first in range(0, len(channels), LUCID_BATCH):
+        batch = channels[first : first + LUCID_BATCH]
+        objective = lucid.objectives.Objective.sum([lucid.objectives.channel(tensor, c, batch=i) for i, c in enumerate(batch)])
+        images = lucid.render.render_vis(
+            model, objective, lambda n=len(batch): lucid.param.image(128, batch=n), thresholds=(LUCID_STEPS,), verbose=False
+        )
+        pictures += list(images[-1])
+    return pictures
+
+
+def lucid_objective(bundle: Bundle, layer: str, pictures: np.ndarray, channels: list[int]) -> float:
+    """Return the mean objective of pictures `[n, height, width, 3]` under fresh draws of lucid's standard transforms."""
+    lucid = import_lucid()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.set_random_seed(0)
+        fed = tf.compat.v1.placeholder(tf.float32, pictures.shape)
+        seen = lucid.render.make_transform_f(None)(fed)
+        network = lucid.render.import_model(lucid_model(bundle), seen, fed)
+        activations = network(bundle.card.layer(layer).tensor)
+        flat = tf.reshape(activations, [pictures.shape[0], -1, activations.shape[-1]])
+        objective = tf.gather(tf.reduce_mean(flat, axis=1), channels, axis=1, batch_dims=1)
+        draws = [session.run(objective, {fed: pictures}) for _ in range(FRESH_TRANSFORMS)]
+    return float(np.mean(draws))
+
+
+def floor_seconds(bundle: Bundle, layer: str, recipe: RenderRecipe) -> float:
+    """Return the time of a bare forward and backward pass, in seconds per image, at the same batch and input size."""
+    graph, card = layer_graph(bundle, layer), bundle.card
+    tensor, ids = card.layer(layer).tensor, tf.zeros([OUR_BATCH], tf.int32)
+
+    @tf.function(autograph=False)
+    def forward_backward(images: tf.Tensor) -> tf.Tensor:
+        activations = run_inside(graph, card.input_tensor, to_model_input(images, card), [tensor])[0]
+        return tf.gradients(tf.reduce_sum(channel_objective(activations, ids)), [images])[0]
+
+    images = tf.random.uniform([OUR_BATCH, recipe.input_px, recipe.input_px, 3])
+    times = []
+    for _ in range(23):
+        started = time.perf_counter()
+        forward_backward(images).numpy()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[3:]) / OUR_BATCH
+
+
+if __name__ == "__main__":
+    app()
