@@ -9,6 +9,7 @@ methods take turns, so that a machine whose speed drifts treats them alike. Ours
 counted but printed; lucid builds a graph for each call, which is part of calling it.
 """
 
+import functools
 import json
 import os
 import statistics
@@ -125,9 +126,8 @@ def lucid_batched(bundle: Bundle, layer: str, channels: list[int]) -> list[np.nd
     for first in range(0, len(channels), LUCID_BATCH):
         batch = channels[first : first + LUCID_BATCH]
         objective = lucid.objectives.Objective.sum([lucid.objectives.channel(tensor, c, batch=i) for i, c in enumerate(batch)])
-        images = lucid.render.render_vis(
-            model, objective, lambda n=len(batch): lucid.param.image(128, batch=n), thresholds=(LUCID_STEPS,), verbose=False
-        )
+        image = functools.partial(lucid.param.image, 128, batch=len(batch))
+        images = lucid.render.render_vis(model, objective, image, thresholds=(LUCID_STEPS,), verbose=False)
         pictures += list(images[-1])
     return pictures
 

@@ -1,20 +1,22 @@
 """Tells of a model, and of a run before it runs, without writing anything."""
 
+import math
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from flows.planning import RunPlan, plan_run
+from flows.planning import LayerPlan, RunPlan, plan_run
 from flows.request import SpritesRequest
 from model_inventory.card import ModelCard
 from model_inventory.catalogue import model_source
 from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.importing.stored import find_card
-from tasks.rendering.estimate import import_card, seconds_per_sprite
+from tasks.rendering.estimate import LayerCost, import_card, measure_layers
 
 _TIMEOUT_S = 1800.0
-# A picture that was optimised from noise hardly shrinks: shards measure about 2.3 bytes a pixel as lossless WebP.
-_BYTES_PER_PIXEL = 2.3
+# A picture that was optimised from noise hardly shrinks: shards measure 2.6 bytes a pixel as lossless WebP.
+_BYTES_PER_PIXEL = 2.6
 _MEASURED_LAYERS = 3
 
 
@@ -69,18 +71,8 @@ def estimate(request: SpritesRequest) -> RunEstimate:
     card = describe(request.bucket, request.model)
     plan = plan_run(open_bucket(request.bucket), card, request)
     devices = visible_devices()
-    seconds = _seconds_per_sprite(plan, request, devices) if plan.to_do else {}
-    layers = tuple(
-        LayerEstimate(
-            layer=layer.layer,
-            sprites_done=layer.done,
-            sprites_to_do=layer.to_do,
-            shards=len(layer.shards),
-            bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL),
-            seconds=round(layer.to_do * seconds.get(layer.layer, 0.0) / len(devices), 1),
-        )
-        for layer in plan.layers
-    )
+    costs = _costs(plan, request, devices) if plan.to_do else {}
+    layers = tuple(_estimate_layer(layer, request, costs.get(layer.layer), len(devices)) for layer in plan.layers)
     return RunEstimate(
         model=card.key,
         recipe=request.recipe.key,
@@ -94,14 +86,26 @@ def estimate(request: SpritesRequest) -> RunEstimate:
     )
 
 
-def _seconds_per_sprite(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[str, float]:
-    """Measure the first, the middle and the last layer, and read the others off the line between them."""
+def _estimate_layer(layer: LayerPlan, request: SpritesRequest, cost: LayerCost | None, devices: int) -> LayerEstimate:
+    batches = sum(math.ceil(len(shard) / request.batch_size) for shard in layer.shards)
+    return LayerEstimate(
+        layer=layer.layer,
+        sprites_done=layer.done,
+        sprites_to_do=layer.to_do,
+        shards=len(layer.shards),
+        bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL),
+        seconds=round((cost.tracing_s + batches * cost.batch_s) / devices, 1) if cost and batches else 0.0,
+    )
+
+
+def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[str, LayerCost]:
+    """Measure the first, the middle and the last layer, and read the others off the lines between them."""
     names = [layer.name for layer in plan.card.layers]
     wanted = [layer.layer for layer in plan.layers if layer.shards]
-    picked = sorted({round(place) for place in np.linspace(0, len(wanted) - 1, _MEASURED_LAYERS)})
-    measured = [wanted[place] for place in picked]
+    measured = [wanted[place] for place in sorted({round(place) for place in np.linspace(0, len(wanted) - 1, _MEASURED_LAYERS)})]
     with DeviceSlots(devices[:1]) as slots:
         arguments = (request.model, tuple(measured), request.recipe, request.batch_size)
-        seconds = slots.run(seconds_per_sprite, *arguments, timeout_s=_TIMEOUT_S)
+        costs = slots.run(measure_layers, *arguments, timeout_s=_TIMEOUT_S)
     depths = [names.index(name) for name in measured]
-    return {name: float(np.interp(names.index(name), depths, seconds)) for name in wanted}
+    columns = [[float(np.interp(names.index(name), depths, column)) for name in wanted] for column in zip(*costs, strict=True)]
+    return {name: LayerCost(*cost) for name, *cost in zip(wanted, *columns, strict=True)}

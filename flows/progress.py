@@ -32,6 +32,14 @@ class SpriteProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
 
-    def of_shard(self, layer: str) -> Callable[[int], None]:
-        """Return what counts the sprites of one shard, as they are reported."""
-        return lambda sprites: self._bar.update(self._task, advance=sprites, description=layer)
+    def of_shard(self, layer: str, size: int) -> Callable[[int], None]:
+        """Return what counts the sprites of one shard, as they are reported; a shard that is tried again counts once."""
+        left = size
+
+        def count(sprites: int) -> None:
+            nonlocal left
+            fresh = min(sprites, left)
+            left -= fresh
+            self._bar.update(self._task, advance=fresh, description=layer)
+
+        return count

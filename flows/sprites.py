@@ -95,7 +95,7 @@ def _render_and_gather(
     jobs = shard_jobs(plan, request)
 
     def render(job: ShardJob) -> None:
-        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_shard(job.layer))
+        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_shard(job.layer, len(job.channels)))
         shards[future] = job
         future.add_done_callback(landed.put)
 

@@ -51,7 +51,7 @@ def render_sprites(
     Raises:
         UnknownLayer: names the nearest layers.
     """
-    renderer = _layer_renderer(bundle, layer, Shape.of(recipe, batch_size))
+    renderer = layer_renderer(bundle, layer, Shape.of(recipe, batch_size))
     sprites: list[Sprite] = []
     for first in range(0, len(channels), batch_size):
         batch = list(channels[first : first + batch_size])
@@ -68,7 +68,8 @@ def learning_rates(recipe: RenderRecipe) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def _layer_renderer(bundle: Bundle, layer: str, shape: Shape) -> LayerRenderer:
+def layer_renderer(bundle: Bundle, layer: str, shape: Shape) -> LayerRenderer:
+    """Return the renderer of a layer; the last two are kept, so that a layer's shards share one trace."""
     return LayerRenderer(bundle, layer, shape)
 
 
