@@ -5,6 +5,8 @@ the direction that would shut the unit further. The overrides live in a copy of 
 attribution never sees it.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 _OVERRIDES = {"Relu": "DiamondCutterRedirectedRelu", "Relu6": "DiamondCutterRedirectedRelu6"}
@@ -23,22 +25,33 @@ def with_redirected_relus(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef
 @tf.RegisterGradient(_OVERRIDES["Relu"])
 def _redirected_relu(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     x = op.inputs[0]
-    zero = tf.zeros_like(upstream)
     # The loss is minimised: a positive gradient pushes the input down.
-    pushed_lower = (x < 0.0) & (upstream > 0.0)
-    return _where_nothing_passes(tf.where(x > 0.0, upstream, zero), tf.where(pushed_lower, zero, upstream))
+    return _where_nothing_passes(
+        tf.raw_ops.ReluGrad(gradients=upstream, features=op.outputs[0]),
+        upstream,
+        lambda: (x < 0.0) & (upstream > 0.0),
+    )
 
 
 @tf.RegisterGradient(_OVERRIDES["Relu6"])
 def _redirected_relu6(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     x = op.inputs[0]
-    zero = tf.zeros_like(upstream)
-    pushed_out = ((x < 0.0) & (upstream > 0.0)) | ((x > 6.0) & (upstream < 0.0))
-    true = tf.where((x > 0.0) & (x < 6.0), upstream, zero)
-    return _where_nothing_passes(true, tf.where(pushed_out, zero, upstream))
+    return _where_nothing_passes(
+        tf.raw_ops.Relu6Grad(gradients=upstream, features=op.outputs[0]),
+        upstream,
+        lambda: ((x < 0.0) & (upstream > 0.0)) | ((x > 6.0) & (upstream < 0.0)),
+    )
 
 
-def _where_nothing_passes(true: tf.Tensor, redirected: tf.Tensor) -> tf.Tensor:
-    """Take the redirected gradient for the batch elements whose true gradient is zero everywhere."""
-    passes = tf.reduce_any(tf.not_equal(true, 0.0), axis=list(range(1, true.shape.rank)), keepdims=True)
-    return tf.where(passes, true, redirected)
+def _where_nothing_passes(true: tf.Tensor, upstream: tf.Tensor, pushed_out: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Let the upstream gradient through, but where it pushes further out, for batch elements whose true gradient is zero everywhere.
+
+    That is so in few ReLUs and few steps, so the redirected gradient is only computed if some element needs it.
+    """
+    axes = list(range(1, true.shape.rank))
+    passes = tf.reduce_max(tf.abs(true), axis=axes, keepdims=True) > 0.0
+    return tf.cond(
+        tf.reduce_all(passes),
+        lambda: true,
+        lambda: tf.where(passes, true, tf.where(pushed_out(), tf.zeros_like(upstream), upstream)),
+    )

@@ -56,14 +56,15 @@ class LayerRenderer:
         self._redirected = with_redirected_relus(self._graph)
         self._shape = shape
         self._scale = tf.constant(frequency_scale(shape.size_px, shape.decay_power))
-        batch, two_three, sides = [shape.batch_size], spectrum_shape(shape.size_px)[:2], spectrum_shape(shape.size_px)[2:]
-        spectrum = tf.zeros([two_three[0], *batch, two_three[1], *sides])
-        self._spectrum, self._first_moment, self._second_moment = (tf.Variable(spectrum) for _ in range(3))
-        vector, maps = tf.TensorSpec(batch, tf.int32), tf.TensorSpec([None, *batch, 6], tf.float32)
-        signature = [tf.TensorSpec(spectrum.shape), maps, vector, tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.int32)]
+        real_imaginary, *planes = spectrum_shape(shape.size_px)
+        zeros = tf.zeros([real_imaginary, shape.batch_size, *planes])
+        self._spectrum, self._first_moment, self._second_moment = (tf.Variable(zeros) for _ in range(3))
+        batch = [shape.batch_size]
+        ids, maps = tf.TensorSpec(batch, tf.int32), tf.TensorSpec([None, *batch, 6], tf.float32)
+        signature = [tf.TensorSpec(zeros.shape), maps, ids, tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.int32)]
         self._optimise = tf.function(self._trace_optimise, input_signature=signature, autograph=False)
         images = tf.TensorSpec([*batch, shape.size_px, shape.size_px, 3], tf.float32)
-        self._score = tf.function(self._trace_score, input_signature=[images, maps, vector], autograph=False)
+        self._score = tf.function(self._trace_score, input_signature=[images, maps, ids], autograph=False)
 
     @property
     def trace_count(self) -> int:
