@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from flows.errors import PrefectServerError, RequestError
+from flows.errors import PrefectServerError, RequestError, print_error, sentence
 from flows.request import SpritesRequest
 from model_inventory.errors import ModelError
 from storage.errors import StorageError
@@ -34,8 +34,6 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
-    from flows.printing import print_error, sentence
-
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else 0
@@ -77,7 +75,7 @@ def plan(request: Request, *, json: Json = False) -> None:
 @app.command
 def sprites(request: Request, *, json: Json = False) -> int:
     """Render the sprites of a model's channels and gather them into a spritemap for each layer."""
-    from flows.printing import print_error, print_summary
+    from flows.printing import print_summary
     from flows.running import run_sprites
     from flows.summary import SpritesFailed
 

@@ -1,5 +1,10 @@
 """What can go wrong between a request and its run; the command line prints the text and exits with 2."""
 
+import re
+
+from cyclopts import CycloptsError
+from pydantic import ValidationError
+
 
 class RequestError(Exception):
     """What was asked for does not exist or contradicts itself; the text is one sentence with the remedy."""
@@ -7,3 +12,22 @@ class RequestError(Exception):
 
 class PrefectServerError(RuntimeError):
     """The Prefect server is missing, does not answer or does not start."""
+
+
+def sentence(error: BaseException) -> str:
+    """Return an error as one sentence: what, expected, found."""
+    if isinstance(error, CycloptsError) and isinstance(error.__cause__, ValidationError):
+        error = error.__cause__
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or error.title
+        return f"{where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; found {first['input']!r}"
+    return re.sub(r"\s*\n\s*", " ", str(error)).strip()
+
+
+def print_error(text: str) -> None:
+    """Print a sentence to standard error."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]diamond-cutter:[/red] {escape(text)}")

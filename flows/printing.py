@@ -1,13 +1,11 @@
-"""What the command line prints: tables for people, JSON for programs, one sentence for an error."""
+"""What the command line prints: tables for people, JSON for programs."""
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import CycloptsError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,21 +16,7 @@ from flows.summary import RunSummary
 from model_inventory.card import ModelCard
 from model_inventory.catalogue import ModelListing
 
-
-def sentence(error: BaseException) -> str:
-    """Return an error as one sentence: what, expected, found."""
-    if isinstance(error, CycloptsError) and isinstance(error.__cause__, ValidationError):
-        error = error.__cause__
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or error.title
-        return f"{where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; found {first['input']!r}"
-    return re.sub(r"\s*\n\s*", " ", str(error)).strip()
-
-
-def print_error(text: str) -> None:
-    """Print a sentence to standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]diamond-cutter:[/red] {escape(text)}")
+_FILE_WIDTH = 1000
 
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
@@ -107,6 +91,8 @@ def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | T
         sys.stdout.write(json.dumps(_plain(data), indent=1) + "\n")
         return
     console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH  # nothing is to be cut off in a file or a pipe
     for part in parts:
         console.print(escape(part) if isinstance(part, str) else part)
 
@@ -118,7 +104,7 @@ def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=name != head[-1], overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     return table

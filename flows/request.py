@@ -1,13 +1,16 @@
 """What a user asks for: the parameters of the flow, of the command line and of a deployment are the same."""
 
 import re
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import RequestError
-from model_inventory.card import ModelCard
+from tasks.image_format import ImageFormat
 from tasks.rendering.recipe import RenderRecipe
-from tasks.sheets import ImageFormat
+
+if TYPE_CHECKING:
+    from model_inventory.card import ModelCard
 
 # Two cores are as fast with 16 as with 32, and another number may change the last bits of a sprite.
 BATCH_SIZE = 16
@@ -30,7 +33,7 @@ class SpritesRequest(BaseModel):
     shard_timeout_s: float = Field(default=3600, gt=0, description="a shard that takes longer is given up and tried again")
 
 
-def select(card: ModelCard, request: SpritesRequest) -> dict[str, tuple[int, ...]]:
+def select(card: "ModelCard", request: SpritesRequest) -> dict[str, tuple[int, ...]]:
     """Return the channels that a request asks for, by layer in forward order.
 
     Raises:

@@ -3,15 +3,12 @@
 import io
 import math
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-ImageFormat = Literal["webp", "png", "jpg"]
+from tasks.image_format import MAX_SIDE_PX, ImageFormat
 
-# The largest side that the format can hold, in pixels.
-MAX_SIDE_PX: dict[ImageFormat, int] = {"webp": 16_383, "png": 2**31 - 1, "jpg": 65_500}
 _SPRITEMAP_QUALITY = 90
 
 

@@ -12,7 +12,8 @@ from storage.records import FileRef, SpritemapRecord
 from storage.sprite_set import SpritePlace, commit, is_whole, put_fingerprinted, read_layer, read_record
 from tasks.gathering.index import sprite_table, to_parquet
 from tasks.gathering.spritemap import gather_sheet
-from tasks.sheets import ImageFormat, encode, spritemap_shape
+from tasks.image_format import ImageFormat
+from tasks.sheets import encode, spritemap_shape
 
 _ATTEMPTS = 5
 
