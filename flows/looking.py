@@ -15,11 +15,15 @@ from storage.layout import (
     index_key,
     is_run_record,
     is_spritemap_record,
+    layer_folder,
+    recipe_key,
     set_folder,
     unescape,
 )
 from storage.records import RunRecord, SpritemapRecord
 from storage.sprite_set import is_whole, read_layer
+from tasks.gathering.index import sprite_table
+from tasks.rendering.recipe import RenderRecipe
 
 
 class LayerListing(BaseModel):
@@ -119,8 +123,6 @@ def _list_layer(bucket: Bucket, model: str, recipe: str, layer: str, card: Model
 
 
 def _spritemaps(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator[SpritemapRecord | Problem]:
-    from storage.layout import layer_folder
-
     for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap."):
         if is_spritemap_record(info.key):
             try:
@@ -146,8 +148,9 @@ def _checks(bucket: Bucket) -> Iterator[Problem | None]:
             yield from (Problem(key=key, problem=why) for key, why in shards.damaged.items())
             yield from (None for _ in shards.sound)
             yield from (_check_spritemap(bucket, found) for found in _spritemaps(bucket, model, recipe, layer))
+        yield _check_recipe(bucket, model, recipe)
         yield from _check_runs(bucket, model, recipe)
-        yield _check_index(bucket, index_key(model, recipe))
+        yield _check_index(bucket, model, recipe)
 
 
 def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
@@ -169,17 +172,39 @@ def _check_spritemap(bucket: Bucket, found: SpritemapRecord | Problem) -> Proble
 def _check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | None]:
     for info in bucket.list(set_folder(model, recipe) + "runs/"):
         try:
-            RunRecord.from_bytes(bucket.get(info.key), info.key)
-            yield None
+            record = RunRecord.from_bytes(bucket.get(info.key), info.key)
         except Corrupt as error:
             yield Problem(key=info.key, problem=str(error))
+            continue
+        gone = [key for key in (*record.shards, *record.spritemaps) if bucket.stat(key) is None]
+        why = f"{len(gone)} records that the run made are missing, the first is {gone[0] if gone else ''}; the same run again makes them anew."
+        yield Problem(key=info.key, problem=why) if gone else None
 
 
-def _check_index(bucket: Bucket, key: str) -> Problem | None:
+def _check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:
+    key = recipe_key(model, recipe)
     try:
-        pd.read_parquet(io.BytesIO(bucket.get(key)))
+        sound = RenderRecipe.model_validate_json(bucket.get(key)).key == recipe
+    except (NotFound, ValidationError):
+        sound = False
+    return None if sound else Problem(key=key, problem="The recipe is missing or is not what it was; the next run writes it anew.")
+
+
+def _check_index(bucket: Bucket, model: str, recipe: str) -> Problem | None:
+    key = index_key(model, recipe)
+    layers = {layer: read_layer(bucket, model, recipe, layer) for layer in _layer_names(bucket, set_folder(model, recipe))}
+    try:
+        wrong = _contradictions(pd.read_parquet(io.BytesIO(bucket.get(key))), sprite_table(layers, layers))
     except NotFound:
         return None  # a run that has not finished has none yet
     except Exception as error:  # whatever the Parquet reader makes of rubbish
         return Problem(key=key, problem=f"The index cannot be read ({type(error).__name__}); the next run writes it anew.")
+    if wrong:
+        return Problem(key=key, problem=f"The index contradicts the records of {wrong} sprites; the next run writes it anew.")
     return None
+
+
+def _contradictions(index: pd.DataFrame, records: pd.DataFrame) -> int:
+    """Count the sprites of which the index says what no record does; it may lack some until the run that adds them has ended."""
+    known = index.merge(records[["layer", "channel"]])
+    return len(known) - len(known.merge(records, on=list(records.columns)))

@@ -22,11 +22,11 @@ from flows.progress import SpriteProgress
 from flows.request import SpritesRequest
 from flows.summary import RunSummary, SpritesFailed
 from storage import Bucket, open_bucket
-from storage.layout import recipe_key, run_record_key
+from storage.layout import recipe_key, run_record_key, spritemap_record_key
 from storage.records import RunRecord, SpritemapRecord
-from storage.sprite_set import commit, read_layer
+from storage.sprite_set import commit, put_determined, read_layer
 from tasks.devices import DeviceSlots, visible_devices
-from tasks.gathering.task import gather_spritemap, publish_index
+from tasks.gathering.task import gather_spritemap, part_name, publish_index
 from tasks.importing.task import ensure_bundle
 from tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
 
@@ -69,7 +69,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
     with DeviceSlots(_DEVICES) as slots:
         card = ensure_bundle(request.bucket, request.model, slots)
         plan = plan_run(bucket, card, request)
-        bucket.put(recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
+        put_determined(bucket, recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
         artifacts = RunArtifacts(plan)
         with SpriteProgress(plan.to_do) as progress:
             outcome = _render_and_gather(plan, request, slots, progress, artifacts)
@@ -170,7 +170,7 @@ def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome:
         recipe=recipe,
         selection={layer.layer: layer.channels for layer in plan.layers},
         shards=tuple(shards),
-        spritemaps=tuple(record.file.key for record in outcome.spritemaps.values()),
+        spritemaps=tuple(_spritemap_key(plan, recipe, layer) for layer in plan.layers if layer.layer in outcome.spritemaps),
         sprites=plan.done + outcome.rendered,
         flagged=dict(sorted(flags.items())),
         failures=outcome.sentences,
@@ -178,6 +178,11 @@ def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome:
     )
     key = run_record_key(model, recipe, plan.selection_id)
     commit(bucket, key, record, lambda theirs: theirs.model_copy(update={"finished": record.finished}) == record)
+
+
+def _spritemap_key(plan: RunPlan, recipe: str, layer: LayerPlan) -> str:
+    part = part_name(layer.channels, plan.card.layer(layer.layer).channels)
+    return spritemap_record_key(plan.card.key, recipe, layer.layer, part)
 
 
 def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ Keras or slim graph, a Mul and an Add in a graph that was already simplified. A 
 nodes equals one convolution with scaled weights and one BiasAdd, which costs a third to a half of the step less.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -48,9 +49,10 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.
     uses = Counter(node_name(reference) for node in graph.node for reference in node.input)
     uses.update(node_name(tensor) for tensor in keep)
     follower = {node_name(reference): node.name for node in graph.node for reference in node.input}
-    # A node whose second output is read (the statistics of a BatchNorm) has to stay, like one that was asked for.
     kept = {node_name(tensor) for tensor in keep}
-    kept.update(node_name(reference) for node in graph.node for reference in node.input if output_index(reference) > 0)
+    # A node whose second output is read (the statistics of a BatchNorm) has to stay: one more use of its input keeps it out of chains.
+    read = [*keep, *(reference for node in graph.node for reference in node.input)]
+    uses.update(node_name(first) for reference in read if output_index(reference) > 0 for first in nodes[node_name(reference)].input[:1])
 
     removed: set[str] = set()
     added: dict[str, list[tf.compat.v1.NodeDef]] = {}
@@ -93,9 +95,10 @@ def _affine_chain(
     """Follow the only consumer of each node as long as it is affine per channel."""
     chain: list[str] = []
     total, name = _IDENTITY, start
+    rank, channels = 2 if nodes[start].op == "MatMul" else 4, math.prod(_channel_shape(nodes[start], nodes))
     while uses[name] == 1 and name not in kept:
         node = nodes[follower[name]]
-        affine = _as_affine(node, name, nodes)
+        affine = _as_affine(node, name, nodes, rank, channels)
         if affine is None:
             break
         total, name = total.then(affine), node.name
@@ -105,16 +108,16 @@ def _affine_chain(
     return chain, total
 
 
-def _as_affine(node: tf.compat.v1.NodeDef, source: str, nodes: dict[str, tf.compat.v1.NodeDef]) -> _Affine | None:
+def _as_affine(node: tf.compat.v1.NodeDef, source: str, nodes: dict[str, tf.compat.v1.NodeDef], rank: int, channels: int) -> _Affine | None:
     if node.op == "Identity":
         return _IDENTITY
     if node.op in _FUSED_BATCH_NORMS:
         return _fused_batch_norm(node, source, nodes)
-    if node.op not in _SUMS | _PRODUCTS:
+    if node.op not in _SUMS | _PRODUCTS or not _is_nhwc(node):
         return None
     first = node_name(node.input[0]) == source
     other = _constant(node.input[1 if first else 0], nodes)
-    if other is None or not _is_per_channel(other):
+    if other is None or not _is_per_channel(other, rank, channels):
         return None
     vector = other.astype(np.float64).reshape(-1) if other.size > 1 else np.float64(other.item())
     return _binary_affine(node.op, first, vector)
@@ -130,8 +133,9 @@ def _binary_affine(op: str, source_is_first: bool, other: _Vector) -> _Affine | 
     return _Affine(np.float64(1.0), other)
 
 
-def _is_per_channel(value: np.ndarray) -> bool:
-    return value.size == 1 or (value.size == value.shape[-1] and value.ndim <= 4)
+def _is_per_channel(value: np.ndarray, rank: int, channels: int) -> bool:
+    # A constant of more axes or more channels would change the shape of the result.
+    return value.ndim <= rank and (value.size == 1 or value.size == value.shape[-1] == channels)
 
 
 def _fused_batch_norm(node: tf.compat.v1.NodeDef, source: str, nodes: dict[str, tf.compat.v1.NodeDef]) -> _Affine | None:
@@ -145,14 +149,19 @@ def _fused_batch_norm(node: tf.compat.v1.NodeDef, source: str, nodes: dict[str, 
     return _Affine(scale, beta - mean * scale)
 
 
+def _channel_shape(convolution: tf.compat.v1.NodeDef, nodes: dict[str, tf.compat.v1.NodeDef]) -> tuple[int, ...]:
+    """Return the axes of the weights that make channels: the last of [h, w, in, out] and [in, out], two of [h, w, in, multiplier]."""
+    shape = np.asarray(_constant(convolution.input[1], nodes)).shape
+    return shape[-2:] if convolution.op == "DepthwiseConv2dNative" else shape[-1:]
+
+
 def _folded_convolution(
     convolution: tf.compat.v1.NodeDef, name: str, total: _Affine, nodes: dict[str, tf.compat.v1.NodeDef]
 ) -> list[tf.compat.v1.NodeDef]:
     """Return the four nodes that stand for a convolution and its chain; the last bears the chain's last name."""
     weights = np.asarray(_constant(convolution.input[1], nodes))
-    # The weights are [h, w, in, out], [in, out], or [h, w, in, multiplier] with out = in * multiplier.
-    out_shape = weights.shape[-2:] if convolution.op == "DepthwiseConv2dNative" else weights.shape[-1:]
-    channels = int(np.prod(out_shape))
+    out_shape = _channel_shape(convolution, nodes)
+    channels = math.prod(out_shape)
     scaled = weights * np.broadcast_to(total.scale, [channels]).reshape(out_shape)
     offset = np.broadcast_to(total.offset, [channels])
 

@@ -6,6 +6,7 @@ A pickle may name any callable; this unpickler knows three names, all of which i
 """
 
 import io
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -106,9 +107,10 @@ def _bytes_left(file: BinaryIO) -> int:
 
 
 def _as_array(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
-    shape, stride = np.array(tensor.shape, np.int64), np.array(tensor.stride, np.int64)
-    last = tensor.offset + int(((shape - 1) * stride).sum())
-    if shape.min(initial=1) < 1 or stride.min(initial=0) < 0 or not 0 <= tensor.offset <= last < storage.size:
+    # Python's integers, which do not wrap around: a product that did would let a tensor read any memory.
+    last = tensor.offset + sum((side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True))
+    sides_fit = min(tensor.shape, default=1) >= 1 and math.prod(tensor.shape) <= storage.size
+    if not sides_fit or min(tensor.stride, default=0) < 0 or not 0 <= tensor.offset <= last < storage.size:
         raise ValueError("a tensor lies outside its storage")
-    strides = tuple(int(step) * storage.itemsize for step in stride)
+    strides = tuple(step * storage.itemsize for step in tensor.stride)
     return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)

@@ -64,13 +64,15 @@ def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShar
 
 def put_fingerprinted(bucket: Bucket, record_key: str, data: bytes, suffix: str, crc: int) -> FileRef:
     """Keep a file that a record will commit, under a key that its content decides."""
-    key = fingerprinted(record_key, data, suffix)
+    return FileRef.of(put_determined(bucket, fingerprinted(record_key, data, suffix), data), crc)
+
+
+def put_determined(bucket: Bucket, key: str, data: bytes) -> ObjectInfo:
+    """Keep a file whose key decides its content: whatever else is there is damage, and is replaced."""
     try:
-        info = bucket.put(key, data)
+        return bucket.put(key, data)
     except Conflict:
-        # The key says what the content must be, so other content is damage.
-        info = bucket.put(key, data, mode="overwrite")
-    return FileRef.of(info, crc)
+        return bucket.put(key, data, mode="overwrite")
 
 
 def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRecord], bool]) -> AnyRecord:

@@ -8,8 +8,9 @@ from prefect.cache_policies import NO_CACHE
 
 from model_inventory.card import ModelCard
 from model_inventory.catalogue import import_model, model_source
-from storage import Bucket, Conflict, open_bucket
+from storage import open_bucket
 from storage.layout import card_key, graph_key
+from storage.sprite_set import put_determined
 from tasks.devices import DeviceSlots
 from tasks.importing.stored import find_card
 
@@ -34,8 +35,8 @@ def import_bundle(bucket_url: str, name: str) -> ModelCard:
     """Import a model and keep its bundle: the graph first, then the card that makes it count."""
     bundle = import_model(name)
     bucket, card = open_bucket(bucket_url), bundle.card
-    _put(bucket, graph_key(card.key), bundle.graph_bytes)
-    _put(bucket, card_key(card.key), card.model_dump_json(indent=1).encode() + b"\n")
+    put_determined(bucket, graph_key(card.key), bundle.graph_bytes)
+    put_determined(bucket, card_key(card.key), card.model_dump_json(indent=1).encode() + b"\n")
     return card
 
 
@@ -51,11 +52,3 @@ def read_bundle(bucket_url: str, model: str) -> "Bundle":
 
     bucket = open_bucket(bucket_url)
     return load_bundle(bucket.get(card_key(model)), bucket.get(graph_key(model)))
-
-
-def _put(bucket: Bucket, key: str, data: bytes) -> None:
-    try:
-        bucket.put(key, data)
-    except Conflict:
-        # The folder is named by the graph's hash: what differs is damaged, or a card of an older version.
-        bucket.put(key, data, mode="overwrite")
