@@ -1,5 +1,6 @@
 """The command line. What a command needs is imported when it runs, so that `--help` is instant."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -21,6 +22,7 @@ app = App(
     name="diamond-cutter",
     help="Shows what convolutional networks look for: a picture of what excites each channel of each layer.",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=(), consume_multiple=True),
 )
 models_app = App(name="models", help="List the models that can be rendered, or show one.")
@@ -29,6 +31,8 @@ app.command(models_app)
 
 def main() -> None:
     """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work failed."""
+    # Prefect looks at it while it is imported.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -41,7 +45,8 @@ def run(arguments: list[str]) -> int:
         print_error(sentence(error))
         return BAD_INPUT
     except KeyboardInterrupt:
-        print_error("interrupted; the shards that were finished are kept, and the same command goes on from there")
+        kept = "; the shards that were finished are kept, and the same command goes on from there"
+        print_error("interrupted" + (kept if arguments[:1] == ["sprites"] else ""))
         return INTERRUPTED
 
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_inventory.card import ModelCard
@@ -177,7 +178,8 @@ def _check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | N
             yield Problem(key=info.key, problem=str(error))
             continue
         gone = [key for key in (*record.shards, *record.spritemaps) if bucket.stat(key) is None]
-        why = f"{len(gone)} records that the run made are missing, the first is {gone[0] if gone else ''}; the same run again makes them anew."
+        first = gone[0] if gone else ""
+        why = f"{len(gone)} records that the run made are missing, the first is {first}; the same run again makes them anew."
         yield Problem(key=info.key, problem=why) if gone else None
 
 
@@ -194,7 +196,9 @@ def _check_index(bucket: Bucket, model: str, recipe: str) -> Problem | None:
     key = index_key(model, recipe)
     layers = {layer: read_layer(bucket, model, recipe, layer) for layer in _layer_names(bucket, set_folder(model, recipe))}
     try:
-        wrong = _contradictions(pd.read_parquet(io.BytesIO(bucket.get(key))), sprite_table(layers, layers))
+        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a table of some kilobytes.
+        index = pq.ParquetFile(io.BytesIO(bucket.get(key))).read(use_threads=False).to_pandas()
+        wrong = _contradictions(index, sprite_table(layers, layers))
     except NotFound:
         return None  # a run that has not finished has none yet
     except Exception as error:  # whatever the Parquet reader makes of rubbish

@@ -1,0 +1,159 @@
+"""A bundle is the same each time, runs up to any layer, and is refused when it is not whole."""
+
+import hashlib
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model_inventory.bundle import Bundle, activation_function, layer_graph, load_bundle, parse_graph, to_model_input
+from model_inventory.catalogue import import_model
+from model_inventory.errors import BadModel, UnknownLayer
+from tests.toy_network import CHANNELS, LAYERS, toy_bundle, toy_weights
+
+
+def card_json(bundle: Bundle) -> bytes:
+    return bundle.card.model_dump_json().encode()
+
+
+def whole_graph(bundle: Bundle, layer: str, images: np.ndarray) -> np.ndarray:
+    """Run the graph as it was frozen, whole, on what it expects."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(parse_graph(bundle), name="")
+        low, high = bundle.card.value_range
+        return session.run(bundle.card.layer(layer).tensor, {bundle.card.input_tensor: images * (high - low) + low})
+
+
+def assert_close(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
+def sentence(text: str) -> bool:
+    return "\n" not in text and len(text) < 400
+
+
+def test_importing_twice_gives_the_same_bytes(lite0: Bundle) -> None:
+    again = import_model("efficientnet-lite0")
+    assert again.graph_bytes == lite0.graph_bytes
+    assert again.card == lite0.card
+    assert lite0.card.graph_sha256 == hashlib.sha256(lite0.graph_bytes).hexdigest()
+
+
+def test_a_toy_bundle_is_the_same_each_time(toy: Bundle) -> None:
+    assert toy_bundle() == toy
+
+
+@pytest.mark.parametrize("layer", ["stem", "block_3.expand", "block_3.depthwise", "block_10", "logits"])
+def test_a_truncated_layer_equals_the_whole_graph(lite0: Bundle, layer: str) -> None:
+    images = np.random.default_rng(1).random((2, 64, 64, 3), np.float32)
+    assert_close(activation_function(lite0, layer)(images).numpy(), whole_graph(lite0, layer, images))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_any_kind_equals_the_whole_graph(toy: Bundle, layer: str) -> None:
+    images = np.random.default_rng(1).random((3, 20, 28, 3), np.float32)
+    found = activation_function(toy, layer)(images).numpy()
+    assert_close(found, whole_graph(toy, layer, images))
+    assert found.shape == ((3, 10, 14, CHANNELS[layer]) if layer != "logits" else (3, 5))
+
+
+def test_images_of_any_size_go_in(lite0: Bundle) -> None:
+    block = activation_function(lite0, "block_2")
+    assert [block(np.zeros((1, height, width, 3), np.float32)).shape[1:3] for height, width in ((97, 131), (33, 224))] == [
+        [25, 33],
+        [9, 56],
+    ]
+
+
+def test_a_layer_is_cut_off_from_what_comes_after_it(lite0: Bundle) -> None:
+    names = {node.name for node in layer_graph(lite0, "block_2").node}
+    assert "block_2/add" in names
+    assert not any(name.startswith(("block_3", "head", "logits")) for name in names)
+
+
+def test_an_unknown_layer_cannot_be_run(toy: Bundle) -> None:
+    for ask in (activation_function, layer_graph):
+        with pytest.raises(UnknownLayer, match="did you mean 'third'"):
+            ask(toy, "thrid")
+
+
+def test_images_become_what_the_model_expects(toy: Bundle) -> None:
+    image = tf.constant([[[[0.0, 0.5, 1.0]]]])
+    card = toy.card.model_copy(update={"value_range": (-2.0, 6.0)})
+    assert to_model_input(image, card).numpy().tolist() == [[[[-2.0, 2.0, 6.0]]]]
+    assert to_model_input(image, card.model_copy(update={"channel_order": "bgr"})).numpy().tolist() == [[[[6.0, 2.0, -2.0]]]]
+
+
+def test_lite_sees_values_as_it_was_trained(lite0: Bundle) -> None:
+    levels = tf.constant([0.0, 127 / 255, 1.0])
+    np.testing.assert_allclose(to_model_input(levels[None, None, :, None], lite0.card)[0, 0, :, 0], [-127 / 128, 0.0, 1.0], atol=1e-6)
+
+
+def test_a_stored_bundle_is_loaded_as_it_was(toy: Bundle) -> None:
+    assert load_bundle(card_json(toy), toy.graph_bytes) == toy
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:], lambda data: b""])
+def test_a_changed_graph_is_refused(toy: Bundle, spoil: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(BadModel, match=f"the graph of {toy.card.key} is not the one its card describes; .* import it again") as caught:
+        load_bundle(card_json(toy), spoil(toy.graph_bytes))
+    assert sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"\xff\xfe", b"{}", b'{"name": "toy"', b"[]"],
+    ids=["empty", "bytes", "without fields", "cut short", "list"],
+)
+def test_a_broken_card_is_refused(toy: Bundle, broken: bytes) -> None:
+    with pytest.raises(BadModel, match=r"a model card cannot be read \(\d+ errors\); remove the model's folder") as caught:
+        load_bundle(broken, toy.graph_bytes)
+    assert sentence(str(caught.value))
+
+
+def test_a_card_with_an_unknown_field_is_refused(toy: Bundle) -> None:
+    with pytest.raises(BadModel, match="cannot be read"):
+        load_bundle(json.dumps(json.loads(card_json(toy)) | {"flavour": "sweet"}).encode(), toy.graph_bytes)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("weight", ["first/kernel", "third/variance", "logits/bias"])
+def test_weights_that_are_no_numbers_are_refused(value: float, weight: str) -> None:
+    weights = toy_weights()
+    weights[weight].flat[-1] = value
+    with pytest.raises(BadModel, match=r"^toy has weights that are not finite numbers \(first in \S+\), so it") as caught:
+        toy_bundle(weights)
+    assert sentence(str(caught.value))
+
+
+def hashes(bundle: Bundle) -> list[str]:
+    return [layer.sha256 for layer in bundle.card.layers]
+
+
+def test_models_that_share_their_first_layers_share_the_hashes() -> None:
+    other = toy_weights()
+    other["third/beta"][0] += 1
+    ours, theirs = hashes(toy_bundle()), hashes(toy_bundle(other, name="other"))
+    assert ours[:2] == theirs[:2]
+    assert ours[2] != theirs[2] and ours[3] != theirs[3]
+
+
+@pytest.mark.parametrize("weight", ["first/kernel", "first/gamma", "first/variance"])
+def test_a_changed_weight_changes_the_hash_of_all_that_follows(toy: Bundle, weight: str) -> None:
+    other = toy_weights()
+    other[weight].flat[0] += 0.001
+    assert not set(hashes(toy)) & set(hashes(toy_bundle(other)))
+
+
+def test_names_of_nodes_are_no_part_of_a_hash(toy: Bundle) -> None:
+    scoped = toy_bundle(scope="tower")
+    assert scoped.card.layers[0].tensor != toy.card.layers[0].tensor
+    assert scoped.card.graph_sha256 != toy.card.graph_sha256
+    assert hashes(scoped) == hashes(toy)
+
+
+def test_each_layer_has_its_own_hash(lite0: Bundle) -> None:
+    assert len(set(hashes(lite0))) == 50

