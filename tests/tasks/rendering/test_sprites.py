@@ -121,13 +121,13 @@ def test_a_channel_that_starts_at_zero_wakes_up() -> None:
     # Shut on noise whatever the transform, open on a picture that tries: true gradient alone never moves it.
     weights, recipe = toy_weights(), QUICK.model_copy(update={"steps": 80})
     renderer = LayerRenderer(toy_bundle(weights), "third", Shape.of(recipe, 1))
-    spectrum, maps, channels, rates = batch_inputs("third", [1], recipe)
+    spectrum, maps, channels, rates = batch_inputs("third", [5], recipe)
     _, highest = renderer.score(renderer.optimise(spectrum, maps[:0], channels, rates[:0], 0), maps, channels)
-    weights["third/beta"][1] -= 1.05 * highest[0]
+    weights["third/beta"][5] -= 1.1 * highest[0]
     bundle = toy_bundle(weights)
     asleep, awake = (
-        render_sprites(bundle, "third", [1], recipe.model_copy(update={"redirect_steps": steps}), batch_size=1)[0].scores
-        for steps in (0, 80)
+        render_sprites(bundle, "third", [5], recipe.model_copy(update={"redirect_steps": steps}), batch_size=1)[0].scores
+        for steps in (0, 16)
     )
     assert "dead" in asleep.flags and "dead" not in awake.flags
     assert awake.objective is not None and awake.objective > 0

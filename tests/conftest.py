@@ -1,0 +1,33 @@
+"""What is dear to make is made once for all tests. TensorFlow is imported by the tests that need it, and by no other."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from model_inventory.bundle import Bundle
+    from tasks.rendering.lucid_reference import Lucid
+
+
+@pytest.fixture(scope="session")
+def lite0() -> "Bundle":
+    """Return the bundle of a real network, efficientnet-lite0."""
+    from model_inventory.catalogue import import_model
+
+    return import_model("efficientnet-lite0")
+
+
+@pytest.fixture(scope="session")
+def toy() -> "Bundle":
+    """Return the bundle of a made-up network of four layers."""
+    from tests.toy_network import toy_bundle
+
+    return toy_bundle()
+
+
+@pytest.fixture(scope="session")
+def lucid() -> "Lucid":
+    """Return lucid, the reference."""
+    from tasks.rendering.lucid_reference import import_lucid
+
+    return import_lucid()
