@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
@@ -11,6 +12,7 @@ from flows.errors import PrefectServerError, RequestError, print_error, sentence
 from flows.request import SpritesRequest
 from model_inventory.errors import ModelError
 from storage.errors import StorageError
+from tasks.devices import WorkerError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -33,6 +35,7 @@ def main() -> None:
     """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work failed."""
     # Prefect looks at it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    warnings.filterwarnings("ignore", module="prefect")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -44,6 +47,9 @@ def run(arguments: list[str]) -> int:
     except (CycloptsError, ValidationError, ModelError, StorageError, RequestError, PrefectServerError) as error:
         print_error(sentence(error))
         return BAD_INPUT
+    except WorkerError as error:
+        print_error(sentence(error))
+        return FAILED
     except KeyboardInterrupt:
         kept = "; the shards that were finished are kept, and the same command goes on from there"
         print_error("interrupted" + (kept if arguments[:1] == ["sprites"] else ""))

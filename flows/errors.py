@@ -21,6 +21,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or error.title
+        if first["type"] == "value_error":
+            return f"{where} is wrong: {first['ctx']['error']}"
         return f"{where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; found {first['input']!r}"
     return re.sub(r"\s*\n\s*", " ", str(error)).strip()
 

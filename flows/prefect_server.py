@@ -7,6 +7,7 @@ left behind when the flow is killed, and is started once more by every child pro
 import http.client
 import logging
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
 from flows.errors import PrefectServerError
 from tasks.devices.child_process import log_tail, start_child, stop_child
@@ -81,10 +82,19 @@ def _private_server() -> Iterator[str]:
             # Ours must close, or nobody would tell the waiting client that the server has died.
             listener.close()
             if not _healthy(port):
-                raise PrefectServerError(f"The private Prefect server did not start. It had printed:\n{log_tail(log)}")
+                raise PrefectServerError(
+                    f"The private Prefect server did not start ({_cause(log_tail(log))}); see that its folder {PREFECT_HOME.value()} "
+                    f"can be written, or {_HOW_TO_START}."
+                )
             yield f"http://127.0.0.1:{port}/api"
         finally:
             stop_child(process, _STOP_GRACE_S)
+
+
+def _cause(printed: str) -> str:
+    """Return the line of a traceback that says what happened, or the last line."""
+    lines = printed.splitlines() or ["it printed nothing"]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)), lines[-1]).strip()
 
 
 def _healthy(port: int) -> bool:

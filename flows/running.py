@@ -1,5 +1,6 @@
 """Runs the flow as the command line does: on the Prefect server in use, or a private one for as long as it takes."""
 
+from flows.errors import PrefectServerError
 from flows.request import SpritesRequest
 from flows.summary import RunSummary
 from model_inventory.catalogue import model_source
@@ -12,14 +13,23 @@ def run_sprites(request: SpritesRequest) -> RunSummary:
     Raises:
         SpritesFailed: some shards could not be rendered; all others are in the bucket.
         ModelError, StorageError, RequestError: what is asked for cannot be had.
+        PrefectServerError: there is no server, or it was lost on the way.
     """
     check(request)
     # Prefect takes a second to import and its server some more to start: not before the request is known to be sound.
+    import httpx
+
     from flows.prefect_server import prefect_server
     from flows.sprites import sprites
 
-    with prefect_server():
-        return sprites(request)
+    try:
+        with prefect_server():
+            return sprites(request)
+    except httpx.HTTPError as error:
+        raise PrefectServerError(
+            f"The Prefect server was lost in the middle of the run ({error}): what was rendered is in the bucket; see that the "
+            "server runs, and the same command goes on from there."
+        ) from error
 
 
 def check(request: SpritesRequest) -> None:

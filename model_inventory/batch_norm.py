@@ -47,7 +47,6 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.
     """
     nodes = {node.name: node for node in graph.node}
     uses = Counter(node_name(reference) for node in graph.node for reference in node.input)
-    uses.update(node_name(tensor) for tensor in keep)
     follower = {node_name(reference): node.name for node in graph.node for reference in node.input}
     kept = {node_name(tensor) for tensor in keep}
     # A node whose second output is read (the statistics of a BatchNorm) has to stay: one more use of its input keeps it out of chains.

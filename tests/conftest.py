@@ -1,8 +1,14 @@
 """What is dear to make is made once for all tests. TensorFlow is imported by the tests that need it, and by no other."""
 
+import os
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+
+# Prefect reads it when it is imported; no test touches the runs of whoever tests.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
+os.environ["DO_NOT_TRACK"] = "1"
 
 if TYPE_CHECKING:
     from model_inventory.bundle import Bundle

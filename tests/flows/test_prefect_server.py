@@ -137,7 +137,7 @@ def test_a_server_that_cannot_start_says_why(start, tmp_path):
     process = start(1, 0, PREFECT_SERVER_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{tmp_path}/missing/prefect.db")
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "restored\n")
-    assert "PrefectServerError: The private Prefect server did not start." in errors
+    assert "PrefectServerError: The private Prefect server did not start (" in errors
     assert "unable to open database file" in errors
 
 

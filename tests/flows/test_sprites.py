@@ -1,0 +1,164 @@
+"""Whole runs on a real network, as a user starts them."""
+
+import io
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from flows.request import SpritesRequest
+from storage import LocalBucket
+from storage.layout import is_shard_record
+from storage.records import RunRecord, ShardRecord, SpritemapRecord
+from tasks.rendering.recipe import RenderRecipe
+from tests.flows import broken_rendering
+from tests.flows.conftest import SMALL, Command
+
+pytestmark = pytest.mark.prefect
+
+SMALL_RECIPE = RenderRecipe(size_px=32, steps=4)
+Rendered = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture
+def copied(rendered: Rendered, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rendered[0], tmp_path / "bucket"))
+
+
+@pytest.fixture
+def sprites_of(diamond_cutter: Command) -> Callable[..., dict[str, Any]]:
+    def run(bucket: Path, *arguments: str) -> dict[str, Any]:
+        done = diamond_cutter("sprites", "efficientnet-lite0", "--bucket", str(bucket), "--json", *arguments, *SMALL)
+        assert done.returncode == 0, done.stderr
+        summary: dict[str, Any] = json.loads(done.stdout)
+        return summary
+
+    return run
+
+
+def files(bucket: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in bucket.rglob("*") if path.is_file()}
+
+
+def keys(bucket: Path, *endings: str) -> list[str]:
+    return [info.key for info in LocalBucket(bucket).list("sprites/") if info.key.endswith(endings)]
+
+
+def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> None:
+    bucket, summary = LocalBucket(rendered[0]), rendered[1]
+    assert (summary["rendered"], summary["reused"], summary["failed"]) == (8, 0, 0)
+    assert summary["sprites_per_second"] > 0
+    (shard_key,) = (info.key for info in bucket.list("sprites/") if is_shard_record(info.key))
+    shard = ShardRecord.from_bytes(bucket.get(shard_key), shard_key)
+    assert shard.channels == tuple(range(8))
+    assert bucket.get(shard.file.key, want_crc=shard.file.crc32c)
+    (map_key,) = keys(rendered[0], "spritemap.00000-00007.json")
+    spritemap = SpritemapRecord.from_bytes(bucket.get(map_key), map_key)
+    assert (spritemap.columns, spritemap.rows, spritemap.cell_px) == (2, 4, 32)
+    assert spritemap.file.key == summary["spritemaps"]["stem"]
+    with Image.open(io.BytesIO(bucket.get(spritemap.file.key))) as picture:
+        assert picture.size == (64, 128)
+    (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
+    run = RunRecord.from_bytes(bucket.get(run_key), run_key)
+    assert (run.selection, run.shards, run.spritemaps, run.failures) == ({"stem": tuple(range(8))}, (shard_key,), (map_key,), ())
+    index = pd.read_parquet(io.BytesIO(bucket.get(keys(rendered[0], "index.parquet")[0])))
+    assert index["channel"].tolist() == list(range(8))
+    assert index["objective"].tolist() == [sprite.objective for sprite in shard.sprites]
+
+
+def test_the_same_command_again_renders_and_writes_nothing(copied: Path, sprites_of: Callable[..., dict[str, Any]]) -> None:
+    before = files(copied)
+    summary = sprites_of(copied, "--layers", "stem", "--channels", "0:8")
+    assert (summary["rendered"], summary["reused"]) == (0, 8)
+    assert files(copied) == before
+
+
+def test_a_larger_request_renders_only_the_rest(copied: Path, sprites_of: Callable[..., dict[str, Any]]) -> None:
+    before = files(copied)
+    summary = sprites_of(copied, "--layers", "stem", "--channels", "1,6,20,9")
+    assert (summary["rendered"], summary["reused"]) == (2, 2)
+    changed = {path for path, stamp in before.items() if files(copied)[path] != stamp}
+    assert {Path(path).name for path in changed} == {"index.parquet"}
+    (record,) = (key for key in keys(copied, ".json") if "/stem/00009-00020." in key)
+    assert ShardRecord.from_bytes(LocalBucket(copied).get(record), record).channels == (9, 20)
+
+
+@pytest.mark.parametrize(("ending", "rendered_again"), [(".webp", 8), (".json", 8)])
+def test_what_is_damaged_is_found_and_made_anew(
+    ending: str, rendered_again: int, rendered: Rendered, copied: Path, diamond_cutter: Command, sprites_of: Callable[..., dict[str, Any]]
+) -> None:
+    (key,) = (key for key in keys(copied, ending) if "/stem/00000-00007" in key)
+    whole = (copied / key).read_bytes()
+    (copied / key).write_bytes(whole[:100] + b"rubbish" + whole[107:])
+    found = diamond_cutter("verify", "--bucket", str(copied), "--json")
+    assert found.returncode == 1
+    (record,) = (key for key in keys(rendered[0], ".json") if "/stem/00000-00007" in key)
+    assert record in [problem["key"] for problem in json.loads(found.stdout)["problems"]]
+    summary = sprites_of(copied, "--layers", "stem", "--channels", "0:8")
+    assert (summary["rendered"], summary["failed"]) == (rendered_again, 0)
+    assert diamond_cutter("verify", "--bucket", str(copied)).returncode == 0
+    (shard,) = keys(copied, ".webp")[:1]
+    assert (copied / shard).read_bytes() == (rendered[0] / shard).read_bytes()
+
+
+def run_flow(bucket: Path, channels: str, monkeypatch: pytest.MonkeyPatch, rendering: object | None = None, timeout_s: float = 300) -> Any:
+    from flows.sprites import sprites
+
+    if rendering is not None:
+        monkeypatch.setattr("tasks.rendering.task.render_and_commit", rendering)
+    request = SpritesRequest(
+        model="efficientnet-lite0",
+        layers=("block_3",),
+        channels=channels,
+        bucket=str(bucket),
+        recipe=SMALL_RECIPE,
+        shard_timeout_s=timeout_s,
+    )
+    return sprites(request)
+
+
+def test_a_shard_that_keeps_failing_leaves_the_rest_intact(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.summary import SpritesFailed
+
+    bucket = tmp_path / "bucket"
+    with monkeypatch.context() as patched, pytest.raises(SpritesFailed) as failed:
+        run_flow(bucket, "0:40", patched, broken_rendering.fail_on_second_shard)
+    assert "1 part of the run failed (block_3 channels 32-39: the second shard cannot be rendered)" in str(failed.value)
+    assert (failed.value.summary.rendered, failed.value.summary.failed) == (32, 8)
+    summary = run_flow(bucket, "0:40", monkeypatch)
+    assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
+
+
+@pytest.mark.parametrize(("rendering", "timeout_s"), [(broken_rendering.die_once, 300), (broken_rendering.hang_once, 15)])
+def test_a_crash_or_a_hang_of_the_renderer_costs_one_retry(
+    rendering: object, timeout_s: float, server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tmp_path / "bucket"
+    summary = run_flow(bucket, "0:4", monkeypatch, rendering, timeout_s)
+    assert (summary.rendered, summary.failed) == (4, 0)
+    assert bucket.with_suffix(".tried").exists()
+
+
+def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    with get_client(sync_client=True) as client:
+        runs = [run for run in client.read_flow_runs() if run.parameters["request"]["bucket"] == str(rendered[0])]
+        (run,) = runs
+        rows = [row for row in client.read_task_runs() if row.flow_run_id == run.id]
+        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[uuid.UUID(str(run.id))]))
+        artifacts = client.read_artifacts(artifact_filter=of_run)
+    assert run.state is not None and run.state.is_completed()
+    names = sorted(row.name for row in rows)
+    assert names == ["ensure bundle of efficientnet-lite0", names[1], "spritemap of stem", "stem channels 0-7"]
+    assert all(row.state is not None and row.state.is_completed() for row in rows)
+    assert {artifact.type for artifact in artifacts} == {"progress", "table", "markdown"}
+    (markdown,) = (artifact.data for artifact in artifacts if artifact.type == "markdown")
+    assert rendered[1]["spritemaps"]["stem"].rpartition("/")[2].split(".")[2] in str(markdown)
