@@ -25,9 +25,11 @@ from storage.layout import is_shard_record
 from storage.records import ShardRecord
 from tasks.sheets import decode
 
-LAYERS = ("stem", "block_1", "block_2.expand")
+LAYERS = ("stem", "block_1", "block_2.expand", "block_4.expand")
 # Small pictures and few steps: what is tested is not how they look.
-RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "60")
+RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "300")
+# Every command needs some seconds before it renders; kills are to hit the rendering too, but not to let it finish.
+EARLIEST, LATEST = 0.05, 0.4
 ENDS_WITHIN_S = 30.0
 
 app = App()
@@ -46,7 +48,7 @@ def main(*, kills: int = 10, seed: int = 0) -> None:
         moments, seen = random.Random(seed), dict[str, bytes]()
         problems = []
         for kill in range(kills):
-            moment_s = moments.uniform(0.1, 0.95) * whole_s
+            moment_s = moments.uniform(EARLIEST, LATEST) * whole_s
             left = kill_after(command(disturbed), moment_s)
             problems += [f"process {process} outlived kill {kill + 1}" for process in left]
             seen |= {key: data for key, data in records(disturbed).items() if key not in seen}
