@@ -1,58 +1,118 @@
-"""A run as a deployment: on a schedule, or triggered through Prefect's API."""
+"""The flow as a deployment on a Prefect server that stands by itself: put there by `serve`, triggered and scheduled."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
+import httpx
 import pytest
 
-from flows.cli import run
-from storage import LocalBucket
-from storage.layout import is_run_record
-from tests.flows.conftest import SMALL
+from tests.flows.conftest import SMALL, Command
 
 pytestmark = pytest.mark.prefect
 
-_WITHIN_S = 120.0
+_WITHIN_S = 90.0
+Found = TypeVar("Found")
 
 
-def test_without_a_standing_server_it_says_how_to_start_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+def wait_for(what: Callable[[], Found | None]) -> Found:
+    """Ask until there is an answer."""
+    until = time.monotonic() + _WITHIN_S
+    while time.monotonic() < until:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.3)
+    raise TimeoutError(f"nothing within {_WITHIN_S:g} s")
 
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        arguments = ["sprites", "efficientnet-lite0", "--bucket", str(tmp_path / "bucket")]
-        assert run(["serve", "--cron", "0 2 * * *", *arguments]) == 2
-    assert "prefect server start" in capsys.readouterr().err
 
-
-def test_a_served_run_has_its_schedule_and_can_be_triggered(server: None, tmp_path: Path) -> None:
-    from prefect.client.orchestration import get_client
-    from prefect.deployments import run_deployment
-
-    arguments = ["sprites", "efficientnet-lite0", "--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
-    command = [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 2 * * *", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    serving = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def stop(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
+    """End a process and return what it printed."""
+    process.send_signal(by)
     try:
-        with get_client(sync_client=True) as client:
-            ends = time.monotonic() + _WITHIN_S
-            while not (found := client.read_deployments()) and time.monotonic() < ends:
-                assert serving.poll() is None
-                time.sleep(0.5)
-        (deployment,) = found
-        assert deployment.name == "efficientnet-lite0"
-        assert [getattr(schedule.schedule, "cron", None) for schedule in deployment.schedules] == ["0 2 * * *"]
-        flow_run = run_deployment("sprites/efficientnet-lite0", timeout=_WITHIN_S, poll_interval=1)
-        assert flow_run.state is not None and flow_run.state.is_completed(), flow_run.state
+        return process.communicate(timeout=60)[0]
     finally:
-        serving.send_signal(signal.SIGINT)
-        serving.wait(60)
-    written = [info.key for info in LocalBucket(tmp_path / "bucket").list("sprites/")]
-    assert any(map(is_run_record, written))
-    assert any("/stem/00000-00003." in key for key in written)
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Start a server as the remedy in our error says; return the environment of those who use it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    offline = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path_factory.mktemp("standing")), **offline}
+    environment.pop("PREFECT_API_URL", None)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(lambda: answers(f"{url}/health"))
+        yield {"PREFECT_API_URL": url, "PREFECT_HOME": environment["PREFECT_HOME"], "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    finally:
+        stop(process, signal.SIGTERM)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: dict[str, str], tmp_path: Path) -> None:
+    options = ["--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
+    command = [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 2 * * *", "sprites", "efficientnet-lite0", *options]
+    serving = subprocess.Popen(
+        command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        with httpx.Client(base_url=standing["PREFECT_API_URL"]) as api:
+
+            def deployment() -> dict[str, Any] | None:
+                found = api.get("/deployments/name/sprites/efficientnet-lite0")
+                return found.json() if found.is_success else None
+
+            served = wait_for(deployment)
+            (schedule,) = served["schedules"]
+            assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
+            assert served["parameters"]["request"]["bucket"] == str(tmp_path / "bucket")
+
+            due = wait_for(lambda: api.post("/flow_runs/filter", json={"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}).json())
+            assert {run["deployment_id"] for run in due} == {served["id"]}
+            assert all(run["expected_start_time"][11:16] == "02:00" for run in due)
+
+            triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={}).json()
+
+            def ended() -> dict[str, Any] | None:
+                run = api.get(f"/flow_runs/{triggered['id']}").json()
+                return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+            assert wait_for(ended)["state_type"] == "COMPLETED"
+    finally:
+        printed = stop(serving, signal.SIGINT)
+    assert serving.returncode == 0, printed
+    assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
+
+
+def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, diamond_cutter: Command) -> None:
+    bucket = tmp_path / "bucket"
+    done = diamond_cutter("serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket), **standing)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == ['diamond-cutter: cron is wrong: Invalid cron string: "at noon"']
+    assert not bucket.exists()
+
+
+def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, diamond_cutter: Command) -> None:
+    bucket = tmp_path / "bucket"
+    done = diamond_cutter("serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket), PREFECT_API_URL="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "`prefect server start`" in done.stderr
+    assert not bucket.exists()

