@@ -4,7 +4,7 @@ import numpy as np
 
 from storage.records import Flag, SpriteScores
 
-# A sprite that never moved from its first spectrum has a contrast of about 0.02, a good one of 0.1 to 0.3.
+# A sprite that never moved from its first spectrum has a contrast of 0.004; those of block_10 of EfficientNet-Lite0 have 0.22 to 0.32.
 GREY_BELOW_CONTRAST = 0.05
 SATURATED_ABOVE_SHARE = 0.5
 
