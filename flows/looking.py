@@ -1,6 +1,5 @@
 """Looks at what is in a bucket: which sprite sets, how far they are, whether every record is backed by whole files."""
 
-import hashlib
 import io
 from collections.abc import Iterator
 
@@ -24,6 +23,7 @@ from storage.layout import (
 from storage.records import RunRecord, SpritemapRecord
 from storage.sprite_set import is_whole, read_layer
 from tasks.gathering.index import sprite_table
+from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
 
 
@@ -99,7 +99,7 @@ def _layer_names(bucket: Bucket, folder: str) -> list[str]:
 def _list_set(bucket: Bucket, model: str, recipe: str) -> SetListing:
     folder = set_folder(model, recipe)
     files = list(bucket.list(folder))
-    card = _card(bucket, model)
+    card = read_card(bucket, model)
     order = [layer.name for layer in card.layers] if card else []
     names = sorted(_layer_names(bucket, folder), key=lambda name: (order.index(name) if name in order else len(order), name))
     return SetListing(
@@ -132,13 +132,6 @@ def _spritemaps(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator
                 yield Problem(key=info.key, problem=str(error))
 
 
-def _card(bucket: Bucket, model: str) -> ModelCard | None:
-    try:
-        return ModelCard.model_validate_json(bucket.get(card_key(model)))
-    except (NotFound, ValidationError):
-        return None
-
-
 def _checks(bucket: Bucket) -> Iterator[Problem | None]:
     """Yield, for each record, what is wrong with it, or None."""
     for folder in bucket.folders("models/"):
@@ -155,11 +148,10 @@ def _checks(bucket: Bucket) -> Iterator[Problem | None]:
 
 
 def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
-    card = _card(bucket, model)
+    card = read_card(bucket, model)
     if card is None:
         return Problem(key=card_key(model), problem="The card is missing or cannot be read; the next run imports the model anew.")
-    info = bucket.stat(graph_key(model))
-    if info is None or hashlib.sha256(bucket.get(graph_key(model))).hexdigest() != card.graph_sha256:
+    if not graph_is_whole(bucket, card):
         return Problem(key=graph_key(model), problem="The graph is not the one that its card describes; the next run imports it anew.")
     return None
 

@@ -21,7 +21,6 @@ class LayerPlan:
     done: int
     shards: tuple[tuple[int, ...], ...]
     damaged: Mapping[str, str]
-    shard_bytes: int
 
     @property
     def to_do(self) -> int:
@@ -91,5 +90,4 @@ def _plan_layer(bucket: Bucket, card: ModelCard, request: SpritesRequest, layer:
         done=len(channels) - len(missing),
         shards=tuple(missing[first : first + SHARD_CHANNELS] for first in range(0, len(missing), SHARD_CHANNELS)),
         damaged=shards.damaged,
-        shard_bytes=sum(record.file.size for record in shards.sound.values()),
     )

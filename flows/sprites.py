@@ -23,7 +23,7 @@ from flows.request import SpritesRequest
 from flows.summary import RunSummary, SpritesFailed
 from storage import Bucket, open_bucket
 from storage.layout import recipe_key, run_record_key, spritemap_record_key
-from storage.records import RunRecord, SpritemapRecord
+from storage.records import Flag, RunRecord, SpritemapRecord
 from storage.sprite_set import commit, put_determined, read_layer
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.gathering.task import gather_spritemap, part_name, publish_index
@@ -50,6 +50,12 @@ class Outcome:
     def sentences(self) -> tuple[str, ...]:
         """Return a sentence for each shard or spritemap that failed."""
         return tuple(itertools.chain.from_iterable(self.failures.values()))
+
+    @property
+    def flagged(self) -> dict[Flag, int]:
+        """Return how many sprites of the spritemaps bear each flag."""
+        flags = Counter(flag for record in self.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
+        return dict(sorted(flags.items()))
 
 
 # mypy cannot see that this runner's futures are Prefect's.
@@ -163,16 +169,14 @@ def _first_line(error: BaseException) -> str:
 def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> None:
     """Write the run's record, unless the one that is there says the same."""
     model, recipe = plan.card.key, request.recipe.key
-    shards = sorted(_shards_of(bucket, plan, recipe))
-    flags = Counter(flag for record in outcome.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
     record = RunRecord(
         model=model,
         recipe=recipe,
         selection={layer.layer: layer.channels for layer in plan.layers},
-        shards=tuple(shards),
+        shards=tuple(sorted(_shards_of(bucket, plan, recipe))),
         spritemaps=tuple(_spritemap_key(plan, recipe, layer) for layer in plan.layers if layer.layer in outcome.spritemaps),
         sprites=plan.done + outcome.rendered,
-        flagged=dict(sorted(flags.items())),
+        flagged=outcome.flagged,
         failures=outcome.sentences,
         finished=datetime.now(UTC).replace(microsecond=0),
     )
@@ -192,7 +196,6 @@ def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
 
 
 def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> RunSummary:
-    flags = Counter(flag for record in outcome.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
     return RunSummary(
         model=plan.card.key,
         recipe=request.recipe.key,
@@ -201,7 +204,7 @@ def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Ou
         rendered=outcome.rendered,
         reused=plan.done,
         failed=outcome.failed,
-        flagged=dict(sorted(flags.items())),
+        flagged=outcome.flagged,
         sprites_per_second=round(outcome.rendered / outcome.render_seconds, 2) if outcome.rendered else None,
         failures=outcome.sentences,
     )

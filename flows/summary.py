@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from storage.records import Flag
+
 
 class RunSummary(BaseModel):
     """What a run did."""
@@ -15,7 +17,7 @@ class RunSummary(BaseModel):
     rendered: int
     reused: int
     failed: int
-    flagged: dict[str, int]
+    flagged: dict[Flag, int]
     sprites_per_second: float | None
     failures: tuple[str, ...]
 

@@ -95,7 +95,7 @@ def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRec
             present = bucket.stat(key)
         if present is None:
             continue
-        theirs = _read(bucket, present, type(record))
+        theirs = read_record(bucket, key, type(record))
         if theirs is not None and counts(theirs):
             return theirs
         try:
@@ -113,18 +113,13 @@ def is_whole(bucket: Bucket, file: FileRef) -> bool:
 
 def read_record(bucket: Bucket, key: str, kind: type[AnyRecord]) -> AnyRecord | None:
     """Return a record, or None where there is none that can be read."""
-    present = bucket.stat(key)
-    return _read(bucket, present, kind) if present else None
+    try:
+        return kind.from_bytes(bucket.get(key), key)
+    except (Corrupt, NotFound):
+        return None
 
 
 def channels_missing(wanted: Iterable[int], shards: LayerShards) -> tuple[int, ...]:
     """Return the wanted channels that no sound shard holds."""
     present = shards.places()
     return tuple(channel for channel in sorted(wanted) if channel not in present)
-
-
-def _read(bucket: Bucket, present: ObjectInfo, kind: type[AnyRecord]) -> AnyRecord | None:
-    try:
-        return kind.from_bytes(bucket.get(present.key), present.key)
-    except (Corrupt, NotFound):
-        return None
