@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Annotated
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the processes of devices have it; lucid gets it, too.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +39,7 @@ LUCID_STEPS = 512
 LUCID_BATCH = 8
 OUR_BATCH = 16
 FRESH_TRANSFORMS = 16
+FAST = RenderRecipe(ladder=())  # nothing is tried again, as lucid tries nothing again
 LAYERS = ("stem", "block_2", "block_10.depthwise", "block_15", "head", "logits")
 
 app = App()
@@ -48,6 +51,7 @@ def main(
     model: str = "efficientnet-lite0",
     layer: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = LAYERS,
     channels: int = 16,
+    recipe: str = "fast",
     one_by_one: int | None = None,
     json_file: Annotated[Path | None, Parameter("--json")] = None,
 ) -> None:
@@ -55,14 +59,18 @@ def main(
 
     Parameters
     ----------
+    recipe
+        Which of the named recipes is ours: `lucid` shows how close it comes to lucid itself.
     one_by_one
         How many of the channels `render_vis` draws, which takes most of the time; all of them if left out.
     """
-    bundle, recipe = import_model(model), RenderRecipe()
-    print(f"{model}, {recipe.size_px} px; {recipe.steps} steps of {recipe.key} in {execution_here().name}; {LUCID_STEPS} of lucid")
+    bundle, chosen = import_model(model), RenderRecipe(name=recipe, ladder=())
+    print(
+        f"{model}, {chosen.size_px} px; {chosen.steps} steps of the recipe {chosen.name} in {execution_here().name}; {LUCID_STEPS} of lucid"
+    )
     results = {}
     for name in layer:
-        results[name] = measure(bundle, name, channels, one_by_one or channels, recipe)
+        results[name] = measure(bundle, name, channels, one_by_one or channels, chosen)
         report(name, results[name])
     means = {key: statistics.geometric_mean([result[key] for result in results.values()]) for key in next(iter(results.values()))}
     if len(results) > 1:
@@ -74,14 +82,15 @@ def main(
 def measure(bundle: Bundle, layer: str, channels: int, one_by_one: int, recipe: RenderRecipe) -> dict[str, float]:
     """Return the seconds and objectives of all methods on the first channels of a layer."""
     started = time.perf_counter()
-    render_sprites(bundle, Channels(layer=layer), [0], recipe.model_copy(update={"steps": 2, "ladder": ()}), batch_size=OUR_BATCH)
+    render_sprites(bundle, Channels(layer=layer), [0], recipe.model_copy(update={"steps": 2}), batch_size=OUR_BATCH)
     tracing_s = time.perf_counter() - started
 
-    pictures: dict[str, list[np.ndarray]] = {"render_vis": [], "lucid_batched": [], "ours": []}
+    methods = {"render_vis": lucid_one_by_one, "lucid_batched": lucid_batched, "ours": functools.partial(ours, recipe=recipe)}
+    pictures: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     seconds: dict[str, list[float]] = {method: [] for method in pictures}
     for first in range(0, channels, LUCID_BATCH):
         part = range(first, min(first + LUCID_BATCH, channels))
-        for method, render in (("render_vis", lucid_one_by_one), ("lucid_batched", lucid_batched), ("ours", ours)):
+        for method, render in methods.items():
             # Ours renders a full batch each time, as in a run over a layer.
             whole = range(first, first + OUR_BATCH)
             wanted = list({"render_vis": [c for c in part if c < one_by_one], "lucid_batched": part, "ours": whole}[method])
@@ -125,9 +134,9 @@ def report(title: str, result: dict[str, float]) -> None:
     )
 
 
-def ours(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
-    """Render as the pipeline does, but try nothing again, as lucid does not; float32 pictures in [0, 1]."""
-    sprites = render_sprites(bundle, Channels(layer=layer), channels, RenderRecipe(ladder=()), batch_size=OUR_BATCH)
+def ours(bundle: Bundle, layer: str, channels: list[int], recipe: RenderRecipe = FAST) -> list[np.ndarray]:
+    """Render as the pipeline does; float32 pictures in [0, 1]."""
+    sprites = render_sprites(bundle, Channels(layer=layer), channels, recipe, batch_size=OUR_BATCH)
     return [sprite.picture.astype(np.float32) / 255 for sprite in sprites]
 
 
@@ -143,7 +152,7 @@ def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int]) -> list[np
     return pictures
 
 
-def lucid_batched(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
+def lucid_batched(bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128) -> list[np.ndarray]:
     """Render several channels in one graph: `param.image(batch=n)` and a sum of objectives, one for each member."""
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
@@ -151,8 +160,8 @@ def lucid_batched(bundle: Bundle, layer: str, channels: list[int]) -> list[np.nd
     for first in range(0, len(channels), LUCID_BATCH):
         batch = channels[first : first + LUCID_BATCH]
         objective = lucid.objectives.Objective.sum([lucid.objectives.channel(tensor, c, batch=i) for i, c in enumerate(batch)])
-        image = functools.partial(lucid.param.image, 128, batch=len(batch))
-        images = lucid.render.render_vis(model, objective, image, thresholds=(LUCID_STEPS,), verbose=False)
+        image = functools.partial(lucid.param.image, size_px, batch=len(batch))
+        images = lucid.render.render_vis(model, objective, image, thresholds=(steps,), verbose=False)
         pictures += list(images[-1])
     return pictures
 

@@ -57,6 +57,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "alpha": True,
         "alpha_weight": 1.0,
         "blur": 12.0,
+        "decay_power": 1.1,
         "steps": 384,
         "learning_rate": 0.05,
         "pad_px": 4,

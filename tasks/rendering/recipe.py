@@ -56,19 +56,19 @@ class RenderRecipe(BaseModel):
     diversity: float = Field(default=1.0, ge=0, le=1000, description="weight of the likeness of a channel's variants")
 
     parameterisation: Literal["fourier", "maco"] = Field(default="fourier", description="maco: magnitudes stay, phases are optimised")
-    decay_power: float = Field(default=1.1, ge=0, le=3, description="a coefficient is scaled by frequency ** -decay_power")
+    decay_power: float = Field(default=1.4, ge=0, le=3, description="a coefficient is scaled by frequency ** -decay_power")
     initial_sd: float = Field(default=0.01, gt=0, le=1, description="standard deviation of the first spectrum")
     spectrum: tuple[tuple[float, ...], ...] = Field(default=(), description="for maco: magnitude by colour and frequency")
     alpha: bool = Field(default=False, description="an opacity for each pixel; what the channel does not need turns transparent")
     alpha_weight: float = Field(default=1.0, ge=0, le=100, description="weight of the mean opacity")
     blur: float = Field(default=0.0, ge=0, le=100, description="weight of fine detail, falling to zero over the steps")
 
-    steps: int = Field(default=352, ge=1, le=10_000, description="optimisation steps")
-    learning_rate: float = Field(default=0.07, gt=0, le=10, description="Adam's, in the Fourier coefficients")
+    steps: int = Field(default=192, ge=1, le=10_000, description="optimisation steps")
+    learning_rate: float = Field(default=0.05, gt=0, le=10, description="Adam's, in the Fourier coefficients")
     beta1: float = Field(default=0.5, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's memory of the gradient's square")
     cooldown: float = Field(default=0.5, ge=0, le=1, description="share of the steps, at the end, in which the rate falls to zero")
-    redirect_steps: int = Field(default=64, ge=0, le=10_000, description="first steps in which gradient passes a ReLU that is shut")
+    redirect_steps: int = Field(default=32, ge=0, le=10_000, description="first steps in which gradient passes a ReLU that is shut")
 
     pad_px: int = Field(default=12, ge=0, le=64, description="border around the image that the network sees")
     pad_value: float = Field(default=0.5, ge=0, le=1, description="what the border is filled with")

@@ -31,12 +31,12 @@ _TRANSFORMS = (
     LayerSettings(**WIDER),
 )
 _REGULARISATION = (
-    LayerSettings(decay_power=1.0),
-    LayerSettings(decay_power=1.25),
+    LayerSettings(decay_power=1.2),
+    LayerSettings(decay_power=1.6),
     LayerSettings(blur=0.3),
     LayerSettings(pre_activation=True),
-    LayerSettings(learning_rate=0.1),
-    LayerSettings(learning_rate=0.05),
+    LayerSettings(learning_rate=0.07),
+    LayerSettings(learning_rate=0.035),
 )
 
 

@@ -119,6 +119,14 @@ def test_each_worker_sees_its_own_device_only(two_slots, monkeypatch):
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
+@pytest.mark.parametrize(("chosen", "seen"), [(None, "1"), ("0", "0")])
+def test_a_worker_has_tensorflows_faster_kernels_unless_the_user_wants_others(slots, monkeypatch, chosen, seen):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
+    assert slots.run(os.getenv, "TF_ENABLE_ONEDNN_OPTS", timeout_s=10) == seen
+
+
 def test_progress_arrives_in_the_thread_of_the_caller(slots):
     seen = []
     assert slots.run(count_to, 5, timeout_s=10, on_progress=lambda value: seen.append((value, threading.get_ident()))) == 5

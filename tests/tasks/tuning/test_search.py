@@ -54,7 +54,7 @@ def test_candidates_have_half_of_the_steps_and_the_last_two_all_of_them(tuned: t
     best = max(trials[:3], key=lambda trial: trial.merit(trials[0])).settings
     on_top = [trial.settings for trial in trials[3:] if trial.steps == 6]
     assert all((settings.jitter_px, settings.scale, settings.pad_px) == (best.jitter_px, best.scale, best.pad_px) for settings in on_top)
-    assert [settings.decay_power for settings in on_top][:2] == [1.0, 1.25]
+    assert [settings.decay_power for settings in on_top][:2] == [1.2, 1.6]
 
 
 def test_what_was_found_is_a_recipe_whose_score_is_found_again(toy: Bundle, tuned: tuple[LayerTuning, list[Trial]]) -> None:
