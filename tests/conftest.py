@@ -9,6 +9,8 @@ import pytest
 # Prefect reads it when it is imported; no test touches the runs of whoever tests.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
 os.environ["DO_NOT_TRACK"] = "1"
+# As the processes of devices have it: sprites are the same bit for bit in any company with the kernels that render them.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
     from model_inventory.bundle import Bundle

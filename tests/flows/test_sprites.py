@@ -232,7 +232,7 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(server: None, tmp_pat
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
-@pytest.mark.parametrize(("rendering", "timeout_s"), [(broken_rendering.die_once, 300), (broken_rendering.hang_once, 15)])
+@pytest.mark.parametrize(("rendering", "timeout_s"), [(broken_rendering.die_once, 300), (broken_rendering.hang_once, 45)])
 def test_a_crash_or_a_hang_of_the_renderer_costs_one_retry(
     rendering: object, timeout_s: float, server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,8 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other))
 
 
+# Others emulate it with sums that are rounded more often, and are never asked to.
+@pytest.mark.skipif(execution_here().precision != "bfloat16", reason="this processor has no units for bfloat16, so nothing renders in it")
 @pytest.mark.parametrize(
     ("layer", "tolerance", "direction"),
     [("stem", 0.005, 0.995), ("block_1.depthwise", 0.02, 0.97), ("block_10", 0.05, 0.93), ("logits", 0.06, 0.88)],

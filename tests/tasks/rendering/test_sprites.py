@@ -20,7 +20,7 @@ from tasks.rendering.transforms import Views
 from tests.toy_network import CHANNELS, toy_bundle, toy_weights
 
 BATCH = 4
-QUICK = RenderRecipe(size_px=32, steps=12, redirect_steps=3, ladder=(), input_sides=1)
+QUICK = RenderRecipe(size_px=32, steps=12, learning_rate=0.07, decay_power=1.1, redirect_steps=3, ladder=(), input_sides=1)
 FLOAT32, BFLOAT16 = Execution(), Execution(precision="bfloat16")
 BOTH_PRECISIONS = pytest.mark.parametrize("execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name)
 SECOND, THIRD = Channels(layer="second"), Channels(layer="third")
