@@ -4,8 +4,8 @@
 
 Sprites of class logits are rendered on EfficientNet-Lite0 and shown to Lite1 and Lite2, each at its own image size: how often the
 class is their first guess, or among their first five, and what probability they give it. A sprite that only tricks the network
-it was made for fails here. Lucid draws by its defaults, 256 steps at 224 px, in batches by hand, which is its fastest way; ours
-is the default recipe in its own size. They take turns, so that a machine whose speed drifts treats them alike. Ours is traced
+it was made for fails here. Lucid draws 256 steps at 224 px, otherwise by its defaults, in batches by hand, which is its fastest
+way; ours is the default recipe in its own size. They take turns, so that a machine whose speed drifts treats them alike. Ours is traced
 once for a layer, which is not counted.
 """
 
