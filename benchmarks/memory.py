@@ -15,7 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import psutil
 from cyclopts import App
 
-from tasks.importing.task import import_bundle, read_bundle
+from tasks.importing.stored import read_bundle
+from tasks.importing.task import import_bundle
 from tasks.rendering.batch_size import ON_A_PROCESSOR
 from tasks.rendering.precision import execution_here
 from tasks.rendering.recipe import RenderRecipe

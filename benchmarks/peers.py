@@ -108,7 +108,7 @@ def main(
 ) -> None:
     """Measure, print, and write the same as one JSON object; `--png` takes a row of sprites for each method."""
     bundle, recipe, ids = import_model(model), RenderRecipe(), list(range(channels))
-    input_px = peer_input_px or bundle.card.image_size
+    input_px = peer_input_px or bundle.card.image.height
     tf.keras.utils.set_random_seed(0)
     our = Method(Ours(bundle, layer), recipe.steps)
     optimize = Method(Optimize(bundle, layer, input_px), XPLIQUE_STEPS)
@@ -226,7 +226,7 @@ class Optimize:
 
         self._xplique = features_visualizations
         self._card, self._input_px = bundle.card, input_px
-        self._options = {"values_range": bundle.card.value_range, "custom_shape": (SIZE_PX, SIZE_PX)}
+        self._options = {"values_range": bundle.card.image.value_range[0], "custom_shape": (SIZE_PX, SIZE_PX)}
         self._network = keras_model(bundle, layer, input_px)
 
     def draw(self, channels: list[int]) -> list[np.ndarray]:
@@ -243,7 +243,7 @@ class Optimize:
         return self._xplique.Objective.channel(self._network, 1, channels)
 
     def _to_unit(self, images: np.ndarray) -> np.ndarray:
-        low, high = self._card.value_range
+        low, high = self._card.image.value_range[0]
         return (images - low) / (high - low)
 
 

@@ -140,14 +140,15 @@ def ours(bundle: Bundle, layer: str, channels: list[int], recipe: RenderRecipe =
     return [sprite.picture.astype(np.float32) / 255 for sprite in sprites]
 
 
-def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int]) -> list[np.ndarray]:
-    """Call render_vis for each channel, with its defaults."""
+def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128) -> list[np.ndarray]:
+    """Call render_vis for each channel, otherwise with its defaults."""
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
     pictures = []
     for channel in channels:
         objective = lucid.objectives.channel(tensor, channel)
-        images = lucid.render.render_vis(model, objective, lambda: lucid.param.image(128), thresholds=(LUCID_STEPS,), verbose=False)
+        image = functools.partial(lucid.param.image, size_px)
+        images = lucid.render.render_vis(model, objective, image, thresholds=(steps,), verbose=False)
         pictures.append(images[-1][0])
     return pictures
 

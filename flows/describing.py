@@ -8,13 +8,12 @@ from pydantic import BaseModel, ConfigDict
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from flows.request import SpritesRequest
 from model_inventory.card import ModelCard
-from model_inventory.catalogue import model_source
 from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
-from tasks.importing.stored import find_card
+from tasks.importing.stored import find_model, find_or_import
 from tasks.photos.reading import list_photos
 from tasks.rendering.batch_size import ON_A_PROCESSOR
-from tasks.rendering.estimate import LayerCost, import_card, measure_layers
+from tasks.rendering.estimate import LayerCost, measure_layers
 
 _TIMEOUT_S = 1800.0
 # A picture that was optimised from noise hardly shrinks: shards measure 2.6 bytes a pixel as lossless WebP.
@@ -57,11 +56,15 @@ def describe(bucket_url: str, name: str) -> ModelCard:
     Raises:
         ModelError: the model is unknown, or its weights are missing or unusable.
     """
-    stored = find_card(open_bucket(bucket_url), name, model_source(name))
+    stored = find_model(open_bucket(bucket_url), name)
     if stored is not None:
         return stored
     with DeviceSlots([""]) as slots:
-        return slots.run(import_card, name, timeout_s=_TIMEOUT_S)
+        return slots.run(_import_card, bucket_url, name, timeout_s=_TIMEOUT_S)
+
+
+def _import_card(bucket_url: str, name: str) -> ModelCard:
+    return find_or_import(bucket_url, name).card
 
 
 def estimate(request: SpritesRequest) -> RunEstimate:
@@ -115,7 +118,8 @@ def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[s
     wanted = [layer for layer in plan.layers if layer.shards]
     measured = [wanted[place] for place in sorted({round(place) for place in np.linspace(0, len(wanted) - 1, _MEASURED_LAYERS)})]
     with DeviceSlots(devices[:1]) as slots:
-        arguments = (request.model, [layer.subjects for layer in measured], request.recipe, request.batch_size or ON_A_PROCESSOR)
+        subjects = [layer.subjects for layer in measured]
+        arguments = (request.bucket, request.model, subjects, request.recipe, request.batch_size or ON_A_PROCESSOR)
         costs = slots.run(measure_layers, *arguments, timeout_s=_TIMEOUT_S)
     if len(measured) == 1:
         return {measured[0].layer: costs[0]}  # which may be mixes, that lie at no depth

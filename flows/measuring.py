@@ -29,6 +29,6 @@ def maco_of_photos(folder: str) -> RenderRecipe:
 def _readable(files: list[Path]) -> Iterator[np.ndarray]:
     for file in files:
         try:
-            yield read_photo(file, _SIDE_PX)
+            yield read_photo(file, (_SIDE_PX, _SIDE_PX, 3))
         except UnreadablePhoto as error:
             logging.getLogger(__name__).warning("left out: %s", error)

@@ -15,9 +15,10 @@ from flows.looking import SetListing, Verification
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
 from flows.wording import in_words, preset_in_words, tuning_in_words
-from model_inventory.card import ModelCard
+from model_inventory.card import LayerCard, ModelCard
 from model_inventory.catalogue import ModelListing
 from storage.layout import set_folder
+from tasks.sheets import spritemap_shape
 from tasks.tuning.preset import LayerTuning, Preset
 
 _FILE_WIDTH = 1000
@@ -41,13 +42,31 @@ def _card_parts(card: ModelCard) -> list[str | Table]:
             layer.kind,
             str(layer.channels),
             f"{layer.height} x {layer.width}" if layer.height else "",
+            _reach(layer),
+            f"{layer.macs / 1e6:,.1f} M",
+            str(spritemap_shape(layer.channels)[0]),
             "main" if layer.main else "",
         )
         for layer in card.layers
     ]
-    low, high = card.value_range
-    head = f"{card.key}: {card.image_size} px, values {low:g} to {high:g}, {len(card.labels)} classes, from {card.source.origin}"
-    return [head, _table(("layer", "kind", "channels", "size", ""), rows)]
+    image = card.image
+    order = {"none": "", "rgb": " in the order RGB", "bgr": " in the order BGR"}[image.channel_order]
+    ranges = ", ".join(f"{low:.5g} to {high:.5g}" for low, high in image.value_range)
+    facts = [
+        f"{card.key}, from {card.source.origin}",
+        f"takes images of {image.height} x {image.width} pixels and {image.channels} channel{'s' * (image.channels > 1)}{order}, "
+        f"values {ranges}",
+        f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} channels, {len(card.labels)} classes with names",
+    ]
+    head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
+    return ["\n".join(facts), _table(head, rows)]
+
+
+def _reach(layer: LayerCard) -> str:
+    """Say how much of the image one position sees."""
+    if not layer.height:
+        return ""
+    return f"{layer.receptive_field} px" if layer.receptive_field else "all"
 
 
 def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:

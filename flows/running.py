@@ -3,7 +3,6 @@
 from flows.errors import PrefectServerError, RequestError
 from flows.request import SpritesRequest
 from flows.summary import RunSummary
-from model_inventory.catalogue import model_source
 from storage import open_bucket
 from tasks.photos.reading import list_photos
 
@@ -42,7 +41,7 @@ def check(request: SpritesRequest) -> None:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
     from flows.request import select
-    from tasks.importing.stored import find_card
+    from tasks.importing.stored import find_model
 
     # Prefect keeps the parameters of each run, and takes no more.
     size = len(request.model_dump_json())
@@ -50,11 +49,10 @@ def check(request: SpritesRequest) -> None:
         raise RequestError(
             f"the mixes take {size:,} bytes to write down, of which a run may have {_PARAMETERS_LIMIT:,}; render them in several runs"
         )
-    source = model_source(request.model)
     if request.photos is not None:
         list_photos(request.photos)
     bucket = open_bucket(request.bucket)
     bucket.check()
-    card = find_card(bucket, request.model, source)
+    card = find_model(bucket, request.model)
     if card is not None:
         select(card, request)

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from flows.errors import RequestError
 from flows.request import AUTO, TuneRequest
-from model_inventory.catalogue import model_source
 from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
-from tasks.importing.stored import find_card
+from tasks.importing.stored import find_model
 from tasks.importing.task import import_bundle
 from tasks.tuning.preset import LayerTuning, Preset, read_preset
 from tasks.tuning.task import tune_and_store
@@ -29,7 +28,7 @@ def tune(request: TuneRequest, on_layer: Callable[[LayerTuning], object] = lambd
     bucket = open_bucket(request.bucket)
     bucket.check()
     with DeviceSlots(visible_devices()) as slots, ThreadPoolExecutor(len(visible_devices())) as threads:
-        card = find_card(bucket, request.model, model_source(request.model))
+        card = find_model(bucket, request.model)
         card = card or slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = read_preset(bucket, card.key)

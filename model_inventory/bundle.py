@@ -4,13 +4,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
 from model_inventory.batch_norm import fold_batch_norms
-from model_inventory.card import ClassLabel, LayerCard, LayerKind, ModelCard, ModelSource
+from model_inventory.card import ClassLabel, ImageSpec, LayerCard, ModelCard, ModelSource
+from model_inventory.constant_folding import fold_constants
 from model_inventory.errors import BadModel
 from model_inventory.graph import before_activation, freeze, node_name, nodes_with_bad_numbers, run_inside, subgraph, tensor_hashes
+from model_inventory.layer_discovery import NamedLayer, Structure
+from model_inventory.layer_measures import Measured, macs, measure, receptive_field
 
 
 @dataclass(frozen=True)
@@ -21,55 +25,80 @@ class Bundle:
     graph_bytes: bytes
 
 
-@dataclass(frozen=True)
-class LayerSpec:
-    """A layer as an importer names it; the card adds what can be measured."""
-
-    name: str
-    tensor: str
-    kind: LayerKind
-    main: bool
-
-
 def make_bundle(
     *,
     name: str,
     source: ModelSource,
-    graph: tf.Graph,
+    graph: tf.compat.v1.GraphDef,
     input_tensor: str,
-    image_size: int,
-    value_range: tuple[float, float],
-    logits_tensor: str | None,
-    labels: tuple[ClassLabel, ...],
-    layers: Sequence[LayerSpec],
+    output_tensor: str,
+    image: ImageSpec,
+    labels: tuple[ClassLabel, ...] = (),
+    layers: Sequence[NamedLayer] = (),
 ) -> Bundle:
-    """Freeze a graph of constants, measure its layers by running it once, and write its card.
+    """Measure a graph's layers by running it and write its card.
+
+    Args:
+        name: what users call the model.
+        source: where its weights come from.
+        graph: constants and a placeholder for images, no variables.
+        input_tensor: the placeholder.
+        output_tensor: scores or probabilities of classes, or whatever the graph ends in.
+        image: the images that it takes.
+        labels: of its classes, if they are known.
+        layers: in forward order; found in the graph if left out, as is whatever of one is left out.
 
     Raises:
-        BadModel: a weight is not a finite number.
+        BadModel: a weight is not a finite number, the graph does not run on such images, it has no layer with rows and columns, or
+            the labels are not as many as the classes.
     """
-    frozen = freeze(graph, [layer.tensor for layer in layers])
+    structure = Structure(graph, input_tensor, output_tensor)
+    named = list(layers) or structure.layers()
+    frozen = freeze(graph, [input_tensor, output_tensor, *(layer.tensor for layer in named)])
     bad = nodes_with_bad_numbers(frozen)
     if bad:
         raise BadModel(
             f"{name} has weights that are not finite numbers (first in {bad[0]}), so it cannot be rendered; import sound weights"
         )
-    data = frozen.SerializeToString(deterministic=True)
+    ending = structure.ending()
+    measured = measure(frozen, input_tensor, image, [*(layer.tensor for layer in named), *(f"{node}:0" for node in reversed(ending))], name)
+    logits = structure.logits({node: len(measured.shapes[node]) + 1 for node in ending})
+    named = _with_logits(named, logits)
+    _check_labels(name, labels, logits, measured)
+    spatial = {layer.name: len(measured.shape(layer.tensor)) == 3 for layer in named}
+    if not any(spatial.values()):
+        raise BadModel(f"{name} has no layer with rows and columns, so there is nothing to render; give a convolutional network")
     hashes = tensor_hashes(frozen)
-    shapes = _shapes(frozen, input_tensor, image_size, layers)
+    data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(
         name=name,
         source=source,
         graph_sha256=hashlib.sha256(data).hexdigest(),
         input_tensor=input_tensor,
-        image_size=image_size,
-        value_range=value_range,
-        channel_order="rgb",
-        logits_tensor=logits_tensor,
+        image=image,
+        logits_tensor=logits,
         labels=labels,
-        layers=tuple(_layer_card(layer, shape, hashes[node_name(layer.tensor)]) for layer, shape in zip(layers, shapes, strict=True)),
+        layers=tuple(
+            _layer_card(layer, measured, structure, hashes[node_name(layer.tensor)]) for layer in structure.described(named, spatial)
+        ),
     )
     return Bundle(card, data)
+
+
+def _with_logits(layers: Sequence[NamedLayer], logits: str | None) -> list[NamedLayer]:
+    """Return the layers, with one for the logits behind them if none is."""
+    named = list(layers)
+    if logits is None or any(layer.tensor == logits for layer in named) or any(layer.name == "logits" for layer in named):
+        return named
+    return [*named, NamedLayer("logits", logits)]
+
+
+def _check_labels(name: str, labels: Sequence[ClassLabel], logits: str | None, measured: Measured) -> None:
+    if not labels:
+        return
+    classes = measured.shape(logits)[-1] if logits else 0
+    if len(labels) != classes:
+        raise BadModel(f"there are {len(labels)} labels for the {classes} classes of {name}; give one for each class, in their order")
 
 
 def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
@@ -92,7 +121,7 @@ def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
 def layer_graph(bundle: Bundle, layers: Sequence[str], *, pre_activation: bool = False) -> tuple[tf.compat.v1.GraphDef, list[str]]:
     """Return the part of the graph that produces some layers' activations, and the tensors that hold them.
 
-    BatchNorm is folded into the convolutions.
+    Constants are folded, and BatchNorm into the convolutions.
 
     Args:
         bundle: the model.
@@ -106,7 +135,7 @@ def layer_graph(bundle: Bundle, layers: Sequence[str], *, pre_activation: bool =
     tensors = [bundle.card.layer(layer).tensor for layer in layers]
     if pre_activation:
         tensors = [before_activation(graph, tensor) for tensor in tensors]
-    return fold_batch_norms(subgraph(graph, tensors), keep=tensors), tensors
+    return fold_batch_norms(fold_constants(subgraph(graph, tensors)), keep=tensors), tensors
 
 
 def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
@@ -117,9 +146,9 @@ def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
 
 
 def to_model_input(images: tf.Tensor, card: ModelCard) -> tf.Tensor:
-    """Map images `[batch, height, width, channel]` from values in [0, 1], RGB, to what the graph expects."""
-    low, high = card.value_range
-    ordered = images[..., ::-1] if card.channel_order == "bgr" else images
+    """Map images `[batch, height, width, channel]` from values in [0, 1], RGB if they have colours, to what the graph expects."""
+    low, high = np.transpose(np.array(card.image.value_range, np.float32))
+    ordered = images[..., ::-1] if card.image.channel_order == "bgr" else images
     return ordered * (high - low) + low
 
 
@@ -141,26 +170,19 @@ def activation_function(bundle: Bundle, layer: str) -> Callable[[tf.Tensor], tf.
     return activations
 
 
-def _shapes(graph: tf.compat.v1.GraphDef, input_tensor: str, image_size: int, layers: Sequence[LayerSpec]) -> list[tuple[int, ...]]:
-    """Return each layer's shape without the batch, at the model's image size, by running the graph once on a grey image."""
-
-    @tf.function(input_signature=[tf.TensorSpec([1, image_size, image_size, 3], tf.float32)], autograph=False)
-    def shapes_of(image: tf.Tensor) -> list[tf.Tensor]:
-        return [tf.shape(value) for value in run_inside(graph, input_tensor, image, [layer.tensor for layer in layers])]
-
-    shapes = shapes_of.get_concrete_function()(tf.zeros([1, image_size, image_size, 3]))
-    return [tuple(int(side) for side in shape[1:]) for shape in shapes]
-
-
-def _layer_card(layer: LayerSpec, shape: tuple[int, ...], sha256: str) -> LayerCard:
+def _layer_card(layer: NamedLayer, measured: Measured, structure: Structure, sha256: str) -> LayerCard:
+    shape, path = measured.shape(layer.tensor), structure.forward_path(layer.tensor)
     height, width = (shape[0], shape[1]) if len(shape) == 3 else (None, None)
     return LayerCard(
         name=layer.name,
         tensor=layer.tensor,
-        kind=layer.kind,
-        main=layer.main,
+        kind=layer.kind or "other",
+        main=bool(layer.main),
         channels=shape[-1],
         height=height,
         width=width,
+        any_size=layer.tensor in measured.of_any_size,
+        receptive_field=receptive_field(path, structure.inputs, measured.shapes) if height else None,
+        macs=macs(path, measured.shapes),
         sha256=sha256,
     )

@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import math
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -10,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model_inventory.errors import UnknownLayer
 
-LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense"]
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
+# What its values are made by last, activation functions and normalisation aside; a block is where branches come together.
+LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense", "pooling", "other"]
+ChannelOrder = Literal["rgb", "bgr", "none"]
 
 
 class ModelSource(BaseModel):
@@ -32,6 +36,35 @@ class ClassLabel(BaseModel):
     wnid: str | None = Field(default=None, description="WordNet id, for ImageNet's classes")
 
 
+class ImageSpec(BaseModel):
+    """The images that a graph takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(ge=1, description="rows that the model was trained at")
+    width: int = Field(ge=1, description="columns that the model was trained at")
+    channels: int = Field(default=3, ge=1, le=1000)
+    value_range: tuple[tuple[float, float], ...] = Field(
+        description="what 0 and 1 of an image become at the graph's input: once for all channels, or for each, in the graph's order"
+    )
+    channel_order: ChannelOrder = Field(default="rgb", description="none where channels are not colours")
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> "ImageSpec":
+        if len(self.value_range) not in (1, self.channels):
+            raise ValueError(f"a value range is given once or for each of {self.channels} channels; found {len(self.value_range)}")
+        if any(not (math.isfinite(low) and math.isfinite(high) and low < high) for low, high in self.value_range):
+            raise ValueError(f"a value range is two numbers, the lower first; found {self.value_range}")
+        if (self.channel_order == "none") == (self.channels == 3):
+            raise ValueError(f"three channels are rgb or bgr, any other number is neither; found {self.channels}, {self.channel_order}")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return height, width and channels."""
+        return self.height, self.width, self.channels
+
+
 class LayerCard(BaseModel):
     """One layer whose activations can be read."""
 
@@ -44,21 +77,24 @@ class LayerCard(BaseModel):
     channels: int = Field(ge=1)
     height: int | None = Field(description="rows at the model's image size; none for a vector layer")
     width: int | None = Field(description="columns at the model's image size; none for a vector layer")
+    any_size: bool = Field(default=True, description="can be computed of images of any size; otherwise of the model's own only")
+    receptive_field: int | None = Field(
+        default=None, description="side in pixels of what one position sees; none where it is the whole image, or cannot be told"
+    )
+    macs: int = Field(default=0, ge=0, description="multiplications with weights, for one image of the model's size, up to here")
     sha256: str = Field(description="hash of the sub-graph that produces it, weights included, names left out")
 
 
 class ModelCard(BaseModel):
-    """A model as everything downstream sees it. Images go in with values in [0, 1]; `value_range` is what the graph expects."""
+    """A model as everything downstream sees it. Images go in with values in [0, 1]; `image` is what the graph expects."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
+    name: str = Field(pattern=MODEL_NAME, max_length=100)
     source: ModelSource
     graph_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     input_tensor: str
-    image_size: int = Field(ge=1, description="side in pixels that the model was trained at")
-    value_range: tuple[float, float] = Field(description="what 0 and 1 of an image become at the graph's input")
-    channel_order: Literal["rgb", "bgr"]
+    image: ImageSpec
     logits_tensor: str | None
     labels: tuple[ClassLabel, ...] = ()
     layers: tuple[LayerCard, ...] = Field(description="in forward order")
@@ -72,8 +108,8 @@ class ModelCard(BaseModel):
 
     @property
     def key(self) -> str:
-        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`."""
-        return f"{self.name}@{self.graph_sha256[:8]}"
+        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`, `keras.resnet50@1a2b3c4d`."""
+        return f"{self.name.replace('/', '.')}@{self.graph_sha256[:8]}"
 
     def layer(self, name: str) -> LayerCard:
         """Return the layer of that name.

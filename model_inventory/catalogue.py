@@ -4,6 +4,7 @@ Nothing here imports TensorFlow until a model is built, so that listing and nami
 """
 
 import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -52,8 +53,15 @@ def require_model(name: str) -> None:
         UnknownModel: names the nearest models.
     """
     if name not in model_names():
-        near = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or list(model_names())
-        raise UnknownModel(f"there is no model {name!r}; did you mean {' or '.join(map(repr, near))}? (diamond-cutter models lists them)")
+        raise unknown_model(name)
+
+
+def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
+    """Return what to raise for a name that no model has; `others` are names beside those that are known anywhere."""
+    names = {known.casefold(): known for known in (*model_names(), *others)}
+    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.4)
+    shown = [names[key] for key in near] or list(names.values())[:3]
+    return UnknownModel(f"there is no model {name!r}; did you mean {' or '.join(map(repr, shown))}? (diamond-cutter models lists them)")
 
 
 def model_source(name: str) -> ModelSource:

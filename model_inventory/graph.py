@@ -37,9 +37,15 @@ def subgraph(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.
     return cut
 
 
-def freeze(graph: tf.Graph, tensors: Iterable[str]) -> tf.compat.v1.GraphDef:
-    """Return the part of a graph without variables that produces the tensors, the same bytes each time."""
-    frozen = subgraph(graph.as_graph_def(), tensors)
+def freeze(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.v1.GraphDef:
+    """Return the part of a graph without variables that produces the tensors, the same bytes each time.
+
+    What only this process knows goes, such as the name of a gradient that is a Python function.
+    """
+    frozen = subgraph(graph, tensors)
+    for node in frozen.node:
+        for name in [name for name in node.attr if name.startswith("_")]:
+            del node.attr[name]
     frozen.versions.producer = GRAPH_PRODUCER
     return frozen
 
@@ -88,6 +94,14 @@ def constant_value(node: tf.compat.v1.NodeDef) -> np.ndarray:
     """Return the array that a Const node holds."""
     value: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)
     return value
+
+
+def placeholder_shape(graph: tf.compat.v1.GraphDef, tensor: str) -> tuple[int | None, int | None, int | None]:
+    """Return the height, width and channels that a placeholder `[batch, height, width, channel]` takes, None where it takes any."""
+    (node,) = (node for node in graph.node if node.name == node_name(tensor))
+    sides = [dimension.size if dimension.size > 0 else None for dimension in attribute(node, "shape").shape.dim]
+    height, width, channels = sides[1:] if len(sides) == 4 else (None, None, None)
+    return height, width, channels
 
 
 def nodes_with_bad_numbers(graph: tf.compat.v1.GraphDef) -> list[str]:

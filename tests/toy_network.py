@@ -5,8 +5,9 @@ from contextlib import nullcontext
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, LayerSpec, make_bundle
-from model_inventory.card import ClassLabel, ModelSource
+from model_inventory.bundle import Bundle, make_bundle
+from model_inventory.card import ClassLabel, ImageSpec, ModelSource
+from model_inventory.layer_discovery import NamedLayer
 
 IMAGE_SIZE = 32
 LAYERS = ("first", "second", "third", "logits")
@@ -45,17 +46,16 @@ def toy_bundle(weights: Weights | None = None, *, name: str = "toy", scope: str 
     return make_bundle(
         name=name,
         source=ModelSource(origin="a test", weights_sha256="0" * 64, importer="toy/1"),
-        graph=graph,
+        graph=graph.as_graph_def(),
         input_tensor=image.name,
-        image_size=IMAGE_SIZE,
-        value_range=(-1.0, 1.0),
-        logits_tensor=logits.name,
+        output_tensor=logits.name,
+        image=ImageSpec(height=IMAGE_SIZE, width=IMAGE_SIZE, value_range=((-1.0, 1.0),)),
         labels=tuple(ClassLabel(name=f"class {index}") for index in range(5)),
         layers=[
-            LayerSpec("first", first.name, "convolution", main=True),
-            LayerSpec("second", second.name, "depthwise", main=False),
-            LayerSpec("third", third.name, "block", main=True),
-            LayerSpec("logits", logits.name, "dense", main=False),
+            NamedLayer("first", first.name, "convolution", main=True),
+            NamedLayer("second", second.name, "depthwise", main=False),
+            NamedLayer("third", third.name, "block", main=True),
+            NamedLayer("logits", logits.name, "dense", main=False),
         ],
     )
 

@@ -19,7 +19,7 @@ def highest_activations(
     Args:
         bundle: the model.
         layers: names of its layers.
-        photos: one or more, float32 `[height, width, 3]` of the model's image size with values in [0, 1]; a few are held at a time.
+        photos: one or more, float32 `[height, width, channel]` of the model's image size with values in [0, 1]; a few are held at a time.
         pre_activation: measure what goes into a layer's activation function, where it has one.
 
     Raises:
@@ -27,7 +27,7 @@ def highest_activations(
     """
     card, (graph, tensors) = bundle.card, layer_graph(bundle, layers, pre_activation=pre_activation)
 
-    @tf.function(input_signature=[tf.TensorSpec([_BATCH_SIZE, card.image_size, card.image_size, 3])], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec([_BATCH_SIZE, *card.image.shape])], autograph=False)
     def highest_of(images: tf.Tensor) -> list[tf.Tensor]:
         activations = run_inside(graph, card.input_tensor, to_model_input(images, card), tensors)
         return [tf.reduce_max(values, axis=list(range(values.shape.rank - 1))) for values in activations]
@@ -39,7 +39,7 @@ def highest_activations(
 
 
 def _batches(photos: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield batches of one size, the last one filled up with its last photo, float32 `[batch, height, width, 3]`."""
+    """Yield batches of one size, the last one filled up with its last photo, float32 `[batch, height, width, channel]`."""
     batch: list[np.ndarray] = []
     for photo in photos:
         batch.append(photo)

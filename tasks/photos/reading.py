@@ -59,25 +59,40 @@ def _content_hash(file: Path) -> str:
         return "unreadable"
 
 
-def read_photo(file: Path, side_px: int) -> np.ndarray:
-    """Return an image as a model sees it: upright, its short side `side_px`, the middle of its long one.
+def check_channels(channels: int) -> None:
+    """Refuse to show photos to a model of images that are neither colour nor grey.
+
+    Raises:
+        BadPhotos: it is such a model.
+    """
+    if channels not in (1, 3):
+        raise BadPhotos(f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; leave --photos out")
+
+
+def read_photo(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return an image as a model sees it: upright, filling the model's sides, the middle of what is too long; grey for one channel.
+
+    Args:
+        file: the image.
+        shape: height, width and channels, 1 or 3.
 
     Returns:
-        float32 `[side_px, side_px, 3]` with values in [0, 1].
+        float32 of that shape with values in [0, 1].
 
     Raises:
         UnreadablePhoto: it is no image, or one of more pixels than Pillow takes.
     """
+    height, width, channels = shape
     try:
         with warnings.catch_warnings():
             # Of a few kilobytes an image can be made that takes gigabytes.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=sorted(set(SUFFIXES.values()))) as image:
                 # A JPEG can be decoded to a fraction of its size; twice what is needed leaves the rest to the resampling.
-                image.draft(None, (2 * side_px, 2 * side_px))
+                image.draft(None, (2 * width, 2 * height))
                 upright = _in_colour(ImageOps.exif_transpose(image))
-        fitted = ImageOps.fit(upright, (side_px, side_px), Image.Resampling.BICUBIC)
-        return np.asarray(fitted, np.float32) / 255
+        fitted = ImageOps.fit(upright if channels == 3 else upright.convert("L"), (width, height), Image.Resampling.BICUBIC)
+        return np.asarray(fitted, np.float32).reshape(shape) / 255
     except Exception as error:  # whatever a decoder makes of rubbish
         raise UnreadablePhoto(f"{file.name}: {error or type(error).__name__}") from error
 

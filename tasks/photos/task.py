@@ -12,8 +12,8 @@ from storage.layout import photo_activations_key
 from storage.records import PhotoActivations
 from storage.sprite_set import commit, read_record
 from tasks.devices import DeviceSlots
-from tasks.importing.task import read_bundle
-from tasks.photos.reading import BadPhotos, UnreadablePhoto, list_photos, photos_name, read_photo
+from tasks.importing.stored import read_bundle
+from tasks.photos.reading import BadPhotos, UnreadablePhoto, check_channels, list_photos, photos_name, read_photo
 
 _START_S, _EACH_S = 600.0, 5.0
 
@@ -45,7 +45,8 @@ def measure_and_commit(
     from tasks.photos.activations import highest_activations
 
     bundle, unreadable = read_bundle(bucket_url, model), list[str]()
-    highest = highest_activations(bundle, layers, _readable(files, bundle.card.image_size, unreadable), pre_activation=pre_activation)
+    check_channels(bundle.card.image.channels)
+    highest = highest_activations(bundle, layers, _readable(files, bundle.card.image.shape, unreadable), pre_activation=pre_activation)
     images = len(files) - len(unreadable)
     if not images:
         raise BadPhotos(f"none of the {len(files)} images in the folder {folder} can be read; the first is {files[0].name}")
@@ -75,10 +76,10 @@ def _stored(bucket_url: str, model: str, name: str, layers: Sequence[str], pre_a
     return {layer: record for layer, record in found.items() if record is not None}
 
 
-def _readable(files: Sequence[Path], side_px: int, unreadable: list[str]) -> Iterator[np.ndarray]:
+def _readable(files: Sequence[Path], shape: tuple[int, int, int], unreadable: list[str]) -> Iterator[np.ndarray]:
     """Yield the images that can be read, and note the names of the others."""
     for file in files:
         try:
-            yield read_photo(file, side_px)
+            yield read_photo(file, shape)
         except UnreadablePhoto:
             unreadable.append(file.name)

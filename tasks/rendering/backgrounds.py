@@ -10,19 +10,20 @@ from tasks.rendering.image import fourier_image
 _SD = 0.5
 
 
-def backgrounds(seeds: tf.Tensor, size_px: int) -> tf.Tensor:
-    """Draw a background for each batch element, float32 `[batch, size_px, size_px, 3]` with values in (0, 1).
+def backgrounds(seeds: tf.Tensor, size_px: int, channels: int = 3) -> tf.Tensor:
+    """Draw a background for each batch element, float32 `[batch, size_px, size_px, channels]` with values in (0, 1).
 
     Args:
         seeds: int32 `[batch, 2]`; each element's own, so that it is the same in any company.
         size_px: side of the image.
+        channels: the model's.
     """
-    shape = [2, 3, size_px, size_px // 2 + 1]
+    shape = [2, channels, size_px, size_px // 2 + 1]
     drawn = [tf.random.stateless_normal(shape, seed, alg="philox") for seed in tf.unstack(seeds)]
-    return fourier_image(_SD * tf.stack(drawn, axis=1), size_px, decay_power=1.0)
+    return fourier_image(_SD * tf.stack(drawn, axis=1), size_px, 1.0, channels)
 
 
 def laid_on(images: tf.Tensor, behind: tf.Tensor) -> tf.Tensor:
-    """Lay images with opacity, float32 `[batch, height, width, 4]`, on others `[batch, height, width, 3]`."""
-    opacity = images[..., 3:]
-    return images[..., :3] * opacity + behind * (1.0 - opacity)
+    """Lay images whose last plane is opacity, float32 `[batch, height, width, plane]`, on others with one plane less."""
+    opacity = images[..., -1:]
+    return images[..., :-1] * opacity + behind * (1.0 - opacity)

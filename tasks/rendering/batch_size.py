@@ -52,7 +52,7 @@ def seconds_per_picture(bundle: "Bundle", subjects: Channels | Mixes, recipe: Re
     whole = recipe.subjects_in(size) * recipe.variants
     members = [Member(0, variant) for variant in range(whole)]
     renderer = LayerRenderer(bundle, subjects.layers, Shape.of(recipe, whole, execution))
-    inputs = course_of(subjects.name, members, recipe), subjects.targets([0] * whole), focus_of(recipe)
+    inputs = course_of(subjects.name, members, recipe, bundle.card.image.channels), subjects.targets([0] * whole), focus_of(recipe)
     renderer.optimise(*inputs)
     started = time.perf_counter()
     renderer.optimise(*inputs)

@@ -4,8 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from model_inventory.card import ModelCard
-from model_inventory.catalogue import import_model
+from tasks.importing.stored import find_or_import
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mixes
 
@@ -19,24 +18,21 @@ class LayerCost(NamedTuple):
     step_s: float
 
 
-def import_card(name: str) -> ModelCard:
-    """Return the card of a model, importing it without keeping it."""
-    return import_model(name).card
-
-
-def measure_layers(name: str, subjects: Sequence[Channels | Mixes], recipe: RenderRecipe, batch_size: int) -> list[LayerCost]:
+def measure_layers(
+    bucket_url: str, name: str, subjects: Sequence[Channels | Mixes], recipe: RenderRecipe, batch_size: int
+) -> list[LayerCost]:
     """Return what rendering costs at each of a model's layers, or of mixes, by a few steps of a full batch that succeeds at once."""
     from tasks.rendering.precision import execution_here
     from tasks.rendering.renderer import LayerRenderer, Shape
     from tasks.rendering.sprites import Member, course_of, focus_of
     from tasks.rendering.transforms import Views
 
-    bundle = import_model(name)
-    costs = []
+    bundle = find_or_import(bucket_url, name)
+    costs, channels = [], bundle.card.image.channels
     for subject in subjects:
         whole = recipe.at(subject.name)
         members = [Member(0, variant) for variant in range(recipe.variants)] * recipe.subjects_in(batch_size)
-        course = course_of(subject.name, members, whole.model_copy(update={"steps": _STEPS, "redirect_steps": 0}))
+        course = course_of(subject.name, members, whole.model_copy(update={"steps": _STEPS, "redirect_steps": 0}), channels)
         targets, focus = subject.targets([member.number for member in members]), focus_of(whole)
         started = time.perf_counter()
         renderer = LayerRenderer(bundle, subject.layers, Shape.of(whole, len(members), execution_here()))

@@ -6,7 +6,8 @@ for Deeper Networks with MAgnitude Constrained Optimization" (https://arxiv.org/
 
 What is optimised is float32 `[part, batch, plane, height, width // 2 + 1]`: the real and the imaginary part of a real image's
 half spectrum, or one part, its phases. An image is float32 `[batch, height, width, plane]` with values in (0, 1); its planes
-are red, green and blue, and opacity if the recipe has `alpha`.
+are the model's channels, red, green and blue most often, and opacity if the recipe has `alpha`. Only of colours is it known how they go
+together, so only they are decorrelated.
 """
 
 from collections.abc import Callable
@@ -20,32 +21,33 @@ from tasks.rendering.spectrum import COLOR_FROM_DECORRELATED, magnitudes, radial
 ToImage = Callable[[tf.Tensor], tf.Tensor]
 
 
-def parameters_shape(recipe: RenderRecipe) -> tuple[int, int, int, int]:
-    """Return the shape of what is optimised for one sprite, [part, plane, height, width // 2 + 1]."""
-    return (1 if recipe.parameterisation == "maco" else 2, 4 if recipe.alpha else 3, recipe.size_px, recipe.size_px // 2 + 1)
+def parameters_shape(recipe: RenderRecipe, channels: int = 3) -> tuple[int, int, int, int]:
+    """Return the shape of what is optimised for one sprite, [part, plane, height, width // 2 + 1]; `channels` are the model's."""
+    return (1 if recipe.parameterisation == "maco" else 2, channels + recipe.alpha, recipe.size_px, recipe.size_px // 2 + 1)
 
 
-def initial_parameters(stream: np.random.Generator, recipe: RenderRecipe) -> np.ndarray:
+def initial_parameters(stream: np.random.Generator, recipe: RenderRecipe, channels: int = 3) -> np.ndarray:
     """Draw what one sprite starts from, float32 of `parameters_shape`."""
-    shape = parameters_shape(recipe)
+    shape = parameters_shape(recipe, channels)
     if recipe.parameterisation == "maco":
         return stream.uniform(-np.pi, np.pi, shape).astype(np.float32)
     return stream.standard_normal(shape, np.float32) * np.float32(recipe.initial_sd)
 
 
-def to_image(recipe: RenderRecipe) -> ToImage:
+def to_image(recipe: RenderRecipe, channels: int = 3) -> ToImage:
     """Return what turns parameters `[part, batch, plane, height, width // 2 + 1]` into images `[batch, height, width, plane]`."""
     size_px = recipe.size_px
     if recipe.parameterisation == "maco":
-        fixed = tf.constant(magnitudes(recipe.spectrum, size_px, parameters_shape(recipe)[1]))
-        return lambda parameters: _phases_to_image(parameters[0], fixed, size_px)
-    return lambda parameters: fourier_image(parameters, size_px, recipe.decay_power)
+        spectrum = recipe.spectrum if channels == 3 else recipe.spectrum[:1]
+        fixed = tf.constant(magnitudes(spectrum, size_px, parameters_shape(recipe, channels)[1]))
+        return lambda parameters: _phases_to_image(parameters[0], fixed, size_px, channels)
+    return lambda parameters: fourier_image(parameters, size_px, recipe.decay_power, channels)
 
 
-def fourier_image(parameters: tf.Tensor, size_px: int, decay_power: float) -> tf.Tensor:
+def fourier_image(parameters: tf.Tensor, size_px: int, decay_power: float, channels: int = 3) -> tf.Tensor:
     """Return the images of spectra `[2, batch, plane, height, width // 2 + 1]`, real and imaginary part."""
     scaled = parameters * tf.constant(frequency_scale(size_px, decay_power))
-    return _planes_to_image(tf.complex(*tf.unstack(scaled)), size_px)
+    return _planes_to_image(tf.complex(*tf.unstack(scaled)), size_px, channels)
 
 
 def frequency_scale(size_px: int, decay_power: float) -> np.ndarray:
@@ -58,11 +60,11 @@ def frequency_scale(size_px: int, decay_power: float) -> np.ndarray:
     return scale.astype(np.float32)
 
 
-def _phases_to_image(phases: tf.Tensor, fixed: tf.Tensor, size_px: int) -> tf.Tensor:
+def _phases_to_image(phases: tf.Tensor, fixed: tf.Tensor, size_px: int, channels: int) -> tf.Tensor:
     """Return the images with the phases `[batch, plane, height, width // 2 + 1]` and magnitudes that stay."""
     first, last = (_odd(phases[..., column], size_px)[..., None] for column in (0, size_px // 2))
     phases = tf.concat([first, phases[..., 1:-1], last], axis=-1)
-    return _planes_to_image(tf.complex(fixed * tf.cos(phases), fixed * tf.sin(phases)), size_px)
+    return _planes_to_image(tf.complex(fixed * tf.cos(phases), fixed * tf.sin(phases)), size_px, channels)
 
 
 def _odd(column: tf.Tensor, size_px: int) -> tf.Tensor:
@@ -75,15 +77,17 @@ def _odd(column: tf.Tensor, size_px: int) -> tf.Tensor:
     return tf.concat([zero, above, zero, -tf.reverse(above, [-1])], axis=-1)
 
 
-def _planes_to_image(spectrum: tf.Tensor, size_px: int) -> tf.Tensor:
+def _planes_to_image(spectrum: tf.Tensor, size_px: int, channels: int) -> tf.Tensor:
     """Inverse FFT, colours, sigmoid; `spectrum` is complex64 `[batch, plane, height, width // 2 + 1]`."""
-    return _in_colour(tf.signal.irfft2d(spectrum, fft_length=[size_px, size_px]))
+    return _in_colour(tf.signal.irfft2d(spectrum, fft_length=[size_px, size_px]), colours=channels == 3)
 
 
 # Compiled even where the rest is not: one pass over the planes instead of a transposition and a product.
 @tf.function(jit_compile=True, autograph=False)
-def _in_colour(planes: tf.Tensor) -> tf.Tensor:
+def _in_colour(planes: tf.Tensor, colours: bool) -> tf.Tensor:
     """Turn decorrelated planes `[batch, plane, height, width]` into images `[batch, height, width, plane]` in (0, 1)."""
+    if not colours:
+        return tf.sigmoid(tf.transpose(planes, [0, 2, 3, 1]))
     matrix, count = _colours(planes.shape[1]), planes.shape[1]
     mixed = [sum(matrix[colour, plane] * planes[:, plane] for plane in range(count)) for colour in range(count)]
     return tf.sigmoid(tf.stack(mixed, axis=-1))

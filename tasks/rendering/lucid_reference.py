@@ -58,8 +58,8 @@ def lucid_model(bundle: Bundle) -> Any:
     model = import_lucid().vision_base.Model()
     model.model_name = bundle.card.name
     model.input_name = node_name(bundle.card.input_tensor)
-    model.image_shape = [bundle.card.image_size, bundle.card.image_size, 3]
-    model.image_value_range = bundle.card.value_range
+    model.image_shape = list(bundle.card.image.shape)
+    (model.image_value_range,) = bundle.card.image.value_range
     model._graph_def = parse_graph(bundle)
     return model
 

@@ -10,8 +10,8 @@ _LEAST_VARIANCE = 1e-3
 
 
 def opacity(images: tf.Tensor) -> tf.Tensor:
-    """Return the mean opacity of each image `[batch, height, width, 4]`, float32 `[batch]` in [0, 1]."""
-    return tf.reduce_mean(images[..., 3], axis=[1, 2])
+    """Return the mean opacity of each image `[batch, height, width, plane]`, its last plane, float32 `[batch]` in [0, 1]."""
+    return tf.reduce_mean(images[..., -1], axis=[1, 2])
 
 
 def fine_detail(images: tf.Tensor) -> tf.Tensor:

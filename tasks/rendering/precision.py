@@ -4,16 +4,19 @@ The optimisation climbs as well on 8 bits of mantissa as on 24, and processors t
 is scored by is always computed in float32, on the graph as it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from model_inventory.graph import with_gradients
 
 _FLOAT32, _BFLOAT16 = tf.float32.as_datatype_enum, tf.bfloat16.as_datatype_enum
+# By their definitions they take bfloat16, but want or give float32 beside it, or have no kernel for it.
+_FLOAT32_ONLY = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "LRN", "ResizeBilinear", "ResizeBicubic", "ResizeArea"}
 _GRADIENTS = {"DepthwiseConv2dNative": "DiamondCutterDepthwise", "Relu": "DiamondCutterRelu", "Relu6": "DiamondCutterRelu6"}
 
 
@@ -50,6 +53,25 @@ def _processor_multiplies_bfloat16() -> bool:
         return False
 
 
+def fitting(graph: tf.compat.v1.GraphDef, execution: Execution) -> Execution:
+    """Return the execution, in float32 if the graph has an operation that does not take what all others would then give it.
+
+    Unfolded BatchNorm is one, which takes its statistics in float32 only; local response normalisation and resizing are others.
+    """
+    if execution.precision == "float32" or all(_takes_bfloat16(node) for node in graph.node):
+        return execution
+    return replace(execution, precision="float32")
+
+
+def _takes_bfloat16(node: tf.compat.v1.NodeDef) -> bool:
+    if node.op in _FLOAT32_ONLY:
+        return False
+    allowed = {attribute.name: attribute.allowed_values.list.type for attribute in op_def_registry.get(node.op).attr}
+    return all(
+        _BFLOAT16 in allowed[name] for name, value in node.attr.items() if value.type == _FLOAT32 and name in allowed and allowed[name]
+    )
+
+
 def in_precision(graph: tf.compat.v1.GraphDef, execution: Execution) -> tf.compat.v1.GraphDef:
     """Return a copy of a graph whose weights and activations have the execution's precision."""
     copy = tf.compat.v1.GraphDef()
@@ -63,6 +85,8 @@ def in_precision(graph: tf.compat.v1.GraphDef, execution: Execution) -> tf.compa
         for attribute in node.attr.values():
             if attribute.type == _FLOAT32:
                 attribute.type = _BFLOAT16
+            if attribute.list.type:
+                attribute.list.type[:] = [_BFLOAT16 if kind == _FLOAT32 else kind for kind in attribute.list.type]
     return copy
 
 

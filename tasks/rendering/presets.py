@@ -48,6 +48,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "beta2": 0.999,
         "cooldown": 0.0,
         "decay_power": 1.0,
+        "redirect_steps": 16,
+    },
+    # Larger and coarser under wider transforms, so that a picture of a class means it to other networks, too: docs/performance.md.
+    "robust": {
+        "size_px": 192,
+        "steps": 96,
+        "decay_power": 1.6,
+        "scale": tuple(round(0.85 + 0.04375 * i, 4) for i in range(9)),
+        "rotate_degrees": tuple(float(angle) for angle in range(-15, 16, 3)),
     },
     # The transparent sprites of Olah et al. 2018, "The Building Blocks of Interpretability"
     # (https://distill.pub/2018/building-blocks), with their transforms. Theirs take 1000 steps; 384 gave as good pictures.

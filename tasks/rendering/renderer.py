@@ -14,15 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, layer_graph, to_model_input
+from model_inventory.card import ModelCard
 from model_inventory.graph import run_inside
 from tasks.rendering.backgrounds import backgrounds, laid_on
 from tasks.rendering.image import parameters_shape, to_image
 from tasks.rendering.objectives import Focus, Targets, likeness, objective, target_maps
 from tasks.rendering.penalties import fine_detail, opacity
-from tasks.rendering.precision import Execution, faster_gradients, in_precision
+from tasks.rendering.precision import Execution, faster_gradients, fitting, in_precision
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.redirected_relu import with_redirected_relus
-from tasks.rendering.transforms import Views, warp
+from tasks.rendering.transforms import Views, enlarged, warp
 
 _ADAM_EPSILON = 1e-8
 _Traced = TypeVar("_Traced", bound=Any)
@@ -107,19 +108,38 @@ class Scored(NamedTuple):
     means: np.ndarray
 
 
+class _InputSide(NamedTuple):
+    """A size that the network's input has: rows and columns, and how many times as large as the recipe makes it that is."""
+
+    shape: tuple[int, int]
+    factor: float
+
+
+def _only_side(card: ModelCard, layers: tuple[str, ...], recipe: RenderRecipe) -> _InputSide | None:
+    """Return the model's own size, if there is a layer that cannot be computed at any other."""
+    if all(card.layer(layer).any_size for layer in layers):
+        return None
+    own = (card.image.height, card.image.width)
+    return _InputSide(own, max(own) / recipe.input_px)
+
+
 class LayerRenderer:
     """Renders batches of one layer's channels, or of mixes of several layers'."""
 
     def __init__(self, bundle: Bundle, layers: tuple[str, ...], shape: Shape) -> None:
         self._card, self._shape, self._recipe = bundle.card, shape, shape.recipe
         self._channels = bundle.card.layer(layers[0]).channels
-        execution = shape.execution
+        only = _only_side(bundle.card, layers, self._recipe)
+        self._sides = [only] if only else [_InputSide((side, side), 1.0) for side in self._recipe.input_sides_px]
+        self._side_at_scale_1 = only or _InputSide((self._recipe.input_px,) * 2, 1.0)
         graph, self._tensors = layer_graph(bundle, layers, pre_activation=self._recipe.pre_activation or self._recipe.negative)
+        execution = fitting(graph, shape.execution)
+        self._dtype = execution.dtype
         self._exact = graph
         self._graph = faster_gradients(in_precision(graph, execution), execution)
         self._redirected = with_redirected_relus(self._graph)
-        self._to_image = to_image(self._recipe)
-        part, *planes = parameters_shape(self._recipe)
+        self._to_image = to_image(self._recipe, bundle.card.image.channels)
+        part, *planes = parameters_shape(self._recipe, bundle.card.image.channels)
         zeros = tf.zeros([part, shape.batch_size, *planes])
         self._parameters, self._first_moment, self._second_moment = (tf.Variable(zeros) for _ in range(3))
         batch, scalar = [shape.batch_size], tf.TensorSpec([])
@@ -166,11 +186,11 @@ class LayerRenderer:
         """
         return Scored(*(values.numpy() for values in self._score(images, views, targets, focus)))
 
-    def _activations(self, images: tf.Tensor, maps: tf.Tensor, input_px: int, graph: tf.compat.v1.GraphDef) -> list[tf.Tensor]:
+    def _activations(self, images: tf.Tensor, maps: tf.Tensor, side: _InputSide, graph: tf.compat.v1.GraphDef) -> list[tf.Tensor]:
         recipe = self._recipe
-        seen = warp(images, maps, input_px, recipe.pad_px, recipe.pad_value)
+        seen = warp(images, enlarged(maps, side.factor), side.shape, recipe.pad_px, recipe.pad_value)
         fed = to_model_input(seen, self._card)
-        dtype = tf.float32 if graph is self._exact else self._shape.execution.dtype
+        dtype = tf.float32 if graph is self._exact else self._dtype
         return run_inside(graph, self._card.input_tensor, tf.cast(fed, dtype), self._tensors)
 
     def _trace_optimise(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
@@ -190,22 +210,22 @@ class LayerRenderer:
         """Return the step's gradient; that of redirected ReLUs for members that get none otherwise, in the first steps."""
         parameters = self._parameters.read_value()
 
-        def through(graph: tf.compat.v1.GraphDef, input_px: int) -> tf.Tensor:
-            (gradient,) = tf.gradients(self._loss(graph, input_px, parameters, course, targets, focus, step), [parameters])
+        def through(graph: tf.compat.v1.GraphDef, side: _InputSide) -> tf.Tensor:
+            (gradient,) = tf.gradients(self._loss(graph, side, parameters, course, targets, focus, step), [parameters])
             return gradient
 
         gradient = self._by_side(course.views.sides[step], functools.partial(through, self._graph))
         asleep = tf.reduce_all(tf.equal(gradient, 0.0), axis=[0, 2, 3, 4], keepdims=True)
         return tf.cond(
             (step < course.redirect_steps) & tf.reduce_any(asleep),
-            lambda: tf.where(asleep, through(self._redirected, self._recipe.input_px), gradient),
+            lambda: tf.where(asleep, through(self._redirected, self._side_at_scale_1), gradient),
             lambda: gradient,
         )
 
     def _loss(
         self,
         graph: tf.compat.v1.GraphDef,
-        input_px: int,
+        side: _InputSide,
         parameters: tf.Tensor,
         course: Course,
         targets: tuple[Targets, ...],
@@ -213,8 +233,8 @@ class LayerRenderer:
         step: tf.Tensor,
     ) -> tf.Tensor:
         images, recipe = self._to_image(parameters), self._recipe
-        shown = laid_on(images, backgrounds(course.noise[step], recipe.size_px)) if recipe.alpha else images
-        activations = self._activations(shown, course.views.maps[step], input_px, graph)
+        shown = laid_on(images, backgrounds(course.noise[step], recipe.size_px, self._card.image.channels)) if recipe.alpha else images
+        activations = self._activations(shown, course.views.maps[step], side, graph)
         achieved = _total(activations, targets, focus)
         unit = tf.stop_gradient(tf.abs(achieved))
         done = tf.cast(step, tf.float32) / tf.cast(tf.shape(course.views.maps)[0], tf.float32)
@@ -229,9 +249,9 @@ class LayerRenderer:
         # A sum over the batch: each member's gradient is that of its own objective alone.
         return tf.reduce_sum(unit * held_back - achieved)
 
-    def _by_side(self, side: tf.Tensor, at: Callable[[int], _Traced]) -> _Traced:
-        """Return what a function of the input's side in pixels gives for one of the recipe's sides; each is compiled by itself."""
-        branches = [functools.partial(at, input_px) for input_px in self._recipe.input_sides_px]
+    def _by_side(self, side: tf.Tensor, at: Callable[[_InputSide], _Traced]) -> _Traced:
+        """Return what a function of the input's side gives for one of the recipe's sides; each is compiled by itself."""
+        branches = [functools.partial(at, of_input) for of_input in self._sides]
         return tf.switch_case(side, branches) if len(branches) > 1 else branches[0]()
 
     def _apply(self, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
@@ -254,10 +274,10 @@ class LayerRenderer:
         self, images: tf.Tensor, views: Views, targets: tuple[Targets, ...], focus: Focus
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         draws = tf.shape(views.maps)[0]
-        shown = laid_on(images, tf.ones_like(images[..., :3])) if self._recipe.alpha else images
+        shown = laid_on(images, tf.ones_like(images[..., :-1])) if self._recipe.alpha else images
 
-        def seen(draw: tf.Tensor, input_px: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            activations = self._activations(shown, views.maps[draw], input_px, self._exact)
+        def seen(draw: tf.Tensor, side: _InputSide) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            activations = self._activations(shown, views.maps[draw], side, self._exact)
             highest = sum(
                 tf.reduce_max(target_maps(values, wanted), axis=[1, 2]) for values, wanted in zip(activations, targets, strict=True)
             )

@@ -1,6 +1,7 @@
 """Channels of a layer -> sprites, through batches of one fixed shape, and up the ladder those that failed."""
 
 import functools
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -94,14 +95,15 @@ def learning_rates(recipe: RenderRecipe) -> np.ndarray:
 @functools.lru_cache(maxsize=4)
 def layer_renderer(bundle: Bundle, layers: tuple[str, ...], shape: Shape) -> LayerRenderer:
     """Return the renderer of some layers; the last four are kept, so that a layer's shards share their traces, rungs and all."""
+    gc.collect()  # those that are kept no longer: a traced graph refers to itself, so nothing else frees it and its weights soon
     return LayerRenderer(bundle, layers, shape)
 
 
-def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe) -> Course:
-    """Return what a batch's optimisation starts from and goes through, each member by its own random streams."""
+def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe, channels: int = 3) -> Course:
+    """Return what a batch's optimisation starts from and goes through, each member by its own streams; `channels` are the model's."""
     streams = [sprite_stream(recipe.seed, name, *member, "noise") for member in members]
     noise = [stream.integers(2**31, size=(recipe.steps if recipe.alpha else 1, 2), dtype=np.int32) for stream in streams]
-    first = [initial_parameters(sprite_stream(recipe.seed, name, *member, "image"), recipe) for member in members]
+    first = [initial_parameters(sprite_stream(recipe.seed, name, *member, "image"), recipe, channels) for member in members]
     return Course(
         parameters=np.stack(first, axis=1),
         views=views_of(name, members, recipe, "transforms", recipe.steps),
@@ -110,6 +112,20 @@ def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe) -> Cou
         redirect_steps=np.int32(recipe.redirect_steps),
         weights=Weights(*np.array([recipe.alpha_weight, recipe.blur, recipe.diversity], np.float32)),
     )
+
+
+def in_colours(images: np.ndarray, channels: int) -> np.ndarray:
+    """Return what shows images of any channels, uint8 `[batch, height, width, 3]`, with opacity 4: grey, or the first three as colours.
+
+    Args:
+        images: uint8 `[batch, height, width, plane]`, a plane for each channel and one for opacity if there is any.
+        channels: the model's.
+    """
+    shown = [images[..., [0, 0, 0] if channels == 1 else slice(3)]]
+    if channels == 2:
+        shown.append(np.zeros_like(images[..., :1]))
+        shown[0] = images[..., :2]
+    return np.concatenate([*shown, images[..., channels:]], axis=-1)
 
 
 def focus_of(recipe: RenderRecipe) -> Focus:
@@ -152,14 +168,15 @@ class _Studio:
 
     def render(self, batch: list[int], recipe: RenderRecipe, rung: Attempt) -> dict[Member, Sprite]:
         """Render one batch by the recipe, or a rung of it; score it by the recipe itself."""
-        name, wanted = self.subjects.name, self.members(batch)
+        name, wanted, channels = self.subjects.name, self.members(batch), self.bundle.card.image.channels
         padded = batch + [batch[-1]] * (recipe.subjects_in(self.batch_size) - len(batch))
         members = self.members(padded)
         targets, focus = self._targets(members), focus_of(recipe)
-        images = self._renderer(recipe, len(members)).optimise(course_of(name, members, recipe), targets, focus)
-        pictures = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
+        images = self._renderer(recipe, len(members)).optimise(course_of(name, members, recipe, channels), targets, focus)
+        rounded = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
+        pictures = in_colours(rounded, channels)
         # What is scored is what is kept: the picture as bytes, or the number that is not one.
-        seen = np.where(np.isfinite(images), pictures.astype(np.float32) / 255, images)
+        seen = np.where(np.isfinite(images), rounded.astype(np.float32) / 255, images)
         # Under the standard transforms whatever the recipe's own, so that sprites of different recipes compare.
         standard = self.recipe.model_copy(update=STANDARD)
         fresh = views_of(name, members, standard, "scores", _FRESH_TRANSFORMS)

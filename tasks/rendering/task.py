@@ -24,7 +24,7 @@ from storage.records import PhotoActivations, ShardRecord, SpriteScores, Version
 from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from tasks.devices import DeviceSlots, SlotsClosed, report_progress
 from tasks.gathering.photo_ratios import with_photo_ratios
-from tasks.importing.task import read_bundle
+from tasks.importing.stored import read_bundle
 from tasks.rendering.batch_size import batch_size_for
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mixes

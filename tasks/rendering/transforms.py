@@ -5,7 +5,6 @@ shows the image at column a*x + b*y + c, row d*x + e*y + f. All of a sprite's tr
 resampling of fixed shape, whatever their kind, so that nothing is compiled anew when a recipe changes.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from tasks.rendering.recipe import RenderRecipe
 
-_Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, None]]
+_GRADIENT = "DiamondCutterWarp"
 
 # Square roots of which no small multiple, sum or difference is nearly a whole number: their multiples, modulo 1, stay far apart.
 _STRIDES = np.sqrt([2.0, 22.0, 33.0, 57.0])
@@ -84,45 +83,51 @@ def affine_maps(shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_
     return np.stack([cosine, -sine, centre[:, 0], sine, cosine, centre[:, 1]], axis=1).astype(np.float32)
 
 
-def warp(images: tf.Tensor, maps: tf.Tensor, input_px: int, pad_px: int, pad_value: float) -> tf.Tensor:
+def warp(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float) -> tf.Tensor:
     """Show images through their affine maps: framed, and on black beyond the frame, as lucid's transforms leave them.
 
     Args:
         images: float32 `[batch, height, width, channel]`.
         maps: float32 `[batch, 6]`.
-        input_px: side of the result.
+        input_px: rows and columns of the result.
         pad_px: width of the frame.
         pad_value: what the frame is filled with.
 
     Returns:
-        float32 `[batch, input_px, input_px, channel]`.
+        float32 `[batch, *input_px, channel]`.
     """
+    return _warped(tf.convert_to_tensor(images), maps, input_px, pad_px, pad_value)
+
+
+# A graph of its own, in which the gradient has its name also where all else runs eagerly. Not `tf.custom_gradient`: it keeps what it
+# is traced into, weights and all, until the process ends.
+@tf.function(autograph=False)
+def _warped(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float) -> tf.Tensor:
+    seen = _resample(images, maps, input_px, pad_px, pad_value)
+    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": _GRADIENT}):
+        return tf.identity_n([seen, images, maps])[0]
+
+
+@tf.RegisterGradient(_GRADIENT)
+def _gradient_of_warp(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor) -> tuple[None, tf.Tensor, None]:
+    # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's
+    # determinant. The exact one would scatter: twice the time for the same sprites.
+    seen, images, maps = op.inputs
     image_px = int(images.shape[1])
-
-    @tf.custom_gradient
-    def warped(images: tf.Tensor, maps: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-            # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's
-            # determinant. The exact one would scatter: twice the time for the same sprites.
-            inverse, determinant = _inverse(maps, image_px, input_px)
-            return _resample(upstream, inverse, image_px) / determinant[:, None, None, None], None
-
-        return _resample(images, maps, input_px, pad_px, pad_value), gradient
-
-    return warped(images, maps)
+    inverse, determinant = _inverse(maps, image_px, tuple(seen.shape[1:3]))
+    return None, _resample(upstream, inverse, (image_px, image_px)) / determinant[:, None, None, None], None
 
 
 # Compiled even where the rest is not: fused, the gathers take a third of the time of TensorFlow's own resampling.
 @tf.function(jit_compile=True, autograph=False)
-def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: int, pad_px: int = 0, pad_value: float = 0.0) -> tf.Tensor:
+def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], pad_px: int = 0, pad_value: float = 0.0) -> tf.Tensor:
     """Sample framed images bilinearly at the places that affine maps name; beyond the frame lies 0."""
     framed = tf.pad(images, [[0, 0], [pad_px, pad_px], [pad_px, pad_px], [0, 0]], constant_values=pad_value)
     # One pixel of nothing around it: whatever lies further out is read from there.
     ground = tf.pad(framed, [[0, 0], [1, 1], [1, 1], [0, 0]])
     batch, height, width, planes = ground.shape
     flat = tf.reshape(ground, [batch, height * width, planes])
-    places = tf.range(output_px, dtype=tf.float32) - (output_px - 1) / 2
-    row, column = tf.meshgrid(places, places, indexing="ij")
+    row, column = tf.meshgrid(*(tf.range(side, dtype=tf.float32) - (side - 1) / 2 for side in output_px), indexing="ij")
     a, b, c, d, e, f = (value[:, None, None] for value in tf.unstack(maps, axis=1))
     x, y = a * column + b * row + c + (pad_px + 1.0), d * column + e * row + f + (pad_px + 1.0)
     left, top = tf.floor(x), tf.floor(y)
@@ -136,11 +141,16 @@ def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: int, pad_px: int = 
     return corner(0.0, 0.0) + corner(1.0, 0.0) + corner(0.0, 1.0) + corner(1.0, 1.0)
 
 
-def _inverse(maps: tf.Tensor, image_px: int, input_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+def enlarged(maps: tf.Tensor, factor: float) -> tf.Tensor:
+    """Return the maps, float32 `[batch, 6]`, that show the same in an input that is so many times as large."""
+    return maps / tf.constant([factor, factor, 1.0, factor, factor, 1.0])
+
+
+def _inverse(maps: tf.Tensor, image_px: int, input_px: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the maps from the image's places to the input's, and the determinants of the maps."""
     a, b, c, d, e, f = tf.unstack(maps, axis=1)
     determinant = a * e - b * d
     column, row = (image_px - 1) / 2 - c, (image_px - 1) / 2 - f
-    centre = determinant * (input_px - 1) / 2
-    inverse = tf.stack([e, -b, e * column - b * row + centre, -d, a, a * row - d * column + centre], axis=1)
+    middle_row, middle_column = (determinant * (side - 1) / 2 for side in input_px)
+    inverse = tf.stack([e, -b, e * column - b * row + middle_column, -d, a, a * row - d * column + middle_row], axis=1)
     return inverse / determinant[:, None], determinant

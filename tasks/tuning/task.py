@@ -2,7 +2,7 @@
 
 from storage import open_bucket
 from tasks.devices import report_progress
-from tasks.importing.task import read_bundle
+from tasks.importing.stored import read_bundle
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import LayerTuning, add_layer
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from model_inventory.card import LayerCard, ModelCard, ModelSource
+from model_inventory.card import ImageSpec, LayerCard, ModelCard, ModelSource
 from storage import Bucket, crc32c
 from storage.layout import card_key, graph_key, is_mixes, mixes_key, recipe_key, run_record_key, shard_record_key
 from storage.records import RunRecord, SpriteScores
@@ -32,9 +32,7 @@ def made_up_card() -> ModelCard:
         source=ModelSource(origin="a test", weights_sha256="0" * 64, importer="none/1"),
         graph_sha256=hashlib.sha256(_GRAPH).hexdigest(),
         input_tensor="input:0",
-        image_size=32,
-        value_range=(0, 1),
-        channel_order="rgb",
+        image=ImageSpec(height=32, width=32, value_range=((0, 1),)),
         logits_tensor=None,
         layers=tuple(layers),
     )

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, activation_function, layer_graph, load_bundle, parse_graph, to_model_input
+from model_inventory.card import ImageSpec
 from model_inventory.catalogue import import_model
 from model_inventory.errors import BadModel, UnknownLayer
 from model_inventory.graph import run_inside
@@ -23,7 +24,7 @@ def whole_graph(bundle: Bundle, layer: str, images: np.ndarray) -> np.ndarray:
     """Run the graph as it was frozen, whole, on what it expects."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(parse_graph(bundle), name="")
-        low, high = bundle.card.value_range
+        ((low, high),) = bundle.card.image.value_range
         return session.run(bundle.card.layer(layer).tensor, {bundle.card.input_tensor: images * (high - low) + low})
 
 
@@ -111,11 +112,20 @@ def test_batch_norms_are_folded_whichever_side_of_the_activation_function_is_loo
     assert not any(node.op.startswith("FusedBatchNorm") for node in graph.node)
 
 
-def test_images_become_what_the_model_expects(toy: Bundle) -> None:
-    image = tf.constant([[[[0.0, 0.5, 1.0]]]])
-    card = toy.card.model_copy(update={"value_range": (-2.0, 6.0)})
-    assert to_model_input(image, card).numpy().tolist() == [[[[-2.0, 2.0, 6.0]]]]
-    assert to_model_input(image, card.model_copy(update={"channel_order": "bgr"})).numpy().tolist() == [[[[6.0, 2.0, -2.0]]]]
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"value_range": ((-2.0, 6.0),)}, [-2.0, 2.0, 6.0]),
+        ({"value_range": ((-2.0, 6.0),), "channel_order": "bgr"}, [6.0, 2.0, -2.0]),
+        ({"value_range": ((0.0, 1.0), (-1.0, 1.0), (-5.0, 0.0))}, [0.0, 0.0, 0.0]),
+        ({"value_range": ((0.0, 1.0), (-1.0, 1.0), (-5.0, 0.0)), "channel_order": "bgr"}, [1.0, 0.0, -5.0]),
+    ],
+    ids=["one range", "bgr", "a range for each channel", "a range for each, in the graph's order"],
+)
+def test_images_become_what_the_model_expects(toy: Bundle, given: dict[str, object], wanted: list[float]) -> None:
+    image = ImageSpec.model_validate({"height": 32, "width": 32, **given})
+    card = toy.card.model_copy(update={"image": image})
+    assert to_model_input(tf.constant([[[[0.0, 0.5, 1.0]]]]), card).numpy().tolist() == [[[wanted]]]
 
 
 def test_lite_sees_values_as_it_was_trained(lite0: Bundle) -> None:

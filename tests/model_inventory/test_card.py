@@ -79,7 +79,7 @@ def test_two_layers_cannot_share_a_name(toy: Bundle) -> None:
         ModelCard.model_validate({**toy.card.model_dump(), "layers": [layer, layer]})
 
 
-@pytest.mark.parametrize("change", [{"channels": 0}, {"kind": "pooling"}, {"colour": "red"}])
+@pytest.mark.parametrize("change", [{"channels": 0}, {"kind": "transformer"}, {"colour": "red"}])
 def test_a_layer_that_cannot_be_is_refused(toy: Bundle, change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LayerCard.model_validate({**toy.card.layers[0].model_dump(), **change})

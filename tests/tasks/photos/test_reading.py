@@ -70,7 +70,7 @@ def test_a_link_to_nowhere_is_one_unreadable_image(tmp_path: Path) -> None:
     files = list_photos(str(tmp_path))
     assert photos_name(str(tmp_path), files)
     with pytest.raises(UnreadablePhoto):
-        read_photo(files[0], 8)
+        read_photo(files[0], (8, 8, 3))
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 60), (60, 20), (8, 24), (3, 9)])
@@ -79,7 +79,7 @@ def test_the_middle_of_the_long_side_stays(height: int, width: int, tmp_path: Pa
     third = max(height, width) // 3
     middle = slice(third, 2 * third)
     values[middle if height > width else slice(None), middle if width > height else slice(None)] = GREEN
-    seen = read_photo(save(tmp_path / "a.png", values), 20)
+    seen = read_photo(save(tmp_path / "a.png", values), (20, 20, 3))
     assert (seen.shape, seen.dtype) == ((20, 20, 3), np.float32)
     assert seen.min() >= 0 and seen.max() <= 1
     np.testing.assert_allclose(seen[5:-5, 5:-5], np.broadcast_to((0, 1, 0), (10, 10, 3)), atol=0.02)
@@ -90,7 +90,7 @@ def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
     values[:8] = BLUE
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: its top is on the right
-    seen = read_photo(save(tmp_path / "a.png", values, exif=exif), 16)
+    seen = read_photo(save(tmp_path / "a.png", values, exif=exif), (16, 16, 3))
     np.testing.assert_allclose(seen[:, 12:], np.broadcast_to((0, 0, 1), (16, 4, 3)), atol=0.01)
     np.testing.assert_allclose(seen[:, :4], np.broadcast_to((1, 0, 0), (16, 4, 3)), atol=0.01)
 
@@ -112,13 +112,13 @@ def test_every_kind_of_colour_becomes_rgb(tmp_path: Path) -> None:
         "clear.png": (1, 1, 1),
     }
     for name, colour in expected.items():
-        np.testing.assert_allclose(read_photo(tmp_path / name, 8), np.broadcast_to(colour, (8, 8, 3)), atol=0.03, err_msg=name)
+        np.testing.assert_allclose(read_photo(tmp_path / name, (8, 8, 3)), np.broadcast_to(colour, (8, 8, 3)), atol=0.03, err_msg=name)
 
 
 def test_a_large_jpeg_is_what_its_own_size_says(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 1600)[None, :, None]
     values = np.broadcast_to(ramp, (1600, 1600, 3)).astype(np.uint8)
-    seen = read_photo(save(tmp_path / "a.jpg", values, quality=95), 16)
+    seen = read_photo(save(tmp_path / "a.jpg", values, quality=95), (16, 16, 3))
     np.testing.assert_allclose(seen, np.broadcast_to((np.arange(16)[None, :, None] + 0.5) / 16, (16, 16, 3)), atol=0.02)
 
 
@@ -148,4 +148,4 @@ def test_what_is_no_image_is_refused_and_nothing_else_raised(content: bytes, tmp
     file = tmp_path / "a.png"
     file.write_bytes(content)
     with pytest.raises(UnreadablePhoto, match=r"a\.png"):
-        read_photo(file, 8)
+        read_photo(file, (8, 8, 3))

@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from model_inventory.bundle import Bundle, layer_graph
 from model_inventory.graph import run_inside
-from tasks.rendering.precision import Execution, execution_here, faster_gradients, in_precision
+from tasks.rendering.precision import Execution, execution_here, faster_gradients, fitting, in_precision
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.renderer import LayerRenderer, Shape
-from tasks.rendering.sprites import Member, course_of, focus_of
+from tasks.rendering.sprites import Member, course_of, focus_of, render_sprites
 from tasks.rendering.subjects import Channels
+from tests.built_bundle import bundle_of, weights
 
 RNG = np.random.default_rng(0)
 FLOAT32, BFLOAT16 = Execution(), Execution(precision="bfloat16")
@@ -181,3 +182,28 @@ def test_scores_are_computed_in_float32_whatever_the_precision(toy: Bundle) -> N
         np.testing.assert_array_equal(coarse, exact)
     # While the loop itself does differ.
     assert 0 < np.abs(drawn[0] - drawn[1]).mean() < 0.05
+
+
+def normalised(x: tf.Tensor) -> tf.Tensor:
+    """Normalise in front of a convolution, where it cannot be folded into one."""
+    scale, offset = (tf.ones([int(x.shape[-1])]) for _ in range(2))
+    return tf.compat.v1.nn.fused_batch_norm(x, scale, offset, offset, scale, is_training=False)[0]
+
+
+@pytest.mark.parametrize(
+    ("build", "wanted"),
+    [
+        (tf.nn.relu, "bfloat16"),
+        (tf.nn.silu, "bfloat16"),
+        (normalised, "float32"),
+        (tf.nn.local_response_normalization, "float32"),
+        (lambda x: tf.image.resize(x, [16, 16]), "float32"),
+    ],
+    ids=["relu", "silu", "batch norm", "local response normalisation", "resizing"],
+)
+def test_a_network_is_rendered_in_float32_where_an_operation_needs_it(build: Callable[[tf.Tensor], tf.Tensor], wanted: str) -> None:
+    bundle = bundle_of(lambda x: {"one": tf.nn.relu(tf.nn.conv2d(build(x), weights(3, 3, 3, 4), 1, "SAME"))})
+    assert fitting(layer_graph(bundle, ["one"])[0], BFLOAT16).precision == wanted
+    recipe = RenderRecipe(name="quick", size_px=32, steps=3, ladder=())
+    (sprite,) = render_sprites(bundle, Channels(layer="one"), [0], recipe, batch_size=1, execution=BFLOAT16)
+    assert sprite.scores.objective is not None

@@ -1,5 +1,6 @@
 """The loop climbs, treats each member as if it were alone, compiles once, and measures what it says."""
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,7 +127,7 @@ def test_a_group_of_variants_is_the_same_bit_for_bit_in_any_company(toy: Bundle,
 @pytest.mark.parametrize("fields", [{}, PENALISED], ids=["as usual", "with alpha, blur and variants"])
 def test_xla_draws_the_same_images(toy: Bundle, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     # XLA draws other noise from the same seeds, so what stands behind is grey here.
-    monkeypatch.setattr("tasks.rendering.renderer.backgrounds", lambda seeds, size_px: tf.fill([BATCH, size_px, size_px, 3], 0.5))
+    monkeypatch.setattr("tasks.rendering.renderer.backgrounds", lambda seeds, size_px, channels: tf.fill([BATCH, size_px, size_px, 3], 0.5))
     recipe, subjects = TWO_SIDES.model_copy(update={**fields, "steps": 5}), Channels(layer="third")
     numbers = [0, 1, 2, 3][: BATCH // recipe.variants]
     plain, compiled = (renderer_of(toy, subjects, recipe, execution) for execution in (FLOAT32, XLA))
@@ -234,7 +235,7 @@ def activations_under(bundle: Bundle, layer: str, images: np.ndarray, views: Vie
     """Return a layer's activations of images at each draw, `[batch, height, width, channel]` of the draw's height and width."""
     look, sides_px = activation_function(bundle, layer), recipe.input_sides_px
     return [
-        look(warp(tf.constant(images), tf.constant(maps), sides_px[side], recipe.pad_px, recipe.pad_value)).numpy()
+        look(warp(tf.constant(images), tf.constant(maps), (sides_px[side],) * 2, recipe.pad_px, recipe.pad_value)).numpy()
         for maps, side in zip(*views, strict=True)
     ]
 
@@ -301,3 +302,22 @@ def test_penalties_hold_back_what_they_name(toy: Bundle) -> None:
 
     plain, clear, smooth = (opacity_and_detail(alpha_weight=a, blur=b) for a, b in ((0.0, 0.01), (3.0, 0.01), (0.0, 100.0)))
     assert clear[0] < plain[0] - 0.1 and smooth[1] < 0.8 * plain[1]
+
+
+def test_a_renderer_that_is_let_go_leaves_no_graph_behind(toy: Bundle) -> None:
+    def graphs() -> int:
+        gc.collect()
+        return sum(isinstance(each, tf.__internal__.FuncGraph) for each in gc.get_objects())
+
+    def render(layer: str) -> None:
+        subjects, members = Channels(layer=layer), members_of([0, 1, 2, 3], QUICK)
+        renderer = LayerRenderer(toy, subjects.layers, Shape.of(QUICK, BATCH, FLOAT32))
+        targets, focus = subjects.targets([0, 1, 2, 3]), focus_of(QUICK)
+        images = renderer.optimise(course_of(layer, members, QUICK), targets, focus)
+        renderer.score(images, views_of(layer, members, QUICK, "scores", 2), targets, focus)
+
+    render("second")  # what all renderers share is traced once
+    before = graphs()
+    for layer in ("first", "third", "second"):
+        render(layer)
+    assert graphs() <= before

@@ -5,7 +5,6 @@ The input of the network grows with the scale, as lucid's does.
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import tensorflow as tf
 from tasks.rendering.lucid_reference import Lucid
 from tasks.rendering.random_streams import sprite_stream
 from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.transforms import affine_maps, draw_transforms, input_sides, warp
+from tasks.rendering.transforms import affine_maps, draw_transforms, enlarged, input_sides, warp
 
 RNG = np.random.default_rng(0)
 PAD = 4
@@ -27,7 +26,7 @@ def one_map(shift: tuple[float, float] = (0, 0), factor: float = 1.0, angle: flo
 
 
 def shown(image: np.ndarray, maps: np.ndarray, input_px: int = SIDE + 2 * PAD, frame: float = 0.5) -> np.ndarray:
-    return warp(tf.constant(image[None], tf.float32), tf.constant(maps), input_px, PAD, frame)[0].numpy()
+    return warp(tf.constant(image[None], tf.float32), tf.constant(maps), (input_px, input_px), PAD, frame)[0].numpy()
 
 
 def framed(image: np.ndarray, value: float = 0.5) -> np.ndarray:
@@ -302,7 +301,12 @@ def gathered(images: tf.Tensor, maps: tf.Tensor, input_px: int, pad_px: int) -> 
 
 
 COMMON = RenderRecipe(size_px=64, pad_px=8, jitter_px=(4, 4), input_sides=SIDES)
-FRAMED_WARP = partial(warp, pad_value=0.5)
+
+
+def framed_warp(images: tf.Tensor, maps: tf.Tensor, input_px: int, pad_px: int) -> tf.Tensor:
+    return warp(images, maps, (input_px, input_px), pad_px, 0.5)
+
+
 IMAGES = tf.constant(RNG.random((24, 64, 64, 3)), tf.float32)
 MAPS = tf.constant(draw_transforms(np.random.default_rng(3), COMMON, 24))
 
@@ -321,20 +325,20 @@ def gradients(
 
 
 def test_a_transform_samples_bilinearly() -> None:
-    found = FRAMED_WARP(IMAGES, MAPS, COMMON.input_px, COMMON.pad_px)
+    found = framed_warp(IMAGES, MAPS, COMMON.input_px, COMMON.pad_px)
     np.testing.assert_allclose(found, gathered(IMAGES, MAPS, COMMON.input_px, COMMON.pad_px), atol=1e-3)
 
 
 def test_the_gradient_is_close_to_the_exact_one() -> None:
     # White noise is the hardest: the smoother the gradient that arrives, the closer the two.
     upstream = tf.constant(RNG.normal(size=(24, COMMON.input_px, COMMON.input_px, 3)), tf.float32)
-    for one, other in zip(*gradients(upstream, FRAMED_WARP, gathered), strict=True):
+    for one, other in zip(*gradients(upstream, framed_warp, gathered), strict=True):
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
         assert one.std() == pytest.approx(other.std(), rel=0.12)
 
 
 def test_the_gradient_is_neither_lost_nor_made() -> None:
-    ours, exact = gradients(tf.ones([24, COMMON.input_px, COMMON.input_px, 3]), FRAMED_WARP, gathered)
+    ours, exact = gradients(tf.ones([24, COMMON.input_px, COMMON.input_px, 3]), framed_warp, gathered)
     np.testing.assert_allclose(ours.sum((1, 2, 3)), exact.sum((1, 2, 3)), rtol=0.01)
 
 
@@ -369,7 +373,7 @@ EXTREME = affine_maps(RNG.uniform(-40, 40, (24, 2)), RNG.uniform(0.5, 2, 24), RN
 @pytest.mark.parametrize("maps", [MAPS, tf.constant(EXTREME)], ids=["common", "extreme"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["as it is", "compiled by XLA"])
 def test_a_transform_and_its_gradient_are_those_of_tensorflows_kernel(maps: tf.Tensor, compiled: bool, input_px: int) -> None:
-    transform = tf.function(FRAMED_WARP, jit_compile=compiled, autograph=False)
+    transform = tf.function(framed_warp, jit_compile=compiled, autograph=False)
     found = transform(IMAGES, maps, input_px, COMMON.pad_px)
     np.testing.assert_allclose(found, projected(IMAGES, maps, input_px, COMMON.pad_px), atol=2e-4)
     upstream = tf.constant(RNG.normal(size=found.shape), tf.float32)
@@ -380,7 +384,31 @@ def test_a_transform_and_its_gradient_are_those_of_tensorflows_kernel(maps: tf.T
 
 
 def test_each_image_has_its_own_transform() -> None:
-    together = FRAMED_WARP(IMAGES[:3], MAPS[:3], COMMON.input_px, COMMON.pad_px).numpy()
+    together = framed_warp(IMAGES[:3], MAPS[:3], COMMON.input_px, COMMON.pad_px).numpy()
     for index in range(3):
-        alone = FRAMED_WARP(IMAGES[index : index + 1], MAPS[index : index + 1], COMMON.input_px, COMMON.pad_px).numpy()
+        alone = framed_warp(IMAGES[index : index + 1], MAPS[index : index + 1], COMMON.input_px, COMMON.pad_px).numpy()
         np.testing.assert_array_equal(together[index], alone[0])
+
+
+@pytest.mark.parametrize("input_px", [(40, 64), (64, 40)])
+def test_an_input_that_is_no_square_shows_the_middle_of_the_square_one(input_px: tuple[int, int]) -> None:
+    maps, (rows, columns) = MAPS[:3], input_px
+    square = warp(IMAGES[:3], maps, (64, 64), COMMON.pad_px, 0.5).numpy()
+    top, left = (64 - rows) // 2, (64 - columns) // 2
+    found = warp(IMAGES[:3], maps, input_px, COMMON.pad_px, 0.5).numpy()
+    np.testing.assert_allclose(found, square[:, top : top + rows, left : left + columns], atol=1e-4)
+
+    def total(transform: Callable[[tf.Tensor], tf.Tensor]) -> np.ndarray:
+        images = tf.Variable(IMAGES[:3])
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(transform(images))
+        return tape.gradient(value, images).numpy()
+
+    cut = total(lambda images: warp(images, maps, (64, 64), COMMON.pad_px, 0.5)[:, top : top + rows, left : left + columns])
+    np.testing.assert_allclose(total(lambda images: warp(images, maps, input_px, COMMON.pad_px, 0.5)), cut, atol=2e-3)
+
+
+def test_an_input_so_many_times_as_large_shows_the_same_enlarged() -> None:
+    small = warp(IMAGES[:3], MAPS[:3], (48, 48), COMMON.pad_px, 0.5).numpy()
+    large = warp(IMAGES[:3], enlarged(MAPS[:3], 3.0), (144, 144), COMMON.pad_px, 0.5).numpy()
+    np.testing.assert_allclose(large[:, 1::3, 1::3], small, atol=1e-4)
