@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from flows.errors import PrefectServerError, RequestError, print_error, sentence
 from flows.mixing import MixOptions, read_mixes
+from flows.models_cli import BucketUrl, Json, models_app
 from flows.options import HelpFormatter, shown_default, spell_out_recipe
 from flows.request import SpritesRequest, TuneRequest
 from model_inventory.errors import ModelError
@@ -19,8 +20,6 @@ from tasks.photos.reading import BadPhotos
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
-Json = Annotated[bool, Parameter(help="print JSON, for a script")]
-BucketUrl = Annotated[str, Parameter(help="the folder that holds everything")]
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
@@ -36,7 +35,6 @@ app = App(
     help_format="plaintext",  # in the others a product's * is a mark
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
 )
-models_app = App(name="models", help="List the models that can be rendered, or show one.")
 app.command(models_app)
 
 
@@ -63,24 +61,6 @@ def run(arguments: list[str]) -> int:
         kept = "; what was finished is kept, and the same command goes on from there"
         print_error("interrupted" + (kept if arguments[:1] in (["sprites"], ["tune"]) else ""))
         return INTERRUPTED
-
-
-@models_app.default
-def models(*, json: Json = False) -> None:
-    """List the models that can be rendered."""
-    from flows.printing import print_models
-    from model_inventory.catalogue import list_models
-
-    print_models(list_models(), as_json=json)
-
-
-@models_app.command
-def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show a model's layers in forward order."""
-    from flows.describing import describe
-    from flows.printing import print_card
-
-    print_card(describe(bucket, model), as_json=json)
 
 
 @app.command

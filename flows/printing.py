@@ -12,12 +12,14 @@ from rich.text import Text
 
 from flows.describing import RunEstimate
 from flows.looking import SetListing, Verification
+from flows.models import Removed
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
 from flows.wording import in_words, preset_in_words, tuning_in_words
 from model_inventory.card import LayerCard, ModelCard
 from model_inventory.catalogue import ModelListing
 from storage.layout import set_folder
+from tasks.importing.adding import Added
 from tasks.sheets import spritemap_shape
 from tasks.tuning.preset import LayerTuning, Preset
 
@@ -26,8 +28,31 @@ _FILE_WIDTH = 1000
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
     """Print the models that can be rendered."""
-    rows = [(model.name, f"{model.image_size} px", model.weights) for model in models]
-    _print(models, as_json, _table(("model", "image size", "weights"), rows))
+    rows = [
+        (
+            model.name,
+            model.source,
+            f"{model.height} x {model.width}",
+            "" if model.layers is None else str(model.layers),
+            "" if model.channels is None else f"{model.channels:,}",
+            model.weights,
+        )
+        for model in models
+    ]
+    _print(models, as_json, _table(("model", "source", "image", "layers", "channels", "weights"), rows))
+
+
+def print_added(added: Added, *, as_json: bool) -> None:
+    """Print what a model that was added is like, and what was guessed of it."""
+    guessed = [f"guessed {guess}" for guess in added.guesses]
+    _print(added, as_json, *_card_parts(added.card), *guessed)
+
+
+def print_removed(removed: Removed, *, as_json: bool) -> None:
+    """Print what was removed."""
+    _print(
+        removed, as_json, f"{removed.model} is removed: {removed.files} files, {_size(removed.bytes)}; its sprites, if any, are still there"
+    )
 
 
 def print_card(card: ModelCard, *, as_json: bool) -> None:

@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
 from model_inventory.batch_norm import fold_batch_norms
-from model_inventory.card import ClassLabel, ImageSpec, LayerCard, ModelCard, ModelSource
+from model_inventory.card import ClassLabel, ImageSpec, LayerCard, ModelCard, ModelSource, NamedLayer
 from model_inventory.constant_folding import fold_constants
 from model_inventory.errors import BadModel
 from model_inventory.graph import before_activation, freeze, node_name, nodes_with_bad_numbers, run_inside, subgraph, tensor_hashes
-from model_inventory.layer_discovery import NamedLayer, Structure
-from model_inventory.layer_measures import Measured, macs, measure, receptive_field
+from model_inventory.layer_discovery import Structure
+from model_inventory.layer_measures import Measured, macs, measure, receptive_fields
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ def make_bundle(
     ending = structure.ending()
     measured = measure(frozen, input_tensor, image, [*(layer.tensor for layer in named), *(f"{node}:0" for node in reversed(ending))], name)
     logits = structure.logits({node: len(measured.shapes[node]) + 1 for node in ending})
-    named = _with_logits(named, logits)
+    named = _with_logits(named, logits, found=not layers)
     _check_labels(name, labels, logits, measured)
     spatial = {layer.name: len(measured.shape(layer.tensor)) == 3 for layer in named}
     if not any(spatial.values()):
         raise BadModel(f"{name} has no layer with rows and columns, so there is nothing to render; give a convolutional network")
-    hashes = tensor_hashes(frozen)
+    hashes, fields = tensor_hashes(frozen), receptive_fields(structure.forward_path(), structure.inputs, measured.shapes)
     data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(
         name=name,
@@ -79,17 +79,22 @@ def make_bundle(
         logits_tensor=logits,
         labels=labels,
         layers=tuple(
-            _layer_card(layer, measured, structure, hashes[node_name(layer.tensor)]) for layer in structure.described(named, spatial)
+            _layer_card(layer, measured, structure, fields.get(structure.value(layer)), hashes[node_name(layer.tensor)])
+            for layer in structure.described(named, spatial)
         ),
     )
     return Bundle(card, data)
 
 
-def _with_logits(layers: Sequence[NamedLayer], logits: str | None) -> list[NamedLayer]:
-    """Return the layers, with one for the logits behind them if none is."""
-    named = list(layers)
-    if logits is None or any(layer.tensor == logits for layer in named) or any(layer.name == "logits" for layer in named):
-        return named
+def _with_logits(named: Sequence[NamedLayer], logits: str | None, *, found: bool) -> list[NamedLayer]:
+    """Return the layers with one named `logits` among them, if there are any logits.
+
+    A layer that was found in the graph takes the name; beside one that has a name of the user's own there is another.
+    """
+    if logits is None or any(layer.name == "logits" for layer in named):
+        return list(named)
+    if found and any(layer.tensor == logits for layer in named):
+        return [replace(layer, name="logits") if layer.tensor == logits else layer for layer in named]
     return [*named, NamedLayer("logits", logits)]
 
 
@@ -170,8 +175,8 @@ def activation_function(bundle: Bundle, layer: str) -> Callable[[tf.Tensor], tf.
     return activations
 
 
-def _layer_card(layer: NamedLayer, measured: Measured, structure: Structure, sha256: str) -> LayerCard:
-    shape, path = measured.shape(layer.tensor), structure.forward_path(layer.tensor)
+def _layer_card(layer: NamedLayer, measured: Measured, structure: Structure, field_px: int | None, sha256: str) -> LayerCard:
+    shape = measured.shape(layer.tensor)
     height, width = (shape[0], shape[1]) if len(shape) == 3 else (None, None)
     return LayerCard(
         name=layer.name,
@@ -182,7 +187,7 @@ def _layer_card(layer: NamedLayer, measured: Measured, structure: Structure, sha
         height=height,
         width=width,
         any_size=layer.tensor in measured.of_any_size,
-        receptive_field=receptive_field(path, structure.inputs, measured.shapes) if height else None,
-        macs=macs(path, measured.shapes),
+        receptive_field=field_px if height else None,
+        macs=macs(structure.forward_path(layer.tensor), measured.shapes),
         sha256=sha256,
     )

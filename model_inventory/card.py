@@ -5,6 +5,7 @@ import fnmatch
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -63,6 +64,16 @@ class ImageSpec(BaseModel):
     def shape(self) -> tuple[int, int, int]:
         """Return height, width and channels."""
         return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """A layer as an importer names it; what is None is found in the graph."""
+
+    name: str
+    tensor: str
+    kind: LayerKind | None = None
+    main: bool | None = None
 
 
 class LayerCard(BaseModel):

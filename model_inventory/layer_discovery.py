@@ -8,11 +8,11 @@ image to the output passes: the output of a block, or a layer of a plain chain.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import tensorflow as tf
 
-from model_inventory.card import LayerKind
+from model_inventory.card import LayerKind, NamedLayer
 from model_inventory.graph import in_forward_order, node_name
 
 _KINDS: Mapping[str, LayerKind] = {
@@ -42,16 +42,6 @@ _PLAIN_ENDINGS = re.compile(
 _FEW_CUTS = 3
 
 
-@dataclass(frozen=True)
-class NamedLayer:
-    """A layer as an importer names it; what is None is found in the graph."""
-
-    name: str
-    tensor: str
-    kind: LayerKind | None = None
-    main: bool | None = None
-
-
 class Structure:
     """What a frozen graph is made of on the way from its image to its output."""
 
@@ -63,7 +53,8 @@ class Structure:
             if any(node_name(reference) in computed for reference in node.input):
                 computed.add(name)
         self._inputs = {name: [source for source in map(node_name, node.input) if source in computed] for name, node in self._nodes.items()}
-        self._on_the_way = [name for name in self._nodes if name in computed & self._ancestors(self._output)]
+        needed = computed & self._ancestors(self._output)
+        self._on_the_way = [name for name in self._nodes if name in needed]
         self._users: dict[str, list[str]] = defaultdict(list)
         for name in self._on_the_way:
             for source in set(self._inputs[name]):
@@ -91,7 +82,7 @@ class Structure:
             layers: in forward order; where an importer has named some as main ones, no others are.
             spatial: of each layer's name, whether it has rows and columns.
         """
-        kinds = [layer.kind or self._kind(self._units.get(self._value(layer), "")) for layer in layers]
+        kinds = [layer.kind or self._kind(self._units.get(self.value(layer), "")) for layer in layers]
         known = any(layer.main is not None for layer in layers)
         main = set() if known else self._main([layer for layer in layers if spatial[layer.name]])
         return [
@@ -117,10 +108,17 @@ class Structure:
         vectors = [name for name in scores if ranks[name] == 2]
         return f"{vectors[0]}:0" if vectors and self._kind(self._units[ending[-1]]) != "pooling" else None
 
-    def forward_path(self, output_tensor: str) -> list[tf.compat.v1.NodeDef]:
-        """Return the nodes that a tensor is computed by from the image, in forward order, without constants."""
-        ancestors = self._ancestors(node_name(output_tensor))
+    def forward_path(self, tensor: str | None = None) -> list[tf.compat.v1.NodeDef]:
+        """Return the nodes that a tensor, or the output, is computed by from the image, in forward order, without constants."""
+        ancestors = self._ancestors(node_name(tensor) if tensor else self._output)
         return [self._nodes[name] for name in self._on_the_way if name in ancestors]
+
+    def value(self, layer: NamedLayer) -> str:
+        """Return the node that makes a layer's values, behind the identities that only name them."""
+        name = node_name(layer.tensor)
+        while name not in self._users and name != self._output and self._nodes[name].op == "Identity" and self._inputs[name]:
+            name = self._inputs[name][0]
+        return name
 
     def inputs(self, node: str) -> list[str]:
         """Return the names of a node's inputs that depend on the image."""
@@ -154,13 +152,6 @@ class Structure:
             return self._kind(self._units[self._inputs[unit][0]])
         return _KINDS.get(op, "other")
 
-    def _value(self, layer: NamedLayer) -> str:
-        """Return the node that makes a layer's values, behind the identities that only name them."""
-        name = node_name(layer.tensor)
-        while name not in self._users and name != self._output and self._nodes[name].op == "Identity" and self._inputs[name]:
-            name = self._inputs[name][0]
-        return name
-
     def _cuts(self) -> set[str]:
         """Return the nodes that no edge leads past, in forward order."""
         place = {name: index for index, name in enumerate(self._on_the_way)}
@@ -173,11 +164,11 @@ class Structure:
 
     def _main(self, layers: Sequence[NamedLayer]) -> set[str]:
         """Return the names of the layers that show what a network does step by step: its blocks' outputs, and what is in no block."""
-        made = [(layer, self._value(layer)) for layer in layers]
+        made = [(layer, self.value(layer)) for layer in layers]
         made = [(layer, value) for layer, value in made if self._kind(self._units.get(value, "")) in ("convolution", "depthwise", "block")]
         cuts = self._cuts()
         chosen = [(layer, value) for layer, value in made if value in cuts and not self._is_added_to(value)]
-        if len(chosen) <= _FEW_CUTS:
+        if len({self._units[value] for _, value in chosen}) <= _FEW_CUTS:
             # Blocks that also see the block before the last, as NASNet's, leave no cuts.
             blocks = [(layer, value) for layer, value in made if self._nodes[value].op == "ConcatV2" and not self._is_added_to(value)]
             ordered = {layer.name: (layer, value) for layer, value in made if (layer, value) in chosen + blocks}

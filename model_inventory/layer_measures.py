@@ -82,9 +82,7 @@ def _constant_behind(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) 
     return str(node.name)
 
 
-def _shapes(
-    graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tuple[int, int, int], tensors: Sequence[str]
-) -> list[tuple[int, ...]]:
+def _shapes(graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tuple[int, int, int], tensors: Sequence[str]) -> list[tuple[int, ...]]:
     """Return the tensors' shapes for one grey image, batch and all."""
     part = subgraph(graph, tensors)  # what lies behind them might not take such an image
     options = tf.compat.v1.ConfigProto()
@@ -146,19 +144,23 @@ def _macs(node: tf.compat.v1.NodeDef, shapes: Shapes) -> int:
     return made * weights[1 if attribute(node, "transpose_b").b else 0]
 
 
-def receptive_field(path: Iterable[tf.compat.v1.NodeDef], inputs: Callable[[str], list[str]], shapes: Shapes) -> int | None:
-    """Return the side in pixels of what one position of the last node sees, or None if that is the whole image.
+def receptive_fields(path: Iterable[tf.compat.v1.NodeDef], inputs: Callable[[str], list[str]], shapes: Shapes) -> dict[str, int | None]:
+    """Return the side in pixels of what one position of each node's value sees, or None if that is the whole image.
 
     After Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks"
     (https://distill.pub/2019/computing-receptive-fields), with the largest of a node's branches.
+
+    Args:
+        path: nodes in forward order.
+        inputs: returns those of a node's inputs that depend on the image.
+        shapes: as for `macs`.
     """
     views: dict[str, _View] = {}
-    view = _View()
     for node in path:
         before = [views[source] for source in inputs(node.name) if source in views]
-        view = _through(node, _View(max(v.side for v in before), max(v.stride for v in before)) if before else _View(), shapes)
-        views[node.name] = view
-    return int(view.side) if math.isfinite(view.side) else None
+        view = _View(max(v.side for v in before), max(v.stride for v in before)) if before else _View()
+        views[node.name] = _through(node, view, shapes)
+    return {name: int(view.side) if math.isfinite(view.side) else None for name, view in views.items()}
 
 
 def _through(node: tf.compat.v1.NodeDef, view: _View, shapes: Shapes) -> _View:

@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, make_bundle
-from model_inventory.card import ImageSpec, ModelSource
-from model_inventory.layer_discovery import NamedLayer
+from model_inventory.card import ImageSpec, ModelSource, NamedLayer
 
 SOURCE = ModelSource(origin="a test", weights_sha256="0" * 64, importer="test/1")
 

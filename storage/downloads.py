@@ -1,0 +1,217 @@
+"""Files fetched into a local cache: whole, verified, once, however often the connection breaks or the process is killed.
+
+While a file comes it is `.<name>.<version>.part` beside its place, from which the next try goes on, in this process or in another. It gets
+its name when size and checksum are right, so that whoever sees the name has the file.
+"""
+
+import errno
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage import staging
+from storage.errors import Corrupt, StorageError, Unavailable
+from storage.remote_files import Facts, Refused, send
+
+# Takes how many bytes are here and, where it is known, how many there will be.
+Progress = Callable[[int, int | None], object]
+
+_STEP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server that does not answer is borne with: `tries` in a row that bring less than a MiB, `wait_s` doubling between them."""
+
+    tries: int = 5
+    wait_s: float = 0.5
+    timeout_s: float = 30.0
+
+
+def fetch_file(url: str, path: Path, *, on_progress: Progress | None = None, patience: Patience | None = None) -> None:
+    """Fetch a file, unless it is at `path` already.
+
+    Where another process fetches the same file, wait for it.
+
+    Args:
+        url: `gs://bucket/object` of a public bucket, `https://`, `http://`, `file://`, or a path.
+        path: where to put it; folders are made.
+        on_progress: is told how far it is, about once a MiB.
+        patience: with a server that does not answer.
+
+    Raises:
+        NotFound: there is no such file.
+        AccessDenied: it is not public, or the place may not be written to.
+        Corrupt: what comes is, twice, not what the server says that it sends.
+        Unavailable: no network, no room, a server that fails.
+        StorageError: the URL is none.
+    """
+    if path.is_file():
+        return
+    doing = f"put {without_secrets(url)} at {path}"
+    with staging.explained(doing):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_name(f".{path.name}.lock")):
+            if not path.is_file():
+                _fetch(url, path, _Part(url, path, doing, on_progress or (lambda here, total: None)), patience or Patience())
+
+
+def without_secrets(url: str) -> str:
+    """Return the URL as it may be shown and stored: without a password or the signature of a signed URL."""
+    if not re.match(r"https?://", url):
+        return url
+    return re.sub(r"(?<=//)[^/@]*@", "", url).partition("?")[0]
+
+
+def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
+    failures, furthest, damaged = 0, part.size, False
+    while True:
+        try:
+            send(url, part, patience.timeout_s)
+            part.check()
+            part.put_at(path)
+            return
+        except _Damaged as error:
+            part.remove()
+            if damaged:
+                raise Corrupt(_sentence(url, path, f"{error}, twice")) from error
+            damaged = True
+        except Refused as error:
+            if not error.passing:
+                raise error.kind(_sentence(url, path, error.reason)) from error
+            came = part.size >= furthest + _STEP_BYTES
+            failures, furthest = (0, part.size) if came else (failures + 1, furthest)
+            if failures >= patience.tries:
+                raise Unavailable(_sentence(url, path, f"{error.reason}, {failures} times in a row")) from error
+            time.sleep(patience.wait_s * 2 ** (failures - 1))
+        finally:
+            part.close()
+
+
+def _sentence(url: str, path: Path, reason: str) -> str:
+    return f"{without_secrets(url)} cannot be fetched ({reason}); look at the address and the network, or put that file at {path} yourself."
+
+
+class _Damaged(Exception):
+    """What came is not what the server said."""
+
+
+class _Part:
+    """The beginning of a file, under a name of its own for each version of it."""
+
+    def __init__(self, url: str, path: Path, doing: str, on_progress: Progress) -> None:
+        self._url, self._path, self._doing, self._on_progress = url, path, doing, on_progress
+        self._facts = Facts(None, None, None)
+        self._place: Path | None = next(self._all(), None)
+        self._descriptor: int | None = None
+        self._told = 0
+        self.size = self._place.stat().st_size if self._place else 0
+
+    def has_begun(self, facts: Facts) -> bool:
+        """Tell whether what is here is the beginning of this very version."""
+        return bool(self._place and facts.version and self._place == self._place_of(facts) and self.size <= (facts.size or self.size))
+
+    def begin(self, facts: Facts, at: int) -> None:
+        """Open the file that this version belongs into, cut off behind byte `at`, and remove those of others."""
+        with self._explained():
+            self._facts, self._place, self.size = facts, self._place_of(facts), at
+            for other in self._all():
+                if other != self._place or not at:
+                    other.unlink()
+            self._check_room()
+            self._descriptor = os.open(self._place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            os.ftruncate(self._descriptor, at)
+            os.lseek(self._descriptor, at, os.SEEK_SET)
+        self._told = at
+        self._on_progress(at, facts.size)
+
+    def write(self, chunk: bytes) -> int:
+        """Append a piece; if there is no room for it, everything is removed."""
+        if self._descriptor is None:
+            raise ValueError("nothing has begun")
+        with self._explained():
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        self.size += len(chunk)
+        if self._facts.size is not None and self.size > self._facts.size:
+            raise _Damaged(f"more than the {self._facts.size} bytes that were announced came")
+        if self.size >= self._told + _STEP_BYTES:
+            self._told = self.size
+            self._on_progress(self.size, self._facts.size)
+        return len(chunk)
+
+    def check(self) -> None:
+        """Compare what has come, as it lies on the disk, with what the server says of it."""
+        facts = self._facts
+        if facts.size is not None and self.size < facts.size:
+            raise Refused(Unavailable, f"the connection ended after {self.size} of {facts.size} bytes", passing=True)
+        if facts.crc32c is not None and self._place:
+            with self._explained(), open(self._place, "rb") as source:
+                crc = staging.checksum(source)
+            if crc != facts.crc32c:
+                raise _Damaged(f"its bytes have CRC32C {crc:08x} where the server says {facts.crc32c:08x}")
+
+    def put_at(self, path: Path) -> None:
+        """Give the file its name, flushed to the disk."""
+        if self._descriptor is None or not self._place:
+            raise ValueError("nothing has begun")
+        with self._explained():
+            os.fsync(self._descriptor)
+            os.replace(self._place, path)
+            staging.sync_folder(path.parent)
+        self._on_progress(self.size, self.size)
+
+    def remove(self) -> None:
+        """Remove what is here."""
+        self.close()
+        for part in self._all():
+            with suppress(OSError):
+                part.unlink()
+        self._place, self.size = None, 0
+
+    def close(self) -> None:
+        """Let go of the file; it stays."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _all(self) -> Iterator[Path]:
+        return self._path.parent.glob(f".{glob.escape(self._path.name)}.*.part")
+
+    def _place_of(self, facts: Facts) -> Path:
+        version = hashlib.sha256(f"{self._url}\n{facts.version}".encode()).hexdigest()[:16]
+        return self._path.with_name(f".{self._path.name}.{version}.part")
+
+    def _check_room(self) -> None:
+        if self._facts.size is not None and shutil.disk_usage(self._path.parent).free < self._facts.size - self.size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn errors of the disk into ours at once, so that nobody takes them for the network's."""
+        try:
+            with staging.explained(self._doing):
+                yield
+        except StorageError:
+            self.remove()
+            raise
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process or thread holds the lock; the kernel lets go when a holder dies."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
