@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
@@ -138,12 +137,12 @@ class _Trace:
         self.layers = self._layers([name for name, _value in heard], kept[1:])
         if not any(value.shape.rank == 4 for _name, value in heard) or not self.layers:
             raise BadModel(
-                f"{model.name} has no layer of float32 with rows and columns, [batch, height, width, channels]; give a convolutional network"
+                f"{model.name} has no float32 layer with rows and columns, [batch, height, width, channels]; give a convolutional network"
             )
 
     def frozen(self) -> tf.compat.v1.GraphDef:
         """Return the graph with constants for its weights."""
-        return with_constants(self._hollow, {name: partial(np.array, weight) for name, weight in self._weights.items()})
+        return with_constants(self._hollow, {name: weight.numpy for name, weight in self._weights.items()})
 
     def agrees(self, shape: tuple[int, int, int]) -> bool:
         """Tell whether the layers' values have the shapes and statistics of the model's own, on noise of the model's size.

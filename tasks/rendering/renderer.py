@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from model_inventory.bundle import Bundle, layer_graph, to_model_input
 from model_inventory.card import ModelCard
+from model_inventory.errors import BadModel
 from model_inventory.graph import run_inside
 from tasks.rendering.backgrounds import backgrounds, laid_on
 from tasks.rendering.image import parameters_shape, to_image
@@ -128,7 +129,7 @@ class LayerRenderer:
 
     def __init__(self, bundle: Bundle, layers: tuple[str, ...], shape: Shape) -> None:
         self._card, self._shape, self._recipe = bundle.card, shape, shape.recipe
-        self._channels = bundle.card.layer(layers[0]).channels
+        self._layers, self._channels = layers, bundle.card.layer(layers[0]).channels
         only = _only_side(bundle.card, layers, self._recipe)
         self._sides = [only] if only else [_InputSide((side, side), 1.0) for side in self._recipe.input_sides_px]
         self._side_at_scale_1 = only or _InputSide((self._recipe.input_px,) * 2, 1.0)
@@ -191,7 +192,14 @@ class LayerRenderer:
         seen = warp(images, enlarged(maps, side.factor), side.shape, recipe.pad_px, recipe.pad_value)
         fed = to_model_input(seen, self._card)
         dtype = tf.float32 if graph is self._exact else self._dtype
-        return run_inside(graph, self._card.input_tensor, tf.cast(fed, dtype), self._tensors)
+        try:
+            return run_inside(graph, self._card.input_tensor, tf.cast(fed, dtype), self._tensors)
+        except ValueError as error:
+            rows, columns = side.shape
+            raise BadModel(
+                f"layer {self._layers[-1]} of {self._card.name} cannot be computed of {rows} x {columns} pixels, "
+                f"which is what it sees of a sprite of {recipe.size_px}; take a larger one, such as --recipe.size-px {2 * recipe.size_px}"
+            ) from error
 
     def _trace_optimise(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
         self._parameters.assign(course.parameters)

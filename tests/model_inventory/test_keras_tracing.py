@@ -338,7 +338,7 @@ def quarter_precision() -> keras.Model:
             r"^m takes \[batch, 12\], and images \[batch, height, width, channels\] are expected; give a network for images$",
         ),
         (lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)], name="m"), r"^m takes \[batch, 5\], and images"),
-        (patches_only, r"^m has no layer of float32 with rows and columns, .*; give a convolutional network$"),
+        (patches_only, r"^m has no float32 layer with rows and columns, .*; give a convolutional network$"),
         (untouched_subclass, r"^m does not say what it takes; call it on an image, .* and save it anew$"),
         (broken_subclass, r"^m cannot be traced \(.*\); check that it runs on one image in Keras$"),
         (quarter_precision, r"^m .*float(16|32)"),

