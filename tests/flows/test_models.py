@@ -13,8 +13,11 @@ from PIL import Image
 from flows.cli import run
 from flows.models import all_models
 from model_inventory.catalogue import lucid_files
+from model_inventory.lucid_zoo import lucid_models
 from storage import open_bucket
 from tests.flows.conftest import SMALL, Command
+from tests.model_inventory.test_lucid_zoo import graph_of
+from tests.storage.gcs_server import Fault, serving
 
 Capture = pytest.CaptureFixture[str]
 
@@ -213,3 +216,31 @@ def test_weights_are_fetched_from_where_the_user_says(tmp_path: Path, capsys: Ca
     graph.write_bytes(b"another graph")
     assert run(["models", "fetch", "lucid/InceptionV1", "--weights", str(graph)]) == 0
     assert places[0].read_bytes() == b"another graph"
+
+
+@pytest.mark.prefect
+def test_a_model_of_lucids_zoo_comes_from_its_bucket_and_is_rendered(
+    server: None, diamond_cutter: Command, monkeypatch: pytest.MonkeyPatch, bucket: str
+) -> None:
+    """The graph is made up, with the true names and channels; all else is as it would be."""
+    row = lucid_models()["lucid/MobilenetV1_025_slim"]
+    assert row.labels and row.output_size
+    names = "".join(f"class {number}\n" for number in range(row.output_size))
+    with serving() as gcs:
+        for url, data in ((row.weights, graph_of(row).SerializeToString()), (row.labels, names.encode())):
+            place, _, name = url.removeprefix("gs://").partition("/")
+            gcs.put(place, name, data)
+        elsewhere = {"STORAGE_EMULATOR_HOST": gcs.url, "NO_PROXY": "127.0.0.1"}
+        gcs.faults = [Fault("cut", at=1000), Fault("status", status=503)]
+        done = diamond_cutter("models", "fetch", row.name, **elsewhere)
+        assert done.returncode == 0, done.stderr
+        asked = len(gcs.seen)
+        assert diamond_cutter("models", "fetch", row.name, **elsewhere).returncode == 0
+        assert len(gcs.seen) == asked
+    layer = next(layer.name for layer in row.layers if layer.main)
+    done = diamond_cutter("sprites", row.name, "--layers", layer, "--channels", "0:3", "--bucket", bucket, "--json", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rendered"] == 3
+    assert list((Path(bucket) / "models").glob("lucid.MobilenetV1_025_slim@*"))
+    done = diamond_cutter("sprites", row.name, "--layers", "logits", "--channels", "class 7", "--bucket", bucket, "--json", *SMALL)
+    assert done.returncode == 0, done.stderr
