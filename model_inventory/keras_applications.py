@@ -1,4 +1,3 @@
-# NOTE to helper B: the lead has written this module (15:23); keep it, fix what is wrong in it, and write its tests. Remove this line.
 """Builds the networks of keras.applications with their weights, fetched by Keras or from a file, and makes bundles of them."""
 
 import re
@@ -35,8 +34,9 @@ def fetch_keras_weights(name: str) -> Path:
         WeightsMissing: they cannot be fetched; says which file to put where.
     """
     application = KERAS_APPLICATIONS[name]
+    keras_folder().mkdir(parents=True, exist_ok=True)  # where it is missing Keras would take another folder, and say nothing
     try:
-        _builder(name)(weights="imagenet")
+        _builder(name)(weights="imagenet", input_shape=(application.image_size, application.image_size, 3))
     except Exception as error:  # Keras raises plain exceptions of the network's and the file's troubles
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300]
         url = re.search(r"https?://\S+", reason)
@@ -63,7 +63,7 @@ def load_weights(model: keras.Model, file: Path, name: str) -> None:
     try:
         model.load_weights(file)
     except Exception as error:  # whatever HDF5 and Keras make of rubbish
-        reason = re.sub(r"\s+", " ", str(error)).strip()[:200]
+        reason = re.sub(r"\s+", " ", str(error)).strip()[:200].rstrip(".")
         raise BadModel(f"{file} does not hold the weights of {name} ({reason}); remove it and fetch it anew") from error
 
 

@@ -1,4 +1,3 @@
-# NOTE to helper B: the lead has written this module (15:23); keep it, fix what is wrong in it, and write its tests. Remove this line.
 """The convolutional networks of keras.applications: what each takes, and which file holds its weights.
 
 Nothing here imports TensorFlow or Keras.

@@ -118,7 +118,7 @@ class _Trace:
         with self._graph.as_default():
             image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
             standing_for = [(variable, _placeholder(variable)) for variable in model.variables]
-            with keras.StatelessScope(state_mapping=standing_for), listening(hear):
+            with keras.StatelessScope(state_mapping=standing_for), listening(hear), _dense_as_convolution():
                 output = _main_output(model, call_model(model, image))
             output = tf.identity(output)
         if channels_first:
@@ -208,6 +208,25 @@ def _in_float32(model: keras.Model) -> Iterator[None]:
     finally:
         for layer, policy in zip(mixed, policies, strict=True):
             layer.dtype_policy = policy
+
+
+@contextmanager
+def _dense_as_convolution() -> Iterator[None]:
+    """Let Dense layers on images be the convolutions that they are, for which Keras uses a dozen operations on sides that are not known."""
+    original = keras.layers.Dense.call
+
+    def call(layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if inputs.shape.rank != 4:
+            return original(layer, inputs, training=training)
+        x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
+        x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
+        return x if layer.activation is None else layer.activation(x)
+
+    keras.layers.Dense.call = call
+    try:
+        yield
+    finally:
+        keras.layers.Dense.call = original
 
 
 def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:

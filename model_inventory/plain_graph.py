@@ -1,6 +1,7 @@
 """Makes a traced graph plain: none of the nodes that pass a value on unchanged, nothing that names this process, constants for weights."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -138,26 +139,56 @@ def _types(node: tf.compat.v1.NodeDef) -> Collection[int]:
     return [value.type for value in node.attr.values() if value.type]
 
 
-def _groups(graph: tf.Graph) -> dict[str, int]:
-    """Return, by name, the convolutions in groups and how many groups each has."""
-    groups: dict[str, int] = {}
+@dataclass(frozen=True)
+class _Groups:
+    """How a convolution is in groups: of how many channels each makes how many of its own."""
+
+    channels: int
+    groups: int
+    weights: tuple[int, int, int, int]
+
+    def of_single_channels(self, convolution: tf.compat.v1.NodeDef) -> bool:
+        """Tell whether it is a depthwise convolution, in a form that TensorFlow has an operation for."""
+        strides, dilations = (list(attribute(convolution, name).list.i) for name in ("strides", "dilations"))
+        padding = attribute(convolution, "padding").s
+        return self.groups == self.channels and strides[1] == strides[2] and set(dilations) <= {1} and padding in (b"SAME", b"VALID")
+
+
+def _groups(graph: tf.Graph) -> dict[str, _Groups]:
+    """Return, by name, the convolutions in groups."""
+    groups: dict[str, _Groups] = {}
     for operation in graph.get_operations():
         if operation.type == "Conv2D":
             channels, taken = operation.inputs[0].shape, operation.inputs[1].shape
-            if channels.rank == taken.rank == 4 and channels[3] and taken[2] and channels[3] != taken[2]:
-                groups[operation.name] = channels[3] // taken[2]
+            if channels.rank == 4 and taken.is_fully_defined() and channels[3] and channels[3] != taken[2]:
+                groups[operation.name] = _Groups(channels[3], channels[3] // taken[2], tuple(taken))
     return groups
 
 
-def _without_groups(graph: tf.compat.v1.GraphDef, groups: Mapping[str, int]) -> tf.compat.v1.GraphDef:
-    """Return the graph with a split, a convolution for each group and a concatenation in place of each convolution in groups."""
+def _without_groups(graph: tf.compat.v1.GraphDef, groups: Mapping[str, _Groups]) -> tf.compat.v1.GraphDef:
+    """Return the graph with depthwise convolutions, or a convolution for each group, in place of each convolution in groups."""
     result = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:
-        if node.name in groups:
-            result.node.extend(_convolutions_of_groups(node, groups[node.name]))
-        else:
+        if node.name not in groups:
             result.node.append(node)
+        elif groups[node.name].of_single_channels(node):
+            result.node.extend(_depthwise_convolution(node, groups[node.name]))
+        else:
+            result.node.extend(_convolutions_of_groups(node, groups[node.name].groups))
     return result
+
+
+def _depthwise_convolution(convolution: tf.compat.v1.NodeDef, groups: _Groups) -> list[tf.compat.v1.NodeDef]:
+    """Return a depthwise convolution whose weights `[height, width, channel, multiplier]` are those `[height, width, 1, channels]`."""
+    name, (height, width, _one, out) = convolution.name, groups.weights
+    shape = constant_node(f"{name}/weights/shape", np.array([height, width, groups.channels, out // groups.channels], np.int32))
+    weights = tf.compat.v1.NodeDef(name=f"{name}/weights", op="Reshape", input=[convolution.input[1], shape.name])
+    weights.attr["T"].CopyFrom(convolution.attr["T"])
+    weights.attr["Tshape"].type = tf.int32.as_datatype_enum
+    depthwise = tf.compat.v1.NodeDef(name=name, op="DepthwiseConv2dNative", input=[convolution.input[0], weights.name])
+    for attribute_name in ("T", "strides", "padding", "data_format", "dilations", "explicit_paddings"):
+        depthwise.attr[attribute_name].CopyFrom(convolution.attr[attribute_name])
+    return [shape, weights, depthwise]
 
 
 def _convolutions_of_groups(convolution: tf.compat.v1.NodeDef, groups: int) -> list[tf.compat.v1.NodeDef]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.graph import in_forward_order, node_name, run_inside, subgraph
+from model_inventory.graph import in_forward_order, node_name, output_index, run_inside, subgraph
 
 WEIGHTED = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "MatMul", "BatchMatMulV2", "Einsum"}
 
@@ -26,7 +26,7 @@ def guess_value_range(graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tu
     before = subgraph(graph, [input_tensor, entrance])
     images = np.ones([3, *shape], np.float32) * np.array([0, 0.5, 1], np.float32).reshape(3, 1, 1, 1)
     values = tf.function(lambda: run_inside(before, input_tensor, tf.constant(images), [entrance])[0], autograph=False)().numpy()
-    if values.ndim != 4:
+    if values.ndim != 4 or len(values) != 3:
         return None
     black, grey, white = values[:, values.shape[1] // 2, values.shape[2] // 2]
     slope = white - black
@@ -48,7 +48,8 @@ def _first_weighted_input(graph: tf.compat.v1.GraphDef, image: str) -> str | Non
     for node in in_forward_order(graph):
         source = next((reference for reference in node.input if node_name(reference) in from_image), None)
         if source is not None:
-            if node.op in WEIGHTED:
-                return source if ":" in source else f"{source}:0"
+            # Before a dilated convolution TensorFlow takes an image apart; what that makes are no images.
+            if node.op in WEIGHTED or node.op == "SpaceToBatchND":
+                return f"{node_name(source)}:{output_index(source)}"
             from_image.add(node.name)
     return None

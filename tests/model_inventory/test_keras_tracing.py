@@ -211,15 +211,35 @@ def test_swish_is_its_argument_times_its_sigmoid() -> None:
     assert product.op == "Mul" and gate.op == "Sigmoid" and list(gate.input) == [value.name]
 
 
-def test_convolutions_in_groups_have_gradients() -> None:
-    model = keras.Sequential([keras.Input((9, 9, 8)), layers.Conv2D(12, 3, groups=4, name="grouped"), layers.Conv2D(2, 1)])
+@pytest.mark.parametrize(
+    ("grouped", "operations"),
+    [
+        ({"groups": 4}, {"Conv2D", "Split"}),
+        ({"groups": 8, "filters": 24, "strides": 2, "padding": "same"}, {"Conv2D", "DepthwiseConv2dNative"}),
+        ({"groups": 8, "filters": 8, "strides": (1, 2)}, {"Conv2D", "Split"}),
+        ({"groups": 8, "filters": 8, "dilation_rate": 2}, {"Conv2D"}),
+    ],
+)
+def test_convolutions_in_groups_have_gradients(grouped: dict[str, Any], operations: set[str]) -> None:
+    conv = layers.Conv2D(**{"filters": 12, "kernel_size": 3, "name": "grouped"} | grouped)
+    model = keras.Sequential([keras.Input((9, 9, 8)), conv, layers.Conv2D(2, 1)])
     traced = trace(model)
+    assert operations <= {node.op for node in traced.graph.node}
     assert_equal_to_keras(model, traced, noise(2, 9, 9, 8))
     image = tf.constant(noise(1, 9, 9, 8))
     with tf.GradientTape() as tape:
         tape.watch(image)
         value = tf.reduce_sum(run(traced, image, [traced.layers[0].tensor])[0])
     assert np.abs(tape.gradient(value, image).numpy()).max() > 0
+
+
+def test_dense_layers_on_images_are_convolutions() -> None:
+    model = keras.Sequential([keras.Input((9, 9, 3)), layers.Dense(5, activation="gelu", name="mix"), layers.Flatten(), layers.Dense(2)])
+    traced = trace(model)
+    assert names(traced) == ["mix", "dense"]
+    operations = {node.op for node in traced.graph.node}
+    assert {"Conv2D", "MatMul"} <= operations and "GatherV2" not in operations
+    assert_equal_to_keras(model, traced, noise(2, 9, 9, 3))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
