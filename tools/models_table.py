@@ -3,8 +3,8 @@
     uv run python -m tools.models_table
 
 Each network that can be built here is built, imported and run, in a process of its own: the packaged ones with their trained
-weights, those of keras.applications with random ones, at their own image size. Lucid's need files that are published elsewhere,
-so of them only what lucid says is written. A network that fails is written as failed.
+weights, those of keras.applications with random ones, for the smallest images that they take. Lucid's need files that are published
+elsewhere, so of them only what lucid says is written. A network that fails is written as failed.
 """
 
 import json
@@ -18,18 +18,21 @@ from model_inventory.catalogue import ModelListing, list_models
 from model_inventory.keras_catalogue import KERAS_APPLICATIONS
 from model_inventory.lucid_zoo import lucid_models
 
+# The smallest side that a network takes, where that is more than 32 pixels.
+SMALLEST_PX = {"keras/inceptionv3": 75, "keras/inceptionresnetv2": 75, "keras/xception": 71}
 TABLE = Path(__file__).parents[1] / "docs" / "models.md"
 HEAD = """# Models
 
 Written by `uv run python -m tools.models_table`, which built, imported and ran what it says it did:
 
 - *weights run here*: imported with the trained weights, and run;
-- *architecture run here*: imported with random weights, and run, because those of ImageNet are fetched from where Keras publishes them;
+- *architecture run here*: imported with random weights, and run on images as small as it takes, because the weights of ImageNet are fetched
+  from where Keras publishes them;
 - *metadata only*: what lucid says of the model, compared with lucid's classes by the tests. The path from the bucket to a bundle is tested
   with a made-up graph under the model's name; the published file was not run.
 
-Layers are all that can be rendered, main ones what `--layers main` means. Seconds and memory are those of building and importing
-on two busy cores.
+Layers are all that can be rendered, main ones what `--layers main` means. Seconds and memory are those of building and importing, each in
+a process of its own, on two busy cores.
 
 | model | image | values | layers | main | channels | logits | import | memory | verified |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -73,8 +76,8 @@ def _import(listing: ModelListing, to: Any) -> None:
             from model_inventory.keras_applications import build, to_bundle
 
             source = ModelSource(origin="random", weights_sha256="0" * 64, importer="random/1")
-            model = build(listing.name, listing.height)
-            card, verified = to_bundle(listing.name, model, source, listing.height).card, "architecture run here"
+            side = SMALLEST_PX.get(listing.name, 32)
+            card, verified = to_bundle(listing.name, build(listing.name, side), source, side).card, "architecture run here"
     except Exception as error:
         to.send(json.dumps({"failed": str(error).splitlines()[0][:200]}))
         return
