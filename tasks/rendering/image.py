@@ -87,7 +87,8 @@ def _planes_to_image(spectrum: tf.Tensor, size_px: int, channels: int) -> tf.Ten
 def _in_colour(planes: tf.Tensor, colours: bool) -> tf.Tensor:
     """Turn decorrelated planes `[batch, plane, height, width]` into images `[batch, height, width, plane]` in (0, 1)."""
     if not colours:
-        return tf.sigmoid(tf.transpose(planes, [0, 2, 3, 1]))
+        # As much for each channel as brightness has in colours, so that the same learning rates fit.
+        return tf.sigmoid(tf.transpose(planes, [0, 2, 3, 1]) * COLOR_FROM_DECORRELATED[:, 0].mean())
     matrix, count = _colours(planes.shape[1]), planes.shape[1]
     mixed = [sum(matrix[colour, plane] * planes[:, plane] for plane in range(count)) for colour in range(count)]
     return tf.sigmoid(tf.stack(mixed, axis=-1))
