@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -40,18 +41,31 @@ def load_keras_model(path: Path) -> keras.Model:
         raise BadModel(f"{path} is a folder, and a .keras or .h5 file is expected; give the file, or a SavedModel's folder as such")
     if not path.is_file():
         raise BadModel(f"there is no file {path}; check the path")
-    if path.suffix == ".keras":
+    kind = _kind(path)
+    if kind == ".keras":
         _check_keras_archive(path)
-    elif path.suffix in (".h5", ".hdf5"):
-        _check_h5(path)
     else:
-        raise BadModel(f"{path} is not named like a Keras file; expected .keras, .h5 or .hdf5")
-    return _load(path)
+        _check_h5(path)
+    return _load(path, kind)
 
 
-def _load(path: Path) -> keras.Model:
+def _kind(path: Path) -> str:
+    """Return what Keras would name a file of that content, or, where the content does not tell, what it is named."""
+    if zipfile.is_zipfile(path):
+        return ".keras"
+    if h5py.is_hdf5(path):
+        return ".h5"
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise BadModel(f"{path} is neither a zip archive nor HDF5, as Keras' files are; give a .keras or .h5 file")
+    return path.suffix
+
+
+def _load(path: Path, kind: str) -> keras.Model:
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with tempfile.TemporaryDirectory() as folder:
+            named = Path(folder) / f"model{kind}"  # Keras goes by the name
+            named.symlink_to(path.resolve())
+            model = keras.saving.load_model(named, compile=False, safe_mode=True)
     except MemoryError as error:
         raise BadModel(f"{path} does not fit into this machine's memory; use a machine with more") from error
     except Exception as error:  # Keras raises anything on a file that does not fit itself

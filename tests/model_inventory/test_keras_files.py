@@ -133,7 +133,13 @@ def test_no_such_file_a_folder_and_another_name(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.keras") == f"there is no file {tmp_path / 'absent.keras'}; check the path"
     assert "is a folder, and a .keras or .h5 file is expected" in refusal(tmp_path)
     (tmp_path / "model.onnx").touch()
-    assert "is not named like a Keras file; expected .keras, .h5 or .hdf5" in refusal(tmp_path / "model.onnx")
+    assert "is neither a zip archive nor HDF5, as Keras' files are; give a .keras or .h5 file" in refusal(tmp_path / "model.onnx")
+
+
+def test_files_are_known_by_their_content(keras_file: Path, h5_file: Path, tmp_path: Path) -> None:
+    for source, name in ((keras_file, "a.h5"), (keras_file, "without"), (h5_file, "b.keras"), (h5_file, "c.bin")):
+        shutil.copy(source, tmp_path / name)
+        assert load_keras_model(tmp_path / name).get_layer("conv").filters == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<html>not found</html>", bytes(1000)])

@@ -16,6 +16,7 @@ from model_inventory.keras_calls import layer_activations
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.sprites import layer_renderer, render_sprites
 from tasks.rendering.subjects import Channels
+from tools.models_table import RENDERED, TABLE, page
 
 SOURCE = ModelSource(origin="a test", weights_sha256="0" * 64, importer="test/1")
 QUICK = RenderRecipe(name="quick", size_px=96, steps=2, input_sides=1, redirect_steps=0, ladder=())
@@ -87,3 +88,8 @@ def run(graph: tf.compat.v1.GraphDef, fed: np.ndarray, tensors: list[str]) -> li
     options.graph_options.rewrite_options.disable_meta_optimizer = True
     with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
         return session.run(run_inside(graph, "input:0", tf.constant(fed), tensors))
+
+
+def test_the_page_of_models_says_which_are_rendered_here() -> None:
+    assert set(RENDERED) == set(SIDES)
+    assert TABLE.read_text(encoding="utf-8") == page()
