@@ -57,9 +57,7 @@ def main(
         traces = layer_renderer(read_bundle(bucket, card.key), layer[:1], shape).trace_count if len(layer) == 1 else 1
     begin = max(2, len(layer))
     growth = max(resident[begin:]) / max(resident[begin - 1 : begin + 1]) - 1
-    print(
-        f"{', '.join(layer)} of {model}: from shard {begin + 1} on memory grew by {100 * growth:.1f} %; traces of the loop: {traces}"
-    )
+    print(f"{', '.join(layer)} of {model}: from shard {begin + 1} on memory grew by {100 * growth:.1f} %; traces of the loop: {traces}")
     sys.exit(0 if growth <= (FLAT_WITHIN if len(layer) == 1 else FLAT_WITHIN_OF_SEVERAL) and traces == 1 else 1)
 
 
