@@ -27,7 +27,7 @@ def photo(name: str, size_px: int) -> np.ndarray:
 
 def best_guesses(bundle: Bundle, photos: list[str]) -> list[list[str]]:
     """Return the names of the five highest logits for each photo."""
-    logits = activation_function(bundle, "logits")(np.stack([photo(name, bundle.card.image_size) for name in photos])).numpy()
+    logits = activation_function(bundle, "logits")(np.stack([photo(name, bundle.card.image.height) for name in photos])).numpy()
     return [[bundle.card.labels[index].name for index in np.argsort(-row)[:5]] for row in logits]
 
 
@@ -44,7 +44,7 @@ def test_lite0_knows_what_photos_show(lite0: Bundle) -> None:
 @pytest.mark.parametrize(("name", "image_size"), [("efficientnet-lite1", 240), ("efficientnet-lite2", 260)])
 def test_the_larger_ones_know_what_photos_show(name: str, image_size: int) -> None:
     bundle = import_model(name)
-    assert bundle.card.image_size == image_size
+    assert bundle.card.image.height == image_size
     assert [layer.name for layer in bundle.card.layers if layer.main] == ["stem", *(f"block_{i}" for i in range(21)), "head"]
     cat, coffee, rocket = best_guesses(bundle, ["chelsea.png", "coffee.png", "rocket.jpg"])
     assert set(cat[:3]) == CATS

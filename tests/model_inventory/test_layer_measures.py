@@ -27,7 +27,8 @@ def test_multiplications_are_counted_up_to_each_layer() -> None:
     one = 16 * 16 * 8 * 27
     deep = one + 16 * 16 * 8 * 25
     wide = deep + 8 * 8 * 4 * 72
-    assert counts == [one, deep, deep, wide, wide + 20]
+    # The scores once by their name, and once as the logits that they are.
+    assert counts == [one, deep, deep, wide, wide + 20, wide + 20]
 
 
 def test_a_real_network_costs_what_its_authors_say(lite0: Bundle) -> None:
@@ -62,7 +63,9 @@ def test_a_gate_that_looks_at_the_whole_image_makes_all_behind_it_see_it() -> No
 
 
 def test_what_a_flattened_map_leads_to_takes_images_of_one_size_only() -> None:
-    assert {layer.name: layer.any_size for layer in bundle_of(flattened).card.layers} == {"one": True, "hidden": False, "scores": False}
+    assert {layer.name: layer.any_size for layer in bundle_of(flattened).card.layers} == {"one": True} | dict.fromkeys(
+        ("hidden", "scores", "logits"), False
+    )
     assert all(layer.any_size for layer in bundle_of(chain).card.layers)
 
 
