@@ -159,18 +159,21 @@ class _Trace:
                 return False
         return True
 
-    def _statistics_of(self, layers: Sequence[NamedLayer], image: np.ndarray) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """Return the layers' shapes and statistics. The weights stay where they are: TensorFlow copies those in a graph several times."""
-        rest = tf.compat.v1.GraphDef(versions=self._hollow.versions)
-        rest.node.extend(node for node in self._hollow.node if node.name != "input" and node.name not in self._weights)
-        read = {node.name for node in self._hollow.node} & self._weights.keys()
+    def _statistics_of(self, layers: Sequence[NamedLayer], image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the layers' shapes and statistics.
 
-        def statistics(fed: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
-            weights = {f"{name}:0": tf.convert_to_tensor(self._weights[name]) for name in sorted(read)}
-            values = tf.graph_util.import_graph_def(rest, {"input:0": fed, **weights}, [layer.tensor for layer in layers], name="model")
-            return [(tf.shape(value), _mean_and_size(value)) for value in values]
-
-        return tf.function(statistics, autograph=False)(tf.constant(image))
+        The graph runs unoptimised, by the very kernels that Keras runs by: the rounding of others grows in deep networks that are not
+        trained until nothing is alike. Weights are fed: TensorFlow copies those in a graph several times.
+        """
+        options = tf.compat.v1.ConfigProto()
+        options.graph_options.rewrite_options.disable_meta_optimizer = True
+        fed = {f"{node.name}:0": self._weights[node.name].numpy() for node in self._hollow.node if node.name in self._weights}
+        with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
+            values = tf.graph_util.import_graph_def(self._hollow, return_elements=[layer.tensor for layer in layers], name="")
+            statistics: list[tuple[np.ndarray, np.ndarray]] = session.run(
+                [(tf.shape(value), _mean_and_size(value)) for value in values], {"input:0": image, **fed}
+            )
+        return statistics
 
     def _captured(self) -> dict[str, tf.Tensor]:
         """Return the values of what the graph has taken from outside: variables that Keras does not know, and tensors."""
