@@ -1,4 +1,4 @@
-"""Where pictures and records are kept: a bucket, in a local folder."""
+"""Where pictures and records are kept: a bucket, in a local folder or on Google Cloud Storage."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from storage.bucket import Bucket, ObjectInfo, Token, check_key, content_type_of, crc32c
 from storage.errors import AccessDenied, BadKey, Conflict, Corrupt, CredentialsError, NotFound, StorageError, Unavailable
+from storage.gcs import GcsBucket
 from storage.local import LocalBucket
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "CredentialsError",
+    "GcsBucket",
     "LocalBucket",
     "NotFound",
     "ObjectInfo",
@@ -29,7 +31,7 @@ __all__ = [
 
 
 def open_bucket(url: str | Path) -> Bucket:
-    """Return the bucket at a local path or a `file://` URL, without touching it.
+    """Return the bucket at a local path, or at a `file://` or `gs://` URL, without touching it.
 
     Raises:
         StorageError: the URL is of a kind that this version does not know.
@@ -40,9 +42,13 @@ def open_bucket(url: str | Path) -> Bucket:
     if scheme.lower() == "file":
         return LocalBucket(_file_path(text, place))
     if scheme.lower() == "gs":
-        raise StorageError(f"Bucket {text!r} is on Google Cloud Storage, which this version does not support; give a local folder.")
+        # Not by urlsplit: it would drop what is behind a '?' or a '#', which no key may hold.
+        name, _, prefix = place.removeprefix("/").partition("/")
+        return GcsBucket(name, prefix.removesuffix("/"))
     if scheme:
-        raise StorageError(f"Bucket {text!r} has the unknown scheme {scheme!r}; give a local folder, as a path or a file:// URL.")
+        raise StorageError(
+            f"Bucket {text!r} has the unknown scheme {scheme!r}; give a local folder, as a path or a file:// URL, or a gs:// URL."
+        )
     if not text:
         raise StorageError("The bucket is given as an empty text; give the path of a local folder.")
     return LocalBucket(Path(text).expanduser())

@@ -18,7 +18,7 @@ from storage.errors import BadKey
 MAX_KEY_BYTES = 900
 MAX_NAME_BYTES = 200
 
-_NAME = "[A-Za-z0-9_=@+,.-]+"
+_NAME = re.compile("[A-Za-z0-9_=@+,.-]+")
 _KEY_RULE = f"a key is names of letters, digits and _=@+,.- of at most {MAX_NAME_BYTES} bytes, with one '/' between them"
 
 _CONTENT_TYPES = {
@@ -62,21 +62,20 @@ class Bucket(Protocol):
 
     No key may be a folder of another one: with `a/b`, neither `a` nor `a/b/c`. Every method raises `BadKey` for what
     `check_key` refuses, `AccessDenied` or `CredentialsError` where it is not allowed, and `Unavailable` where the place fails.
+    All methods may be called by several threads; `transfers` tells how many of them at once are worth their while.
     """
 
     url: str
+    transfers: int
 
     def check(self) -> None:
         """Raise, with the remedy, unless objects can be kept here."""
 
-    def put(
-        self, key: str, data: bytes | Path, *, mode: PutMode = "create", content_type: str | None = None, cache_control: str | None = None
-    ) -> ObjectInfo:
+    def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
         """Keep the bytes, or those of a file, under the key.
 
         Mode `create` writes only where nothing is: the same bytes again are a success. A token replaces exactly the
-        version that it names (compare-and-swap). `overwrite` replaces whatever is there. Without a content type, the
-        key's suffix tells it; a bucket that keeps neither content types nor cache control ignores both.
+        version that it names (compare-and-swap). `overwrite` replaces whatever is there.
 
         Raises:
             Conflict: other bytes are there (`create`), or the object is gone or another version (token).
@@ -166,6 +165,11 @@ def check_folder(prefix: str) -> None:
         raise BadKey(f"Prefix {_shown(prefix)} is refused because it does not end in '/'; folders are listed in a folder.")
 
 
+def is_key(text: str) -> bool:
+    """Tell whether an object can have this key."""
+    return len(text) <= MAX_KEY_BYTES and all(map(is_name, text.split("/")))
+
+
 def is_name(name: str) -> bool:
     """Tell whether a file or folder of this name can be part of a key."""
     return _broken_rule(name) is None
@@ -174,7 +178,7 @@ def is_name(name: str) -> bool:
 def _broken_rule(name: str) -> str | None:
     if not name:
         return "it has an empty name in it"
-    if not re.fullmatch(_NAME, name):
+    if not _NAME.fullmatch(name):
         return "it has a character in it that is not allowed"
     if name.startswith(".") or name.endswith("."):
         return "a name in it begins or ends with a dot"

@@ -25,6 +25,8 @@ from collections.abc import Sequence
 
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
 _RESERVED_LAYERS = {"runs", "recipe.json", "index.parquet", "index.html"}
+_OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
+_REPLACED = {"preset.json", "index.parquet", "index.html"}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
@@ -131,6 +133,17 @@ def record_beside(key: str) -> str | None:
     """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint."""
     match = _FINGERPRINTED.fullmatch(key)
     return f"{match[1]}.json" if match else None
+
+
+def cache_control_of(key: str) -> str:
+    """Return how long whoever reads an object over the web may keep it, as HTTP says it.
+
+    A file with a fingerprint, or of a folder named after its content, never changes; a record only where it was damaged; the others do.
+    """
+    name = key.rpartition("/")[2]
+    if _FINGERPRINTED.fullmatch(name) or name in _OF_CONTENT:
+        return "public, max-age=31536000, immutable"
+    return "no-cache" if name in _REPLACED else "public, max-age=3600"
 
 
 def channel_span(channels: Sequence[int]) -> str:

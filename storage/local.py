@@ -33,6 +33,7 @@ class LocalBucket:
         self._staging = self._root / ".staging"
         self._swept = False
         self.url = self._root.as_uri()
+        self.transfers = 1
 
     def check(self) -> None:
         """Raise, with the remedy, unless objects can be kept here."""
@@ -42,10 +43,8 @@ class LocalBucket:
             probe.write(b"x")
             probe.flush()
 
-    def put(
-        self, key: str, data: bytes | Path, *, mode: PutMode = "create", content_type: str | None = None, cache_control: str | None = None
-    ) -> ObjectInfo:
-        """Keep the bytes, or those of a file, under the key; content type and cache control are not kept.
+    def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
+        """Keep the bytes, or those of a file, under the key.
 
         Raises:
             Conflict: other bytes are there (`create`), or the object is gone or another version (token).

@@ -41,16 +41,28 @@ def staging_name() -> str:
 @contextmanager
 def staged(path: Path, source: BinaryIO) -> Iterator[Staged]:
     """Write what is left of `source` to the new file `path` and flush it; remove what is still at `path` at the end."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with open(descriptor, "wb") as target:
-            size, crc = copy(source, target)
-            target.flush()
-            os.fsync(descriptor)
+    with empty(path) as target:
+        size, crc = copy(source, target)
+        flush(target)
         yield Staged(path, size, crc)
+
+
+@contextmanager
+def empty(path: Path) -> Iterator[BinaryIO]:
+    """Make the new file `path` to be written, and remove what is still at `path` at the end."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "w+b") as target:
+            yield target
     finally:
         with suppress(OSError):
             path.unlink()
+
+
+def flush(target: BinaryIO) -> None:
+    """Flush what was written to the disk."""
+    target.flush()
+    os.fsync(target.fileno())
 
 
 def copy(source: BinaryIO, target: BinaryIO) -> tuple[int, int]:

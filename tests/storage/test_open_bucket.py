@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import storage
-from storage import LocalBucket, StorageError, open_bucket
+from storage import GcsBucket, LocalBucket, StorageError, open_bucket
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -23,6 +23,22 @@ def test_paths_and_file_urls_are_the_same_bucket(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("gs://bucket", "gs://bucket"),
+        ("gs://bucket/", "gs://bucket"),
+        ("gs://bucket/team/run-1", "gs://bucket/team/run-1"),
+        ("GS://bucket/team/", "gs://bucket/team"),
+        (Path("gs://bucket/team"), "gs://bucket/team"),
+    ],
+)
+def test_places_on_google_cloud_storage(given: str | Path, url: str) -> None:
+    bucket = open_bucket(given)
+    assert isinstance(bucket, GcsBucket)
+    assert bucket.url == url and open_bucket(bucket.url).url == url
+
+
 def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     assert open_bucket("~/bucket").url == "file:///home/somebody/bucket"
@@ -31,9 +47,12 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("gs://bucket/a", "'gs://bucket/a' is on Google Cloud Storage, which this version does not support; give a local folder."),
-        (Path("gs://bucket"), "'gs:/bucket' is on Google Cloud Storage"),
-        ("GS://bucket", "Google Cloud Storage"),
+        ("gs://", "'' cannot be the name of a bucket"),
+        ("gs://b?x/a", "'b?x' cannot be the name of a bucket"),
+        ("gs://bucket/a//b", "Key 'a//b' is refused"),
+        ("gs://bucket/a?b", "Key 'a?b' is refused"),
+        ("gs://bucket/a#b", "Key 'a#b' is refused"),
+        ("gs://bucket/..", "Key '..' is refused"),
         ("s3://bucket", "unknown scheme 's3'; give a local folder"),
         ("https://example.com/a", "unknown scheme 'https'"),
         ("file://elsewhere/a", "names the host 'elsewhere'; give an absolute path"),
