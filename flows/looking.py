@@ -1,10 +1,9 @@
 """Looks at what is in a bucket: which sprite sets, how far they are, whether every record is backed by whole files."""
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 import pandas as pd
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_inventory.card import ModelCard
@@ -15,7 +14,6 @@ from storage.layout import (
     graph_key,
     index_key,
     is_mixes,
-    is_run_record,
     is_spritemap_record,
     layer_folder,
     mixes_key,
@@ -27,8 +25,9 @@ from storage.layout import (
     unescape,
 )
 from storage.records import PhotoActivations, RunRecord, SpritemapRecord
+from storage.set_survey import LayerSurvey, survey_set
 from storage.sprite_set import LayerShards, is_whole, read_layer
-from tasks.gathering.index import sprite_table
+from tasks.gathering.index import indexed_shards, read_table, sprite_table
 from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Mixes
@@ -47,7 +46,9 @@ class LayerListing(BaseModel):
     channels_done: int = Field(description="channels, or mixes, that have sprites")
     channels: int | None = Field(description="how many there are, if that is known")
     flagged: int
+    damaged_shards: int = Field(description="those that do not count")
     spritemaps: tuple[str, ...]
+    bytes: int
 
 
 class SetListing(BaseModel):
@@ -58,8 +59,9 @@ class SetListing(BaseModel):
     model: str
     recipe: str
     layers: tuple[LayerListing, ...]
-    runs: int
+    runs: int = Field(description="selections that were rendered to the end")
     bytes: int
+    updated: datetime | None = Field(description="when something was last written")
 
 
 class Problem(BaseModel):
@@ -106,7 +108,12 @@ def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
 
 def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:
     """Return the names of a set's layers in forward order; behind them layers that no card knows, and mixes."""
-    names = (_layer_of(folder.split("/")[3]) for folder in bucket.folders(set_folder(model, recipe)))
+    return in_forward_order((folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card)
+
+
+def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str]:
+    """Return the names of the layers that folders of a set are of, in forward order, and those that no card knows behind them."""
+    names = map(_layer_of, folders)
     order = {layer.name: place for place, layer in enumerate(card.layers)} if card else {}
     return sorted((name for name in names if name is not None), key=lambda name: (order.get(name, len(order)), name))
 
@@ -144,27 +151,32 @@ def spritemap_records(bucket: Bucket, model: str, recipe: str, layer: str) -> It
 
 
 def _list_set(bucket: Bucket, model: str, recipe: str) -> SetListing:
-    files = list(bucket.list(set_folder(model, recipe)))
+    survey = survey_set(bucket, model, recipe, indexed_shards(bucket, model, recipe))
     card = read_card(bucket, model)
     return SetListing(
         model=model,
         recipe=recipe,
-        layers=tuple(_list_layer(bucket, model, recipe, name, card) for name in layer_names(bucket, model, recipe, card)),
-        runs=sum(is_run_record(info.key) for info in files),
-        bytes=sum(info.size for info in files),
+        layers=tuple(
+            _list_layer(survey.of(name), name, channel_count(bucket, model, recipe, name, card))
+            for name in in_forward_order(survey.layers, card)
+        ),
+        runs=survey.runs,
+        bytes=survey.size,
+        updated=survey.updated,
     )
 
 
-def _list_layer(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> LayerListing:
-    shards = read_layer(bucket, model, recipe, layer)
-    places = shards.places()
+def _list_layer(there: LayerSurvey, layer: str, channels: int | None) -> LayerListing:
+    sprites = there.sprites()
     return LayerListing(
         layer=layer,
-        sprites=len(places),
-        channels_done=len(shards.channels()),
-        channels=channel_count(bucket, model, recipe, layer, card),
-        flagged=sum(bool(place.scores.flags) for place in places.values()),
-        spritemaps=tuple(record.file.key for record in spritemap_records(bucket, model, recipe, layer)),
+        sprites=len(sprites),
+        channels_done=len(there.owners()),
+        channels=channels,
+        flagged=sum(sprite.flagged for sprite in sprites),
+        damaged_shards=len(there.damaged),
+        spritemaps=there.spritemaps,
+        bytes=there.size,
     )
 
 
@@ -267,13 +279,11 @@ def _check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:
 def _check_index(bucket: Bucket, model: str, recipe: str, layers: Mapping[str, LayerShards]) -> Problem | None:
     key = index_key(model, recipe)
     try:
-        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a table of some kilobytes.
-        index = pq.ParquetFile(io.BytesIO(bucket.get(key))).read(use_threads=False).to_pandas()
-        wrong = _contradictions(index, sprite_table(layers, layers))
+        wrong = _contradictions(read_table(bucket, key), sprite_table(layers, layers))
     except NotFound:
         return None  # a run that has not finished has none yet
-    except Exception as error:  # whatever the Parquet reader makes of rubbish
-        return Problem(key=key, problem=f"The index cannot be read ({type(error).__name__}); the next run writes it anew.")
+    except (Corrupt, KeyError):
+        return Problem(key=key, problem="The index cannot be read; the next run writes it anew.")
     if wrong:
         return Problem(key=key, problem=f"The index contradicts the records of {wrong} sprites; the next run writes it anew.")
     return None

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from flows.request import AUTO, Selection, SpritesRequest, select
 from model_inventory.card import ModelCard
 from storage import Bucket
-from storage.sprite_set import channels_missing, read_layer
+from storage.set_survey import LayerSurvey, survey_set
+from storage.sprite_set import channels_missing
+from tasks.gathering.index import indexed_shards
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mixes
 from tasks.rendering.task import SHARD_CHANNELS, ShardJob
@@ -93,7 +95,10 @@ def plan_run(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> RunPla
     Raises:
         UnknownLayer, RequestError: what is asked for does not exist.
     """
-    return RunPlan(card, tuple(_plan_layer(bucket, card, request, selection) for selection in select(card, request)))
+    selections = select(card, request)
+    recipe = request.recipe.key
+    survey = survey_set(bucket, card.key, recipe, indexed_shards(bucket, card.key, recipe))
+    return RunPlan(card, tuple(_plan_layer(request, selection, survey.of(selection.subjects.name)) for selection in selections))
 
 
 def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str] | None = None) -> Iterator[ShardJob]:
@@ -117,10 +122,9 @@ def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str]
             )
 
 
-def _plan_layer(bucket: Bucket, card: ModelCard, request: SpritesRequest, selection: Selection) -> LayerPlan:
+def _plan_layer(request: SpritesRequest, selection: Selection, there: LayerSurvey) -> LayerPlan:
     recipe = request.recipe
-    shards = read_layer(bucket, card.key, recipe.key, selection.subjects.name)
-    missing = channels_missing(selection.numbers, shards)
+    missing = channels_missing(selection.numbers, there.owners())
     at_once = recipe.subjects_in(SHARD_CHANNELS)
     return LayerPlan(
         subjects=selection.subjects,
@@ -128,5 +132,5 @@ def _plan_layer(bucket: Bucket, card: ModelCard, request: SpritesRequest, select
         out_of=selection.out_of,
         variants=recipe.variants,
         shards=tuple(missing[first : first + at_once] for first in range(0, len(missing), at_once)),
-        damaged=shards.damaged,
+        damaged=there.damaged,
     )

@@ -24,8 +24,10 @@ from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_spr
 from storage import Bucket, open_bucket
 from storage.layout import mixes_key, recipe_key, run_record_key, spritemap_record_key
 from storage.records import Attempt, Flag, PhotoActivations, RunRecord, SpritemapRecord
-from storage.sprite_set import commit, put_determined, read_layer
+from storage.set_survey import survey_set
+from storage.sprite_set import commit, put_determined
 from tasks.devices import DeviceSlots, visible_devices
+from tasks.gathering.index import indexed_shards
 from tasks.gathering.task import gather_spritemap, part_name, publish_index
 from tasks.importing.task import ensure_bundle
 from tasks.photos.task import activations_key, measure_photos
@@ -218,9 +220,10 @@ def _spritemap_key(plan: RunPlan, recipe: str, layer: LayerPlan) -> str:
 
 
 def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
+    survey = survey_set(bucket, plan.card.key, recipe, indexed_shards(bucket, plan.card.key, recipe))
     for layer in plan.layers:
-        places, wanted = read_layer(bucket, plan.card.key, recipe, layer.layer).places(), set(layer.channels)
-        yield from {place.record_key for (channel, _), place in places.items() if channel in wanted}
+        owners, wanted = survey.of(layer.layer).owners(), set(layer.channels)
+        yield from {record for channel, record in owners.items() if channel in wanted}
 
 
 def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> RunSummary:

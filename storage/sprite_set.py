@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from storage.bucket import Bucket, ObjectInfo
+from storage.bucket import Bucket, ObjectInfo, crc32c
 from storage.errors import Conflict, Corrupt, NotFound, Unavailable
 from storage.layout import fingerprinted, is_shard_record, layer_folder
+from storage.parallel import at_once
 from storage.records import FileRef, Record, ShardRecord, SpriteScores
+from storage.set_survey import damage
 
 _ATTEMPTS = 5
 
@@ -30,10 +32,11 @@ class SpritePlace:
 
 @dataclass(frozen=True)
 class LayerShards:
-    """The shards of one layer: the sound ones by their record's key, and why the others do not count."""
+    """The shards of one layer: the sound ones by their record's key, and why the others do not count; and the sums of the records."""
 
     sound: Mapping[str, ShardRecord]
     damaged: Mapping[str, str] = field(default_factory=dict)
+    sums: Mapping[str, int] = field(default_factory=dict)
 
     def places(self) -> dict[tuple[int, int], SpritePlace]:
         """Return where each sprite is, by channel and variant in this order.
@@ -58,17 +61,23 @@ def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShar
     listed = {info.key: info for info in bucket.list(layer_folder(model, recipe, layer))}
     sound: dict[str, ShardRecord] = {}
     damaged: dict[str, str] = {}
-    for key in filter(is_shard_record, listed):
+    sums: dict[str, int] = {}
+
+    def read(key: str) -> tuple[str, ShardRecord | str, int]:
         try:
-            record = ShardRecord.from_bytes(bucket.get(key), key)
+            data = bucket.get(key)
+            record = ShardRecord.from_bytes(data, key)
         except (Corrupt, NotFound) as error:
-            damaged[key] = str(error)
-            continue
-        if record.file.is_whole_in(bucket, listed.get(record.file.key)):
-            sound[key] = record
+            return key, str(error), 0
+        whole = record.file.is_whole_in(bucket, listed.get(record.file.key))
+        return key, record if whole else damage(record.file), crc32c(data)
+
+    for key, found, sum_of_all in at_once(bucket, read, filter(is_shard_record, listed)):
+        if isinstance(found, str):
+            damaged[key] = found
         else:
-            damaged[key] = f"Shard {record.file.key} is missing or is not what its record says; the same run again renders it anew."
-    return LayerShards(sound, damaged)
+            sound[key], sums[key] = found, sum_of_all
+    return LayerShards(sound, damaged, sums)
 
 
 def put_fingerprinted(bucket: Bucket, record_key: str, data: bytes, suffix: str, crc: int) -> FileRef:
@@ -128,6 +137,6 @@ def read_record(bucket: Bucket, key: str, kind: type[AnyRecord]) -> AnyRecord | 
         return None
 
 
-def channels_missing(wanted: Iterable[int], shards: LayerShards) -> tuple[int, ...]:
-    """Return the wanted channels that no sound shard holds."""
-    return tuple(sorted(set(wanted).difference(shards.channels())))
+def channels_missing(wanted: Iterable[int], there: Iterable[int]) -> tuple[int, ...]:
+    """Return the wanted channels that are not there, ascending."""
+    return tuple(sorted(set(wanted).difference(there)))

@@ -1,11 +1,15 @@
 """The index of a sprite set: a table with a row for each sprite, rebuilt from the records."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
+import pyarrow.parquet as pq
 
-from storage.records import FLAGS
+from storage import Bucket, Corrupt, NotFound, StorageError
+from storage.layout import index_key
+from storage.records import FLAGS, FileRef
+from storage.set_survey import SurveyedShard, SurveyedSprite
 from storage.sprite_set import LayerShards
 from tasks.gathering.photo_ratios import with_photo_ratios
 
@@ -23,7 +27,12 @@ COLUMNS = {
     # Apart from the scores by their beginning: there is a score named checkerboard, too.
     **{f"flag_{flag}": "bool" for flag in FLAGS},
     "rung": "string",
+    "record": "string",
+    "record_crc32c": "Int64",
     "shard": "string",
+    "shard_size": "int64",
+    "shard_crc32c": "int64",
+    "shard_sprites": "int32",
     "cell": "int32",
     "columns": "int32",
     "cell_px": "int32",
@@ -35,7 +44,7 @@ def sprite_table(
 ) -> pd.DataFrame:
     """Return a row for each sprite: layers in the order given, channels ascending, a channel's variants behind each other.
 
-    `shard`, `cell`, `columns` and `cell_px` say where the sprite's lossless picture is.
+    `shard`, `cell`, `columns` and `cell_px` say where the sprite's lossless picture is; `record` and the sums what it is known from.
 
     Args:
         layers: the shards of each layer.
@@ -53,6 +62,44 @@ def to_parquet(table: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def read_table(bucket: Bucket, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return a table that `to_parquet` has made, all of it or some columns.
+
+    Raises:
+        NotFound: there is none.
+        Corrupt: it cannot be read.
+    """
+    try:
+        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a table of some kilobytes.
+        return pq.ParquetFile(io.BytesIO(bucket.get(key))).read(columns, use_threads=False).to_pandas()
+    except StorageError:
+        raise
+    except Exception as error:  # whatever the Parquet reader makes of rubbish
+        raise Corrupt(f"The index {key} cannot be read ({type(error).__name__}); the next run writes it anew.") from error
+
+
+def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, SurveyedShard]:
+    """Return what the index of a set knows of its shards, by the key of their records; nothing where there is none that can be read.
+
+    A shard of which the index shows but some sprites is left out.
+    """
+    flags = [f"flag_{flag}" for flag in FLAGS]
+    columns = ["record", "record_crc32c", "shard", "shard_size", "shard_crc32c", "shard_sprites", "channel", "variant", *flags]
+    try:
+        table = read_table(bucket, index_key(model, recipe), columns)
+        table["flagged"] = table[flags].any(axis=1)
+        found: dict[str, SurveyedShard] = {}
+        for record, rows in table.groupby("record", sort=False):
+            first = rows.iloc[0]
+            if len(rows) == first["shard_sprites"] and not pd.isna(first["record_crc32c"]):
+                file = FileRef(key=first["shard"], size=int(first["shard_size"]), crc32c=int(first["shard_crc32c"]))
+                sprites = map(SurveyedSprite, rows["channel"].tolist(), rows["variant"].tolist(), rows["flagged"].tolist())
+                found[str(record)] = SurveyedShard(int(first["record_crc32c"]), file, tuple(sprites))
+        return found
+    except (NotFound, Corrupt, KeyError):
+        return {}
+
+
 def _rows(layer: str, shards: LayerShards, photo_highest: Mapping[int, float]) -> Iterator[dict[str, object]]:
     places = shards.places().values()
     for place, scores in zip(places, with_photo_ratios((place.scores for place in places), photo_highest), strict=True):
@@ -60,7 +107,12 @@ def _rows(layer: str, shards: LayerShards, photo_highest: Mapping[int, float]) -
             "layer": layer,
             **scores.model_dump(exclude={"flags"}),
             **{f"flag_{flag}": flag in scores.flags for flag in FLAGS},
+            "record": place.record_key,
+            "record_crc32c": shards.sums.get(place.record_key),
             "shard": place.shard.file.key,
+            "shard_size": place.shard.file.size,
+            "shard_crc32c": place.shard.file.crc32c,
+            "shard_sprites": len(place.shard.sprites),
             "cell": place.cell,
             "columns": place.shard.columns,
             "cell_px": place.shard.cell_px,

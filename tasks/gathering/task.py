@@ -51,7 +51,7 @@ def gather_spritemap(
     """
     bucket = open_bucket(bucket_url)
     shards = read_layer(bucket, card.key, recipe, layer)
-    missing = channels_missing(channels, shards)
+    missing = channels_missing(channels, shards.channels())
     if missing:
         raise SpritesMissing(f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel {missing[0]}; run again")
     wanted = frozenset(channels)

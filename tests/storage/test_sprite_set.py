@@ -166,7 +166,7 @@ def test_a_layer_is_read_through_its_records(bucket: LocalBucket) -> None:
     bucket.put(shard_record_key(MODEL, RECIPE, LAYER + "0", range(4)), b"of another layer")
     layer = read_layer(bucket, MODEL, RECIPE, LAYER)
     assert (dict(layer.sound), dict(layer.damaged)) == (shards, {})
-    assert channels_missing([9, 0, 8, 7], layer) == (8, 9)
+    assert channels_missing([9, 0, 8, 7], layer.channels()) == (8, 9)
 
 
 def test_an_empty_layer_has_nothing(bucket: LocalBucket) -> None:
@@ -186,7 +186,7 @@ def test_a_damaged_file_takes_its_shard_away(bucket: LocalBucket, damage: bytes 
     assert layer.damaged == {
         key_of(range(4, 8)): f"Shard {spoiled.file.key} is missing or is not what its record says; the same run again renders it anew."
     }
-    assert channels_missing(range(8), layer) == (4, 5, 6, 7)
+    assert channels_missing(range(8), layer.channels()) == (4, 5, 6, 7)
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"version": 1', b"[]"])
@@ -225,4 +225,4 @@ def test_variants_of_a_channel_lie_behind_each_other_and_come_from_one_shard() -
     ]
     assert all((place.scores.channel, place.scores.variant) == sprite for sprite, place in places.items())
     assert layer.channels() == (2, 7, 9)
-    assert channels_missing([9, 3, 2, 2, 1], layer) == (1, 3)
+    assert channels_missing([9, 3, 2, 2, 1], layer.channels()) == (1, 3)

@@ -1,0 +1,34 @@
+"""Many calls of a bucket at once, as many as are worth their while there."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from storage.bucket import Bucket
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def at_once(bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Yield what the call makes of each item, in their order; no more results than are under way are held.
+
+    Raises:
+        Whatever the call raises, when its turn comes; what has not begun by then is left.
+    """
+    if bucket.transfers == 1:
+        yield from map(call, items)
+        return
+    pending = iter(items)
+    with ThreadPoolExecutor(bucket.transfers) as pool:
+        under_way: deque[Future[_Result]] = deque(pool.submit(call, item) for item in islice(pending, 2 * bucket.transfers))
+        try:
+            while under_way:
+                result = under_way.popleft().result()
+                under_way.extend(pool.submit(call, item) for item in islice(pending, 1))
+                yield result
+        finally:
+            for future in under_way:
+                future.cancel()
