@@ -172,6 +172,22 @@ def verify(*, bucket: BucketUrl = "./bucket", json: Json = False) -> int:
     return FAILED if found.problems else 0
 
 
+@app.command
+def browse(*, bucket: BucketUrl = "./bucket", port: int = 0) -> None:
+    """Look around in a bucket with a web browser: serve its galleries on this machine until Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Of 127.0.0.1; any that is free if left out.
+    """
+    from flows.browse import serve as serve_galleries
+    from flows.printing import print_served
+    from storage import open_bucket
+
+    serve_galleries(open_bucket(bucket), port, print_served)
+
+
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
     """Return the request with the mixes that are asked for beside it."""
     if not mixing.given:
