@@ -25,6 +25,7 @@ const makeGrid = (layer, onActive) => {
   let pinch = null;
   let frame = 0;
   let failed = false;
+  let quiet = false;
 
   const measure = () => {
     const width = Math.max(scroller.clientWidth - 2 * MARGIN_PX, LEAST_CELL_PX);
@@ -243,7 +244,7 @@ const makeGrid = (layer, onActive) => {
   scroller.addEventListener("keydown", onKey);
   scroller.addEventListener("pointermove", onPointer);
   scroller.addEventListener("pointerleave", hideTip);
-  scroller.addEventListener("focusin", () => cursor && cursor.matches(":focus-visible") && showTip(shown[active]));
+  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && showTip(shown[active]));
   scroller.addEventListener("focusout", hideTip);
   scroller.addEventListener("click", onClick);
   scroller.addEventListener("wheel", onWheel, { passive: false });
@@ -277,7 +278,12 @@ const makeGrid = (layer, onActive) => {
     zoom,
     activate,
     open: () => cursor && cursor.click(),
-    focus: () => cursor && cursor.focus({ preventScroll: true }),
+    // Nobody has asked for what the tip says yet.
+    focus: () => {
+      quiet = true;
+      if (cursor) cursor.focus({ preventScroll: true });
+      quiet = false;
+    },
     // Shows these sprites, in this order; the active one is the given one if it is among them.
     show: (sprites, wanted) => {
       shown = sprites;

@@ -50,7 +50,7 @@ const showLayer = async (root, layer, isCurrent) => {
   document.body.append(grid.tip);
   document.title = `${layer.name} · ${site.model}`;
   apply();
-  grid.focus();
+  if (!window.matchMedia("(hover: none)").matches) grid.focus(); // for the arrow keys, which a phone has not
   return {
     close: grid.close,
     keys: {
