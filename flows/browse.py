@@ -5,6 +5,7 @@ else has written into a bucket is therefore never run by the browser.
 """
 
 import re
+import sys
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -197,7 +198,7 @@ def serve(bucket: Bucket, port: int, tell: Callable[[str], None]) -> None:
         RequestError: the port cannot be had.
     """
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler(bucket))
+        server = _Server(("127.0.0.1", port), handler(bucket))
     except (OSError, OverflowError) as error:
         raise RequestError(f"port {port} cannot be served on ({error}); give another one, or none for any that is free") from error
     with server:
@@ -206,6 +207,13 @@ def serve(bucket: Bucket, port: int, tell: Callable[[str], None]) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             return
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say what went wrong, unless it is that a browser has not waited for the answer."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
