@@ -182,10 +182,13 @@ def browse(*, bucket: BucketUrl = "./bucket", port: int = 0) -> None:
         Of 127.0.0.1; any that is free if left out.
     """
     from flows.browse import serve as serve_galleries
-    from flows.printing import print_served
     from storage import open_bucket
 
-    serve_galleries(open_bucket(bucket), port, print_served)
+    def tell(url: str) -> None:
+        sys.stdout.write(f"{url}  (Ctrl-C ends it)\n")
+        sys.stdout.flush()  # whoever has started this waits for it
+
+    serve_galleries(open_bucket(bucket), port, tell)
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

@@ -162,12 +162,6 @@ def print_preset(preset: Preset, *, as_json: bool) -> None:
     _print(preset, as_json, *(part if isinstance(part, str) else _table(*part) for part in preset_in_words(preset)))
 
 
-def print_served(url: str) -> None:
-    """Print where galleries are served, at once: whoever has started that waits for it."""
-    sys.stdout.write(f"{url}  (Ctrl-C ends it)\n")
-    sys.stdout.flush()
-
-
 def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | Table) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_plain(data), indent=1) + "\n")
