@@ -197,16 +197,24 @@ def serve(bucket: Bucket, port: int, tell: Callable[[str], None]) -> None:
     Raises:
         RequestError: the port cannot be had.
     """
-    try:
-        server = _Server(("127.0.0.1", port), handler(bucket))
-    except (OSError, OverflowError) as error:
-        raise RequestError(f"port {port} cannot be served on ({error}); give another one, or none for any that is free") from error
-    with server:
+    with server_of(bucket, port) as server:
         tell(f"http://127.0.0.1:{server.server_port}/")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             return
+
+
+def server_of(bucket: Bucket, port: int) -> ThreadingHTTPServer:
+    """Return a server of a bucket on a port of 127.0.0.1.
+
+    Raises:
+        RequestError: the port cannot be had.
+    """
+    try:
+        return _Server(("127.0.0.1", port), _handler(bucket))
+    except (OSError, OverflowError) as error:
+        raise RequestError(f"port {port} cannot be served on ({error}); give another one, or none for any that is free") from error
 
 
 class _Server(ThreadingHTTPServer):
@@ -216,7 +224,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-def handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
+def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
     """Return what answers the requests of a server of a bucket."""
     galleries = Galleries(bucket)
 

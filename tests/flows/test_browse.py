@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from flows.browse import handler
+from flows.browse import server_of
 from flows.errors import RequestError
 from storage import AccessDenied, Bucket, CredentialsError, LocalBucket, StorageError, Unavailable
 from storage.layout import card_key, gallery_key, graph_key, set_folder
@@ -29,7 +28,7 @@ class Served:
     """A bucket that is served, and what its answers are."""
 
     def __init__(self, bucket: Bucket) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(bucket))
+        self._server = server_of(bucket, 0)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
@@ -280,8 +279,6 @@ def test_the_command_says_where_and_ends_at_ctrl_c(bucket: LocalBucket) -> None:
 
 
 def test_a_port_that_is_taken_is_said_to_be(served: Served, bucket: LocalBucket) -> None:
-    from flows.browse import serve
-
     for port in (served.port, 70_000):
         with pytest.raises(RequestError, match=f"port {port} cannot be served"):
-            serve(bucket, port, lambda _: None)
+            server_of(bucket, port)

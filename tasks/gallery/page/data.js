@@ -64,9 +64,9 @@ const openSheets = (layer) => {
   return wanted;
 };
 
-const drawCell = (context, picture, sheet, cell, x, y, side) => {
+const drawCell = (context, picture, sheet, cell, x, y, side, quality = "high") => {
   const left = (cell % sheet.columns) * sheet.cell_px;
   const top = Math.floor(cell / sheet.columns) * sheet.cell_px;
-  context.imageSmoothingQuality = "high";
+  context.imageSmoothingQuality = quality;
   context.drawImage(picture, left, top, sheet.cell_px, sheet.cell_px, x, y, side, side);
 };

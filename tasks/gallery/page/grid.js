@@ -6,6 +6,7 @@ const MOST_CELL_PX = 512;
 const MARGIN_PX = 12;
 const CAPTION_PX = 18;
 const ZOOM_STEP = 1.25;
+const SETTLED_MS = 120;
 
 // How large cells are drawn stays from layer to layer.
 let cellPx = window.innerWidth < 600 ? 76 : 112;
@@ -13,7 +14,7 @@ let cellPx = window.innerWidth < 600 ? 76 : 112;
 const makeGrid = (layer, onActive) => {
   const canvas = make("canvas", { class: "cells", "aria-hidden": "true" });
   const sheet = make("div", { class: "sheet" }, canvas);
-  const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-label": `sprites of ${layer.name}; arrow keys go from one to the next` }, sheet);
+  const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; arrow keys go from one to the next` }, sheet);
   const tip = make("div", { class: "tip", role: "tooltip", hidden: true });
   const context = canvas.getContext("2d");
   const pictures = new Map();
@@ -24,6 +25,7 @@ const makeGrid = (layer, onActive) => {
   let pointer = null;
   let pinch = null;
   let frame = 0;
+  let settling = 0;
   let failed = false;
   let quiet = false;
 
@@ -67,7 +69,7 @@ const makeGrid = (layer, onActive) => {
       const x = xOf(place);
       const y = yOf(place) - top;
       const picture = pictures.get(sprite.sheet.file);
-      if (picture) drawCell(context, picture, sprite.sheet, sprite.cell, x, y, layout.cell);
+      if (picture) drawCell(context, picture, sprite.sheet, sprite.cell, x, y, layout.cell, settling ? "low" : "high");
       else {
         context.fillStyle = colour("--empty");
         context.fillRect(x, y, layout.cell, layout.cell);
@@ -101,6 +103,16 @@ const makeGrid = (layer, onActive) => {
     frame = frame || requestAnimationFrame(draw);
   };
 
+  // What moves is drawn roughly, so that it moves smoothly without a graphics card, too; what stands is drawn well.
+  const move = () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      settling = 0;
+      redraw();
+    }, SETTLED_MS);
+    redraw();
+  };
+
   const placeAt = (clientX, clientY) => {
     const box = scroller.getBoundingClientRect();
     const across = clientX - box.left - MARGIN_PX;
@@ -130,9 +142,16 @@ const makeGrid = (layer, onActive) => {
     else sheet.append(next);
     cursor = next;
     if (scroll) reveal(active);
-    if (focus || focused) next.focus({ preventScroll: true });
+    if (focus || focused) focusCursor();
     if (tell) showTip(sprite);
     onActive(sprite);
+  };
+
+  // Without a tip: that is for those who come here by the keyboard or the pointer.
+  const focusCursor = () => {
+    quiet = true;
+    if (cursor) cursor.focus({ preventScroll: true });
+    quiet = false;
   };
 
   const showTip = (sprite) => {
@@ -174,7 +193,7 @@ const makeGrid = (layer, onActive) => {
     scroller.scrollTop = yOf(kept) - before;
     hideTip();
     activate(active, { tell: false });
-    redraw();
+    move();
   };
 
   const zoom = (direction) => {
@@ -239,7 +258,7 @@ const makeGrid = (layer, onActive) => {
 
   scroller.addEventListener("scroll", () => {
     hideTip();
-    redraw();
+    move();
   });
   scroller.addEventListener("keydown", onKey);
   scroller.addEventListener("pointermove", onPointer);
@@ -263,11 +282,13 @@ const makeGrid = (layer, onActive) => {
     loading.then(
       (picture) => {
         pictures.set(file, picture);
+        if (pictures.size === layer.spritemaps.length) scroller.setAttribute("aria-busy", "false");
         redraw();
       },
       () => {
         if (!failed) scroller.before(make("p", { class: "failure", role: "alert" }, "The layer's spritemap could not be loaded."));
         failed = true;
+        scroller.setAttribute("aria-busy", "false");
       },
     );
   }
@@ -278,12 +299,7 @@ const makeGrid = (layer, onActive) => {
     zoom,
     activate,
     open: () => cursor && cursor.click(),
-    // Nobody has asked for what the tip says yet.
-    focus: () => {
-      quiet = true;
-      if (cursor) cursor.focus({ preventScroll: true });
-      quiet = false;
-    },
+    focus: focusCursor,
     // Shows these sprites, in this order; the active one is the given one if it is among them.
     show: (sprites, wanted) => {
       shown = sprites;
@@ -301,6 +317,7 @@ const makeGrid = (layer, onActive) => {
       resized.disconnect();
       scheme.removeEventListener("change", redraw);
       cancelAnimationFrame(frame);
+      clearTimeout(settling);
       tip.remove();
     },
   };

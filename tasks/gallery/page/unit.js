@@ -9,7 +9,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
   if (!sprite) return showMissing(root, `There is no sprite of ${layer.mixes ? "mix" : "channel"} ${unit} in this layer.`, layerPath(layer));
   const [before, after] = [sprites[sprite.index - 1], sprites[sprite.index + 1]];
   wayOf(layer).sprite = sprite;
-  const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-label": `sprite of ${sprite.title}` });
+  const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-busy": "true", "aria-label": `sprite of ${sprite.title}` });
   picture.style.width = picture.style.height = "";
   root.className = "page";
   root.replaceChildren(
@@ -32,7 +32,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
   );
   document.title = `${sprite.title} · ${layer.name} · ${site.model}`;
   root.querySelector("h1").focus({ preventScroll: true });
-  drawLarge(picture, sprite, layer, isCurrent);
+  drawLarge(picture, sprite, layer);
   const go = (other) => () => other && (window.location.hash = unitPath(layer, other));
   return { close: () => {}, keys: { Escape: () => (window.location.hash = layerPath(layer)), ArrowLeft: go(before), ArrowRight: go(after) } };
 };
@@ -46,26 +46,20 @@ const turns = (layer, before, after) => {
 };
 
 // From the spritemap at once; from the shard, which has lost nothing, as soon as that is here.
-const drawLarge = async (canvas, sprite, layer, isCurrent) => {
+const drawLarge = async (canvas, sprite, layer) => {
   const context = canvas.getContext("2d");
-  const draw = (picture, sheet, cell) => {
+  const draw = (picture, { sheet, cell }) => {
     context.clearRect(0, 0, canvas.width, canvas.height); // a shard's sprites may have opacity
     drawCell(context, picture, sheet, cell, 0, 0, canvas.width);
   };
-  let best = false;
-  const fromSpritemap = openSheets(layer).get(sprite.sheet.file).then((picture) => best || !isCurrent() || draw(picture, sprite.sheet, sprite.cell));
-  if (sprite.lossless) {
-    try {
-      const picture = await loadSheet(sprite.lossless.sheet);
-      best = true;
-      draw(picture, sprite.lossless.sheet, sprite.lossless.cell);
-      picture.close();
-      return;
-    } catch {
-      best = false; // the shard is gone or not to be shown; the spritemap's cell stays
-    }
-  }
-  fromSpritemap.catch(() => canvas.replaceWith(make("p", { class: "failure", role: "alert" }, "The sprite could not be loaded.")));
+  const fromSpritemap = openSheets(layer).get(sprite.sheet.file).then((picture) => draw(picture, sprite));
+  const fromShard = sprite.lossless ? loadSheet(sprite.lossless.sheet) : Promise.reject(new Error("It is not known where the shard is."));
+  const [first, better] = await Promise.allSettled([fromSpritemap, fromShard]);
+  if (better.status === "fulfilled") {
+    draw(better.value, sprite.lossless);
+    better.value.close();
+  } else if (first.status === "rejected") canvas.replaceWith(make("p", { class: "failure", role: "alert" }, "The sprite could not be loaded."));
+  canvas.setAttribute("aria-busy", "false");
 };
 
 const losslessLink = (sprite) => {
