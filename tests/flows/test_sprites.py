@@ -68,6 +68,10 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     assert spritemap.file.key == summary["spritemaps"]["stem"]
     with Image.open(io.BytesIO(bucket.get(spritemap.file.key))) as picture:
         assert picture.size == (64, 128)
+    (page_key,) = keys(rendered[0], "/index.html")
+    page, folder = bucket.get(page_key).decode(), page_key.removesuffix("index.html")
+    gallery = keys(rendered[0], ".js", ".css", ".svg")
+    assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
     (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
     assert (run.selection, run.shards, run.spritemaps, run.failures) == ({"stem": tuple(range(8))}, (shard_key,), (map_key,), ())

@@ -29,9 +29,10 @@ const showLayer = async (root, layer, isCurrent) => {
   });
   const status = make("p", { class: "count quiet", role: "status" });
 
-  const apply = () => {
+  // Another order is looked at from its beginning; who comes back finds what they left.
+  const apply = (wanted = null) => {
     const shown = sorted(sprites.filter((sprite) => passes(sprite, way.filter)), way);
-    grid.show(shown, way.sprite);
+    grid.show(shown, wanted);
     status.textContent = shown.length === sprites.length ? count(sprites.length, "sprite") : `${shown.length} of ${count(sprites.length, "sprite")}`;
   };
 
@@ -49,7 +50,7 @@ const showLayer = async (root, layer, isCurrent) => {
   );
   document.body.append(grid.tip);
   document.title = `${layer.name} · ${site.model}`;
-  apply();
+  apply(way.sprite);
   if (!window.matchMedia("(hover: none)").matches) grid.focus(); // for the arrow keys, which a phone has not
   return {
     close: grid.close,
