@@ -1,8 +1,9 @@
 """Publishes a set's gallery beside its sprites."""
 
-from prefect import get_run_logger, task
+import logging
+
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.exceptions import MissingContextError
 
 from model_inventory.card import ModelCard
 from storage import Bucket, Conflict, Corrupt, NotFound, Unavailable, open_bucket
@@ -53,15 +54,8 @@ def _has_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> 
     try:
         files = layer_files(bucket, model, recipe, source)
     except (Corrupt, NotFound) as error:
-        _warn(f"The gallery leaves out {source.layer}: {error}")
+        logging.getLogger(__name__).warning("the gallery leaves out %s: %s", source.layer, error)
         return False
     for key, data in files.items():
         put_determined(bucket, key, data)
     return True
-
-
-def _warn(text: str) -> None:
-    try:
-        get_run_logger().warning(text)
-    except MissingContextError:
-        return  # called outside of a run: nobody listens
