@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from model_inventory.card import LayerCard, ModelCard
-from storage import Bucket, NotFound
+from storage import BadKey, Bucket, NotFound
 from storage.layout import layer_folder, recipe_key, record_beside
 from storage.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
 from storage.sprite_set import LayerShards, SpritePlace, read_record
@@ -103,7 +103,10 @@ def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int]
 def _shard_of(bucket: Bucket, spritemap: SpritemapRecord, file: FileRef) -> Iterator[tuple[str, ShardRecord]]:
     """Yield the record that commits a shard, and its key, unless it is gone or another one by now."""
     key = record_beside(file.key) if _lies_beside(file, spritemap.file) else None
-    shard = read_record(bucket, key, ShardRecord) if key else None
+    try:
+        shard = read_record(bucket, key, ShardRecord) if key else None
+    except BadKey:
+        return
     if key and shard and shard.file == file and shard.cell_px > 0 and shard.columns > 0:
         yield key, shard
 

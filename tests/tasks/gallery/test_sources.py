@@ -90,7 +90,16 @@ def test_lossless_cells_are_those_the_spritemap_was_gathered_from(bucket: LocalB
     assert places[2, 0].shard.file.key.startswith(layer_folder(MODEL, RECIPE.key, "stem") + "00002-00009.")
 
 
-@pytest.mark.parametrize("key", ["../../secret.webp", "sprites/a/b/other/00000-00001.0123456789abcdef.webp", "index.html"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../../secret.webp",
+        "sprites/a/b/other/00000-00001.0123456789abcdef.webp",
+        "index.html",
+        layer_folder(MODEL, RECIPE.key, "stem") + "<é>.0123456789abcdef.webp",
+        layer_folder(MODEL, RECIPE.key, "stem") + "/00000-00001.0123456789abcdef.webp",
+    ],
+)
 def test_a_shard_elsewhere_is_none_of_the_layers(bucket: LocalBucket, key: str) -> None:
     record = put_layer(bucket, "stem", [scores(0), scores(1)])
     replace(bucket, record, shards=(FileRef(key=key, size=1, crc32c=1),))

@@ -51,13 +51,16 @@ def test_a_new_layer_leaves_the_files_of_the_others_alone(bucket: LocalBucket) -
     assert len(after) == len(before) + 2
 
 
-def test_a_layer_whose_spritemap_is_damaged_is_left_out_until_it_is_mended(bucket: LocalBucket, tmp_path: Path) -> None:
+def test_a_layer_whose_spritemap_is_damaged_is_left_out_until_it_is_mended(
+    bucket: LocalBucket, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     put_layer(bucket, "stem", [scores(0)])
     record = put_layer(bucket, "block_0", [scores(0), scores(1)])
     file = tmp_path / "bucket" / record.file.key
     sound = file.read_bytes()
     file.write_bytes(sound[:-1] + b"x")
     assert b"block_0" not in bucket.get(publish(bucket))
+    assert "the gallery leaves out block_0: " in caplog.text
     file.write_bytes(sound)
     assert b"block_0" in bucket.get(publish(bucket))
 
