@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
 # Without a sandbox, which containers do not allow, and without anything that Chromium would do on its own.
 ARGUMENTS = (
     "--no-sandbox",
@@ -27,6 +25,7 @@ ARGUMENTS = (
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Return a Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("there is no Chromium to look at the gallery with (apt-get install chromium)")
