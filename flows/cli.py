@@ -172,6 +172,25 @@ def verify(*, bucket: BucketUrl = "./bucket", json: Json = False) -> int:
     return FAILED if found.problems else 0
 
 
+@app.command
+def browse(*, bucket: BucketUrl = "./bucket", port: int = 0) -> None:
+    """Look around in a bucket with a web browser: serve its galleries on this machine until Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Of 127.0.0.1; any that is free if left out.
+    """
+    from flows.browse import serve as serve_galleries
+    from storage import open_bucket
+
+    def tell(url: str) -> None:
+        sys.stdout.write(f"{url}  (Ctrl-C ends it)\n")
+        sys.stdout.flush()  # whoever has started this waits for it
+
+    serve_galleries(open_bucket(bucket), port, tell)
+
+
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
     """Return the request with the mixes that are asked for beside it."""
     if not mixing.given:

@@ -8,12 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.looking import channel_count, read_mixes, spritemap_records
+from flows.looking import channel_count
 from model_inventory.card import ModelCard
 from storage import Bucket
-from storage.layout import is_mixes, layer_folder
+from storage.layout import layer_folder
 from storage.records import FLAGS, Attempt, Flag, Rung, SpriteScores
 from storage.sprite_set import read_layer
+from tasks.gathering.contents import channel_labels, spritemap_records
 
 Score = Literal["objective", "highest_activation", "specificity", "contrast", "saturation", "checkerboard", "photo_ratio"]
 SCORES: tuple[Score, ...] = get_args(Score)
@@ -77,7 +78,7 @@ def report_layer(bucket: Bucket, model: str, recipe: str, layer: str, card: Mode
     gathered = (sprite for record in spritemap_records(bucket, model, recipe, layer) for sprite in record.sprites)
     sprites = _with_ratios_of(gathered, [place.scores for place in places])
     best = _strongest_first(sprites)
-    labels = _labels(bucket, model, recipe, layer, card)
+    labels = channel_labels(bucket, model, recipe, layer, card)
     lines = [ChannelScores(label=labels[scores.channel] if scores.channel < len(labels) else None, scores=scores) for scores in best]
     flags = Counter(flag for sprite in sprites for flag in sprite.flags)
     rungs = Counter(sprite.rung for sprite in sprites)
@@ -133,12 +134,3 @@ def _strongest_first(sprites: Iterable[SpriteScores]) -> list[SpriteScores]:
 
 def _objective(sprite: SpriteScores) -> float:
     return sprite.objective if sprite.objective is not None and math.isfinite(sprite.objective) else -math.inf
-
-
-def _labels(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> list[str]:
-    """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits; else nothing."""
-    known = next((known for known in card.layers if known.name == layer), None) if card else None
-    if card and known:
-        return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
-    mixes = read_mixes(bucket, model, recipe, layer) if is_mixes(layer) else None
-    return [mix.label for mix in mixes.mixes] if mixes else []

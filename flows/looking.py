@@ -1,6 +1,6 @@
 """Looks at what is in a bucket: which sprite sets, how far they are, whether every record is backed by whole files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -10,7 +10,6 @@ from model_inventory.card import ModelCard
 from storage import Bucket, Corrupt, NotFound
 from storage.layout import (
     card_key,
-    escape,
     graph_key,
     index_key,
     is_mixes,
@@ -22,15 +21,14 @@ from storage.layout import (
     preset_key,
     recipe_key,
     set_folder,
-    unescape,
 )
 from storage.records import PhotoActivations, RunRecord, SpritemapRecord
 from storage.set_survey import LayerSurvey, survey_set
 from storage.sprite_set import LayerShards, is_whole, read_layer
+from tasks.gathering.contents import in_forward_order, known_layer, layer_names, read_mixes, set_names
 from tasks.gathering.index import indexed_shards, read_table, sprite_table
 from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Mixes
 from tasks.tuning.preset import Preset
 
 _SPRITE = ["layer", "channel", "variant"]
@@ -98,56 +96,13 @@ def verify(bucket: Bucket) -> Verification:
     return Verification(records=records, problems=tuple(problems))
 
 
-def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
-    """Yield the model and the recipe of each sprite set in a bucket."""
-    for model_folder in bucket.folders("sprites/"):
-        for recipe_folder in bucket.folders(model_folder):
-            _, model, recipe, _ = recipe_folder.split("/")
-            yield model, recipe
-
-
-def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:
-    """Return the names of a set's layers in forward order; behind them layers that no card knows, and mixes."""
-    return in_forward_order((folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card)
-
-
-def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str]:
-    """Return the names of the layers that folders of a set are of, in forward order, and those that no card knows behind them."""
-    names = map(_layer_of, folders)
-    order = {layer.name: place for place, layer in enumerate(card.layers)} if card else {}
-    return sorted((name for name in names if name is not None), key=lambda name: (order.get(name, len(order)), name))
-
-
-def _layer_of(folder: str) -> str | None:
-    """Return the layer that a folder of a set is of, or None for any other: that of the runs, or one that we did not make."""
-    try:
-        name = unescape(folder)
-    except UnicodeDecodeError:
-        return None
-    return name if escape(name) == folder else None
-
-
 def channel_count(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> int | None:
     """Return how many channels a layer has, or how many mixes there are, or None where neither is known."""
-    known = next((known.channels for known in card.layers if known.name == layer), None) if card else None
+    known = known_layer(card, layer)
     if known is not None or not is_mixes(layer):
-        return known
+        return known.channels if known else None
     mixes = read_mixes(bucket, model, recipe, layer)
     return len(mixes.mixes) if mixes else None
-
-
-def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | None:
-    """Return the mixes of that name, or None where there are none that hash to it."""
-    try:
-        mixes = Mixes.model_validate_json(bucket.get(mixes_key(model, recipe, name)))
-    except (NotFound, ValidationError):
-        return None
-    return mixes if mixes.name == name else None
-
-
-def spritemap_records(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator[SpritemapRecord]:
-    """Yield the records of a layer's spritemaps that can be read."""
-    return (found for found in _spritemaps(bucket, model, recipe, layer) if isinstance(found, SpritemapRecord))
 
 
 def _list_set(bucket: Bucket, model: str, recipe: str) -> SetListing:

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import RequestError
 from flows.layer_report import LayerReport, report_layer
-from flows.looking import layer_names, set_names
 from model_inventory.card import ModelCard
 from storage import BadKey, Bucket, Corrupt
 from storage.layout import (
     card_key,
     escape,
+    gallery_key,
     graph_key,
     index_key,
     is_run_record,
@@ -30,6 +30,7 @@ from storage.layout import (
 )
 from storage.records import PhotoActivations, RunRecord, ShardRecord, SpritemapRecord
 from storage.sprite_set import is_whole
+from tasks.gathering.contents import layer_names, set_names
 from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import Preset
@@ -151,7 +152,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
             continue
         card = read_card(bucket, model)
         layers = layer_names(bucket, model, recipe, card)
-        if key in (folder.rstrip("/"), index_key(model, recipe)):
+        if key in (folder.rstrip("/"), index_key(model, recipe), gallery_key(model, recipe)):
             reports = tuple(report_layer(bucket, model, recipe, layer, card) for layer in layers)
             return SetReport(key=folder, model=model, recipe=recipe, layers=reports)
         # What is written like a folder is one, even if a layer has such a name.

@@ -27,6 +27,7 @@ from storage.records import Attempt, Flag, PhotoActivations, RunRecord, Spritema
 from storage.set_survey import survey_set
 from storage.sprite_set import commit, put_determined
 from tasks.devices import DeviceSlots, visible_devices
+from tasks.gallery.task import publish_gallery
 from tasks.gathering.index import indexed_shards
 from tasks.gathering.task import gather_spritemap, part_name, publish_index
 from tasks.importing.task import ensure_bundle
@@ -98,6 +99,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
         with SpriteProgress(plan.to_do) as progress:
             outcome = _render_and_gather(plan, request, photos, slots, progress, artifacts)
     publish_index(request.bucket, card, request.recipe.key, {layer: _highest(photos, layer) for layer in photos})
+    publish_gallery(request.bucket, card, request.recipe.key)
     _commit_run(bucket, plan, request, outcome)
     summary = _summary(bucket, plan, request, outcome)
     artifacts.publish_summary(summary)

@@ -22,12 +22,15 @@ _NAME = re.compile("[A-Za-z0-9_=@+,.-]+")
 _KEY_RULE = f"a key is names of letters, digits and _=@+,.- of at most {MAX_NAME_BYTES} bytes, with one '/' between them"
 
 _CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
     ".json": "application/json; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
     ".pb": "application/octet-stream",
     ".png": "image/png",
+    ".svg": "image/svg+xml",
     ".webp": "image/webp",
 }
 

@@ -14,8 +14,12 @@
       mixes.<hash8>/...                                their shards and spritemaps, as of a layer of that name
       runs/<selection hash8>.json                      a run's commit, written last
       index.parquet                                    a view over all records, rebuilt after each run
+      index.html                                       the gallery of the set, for people; rebuilt after each run
+      gallery.<sha16>.js, .css, .svg                   what it looks like and does
+      <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a preview; <sha16> is the hash of what they are made of
 
-A file with a fingerprint never changes; the record beside it, created once, is what makes it count.
+A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
+being named in index.html.
 """
 
 import hashlib
@@ -29,6 +33,7 @@ _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
 _REPLACED = {"preset.json", "index.parquet", "index.html"}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
+_GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
 _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
 
 
@@ -124,15 +129,35 @@ def index_key(model: str, recipe: str) -> str:
     return set_folder(model, recipe) + "index.parquet"
 
 
+def gallery_key(model: str, recipe: str) -> str:
+    """Return the key of the page that a set's gallery begins with."""
+    return set_folder(model, recipe) + "index.html"
+
+
+def gallery_asset_key(folder: str, data: bytes, suffix: str) -> str:
+    """Return the key of a script, a style or a picture that the pages of galleries share, in a folder ending in '/', or at the top."""
+    return f"{folder}gallery.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
+
+
+def gallery_layer_key(model: str, recipe: str, layer: str, sources: bytes, suffix: str) -> str:
+    """Return the key of a file that a gallery holds of a layer, named by all that the file is made of."""
+    return gallery_asset_key(layer_folder(model, recipe, layer), sources, suffix)
+
+
+def is_gallery_file(key: str) -> bool:
+    """Tell whether a key is that of a gallery's file, its page left out."""
+    return _GALLERY_FILE.fullmatch(key.rpartition("/")[2]) is not None
+
+
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:
     """Return the key of the immutable file that a record commits: the record's own, with the content's hash in it."""
     return f"{record_key.removesuffix('.json')}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
 
 
 def record_beside(key: str) -> str | None:
-    """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint."""
+    """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint, or is a gallery's."""
     match = _FINGERPRINTED.fullmatch(key)
-    return f"{match[1]}.json" if match else None
+    return f"{match[1]}.json" if match and not is_gallery_file(key) else None
 
 
 def cache_control_of(key: str) -> str:
@@ -158,7 +183,7 @@ def channel_span(channels: Sequence[int]) -> str:
 def escape(layer: str) -> str:
     """Return a layer's name as one folder of a key: what a key cannot hold becomes `=` and two hexadecimal digits a byte."""
     escaped = "".join(letter if letter in _PLAIN else _hexadecimal(letter) for letter in layer)
-    if layer in _RESERVED_LAYERS or escaped.startswith("."):
+    if layer in _RESERVED_LAYERS or is_gallery_file(escaped) or escaped.startswith("."):
         escaped = _hexadecimal(layer[0]) + escaped[1:]
     if escaped.endswith("."):
         escaped = escaped[:-1] + _hexadecimal(".")

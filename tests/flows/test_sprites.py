@@ -68,6 +68,10 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     assert spritemap.file.key == summary["spritemaps"]["stem"]
     with Image.open(io.BytesIO(bucket.get(spritemap.file.key))) as picture:
         assert picture.size == (64, 128)
+    (page_key,) = keys(rendered[0], "/index.html")
+    page, folder = bucket.get(page_key).decode(), page_key.removesuffix("index.html")
+    gallery = keys(rendered[0], ".js", ".css", ".svg")
+    assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
     (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
     assert (run.selection, run.shards, run.spritemaps, run.failures) == ({"stem": tuple(range(8))}, (shard_key,), (map_key,), ())
@@ -88,7 +92,7 @@ def test_a_larger_request_renders_only_the_rest(copied: Path, sprites_of: Callab
     summary = sprites_of(copied, "--layers", "stem", "--channels", "1,6,20,9")
     assert (summary["rendered"], summary["reused"]) == (2, 2)
     changed = {path for path, stamp in before.items() if files(copied)[path] != stamp}
-    assert {Path(path).name for path in changed} == {"index.parquet"}
+    assert {Path(path).name for path in changed} == {"index.parquet", "index.html"}
     (record,) = (key for key in keys(copied, ".json") if "/stem/00009-00020." in key)
     assert [sprite.channel for sprite in ShardRecord.from_bytes(LocalBucket(copied).get(record), record).sprites] == [9, 20]
 
@@ -254,7 +258,9 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
         artifacts = client.read_artifacts(artifact_filter=of_run)
     assert run.state is not None and run.state.is_completed()
     names = sorted(row.name for row in rows)
-    assert names == ["ensure bundle of efficientnet-lite0", names[1], "spritemap of stem", "stem channels 0-7"]
+    gallery, index = names[1:3]
+    assert gallery.startswith("publish gallery") and index.startswith("publish index")
+    assert names == ["ensure bundle of efficientnet-lite0", gallery, index, "spritemap of stem", "stem channels 0-7"]
     assert all(row.state is not None and row.state.is_completed() for row in rows)
     assert {artifact.type for artifact in artifacts} == {"progress", "table", "markdown"}
     (markdown,) = (artifact.data for artifact in artifacts if artifact.type == "markdown")

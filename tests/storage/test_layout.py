@@ -10,8 +10,12 @@ from storage.layout import (
     channel_span,
     escape,
     fingerprinted,
+    gallery_asset_key,
+    gallery_key,
+    gallery_layer_key,
     graph_key,
     index_key,
+    is_gallery_file,
     is_mixes,
     is_run_record,
     is_shard_record,
@@ -39,6 +43,8 @@ HOSTILE = [
     "index.html",
     "mixes.1a2b3c4d",
     "mixes.json",
+    "gallery.0123456789abcdef.js",
+    "gallery",
     ".",
     "..",
     "...",
@@ -86,6 +92,9 @@ def test_keys_lie_where_the_design_says() -> None:
     assert card_key(MODEL) == "models/toy@01234567/card.json"
     assert set_folder(MODEL, RECIPE) == SET
     assert recipe_key(MODEL, RECIPE) == SET + "recipe.json"
+    assert gallery_key(MODEL, RECIPE) == SET + "index.html"
+    assert gallery_asset_key(SET, b"", "css") == SET + "gallery.e3b0c44298fc1c14.css"
+    assert gallery_layer_key(MODEL, RECIPE, "a/b", b"", "js") == SET + "a=2Fb/gallery.e3b0c44298fc1c14.js"
     assert index_key(MODEL, RECIPE) == SET + "index.parquet"
     assert layer_folder(MODEL, RECIPE, "block_3.expand") == SET + "block_3.expand/"
     assert shard_record_key(MODEL, RECIPE, "stem", range(32)) == SET + "stem/00000-00031.json"
@@ -193,6 +202,17 @@ def test_each_kind_of_record_is_known_by_its_key() -> None:
     assert [key for key in keys if is_shard_record(key)] == shards
     assert [key for key in keys if is_spritemap_record(key)] == spritemaps
     assert [key for key in keys if is_run_record(key)] == runs
+
+
+def test_a_gallerys_files_are_no_records_and_no_layers() -> None:
+    keys = [gallery_asset_key(SET, b"", "js"), *(gallery_layer_key(MODEL, RECIPE, layer, b"", "webp") for layer in ("stem", *HOSTILE))]
+    for key in keys:
+        check_key(key)
+        assert is_gallery_file(key)
+        assert record_beside(key) is None
+        assert not (is_shard_record(key) or is_spritemap_record(key) or is_run_record(key))
+    assert not any(is_gallery_file(layer_folder(MODEL, RECIPE, layer).rstrip("/")) for layer in HOSTILE)
+    assert not is_gallery_file(gallery_key(MODEL, RECIPE))
 
 
 @pytest.mark.parametrize("layer", ["runs", "00000-00031.json", "spritemap.all.json"])

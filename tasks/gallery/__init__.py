@@ -1,0 +1,1 @@
+"""A set's records -> its gallery: a static site in which people look around."""

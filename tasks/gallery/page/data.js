@@ -1,0 +1,72 @@
+// What the page knows: the set from its own JSON, a layer's numbers from a script, spritemaps from their image files.
+
+const site = JSON.parse(document.getElementById("site").textContent);
+const layerNamed = new Map(site.layers.map((layer) => [layer.name, layer]));
+const taken = new Map();
+const spritesOf = new Map();
+let opened = new Map();
+
+// A layer's file of numbers calls this. It is a script because pages from file:// may not read any other kind of file.
+window.diamondCutter = { take: (layer, numbers) => taken.set(layer, numbers) };
+
+const loadSprites = (layer) => {
+  if (!spritesOf.has(layer.name)) {
+    const loading = new Promise((resolve, reject) => {
+      const failed = () => reject(new Error("The layer's numbers could not be loaded."));
+      const arrived = () => (taken.has(layer.name) ? resolve(spritesFrom(layer, taken.get(layer.name))) : failed());
+      document.head.append(make("script", { src: urlOf(layer.numbers), onload: arrived, onerror: failed }));
+    });
+    spritesOf.set(layer.name, loading);
+    loading.catch(() => spritesOf.delete(layer.name));
+  }
+  return spritesOf.get(layer.name);
+};
+
+const spritesFrom = (layer, numbers) => {
+  const severalVariants = numbers.variants.some((variant) => variant > 0);
+  return numbers.channels.map((channel, index) => {
+    const variant = numbers.variants[index];
+    const shard = numbers.shard_of[index];
+    return {
+      index,
+      channel,
+      variant,
+      unit: variant ? `${channel}.${variant}` : `${channel}`,
+      title: `${layer.mixes ? "mix" : "channel"} ${channel}${severalVariants ? `, variant ${variant}` : ""}`,
+      label: numbers.labels[index] || "",
+      scores: Object.fromEntries(Object.entries(numbers.scores).map(([score, values]) => [score, values[index]])),
+      flags: numbers.flags[index],
+      rung: numbers.rungs[index],
+      sheet: layer.spritemaps[numbers.spritemaps[index]],
+      cell: numbers.cells[index],
+      lossless: shard === null ? null : { sheet: numbers.shards[shard], cell: numbers.shard_cells[index] },
+      neighbours: (numbers.neighbours[index] || []).map((other, place) => ({ index: other, likeness: numbers.likeness[index][place] })),
+    };
+  });
+};
+
+// Decoded once: a large image that is drawn from again and again would be decoded again and again.
+const loadSheet = async (sheet) => {
+  const image = new Image();
+  image.src = urlOf(sheet.file);
+  await image.decode();
+  return createImageBitmap(image);
+};
+
+// The pictures of the layer that is looked at; those of another one are let go, for they are large.
+const openSheets = (layer) => {
+  const wanted = new Map(layer.spritemaps.map((sheet) => [sheet.file, opened.get(sheet.file) || loadSheet(sheet)]));
+  for (const [file, loading] of opened) {
+    if (!wanted.has(file)) loading.then((bitmap) => bitmap.close(), () => {});
+  }
+  opened = wanted;
+  for (const [file, loading] of wanted) loading.catch(() => opened.get(file) === loading && opened.delete(file));
+  return wanted;
+};
+
+const drawCell = (context, picture, sheet, cell, x, y, side, quality = "high") => {
+  const left = (cell % sheet.columns) * sheet.cell_px;
+  const top = Math.floor(cell / sheet.columns) * sheet.cell_px;
+  context.imageSmoothingQuality = quality;
+  context.drawImage(picture, left, top, sheet.cell_px, sheet.cell_px, x, y, side, side);
+};

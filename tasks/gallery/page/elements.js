@@ -1,0 +1,32 @@
+// Makes elements of the page. Strings become text: nothing here is ever read as HTML.
+
+const make = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+};
+
+// A name of anybody's making: set apart, so that marks of writing direction in it turn nothing around it.
+const nameOf = (text) => make("bdi", {}, text);
+
+// "fast@53691d82": the name, and its hash beside it, less loud.
+const keyOf = (key) => {
+  const at = key.lastIndexOf("@");
+  return at < 0 ? [nameOf(key)] : [nameOf(key.slice(0, at)), " ", make("span", { class: "hash" }, key.slice(at + 1))];
+};
+
+// A key as a URL: its folders' names hold + and @, which mean something to some servers.
+const urlOf = (file) => file.split("/").map(encodeURIComponent).join("/");
+
+const canvasFor = (widthPx, heightPx, attributes = {}) => {
+  const scale = window.devicePixelRatio || 1;
+  const canvas = make("canvas", { width: Math.round(widthPx * scale), height: Math.round(heightPx * scale), ...attributes });
+  canvas.style.width = `${widthPx}px`;
+  canvas.style.height = `${heightPx}px`;
+  return canvas;
+};

@@ -1,0 +1,324 @@
+// A layer's sprites as a grid: one canvas as large as the window on it, and one link that lies on the active cell.
+// However many sprites there are, the page has no more elements than that.
+
+const LEAST_CELL_PX = 20;
+const MOST_CELL_PX = 512;
+const MARGIN_PX = 12;
+const CAPTION_PX = 18;
+const ZOOM_STEP = 1.25;
+const SETTLED_MS = 120;
+
+// How large cells are drawn stays from layer to layer.
+let cellPx = window.innerWidth < 600 ? 76 : 112;
+
+const makeGrid = (layer, onActive) => {
+  const canvas = make("canvas", { class: "cells", "aria-hidden": "true" });
+  const sheet = make("div", { class: "sheet" }, canvas);
+  const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; arrow keys go from one to the next` }, sheet);
+  const tip = make("div", { class: "tip", role: "tooltip", hidden: true });
+  const context = canvas.getContext("2d");
+  const pictures = new Map();
+  let shown = [];
+  let active = 0;
+  let cursor = null;
+  let layout = { columns: 1, cell: cellPx, gap: 6, caption: 0, rowPx: cellPx };
+  let pointer = null;
+  let pinch = null;
+  let frame = 0;
+  let settling = 0;
+  let failed = false;
+  let quiet = false;
+
+  const measure = () => {
+    const width = Math.max(scroller.clientWidth - 2 * MARGIN_PX, LEAST_CELL_PX);
+    const wanted = Math.min(cellPx, width);
+    const gap = wanted >= 48 ? 6 : 2;
+    const columns = Math.max(1, Math.floor((width + gap) / (wanted + gap)));
+    // Stretched to fill the row, unless there are not enough to fill one.
+    const cell = shown.length < columns ? wanted : (width - gap * (columns - 1)) / columns;
+    const caption = cell >= 56 ? CAPTION_PX : 0;
+    layout = { columns, cell, gap, caption, rowPx: cell + caption + gap };
+    const rows = Math.ceil(shown.length / columns);
+    sheet.style.height = `${Math.max(rows * layout.rowPx + 2 * MARGIN_PX - gap, scroller.clientHeight)}px`;
+  };
+
+  const xOf = (place) => MARGIN_PX + (place % layout.columns) * (layout.cell + layout.gap);
+  const yOf = (place) => MARGIN_PX + Math.floor(place / layout.columns) * layout.rowPx;
+
+  const draw = () => {
+    frame = 0;
+    const scale = window.devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height, scrollTop: top } = scroller;
+    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+      canvas.width = Math.round(width * scale);
+      canvas.height = Math.round(height * scale);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    const style = getComputedStyle(scroller);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = `12px ${style.fontFamily}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    const first = Math.max(0, Math.floor((top - MARGIN_PX) / layout.rowPx)) * layout.columns;
+    const end = Math.min(shown.length, Math.ceil((top + height) / layout.rowPx) * layout.columns);
+    for (let place = first; place < end; place += 1) {
+      const sprite = shown[place];
+      const x = xOf(place);
+      const y = yOf(place) - top;
+      const picture = pictures.get(sprite.sheet.file);
+      if (picture) drawCell(context, picture, sprite.sheet, sprite.cell, x, y, layout.cell, settling ? "low" : "high");
+      else {
+        context.fillStyle = colour("--empty");
+        context.fillRect(x, y, layout.cell, layout.cell);
+      }
+      if (sprite.flags.length) drawMark(x + layout.cell, y, colour("--flag"), colour("--page"));
+      if (layout.caption) {
+        context.fillStyle = colour("--quiet");
+        context.fillText(captionOf(sprite), x + layout.cell / 2, y + layout.cell + CAPTION_PX / 2 + 1, layout.cell);
+      }
+    }
+  };
+
+  const drawMark = (right, top, inside, around) => {
+    const radius = Math.max(3, Math.min(6, layout.cell / 16));
+    context.beginPath();
+    context.arc(right - radius - 2, top + radius + 2, radius, 0, 2 * Math.PI);
+    context.fillStyle = inside;
+    context.fill();
+    context.lineWidth = 1.5;
+    context.strokeStyle = around;
+    context.stroke();
+  };
+
+  const captionOf = (sprite) => {
+    const text = sprite.label || sprite.unit;
+    const fits = Math.floor(layout.cell / 6.5);
+    return text.length > fits ? `${text.slice(0, fits - 1)}…` : text;
+  };
+
+  const redraw = () => {
+    frame = frame || requestAnimationFrame(draw);
+  };
+
+  // What moves is drawn roughly, so that it moves smoothly without a graphics card, too; what stands is drawn well.
+  const move = () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      settling = 0;
+      redraw();
+    }, SETTLED_MS);
+    redraw();
+  };
+
+  const placeAt = (clientX, clientY) => {
+    const box = scroller.getBoundingClientRect();
+    const across = clientX - box.left - MARGIN_PX;
+    const down = clientY - box.top - MARGIN_PX + scroller.scrollTop;
+    const column = Math.floor(across / (layout.cell + layout.gap));
+    const place = Math.floor(down / layout.rowPx) * layout.columns + column;
+    const inside = across >= 0 && down >= 0 && column < layout.columns && across % (layout.cell + layout.gap) <= layout.cell;
+    return inside && place < shown.length ? place : -1;
+  };
+
+  const reveal = (place) => {
+    const top = yOf(place) - MARGIN_PX;
+    const bottom = top + layout.rowPx + MARGIN_PX;
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
+  };
+
+  // A new link each time, not the old one moved: that is what a screen reader reads out.
+  const activate = (place, { focus = false, tell = true, scroll = false } = {}) => {
+    if (!shown.length) return;
+    active = Math.max(0, Math.min(shown.length - 1, place));
+    const sprite = shown[active];
+    const focused = cursor !== null && document.activeElement === cursor;
+    const next = make("a", { class: "cursor", href: unitPath(layer, sprite), "aria-label": spoken(sprite) });
+    Object.assign(next.style, { left: `${xOf(active)}px`, top: `${yOf(active)}px`, width: `${layout.cell}px`, height: `${layout.cell}px` });
+    if (cursor) cursor.replaceWith(next);
+    else sheet.append(next);
+    cursor = next;
+    if (scroll) reveal(active);
+    if (focus || focused) focusCursor();
+    if (tell) showTip(sprite);
+    onActive(sprite);
+  };
+
+  // Without a tip: that is for those who come here by the keyboard or the pointer.
+  const focusCursor = () => {
+    quiet = true;
+    if (cursor) cursor.focus({ preventScroll: true });
+    quiet = false;
+  };
+
+  const showTip = (sprite) => {
+    const facts = ["objective", "specificity", "photo_ratio"].filter((score) => sprite.scores[score] !== null);
+    tip.replaceChildren(
+      make("strong", {}, sprite.title),
+      ...(sprite.label ? [make("div", {}, nameOf(sprite.label))] : []),
+      ...facts.map((score) => make("div", { class: "fact" }, make("span", {}, SCORES[score][0]), make("span", {}, decimal(sprite.scores[score])))),
+      make("div", { class: sprite.flags.length ? "flagged" : "quiet" }, sprite.flags.map(plain).join(", ") || "no flags"),
+    );
+    tip.hidden = false;
+    const cell = cursor.getBoundingClientRect();
+    const box = tip.getBoundingClientRect();
+    const left = Math.max(8, Math.min(cell.left + cell.width / 2 - box.width / 2, window.innerWidth - box.width - 8));
+    const below = cell.bottom + 8 + box.height < window.innerHeight;
+    tip.style.left = `${left}px`;
+    tip.style.top = `${below ? cell.bottom + 8 : Math.max(8, cell.top - box.height - 8)}px`;
+  };
+
+  const hideTip = () => {
+    tip.hidden = true;
+  };
+
+  const spoken = (sprite) => {
+    const facts = ["objective", "specificity", "photo_ratio"].filter((score) => sprite.scores[score] !== null);
+    const said = facts.map((score) => `${SCORES[score][0]} ${decimal(sprite.scores[score])}`);
+    return [sprite.title, ...(sprite.label ? [sprite.label] : []), ...said, sprite.flags.map(plain).join(", ") || "no flags"].join(", ");
+  };
+
+  // The cell in the middle of it stays where it is.
+  const zoomTo = (px) => {
+    const middle = scroller.clientHeight / 2;
+    const row = Math.max(0, Math.floor((scroller.scrollTop + middle) / layout.rowPx));
+    const visible = yOf(active) + layout.cell > scroller.scrollTop && yOf(active) < scroller.scrollTop + scroller.clientHeight;
+    const kept = visible ? active : Math.min(row * layout.columns, shown.length - 1);
+    const before = yOf(kept) - scroller.scrollTop;
+    cellPx = Math.max(LEAST_CELL_PX, Math.min(MOST_CELL_PX, px));
+    measure();
+    scroller.scrollTop = yOf(kept) - before;
+    hideTip();
+    activate(active, { tell: false });
+    move();
+  };
+
+  const zoom = (direction) => {
+    const { columns, gap, cell } = layout;
+    if (shown.length < columns) return zoomTo(cell * ZOOM_STEP ** direction);
+    const fewer = Math.max(1, Math.min(columns - 1, Math.floor(columns / ZOOM_STEP)));
+    const more = Math.max(columns + 1, Math.ceil(columns * ZOOM_STEP));
+    const wanted = direction > 0 ? fewer : more;
+    return zoomTo((scroller.clientWidth - 2 * MARGIN_PX - gap * (wanted - 1)) / wanted);
+  };
+
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(scroller.clientHeight / layout.rowPx)) * layout.columns;
+    const { columns } = layout;
+    const goals = {
+      ArrowRight: active + 1,
+      ArrowLeft: active - 1,
+      ArrowDown: active + columns < shown.length ? active + columns : active,
+      ArrowUp: active - columns >= 0 ? active - columns : active,
+      PageDown: active + page,
+      PageUp: active - page,
+      Home: 0,
+      End: shown.length - 1,
+    };
+    if (!(event.key in goals)) return;
+    event.preventDefault();
+    activate(goals[event.key], { focus: true, scroll: true });
+  };
+
+  // After scrolling the browser says once more where the pointer is; only a pointer that has moved means anything.
+  const onPointer = (event) => {
+    if (event.pointerType === "touch" || (pointer && pointer.x === event.clientX && pointer.y === event.clientY)) return;
+    pointer = { x: event.clientX, y: event.clientY };
+    const place = placeAt(pointer.x, pointer.y);
+    if (place < 0) hideTip();
+    else if (place !== active || tip.hidden) activate(place);
+  };
+
+  const onClick = (event) => {
+    const place = placeAt(event.clientX, event.clientY);
+    if (event.target !== cursor && place >= 0) window.location.hash = unitPath(layer, shown[place]);
+  };
+
+  const onWheel = (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault(); // the page itself would be zoomed
+    zoomTo(cellPx * Math.exp(-event.deltaY / 200));
+  };
+
+  const spread = (event) => Math.hypot(event.touches[0].clientX - event.touches[1].clientX, event.touches[0].clientY - event.touches[1].clientY);
+
+  const onTouch = (event) => {
+    if (event.touches.length !== 2) {
+      pinch = null;
+      return;
+    }
+    event.preventDefault();
+    pinch = pinch || { spread: spread(event), cellPx };
+    zoomTo((pinch.cellPx * spread(event)) / pinch.spread);
+  };
+
+  scroller.addEventListener("scroll", () => {
+    hideTip();
+    move();
+  });
+  scroller.addEventListener("keydown", onKey);
+  scroller.addEventListener("pointermove", onPointer);
+  scroller.addEventListener("pointerleave", hideTip);
+  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && showTip(shown[active]));
+  scroller.addEventListener("focusout", hideTip);
+  scroller.addEventListener("click", onClick);
+  scroller.addEventListener("wheel", onWheel, { passive: false });
+  for (const name of ["touchstart", "touchmove", "touchend"]) scroller.addEventListener(name, onTouch, { passive: false });
+
+  const resized = new ResizeObserver(() => {
+    measure();
+    if (cursor) activate(active, { tell: false });
+    redraw();
+  });
+  resized.observe(scroller);
+  const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", redraw);
+
+  for (const [file, loading] of openSheets(layer)) {
+    loading.then(
+      (picture) => {
+        pictures.set(file, picture);
+        if (pictures.size === layer.spritemaps.length) scroller.setAttribute("aria-busy", "false");
+        redraw();
+      },
+      () => {
+        if (!failed) scroller.before(make("p", { class: "failure", role: "alert" }, "The layer's spritemap could not be loaded."));
+        failed = true;
+        scroller.setAttribute("aria-busy", "false");
+      },
+    );
+  }
+
+  return {
+    scroller,
+    tip,
+    zoom,
+    activate,
+    open: () => cursor && cursor.click(),
+    focus: focusCursor,
+    // Shows these sprites, in this order; the active one is the given one if it is among them.
+    show: (sprites, wanted) => {
+      shown = sprites;
+      measure();
+      hideTip();
+      if (cursor) cursor.remove();
+      cursor = null;
+      scroller.scrollTop = 0;
+      const place = shown.indexOf(wanted);
+      activate(Math.max(0, place), { tell: false, scroll: true });
+      redraw();
+    },
+    find: (test) => shown.findIndex(test),
+    close: () => {
+      resized.disconnect();
+      scheme.removeEventListener("change", redraw);
+      cancelAnimationFrame(frame);
+      clearTimeout(settling);
+      tip.remove();
+    },
+  };
+};

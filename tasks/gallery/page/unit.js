@@ -1,0 +1,108 @@
+// A unit's page: one sprite large, its scores, its recipe, what looks like it.
+
+const LARGE_PX = 512;
+
+const showUnit = async (root, layer, unit, isCurrent) => {
+  const sprites = await loadSprites(layer);
+  if (!isCurrent()) return null;
+  const sprite = sprites.find((other) => other.unit === unit);
+  if (!sprite) return showMissing(root, `There is no sprite of ${layer.mixes ? "mix" : "channel"} ${unit} in this layer.`, layerPath(layer));
+  const [before, after] = [sprites[sprite.index - 1], sprites[sprite.index + 1]];
+  wayOf(layer).sprite = sprite;
+  const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-busy": "true", "aria-label": `sprite of ${sprite.title}` });
+  picture.style.width = picture.style.height = "";
+  root.className = "page";
+  root.replaceChildren(
+    make("header", { class: "bar" }, crumbs(make("a", { href: layerPath(layer) }, ...layerTitle(layer))), turns(layer, before, after)),
+    make(
+      "article",
+      { class: "unit" },
+      make("div", { class: "picture" }, picture, losslessLink(sprite)),
+      make(
+        "div",
+        { class: "facts" },
+        make("h1", { tabindex: -1 }, sprite.title),
+        ...(sprite.label ? [make("p", { class: "label" }, nameOf(sprite.label))] : []),
+        flagList(sprite),
+        scoreList(sprite),
+        recipeList(layer),
+      ),
+    ),
+    ...alike(layer, sprites, sprite),
+  );
+  document.title = `${sprite.title} · ${layer.name} · ${site.model}`;
+  root.querySelector("h1").focus({ preventScroll: true });
+  drawLarge(picture, sprite, layer);
+  const go = (other) => () => other && (window.location.hash = unitPath(layer, other));
+  return { close: () => {}, keys: { Escape: () => (window.location.hash = layerPath(layer)), ArrowLeft: go(before), ArrowRight: go(after) } };
+};
+
+const turns = (layer, before, after) => {
+  const turn = (sprite, words, arrow) =>
+    sprite
+      ? make("a", { class: "turn", href: unitPath(layer, sprite), "aria-label": `${words}: ${sprite.title}`, title: sprite.title }, arrow)
+      : make("span", { class: "turn", "aria-hidden": "true" }, arrow);
+  return make("nav", { class: "turns", "aria-label": "its neighbours by number" }, turn(before, "previous", "←"), turn(after, "next", "→"));
+};
+
+// From the spritemap at once; from the shard, which has lost nothing, as soon as that is here.
+const drawLarge = async (canvas, sprite, layer) => {
+  const context = canvas.getContext("2d");
+  const draw = (picture, { sheet, cell }) => {
+    context.clearRect(0, 0, canvas.width, canvas.height); // a shard's sprites may have opacity
+    drawCell(context, picture, sheet, cell, 0, 0, canvas.width);
+  };
+  const fromSpritemap = openSheets(layer).get(sprite.sheet.file).then((picture) => draw(picture, sprite));
+  const fromShard = sprite.lossless ? loadSheet(sprite.lossless.sheet) : Promise.reject(new Error("It is not known where the shard is."));
+  const [first, better] = await Promise.allSettled([fromSpritemap, fromShard]);
+  if (better.status === "fulfilled") {
+    draw(better.value, sprite.lossless);
+    better.value.close();
+  } else if (first.status === "rejected") canvas.replaceWith(make("p", { class: "failure", role: "alert" }, "The sprite could not be loaded."));
+  canvas.setAttribute("aria-busy", "false");
+};
+
+const losslessLink = (sprite) => {
+  if (!sprite.lossless) return "";
+  const { sheet, cell } = sprite.lossless;
+  return make("p", { class: "quiet small" }, `lossless in cell ${cell} of `, make("a", { href: urlOf(sheet.file) }, sheet.file.split("/").pop()));
+};
+
+const flagList = (sprite) => {
+  if (!sprite.flags.length) return make("p", { class: "quiet" }, "no flags");
+  return make("ul", { class: "flags" }, ...sprite.flags.map((flag) => make("li", {}, make("strong", {}, plain(flag)), `: ${FLAGS[flag]}`)));
+};
+
+const scoreList = (sprite) => {
+  const lines = Object.entries(SCORES)
+    .filter(([score]) => sprite.scores[score] !== null)
+    .map(([score, [words, meaning]]) => make("div", {}, make("dt", {}, words), make("dd", {}, make("b", {}, decimal(sprite.scores[score])), make("span", { class: "quiet" }, meaning))));
+  const rung = make("div", {}, make("dt", {}, "attempt"), make("dd", {}, make("b", {}, sprite.rung), make("span", { class: "quiet" }, RUNGS[sprite.rung])));
+  return make("dl", { class: "scores" }, ...lines, rung);
+};
+
+const recipeList = (layer) => {
+  const settings = { ...site.settings, ...layer.settings };
+  const value = (given) => (given === null ? "–" : Array.isArray(given) ? given.map((part) => (typeof part === "number" ? +part.toFixed(4) : part)).join(", ") || "none" : String(given));
+  const line = ([name, given]) => make("div", {}, make("dt", {}, plain(name)), make("dd", {}, value(given)));
+  const short = ["steps", "size_px", "objective"].filter((name) => name in settings).map((name) => `${plain(name)} ${settings[name]}`);
+  return make(
+    "details",
+    { class: "recipe" },
+    make("summary", {}, "Recipe ", ...keyOf(site.recipe), make("span", { class: "quiet" }, short.length ? ` · ${short.join(", ")}` : "")),
+    make("dl", {}, ...Object.entries(settings).map(line)),
+  );
+};
+
+const alike = (layer, sprites, sprite) => {
+  if (!sprite.neighbours.length) return [];
+  const links = sprite.neighbours.map(({ index, likeness }) => {
+    const other = sprites[index];
+    const canvas = canvasFor(112, 112, { "aria-hidden": "true" });
+    canvas.style.width = canvas.style.height = "";
+    openSheets(layer).get(other.sheet.file).then((picture) => drawCell(canvas.getContext("2d"), picture, other.sheet, other.cell, 0, 0, canvas.width), () => {});
+    const caption = make("span", {}, other.unit, make("span", { class: "quiet" }, ` ${likeness.toFixed(2)}`));
+    return make("li", {}, make("a", { href: unitPath(layer, other), "aria-label": `${other.title}, likeness ${likeness.toFixed(2)}`, title: other.label || other.title }, canvas, caption));
+  });
+  return [make("section", { class: "alike" }, make("h2", {}, "Looks like"), make("ul", {}, ...links))];
+};

@@ -1,0 +1,130 @@
+"""What a gallery shows of a layer, read from its records: which sprites, in which cells of which spritemaps."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import get_args
+
+from pydantic import ValidationError
+
+from model_inventory.card import LayerCard, ModelCard
+from storage import BadKey, Bucket, NotFound
+from storage.layout import layer_folder, recipe_key, record_beside
+from storage.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
+from storage.sprite_set import LayerShards, SpritePlace, read_record
+from tasks.gathering.contents import channel_labels, known_layer, layer_names, spritemap_records
+from tasks.image_format import ImageFormat
+from tasks.rendering.recipe import RenderRecipe
+
+# Raised when the same records make other files.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ShownSprite:
+    """A sprite and where its picture is: a cell of one of its layer's spritemaps."""
+
+    scores: SpriteScores
+    spritemap: int
+    cell: int
+
+
+@dataclass(frozen=True)
+class LayerSource:
+    """What a gallery shows of a layer, or of mixes: `spritemaps` hold all `sprites`, which are in order of channels and variants."""
+
+    layer: str
+    known: LayerCard | None
+    labels: tuple[str, ...]
+    spritemaps: tuple[SpritemapRecord, ...]
+    sprites: tuple[ShownSprite, ...]
+
+    @property
+    def content(self) -> bytes:
+        """Return all that the files of the layer are made of."""
+        records = [record.model_dump(mode="json") for record in self.spritemaps]
+        return json.dumps([_FORMAT, self.layer, self.labels, records]).encode()
+
+
+def read_sources(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> Iterator[LayerSource]:
+    """Yield what there is to show of a set, layers in forward order, mixes behind them; a layer without spritemaps is left out."""
+    for layer in layer_names(bucket, model, recipe, card):
+        source = read_source(bucket, model, recipe, layer, card)
+        if source.sprites:
+            yield source
+
+
+def read_source(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> LayerSource:
+    """Return what there is to show of a layer; of sprites that several spritemaps hold, those of the largest are shown."""
+    listed = {info.key: info.size for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")}
+    records = [
+        record
+        for record in spritemap_records(bucket, model, recipe, layer)
+        if (record.model, record.recipe, record.layer) == (model, recipe, layer)
+        and listed.get(record.file.key) == record.file.size
+        and _can_be_shown(record)
+    ]
+    spritemaps: list[SpritemapRecord] = []
+    shown: dict[tuple[int, int], ShownSprite] = {}
+    for record in sorted(records, key=lambda record: (-len(record.sprites), record.file.key)):
+        new = [
+            ShownSprite(scores, len(spritemaps), cell)
+            for cell, scores in enumerate(record.sprites)
+            if (scores.channel, scores.variant) not in shown
+        ]
+        if new:
+            spritemaps.append(record)
+            shown |= {(sprite.scores.channel, sprite.scores.variant): sprite for sprite in new}
+    labels = channel_labels(bucket, model, recipe, layer, card)
+    ordered = tuple(sprite for _, sprite in sorted(shown.items()))
+    return LayerSource(layer, known_layer(card, layer), tuple(labels), tuple(spritemaps), ordered)
+
+
+def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | None:
+    """Return the recipe of a set, or None where it is missing or not the one that the set is named after."""
+    try:
+        settings = RenderRecipe.model_validate_json(bucket.get(recipe_key(model, recipe)))
+    except (NotFound, ValidationError):
+        return None
+    return settings if settings.key == recipe else None
+
+
+def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int], SpritePlace]:
+    """Return, by channel and variant, the cells of the shards that the layer's spritemaps were gathered from."""
+    places: dict[tuple[int, int], SpritePlace] = {}
+    for record in source.spritemaps:
+        sound = {key: shard for file in record.shards for key, shard in _shard_of(bucket, record, file)}
+        places = LayerShards(sound).places() | places
+    return places
+
+
+def _shard_of(bucket: Bucket, spritemap: SpritemapRecord, file: FileRef) -> Iterator[tuple[str, ShardRecord]]:
+    """Yield the record that commits a shard, and its key, unless it is gone or another one by now."""
+    key = record_beside(file.key) if _lies_beside(file, spritemap.file) else None
+    try:
+        shard = read_record(bucket, key, ShardRecord) if key else None
+    except BadKey:
+        return
+    if key and shard and shard.file == file and shard.cell_px > 0 and shard.columns > 0:
+        yield key, shard
+
+
+def _can_be_shown(record: SpritemapRecord) -> bool:
+    """Tell whether a record makes sense: what is in a bucket may have been written by anybody."""
+    return (
+        record.cell_px > 0
+        and record.columns > 0
+        and bool(record.sprites)
+        and record.rows == math.ceil(len(record.sprites) / record.columns)
+        and _is_picture(record.file)
+    )
+
+
+def _lies_beside(file: FileRef, other: FileRef) -> bool:
+    return _is_picture(file) and PurePosixPath(file.key).parent == PurePosixPath(other.key).parent
+
+
+def _is_picture(file: FileRef) -> bool:
+    return PurePosixPath(file.key).suffix[1:] in get_args(ImageFormat)

@@ -1,0 +1,72 @@
+"""What a bucket's sprite sets hold: sets, layers in order, mixes, spritemaps, and what channels stand for."""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import ValidationError
+
+from model_inventory.card import LayerCard, ModelCard
+from storage import Bucket, NotFound
+from storage.layout import escape, is_mixes, is_spritemap_record, layer_folder, mixes_key, set_folder, unescape
+from storage.records import SpritemapRecord
+from storage.sprite_set import read_record
+from tasks.rendering.subjects import Mixes
+
+
+def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
+    """Yield the model and the recipe of each sprite set in a bucket."""
+    for model_folder in bucket.folders("sprites/"):
+        for recipe_folder in bucket.folders(model_folder):
+            _, model, recipe, _ = recipe_folder.split("/")
+            yield model, recipe
+
+
+def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:
+    """Return the names of a set's layers in forward order; behind them layers that no card knows, and mixes."""
+    return in_forward_order((folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card)
+
+
+def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str]:
+    """Return the names of the layers that folders of a set are of, in forward order, and those that no card knows behind them."""
+    names = map(_layer_of, folders)
+    order = {layer.name: place for place, layer in enumerate(card.layers)} if card else {}
+    return sorted((name for name in names if name is not None), key=lambda name: (order.get(name, len(order)), name))
+
+
+def known_layer(card: ModelCard | None, layer: str) -> LayerCard | None:
+    """Return what the card says of a layer, or None where there is no card, or it does not know the layer."""
+    return next((known for known in card.layers if known.name == layer), None) if card else None
+
+
+def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | None:
+    """Return the mixes of that name, or None where there are none that hash to it."""
+    try:
+        mixes = Mixes.model_validate_json(bucket.get(mixes_key(model, recipe, name)))
+    except (NotFound, ValidationError):
+        return None
+    return mixes if mixes.name == name else None
+
+
+def spritemap_records(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator[SpritemapRecord]:
+    """Yield the records of a layer's spritemaps that can be read."""
+    for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap."):
+        record = read_record(bucket, info.key, SpritemapRecord) if is_spritemap_record(info.key) else None
+        if record is not None:
+            yield record
+
+
+def channel_labels(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> list[str]:
+    """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits; else nothing."""
+    known = known_layer(card, layer)
+    if card and known:
+        return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
+    mixes = read_mixes(bucket, model, recipe, layer) if is_mixes(layer) else None
+    return [mix.label for mix in mixes.mixes] if mixes else []
+
+
+def _layer_of(folder: str) -> str | None:
+    """Return the layer that a folder of a set is of, or None for any other: that of the runs, or one that we did not make."""
+    try:
+        name = unescape(folder)
+    except UnicodeDecodeError:
+        return None
+    return name if escape(name) == folder else None

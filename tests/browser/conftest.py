@@ -1,0 +1,115 @@
+"""A real browser, where there is one: Debian's Chromium, driven by Playwright."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+# Without a sandbox, which containers do not allow, and without anything that Chromium would do on its own.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+# Not for the whole session: while it runs, no other test could start an event loop.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Return a Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no Chromium to look at the gallery with (apt-get install chromium)")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A window on a gallery; it keeps what the page asks for and what goes wrong in it."""
+
+    def __init__(self, chromium: Any, site: str, width: int, height: int, **options: Any) -> None:
+        self.site = site
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self._context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        self.page = self._context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+
+    def open(self, path: str = "") -> Any:
+        """Open a page of the gallery by what is behind the #, as by a link from elsewhere."""
+        self.page.goto("about:blank")
+        self.page.goto(self.site + path)
+        self.page.wait_for_selector("h1")
+        return self.page
+
+    def open_layer(self, name: str) -> Any:
+        """Open a layer's page, and wait until its cells are drawn."""
+        page = self.open(f"#/layer/{name}")
+        page.wait_for_selector(".cursor")
+        self.settle()
+        return page
+
+    def settle(self) -> None:
+        """Wait until what was asked for is drawn."""
+        self.page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        self.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+
+    def colour_at(self, x: float, y: float) -> tuple[int, ...]:
+        """Return the colour that can be seen there."""
+        shot = self.page.screenshot(clip={"x": x - 1, "y": y - 1, "width": 3, "height": 3})
+        with Image.open(io.BytesIO(shot)) as picture:
+            colour = picture.convert("RGB").getpixel((1, 1))
+        assert isinstance(colour, tuple)
+        return colour
+
+    def active(self) -> str:
+        """Return which sprite is active: what is behind the last slash of its link."""
+        return str(self.page.locator(".cursor").get_attribute("href")).rpartition("/")[2]
+
+    def active_colour(self) -> tuple[int, ...]:
+        """Return the colour of the active cell."""
+        self.page.mouse.move(0, 0)
+        box = self.page.locator(".cursor").bounding_box()
+        return self.colour_at(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def sprites_shown(self) -> list[str]:
+        """Return the sprites of a small layer in the order in which they are shown."""
+        self.page.locator(".cursor").focus()
+        self.page.keyboard.press("Home")
+        shown = [self.active()]
+        while True:
+            self.page.keyboard.press("ArrowRight")
+            if self.active() == shown[-1]:
+                return shown
+            shown.append(self.active())
+
+    def overflow_px(self) -> int:
+        """Return by how much the page is wider than the window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+    def close(self) -> None:
+        """Close it; nothing has gone wrong, and nothing was asked for elsewhere."""
+        self._context.close()
+        assert self.complaints == []
+        folder = self.site.removesuffix("index.html")
+        assert [url for url in self.requests if not url.startswith(folder) and url != "about:blank"] == []
+
+
+def file_url(bucket: Path, key: str) -> str:
+    """Return the URL of a file of a local bucket."""
+    return (bucket / key).as_uri()

@@ -1,0 +1,389 @@
+"""The gallery as people use it, in a real browser, from files and from `browse`."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+
+from flows.browse import server_of
+from storage import LocalBucket
+from storage.layout import set_folder
+from tests.browser.conftest import Window, file_url
+from tests.flows.made_up_set import RECIPE, put_mixes
+from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
+
+MANY = 2048
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "a/b#c?d%2F&amp;",
+    "new\nline",
+    "\u202egnp.lairt",
+    "__proto__",
+    "..",
+    "層 🦊",
+]
+STEM = [
+    scores(0, specificity=2.0),
+    scores(1, objective=30.0, specificity=1.5, photo_ratio=0.5),
+    scores(2, flags=("grey",), rung="none"),
+    scores(3, objective=None, flags=("dead", "not_finite"), rung="none"),
+    scores(4, objective=12.5, specificity=-3.25),
+    scores(5),
+    scores(7, flags=("grey",)),
+    scores(8, contrast=0.5),
+]
+NewWindow = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bucket's folder: a small layer, a large one, variants, mixes, and layers of evil names."""
+    folder = tmp_path_factory.mktemp("gallery") / "bucket"
+    bucket = LocalBucket(folder)
+    put_layer(bucket, "stem", STEM)
+    put_layer(bucket, "block_0", [scores(channel, flags=("grey",) if channel % 9 == 5 else ()) for channel in range(MANY)])
+    put_layer(bucket, "variants", [scores(channel, variant=variant) for channel in (3, 9) for variant in (0, 1)])
+    put_layer(bucket, put_mixes(bucket).name, [scores(0), scores(1)])
+    for name in HOSTILE:
+        put_layer(bucket, name, [scores(channel) for channel in range(4)])
+    publish(bucket)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[str]:
+    with server_of(LocalBucket(folder), 0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{set_folder(MODEL, RECIPE.key)}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def new_window(chromium: Any, folder: Path) -> Iterator[NewWindow]:
+    windows: list[Window] = []
+    site = file_url(folder, set_folder(MODEL, RECIPE.key) + "index.html")
+
+    def open_window(width: int = 1200, height: int = 800, site: str = site, **options: Any) -> Window:
+        windows.append(Window(chromium, site, width, height, **options))
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        window.close()
+
+
+@pytest.fixture
+def window(new_window: NewWindow) -> Window:
+    return new_window()
+
+
+@pytest.fixture(params=["file", "browse"])
+def either(request: pytest.FixtureRequest, new_window: NewWindow, served: str) -> Window:
+    """Return a window on the gallery's files, or on what `browse` serves."""
+    return new_window() if request.param == "file" else new_window(site=served)
+
+
+def test_from_the_model_over_a_layer_to_a_unit_and_back(either: Window) -> None:
+    page = either.open()
+    assert page.locator("h1").inner_text().startswith("made-up")
+    names = page.locator(".layer-name").all_inner_texts()
+    assert names[:2] == ["stem", "block_0"] and len(names) == 4 + len(HOSTILE)
+    assert "1 dead" in page.locator(".layer").first.inner_text()
+    page.locator(".layer").first.click()
+    page.wait_for_selector(".cursor")
+    assert page.url == either.site + "#/layer/stem"
+    either.settle()
+    box = page.locator(".cursor").bounding_box()
+    page.mouse.click(box["x"] + 1.5 * box["width"] + 6, box["y"] + 20)
+    page.wait_for_selector(".large")
+    assert page.url == either.site + "#/layer/stem/1"
+    assert page.locator("h1").inner_text() == "channel 1"
+    page.go_back()
+    page.wait_for_selector(".cursor")
+    assert either.active() == "1"
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".layer")
+    assert page.url == either.site + "#/"
+
+
+def test_hovering_shows_number_scores_and_flags(either: Window) -> None:
+    page = either.open_layer("stem")
+    box = page.locator(".cursor").bounding_box()
+    tip = page.locator(".tip")
+    assert tip.is_hidden()
+    page.mouse.move(box["x"] + 1.5 * box["width"] + 6, box["y"] + 20)
+    assert tip.inner_text().split("\n") == ["channel 1", "objective", "30.0", "specificity", "1.50", "photo ratio", "0.500", "no flags"]
+    page.mouse.move(box["x"] + 3.5 * box["width"] + 18, box["y"] + 20)
+    assert tip.inner_text().split("\n") == ["channel 3", "dead, not finite"]
+    page.mouse.move(600, 700)
+    assert tip.is_hidden()
+
+
+def test_each_cell_is_drawn_from_its_place_in_the_spritemap(either: Window) -> None:
+    page = either.open_layer("stem")
+    for sprite in STEM:
+        page.get_by_label("find a channel").fill(str(sprite.channel))
+        assert either.active_colour() == colour_of(sprite)
+
+
+def test_the_large_sprite_comes_from_the_shard_or_else_from_the_spritemap(new_window: NewWindow, folder: Path) -> None:
+    window = new_window()
+    page = window.open("#/layer/stem/4")
+    window.settle()
+    assert any(url.endswith(".webp") and "00000-00008" in url for url in window.requests)
+    box = page.locator(".large").bounding_box()
+    assert window.colour_at(box["x"] + 200, box["y"] + 200) == colour_of(STEM[4])
+    (shard,) = [path for path in folder.rglob("stem/00000-00008.*.webp")]
+    hidden = shard.rename(shard.with_suffix(".gone"))
+    try:
+        page.reload()
+        window.settle()
+        assert window.colour_at(box["x"] + 200, box["y"] + 200) == colour_of(STEM[4])
+    finally:
+        hidden.rename(shard)
+    assert len(window.complaints) == 1 and "ERR_FILE_NOT_FOUND" in window.complaints.pop()
+
+
+def test_sorting_puts_what_has_no_score_last(window: Window) -> None:
+    page = window.open_layer("stem")
+    assert window.sprites_shown() == ["0", "1", "2", "3", "4", "5", "7", "8"]
+    page.get_by_label("find a channel").fill("5")
+    page.get_by_label("sort by").select_option("objective")
+    assert window.active() == "1"
+    assert window.sprites_shown() == ["1", "4", "8", "7", "5", "2", "0", "3"]
+    page.get_by_label("turn to ascending").click()
+    assert window.sprites_shown() == ["0", "2", "5", "7", "8", "4", "1", "3"]
+    page.get_by_label("sort by").select_option("specificity")
+    assert window.sprites_shown()[:3] == ["0", "1", "4"]
+    page.get_by_label("sort by").select_option("contrast")
+    assert window.sprites_shown()[0] == "8"
+
+
+def test_filtering_by_flag_and_coming_back_to_the_same_view(window: Window) -> None:
+    page = window.open_layer("stem")
+    show = page.get_by_label("show", exact=True)
+    show.select_option("grey")
+    assert window.sprites_shown() == ["2", "7"]
+    assert page.get_by_role("status").inner_text() == "2 of 8 sprites"
+    assert show.locator("option[value=saturated]").is_disabled()
+    show.select_option("sound")
+    assert window.sprites_shown() == ["0", "1", "4", "5", "8"]
+    show.select_option("flagged")
+    assert window.sprites_shown() == ["2", "3", "7"]
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".large")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".cursor")
+    assert window.active() == "7"
+    assert window.sprites_shown() == ["2", "3", "7"]
+
+
+def test_everything_works_with_the_keyboard(window: Window) -> None:
+    page = window.open_layer("block_0")
+    page.keyboard.press("ArrowRight")
+    assert window.active() == "1"
+    assert page.locator(".tip").inner_text().startswith("channel 1\n")
+    page.keyboard.press("ArrowDown")
+    columns = int(window.active()) - 1
+    assert columns > 1
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert window.active() == "0"
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    assert int(window.active()) < columns
+    page.keyboard.press("End")
+    assert window.active() == str(MANY - 1)
+    assert window.active_colour() == colour_of(scores(MANY - 1))
+    page.keyboard.press("/")
+    page.keyboard.type("1234")
+    assert window.active() == "1234"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".large")
+    assert page.url.endswith("#/layer/block_0/1234")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('h1').textContent === 'channel 1235'")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".cursor")
+    assert window.active() == "1235"
+    assert "channel 1235, objective 1235" in str(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".layers")
+
+
+def test_a_channel_that_is_not_there_is_said_to_be(window: Window) -> None:
+    page = window.open_layer("stem")
+    page.get_by_label("find a channel").fill("6")
+    assert page.get_by_role("status").inner_text() == "nothing here is 6"
+    assert window.active() == "0"
+
+
+def test_zooming_by_wheel_and_buttons_keeps_the_active_cell_in_view(window: Window) -> None:
+    page = window.open_layer("block_0")
+    page.get_by_label("find a channel").fill("1000")
+    side = page.locator(".cursor").bounding_box()["width"]
+    page.get_by_label("larger").click()
+    larger = page.locator(".cursor").bounding_box()
+    assert larger["width"] > side and 0 < larger["y"] < 800
+    page.mouse.move(600, 400)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, 300)
+    page.keyboard.up("Control")
+    page.wait_for_function(f"document.querySelector('.cursor').offsetWidth < {side}")
+    assert page.evaluate("window.devicePixelRatio") == 1
+    for _ in range(12):
+        page.get_by_label("smaller").click()
+    assert page.locator(".cursor").bounding_box()["width"] >= 20
+
+
+def test_2048_channels_take_one_image_and_few_elements(either: Window) -> None:
+    page = either.open_layer("block_0")
+    images = [url for url in either.requests if url.endswith((".png", ".webp"))]
+    assert len(images) == 1
+    page.evaluate("document.querySelector('.grid').scrollTop = 1e6")
+    either.settle()
+    page.get_by_label("sort by").select_option("objective")
+    page.get_by_label("show", exact=True).select_option("grey")
+    either.settle()
+    assert page.evaluate("document.querySelectorAll('*').length") < 120
+    assert len([url for url in either.requests if url.endswith((".png", ".webp"))]) == 1
+    assert either.active_colour() == colour_of(scores(int(either.active())))
+
+
+@pytest.mark.parametrize("path", ["", "#/layer/block_0", "#/layer/stem/3", "#/layer/" + quote("層 🦊", safe="")])
+def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow, path: str) -> None:
+    window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
+    page = window.open(path)
+    window.settle()
+    assert window.overflow_px() <= 0
+    for tool in page.locator("input, select, button, .turn, .layer").all():
+        box = tool.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+
+
+def test_a_tap_opens_a_unit(new_window: NewWindow) -> None:
+    window = new_window(360, 740, has_touch=True, is_mobile=True)
+    page = window.open_layer("stem")
+    box = page.locator(".cursor").bounding_box()
+    page.touchscreen.tap(box["x"] + 2.5 * box["width"] + 12, box["y"] + 20)
+    page.wait_for_selector(".large")
+    assert page.url.endswith("#/layer/stem/2")
+    assert page.locator(".flags").inner_text() == "grey: the picture never left its start"
+
+
+def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
+    page = window.open("#/layer/stem/1")
+    facts = page.locator(".scores").inner_text()
+    for words in ("objective\n30.0", "specificity\n1.50", "photo ratio\n0.500", "contrast\n0.250", "attempt\nfirst"):
+        assert words in facts
+    page.locator("summary").click()
+    assert "size px\n32" in page.locator(".recipe").inner_text()
+    links = page.locator(".alike a")
+    assert links.count() == 7
+    goal = links.first.get_attribute("href")
+    links.first.click()
+    page.wait_for_function("document.querySelector('h1').textContent !== 'channel 1'")
+    assert page.url.endswith(goal)
+    page.get_by_label("previous:").or_(page.get_by_label("next:")).first.click()
+    page.wait_for_selector(".large")
+
+
+def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
+    page = window.open("#/layer/variants/9.1")
+    assert page.locator("h1").inner_text() == "channel 9, variant 1"
+    window.settle()
+    box = page.locator(".large").bounding_box()
+    assert window.colour_at(box["x"] + 100, box["y"] + 100) == colour_of(scores(9, variant=1))
+    page = window.open()
+    page.locator(".layer", has_text="Mixes").click()
+    page.wait_for_selector(".cursor")
+    page.get_by_label("find a channel").fill("block")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".large")
+    assert page.locator("h1").inner_text() == "mix 0"
+    assert page.locator(".label").inner_text() == "stem and block"
+
+
+@pytest.mark.parametrize("path", ["#/layer/nothing", "#/layer/stem/6", "#/layer/stem/1.1", "#/else", "#/layer/%ff", "#/layer/stem/x"])
+def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
+    page = window.open(path)
+    page.wait_for_function("document.querySelector('h1').textContent === 'Not here'")
+    page.get_by_role("link", name="Back").click()
+    page.wait_for_function("document.querySelector('h1').textContent !== 'Not here'")
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_name_means_anything(window: Window, name: str) -> None:
+    page = window.open()
+    assert name in page.locator(".layer-name").evaluate_all("nodes => nodes.map((node) => node.textContent)")
+    page = window.open_layer(quote(name, safe=""))
+    assert page.locator("h1").evaluate("node => node.textContent") == name
+    window.sprites_shown()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".large")
+    assert page.locator(".crumbs a").last.evaluate("node => node.textContent") == name
+    window.settle()
+    box = page.locator(".large").bounding_box()
+    assert window.colour_at(box["x"] + 100, box["y"] + 100) == colour_of(scores(3))
+
+
+def test_a_layer_that_cannot_be_loaded_is_said_to_be(new_window: NewWindow, folder: Path) -> None:
+    (numbers,) = folder.rglob("variants/gallery.*.js")
+    (spritemap,) = folder.rglob("variants/spritemap.*.png")
+    window = new_window()
+    for file, words in ((numbers, "The layer's numbers could not be loaded."), (spritemap, "The layer's spritemap could not be loaded.")):
+        hidden = file.rename(file.with_suffix(".gone"))
+        try:
+            page = window.open("#/layer/variants")
+            page.get_by_text(words).wait_for()
+        finally:
+            hidden.rename(file)
+    assert all("ERR_FILE_NOT_FOUND" in complaint for complaint in window.complaints)
+    window.complaints.clear()
+
+
+def test_the_policy_holds_whatever_would_get_into_the_page(either: Window) -> None:
+    page = either.open()
+    blocked = page.evaluate(
+        """async () => {
+          const blocked = [];
+          document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+          const script = document.createElement("script");
+          script.textContent = "window.evil = true";
+          document.head.append(script);
+          const image = document.createElement("img");
+          image.src = "https://elsewhere.invalid/x.png";
+          document.body.append(image);
+          document.body.setAttribute("style", "color: red");
+          try { await fetch("index.html"); } catch {}
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          return [...new Set(blocked)].sort().concat(window.evil ? ["evil"] : []);
+        }"""
+    )
+    assert blocked == ["connect-src", "img-src", "script-src-elem", "style-src-attr"]
+    assert all("Content Security Policy" in text or "Fetch API cannot load" in text for text in either.complaints)
+    either.complaints.clear()
+    either.requests.remove("https://elsewhere.invalid/x.png")  # which never left
+
+
+def test_dark_where_the_system_is(new_window: NewWindow) -> None:
+    shades = {}
+    for scheme in ("light", "dark"):
+        window = new_window(color_scheme=scheme)
+        window.open_layer("stem")
+        shades[scheme] = sum(window.colour_at(1195, 790))
+    assert shades["light"] > 600 and shades["dark"] < 150
+
+
+def test_the_buckets_first_page_leads_to_the_gallery(new_window: NewWindow, served: str) -> None:
+    window = new_window(site=served.partition("sprites/")[0])
+    page = window.open()
+    page.get_by_role("link", name=RECIPE.name).click()
+    page.wait_for_selector(".layers")
+    assert unquote(page.url) == served
