@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from storage.layout import gallery_asset_key
 
 # In the order in which they build on each other: modules of JavaScript would not load from file://.
-_SCRIPTS = ("elements", "words", "data", "layers", "grid", "layer", "unit", "main")
+_SCRIPTS = ("elements", "words", "data", "layers", "tip", "grid", "layer", "unit", "main")
 
 
 @functools.cache

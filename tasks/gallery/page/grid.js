@@ -15,7 +15,7 @@ const makeGrid = (layer, onActive) => {
   const canvas = make("canvas", { class: "cells", "aria-hidden": "true" });
   const sheet = make("div", { class: "sheet" }, canvas);
   const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; arrow keys go from one to the next` }, sheet);
-  const tip = make("div", { class: "tip", role: "tooltip", hidden: true });
+  const tip = makeTip();
   const context = canvas.getContext("2d");
   const pictures = new Map();
   let shown = [];
@@ -143,7 +143,7 @@ const makeGrid = (layer, onActive) => {
     cursor = next;
     if (scroll) reveal(active);
     if (focus || focused) focusCursor();
-    if (tell) showTip(sprite);
+    if (tell) tip.show(sprite, cursor);
     onActive(sprite);
   };
 
@@ -152,33 +152,6 @@ const makeGrid = (layer, onActive) => {
     quiet = true;
     if (cursor) cursor.focus({ preventScroll: true });
     quiet = false;
-  };
-
-  const showTip = (sprite) => {
-    const facts = ["objective", "specificity", "photo_ratio"].filter((score) => sprite.scores[score] !== null);
-    tip.replaceChildren(
-      make("strong", {}, sprite.title),
-      ...(sprite.label ? [make("div", {}, nameOf(sprite.label))] : []),
-      ...facts.map((score) => make("div", { class: "fact" }, make("span", {}, SCORES[score][0]), make("span", {}, decimal(sprite.scores[score])))),
-      make("div", { class: sprite.flags.length ? "flagged" : "quiet" }, sprite.flags.map(plain).join(", ") || "no flags"),
-    );
-    tip.hidden = false;
-    const cell = cursor.getBoundingClientRect();
-    const box = tip.getBoundingClientRect();
-    const left = Math.max(8, Math.min(cell.left + cell.width / 2 - box.width / 2, window.innerWidth - box.width - 8));
-    const below = cell.bottom + 8 + box.height < window.innerHeight;
-    tip.style.left = `${left}px`;
-    tip.style.top = `${below ? cell.bottom + 8 : Math.max(8, cell.top - box.height - 8)}px`;
-  };
-
-  const hideTip = () => {
-    tip.hidden = true;
-  };
-
-  const spoken = (sprite) => {
-    const facts = ["objective", "specificity", "photo_ratio"].filter((score) => sprite.scores[score] !== null);
-    const said = facts.map((score) => `${SCORES[score][0]} ${decimal(sprite.scores[score])}`);
-    return [sprite.title, ...(sprite.label ? [sprite.label] : []), ...said, sprite.flags.map(plain).join(", ") || "no flags"].join(", ");
   };
 
   // The cell in the middle of it stays where it is.
@@ -191,7 +164,7 @@ const makeGrid = (layer, onActive) => {
     cellPx = Math.max(LEAST_CELL_PX, Math.min(MOST_CELL_PX, px));
     measure();
     scroller.scrollTop = yOf(kept) - before;
-    hideTip();
+    tip.hide();
     activate(active, { tell: false });
     move();
   };
@@ -229,8 +202,8 @@ const makeGrid = (layer, onActive) => {
     if (event.pointerType === "touch" || (pointer && pointer.x === event.clientX && pointer.y === event.clientY)) return;
     pointer = { x: event.clientX, y: event.clientY };
     const place = placeAt(pointer.x, pointer.y);
-    if (place < 0) hideTip();
-    else if (place !== active || tip.hidden) activate(place);
+    if (place < 0) tip.hide();
+    else if (place !== active || tip.node.hidden) activate(place);
   };
 
   const onClick = (event) => {
@@ -257,14 +230,14 @@ const makeGrid = (layer, onActive) => {
   };
 
   scroller.addEventListener("scroll", () => {
-    hideTip();
+    tip.hide();
     move();
   });
   scroller.addEventListener("keydown", onKey);
   scroller.addEventListener("pointermove", onPointer);
-  scroller.addEventListener("pointerleave", hideTip);
-  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && showTip(shown[active]));
-  scroller.addEventListener("focusout", hideTip);
+  scroller.addEventListener("pointerleave", tip.hide);
+  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && tip.show(shown[active], cursor));
+  scroller.addEventListener("focusout", tip.hide);
   scroller.addEventListener("click", onClick);
   scroller.addEventListener("wheel", onWheel, { passive: false });
   for (const name of ["touchstart", "touchmove", "touchend"]) scroller.addEventListener(name, onTouch, { passive: false });
@@ -295,7 +268,7 @@ const makeGrid = (layer, onActive) => {
 
   return {
     scroller,
-    tip,
+    tip: tip.node,
     zoom,
     activate,
     open: () => cursor && cursor.click(),
@@ -304,7 +277,7 @@ const makeGrid = (layer, onActive) => {
     show: (sprites, wanted) => {
       shown = sprites;
       measure();
-      hideTip();
+      tip.hide();
       if (cursor) cursor.remove();
       cursor = null;
       scroller.scrollTop = 0;
@@ -318,7 +291,7 @@ const makeGrid = (layer, onActive) => {
       scheme.removeEventListener("change", redraw);
       cancelAnimationFrame(frame);
       clearTimeout(settling);
-      tip.remove();
+      tip.node.remove();
     },
   };
 };
