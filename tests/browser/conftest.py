@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,15 @@ class Window:
 
     def settle(self) -> None:
         """Wait until what was asked for is drawn."""
-        self.page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        self.until("!document.querySelector('[aria-busy=true]')")
         self.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+
+    def until(self, condition: str) -> None:
+        """Wait until a condition holds; Playwright's own way of waiting is what the page's policy forbids scripts."""
+        deadline = time.monotonic() + 20
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, condition
+            self.page.wait_for_timeout(20)
 
     def colour_at(self, x: float, y: float) -> tuple[int, ...]:
         """Return the colour that can be seen there."""

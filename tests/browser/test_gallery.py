@@ -208,7 +208,7 @@ def test_everything_works_with_the_keyboard(window: Window) -> None:
     page.wait_for_selector(".large")
     assert page.url.endswith("#/layer/block_0/1234")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('h1').textContent === 'channel 1235'")
+    window.until("document.querySelector('h1').textContent === 'channel 1235'")
     page.keyboard.press("Escape")
     page.wait_for_selector(".cursor")
     assert window.active() == "1235"
@@ -235,7 +235,7 @@ def test_zooming_by_wheel_and_buttons_keeps_the_active_cell_in_view(window: Wind
     page.keyboard.down("Control")
     page.mouse.wheel(0, 300)
     page.keyboard.up("Control")
-    page.wait_for_function(f"document.querySelector('.cursor').offsetWidth < {side}")
+    window.until(f"document.querySelector('.cursor').offsetWidth < {side}")
     assert page.evaluate("window.devicePixelRatio") == 1
     for _ in range(12):
         page.get_by_label("smaller").click()
@@ -288,7 +288,7 @@ def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
     assert links.count() == 7
     goal = links.first.get_attribute("href")
     links.first.click()
-    page.wait_for_function("document.querySelector('h1').textContent !== 'channel 1'")
+    window.until("document.querySelector('h1').textContent !== 'channel 1'")
     assert page.url.endswith(goal)
     page.get_by_label("previous:").or_(page.get_by_label("next:")).first.click()
     page.wait_for_selector(".large")
@@ -313,9 +313,9 @@ def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
 @pytest.mark.parametrize("path", ["#/layer/nothing", "#/layer/stem/6", "#/layer/stem/1.1", "#/else", "#/layer/%ff", "#/layer/stem/x"])
 def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
     page = window.open(path)
-    page.wait_for_function("document.querySelector('h1').textContent === 'Not here'")
+    window.until("document.querySelector('h1').textContent === 'Not here'")
     page.get_by_role("link", name="Back").click()
-    page.wait_for_function("document.querySelector('h1').textContent !== 'Not here'")
+    window.until("document.querySelector('h1').textContent !== 'Not here'")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
