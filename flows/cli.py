@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from flows.bucket_cli import BUCKET_COMMANDS, FAILED
 from flows.errors import PrefectServerError, RequestError, print_error, sentence
 from flows.mixing import MixOptions, read_mixes
-from flows.models_cli import BucketUrl, Json, models_app
+from flows.models_cli import Json, models_app
 from flows.options import HelpFormatter, shown_default, spell_out_recipe
 from flows.request import SpritesRequest, TuneRequest
 from model_inventory.errors import ModelError
@@ -18,7 +19,7 @@ from storage.errors import StorageError
 from tasks.devices import WorkerError
 from tasks.photos.reading import BadPhotos
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+BAD_INPUT, INTERRUPTED = 2, 130
 
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
@@ -36,6 +37,7 @@ app = App(
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
 )
 app.command(models_app)
+app.update(BUCKET_COMMANDS)
 
 
 def main() -> None:
@@ -132,63 +134,6 @@ def serve(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: 
     if function is not sprites:
         raise RequestError(f"serve takes the command 'sprites' and its options; found {' '.join(command) or 'nothing'!r}")
     serve_sprites(_asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES)), cron)
-
-
-@app.command
-def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the sprite sets in a bucket and how far they are."""
-    from flows.looking import list_sets
-    from flows.printing import print_sets
-    from storage import open_bucket
-
-    print_sets(list_sets(open_bucket(bucket)), as_json=json)
-
-
-@app.command(name="show")
-def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show what lies under a key of a bucket: a layer's or a set's sprites in numbers, or what a record says.
-
-    Parameters
-    ----------
-    key
-        What `ls` prints, or any path in the bucket: a layer's or a set's folder, a record, a shard or a spritemap.
-    """
-    from flows.printing import print_shown
-    from flows.showing import show
-    from storage import open_bucket
-
-    print_shown(show(open_bucket(bucket), key), as_json=json)
-
-
-@app.command
-def verify(*, bucket: BucketUrl = "./bucket", json: Json = False) -> int:
-    """Check every record in a bucket, and the checksum of every file that it names."""
-    from flows.looking import verify as verify_bucket
-    from flows.printing import print_verification
-    from storage import open_bucket
-
-    found = verify_bucket(open_bucket(bucket))
-    print_verification(found, as_json=json)
-    return FAILED if found.problems else 0
-
-
-@app.command
-def browse(*, bucket: BucketUrl = "./bucket", port: int = 0) -> None:
-    """Look around in a bucket with a web browser: serve its galleries on this machine until Ctrl-C.
-
-    Parameters
-    ----------
-    port
-        Of 127.0.0.1; any that is free if left out.
-    """
-    from flows.browse import serve as serve_galleries
-    from storage import open_bucket
-
-    def tell(url: str) -> None:
-        sys.stdout.write(f"{url}  (Ctrl-C ends it)\n")
-        sys.stdout.flush()  # whoever has started this waits for it
-
-    serve_galleries(open_bucket(bucket), port, tell)
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,9 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cleaning import Cleaned, SetSize
+from flows.copying import Copied
 from flows.describing import RunEstimate
-from flows.looking import SetListing, Verification
+from flows.looking import LayerListing, SetListing, Verification
 from flows.models import Removed
+from flows.opening import Opened
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
 from flows.wording import in_words, preset_in_words, tuning_in_words
@@ -51,7 +55,9 @@ def print_added(added: Added, *, as_json: bool) -> None:
 def print_removed(removed: Removed, *, as_json: bool) -> None:
     """Print what was removed."""
     _print(
-        removed, as_json, f"{removed.model} is removed: {removed.files} files, {_size(removed.bytes)}; its sprites, if any, are still there"
+        removed,
+        as_json,
+        f"{removed.model} is removed: {removed.files} files, {sized(removed.bytes)}; its sprites, if any, are still there",
     )
 
 
@@ -97,12 +103,19 @@ def _reach(layer: LayerCard) -> str:
 def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
     """Print what a run would do."""
     rows = [
-        (layer.layer, str(layer.sprites_done), str(layer.sprites_to_do), str(layer.shards), _size(layer.bytes), _duration(layer.seconds))
+        (
+            layer.layer,
+            str(layer.sprites_done),
+            str(layer.sprites_to_do),
+            str(layer.shards),
+            sized(layer.bytes),
+            _duration(layer.seconds),
+        )
         for layer in estimate.layers
     ]
     total = (
         f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done; "
-        f"about {_size(estimate.bytes)} and {_duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
+        f"about {sized(estimate.bytes)} and {_duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
     )
     _print(
         estimate,
@@ -120,21 +133,61 @@ def print_summary(summary: RunSummary, *, as_json: bool) -> None:
 
 def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:
     """Print the sprite sets of a bucket."""
+    now = datetime.now(UTC)
     parts: list[str | Table] = []
     for listing in sets:
         rows = [
             (
                 layer.layer,
-                f"{layer.channels_done} of {layer.channels or '?'}",
+                _how_far(layer),
                 str(layer.sprites),
                 str(layer.flagged),
+                sized(layer.bytes),
                 "\n".join(layer.spritemaps),
             )
             for layer in listing.layers
         ]
-        parts.append(f"{set_folder(listing.model, listing.recipe)}: {listing.runs} runs, {_size(listing.bytes)}")
-        parts.append(_table(("layer", "channels", "sprites", "flagged", "spritemaps"), rows))
+        age = f", last written {_age(now - listing.updated)} ago" if listing.updated else ""
+        runs = f"{listing.runs} run{'s' * (listing.runs != 1)} complete" if listing.runs else "no run complete yet"
+        parts.append(f"{set_folder(listing.model, listing.recipe)}: {runs}, {sized(listing.bytes)}{age}")
+        parts.append(_table(("layer", "channels", "sprites", "flagged", "size", "spritemaps"), rows))
     _print(sets, as_json, *(parts or ["no sprites yet"]))
+
+
+def _how_far(layer: LayerListing) -> str:
+    damaged = f", {layer.damaged_shards} shards damaged" if layer.damaged_shards else ""
+    if layer.channels_done == layer.channels:
+        return f"all {layer.channels}{damaged}"
+    return f"{layer.channels_done} of {layer.channels or '?'}{damaged}"
+
+
+def print_opened(opened: Opened, *, as_json: bool) -> None:
+    """Print where a picture is."""
+    _print(opened, as_json, str(opened.path))
+
+
+def print_copied(copied: Copied, *, as_json: bool) -> None:
+    """Print what was copied, and what could not be."""
+    lines = [f"{problem.key}: {problem.problem}" for problem in copied.problems]
+    lines += [f"{folder}: index and gallery made anew" for folder in copied.rebuilt]
+    lines.append(
+        f"{copied.files} files copied, {sized(copied.bytes)}; {copied.there} were there already, {len(copied.problems)} could not be"
+    )
+    _print(copied, as_json, "\n".join(lines))
+
+
+def print_cleaned(cleaned: Cleaned, *, as_json: bool) -> None:
+    """Print the files that no record names, and what became of them."""
+    rows = [(each.key, sized(each.bytes), each.why) for each in cleaned.leftovers]
+    count = f"{len(rows)} files that nothing names, {sized(cleaned.bytes)}"
+    done = f"; {cleaned.deleted} deleted" if cleaned.deleted or not rows else "; --delete removes them"
+    table = [_table(("file", "size", "why"), rows)] if rows else []
+    _print(cleaned, as_json, *table, count + (done if rows else ""))
+
+
+def print_removed_set(removed: SetSize, *, as_json: bool) -> None:
+    """Print what was removed."""
+    _print(removed, as_json, f"{removed.key} is removed: {removed.files} files, {sized(removed.bytes)}")
 
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
@@ -191,12 +244,18 @@ def _text(text: str) -> Text:
     return Text("".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text))
 
 
-def _size(count: float) -> str:
+def sized(count: float) -> str:
+    """Return a number of bytes as people write it."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _age(passed: timedelta) -> str:
+    hours = round(passed.total_seconds() / 3600)
+    return _duration(max(passed.total_seconds(), 0.0)) if hours < 48 else f"{round(hours / 24)} days"
 
 
 def _duration(seconds: float) -> str:

@@ -30,7 +30,8 @@ from collections.abc import Sequence
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
 _RESERVED_LAYERS = {"runs", "recipe.json", "index.parquet", "index.html"}
 _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
-_REPLACED = {"preset.json", "index.parquet", "index.html"}
+_VIEWS = {"index.parquet", "index.html"}
+_REPLACED = {"preset.json", *_VIEWS}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
@@ -147,6 +148,17 @@ def gallery_layer_key(model: str, recipe: str, layer: str, sources: bytes, suffi
 def is_gallery_file(key: str) -> bool:
     """Tell whether a key is that of a gallery's file, its page left out."""
     return _GALLERY_FILE.fullmatch(key.rpartition("/")[2]) is not None
+
+
+def is_view(key: str) -> bool:
+    """Tell whether a key is that of a view over a set's records: whoever adds records makes it anew."""
+    return set_of(key) is not None and key.count("/") == 3 and key.rpartition("/")[2] in _VIEWS
+
+
+def set_of(key: str) -> tuple[str, str] | None:
+    """Return the model and the recipe of the sprite set that a key is in, or None if it is in none."""
+    names = key.split("/")
+    return (names[1], names[2]) if len(names) > 3 and names[0] == "sprites" else None
 
 
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:

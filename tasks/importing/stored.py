@@ -32,7 +32,7 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
     if "@" in name:
         return _named_exactly(bucket, name)
     source = _source_here(name)
-    found = [card for card in stored_cards(bucket) if card.name == name and source in (None, card.source) and graph_is_whole(bucket, card)]
+    found = [card for card in stored_cards(bucket, name) if source in (None, card.source) and graph_is_whole(bucket, card)]
     if len(found) > 1:
         raise AmbiguousModel(
             f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {', '.join(card.key for card in found)}"
@@ -44,12 +44,15 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
     return found[0] if found else None
 
 
-def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:
-    """Yield the cards of all models in the bucket that can be read."""
+def stored_cards(bucket: Bucket, name: str | None = None) -> Iterator[ModelCard]:
+    """Yield the cards of all models in the bucket that can be read, or only of those of a name."""
     for folder in bucket.folders("models/"):
-        card = read_card(bucket, folder.split("/")[1])
-        if card is not None:
-            yield card
+        model = folder.split("/")[1]
+        # Only what may be of that name is read: it may be far away.
+        if name is None or model.rpartition("@")[0] == name.replace("/", "."):
+            card = read_card(bucket, model)
+            if card is not None and name in (None, card.name):
+                yield card
 
 
 def read_card(bucket: Bucket, model: str) -> ModelCard | None:
@@ -61,7 +64,14 @@ def read_card(bucket: Bucket, model: str) -> ModelCard | None:
 
 
 def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
-    """Tell whether the graph beside a card is the one that the card describes."""
+    """Tell whether the graph beside a card is the one that the card describes.
+
+    It is read only where the bucket does not know its checksum: one that does has compared it with that of who wrote the graph, and
+    `read_bundle` reads it anyway.
+    """
+    found = bucket.stat(graph_key(card.key))
+    if found is None or found.crc32c is not None:
+        return found is not None
     try:
         return hashlib.sha256(bucket.get(graph_key(card.key))).hexdigest() == card.graph_sha256
     except NotFound:

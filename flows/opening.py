@@ -1,0 +1,89 @@
+"""Opens a picture of a bucket with what this machine shows pictures with."""
+
+import hashlib
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict
+
+from flows.errors import RequestError
+from flows.layer_report import LayerReport
+from flows.showing import ShownRecord, show
+from model_inventory.weight_cache import cache_folder
+from storage import Bucket
+from storage.layout import gallery_key
+from storage.records import FileRef, ShardRecord, SpritemapRecord
+from tasks.gathering.contents import spritemap_records
+
+
+class Opened(BaseModel):
+    """A file on this machine, and whether a program was started to show it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    path: Path
+    shown: bool
+
+
+def open_key(bucket: Bucket, given: str) -> Opened:
+    """Bring a picture, or a set's gallery, onto this machine, and show it if there is a screen.
+
+    Args:
+        bucket: where.
+        given: as `show` takes it: a layer (its spritemap is opened), a set (its gallery is), a picture, or its record.
+
+    Raises:
+        RequestError: there is no such picture.
+        Corrupt: it is not what its record says.
+    """
+    shown = show(bucket, given)
+    if isinstance(shown, LayerReport):
+        return _file(bucket, _spritemap(bucket, shown))
+    if not isinstance(shown, ShownRecord):
+        return _gallery(bucket, gallery_key(shown.model, shown.recipe))
+    if not isinstance(shown.record, ShardRecord | SpritemapRecord):
+        raise RequestError(f"{given!r} is no picture, and has none; diamond-cutter show tells what it says")
+    return _file(bucket, shown.record.file)
+
+
+def _spritemap(bucket: Bucket, report: LayerReport) -> FileRef:
+    _, model, recipe, _ = report.key.split("/", 3)
+    records = sorted(spritemap_records(bucket, model, recipe, report.layer), key=lambda record: -len(record.sprites))
+    if not records:
+        raise RequestError(f"{report.key} has no spritemap yet; diamond-cutter sprites gathers it at the end of a run")
+    return records[0].file
+
+
+def _file(bucket: Bucket, file: FileRef) -> Opened:
+    path = _local_path(bucket, file.key)
+    if path is None:
+        place = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
+        path = cache_folder() / "opened" / place / file.key
+        if not path.is_file() or path.stat().st_size != file.size:
+            bucket.fetch(file.key, path, want_crc=file.crc32c)
+    return Opened(key=file.key, path=path, shown=_show(path))
+
+
+def _gallery(bucket: Bucket, key: str) -> Opened:
+    path = _local_path(bucket, key)
+    if path is None:
+        raise RequestError(f"{key} is many files; diamond-cutter browse --bucket {bucket.url} shows it")
+    if not path.is_file():
+        raise RequestError(f"{key} is not there yet; diamond-cutter sprites writes it at the end of a run")
+    return Opened(key=key, path=path, shown=_show(path))
+
+
+def _local_path(bucket: Bucket, key: str) -> Path | None:
+    """Return where an object is on this machine, or None if it is elsewhere."""
+    scheme, _, place = bucket.url.partition("://")
+    return Path(unquote(place, errors="surrogateescape")) / key if scheme == "file" else None
+
+
+def _show(path: Path) -> bool:
+    # Without a screen, a browser for terminals would take the terminal over.
+    on_a_screen = sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return on_a_screen and webbrowser.open(path.as_uri())
