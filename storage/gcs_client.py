@@ -50,8 +50,17 @@ def _client(pid: int, server: str | None) -> "Client":
     from google.cloud.storage import Client
     from requests.adapters import HTTPAdapter
 
+    leave_buckets_alone()
     client = Client(project=None)
     # The library's session keeps ten connections, and opens and closes one for each call beyond them.
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=TRANSFERS))
     return client
+
+
+def leave_buckets_alone() -> None:
+    """Keep the library from asking for a bucket's own metadata beside each call until it has them.
+
+    It wants them for traces, which nobody takes here; asking takes a thread each time, and a permission that writers of objects lack.
+    """
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from storage.errors import AccessDenied, NotFound, StorageError, Unavailable
+from storage.gcs_client import leave_buckets_alone
 
 if TYPE_CHECKING:
     import requests
@@ -104,6 +105,7 @@ def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud import storage
 
+    leave_buckets_alone()
     nobody = AnonymousCredentials()
     # The library's own session tries to log in where it may not read, and leaves the connection open.
     session = AuthorizedSession(nobody, refresh_status_codes=())

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -71,7 +72,9 @@ def read_table(bucket: Bucket, key: str, columns: Sequence[str] | None = None) -
     """
     try:
         # Not by pandas' own reader, which starts threads and loads file systems' drivers for a table of some kilobytes.
-        return pq.ParquetFile(io.BytesIO(bucket.get(key))).read(columns, use_threads=False).to_pandas()
+        # Keys stand in many rows: as a dictionary they take a tenth of the memory.
+        file = pq.ParquetFile(io.BytesIO(bucket.get(key)), read_dictionary=["record", "shard"])
+        return file.read(columns, use_threads=False).to_pandas()
     except StorageError:
         raise
     except Exception as error:  # whatever the Parquet reader makes of rubbish
@@ -88,16 +91,24 @@ def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, Surveye
     try:
         table = read_table(bucket, index_key(model, recipe), columns)
         table["flagged"] = table[flags].any(axis=1)
-        found: dict[str, SurveyedShard] = {}
-        for record, rows in table.groupby("record", sort=False):
-            first = rows.iloc[0]
-            if len(rows) == first["shard_sprites"] and not pd.isna(first["record_crc32c"]):
-                file = FileRef(key=first["shard"], size=int(first["shard_size"]), crc32c=int(first["shard_crc32c"]))
-                sprites = map(SurveyedSprite, rows["channel"].tolist(), rows["variant"].tolist(), rows["flagged"].tolist())
-                found[str(record)] = SurveyedShard(int(first["record_crc32c"]), file, tuple(sprites))
-        return found
+        return dict(_shards(table))
     except (NotFound, Corrupt, KeyError):
         return {}
+
+
+def _shards(table: pd.DataFrame) -> Iterator[tuple[str, SurveyedShard]]:
+    """Yield what the rows say of each shard; hundreds of thousands of them, so that they are not looked at one by one."""
+    codes, records = pd.factorize(table["record"])
+    table = table.iloc[np.argsort(codes, kind="stable")]
+    ends = np.cumsum(np.bincount(codes, minlength=len(records))).tolist()
+    firsts = table.iloc[[0, *ends[:-1]] if ends else []]
+    facts = zip(*(firsts[name].tolist() for name in ("record_crc32c", "shard", "shard_size", "shard_crc32c", "shard_sprites")), strict=True)
+    sprites = list(map(SurveyedSprite, table["channel"].tolist(), table["variant"].tolist(), table["flagged"].tolist()))
+    begin = 0
+    for record, end, (record_crc, file, size, crc, count) in zip(records, ends, facts, strict=True):
+        if end - begin == count and not pd.isna(record_crc):
+            yield str(record), SurveyedShard(record_crc, FileRef(key=file, size=size, crc32c=crc), tuple(sprites[begin:end]))
+        begin = end
 
 
 def _rows(layer: str, shards: LayerShards, photo_highest: Mapping[int, float]) -> Iterator[dict[str, object]]:

@@ -18,7 +18,7 @@ from tests.storage.shard_records import shard_record
 
 RECIPE = RenderRecipe(size_px=32, steps=4)
 CHANNELS = {"stem": 32, "block_0": 80}
-_GRAPH = b"a graph"
+GRAPH = b"a graph"
 
 
 def made_up_card() -> ModelCard:
@@ -30,7 +30,7 @@ def made_up_card() -> ModelCard:
     return ModelCard(
         name="made-up",
         source=ModelSource(origin="a test", weights_sha256="0" * 64, importer="none/1"),
-        graph_sha256=hashlib.sha256(_GRAPH).hexdigest(),
+        graph_sha256=hashlib.sha256(GRAPH).hexdigest(),
         input_tensor="input:0",
         image=ImageSpec(height=32, width=32, value_range=((0, 1),)),
         logits_tensor=None,
@@ -41,7 +41,7 @@ def made_up_card() -> ModelCard:
 def put_bundle(bucket: Bucket) -> None:
     """Keep the model's bundle."""
     card = made_up_card()
-    bucket.put(graph_key(card.key), _GRAPH)
+    bucket.put(graph_key(card.key), GRAPH)
     bucket.put(card_key(card.key), card.model_dump_json().encode())
 
 

@@ -71,6 +71,7 @@ class GcsServer(Objects):
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.plain_headers: dict[str, str] = {}
+        self.unknown: list[str] = []
         self.granted = {"storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"}
         self.url = ""
 
@@ -159,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._list(unquote(bucket_route[1])) if bucket_route[2] == "o" else self._permissions(unquote(bucket_route[1]))
         found = _OBJECT.fullmatch(self.route)
         if not found and self.route.startswith(("/storage/", "/download/", "/upload/")):
+            self.gcs.unknown.append(self.path)
             raise Refusal(501, f"this server does not know {self.route}")
         if not found:
             bucket, _, name = unquote(self.route[1:]).partition("/")

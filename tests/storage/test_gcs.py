@@ -41,6 +41,7 @@ def gcs(server: GcsServer) -> GcsServer:
     server.make(PLACE)
     server.faults.clear()
     server.seen.clear()
+    server.unknown.clear()
     return server
 
 
@@ -112,6 +113,16 @@ def test_a_small_write_is_one_call_and_a_large_one_goes_in_pieces_of_8_mib(gcs: 
     bucket.put("large", LARGE + LARGE)
     assert len(gcs.seen) == 1 + 1 + 3  # the beginning, and pieces of 8, 8 and 2 MiB
     assert gcs.buckets[PLACE]["large"].data == LARGE + LARGE
+
+
+def test_nothing_is_asked_but_what_is_needed(gcs: GcsServer) -> None:
+    bucket = GcsBucket(PLACE)
+    bucket.put("k", b"data")
+    assert (bucket.get("k"), bucket.get_range("k", 1, 2), list(bucket.folders())) == (b"data", b"a", [])
+    assert bucket.stat("k") and list(bucket.list())
+    bucket.delete("k")
+    assert [seen.kind for seen in gcs.seen] == ["upload", "media", "media", "list", "metadata", "list", "delete"]
+    assert gcs.unknown == []
 
 
 def test_a_large_file_is_not_read_into_memory(gcs: GcsServer, tmp_path: Path) -> None:
