@@ -56,7 +56,7 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
         # Stalls would be waited for a minute each, as users wait; the tests of the bucket have them.
         proxy.by_chance = tuple(failure for failure in FAILURES if failure != "stall")
         faulted = {**os.environ, "STORAGE_EMULATOR_HOST": proxy.url}
-        problems = disturb(workers, kills, random.Random(seed), faulted)
+        problems = disturb(workers, kills, random.Random(seed), faulted, Path(folder, "said"))
         print(f"{proxy.failed.total()} of {proxy.calls} calls failed: {dict(sorted(proxy.failed.items()))}", flush=True)
 
         problems += differences(open_bucket("gs://undisturbed"), open_bucket("gs://disturbed"))
@@ -81,36 +81,33 @@ def command(bucket: str) -> list[str]:
     return [*cli("sprites"), "efficientnet-lite0", "--bucket", f"gs://{bucket}", "--layers", *LAYERS, *RECIPE]
 
 
-def disturb(workers: int, kills: int, moments: random.Random, environment: dict[str, str]) -> list[str]:
+def disturb(workers: int, kills: int, moments: random.Random, environment: dict[str, str], said: Path) -> list[str]:
     """Run the workers and kill some of them, each of which begins again; return which of them failed of themselves."""
     problems: list[str] = []
 
-    def start() -> "subprocess.Popen[str]":
-        return subprocess.Popen(command("disturbed"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    def start() -> "subprocess.Popen[bytes]":
+        with said.open("ab") as errors:
+            return subprocess.Popen(command("disturbed"), env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+
+    def note(code: int | None) -> None:
+        problems.extend([f"a worker failed ({code}), they said: {said.read_text()[-2000:]}"] if code else [])
 
     running = [start() for _ in range(workers)]
     for kill in range(kills):
         time.sleep(moments.uniform(EARLIEST_S, LATEST_S))
         victim = moments.randrange(workers)
         ended = running[victim].poll()
-        if ended:
-            problems.append(f"a worker failed ({ended}): {said(running[victim])}")
+        note(ended)
         if ended is None:
             kill_tree(running[victim])
         print(f"kill {kill + 1:2}: worker {victim}{'' if ended is None else ', which had ended'}", flush=True)
         running[victim] = start()
     for worker in running:
-        if worker.wait():
-            problems.append(f"a worker failed ({worker.returncode}): {said(worker)}")
+        note(worker.wait())
     return problems
 
 
-def said(worker: "subprocess.Popen[str]") -> str:
-    """Return the end of what a worker that has ended said."""
-    return worker.stderr.read()[-2000:] if worker.stderr else ""
-
-
-def kill_tree(process: "subprocess.Popen[str]") -> None:
+def kill_tree(process: "subprocess.Popen[bytes]") -> None:
     """Kill a command and all that it has started."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in tree:
