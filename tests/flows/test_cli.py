@@ -45,7 +45,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["plan", "efficientnet-lite0", "--photos", "."], ["no image is in the folder", ".jpg"]),
         ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["not with mixes"]),
         ([*SPRITES, "--recipe.colour", "red"], ["--recipe.colour"]),
-        ([*SPRITES, "--bucket", "gs://somewhere"], ["gs://somewhere", "local folder"]),
+        ([*SPRITES, "--bucket", "gs://somewhere"], ["gs://somewhere", "gcloud auth application-default login"]),
         (["render"], ["render"]),
         (["models", "show", "resnet"], ["'resnet'", "did you mean"]),
         (["serve", "plan", "efficientnet-lite0"], ["serve takes the command 'sprites'"]),
