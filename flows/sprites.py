@@ -34,6 +34,7 @@ from tasks.importing.task import ensure_bundle
 from tasks.photos.task import activations_key, measure_photos
 from tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
 
+_INDEXED_TOGETHER = 256  # shards
 _DEVICES = visible_devices()
 # A shard on each device, and one that waits for the next device to be free. The rest waits here, so that a spritemap
 # does not queue behind all shards of the layers that follow.
@@ -98,7 +99,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
         artifacts = RunArtifacts(plan)
         with SpriteProgress(plan.to_do) as progress:
             outcome = _render_and_gather(plan, request, photos, slots, progress, artifacts)
-    publish_index(request.bucket, card, request.recipe.key, {layer: _highest(photos, layer) for layer in photos})
+    _publish_index(plan, request, photos)
     publish_gallery(request.bucket, card, request.recipe.key)
     _commit_run(bucket, plan, request, outcome)
     summary = _summary(bucket, plan, request, outcome)
@@ -116,6 +117,10 @@ def _photos(plan: RunPlan, request: SpritesRequest, slots: DeviceSlots) -> Photo
     return measure_photos(request.bucket, plan.card.key, request.photos, layers, request.recipe.pre_activation, slots)
 
 
+def _publish_index(plan: RunPlan, request: SpritesRequest, photos: Photos) -> None:
+    publish_index(request.bucket, plan.card, request.recipe.key, {layer: _highest(photos, layer) for layer in photos})
+
+
 def _highest(photos: Photos, layer: str) -> dict[int, float]:
     return dict(enumerate(photos[layer].highest)) if layer in photos else {}
 
@@ -124,7 +129,7 @@ def _render_and_gather(
     plan: RunPlan, request: SpritesRequest, photos: Photos, slots: DeviceSlots, progress: SpriteProgress, artifacts: RunArtifacts
 ) -> Outcome:
     """Render the plan's shards, each layer's spritemap following its last shard."""
-    outcome, started = Outcome(photos), time.monotonic()
+    outcome, started, not_indexed = Outcome(photos), time.monotonic(), 0
     landed: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
     shards: dict[PrefectFuture[Any], ShardJob] = {}
     gathers: dict[PrefectFuture[Any], LayerPlan] = {}
@@ -154,6 +159,11 @@ def _render_and_gather(
             layer = gathers.pop(future)
             _note_spritemap(outcome, layer, future)
             artifacts.layer_done(len(outcome.spritemaps))
+            not_indexed += len(layer.shards)
+            if not_indexed >= _INDEXED_TOGETHER and (shards or gathers):
+                # Whoever looks at a run of days, or starts it again, need not read all of its records.
+                _publish_index(plan, request, photos)
+                not_indexed = 0
             continue
         job = shards.pop(future)
         _note_shard(outcome, job, future)

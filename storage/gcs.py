@@ -6,33 +6,28 @@ of the bytes is taken when they come in, and the service refuses what does not h
 does not check what it had to resume.
 """
 
-import base64
 import io
 import os
-import re
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import google_crc32c
 
 from storage import staging
 from storage.bucket import ObjectInfo, PutMode, Token, check_folder, check_key, check_prefix, content_type_of, crc32c, is_key
-from storage.errors import AccessDenied, BadKey, Conflict, Corrupt, NotFound, StorageError
-from storage.gcs_client import TRANSFERS, Retries, connect
-from storage.gcs_errors import explained, is_about_sums, status_of
+from storage.errors import Conflict, Corrupt, NotFound
+from storage.gcs_client import TRANSFERS, Retries
+from storage.gcs_errors import is_about_sums, status_of
+from storage.gcs_place import GcsPlace, decoded, encoded
 from storage.layout import cache_control_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
-MAX_PREFIX_BYTES = 1024 - 900 - 1
 _CHUNK_BYTES = 8 << 20
-_PAGE = 1000
 _ATTEMPTS = 4
-_BUCKET_NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 _LISTED = "items(name,size,crc32c,generation,updated,contentType),nextPageToken"
 _PUT_ID = "put-id"
 
@@ -41,28 +36,15 @@ class GcsBucket:
     """A bucket on Google Cloud Storage; it connects when it is first used."""
 
     def __init__(self, name: str, prefix: str = "", retries: Retries | None = None) -> None:
-        if not re.fullmatch(_BUCKET_NAME, name):
-            raise StorageError(
-                f"{name[:80]!r} cannot be the name of a bucket: small letters, digits and -_. are needed, 3 to 63 of them; "
-                "give a URL such as gs://my-bucket/sprites."
-            )
-        if prefix:
-            check_key(prefix)
-        if len(prefix) > MAX_PREFIX_BYTES:
-            raise BadKey(
-                f"The prefix of the bucket has {len(prefix)} characters; at most {MAX_PREFIX_BYTES} are allowed: give a shorter one."
-            )
-        self._name, self._folder = name, f"{prefix}/" if prefix else ""
-        self._retries = retries or Retries()
-        self.url = f"gs://{name}/{prefix}".rstrip("/")
-        self.transfers = TRANSFERS
+        self._place = GcsPlace(name, prefix, retries or Retries())
+        self.url, self.transfers = self._place.url, TRANSFERS
 
     def check(self) -> None:
         """Raise, with the remedy, unless objects can be kept here."""
         # A listing also tells a missing bucket from an empty one, which asking for an object does not.
-        with self._explained(f"look at {self.url}"):
-            next(iter(self._listing(prefix=self._folder, max_results=1)), None)
-        self._check_may_write()
+        with self._place.explained(f"look at {self.url}"):
+            next(iter(self._place.listing(prefix=self._place.folder, max_results=1)), None)
+        self._place.check_may_write()
 
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
         """Keep the bytes, or those of a file, under the key.
@@ -106,9 +88,9 @@ class GcsBucket:
         if not 0 <= start < end:
             raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
         try:
-            with self._reading(key):
+            with self._place.reading(key):
                 options = {"start": start, "end": end - 1, "raw_download": True, "checksum": None}
-                return bytes(self._blob(key).download_as_bytes(**options, **self._patience()))
+                return bytes(self._place.blob(key).download_as_bytes(**options, **self._place.patience()))
         except Exception as error:
             if status_of(error) == 416:
                 return b""
@@ -136,12 +118,12 @@ class GcsBucket:
                     staging.flush(target)
                     os.replace(staged, path)
                     return info
-        raise self._not_found(key)
+        raise self._place.not_found(key)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Return what is known of the object, or None where there is none."""
         blob = self._look(key)
-        return None if blob is None else self._info(blob)
+        return None if blob is None else self._place.info(blob)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with the prefix, in the byte order of their keys."""
@@ -161,31 +143,31 @@ class GcsBucket:
         """
         check_key(key)
         try:
-            with self._explained(f"delete {key!r} in {self.url}"):
-                self._blob(key).delete(if_generation_match=_generation(token) if token else None, **self._patience())
+            with self._place.explained(f"delete {key!r} in {self.url}"):
+                self._place.blob(key).delete(if_generation_match=_generation(token) if token else None, **self._place.patience())
         except Exception as error:
             # After a lost reply the service says that it is not there, which is what was wanted.
             if status_of(error) not in (404, 412):
                 raise
             if token and self.stat(key) is not None:
-                raise self._changed(key) from error
+                raise self._place.changed(key) from error
 
     def _put_once(self, key: str, source: BinaryIO, size: int, crc: int, mode: PutMode) -> ObjectInfo | None:
         """Return what was kept, or None if the bytes arrived damaged."""
         put_id = uuid.uuid4().hex
         condition = {"create": 0, "overwrite": None}[mode] if isinstance(mode, str) else _generation(mode)
         try:
-            with self._explained(f"keep {key!r} in {self.url}"):
-                blob = self._blob(key)
-                blob.crc32c = _encoded(crc)
+            with self._place.explained(f"keep {key!r} in {self.url}"):
+                blob = self._place.blob(key)
+                blob.crc32c = encoded(crc)
                 blob.cache_control = cache_control_of(key)
                 blob.metadata = {_PUT_ID: put_id}
                 if size > _CHUNK_BYTES:
                     blob.chunk_size = _CHUNK_BYTES
                 # Without a sum of its own the library leaves ours, which the service compares with what it gets.
                 options = {"size": size, "content_type": content_type_of(key), "checksum": None, "if_generation_match": condition}
-                blob.upload_from_file(source, **options, **self._patience())
-            return self._info(blob)
+                blob.upload_from_file(source, **options, **self._place.patience())
+            return self._place.info(blob)
         except Exception as error:
             if is_about_sums(error):
                 return None
@@ -197,13 +179,13 @@ class GcsBucket:
         """Find out what a refused write means: the reply to ours may have been lost, and the try after it refused."""
         present = self._look(key)
         if present is not None and (present.metadata or {}).get(_PUT_ID) == put_id:
-            return self._info(present)
+            return self._place.info(present)
         if isinstance(mode, Token):
-            raise self._changed(key) if present else self._gone(key) from error
+            raise self._place.changed(key) if present else self._place.gone(key) from error
         if present is None:
             return None  # it went in between: once more
-        if (present.size, present.crc32c) == (size, _encoded(crc)):
-            return self._info(present)
+        if (present.size, present.crc32c) == (size, encoded(crc)):
+            return self._place.info(present)
         raise Conflict(
             f"Key {key!r} in {self.url} was kept because it holds other bytes ({present.size}) than the new ones ({size}); use what is "
             "there, or choose another key."
@@ -216,10 +198,10 @@ class GcsBucket:
             target.seek(0)
             target.truncate()
             summing = _Summing(target)
-            with self._reading(key):
-                blob = self._blob(key, generation)
-                blob.download_to_file(summing, raw_download=True, checksum=None, **self._patience())
-                there = _decoded(blob.crc32c)
+            with self._place.reading(key):
+                blob = self._place.blob(key, generation)
+                blob.download_to_file(summing, raw_download=True, checksum=None, **self._place.patience())
+                there = decoded(blob.crc32c)
             if summing.crc == (want_crc if there is None else there):
                 break
         if want_crc is not None and summing.crc != want_crc:
@@ -233,9 +215,9 @@ class GcsBucket:
     def _look(self, key: str) -> "Blob | None":
         check_key(key)
         try:
-            with self._explained(f"look at {key!r} in {self.url}"):
-                blob = self._blob(key)
-                blob.reload(**self._patience())
+            with self._place.explained(f"look at {key!r} in {self.url}"):
+                blob = self._place.blob(key)
+                blob.reload(**self._place.patience())
         except Exception as error:
             if status_of(error) == 404:
                 return None
@@ -243,70 +225,17 @@ class GcsBucket:
         return blob
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        with self._explained(f"list {self.url}"):
-            for blob in self._listing(prefix=self._folder + prefix, fields=_LISTED):
+        with self._place.explained(f"list {self.url}"):
+            for blob in self._place.listing(prefix=self._place.folder + prefix, fields=_LISTED):
                 # What others have put there may have any name; it is no part of the bucket.
-                if is_key(blob.name[len(self._folder) :]):
-                    yield self._info(blob)
+                if is_key(blob.name[len(self._place.folder) :]):
+                    yield self._place.info(blob)
 
     def _list_folders(self, prefix: str) -> Iterator[str]:
-        with self._explained(f"list {self.url}"):
-            pages = self._listing(prefix=self._folder + prefix, delimiter="/", fields="prefixes,nextPageToken").pages
-            found = {name[len(self._folder) :] for page in pages for name in page.prefixes}
+        with self._place.explained(f"list {self.url}"):
+            pages = self._place.listing(prefix=self._place.folder + prefix, delimiter="/", fields="prefixes,nextPageToken").pages
+            found = {name[len(self._place.folder) :] for page in pages for name in page.prefixes}
         return iter(sorted(name for name in found if is_key(name[:-1])))
-
-    def _listing(self, **options: Any) -> Any:
-        bucket = connect(self._name)
-        return bucket.client.list_blobs(bucket, page_size=_PAGE, **options, **self._patience())
-
-    def _check_may_write(self) -> None:
-        from google.api_core.exceptions import GoogleAPICallError
-
-        needed = ["storage.objects.create", "storage.objects.delete", "storage.objects.get"]
-        try:
-            with self._explained(f"look at what is allowed in {self.url}"):
-                granted = connect(self._name).test_iam_permissions(needed, **self._patience())
-        except GoogleAPICallError:
-            return  # servers that are not Google's may not know the question
-        if missing := [each for each in needed if each not in granted]:
-            raise AccessDenied(
-                f"Not allowed to keep objects in {self.url} ({', '.join(missing)} missing); have the role roles/storage.objectUser on "
-                f"gs://{self._name} granted."
-            )
-
-    def _blob(self, key: str, generation: int | None = None) -> "Blob":
-        # A fresh one for each call: the library's keep sums and positions of the call before.
-        return connect(self._name).blob(self._folder + key, generation=generation)
-
-    def _patience(self) -> dict[str, Any]:
-        return {"retry": self._retries.policy(), "timeout": self._retries.silence_s}
-
-    def _explained(self, doing: str) -> AbstractContextManager[None]:
-        return explained(doing, self._name)
-
-    @contextmanager
-    def _reading(self, key: str) -> Iterator[None]:
-        check_key(key)
-        try:
-            with self._explained(f"read {key!r} in {self.url}"):
-                yield
-        except Exception as error:
-            if status_of(error) == 404:
-                raise self._not_found(key) from error
-            raise
-
-    def _info(self, blob: "Blob") -> ObjectInfo:
-        key, sum_of_all = blob.name[len(self._folder) :], _decoded(blob.crc32c)
-        return ObjectInfo(key, blob.size, sum_of_all, Token(str(blob.generation)), blob.updated, blob.content_type or content_type_of(key))
-
-    def _not_found(self, key: str) -> NotFound:
-        return NotFound(f"There is no {key!r} in {self.url}; look at what is there, or run the step that makes it.")
-
-    def _changed(self, key: str) -> Conflict:
-        return Conflict(f"Key {key!r} in {self.url} has changed since it was looked at and was kept; look again, then try again.")
-
-    def _gone(self, key: str) -> Conflict:
-        return Conflict(f"Key {key!r} in {self.url} was to be replaced but is not there any more; create it instead.")
 
 
 class _Summing:
@@ -331,11 +260,3 @@ def _measured(data: bytes | Path, source: BinaryIO) -> tuple[int, int]:
 def _generation(token: Token) -> int:
     # No generation is negative: a token of another kind of bucket names no version here.
     return int(token.value) if token.value.isdecimal() else -1
-
-
-def _encoded(crc: int) -> str:
-    return base64.b64encode(crc.to_bytes(4, "big")).decode()
-
-
-def _decoded(crc: str | None) -> int | None:
-    return int.from_bytes(base64.b64decode(crc), "big") if crc else None

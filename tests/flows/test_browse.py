@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from flows.browse import server_of
+from flows.copying import copy
 from flows.errors import RequestError
-from storage import AccessDenied, Bucket, CredentialsError, LocalBucket, StorageError, Unavailable
+from storage import AccessDenied, Bucket, CredentialsError, GcsBucket, LocalBucket, StorageError, Unavailable
 from storage.layout import card_key, gallery_key, graph_key, set_folder
 from tests.flows.made_up_set import RECIPE
+from tests.storage.gcs_server import serving
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 
 SET = set_folder(MODEL, RECIPE.key)
@@ -98,6 +100,26 @@ def test_a_gallery_and_all_that_it_names_is_served(served: Served) -> None:
 
 def test_the_gallery_is_the_one_that_is_published(served: Served, bucket: LocalBucket) -> None:
     assert served.ask(f"/{SET}")[2] == served.ask(f"/{SET}index.html")[2] == bucket.get(gallery_key(MODEL, RECIPE.key))
+
+
+def test_a_bucket_on_google_cloud_storage_is_served_the_same(served: Served, bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as gcs:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        gcs.make("place")
+        remote = GcsBucket("place", "team")
+        copy(bucket, remote)
+        elsewhere = Served(remote)
+        try:
+            page = elsewhere.ask(f"/{SET}")[2]
+            assert page == served.ask(f"/{SET}")[2]
+            for name in files_named(page):
+                assert elsewhere.ask(f"/{SET}{name}")[2] == served.ask(f"/{SET}{name}")[2]
+            gcs.put("place", "secret.webp", b"beside the prefix")
+            for path in ("/../secret.webp", "/sprites/../../secret.webp", "/%2e%2e/secret.webp", "/secret.webp"):
+                assert elsewhere.ask(path)[0] in (400, 403, 404)
+        finally:
+            elsewhere.close()
 
 
 def test_what_the_bucket_holds_of_pages_and_scripts_is_never_served(served: Served, bucket: LocalBucket) -> None:

@@ -236,6 +236,25 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(server: None, tmp_pat
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
+def test_a_long_run_publishes_its_index_on_the_way(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import sprites as flow
+
+    bucket, publish, seen = tmp_path / "bucket", flow.publish_index, list[int]()
+
+    def published(*arguments: Any) -> str:
+        key = str(publish(*arguments))
+        seen.append(len(pd.read_parquet(bucket / key)))
+        return key
+
+    monkeypatch.setattr(flow, "publish_index", published)
+    monkeypatch.setattr(flow, "_INDEXED_TOGETHER", 1)
+    request = SpritesRequest(
+        model="efficientnet-lite0", layers=("stem", "block_1"), channels="0:4", bucket=str(bucket), recipe=SMALL_RECIPE
+    )
+    assert flow.sprites(request).rendered == 8
+    assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
+
+
 @pytest.mark.parametrize(("rendering", "timeout_s"), [(broken_rendering.die_once, 300), (broken_rendering.hang_once, 45)])
 def test_a_crash_or_a_hang_of_the_renderer_costs_one_retry(
     rendering: object, timeout_s: float, server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """Google Cloud Storage keeps the contract, through all that a network and a service do to a call."""
 
 import base64
+import json
 import os
 import random
 import socket
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ import requests
 
 from storage import AccessDenied, BadKey, Bucket, Conflict, Corrupt, CredentialsError, GcsBucket, NotFound, StorageError, Unavailable
 from storage.bucket import crc32c
-from storage.gcs_client import Retries
+from storage.gcs_client import Retries, _client
 from tests.storage.conformance import MIB, BucketContract, put_or_conflict
 from tests.storage.fault_proxy import CALLS, FAILURES, Call, Failure, FaultProxy, can_happen, standing_before
 from tests.storage.gcs_server import Fault, GcsServer, serving
@@ -433,6 +436,69 @@ def test_credentials_that_are_none(without_emulator: pytest.MonkeyPatch, tmp_pat
             path.write_text(content)
         without_emulator.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
         assert "GOOGLE_APPLICATION_CREDENTIALS" in refusal(CredentialsError, GcsBucket("other-place", retries=HASTY))
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "kind", "told"),
+    [
+        (
+            400,
+            {"error": "invalid_grant", "error_description": "Token has been expired or revoked."},
+            CredentialsError,
+            "expired or revoked",
+        ),
+        (401, {"error": "invalid_client"}, CredentialsError, "gcloud auth application-default login"),
+        (200, {"access_token": "accepted", "expires_in": 3600}, None, ""),
+    ],
+)
+def test_credentials_that_have_expired(
+    gcs: GcsServer,
+    without_emulator: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    answer: dict[str, Any],
+    kind: type[StorageError] | None,
+    told: str,
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}))
+    without_emulator.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    # As with an emulator, but with credentials.
+    without_emulator.setenv("API_ENDPOINT_OVERRIDE", gcs.url)
+    with answering(status, answer) as url:
+        without_emulator.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", url)
+        _client.cache_clear()
+        bucket = GcsBucket(PLACE, retries=HASTY)
+        if kind is None:
+            assert bucket.stat("k") is None
+        else:
+            assert told in refusal(kind, bucket)
+    _client.cache_clear()
+
+
+@contextmanager
+def answering(status: int, answer: dict[str, Any]) -> Iterator[str]:
+    """Run a server that gives one answer to all that is sent to it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as listener:
+        thread = Thread(target=listener.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.server_port}/token"
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(

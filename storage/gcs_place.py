@@ -1,0 +1,116 @@
+"""Where objects of a bucket are on Google Cloud Storage, and how the library is asked for them."""
+
+import base64
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from storage.bucket import ObjectInfo, Token, check_key, content_type_of
+from storage.errors import AccessDenied, BadKey, Conflict, NotFound, StorageError
+from storage.gcs_client import Retries, connect
+from storage.gcs_errors import explained, status_of
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
+
+MAX_PREFIX_BYTES = 1024 - 900 - 1
+_PAGE = 1000
+_UNKNOWN_QUESTION = {400, 404, 405, 501}
+_BUCKET_NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+
+
+class GcsPlace:
+    """A prefix of a bucket; it connects when it is first used."""
+
+    def __init__(self, name: str, prefix: str, retries: Retries) -> None:
+        if not re.fullmatch(_BUCKET_NAME, name):
+            raise StorageError(
+                f"{name[:80]!r} cannot be the name of a bucket: small letters, digits and -_. are needed, 3 to 63 of them; "
+                "give a URL such as gs://my-bucket/sprites."
+            )
+        if prefix:
+            check_key(prefix)
+        if len(prefix) > MAX_PREFIX_BYTES:
+            raise BadKey(
+                f"The prefix of the bucket has {len(prefix)} characters; at most {MAX_PREFIX_BYTES} are allowed: give a shorter one."
+            )
+        self._name, self.folder = name, f"{prefix}/" if prefix else ""
+        self._retries = retries
+        self.url = f"gs://{name}/{prefix}".rstrip("/")
+
+    def blob(self, key: str, generation: int | None = None) -> "Blob":
+        """Return the library's handle of an object, or of one version of it."""
+        # A fresh one for each call: the library's keep sums and positions of the call before.
+        return connect(self._name).blob(self.folder + key, generation=generation)
+
+    def patience(self) -> dict[str, Any]:
+        """Return what each call of the library takes of how long it may last."""
+        return {"retry": self._retries.policy(), "timeout": self._retries.silence_s}
+
+    def explained(self, doing: str) -> AbstractContextManager[None]:
+        """Turn the libraries' errors into ours; `doing` completes "Not able to ..."."""
+        return explained(doing, self._name)
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[None]:
+        """Turn the errors of a call that reads an object into ours."""
+        check_key(key)
+        try:
+            with self.explained(f"read {key!r} in {self.url}"):
+                yield
+        except Exception as error:
+            if status_of(error) == 404:
+                raise self.not_found(key) from error
+            raise
+
+    def info(self, blob: "Blob") -> ObjectInfo:
+        """Return what the service has told of an object."""
+        key, sum_of_all = blob.name[len(self.folder) :], decoded(blob.crc32c)
+        return ObjectInfo(key, blob.size, sum_of_all, Token(str(blob.generation)), blob.updated, blob.content_type or content_type_of(key))
+
+    def not_found(self, key: str) -> NotFound:
+        """Return what is to be raised where there is no object."""
+        return NotFound(f"There is no {key!r} in {self.url}; look at what is there, or run the step that makes it.")
+
+    def changed(self, key: str) -> Conflict:
+        """Return what is to be raised where another version is there."""
+        return Conflict(f"Key {key!r} in {self.url} has changed since it was looked at and was kept; look again, then try again.")
+
+    def gone(self, key: str) -> Conflict:
+        """Return what is to be raised where there is nothing to replace."""
+        return Conflict(f"Key {key!r} in {self.url} was to be replaced but is not there any more; create it instead.")
+
+    def listing(self, **options: Any) -> Any:
+        """Return the library's iterator over objects."""
+        bucket = connect(self._name)
+        return bucket.client.list_blobs(bucket, page_size=_PAGE, **options, **self.patience())
+
+    def check_may_write(self) -> None:
+        """Raise unless objects may be created, read and deleted here."""
+        from google.api_core.exceptions import GoogleAPICallError
+
+        needed = ["storage.objects.create", "storage.objects.delete", "storage.objects.get"]
+        with self.explained(f"look at what is allowed in {self.url}"):
+            try:
+                granted = connect(self._name).test_iam_permissions(needed, **self.patience())
+            except GoogleAPICallError as error:
+                # Servers that are not Google's may not know the question.
+                if error.code not in _UNKNOWN_QUESTION:
+                    raise
+                return
+        if missing := [each for each in needed if each not in granted]:
+            raise AccessDenied(
+                f"Not allowed to keep objects in {self.url} ({', '.join(missing)} missing); have the role roles/storage.objectUser on "
+                f"gs://{self._name} granted."
+            )
+
+
+def encoded(crc: int) -> str:
+    """Return a CRC32C as the service writes it."""
+    return base64.b64encode(crc.to_bytes(4, "big")).decode()
+
+
+def decoded(crc: str | None) -> int | None:
+    """Return the CRC32C that the service has written, if it has."""
+    return int.from_bytes(base64.b64decode(crc), "big") if crc else None
