@@ -18,7 +18,19 @@ from typing import Any
 import pytest
 import requests
 
-from storage import AccessDenied, BadKey, Bucket, Conflict, Corrupt, CredentialsError, GcsBucket, NotFound, StorageError, Unavailable
+from storage import (
+    AccessDenied,
+    BadKey,
+    Bucket,
+    Conflict,
+    Corrupt,
+    CredentialsError,
+    GcsBucket,
+    NotFound,
+    StorageError,
+    Unavailable,
+    gcs_client,
+)
 from storage.bucket import crc32c
 from storage.gcs_client import Retries, _client
 from tests.storage.conformance import MIB, BucketContract, put_or_conflict
@@ -467,13 +479,14 @@ def test_credentials_that_have_expired(
     without_emulator.setenv("API_ENDPOINT_OVERRIDE", gcs.url)
     with answering(status, answer) as url:
         without_emulator.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", url)
-        _client.cache_clear()
+        client = _client.__wrapped__(os.getpid(), None)
+        without_emulator.setattr(gcs_client, "_client", lambda pid, server: client)
         bucket = GcsBucket(PLACE, retries=HASTY)
         if kind is None:
             assert bucket.stat("k") is None
         else:
             assert told in refusal(kind, bucket)
-    _client.cache_clear()
+        client.close()
 
 
 @contextmanager
