@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from model_inventory.card import LayerCard, ModelCard
 from storage import Bucket, NotFound
 from storage.layout import escape, is_mixes, is_spritemap_record, layer_folder, mixes_key, set_folder, unescape
+from storage.parallel import at_once
 from storage.records import SpritemapRecord
 from storage.sprite_set import read_record
 from tasks.rendering.subjects import Mixes
@@ -48,10 +49,9 @@ def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | No
 
 def spritemap_records(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator[SpritemapRecord]:
     """Yield the records of a layer's spritemaps that can be read."""
-    for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap."):
-        record = read_record(bucket, info.key, SpritemapRecord) if is_spritemap_record(info.key) else None
-        if record is not None:
-            yield record
+    keys = [info.key for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.") if is_spritemap_record(info.key)]
+    records = at_once(bucket, lambda key: read_record(bucket, key, SpritemapRecord), keys)
+    return (record for record in records if record is not None)
 
 
 def channel_labels(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> list[str]:
