@@ -1,6 +1,7 @@
 """Google Cloud Storage keeps the contract, through all that a network and a service do to a call."""
 
 import base64
+import gc
 import json
 import os
 import random
@@ -52,6 +53,7 @@ def server() -> Iterator[GcsServer]:
         patch.setenv("STORAGE_EMULATOR_HOST", started.url)
         patch.setenv("NO_PROXY", "127.0.0.1")
         yield started
+    gc.collect()  # what the library has left open is to be found here, not in the tests that follow
 
 
 @pytest.fixture
