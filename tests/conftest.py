@@ -13,8 +13,11 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from model_inventory.bundle import Bundle
     from tasks.rendering.lucid_reference import Lucid
+    from tests.storage.gcs_server import GcsServer
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,15 @@ def lucid() -> "Lucid":
     from tasks.rendering.lucid_reference import import_lucid
 
     return import_lucid()
+
+
+@pytest.fixture
+def gcs_place(monkeypatch: pytest.MonkeyPatch) -> "Iterator[GcsServer]":
+    """Run a server of Google Cloud Storage with an empty bucket named `place`, which whoever asks for gs:// in this test finds."""
+    from tests.storage.gcs_server import serving
+
+    with serving() as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        server.make("place")
+        yield server

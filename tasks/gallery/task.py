@@ -6,14 +6,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from model_inventory.card import ModelCard
-from storage import Bucket, Conflict, Corrupt, NotFound, Unavailable, open_bucket
+from storage import Bucket, Corrupt, NotFound, open_bucket
 from storage.layout import gallery_key, set_folder
-from storage.sprite_set import put_determined
+from storage.sprite_set import publish_view, put_determined
 from tasks.gallery.pages import asset_files
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import LayerSource, read_settings, read_sources
-
-_ATTEMPTS = 5
 
 
 @task(name="publish gallery", cache_policy=NO_CACHE, persist_result=False)
@@ -33,18 +31,13 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
     bucket, key = open_bucket(bucket_url), gallery_key(card.key, recipe)
     for asset, data in asset_files(set_folder(card.key, recipe)).items():
         put_determined(bucket, asset, data)
-    for _ in range(_ATTEMPTS):
-        present = bucket.stat(key)
+
+    def build() -> bytes:
         sources = [source for source in read_sources(bucket, card.key, recipe, card) if _has_files(bucket, card.key, recipe, source)]
-        page = index_page(card.key, recipe, read_settings(bucket, card.key, recipe), sources)
-        if present is not None and bucket.get(key) == page:
-            return key
-        try:
-            bucket.put(key, page, mode=present.token if present else "create")
-            return key
-        except Conflict:
-            continue  # another run has published; both pages are rebuilt from all records, so the last one is right
-    raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
+        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), sources)
+
+    publish_view(bucket, key, build)
+    return key
 
 
 def _has_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:

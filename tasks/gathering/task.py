@@ -6,17 +6,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from model_inventory.card import ModelCard
-from storage import Bucket, Conflict, Unavailable, crc32c, open_bucket
+from storage import Bucket, crc32c, open_bucket
 from storage.layout import channel_span, index_key, is_mixes, set_folder, spritemap_record_key
 from storage.records import FileRef, SpritemapRecord, SpriteScores
-from storage.sprite_set import SpritePlace, channels_missing, commit, is_whole, put_fingerprinted, read_layer, read_record
+from storage.sprite_set import SpritePlace, channels_missing, commit, is_whole, publish_view, put_fingerprinted, read_layer, read_record
 from tasks.gathering.index import sprite_table, to_parquet
 from tasks.gathering.photo_ratios import with_photo_ratios
 from tasks.gathering.spritemap import gather_sheet
 from tasks.image_format import ImageFormat
 from tasks.sheets import encode, spritemap_shape
-
-_ATTEMPTS = 5
 
 
 class SpritesMissing(Exception):
@@ -77,19 +75,14 @@ def publish_index(bucket_url: str, card: ModelCard, recipe: str, photo_highest: 
         photo_highest: the highest activation on any photo, by layer and channel.
     """
     bucket, key = open_bucket(bucket_url), index_key(card.key, recipe)
-    for _ in range(_ATTEMPTS):
-        present = bucket.stat(key)
+
+    def build() -> bytes:
         names = [*(layer.name for layer in card.layers), *_mixes_names(bucket, card.key, recipe)]
         layers = {name: read_layer(bucket, card.key, recipe, name) for name in names}
-        data = to_parquet(sprite_table(layers, layers, photo_highest))
-        if present is not None and bucket.get(key) == data:
-            return key
-        try:
-            bucket.put(key, data, mode=present.token if present else "create")
-            return key
-        except Conflict:
-            continue  # another run has published; both tables are rebuilt from all records, so the last one is right
-    raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
+        return to_parquet(sprite_table(layers, layers, photo_highest))
+
+    publish_view(bucket, key, build)
+    return key
 
 
 def part_name(channels: Sequence[int], layer_channels: int) -> str:

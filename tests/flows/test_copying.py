@@ -1,6 +1,5 @@
 """A bucket is copied into another one, whole, once, and in an order that shows nothing half."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,10 @@ from flows.looking import list_sets, verify
 from storage import BadKey, Bucket, GcsBucket, LocalBucket, ObjectInfo, Unavailable
 from storage.bucket import PutMode
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard
-from tests.storage.gcs_server import GcsServer, serving
+from tests.storage.gcs_server import GcsServer
 
 MODEL = made_up_card().key
 SET = f"sprites/{MODEL}/{RECIPE.key}/"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
-    with serving() as started:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", started.url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        started.make("place")
-        yield started
 
 
 @pytest.fixture
@@ -36,7 +26,7 @@ def source(tmp_path: Path) -> LocalBucket:
 
 
 @pytest.fixture(params=["local", "gs"])
-def target(request: pytest.FixtureRequest, server: GcsServer, tmp_path: Path) -> Bucket:
+def target(request: pytest.FixtureRequest, gcs_place: GcsServer, tmp_path: Path) -> Bucket:
     return LocalBucket(tmp_path / "target") if request.param == "local" else GcsBucket("place", "team")
 
 

@@ -2,29 +2,19 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import faulted_bucket
 from tests.flows.conftest import SMALL, Command
-from tests.storage.gcs_server import GcsServer, serving
+from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
 
 
-@pytest.fixture
-def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
-    with serving() as server:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        server.make("place")
-        yield server
-
-
 def test_every_command_takes_a_bucket_of_google_cloud_storage(
-    server: None, gcs: GcsServer, diamond_cutter: Command, tmp_path: Path
+    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
 ) -> None:
     bucket = ("--bucket", "gs://place/team")
     asked = ("efficientnet-lite0", "--layers", "stem", "--channels", "0:4", *SMALL, *bucket)
@@ -32,12 +22,12 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     assert rendered.returncode == 0, rendered.stderr
     summary = json.loads(rendered.stdout)
     assert (summary["bucket"], summary["rendered"]) == ("gs://place/team", 4)
-    assert all(name.startswith("team/") for name in gcs.buckets["place"])
+    assert all(name.startswith("team/") for name in gcs_place.buckets["place"])
 
-    generations = {name: stored.generation for name, stored in gcs.buckets["place"].items()}
+    generations = {name: stored.generation for name, stored in gcs_place.buckets["place"].items()}
     again = diamond_cutter("sprites", *asked, "--json")
     assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
-    assert {name: stored.generation for name, stored in gcs.buckets["place"].items()} == generations
+    assert {name: stored.generation for name, stored in gcs_place.buckets["place"].items()} == generations
 
     planned = json.loads(diamond_cutter("plan", *asked, "--json").stdout)
     assert (planned["sprites_done"], planned["sprites_to_do"]) == (4, 0)
@@ -55,11 +45,11 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     assert json.loads(diamond_cutter("gc", *bucket, "--json").stdout)["leftovers"] == []
     assert diamond_cutter("rm", folder, *bucket).returncode == 2
     assert diamond_cutter("rm", folder, "--yes", *bucket).returncode == 0
-    assert {name.split("/")[1] for name in gcs.buckets["place"]} == {"models"}
-    assert gcs.unknown == []
+    assert {name.split("/")[1] for name in gcs_place.buckets["place"]} == {"models"}
+    assert gcs_place.unknown == []
 
 
-def test_a_place_that_cannot_be_used_is_one_sentence(server: None, gcs: GcsServer, diamond_cutter: Command) -> None:
+def test_a_place_that_cannot_be_used_is_one_sentence(server: None, gcs_place: GcsServer, diamond_cutter: Command) -> None:
     for command in (["ls"], ["sprites", "efficientnet-lite0", "--layers", "stem", "--channels", "0:2"], ["verify"], ["models"]):
         done = diamond_cutter(*command, "--bucket", "gs://no-such-place/team")
         assert done.returncode == 2

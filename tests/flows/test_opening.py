@@ -1,7 +1,6 @@
 """A picture is opened from wherever it is."""
 
 import webbrowser
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,14 @@ from flows.opening import open_key
 from storage import Bucket, GcsBucket, LocalBucket
 from storage.layout import card_key
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard
-from tests.storage.gcs_server import GcsServer, serving
+from tests.storage.gcs_server import GcsServer
 
 MODEL = made_up_card().key
 SET = f"sprites/{MODEL}/{RECIPE.key}/"
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
-    with serving() as started:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", started.url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        started.make("place")
-        yield started
-
-
 @pytest.fixture(params=["local", "gs"])
-def bucket(request: pytest.FixtureRequest, server: GcsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def bucket(request: pytest.FixtureRequest, gcs_place: GcsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     from tasks.gallery.task import publish_gallery
 
     monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))

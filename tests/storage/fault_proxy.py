@@ -10,15 +10,16 @@ import random
 import re
 import socket
 import struct
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Literal, get_args
 from urllib.parse import urlsplit
+
+from tests.storage.loopback import listening
 
 Call = Literal["read", "look", "list", "write", "begin", "chunk", "delete"]
 Failure = Literal["503", "429", "408", "reset", "reset in the body", "lost reply", "stall", "flip", "cut"]
@@ -88,18 +89,13 @@ def standing_before(upstream: str) -> Iterator[FaultProxy]:
     class Handler(_Handler):
         faults = proxy
 
-    with _Listener(("127.0.0.1", 0), Handler) as listener:
-        proxy.url = f"http://127.0.0.1:{listener.server_port}"
-        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+    try:
+        with listening(Handler) as proxy.url:
             yield proxy
-        finally:
-            listener.shutdown()
-            thread.join()
-            # What was held up arrives yet, and must not arrive in the next test.
-            while proxy.busy:
-                time.sleep(0.02)
+    finally:
+        # What was held up arrives yet, and must not arrive in the next test.
+        while proxy.busy:
+            time.sleep(0.02)
 
 
 def call_of(method: str, path: str) -> Call | None:
@@ -114,16 +110,6 @@ def call_of(method: str, path: str) -> Call | None:
     if method == "POST":
         return "write" if "uploadType=multipart" in parts.query else "begin"
     return {"PUT": "chunk", "DELETE": "delete"}.get(method)  # type: ignore[return-value]
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Bear with clients that are killed; say what else is wrong."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

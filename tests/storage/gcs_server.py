@@ -7,17 +7,17 @@ field that it does not know is refused, so that no test passes on a guess. tests
 
 import json
 import re
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.storage.gcs_objects import Objects, Refusal, StoredObject, Upload, check_description
+from tests.storage.loopback import listening
 
 _EVERYWHERE = {"prettyPrint", "userProject"}
 _PARAMETERS = {
@@ -93,25 +93,8 @@ def serving() -> Iterator[GcsServer]:
     class Handler(_Handler):
         gcs = server
 
-    with _Listener(("127.0.0.1", 0), Handler) as listener:
-        server.url = f"http://127.0.0.1:{listener.server_port}"
-        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            listener.shutdown()
-            thread.join()
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Bear with clients that are killed; say what else is wrong."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+    with listening(Handler) as server.url:
+        yield server
 
 
 class _Handler(BaseHTTPRequestHandler):

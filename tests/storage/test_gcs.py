@@ -11,9 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from storage.gcs_client import Retries, _client
 from tests.storage.conformance import MIB, BucketContract, put_or_conflict
 from tests.storage.fault_proxy import CALLS, FAILURES, Call, Failure, FaultProxy, can_happen, standing_before
 from tests.storage.gcs_server import Fault, GcsServer, serving
+from tests.storage.loopback import listening
 
 # Google's library leaves the connection of an answer that it tries again to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
@@ -506,14 +506,8 @@ def answering(status: int, answer: dict[str, Any]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as listener:
-        thread = Thread(target=listener.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.server_port}/token"
-        finally:
-            listener.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield f"{url}/token"
 
 
 @pytest.mark.parametrize(

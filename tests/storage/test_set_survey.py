@@ -1,6 +1,5 @@
 """How far a set is, from one listing, and without reading what its index knows."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,21 +11,12 @@ from storage.layout import run_record_key, set_folder, shard_record_key, spritem
 from storage.records import FileRef, SpritemapRecord
 from storage.set_survey import SurveyedShard, SurveyedSprite, survey_set
 from storage.sprite_set import put_fingerprinted
-from tests.storage.gcs_server import GcsServer, serving
+from tests.storage.gcs_server import GcsServer
 from tests.storage.shard_records import LAYER, MODEL, RECIPE, shard_record
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
-    with serving() as started:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", started.url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        started.make("place")
-        yield started
-
-
 @pytest.fixture(params=["local", "gs"])
-def bucket(request: pytest.FixtureRequest, server: GcsServer, tmp_path: Path) -> Bucket:
+def bucket(request: pytest.FixtureRequest, gcs_place: GcsServer, tmp_path: Path) -> Bucket:
     return LocalBucket(tmp_path / "bucket") if request.param == "local" else GcsBucket("place")
 
 
@@ -63,15 +53,15 @@ def test_what_is_there_is_counted_once(bucket: Bucket) -> None:
     assert layer.damaged == {} and layer.size == survey.size - 2
 
 
-def test_what_the_index_knows_is_not_read(server: GcsServer) -> None:
+def test_what_the_index_knows_is_not_read(gcs_place: GcsServer) -> None:
     bucket = GcsBucket("place")
     keys = [put_shard(bucket, range(first, first + 4)) for first in range(0, 40, 4)]
     known = known_of(bucket)
     del known[keys[3]]
-    server.seen.clear()
+    gcs_place.seen.clear()
     survey = survey_set(bucket, MODEL, RECIPE, known)
     assert sorted(survey.of(LAYER).owners()) == list(range(40))
-    assert [seen.kind for seen in server.seen] == ["list", "media"]
+    assert [seen.kind for seen in gcs_place.seen] == ["list", "media"]
 
 
 def test_what_the_index_knows_of_another_version_is_read_again(bucket: Bucket) -> None:
@@ -113,11 +103,11 @@ def test_of_several_spritemaps_the_record_tells_which(bucket: Bucket) -> None:
     assert survey_set(bucket, MODEL, RECIPE, {}).of(LAYER).spritemaps == ()
 
 
-def test_a_file_of_another_size_is_seen_without_reading_it(server: GcsServer) -> None:
+def test_a_file_of_another_size_is_seen_without_reading_it(gcs_place: GcsServer) -> None:
     bucket = GcsBucket("place")
     key = put_shard(bucket, range(4))
     known = known_of(bucket)
     wrong = {key: replace(known[key], file=FileRef(key=known[key].file.key, size=1, crc32c=known[key].file.crc32c))}
-    server.seen.clear()
+    gcs_place.seen.clear()
     assert list(survey_set(bucket, MODEL, RECIPE, wrong).of(LAYER).damaged) == [key]
-    assert [seen.kind for seen in server.seen] == ["list"]
+    assert [seen.kind for seen in gcs_place.seen] == ["list"]
