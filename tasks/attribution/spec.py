@@ -1,0 +1,34 @@
+"""What an attribution run computes; a report is named by it."""
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["gradient", "integrated"]
+# A class by its number, or one that each image chooses.
+Positive = int | Literal["auto", "all"]
+Negative = int | Literal["auto", "none"]
+
+
+class AttributionSpec(BaseModel):
+    """All that decides a report's numbers, beside the model and the images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: tuple[str, ...] = Field(min_length=1, description="names, in forward order")
+    positive: Positive = Field(
+        default="auto", description="the class that is explained; auto is each image's highest logit, all is the log-sum-exp of all logits"
+    )
+    negative: Negative = Field(default="auto", description="the class that it is held against; auto is each image's highest other logit")
+    method: Method = Field(default="gradient", description="gradient times activation, or integrated gradients from the silent layer")
+    steps: int = Field(default=100, ge=1, le=10_000, description="points on the way from the silent layer, of integrated gradients")
+    groups: int = Field(default=6, ge=0, le=64, description="groups of neurons in each layer; none if 0")
+    channels: int = Field(default=64, ge=1, le=4096, description="channels of each layer that the report shows with a sprite and patches")
+    shown: int = Field(default=200, ge=1, le=100_000, description="images that the report shows one by one, evenly from all")
+    sprites: str = Field(description="key of the recipe of the sprites that are shown")
+
+    @property
+    def key(self) -> str:
+        """Name the report by what was asked for, as in the bucket's keys: `attribution@1a2b3c4d`."""
+        return f"attribution@{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
