@@ -37,7 +37,7 @@ def licence(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         if not line.startswith("  "):
             return
-        yield line[4:].rstrip() + "\n"
+        yield line.strip().partition(" ")[2].rstrip() + "\n"
 
 
 def rows(lines: Iterable[str], classes: Iterable[str]) -> list[tuple[str, str, tuple[str, ...]]]:
