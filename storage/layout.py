@@ -17,6 +17,15 @@
       index.html                                       the gallery of the set, for people; rebuilt after each run
       gallery.<sha16>.js, .css, .svg                   what it looks like and does
       <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a preview; <sha16> is the hash of what they are made of
+    reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report: what a model does with a folder of images
+      images/00000-00127.<sha16>.parquet               what was measured of some images
+      images/00000-00127.json                          its record
+      images/<name>.<sha16>.webp, .js                  pictures, and the numbers that its pages load
+      details.json                                     the record of those that are of single images
+      <table>.<sha16>.parquet                          what was measured of all images
+      report.json                                      the report's commit, written last: what it says, and all its files
+      index.html                                       the report's page, for people
+      gallery.<sha16>.js, .css, .svg                   what it looks like and does
 
 A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
 being named in index.html.
@@ -159,6 +168,47 @@ def set_of(key: str) -> tuple[str, str] | None:
     """Return the model and the recipe of the sprite set that a key is in, or None if it is in none."""
     names = key.split("/")
     return (names[1], names[2]) if len(names) > 3 and names[0] == "sprites" else None
+
+
+def report_folder(dataset: str, model: str, report: str) -> str:
+    """Return the folder of a report; `dataset` is the images' folder's name and hash, as a key can hold it."""
+    return f"reports/{dataset}/{model}/{report}/"
+
+
+def report_key(folder: str) -> str:
+    """Return the key of the record that commits a report, `folder` being the report's."""
+    return folder + "report.json"
+
+
+def report_page_key(folder: str) -> str:
+    """Return the key of a report's page."""
+    return folder + "index.html"
+
+
+def details_key(folder: str) -> str:
+    """Return the key of the record of what a report shows of single images."""
+    return folder + "details.json"
+
+
+def images_record_key(folder: str, first: int, end: int) -> str:
+    """Return the key of the record of what was measured of a report's images, `first` to the one before `end`."""
+    return f"{folder}images/{first:05d}-{end - 1:05d}.json"
+
+
+def report_file_key(folder: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of a picture, or of numbers, that a report's pages load; `name` may be a layer's."""
+    return f"{folder}images/{escape(name)}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
+
+
+def report_table_key(folder: str, name: str, data: bytes) -> str:
+    """Return the key of a table of a report."""
+    return f"{folder}{name}.{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+
+
+def report_of(key: str) -> str | None:
+    """Return the folder of the report that a key is in, or None if it is in none."""
+    names = key.split("/")
+    return "/".join(names[:4]) + "/" if len(names) > 4 and names[0] == "reports" else None
 
 
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:

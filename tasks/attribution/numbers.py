@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from storage.errors import Corrupt
 
 TOP_CLASSES = 5
+_OF_A_LAYER = ("channels", "positions", "highest", "where")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ class ImageRows:
     layers: Mapping[str, LayerRows]
 
 
+def joined(parts: Sequence[ImageRows]) -> ImageRows | None:
+    """Return the rows of some parts in one, or None if there is no part."""
+    if not parts:
+        return None
+    arrays = ("numbers", "label_classes", "classes", "probabilities", "positive", "negative")
+    return ImageRows(
+        names=[name for part in parts for name in part.names],
+        labels=[label for part in parts for label in part.labels],
+        layers={
+            layer: LayerRows(*(np.concatenate([getattr(part.layers[layer], what) for part in parts]) for what in _OF_A_LAYER))
+            for layer in parts[0].layers
+        },
+        **{what: np.concatenate([getattr(part, what) for part in parts]) for what in arrays},
+    )
+
+
 def to_parquet(rows: ImageRows) -> bytes:
     """Return a table with a row for each image; a layer has four columns, such as `channels:block_10`."""
     columns: dict[str, pa.Array] = {
@@ -67,7 +84,7 @@ def to_parquet(rows: ImageRows) -> bytes:
         "negative": pa.array(rows.negative),
     }
     for name, layer in rows.layers.items():
-        columns |= {f"{what}:{name}": _lists(getattr(layer, what)) for what in ("channels", "positions", "highest", "where")}
+        columns |= {f"{what}:{name}": _lists(getattr(layer, what)) for what in _OF_A_LAYER}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")
     return buffer.getvalue()
@@ -92,8 +109,7 @@ def from_parquet(data: bytes, key: str) -> ImageRows:
             positive=table["positive"].to_numpy(),
             negative=table["negative"].to_numpy(),
             layers={
-                layer: LayerRows(*(_array(table[f"{what}:{layer}"]) for what in ("channels", "positions", "highest", "where")))
-                for layer in layers
+                layer: LayerRows(*(_array(table[f"{what}:{layer}"]) for what in _OF_A_LAYER)) for layer in layers
             },
         )
     except Exception as error:  # whatever the Parquet reader makes of rubbish

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.records import FileRef, Record
+from storage.records import FileRef, Record, Versions
 from tasks.attribution.spec import AttributionSpec
 
 SetKind = Literal["all", "label", "class", "wrong"]
@@ -181,6 +181,30 @@ class SetNumbers(Part):
     positive: tuple[float, ...] = Field(description="share of the images with a positive attribution, of the channels in top and bottom")
     top: tuple[int, ...] = Field(description="channels, the highest mean first; all above 0")
     bottom: tuple[int, ...] = Field(description="channels, the lowest mean first; all below 0")
+
+
+class FoundGroups(Part):
+    """The groups of a layer as they were found."""
+
+    directions: tuple[tuple[float, ...], ...] = Field(description="[group, channel], of length 1")
+    attribution: tuple[float, ...] = Field(description="by group, mean over the shown images")
+    by_class: dict[int, tuple[float, ...]] = Field(description="the same over the images that the model takes for a class, by its number")
+    explained: float = Field(description="share of the squares of the activations that the groups account for")
+
+
+class DetailsRecord(Record):
+    """Commits what a report shows of single images, and what was found by looking at them closely."""
+
+    shown: tuple[int, ...] = Field(description="numbers of the images")
+    pages: tuple[ShownPage, ...]
+    classes: tuple[int, ...] = Field(description="all that the pages name")
+    checks: dict[str, Checks] = Field(description="by layer")
+    groups: dict[str, FoundGroups] = Field(description="by layer")
+    flows: tuple[GroupFlow, ...]
+    cells: dict[str, dict[int, int]] = Field(description="by layer and channel, in how many cells of the images it stands out")
+    files: tuple[FileRef, ...]
+    seconds: float
+    versions: Versions
 
 
 class LayerNumbers(Part):
