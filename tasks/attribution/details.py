@@ -21,12 +21,10 @@ class Map(NamedTuple):
 
     values: the attribution of each cell, float32 `[batch, cell]`.
     channels: those of the highest attribution in each cell, int32 `[batch, cell, TOP_CHANNELS]`.
-    gradients: what the activations were multiplied with, summed up in each cell, float32 `[batch, cell, channel]`.
     """
 
     values: tf.Tensor
     channels: tf.Tensor
-    gradients: tf.Tensor
 
 
 class LayerDetails(NamedTuple):
@@ -36,12 +34,14 @@ class LayerDetails(NamedTuple):
     highest: each channel's highest activation in each cell, float32 `[batch, cell, channel]`.
     channels: the channels of the highest, int32 `[batch, cell, TOP_CHANNELS]`.
     mean: each channel's mean activation in each cell, float32 `[batch, cell, channel]`.
+    gradients: what activations are multiplied with in the first map, summed up in each cell, float32 `[batch, cell, channel]`.
     """
 
     maps: list[Map]
     highest: tf.Tensor
     channels: tf.Tensor
     mean: tf.Tensor
+    gradients: tf.Tensor
 
 
 class BatchDetails(NamedTuple):
@@ -77,11 +77,9 @@ def details_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Te
         layers = []
         for place, (card, layer) in enumerate(zip(cards, forward.activations, strict=True)):
             high = highest(layer, card)
-            maps = []
-            for found in gradients:
-                attributed = sums(layer * found[place], card)
-                maps.append(Map(tf.reduce_sum(attributed, axis=2), _top(attributed), sums(found[place], card)))
-            layers.append(LayerDetails(maps, high, _top(high), means(layer, card)))
+            attributed = [sums(layer * found[place], card) for found in gradients]
+            maps = [Map(tf.reduce_sum(values, axis=2), _top(values)) for values in attributed]
+            layers.append(LayerDetails(maps, high, _top(high), means(layer, card), sums(gradients[0][place], card)))
         return BatchDetails(classes, probabilities, explained, layers)
 
     return details

@@ -85,13 +85,13 @@ def look_closely(bundle: Bundle, spec: AttributionSpec, images: Sequence[Numbere
         rows, columns = grid(network, layer)
         found.same_place[layer] = SamePlace(rows * columns, bundle.card.layer(layer).channels)
     for batch in batches(images, shape, {}):
-        seen = details(batch.pixels)
+        seen = tf.nest.map_structure(lambda values: values.numpy(), details(batch.pixels))
         amounts = _amounts(seen, spec, groups)
         worth = [_worth(layer, groups.get(name)) for name, layer in zip(spec.layers, seen.layers, strict=True)]
         flows.add(batch, amounts, worth)
         for place, image in enumerate(batch.images):
             for name, layer in zip(spec.layers, seen.layers, strict=True):
-                found.same_place[name].add(image.number, layer.highest[place].numpy())
+                found.same_place[name].add(image.number, layer.highest[place])
             from_where = seen_from(batch.pixels[place : place + 1]) if len(found.images) < SEEN_FROM else {}
             shown = _shown(network, spec, image, seen, place, amounts, worth, from_where)
             totals.add(spec, shown)
@@ -167,7 +167,7 @@ def _amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups
     """Return how much of each group is in each cell, by layer, float32 `[batch, cell, group]`; None where there are no groups."""
     amounts: list[np.ndarray | None] = []
     for name, layer in zip(spec.layers, seen.layers, strict=True):
-        values = layer.mean.numpy()
+        values = layer.mean
         found = groups[name].over_positions(values.reshape(-1, values.shape[-1])) if name in groups else None
         amounts.append(None if found is None else found.reshape(*values.shape[:2], -1))
     return amounts
@@ -175,7 +175,7 @@ def _amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups
 
 def _worth(layer: LayerDetails, groups: Groups | None) -> np.ndarray | None:
     """Return what a unit of each group adds to the score in each cell, float32 `[batch, cell, group]`."""
-    return None if groups is None else np.einsum("bpc,gc->bpg", layer.maps[0].gradients.numpy(), groups.directions)
+    return None if groups is None else np.einsum("bpc,gc->bpg", layer.gradients, groups.directions)
 
 
 def _shown(
@@ -190,15 +190,15 @@ def _shown(
 ) -> ShownImage:
     layers = []
     for name, layer, amount, worthy in zip(spec.layers, seen.layers, amounts, worth, strict=True):
-        values = np.stack([found.values[place].numpy() for found in layer.maps])
+        values = np.stack([found.values[place] for found in layer.maps])
         scales = np.maximum(np.abs(values).max(axis=1), 1e-12)
         grouped = amount is not None and worthy is not None
         layers.append(
             ShownLayer(
                 values=np.round(values / scales[:, None] * 127).astype(np.int8),
                 scales=scales,
-                map_channels=np.stack([found.channels[place].numpy() for found in layer.maps]).astype(np.uint16),
-                activated=layer.channels[place].numpy().astype(np.uint16),
+                map_channels=np.stack([found.channels[place] for found in layer.maps]).astype(np.uint16),
+                activated=layer.channels[place].astype(np.uint16),
                 groups=_bytes(amount[place].T) if amount is not None else np.empty((0, 0), np.uint8),
                 group_attribution=(amount[place] * worthy[place]).sum(axis=0) if grouped else np.empty(0),
                 seen_from=_bytes(from_where.get(name, np.empty((0, 0)))),
@@ -207,8 +207,8 @@ def _shown(
     return ShownImage(
         image=image,
         label_class=label_class(network.card, image.image),
-        classes=seen.classes[place].numpy(),
-        probabilities=seen.probabilities[place].numpy(),
+        classes=seen.classes[place],
+        probabilities=seen.probabilities[place],
         explained=tuple(
             Explained(positive=_class(chosen.positive[place]), negative=_class(chosen.negative[place])) for chosen in seen.explained
         ),
@@ -216,7 +216,7 @@ def _shown(
     )
 
 
-def _class(number: tf.Tensor) -> int | None:
+def _class(number: np.int32) -> int | None:
     return None if int(number) == NONE else int(number)
 
 
