@@ -28,11 +28,12 @@ from storage import (
     content_type_of,
 )
 from storage.layout import gallery_key, is_gallery_file, set_folder
-from tasks.gallery.pages import asset_files, bucket_page, message_page
+from tasks.gallery.pages import GALLERY, bucket_page, message_page
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import LayerSource, read_settings, read_sources
 from tasks.gathering.contents import set_names
 from tasks.importing.stored import read_card
+from tasks.pages.frontend import asset_files
 
 _FILES = (".webp", ".png", ".jpg", ".json", ".parquet")
 _FOLDERS = ("sprites/", "models/", "reports/")
@@ -154,14 +155,14 @@ def _key(path: str) -> str:
 def _found(bucket: Bucket, galleries: Galleries, key: str) -> Answer:
     if not key:
         return _page(bucket_page(bucket.url, _sets(bucket)))
-    if key in asset_files(""):
-        return _file(key, asset_files("")[key])
+    if key in asset_files(GALLERY, ""):
+        return _file(key, asset_files(GALLERY, "")[key])
     top, *names = key.split("/")
     if top == "sprites" and len(names) == 3:
         model, recipe, _ = names
         if key in (set_folder(model, recipe), gallery_key(model, recipe)):
             return _page(galleries.page(model, recipe))
-        assets = asset_files(set_folder(model, recipe))
+        assets = asset_files(GALLERY, set_folder(model, recipe))
         if key in assets:
             return _file(key, assets[key])
     if top == "sprites" and len(names) == 4 and is_gallery_file(key):

@@ -154,6 +154,11 @@ def gallery_layer_key(model: str, recipe: str, layer: str, sources: bytes, suffi
     return gallery_asset_key(layer_folder(model, recipe, layer), sources, suffix)
 
 
+def report_asset_key(folder: str, data: bytes, suffix: str) -> str:
+    """Return the key of a script, a style or a picture that a report's pages share, in its folder; report.json, beside it, commits it."""
+    return fingerprinted(f"{folder}report.json", data, suffix)
+
+
 def is_gallery_file(key: str) -> bool:
     """Tell whether a key is that of a gallery's file, its page left out."""
     return _GALLERY_FILE.fullmatch(key.rpartition("/")[2]) is not None

@@ -1,7 +1,6 @@
 """The files of a gallery: what they are called, and what is in them."""
 
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
@@ -17,6 +16,7 @@ from tasks.gallery import neighbours
 from tasks.gallery.pages import set_page
 from tasks.gallery.sources import LayerSource, lossless_places
 from tasks.gallery.thumbnails import thumbnails
+from tasks.pages.scripts import as_script
 from tasks.rendering.recipe import RenderRecipe
 
 Score = Literal["objective", "highest_activation", "specificity", "photo_ratio", "contrast", "saturation", "checkerboard"]
@@ -110,10 +110,8 @@ def layer_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) ->
     """
     pictures = thumbnails(bucket, source, _PREVIEW_PX)
     numbers = _layer_numbers(bucket, model, recipe, source, pictures)
-    # All of it in ASCII and without <, so that no name means anything to whatever reads the file.
-    arguments = json.dumps([source.layer, numbers.model_dump(mode="json")], separators=(",", ":")).replace("<", "\\u003c")
-    script = f"diamondCutter.take(...{arguments});\n".encode()
-    return dict(zip(layer_keys(model, recipe, source), (script, _preview(source, pictures)), strict=True))
+    files = (as_script(source.layer, numbers), _preview(source, pictures))
+    return dict(zip(layer_keys(model, recipe, source), files, strict=True))
 
 
 def _shown_layer(model: str, recipe: str, settings: RenderRecipe | None, source: LayerSource) -> ShownLayer:

@@ -9,9 +9,10 @@ from model_inventory.card import ModelCard
 from storage import Bucket, Corrupt, NotFound, open_bucket
 from storage.layout import gallery_key, set_folder
 from storage.sprite_set import publish_view, put_determined
-from tasks.gallery.pages import asset_files
+from tasks.gallery.pages import GALLERY
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import LayerSource, read_settings, read_sources
+from tasks.pages.frontend import asset_files
 
 
 @task(name="publish gallery", cache_policy=NO_CACHE, persist_result=False)
@@ -29,7 +30,7 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
         Unavailable: others keep replacing the page.
     """
     bucket, key = open_bucket(bucket_url), gallery_key(card.key, recipe)
-    for asset, data in asset_files(set_folder(card.key, recipe)).items():
+    for asset, data in asset_files(GALLERY, set_folder(card.key, recipe)).items():
         put_determined(bucket, asset, data)
 
     def build() -> bytes:

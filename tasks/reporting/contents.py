@@ -16,7 +16,8 @@ SetKind = Literal["all", "label", "class", "wrong"]
 class Part(BaseModel):
     """A part of a report."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no number that is not finite.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ShownClass(Part):
@@ -91,6 +92,14 @@ class Sheet(Part):
     cell_px: int
 
 
+class MeanChannel(Part):
+    """A channel among a layer's strongest, over all images."""
+
+    channel: int
+    attribution: float = Field(description="the mean")
+    sprite: int | None = Field(default=None, description="cell in the layer's sheet of sprites")
+
+
 class ReportedLayer(Part):
     """What report.json says of a layer."""
 
@@ -101,8 +110,10 @@ class ReportedLayer(Part):
     width: int
     receptive_field: int | None
     checks: Checks
-    top: tuple[tuple[int, float], ...] = Field(description="channels of the highest mean attribution over all images, with it")
-    bottom: tuple[tuple[int, float], ...] = Field(description="those of the lowest")
+    top: tuple[MeanChannel, ...] = Field(description="channels of the highest mean attribution over all images, the highest first")
+    bottom: tuple[MeanChannel, ...] = Field(description="those of the lowest, the lowest first")
+    sprites: Sheet | None = Field(default=None, description="of the channels that the report shows")
+    group_sprites: Sheet | None = None
     explained_variance: float | None = Field(default=None, description="share of the activations that the groups account for")
     groups: tuple[Group, ...] = ()
     numbers: str = Field(description="the file that its page loads, a LayerNumbers; as seen from the report's folder")
@@ -114,6 +125,14 @@ class GroupFlow(Part):
     layer: str
     next_layer: str
     attribution: tuple[tuple[float, ...], ...] = Field(description="[group of layer, group of next_layer]")
+
+
+class Table(Part):
+    """A table for programs."""
+
+    title: str
+    file: str = Field(description="as seen from the report's folder")
+    rows: int
 
 
 class ShownPage(Part):
@@ -139,7 +158,9 @@ class ReportContents(Part):
     sets: tuple[ImageSetCard, ...] = Field(description="the first is of all images")
     layers: tuple[ReportedLayer, ...] = Field(description="in forward order")
     flows: tuple[GroupFlow, ...] = ()
+    shown: str = Field(description="the file that lists the images that are shown, an ImageList; as seen from the report's folder")
     pages: tuple[ShownPage, ...]
+    tables: tuple[Table, ...] = ()
 
 
 class ReportRecord(Record):
@@ -174,11 +195,11 @@ class ChannelNumbers(Part):
 
 
 class SetNumbers(Part):
-    """A layer's attributions over one set of images."""
+    """A layer's attributions over one set of images. What is of the channels in top and bottom comes in that order, top first."""
 
     mean: tuple[float, ...] = Field(description="[channel]")
     spread: tuple[float, ...] = Field(description="standard deviation over the images, of the channels in top and bottom")
-    positive: tuple[float, ...] = Field(description="share of the images with a positive attribution, of the channels in top and bottom")
+    share: tuple[float, ...] = Field(description="of the images, those whose attribution has that sign; of the channels in top and bottom")
     top: tuple[int, ...] = Field(description="channels, the highest mean first; all above 0")
     bottom: tuple[int, ...] = Field(description="channels, the lowest mean first; all below 0")
 
@@ -210,9 +231,7 @@ class DetailsRecord(Record):
 class LayerNumbers(Part):
     """What a layer's page loads."""
 
-    sprites: Sheet | None
     patches: Sheet | None
-    group_sprites: Sheet | None
     channels: tuple[ChannelNumbers, ...] = Field(description="those that are shown anywhere, ascending")
     sets: tuple[SetNumbers, ...] = Field(description="as in report.json")
 
@@ -259,6 +278,24 @@ class ImageDetails(Part):
     predicted: tuple[tuple[int, float], ...] = Field(description="class and probability, the highest first")
     explained: tuple[Explained, ...] = Field(description="the first is what the whole report explains")
     layers: tuple[ImageLayer, ...] = Field(description="as in report.json")
+
+
+class ListedImage(Part):
+    """What the list of images says of one that is shown."""
+
+    number: int
+    name: str
+    file: str = Field(description="as seen from the report's folder; square, as the model sees it")
+    label: str | None
+    predicted: int = Field(description="the class of the highest logit")
+    right: bool | None = Field(description="whether that is the label; none where the label is no class")
+    sets: tuple[int, ...] = Field(description="those that it is in, as in report.json")
+
+
+class ImageList(Part):
+    """What the list of images loads."""
+
+    images: tuple[ListedImage, ...] = Field(description="that are shown, in the order of their numbers")
 
 
 class ImagesPage(Part):

@@ -2,20 +2,12 @@
 
 const site = JSON.parse(document.getElementById("site").textContent);
 const layerNamed = new Map(site.layers.map((layer) => [layer.name, layer]));
-const taken = new Map();
 const spritesOf = new Map();
 let opened = new Map();
 
-// A layer's file of numbers calls this. It is a script because pages from file:// may not read any other kind of file.
-window.diamondCutter = { take: (layer, numbers) => taken.set(layer, numbers) };
-
 const loadSprites = (layer) => {
   if (!spritesOf.has(layer.name)) {
-    const loading = new Promise((resolve, reject) => {
-      const failed = () => reject(new Error("The layer's numbers could not be loaded."));
-      const arrived = () => (taken.has(layer.name) ? resolve(spritesFrom(layer, taken.get(layer.name))) : failed());
-      document.head.append(make("script", { src: urlOf(layer.numbers), onload: arrived, onerror: failed }));
-    });
+    const loading = loadNumbers(layer.name, layer.numbers, "The layer's numbers could not be loaded.").then((numbers) => spritesFrom(layer, numbers));
     spritesOf.set(layer.name, loading);
     loading.catch(() => spritesOf.delete(layer.name));
   }
@@ -45,14 +37,6 @@ const spritesFrom = (layer, numbers) => {
   });
 };
 
-// Decoded once: a large image that is drawn from again and again would be decoded again and again.
-const loadSheet = async (sheet) => {
-  const image = new Image();
-  image.src = urlOf(sheet.file);
-  await image.decode();
-  return createImageBitmap(image);
-};
-
 // The pictures of the layer that is looked at; those of another one are let go, for they are large.
 const openSheets = (layer) => {
   const wanted = new Map(layer.spritemaps.map((sheet) => [sheet.file, opened.get(sheet.file) || loadSheet(sheet)]));
@@ -62,11 +46,4 @@ const openSheets = (layer) => {
   opened = wanted;
   for (const [file, loading] of wanted) loading.catch(() => opened.get(file) === loading && opened.delete(file));
   return wanted;
-};
-
-const drawCell = (context, picture, sheet, cell, x, y, side, quality = "high") => {
-  const left = (cell % sheet.columns) * sheet.cell_px;
-  const top = Math.floor(cell / sheet.columns) * sheet.cell_px;
-  context.imageSmoothingQuality = quality;
-  context.drawImage(picture, left, top, sheet.cell_px, sheet.cell_px, x, y, side, side);
 };

@@ -143,7 +143,7 @@ const makeGrid = (layer, onActive) => {
     cursor = next;
     if (scroll) reveal(active);
     if (focus || focused) focusCursor();
-    if (tell) tip.show(sprite, cursor);
+    if (tell) tip.show(tipLines(sprite), cursor.getBoundingClientRect());
     onActive(sprite);
   };
 
@@ -236,7 +236,7 @@ const makeGrid = (layer, onActive) => {
   scroller.addEventListener("keydown", onKey);
   scroller.addEventListener("pointermove", onPointer);
   scroller.addEventListener("pointerleave", tip.hide);
-  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && tip.show(shown[active], cursor));
+  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && tip.show(tipLines(shown[active]), cursor.getBoundingClientRect()));
   scroller.addEventListener("focusout", tip.hide);
   scroller.addEventListener("click", onClick);
   scroller.addEventListener("wheel", onWheel, { passive: false });

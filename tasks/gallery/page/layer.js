@@ -42,7 +42,7 @@ const showLayer = async (root, layer, isCurrent) => {
     make(
       "header",
       { class: "bar" },
-      crumbs(make("h1", {}, ...layerTitle(layer))),
+      crumbs(homeLink(), make("h1", {}, ...layerTitle(layer))),
       make("div", { class: "tools" }, search, ...sortTools(sprites, way, apply), filterTool(sprites, way, apply), zoomTools(grid)),
       status,
     ),
@@ -63,9 +63,6 @@ const showLayer = async (root, layer, isCurrent) => {
     },
   };
 };
-
-const crumbs = (...here) =>
-  make("nav", { class: "crumbs", "aria-label": "where this is" }, make("a", { href: "#/", title: site.model }, nameOf(site.model.split("@")[0])), ...here);
 
 const searchBox = (sprites, grid, status) => {
   const what = sprites.some((sprite) => sprite.label) ? "number or name" : "number";

@@ -3,6 +3,8 @@
 const layerPath = (layer) => `#/layer/${encodeURIComponent(layer.name)}`;
 const unitPath = (layer, sprite) => `${layerPath(layer)}/${sprite.unit}`;
 
+const homeLink = () => make("a", { href: "#/", title: site.model }, nameOf(site.model.split("@")[0]));
+
 const layerTitle = (layer) => (layer.mixes ? [`Mixes `, make("span", { class: "hash" }, layer.name.replace("mixes.", ""))] : [nameOf(layer.name)]);
 
 const layerFacts = (layer) => {
@@ -25,7 +27,8 @@ const showLayers = (root) => {
     make("ol", { class: "layers", "aria-label": "layers, from the image on" }, ...site.layers.map(layerCard)),
   );
   if (!site.layers.length) root.append(make("p", {}, "No layer has a spritemap yet."));
-  document.title = `${site.model} by ${site.recipe}`;
+  document.title = siteTitle;
+  return { close: () => {}, keys: {} };
 };
 
 const layerCard = (layer) => {

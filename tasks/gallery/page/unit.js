@@ -13,7 +13,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
   picture.style.width = picture.style.height = "";
   root.className = "page";
   root.replaceChildren(
-    make("header", { class: "bar" }, crumbs(make("a", { href: layerPath(layer) }, ...layerTitle(layer))), turns(layer, before, after)),
+    make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPath(layer) }, ...layerTitle(layer))), turns("its neighbours by number", goal(layer, before), goal(layer, after))),
     make(
       "article",
       { class: "unit" },
@@ -37,13 +37,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
   return { close: () => {}, keys: { Escape: () => (window.location.hash = layerPath(layer)), ArrowLeft: go(before), ArrowRight: go(after) } };
 };
 
-const turns = (layer, before, after) => {
-  const turn = (sprite, words, arrow) =>
-    sprite
-      ? make("a", { class: "turn", href: unitPath(layer, sprite), "aria-label": `${words}: ${sprite.title}`, title: sprite.title }, arrow)
-      : make("span", { class: "turn", "aria-hidden": "true" }, arrow);
-  return make("nav", { class: "turns", "aria-label": "its neighbours by number" }, turn(before, "previous", "←"), turn(after, "next", "→"));
-};
+const goal = (layer, sprite) => sprite && { path: unitPath(layer, sprite), title: sprite.title };
 
 // From the spritemap at once; from the shard, which has lost nothing, as soon as that is here.
 const drawLarge = async (canvas, sprite, layer) => {

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from storage import Corrupt, LocalBucket
-from tasks.gallery.pages import assets, bucket_page, message_page
+from tasks.gallery.pages import GALLERY, bucket_page, message_page
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import read_source, read_sources
 from tasks.gallery.thumbnails import thumbnails
+from tasks.pages.frontend import assets
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, put_layer, put_picture, scores
@@ -168,6 +169,6 @@ def test_pages_hold_no_inline_code_and_nothing_from_elsewhere(bucket: LocalBucke
         for tag, attributes in page.tags:
             assert tag != "style" and not any(name == "style" or name.startswith("on") for name in attributes)
             assert not any("://" in (attributes.get(name) or "") for name in ("src", "href"))
-    for data in assets().values():
+    for data in assets(GALLERY).values():
         assert not re.search(rb"https?://(?!www\.w3\.org/2000/svg)", data)
         assert b"eval(" not in data and b"innerHTML" not in data and b"@import" not in data

@@ -1,7 +1,8 @@
 // Makes elements of the page. Strings become text: nothing here is ever read as HTML.
 
-const make = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
+const SVG = "http://www.w3.org/2000/svg";
+
+const fill = (node, attributes, children) => {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
@@ -10,6 +11,10 @@ const make = (tag, attributes = {}, ...children) => {
   node.append(...children);
   return node;
 };
+
+const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+const makeDrawn = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
 // A name of anybody's making: set apart, so that marks of writing direction in it turn nothing around it.
 const nameOf = (text) => make("bdi", {}, text);

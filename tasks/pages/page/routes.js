@@ -1,0 +1,65 @@
+// Which page is shown: the part of the address behind #, so that one file has a stable address for everything in it.
+
+let view = null;
+let turn = 0;
+const siteTitle = document.title;
+
+const showMissing = (root, text, back) => {
+  root.className = "page";
+  root.replaceChildren(make("h1", { tabindex: -1 }, "Not here"), make("p", {}, text), make("p", {}, make("a", { href: back }, "Back")));
+  document.title = siteTitle;
+  return { close: () => {}, keys: { Escape: () => (window.location.hash = back) } };
+};
+
+// Where this is: the way back, and the page's own name behind it.
+const crumbs = (...places) => make("nav", { class: "crumbs", "aria-label": "where this is" }, ...places);
+
+// Arrows to what comes before and after: each has a path and a title, or is not there.
+const turns = (words, before, after) => {
+  const turnTo = (goal, which, arrow) =>
+    goal
+      ? make("a", { class: "turn", href: goal.path, "aria-label": `${which}: ${goal.title}`, title: goal.title }, arrow)
+      : make("span", { class: "turn", "aria-hidden": "true" }, arrow);
+  return make("nav", { class: "turns", "aria-label": words }, turnTo(before, "previous", "←"), turnTo(after, "next", "→"));
+};
+
+const decoded = (text) => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+// A view that can show the next address itself says so, and keeps what it has; another one is shown in its place.
+const startRoutes = (show) => {
+  const route = async () => {
+    const [, ...parts] = window.location.hash.split("/").map(decoded);
+    const root = document.getElementById("view");
+    const mine = (turn += 1);
+    const isCurrent = () => mine === turn;
+    if (view && view.follow && view.follow(...parts)) return;
+    if (view) view.close();
+    view = null;
+    window.scrollTo(0, 0);
+    let next = null;
+    try {
+      next = await show(root, parts, isCurrent);
+    } catch (error) {
+      if (isCurrent()) next = showMissing(root, error.message, "#/");
+    }
+    if (isCurrent()) view = next;
+    else if (next) next.close();
+  };
+
+  window.addEventListener("hashchange", route);
+  window.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key !== "Escape" && event.target.closest("input, select, textarea")) return;
+    const act = view && view.keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  route();
+};
