@@ -20,12 +20,13 @@
     reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report: what a model does with a folder of images
       images/00000-00127.<sha16>.parquet               what was measured of some images
       images/00000-00127.json                          its record
-      images/<name>.<sha16>.webp, .js                  pictures, and the numbers that its pages load
-      details.json                                     the record of those that are of single images
+      images/<name>.<sha16>.webp, .js                  the images, and the numbers of a few at a time that the page loads
+      details.json                                     their record
+      layers/<layer>/<name>.<sha16>.webp, .js          a layer's sprites and patches, and its numbers
       <table>.<sha16>.parquet                          what was measured of all images
       report.json                                      the report's commit, written last: what it says, and all its files
       index.html                                       the report's page, for people
-      gallery.<sha16>.js, .css, .svg                   what it looks like and does
+      report.<sha16>.js, .css, .svg                    what it looks like and does
 
 A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
 being named in index.html.
@@ -200,14 +201,19 @@ def images_record_key(folder: str, first: int, end: int) -> str:
     return f"{folder}images/{first:05d}-{end - 1:05d}.json"
 
 
-def report_file_key(folder: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of a picture, or of numbers, that a report's pages load; `name` may be a layer's."""
-    return f"{folder}images/{escape(name)}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
+def report_image_key(folder: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of a picture of an image, or of the numbers of some."""
+    return fingerprinted(f"{folder}images/{name}.json", data, suffix)
+
+
+def report_layer_key(folder: str, layer: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of a picture, or of the numbers, of a report's layer."""
+    return fingerprinted(f"{folder}layers/{escape(layer)}/{name}.json", data, suffix)
 
 
 def report_table_key(folder: str, name: str, data: bytes) -> str:
     """Return the key of a table of a report."""
-    return f"{folder}{name}.{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    return fingerprinted(f"{folder}{name}.json", data, "parquet")
 
 
 def report_of(key: str) -> str | None:

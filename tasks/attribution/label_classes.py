@@ -11,11 +11,16 @@ NO_CLASS = -1
 def label_class(card: ModelCard, image: FoundImage) -> int:
     """Return the class that an image's label is, or NO_CLASS.
 
-    That is the class that the user gives by number; or else the one whose name the label is, or one of its synonyms, or its WordNet id.
+    That is the class that the user gives by number, or else that of the label's name.
     """
     if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
         return image.class_index
-    return _by_name(card).get(_plain(image.label), NO_CLASS) if image.label is not None else NO_CLASS
+    return class_named(card, image.label) if image.label is not None else NO_CLASS
+
+
+def class_named(card: ModelCard, label: str) -> int:
+    """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS if there is none."""
+    return _by_name(card).get(_plain(label), NO_CLASS)
 
 
 @functools.lru_cache(maxsize=2)

@@ -45,6 +45,7 @@ class LayerTotals:
     attribution: np.ndarray
     squares: np.ndarray
     positive: np.ndarray
+    negative: np.ndarray
     highest: np.ndarray
     highest_squares: np.ndarray
     images: int = 0
@@ -52,7 +53,7 @@ class LayerTotals:
     @classmethod
     def of(cls, channels: int) -> "LayerTotals":
         """Return the sums over no image."""
-        return cls(*(np.zeros(channels) for _ in range(5)))
+        return cls(*(np.zeros(channels) for _ in range(6)))
 
     def add(self, rows: LayerRows, places: np.ndarray) -> None:
         """Count some images in, `places` being theirs in the rows."""
@@ -61,6 +62,7 @@ class LayerTotals:
         self.attribution += attribution.sum(axis=0)
         self.squares += np.square(attribution).sum(axis=0)
         self.positive += (attribution > 0).sum(axis=0)
+        self.negative += (attribution < 0).sum(axis=0)
         self.highest += highest.sum(axis=0)
         self.highest_squares += np.square(highest).sum(axis=0)
 
@@ -78,6 +80,11 @@ class LayerTotals:
     def positive_share(self) -> np.ndarray:
         """Return the share of the images in which the attribution is above 0, `[channel]`."""
         return self.positive / self.images
+
+    @property
+    def negative_share(self) -> np.ndarray:
+        """Return the share of those in which it is below 0, `[channel]`."""
+        return self.negative / self.images
 
     @property
     def mean_highest(self) -> np.ndarray:

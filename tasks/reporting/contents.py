@@ -106,8 +106,8 @@ class ReportedLayer(Part):
     name: str
     kind: str
     channels: int
-    height: int = Field(description="rows of positions; 1 for a vector")
-    width: int
+    height: int = Field(description="rows in the maps: of positions, put together where there are more than 20; 1 for a vector")
+    width: int = Field(description="columns in the maps")
     receptive_field: int | None
     checks: Checks
     top: tuple[MeanChannel, ...] = Field(description="channels of the highest mean attribution over all images, the highest first")
@@ -167,9 +167,8 @@ class ReportRecord(Record):
     """Commits a report: what it says and all of its files. report.json is one."""
 
     contents: ReportContents
-    tables: dict[str, FileRef] = Field(description="Parquet: images, channels, examples, groups")
-    parts: tuple[str, ...] = Field(description="keys of the records that hold each image's numbers")
-    files: tuple[FileRef, ...] = Field(description="what its pages load")
+    records: tuple[str, ...] = Field(description="keys of the records of what was measured of the images, and of the details")
+    files: tuple[FileRef, ...] = Field(description="tables, and what its pages load beside the details")
 
 
 class Patches(Part):
