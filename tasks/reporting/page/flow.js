@@ -1,0 +1,79 @@
+// How much groups of neurons add to those of the next layer: a column for each layer, a group's sprite for each node, links as wide as
+// what flows through them.
+
+const NODE_PX = 60;
+const NODE_GAP_PX = 18;
+const COLUMN_PX = 196;
+const HEAD_PX = 34;
+const LEAST_SHARE = 0.015; // of the widest link; what is thinner is not drawn
+
+const groupTitle = (group, layer) => `group ${group.number + 1} of ${isolated(layer.name)}`;
+
+// `layers` are some that follow each other in the report.
+const makeFlow = (layers) => {
+  const flows = layers.slice(1).map((next, at) => site.flows.find((flow) => flow.layer === layers[at].name && flow.next_layer === next.name));
+  const columns = layers.map((layer) => [...layer.groups].sort((one, other) => other.attribution - one.attribution));
+  const tallest = Math.max(...columns.map((groups) => groups.length));
+  const height = HEAD_PX + tallest * (NODE_PX + NODE_GAP_PX);
+  const width = (layers.length - 1) * COLUMN_PX + NODE_PX;
+  const yOf = (column, row) => HEAD_PX + row * (NODE_PX + NODE_GAP_PX) + ((tallest - columns[column].length) * (NODE_PX + NODE_GAP_PX)) / 2;
+  const links = placedLinks(flows, columns, yOf);
+  const paths = links.map((link) => {
+    const [left, right] = [link.column * COLUMN_PX + NODE_PX, (link.column + 1) * COLUMN_PX];
+    const middle = (left + right) / 2;
+    const path = makeDrawn("path", { class: `link ${sideOf(link.value)}`, d: `M${left} ${link.from}C${middle} ${link.from} ${middle} ${link.to} ${right} ${link.to}`, "stroke-width": Math.max(link.width, 0.75) });
+    path.append(makeDrawn("title", {}, `${groupTitle(link.source, layers[link.column])} adds ${signed(link.value)} to group ${link.goal.number + 1} of ${isolated(layers[link.column + 1].name)}`));
+    return path;
+  });
+  const light = (column, group) =>
+    links.forEach((link, at) => {
+      const touches = group === null || (link.column === column && link.source === group) || (link.column + 1 === column && link.goal === group);
+      paths[at].classList.toggle("dim", !touches);
+    });
+  const heads = layers.map((layer, column) => {
+    const head = make("a", { class: "flow-head", href: layerPath(layer), title: layer.name }, nameOf(layer.name));
+    Object.assign(head.style, { left: `${column * COLUMN_PX}px`, width: `${column === layers.length - 1 ? NODE_PX : COLUMN_PX - 16}px` });
+    return head;
+  });
+  const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * COLUMN_PX, yOf(column, row), (on) => light(column, on ? group : null))));
+  const picture = make("div", { class: "flow-picture" }, makeDrawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...paths), ...heads, ...nodes);
+  Object.assign(picture.style, { width: `${width}px`, height: `${height}px` });
+  return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "groups of neurons and what they add to those of the next layer" }, picture);
+};
+
+// Links leave a node and arrive at it one below the other, in the order of where they lead, so that none lies on another.
+const placedLinks = (flows, columns, yOf) => {
+  const all = flows.flatMap((flow, column) =>
+    flow ? columns[column].flatMap((source, row) => columns[column + 1].map((goal, goalRow) => ({ column, source, row, goal, goalRow, value: flow.attribution[source.number][goal.number] }))) : [],
+  );
+  const most = Math.max(0, ...all.map((link) => Math.abs(link.value)));
+  const drawn = all.filter((link) => Math.abs(link.value) > LEAST_SHARE * most);
+  const sums = new Map();
+  const key = (link, side) => (side === "from" ? `${link.column}:${link.row}:from` : `${link.column + 1}:${link.goalRow}:to`);
+  for (const link of drawn) for (const side of ["from", "to"]) sums.set(key(link, side), (sums.get(key(link, side)) || 0) + Math.abs(link.value));
+  const scale = NODE_PX / Math.max(...sums.values(), Number.MIN_VALUE);
+  const used = new Map();
+  for (const link of drawn) {
+    link.width = Math.abs(link.value) * scale;
+    for (const [side, column, row] of [["from", link.column, link.row], ["to", link.column + 1, link.goalRow]]) {
+      const name = key(link, side);
+      const top = yOf(column, row) + (NODE_PX - sums.get(name) * scale) / 2;
+      link[side] = top + (used.get(name) || 0) + link.width / 2;
+      used.set(name, (used.get(name) || 0) + link.width);
+    }
+  }
+  return drawn.sort((one, other) => other.width - one.width);
+};
+
+const flowNode = (layer, group, left, top, light) => {
+  const words = `${groupTitle(group, layer)}, attribution ${signed(group.attribution)}`;
+  const node = make(
+    "a",
+    { class: `flow-node ${sideOf(group.attribution)}`, href: layerPath(layer), "aria-label": words, title: words, onpointerenter: () => light(true), onpointerleave: () => light(false), onfocus: () => light(true), onblur: () => light(false) },
+    cellPicture(layer.group_sprites, group.sprite),
+  );
+  Object.assign(node.style, { left: `${left}px`, top: `${top}px`, width: `${NODE_PX}px`, height: `${NODE_PX}px` });
+  return node;
+};
+
+const hasFlow = (layers) => layers.length > 1 && layers.slice(1).some((next, at) => site.flows.some((flow) => flow.layer === layers[at].name && flow.next_layer === next.name));
