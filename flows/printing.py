@@ -17,6 +17,7 @@ from flows.describing import RunEstimate
 from flows.looking import LayerListing, SetListing, Verification
 from flows.models import Removed
 from flows.opening import Opened
+from flows.report_summary import ReportSummary
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
 from flows.wording import in_words, preset_in_words, tuning_in_words
@@ -129,6 +130,11 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
 def print_summary(summary: RunSummary, *, as_json: bool) -> None:
     """Print what a run did."""
     _print(summary, as_json, summary.in_words())
+
+
+def print_report(summary: ReportSummary, *, as_json: bool) -> None:
+    """Print what a report says, in short, and where it is."""
+    _print(summary, as_json, *summary.in_words(), _table(*summary.table()), summary.page)
 
 
 def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:

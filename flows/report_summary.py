@@ -1,0 +1,109 @@
+"""What a report says, in short: for people on a terminal, in Prefect, and for programs."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage import Bucket
+from storage.layout import report_page_key
+from tasks.reporting.contents import Accuracy, RefusedImage, ReportContents, ReportedLayer, ReportRecord
+
+_REFUSED_NAMED = 5
+_NAMED_CHANNELS = 5
+
+
+class LayerSummary(BaseModel):
+    """A layer of a report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layer: str
+    completeness_error: float = Field(description="median over the images that were checked")
+    ablation: float | None = Field(description="how many times as much the score falls with the highest 5 % of channels as with random ones")
+    top: tuple[int, ...] = Field(description="channels of the highest mean attribution over all images")
+    bottom: tuple[int, ...] = Field(description="those of the lowest")
+
+
+class ReportSummary(BaseModel):
+    """A report, in short."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    page: str = Field(description="where the page is")
+    dataset: str
+    model: str
+    explained: str = Field(description="in words")
+    images: int
+    refused: tuple[RefusedImage, ...]
+    accuracy: Accuracy | None
+    layers: tuple[LayerSummary, ...]
+    reused: bool = Field(description="it was there already")
+    warnings: tuple[str, ...] = ()
+
+    def in_words(self) -> list[str]:
+        """Return what the report says, in lines of text; its layers are a table beside it."""
+        lines = [f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"]
+        if self.accuracy is not None:
+            of = f"of {self.accuracy.images:,} images whose label is a class"
+            lines.append(f"the model is right about {self.accuracy.top1:.1%} {of}, and about {self.accuracy.top5:.1%} with five guesses")
+        if self.refused:
+            named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
+            more = f"; and {len(self.refused) - _REFUSED_NAMED} more" if len(self.refused) > _REFUSED_NAMED else ""
+            lines.append(f"{len(self.refused):,} left out: {named}{more}")
+        return [*lines, *(f"warning: {warning}" for warning in self.warnings)]
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return the head and the rows of a table of the layers."""
+        head = ("layer", "completeness error", "ablation, top 5 % over random", "channels for", "channels against")
+        rows = [
+            (
+                layer.layer,
+                f"{layer.completeness_error:.1%}",
+                "" if layer.ablation is None else f"{layer.ablation:.3g} times",
+                ", ".join(map(str, layer.top)),
+                ", ".join(map(str, layer.bottom)),
+            )
+            for layer in self.layers
+        ]
+        return head, rows
+
+
+def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool, warnings: tuple[str, ...] = ()) -> ReportSummary:
+    """Return a report in short."""
+    contents = record.contents
+    return ReportSummary(
+        key=folder,
+        page=f"{bucket.url}/{report_page_key(folder)}",
+        dataset=contents.dataset,
+        model=contents.model,
+        explained=explained_in_words(contents),
+        images=contents.images,
+        refused=contents.refused,
+        accuracy=contents.accuracy,
+        layers=tuple(map(_layer, contents.layers)),
+        reused=reused,
+        warnings=warnings,
+    )
+
+
+def explained_in_words(contents: ReportContents) -> str:
+    """Say what a report explains, and by which method."""
+    spec = contents.spec
+    names = {known.number: known.name for known in contents.classes}
+    what = {"auto": "each image's highest class", "all": "all classes together"}.get(str(spec.positive), names.get(_number(spec.positive), ""))
+    against = {"auto": " against its next highest", "none": ""}.get(str(spec.negative), f" against {names.get(_number(spec.negative), '')}")
+    method = f"integrated gradients of {spec.steps} steps" if spec.method == "integrated" else "gradient times activation"
+    return f"{what}{against}, by {method}"
+
+
+def _number(given: int | str) -> int:
+    return given if isinstance(given, int) else -1
+
+
+def _layer(layer: ReportedLayer) -> LayerSummary:
+    return LayerSummary(
+        layer=layer.name,
+        completeness_error=layer.checks.completeness_error.median,
+        ablation=layer.checks.times,
+        top=tuple(found.channel for found in layer.top[:_NAMED_CHANNELS]),
+        bottom=tuple(found.channel for found in layer.bottom[:_NAMED_CHANNELS]),
+    )
