@@ -66,7 +66,9 @@ class SpritesRequest(BaseModel):
     )
     # The command line has options of its own for it: flows/mixing.py.
     mixes: Annotated[Mixes | None, Parameter(parse=False)] = Field(default=None, description="weighted sums of channels, instead of layers")
-    photos: str | None = Field(default=None, description="a folder of your own images; each channel's sprite is compared with them")
+    photos: str | None = Field(
+        default=None, description="a folder of your own images, or gs://bucket/folder; each channel's sprite is compared with them"
+    )
     spritemap_format: ImageFormat = Field(default="webp", description="what spritemaps are written as; shards are lossless WebP")
     batch_size: int | None = Field(
         default=None, ge=1, le=256, description="sprites that are optimised at once; what suits the device if left out"
@@ -86,9 +88,11 @@ class SpritesRequest(BaseModel):
 
     def lasting(self) -> "SpritesRequest":
         """Return the request with paths that mean the same in another working directory."""
-        bucket = self.bucket if "://" in self.bucket else str(Path(self.bucket).expanduser().resolve())
-        photos = self.photos and str(Path(self.photos).expanduser().resolve())
-        return self.model_copy(update={"bucket": bucket, "photos": photos})
+        return self.model_copy(update={"bucket": _lasting(self.bucket), "photos": self.photos and _lasting(self.photos)})
+
+
+def _lasting(place: str) -> str:
+    return place if "://" in place else str(Path(place).expanduser().resolve())
 
 
 class TuneRequest(BaseModel):

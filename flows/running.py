@@ -4,7 +4,7 @@ from flows.errors import PrefectServerError, RequestError
 from flows.request import SpritesRequest
 from flows.summary import RunSummary
 from storage import open_bucket
-from tasks.photos.reading import list_photos
+from tasks.photos.finding import check_images
 
 _PARAMETERS_LIMIT = 500_000
 
@@ -50,7 +50,7 @@ def check(request: SpritesRequest) -> None:
             f"the mixes take {size:,} bytes to write down, of which a run may have {_PARAMETERS_LIMIT:,}; render them in several runs"
         )
     if request.photos is not None:
-        list_photos(request.photos)
+        check_images(request.photos)
     bucket = open_bucket(request.bucket)
     bucket.check()
     card = find_model(bucket, request.model)

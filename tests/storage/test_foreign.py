@@ -80,7 +80,7 @@ def test_what_arrives_damaged_is_asked_for_again(fault: Fault, gcs_place: GcsSer
 def test_what_arrives_damaged_again_and_again_is_refused(gcs_place: GcsServer) -> None:
     gcs_place.put("place", "a b.png", b"data")
     gcs_place.faults = [Fault("flip") for _ in range(9)]
-    with pytest.raises(Corrupt, match="'a b.png' arrive damaged from gs://place"):
+    with pytest.raises(Corrupt, match=r"'a b\.png' arrive damaged from gs://place"):
         read_object("gs://place/a b.png", HASTY)
 
 
