@@ -1,13 +1,12 @@
 """What a user asks of an attribution run: the parameters of the flow, of the command line and of a deployment are the same."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import RequestError
-from flows.request import AUTO, Recipe, class_number
+from flows.request import AUTO, Recipe, class_number, lasting_place
 from model_inventory.card import LayerCard, ModelCard
 from model_inventory.errors import BadModel
 from tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
@@ -46,11 +45,7 @@ class AttributionRequest(BaseModel):
 
     def lasting(self) -> "AttributionRequest":
         """Return the request with paths that mean the same in another working directory."""
-        return self.model_copy(update={"bucket": _lasting(self.bucket), "images": _lasting(self.images)})
-
-
-def _lasting(place: str) -> str:
-    return place if "://" in place else str(Path(place).expanduser().resolve())
+        return self.model_copy(update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)})
 
 
 def attribution_spec(card: ModelCard, request: AttributionRequest, recipe: str) -> AttributionSpec:

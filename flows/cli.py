@@ -18,7 +18,7 @@ from flows.request import SpritesRequest, TuneRequest
 from model_inventory.errors import ModelError
 from storage.errors import StorageError
 from tasks.devices import WorkerError
-from tasks.photos.reading import BadPhotos
+from tasks.photos.image_set import BadPhotos
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -124,7 +124,7 @@ def spectrum(photos: str) -> None:
     Parameters
     ----------
     photos
-        A folder of images.
+        A folder of images, here or on Google Cloud Storage.
     """
     from flows.measuring import maco_of_photos
 

@@ -70,7 +70,9 @@ class SpritesRequest(BaseModel):
     selection: Annotated[dict[str, tuple[int, ...]] | None, Parameter(parse=False)] = Field(
         default=None, description="channels by layer, instead of layers and channels"
     )
-    photos: str | None = Field(default=None, description="a folder of your own images; each channel's sprite is compared with them")
+    photos: str | None = Field(
+        default=None, description="a folder of your own images, or gs://bucket/folder; each channel's sprite is compared with them"
+    )
     spritemap_format: ImageFormat = Field(default="webp", description="what spritemaps are written as; shards are lossless WebP")
     batch_size: int | None = Field(
         default=None, ge=1, le=256, description="sprites that are optimised at once; what suits the device if left out"
@@ -92,9 +94,11 @@ class SpritesRequest(BaseModel):
 
     def lasting(self) -> "SpritesRequest":
         """Return the request with paths that mean the same in another working directory."""
-        bucket = self.bucket if "://" in self.bucket else str(Path(self.bucket).expanduser().resolve())
-        photos = self.photos and str(Path(self.photos).expanduser().resolve())
-        return self.model_copy(update={"bucket": bucket, "photos": photos})
+        return self.model_copy(update={"bucket": lasting_place(self.bucket), "photos": self.photos and lasting_place(self.photos)})
+
+
+def lasting_place(place: str) -> str:
+    return place if "://" in place else str(Path(place).expanduser().resolve())
 
 
 class TuneRequest(BaseModel):
