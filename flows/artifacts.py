@@ -42,7 +42,15 @@ def _markdown(summary: RunSummary) -> str:
     failures = [f"- {markdown_cell(failure)}" for failure in summary.failures]
     counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
     tried = [markdown_cell(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
-    lines = [f"# Sprites of {markdown_cell(summary.model)}", "", "\n\n".join([counts, *tried]), "", "| layer | spritemap |", "| --- | --- |", *rows]
+    lines = [
+        f"# Sprites of {markdown_cell(summary.model)}",
+        "",
+        "\n\n".join([counts, *tried]),
+        "",
+        "| layer | spritemap |",
+        "| --- | --- |",
+        *rows,
+    ]
     return "\n".join(lines + (["", "## Failures", "", *failures] if failures else []))
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.utilities.annotations import quote
 
 from flows.attribution_request import AttributionRequest, attribution_spec
 from flows.errors import AttributionFailed
@@ -106,7 +105,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     warnings, mixes = _render(run, reduced, details)
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
     job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes)
-    record: ReportRecord = publish_report(quote(job), quote(reduced), quote(details))
+    record: ReportRecord = publish_report(job, reduced, details)
     summary = summary_of(bucket, run.folder, record, reused=False, warnings=warnings)
     artifacts.publish(summary, record)
     return summary
@@ -121,7 +120,7 @@ def _attribute(run: _Run, slots: DeviceSlots, progress: Progress, artifacts: Rep
     running: dict[PrefectFuture[Any], ImagesJob] = {}
 
     def start(job: ImagesJob) -> None:
-        future = attribute_images.submit(quote(job), slots, run.request.timeout_s, progress.of_part(job.title, len(job.images)))
+        future = attribute_images.submit(job, slots, run.request.timeout_s, progress.of_part(job.title, len(job.images)))
         running[future] = job
         future.add_done_callback(landed.put)
 
@@ -151,7 +150,7 @@ def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRec
     job = DetailsJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers))
     with Progress("images looked at closely", len(numbers)) as progress:
         timeout_s = run.request.timeout_s + _LOOK_S * len(numbers)
-        return look_closely(quote(job), slots, timeout_s, progress.of_part("looking closely", len(numbers)))
+        return look_closely(job, slots, timeout_s, progress.of_part("looking closely", len(numbers)))
 
 
 def _render(run: _Run, reduced: Reduced, details: DetailsRecord) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:

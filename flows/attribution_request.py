@@ -32,10 +32,14 @@ class AttributionRequest(BaseModel):
     negative: Annotated[str, Parameter(name="--against")] = Field(
         default=AUTO, description="the class that it is held against: auto is each image's next highest; or a name or number; or none"
     )
-    method: Method = Field(default="gradient", description="gradient times activation, or integrated gradients, which take --steps times as long")
+    method: Method = Field(
+        default="gradient", description="gradient times activation, or integrated gradients, which take --steps times as long"
+    )
     steps: int = Field(default=100, ge=1, le=10_000, description="of integrated gradients")
     groups: int = Field(default=6, ge=0, le=64, description="groups of neurons in each layer; 0 for none")
-    channels: int = Field(default=32, ge=0, le=4096, description="of each layer, as many as are rendered for the report if the bucket lacks them")
+    channels: int = Field(
+        default=32, ge=0, le=4096, description="of each layer, as many as are rendered for the report if the bucket lacks them"
+    )
     shown: int = Field(default=200, ge=1, le=10_000, description="images that the report shows one by one, evenly from all")
     bucket: str = Field(default="./bucket", description="a folder, made if need be, or gs://bucket/prefix")
     recipe: Recipe = Field(

@@ -17,7 +17,9 @@ class LayerSummary(BaseModel):
 
     layer: str
     completeness_error: float = Field(description="median over the images that were checked")
-    ablation: float | None = Field(description="how many times as much the score falls with the highest 5 % of channels as with random ones")
+    ablation: float | None = Field(
+        description="how many times as much the score falls with the highest 5 % of channels as with random ones"
+    )
     top: tuple[int, ...] = Field(description="channels of the highest mean attribution over all images")
     bottom: tuple[int, ...] = Field(description="those of the lowest")
 
@@ -54,7 +56,7 @@ class ReportSummary(BaseModel):
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the head and the rows of a table of the layers."""
         head = ("layer", "completeness error", "ablation, top 5 % over random", "channels for", "channels against")
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (
                 layer.layer,
                 f"{layer.completeness_error:.1%}",
@@ -89,7 +91,9 @@ def explained_in_words(contents: ReportContents) -> str:
     """Say what a report explains, and by which method."""
     spec = contents.spec
     names = {known.number: known.name for known in contents.classes}
-    what = {"auto": "each image's highest class", "all": "all classes together"}.get(str(spec.positive), names.get(_number(spec.positive), ""))
+    what = {"auto": "each image's highest class", "all": "all classes together"}.get(
+        str(spec.positive), names.get(_number(spec.positive), "")
+    )
     against = {"auto": " against its next highest", "none": ""}.get(str(spec.negative), f" against {names.get(_number(spec.negative), '')}")
     method = f"integrated gradients of {spec.steps} steps" if spec.method == "integrated" else "gradient times activation"
     return f"{what}{against}, by {method}"

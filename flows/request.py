@@ -98,6 +98,7 @@ class SpritesRequest(BaseModel):
 
 
 def lasting_place(place: str) -> str:
+    """Return a path, or a URL, that means the same in another working directory."""
     return place if "://" in place else str(Path(place).expanduser().resolve())
 
 

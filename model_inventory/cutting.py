@@ -1,6 +1,6 @@
 """Cuts a graph at a layer: what is behind it, as a function of the layer's activations.
 
-In a residual network a layer is no bottleneck: what is behind it also reads what went around it. Whatever that is stays as the image made it.
+In a residual network a layer is no bottleneck: what is behind it also reads what went around it. That stays as the image made it.
 """
 
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ def batches(images: Sequence[Numbered], shape: tuple[int, int, int], refused: Mu
         ahead = thread.submit(next, found, None)
         while (batch := ahead.result()) is not None:
             ahead = thread.submit(next, found, None)
-            refused |= batch.refused
+            refused.update(batch.refused)
             if batch.images:
                 yield batch
 

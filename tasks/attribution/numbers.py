@@ -108,9 +108,7 @@ def from_parquet(data: bytes, key: str) -> ImageRows:
             probabilities=_array(table["probabilities"]),
             positive=table["positive"].to_numpy(),
             negative=table["negative"].to_numpy(),
-            layers={
-                layer: LayerRows(*(_array(table[f"{what}:{layer}"]) for what in _OF_A_LAYER)) for layer in layers
-            },
+            layers={layer: LayerRows(*(_array(table[f"{what}:{layer}"]) for what in _OF_A_LAYER)) for layer in layers},
         )
     except Exception as error:  # whatever the Parquet reader makes of rubbish
         raise Corrupt(f"The table {key} cannot be read ({type(error).__name__}); the same run again writes it anew.") from error

@@ -53,7 +53,7 @@ class LayerTotals:
     @classmethod
     def of(cls, channels: int) -> "LayerTotals":
         """Return the sums over no image."""
-        return cls(*(np.zeros(channels) for _ in range(6)))
+        return cls(*np.zeros((6, channels)))
 
     def add(self, rows: LayerRows, places: np.ndarray) -> None:
         """Count some images in, `places` being theirs in the rows."""

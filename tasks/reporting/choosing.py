@@ -36,9 +36,7 @@ def channels_to_render(totals: Totals, cells: Mapping[str, Mapping[int, int]], s
     those that decide most over any other set.
     """
     sets = shown_sets(totals)
-    return {
-        layer: tuple(sorted(_first_of(_wanted(totals, sets, layer, cells.get(layer, {})), spec.channels))) for layer in spec.layers
-    }
+    return {layer: tuple(sorted(_first_of(_wanted(totals, sets, layer, cells.get(layer, {})), spec.channels))) for layer in spec.layers}
 
 
 def _wanted(totals: Totals, sets: Sequence[SetName], layer: str, cells: Mapping[int, int]) -> Iterator[int]:

@@ -192,7 +192,6 @@ def _shown(
     for name, layer, amount, worthy in zip(spec.layers, seen.layers, amounts, worth, strict=True):
         values = np.stack([found.values[place] for found in layer.maps])
         scales = np.maximum(np.abs(values).max(axis=1), 1e-12)
-        grouped = amount is not None and worthy is not None
         layers.append(
             ShownLayer(
                 values=np.round(values / scales[:, None] * 127).astype(np.int8),
@@ -200,7 +199,7 @@ def _shown(
                 map_channels=np.stack([found.channels[place] for found in layer.maps]).astype(np.uint16),
                 activated=layer.channels[place].astype(np.uint16),
                 groups=_bytes(amount[place].T) if amount is not None else np.empty((0, 0), np.uint8),
-                group_attribution=(amount[place] * worthy[place]).sum(axis=0) if grouped else np.empty(0),
+                group_attribution=np.empty(0) if amount is None or worthy is None else (amount[place] * worthy[place]).sum(axis=0),
                 seen_from=_bytes(from_where.get(name, np.empty((0, 0)))),
             )
         )
@@ -262,7 +261,9 @@ class _GroupTotals:
         return FoundGroups(
             directions=tuple(tuple(float(f"{weight:.5g}") for weight in row) for row in groups.directions),
             attribution=tuple(float(f"{value:.4g}") for value in total / images),
-            by_class={number: tuple(float(f"{value:.4g}") for value in values / self._images[number]) for number, values in by_class.items()},
+            by_class={
+                number: tuple(float(f"{value:.4g}") for value in values / self._images[number]) for number, values in by_class.items()
+            },
             explained=round(groups.explained, 4),
         )
 

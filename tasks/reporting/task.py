@@ -95,7 +95,7 @@ def look_and_commit(job: DetailsJob) -> None:
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
     seen = look(bundle, job.spec, job.images, report_progress)
     files = ReportFiles(bucket, job.folder)
-    pages, classes = [], set[int]()
+    pages, classes = list[ShownPage](), set[int]()
     for first in range(0, len(seen.images), _ON_A_PAGE):
         shown = seen.images[first : first + _ON_A_PAGE]
         pictures = [files.image(f"{each.image.number:05d}", _picture(bundle.card, each.image), "webp") for each in shown]
@@ -172,9 +172,7 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
     bucket, files = open_bucket(job.bucket), ReportFiles(open_bucket(job.bucket), job.folder)
     material = Material(bucket, job.card, job.spec, reduced, details, {line.image: line.name for line in reduced.images})
     cutter = Patches(job.card, dict(enumerate(job.images.images)))
-    layers = tuple(
-        report_layer(material, job.card.layer(name), _sprites(bucket, job, name), cutter, files) for name in job.spec.layers
-    )
+    layers = tuple(report_layer(material, job.card.layer(name), _sprites(bucket, job, name), cutter, files) for name in job.spec.layers)
     tables = {
         "images": images_table(job.card, reduced),
         "channels": channels_table(job.card, job.spec, reduced.totals),
@@ -206,9 +204,7 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         flows=details.flows,
         shown=image_list(material, _pictures(details), files),
         pages=details.pages,
-        tables=tuple(
-            Table(title=title, file=files.table(title, to_parquet(table)), rows=len(table)) for title, table in tables.items()
-        ),
+        tables=tuple(Table(title=title, file=files.table(title, to_parquet(table)), rows=len(table)) for title, table in tables.items()),
     )
     for key, data in asset_files(REPORT, job.folder).items():
         files.put(key, data)

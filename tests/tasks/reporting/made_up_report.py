@@ -109,7 +109,9 @@ def _contents() -> ReportContents:
         spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
         images=IMAGES,
         labels="folders",
-        refused=tuple(RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="it ends too early") for one in range(REFUSED)),
+        refused=tuple(
+            RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="it ends too early") for one in range(REFUSED)
+        ),
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
@@ -122,7 +124,9 @@ def _contents() -> ReportContents:
         layers=tuple(_layer(number, name) for number, name in enumerate(LAYERS)),
         flows=tuple(_flow(number) for number in range(len(LAYERS) - 2)),
         shown="images.js",
-        pages=tuple(ShownPage(file=f"page.{page}.js", images=tuple(range(page * PAGE, (page + 1) * PAGE))) for page in range(SHOWN // PAGE)),
+        pages=tuple(
+            ShownPage(file=f"page.{page}.js", images=tuple(range(page * PAGE, (page + 1) * PAGE))) for page in range(SHOWN // PAGE)
+        ),
         tables=(Table(title="images", file="images.parquet", rows=IMAGES), Table(title="channels", file="channels.parquet", rows=1234)),
     )
 
