@@ -17,9 +17,8 @@ class LayerSummary(BaseModel):
 
     layer: str
     completeness_error: float = Field(description="median over the images that were checked")
-    ablation: float | None = Field(
-        description="how many times as much the score falls with the highest 5 % of channels as with random ones"
-    )
+    drop_of_top: float = Field(description="what the score loses without the 5 % of channels that add most, median")
+    drop_of_random: float = Field(description="what it loses without as many at random, median")
     top: tuple[int, ...] = Field(description="channels of the highest mean attribution over all images")
     bottom: tuple[int, ...] = Field(description="those of the lowest")
 
@@ -55,12 +54,13 @@ class ReportSummary(BaseModel):
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the head and the rows of a table of the layers."""
-        head = ("layer", "completeness error", "ablation, top 5 % over random", "channels for", "channels against")
+        head = ("layer", "completeness error", "lost without top 5 %", "without random 5 %", "channels for", "channels against")
         rows: list[tuple[str, ...]] = [
             (
                 layer.layer,
                 f"{layer.completeness_error:.1%}",
-                "" if layer.ablation is None else f"{layer.ablation:.3g} times",
+                f"{layer.drop_of_top:.3g}",
+                f"{layer.drop_of_random:.3g}",
                 ", ".join(map(str, layer.top)),
                 ", ".join(map(str, layer.bottom)),
             )
@@ -107,7 +107,8 @@ def _layer(layer: ReportedLayer) -> LayerSummary:
     return LayerSummary(
         layer=layer.name,
         completeness_error=layer.checks.completeness_error.median,
-        ablation=layer.checks.times,
+        drop_of_top=layer.checks.drop_of_top.median,
+        drop_of_random=layer.checks.drop_of_random.median,
         top=tuple(found.channel for found in layer.top[:_NAMED_CHANNELS]),
         bottom=tuple(found.channel for found in layer.bottom[:_NAMED_CHANNELS]),
     )

@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from model_inventory.cutting import Tail
-from tasks.attribution.cells import cell_grid, means, side_of, sums
+from tasks.attribution.cells import cell_grid
 from tasks.attribution.network import Network
+from tasks.attribution.pooling import means, sums
 
 _CELLS_AT_ONCE = 32
 
@@ -68,7 +69,7 @@ def group_flow_function(
     tail = network.between(layer, next_layer)
     card, behind = network.card.layer(layer), network.card.layer(next_layer)
     # The activations' share in each group as a linear function of them: the one that gives each direction itself and no other.
-    readers = tf.constant(np.linalg.pinv(next_parts.T).T.astype(np.float32))
+    readers = tf.constant(np.linalg.pinv(next_parts).T.astype(np.float32))
     directions = tf.constant(parts)
     read = _reader(network, layer, tail)
 
@@ -100,8 +101,3 @@ def _reader(network: Network, layer: str, tail: Tail) -> Callable[[tf.Tensor], t
         return activations, around
 
     return read
-
-
-def positions_in_a_cell(network: Network, layer: str) -> int:
-    """Return how many positions of a layer are one cell."""
-    return side_of(network.card.layer(layer)) ** 2

@@ -9,9 +9,8 @@ from model_inventory.cutting import Tail
 from tasks.attribution.attribution import Forward, by_position, gradients_inside
 from tasks.attribution.network import Network
 from tasks.attribution.score import Chosen, choose, score_of
-from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.spec import AttributionSpec, ablated_channels
 
-ABLATED_SHARE = 0.05
 RANDOM_DRAWS = 8
 
 
@@ -26,11 +25,6 @@ class LayerChecks(NamedTuple):
     completeness_error: tf.Tensor
     drop_of_top: tf.Tensor
     drop_of_random: tf.Tensor
-
-
-def ablated_channels(channels: int) -> int:
-    """Return how many channels of a layer are silenced at once."""
-    return max(1, round(ABLATED_SHARE * channels))
 
 
 def check_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Tensor, tf.Tensor], list[LayerChecks]]:

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tasks.attribution.attribution import Forward, gradients_inside
-from tasks.attribution.cells import cell_grid, highest, means, sums
 from tasks.attribution.network import Network
+from tasks.attribution.pooling import highest, means, sums
 from tasks.attribution.score import NONE, Chosen, choose
 from tasks.attribution.spec import AttributionSpec
 
@@ -130,8 +130,3 @@ class SamePlace:
             tuple(int(image) for image, value in zip(row, high, strict=True) if image not in (number, -1) and value > 0)[: self.KEPT - 1]
             for row, high in zip(images, values, strict=True)
         )
-
-
-def grid(network: Network, layer: str) -> tuple[int, int]:
-    """Return the rows and columns of a layer's cells."""
-    return cell_grid(network.card.layer(layer))

@@ -11,6 +11,14 @@ Positive = int | Literal["auto", "all"]
 Negative = int | Literal["auto", "none"]
 
 
+_ABLATED_SHARE = 0.05
+
+
+def ablated_channels(channels: int) -> int:
+    """Return how many channels of a layer are silenced at once to see what they do to the score."""
+    return max(1, round(_ABLATED_SHARE * channels))
+
+
 class AttributionSpec(BaseModel):
     """All that decides a report's numbers, beside the model and the images."""
 

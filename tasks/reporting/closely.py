@@ -10,14 +10,15 @@ import tensorflow as tf
 from model_inventory.bundle import Bundle
 from tasks.attribution.batches import Batch, Numbered, batches
 from tasks.attribution.between import group_flow_function, seen_from_function
-from tasks.attribution.cells import means
-from tasks.attribution.checks import ablated_channels, check_function
-from tasks.attribution.details import BatchDetails, LayerDetails, SamePlace, details_function, grid
+from tasks.attribution.cells import cell_grid
+from tasks.attribution.checks import check_function
+from tasks.attribution.details import BatchDetails, LayerDetails, SamePlace, details_function
 from tasks.attribution.groups import Groups, fit_groups
 from tasks.attribution.label_classes import NO_CLASS, label_class
 from tasks.attribution.network import Network, network_of
+from tasks.attribution.pooling import means
 from tasks.attribution.score import NONE
-from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.spec import AttributionSpec, ablated_channels
 from tasks.reporting.contents import Checks, Explained, FoundGroups, HeatMap, ImageDetails, ImageLayer, Spread
 
 # Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
@@ -82,8 +83,9 @@ def look_closely(bundle: Bundle, spec: AttributionSpec, images: Sequence[Numbere
     seen_from = _seen_from(network, spec)
     flows = _Flows(network, spec, groups)
     for layer in spec.layers:
-        rows, columns = grid(network, layer)
-        found.same_place[layer] = SamePlace(rows * columns, bundle.card.layer(layer).channels)
+        card = bundle.card.layer(layer)
+        rows, columns = cell_grid(card)
+        found.same_place[layer] = SamePlace(rows * columns, card.channels)
     for batch in batches(images, shape, {}):
         seen = tf.nest.map_structure(lambda values: values.numpy(), details(batch.pixels))
         amounts = _amounts(seen, spec, groups)

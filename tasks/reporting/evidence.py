@@ -3,9 +3,8 @@
 import numpy as np
 
 from model_inventory.card import ModelCard
-from tasks.attribution.checks import ablated_channels
 from tasks.attribution.label_classes import class_named
-from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.spec import AttributionSpec, ablated_channels
 from tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
 from tasks.attribution.words import ChannelEvidence, ClassEvidence
 
