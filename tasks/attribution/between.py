@@ -73,7 +73,7 @@ def group_flow_function(
     directions = tf.constant(parts)
     read = _reader(network, layer, tail)
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, reduce_retracing=True)
     def flow(activations: tf.Tensor, around: list[tf.Tensor], amounts: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
         values = _next_values(tail, behind, activations, around)
         next_amounts = tf.einsum("bpc,gc->bpg", means(values, behind), readers)
