@@ -56,7 +56,13 @@ def test_the_main_map_is_that_of_the_one_class_less_that_of_the_other(method: Me
 
 @pytest.mark.parametrize(
     ("method", "positive", "negative"),
-    [("gradient", "auto", "auto"), ("gradient", 2, "none"), ("gradient", "all", 1), ("gradient", "all", "none"), ("integrated", 1, "auto")],
+    [
+        ("gradient", "auto", "auto"),
+        ("gradient", 2, "none"),
+        ("gradient", "all", 1),
+        ("gradient", "all", "none"),
+        ("integrated", "auto", "auto"),
+    ],
 )
 def test_the_main_map_is_what_the_whole_report_explains(method: Method, positive: Positive, negative: Negative) -> None:
     found = details(positive, negative, method)

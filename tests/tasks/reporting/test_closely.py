@@ -191,18 +191,24 @@ def test_groups_checks_and_flows_are_of_images_from_all(labelled: Bundle, tmp_pa
     assert found.checks["first"].images == 5 and found.flows["first"].any()
 
 
-@pytest.mark.parametrize("groups", [0, 2])
-def test_a_silent_layer_has_no_groups_and_nothing_flows_through_it(tmp_path: Path, groups: int) -> None:
+def test_a_silent_layer_has_no_groups_and_nothing_flows_through_it(tmp_path: Path) -> None:
     weights = toy_weights()
     weights["second/beta"] = np.full(8, -100, np.float32)
-    spec = SPEC.model_copy(update={"groups": groups, "layers": ("first", "second", "third")})
+    spec = SPEC.model_copy(update={"layers": ("first", "second")})
     found = look_closely(toy_bundle(weights), spec, numbered(tmp_path, (1, 2)), lambda count: None)
-    assert set(found.groups) == ({"first", "third"} if groups else set()) and found.flows == {}
+    assert set(found.groups) == {"first"} and found.flows == {}
     for shown in found.images:
-        each = image_details(shown, found, spec, "file")
-        assert each.layers[1].groups == () and not any(each.layers[1].maps[0].values) and not any(map(any, each.layers[1].seen_from))
-        assert each.layers[1].same_place == ((),) * 256
+        silent = image_details(shown, found, spec, "file").layers[1]
+        assert silent.groups == () and not any(silent.maps[0].values) and not any(map(any, silent.seen_from))
+        assert silent.same_place == ((),) * 256
     assert found.checks["second"].times is None and found.checks["second"].drop_of_top.median == 0
+
+
+def test_without_groups_there_are_none(labelled: Bundle, tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"groups": 0, "layers": ("third",)})
+    found = look_closely(labelled, spec, numbered(tmp_path, (1,)), lambda count: None)
+    assert found.groups == {} and found.flows == {}
+    assert image_details(found.images[0], found, spec, "file").layers[0].group_attribution == ()
 
 
 def test_where_no_image_can_be_read_nothing_is_seen(labelled: Bundle, tmp_path: Path) -> None:
