@@ -71,7 +71,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   };
 
   const showMap = () => {
-    const options = image.explained.map((target, place) => [place, ...explainedParts(target, nameOf)]);
+    const options = image.explained.map((target, place) => [place, make("span", {}, ...explainedParts(target, nameOf))]);
     const most = decimal(map().scale);
     mapTools.replaceChildren(
       make("div", { class: "map-line" }, choices("what is explained", options, explained, (next) => {
@@ -110,7 +110,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       predictions(image),
     ),
     rail,
-    make("div", { class: "inspect" }, make("div", {}, stage.node, mapTools), panel),
+    make("div", { class: "inspect" }, stage.node, panel, mapTools),
   );
   showLayerOf();
   stage.choose(strongest(map()));
