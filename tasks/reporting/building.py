@@ -14,7 +14,7 @@ from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.totals import ALL, LayerTotals, SetName
 from tasks.attribution.words import describe
 from tasks.pages.scripts import as_script
-from tasks.reporting.choosing import shown_sets, top_and_bottom
+from tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
 from tasks.reporting.contents import (
     ChannelNumbers,
     DetailsRecord,
@@ -66,7 +66,7 @@ def report_layer(material: Material, layer: LayerCard, sprites: LayerSprites, cu
     """Write what the page loads of a layer, and return what the report says of it."""
     card, reduced, details = material.card, material.reduced, material.details
     sets = shown_sets(reduced.totals)
-    numbers = [_set_numbers(reduced.totals.sets[name][layer.name]) for name in sets]
+    numbers = [_set_numbers(reduced.totals.sets[name][layer.name], TOP if name == ALL else TOP_OF_A_SET) for name in sets]
     channels = _channels(numbers, details.cells.get(layer.name, {}), sprites)
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
@@ -156,9 +156,9 @@ def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _set_numbers(totals: LayerTotals) -> SetNumbers:
+def _set_numbers(totals: LayerTotals, count: int) -> SetNumbers:
     mean, spread = totals.mean, totals.spread
-    top, bottom = top_and_bottom(mean)
+    top, bottom = top_and_bottom(mean, count)
     return SetNumbers(
         mean=tuple(map(short, mean)),
         spread=tuple(short(spread[channel]) for channel in [*top, *bottom]),

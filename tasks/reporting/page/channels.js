@@ -45,7 +45,7 @@ const channelColumns = (layer, numbers, set) => {
       "section",
       { class: `side ${side}` },
       make("h2", {}, side === "for" ? "Speaks for" : "Speaks against"),
-      ...channels.map((channel, at) => channelCard(layer, numbers, numbers.byChannel.get(channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
+      ...channels.map((channel, at) => channelCard(layer, numbers, knownOf(numbers, channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
       ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel speaks ${side} it.`)]),
     );
   return make("div", { class: "sides" }, column("for", set.top, 0), column("against", set.bottom, set.top.length));

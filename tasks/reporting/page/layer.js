@@ -1,7 +1,7 @@
 // A layer's page: its strongest channels over a set of images, all channels as bars, its groups.
 
-const setPicker = (chosen, onChoose) => {
-  const option = (set, number) => make("option", { value: number, selected: number === chosen }, `${set.title} (${set.images.toLocaleString("en")})`);
+const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].images) => {
+  const option = (set, number) => make("option", { value: number, selected: number === chosen, disabled: !imagesIn(number) }, `${set.title} (${imagesIn(number).toLocaleString("en")})`);
   const grouped = Object.entries(KINDS).map(([kind, words]) => {
     const options = site.sets.flatMap((set, number) => (set.kind === kind ? [option(set, number)] : []));
     return options.length ? [make("optgroup", { label: words }, ...options)] : [];
@@ -24,6 +24,8 @@ const showInRail = (rail, layer) => {
     if (here) rail.scrollLeft = link.offsetLeft - rail.clientWidth / 2 + link.offsetWidth / 2;
   }
 };
+
+const setParts = (set) => ({ label: ["labelled ", nameOf(set.title)], class: ["seen as ", nameOf(set.title)], wrong: ["seen as something else than their label"] })[set.kind];
 
 const setNumber = (text) => {
   const number = /^\d+$/.test(text || "") ? Number(text) : 0;
@@ -77,10 +79,11 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
     );
     for (const link of rail.querySelectorAll("a")) link.setAttribute("href", layerPath(site.layers[layerNumber.get(link.dataset.layer)], chosen));
     body.replaceChildren(
-      make("p", { class: "quiet" }, layerFacts(layer), " · over ", make("a", { href: listPath(1, chosen) }, set.kind === "all" ? count(set.images, "image") : `${count(set.images, "image")}: `, set.kind === "all" ? "" : nameOf(set.title))),
+      make("p", { class: "quiet" }, layerFacts(layer)),
+      make("p", { class: "lead" }, "What speaks for ", ...specParts(site.spec), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
       make("section", {}, make("h2", {}, "All channels"), plot.node, make("p", { class: "quiet small" }, "One bar for each channel’s mean attribution, the highest first.")),
       channelColumns(layer, numbers, numbers.sets[chosen]),
-      ...groupsSection(layer, numbers),
+      ...groupsSection(layer, numbers, roomOf(root)),
     );
     document.body.append(plot.tip);
     document.title = `${layer.name} · ${siteTitle}`;

@@ -109,9 +109,13 @@ def _contents() -> ReportContents:
         spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
         images=IMAGES,
         labels="folders",
+<<<<<<< HEAD
         refused=tuple(
             RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="it ends too early") for one in range(REFUSED)
         ),
+=======
+        refused=tuple(RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="ends too early") for one in range(REFUSED)),
+>>>>>>> report-page
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
@@ -279,11 +283,12 @@ def _blob(side: int, place: int, group: int) -> int:
     return round(255 * float(np.exp(-np.sum((np.array(divmod(place, side)) - at) ** 2) / side)))
 
 
-def _around(side: int, before: int, place: int) -> tuple[int, ...]:
+def _around(side: int, before: int, place: int) -> tuple[tuple[int, int], ...]:
     centre = (np.array(divmod(place, side)) + 0.5) / side * before - 0.5
     grid = np.stack(np.meshgrid(np.arange(before), np.arange(before), indexing="ij"), -1)
     near = np.exp(-np.sum((grid - centre) ** 2, -1) / 3)
-    return tuple(int(value) for value in np.round(255 * near / near.max()).ravel())
+    shares = np.round(255 * near / near.max()).astype(int).ravel()
+    return tuple((int(at), int(shares[at])) for at in np.argsort(-shares, kind="stable")[:9])
 
 
 def _means(layer: int, which: int, channels: int) -> np.ndarray:
