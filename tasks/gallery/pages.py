@@ -6,14 +6,8 @@ from typing import Any
 from storage.layout import gallery_asset_key
 from tasks.pages.frontend import Frontend, render
 
-<<<<<<< HEAD
-GALLERY = Frontend(
-    "tasks.gallery", ("words", "data", "layers", "sprite_tip", "grid", "layer", "unit", "main"), "gallery", gallery_asset_key
-)
-=======
 _SCRIPTS = ("words", "data", "layers", "sprite_tip", "grid", "layer", "unit", "main")
 GALLERY = Frontend("tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
->>>>>>> report-page
 
 
 def set_page(shown: Mapping[str, Any]) -> bytes:

@@ -109,13 +109,7 @@ def _contents() -> ReportContents:
         spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
         images=IMAGES,
         labels="folders",
-<<<<<<< HEAD
-        refused=tuple(
-            RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="it ends too early") for one in range(REFUSED)
-        ),
-=======
         refused=tuple(RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="ends too early") for one in range(REFUSED)),
->>>>>>> report-page
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
