@@ -10,7 +10,7 @@ from storage import Bucket, Corrupt, NotFound, ObjectInfo
 from storage.layout import details_key, is_fingerprinted, report_folder, report_key
 from storage.records import FileRef, ImagesRecord, Record
 from storage.sprite_set import is_whole, read_record
-from tasks.reporting.contents import DetailsRecord, ReportRecord
+from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
 
 _IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
 
@@ -59,6 +59,21 @@ def _listing(bucket: Bucket, folder: str) -> ReportListing:
         bytes=sum(info.size for info in infos),
         updated=max((info.updated for info in infos), default=None),
     )
+
+
+def reports_with(bucket: Bucket, model: str, recipe: str) -> Iterator[ReportContents]:
+    """Yield what the reports say that show the sprites of a set; those that are not complete are passed over."""
+    for folder in report_folders(bucket):
+        if folder.split("/")[2] == model:
+            record = read_record(bucket, report_key(folder), ReportRecord)
+            # What a record says of itself may be somebody else's: its pages are named by it.
+            if record is not None and record.contents.sprites == recipe and folder_of(record.contents) == folder:
+                yield record.contents
+
+
+def folder_of(contents: ReportContents) -> str:
+    """Return the folder that a report says it is in."""
+    return report_folder(contents.dataset, contents.model, contents.report)
 
 
 def find_report(bucket: Bucket, key: str) -> str | None:
