@@ -74,7 +74,7 @@ const photo = (file, attributes = {}) => make("img", { src: urlOf(file), alt: ""
 
 // A channel's sprite, which leads to its page in the gallery if there is a sprite at all.
 const spriteLink = (layer, known, picture, words = "") => {
-  const title = `channel ${known.channel}${known.label ? ` · ${known.label}` : ""}`;
+  const title = `channel ${known.channel}${known.label ? ` · ${isolated(known.label)}` : ""}`;
   if (known.sprite === null) return make("span", { class: "sprite", title: `${title}: no sprite` }, picture);
   return make("a", { class: "sprite", href: galleryPath(layer, known.channel), "aria-label": `sprite of ${title}${words}`, title }, picture);
 };
