@@ -183,7 +183,7 @@ def test_the_bars_of_all_channels_tell_theirs_and_open_it(window: Window, conten
     box = plot.bounding_box()
     page.mouse.move(box["x"] + 3, box["y"] + 60)
     top, bottom = contents.layers[1].top[0].channel, contents.layers[1].bottom[0].channel
-    assert f"channel {top}" in page.locator(".tip").inner_text()
+    assert f"channel {top}" in page.locator(".tip:visible").inner_text()
     red, _, blue = window.colour_at(box["x"] + 30, box["y"] + 55)
     assert red > blue
     page.mouse.click(box["x"] + box["width"] - 3, box["y"] + 60)
@@ -204,12 +204,14 @@ def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) ->
     patches = page.locator(".channel").first.locator(".patches li")
     links = page.locator(".patches a[href^='#/image/']")
     assert patches.count() == 6 and links.count()
-    if first < SHOWN:
-        assert "9.50" in str(patches.first.locator("[title]").first.get_attribute("title"))
+    patches.first.hover()
+    assert page.locator(".tip:visible").inner_text().split("\n") == [name_of(first), "activation", "9.50"]
+    patches.last.hover()
+    assert "a sample of the 50 % quantile" in page.locator(".tip:visible").inner_text()
     goal = links.first.get_attribute("href")
     links.first.click()
     page.wait_for_selector(".stage")
-    assert page.url.endswith(goal)
+    assert page.url.endswith(goal) and page.locator(".tip:visible").count() == 0
 
 
 def test_groups_have_sprites_channels_and_classes(window: Window) -> None:

@@ -62,7 +62,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
   const tellOf = (channel) => {
     const known = numbers.byChannel.get(channel);
     return [
-      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, 96)] : []),
+      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, PATCH_PX)] : []),
       make("strong", {}, `channel ${channel}`),
       ...(known && known.label ? [make("div", {}, nameOf(known.label))] : []),
       factLine("mean attribution", signed(numbers.sets[chosen].mean[channel])),
