@@ -38,14 +38,22 @@ class RunArtifacts:
 
 
 def _markdown(summary: RunSummary) -> str:
-    rows = [f"| {_cell(layer)} | `{_cell(f'{summary.bucket}/{key}')}` |" for layer, key in summary.spritemaps.items()]
-    failures = [f"- {_cell(failure)}" for failure in summary.failures]
+    rows = [f"| {markdown_cell(layer)} | `{markdown_cell(f'{summary.bucket}/{key}')}` |" for layer, key in summary.spritemaps.items()]
+    failures = [f"- {markdown_cell(failure)}" for failure in summary.failures]
     counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
-    tried = [_cell(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
-    lines = [f"# Sprites of {_cell(summary.model)}", "", "\n\n".join([counts, *tried]), "", "| layer | spritemap |", "| --- | --- |", *rows]
+    tried = [markdown_cell(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
+    lines = [
+        f"# Sprites of {markdown_cell(summary.model)}",
+        "",
+        "\n\n".join([counts, *tried]),
+        "",
+        "| layer | spritemap |",
+        "| --- | --- |",
+        *rows,
+    ]
     return "\n".join(lines + (["", "## Failures", "", *failures] if failures else []))
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """Escape text for a cell of a markdown table: layers' names are not ours."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text).replace("\n", " ")

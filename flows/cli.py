@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from flows.attribution_request import AttributionRequest
 from flows.bucket_cli import BUCKET_COMMANDS, FAILED
-from flows.errors import PrefectServerError, RequestError, print_error, sentence
+from flows.errors import AttributionFailed, PrefectServerError, RequestError, print_error, sentence
 from flows.mixing import MixOptions, read_mixes
 from flows.models_cli import Json, models_app
 from flows.options import HelpFormatter, shown_default, spell_out_recipe
@@ -17,12 +18,13 @@ from flows.request import SpritesRequest, TuneRequest
 from model_inventory.errors import ModelError
 from storage.errors import StorageError
 from tasks.devices import WorkerError
-from tasks.photos.reading import BadPhotos
+from tasks.photos.image_set import BadPhotos
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
+Attribution = Annotated[AttributionRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
 
@@ -56,12 +58,12 @@ def run(arguments: list[str]) -> int:
     except (CycloptsError, ValidationError, ModelError, StorageError, RequestError, PrefectServerError, BadPhotos) as error:
         print_error(sentence(error))
         return BAD_INPUT
-    except WorkerError as error:
+    except (WorkerError, AttributionFailed) as error:
         print_error(sentence(error))
         return FAILED
     except KeyboardInterrupt:
         kept = "; what was finished is kept, and the same command goes on from there"
-        print_error("interrupted" + (kept if arguments[:1] in (["sprites"], ["tune"]) else ""))
+        print_error("interrupted" + (kept if arguments[:1] in (["sprites"], ["attribute"], ["tune"]) else ""))
         return INTERRUPTED
 
 
@@ -91,6 +93,29 @@ def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) 
 
 
 @app.command
+def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> None:
+    """Explain a folder of images: which channels decide a class, where in the image; and publish a report of it in the bucket.
+
+    diamond-cutter attribute efficientnet-lite0 holiday --layers block_10 head --open
+
+    Parameters
+    ----------
+    open
+        Open the report when it is there.
+    """
+    from flows.printing import print_opened, print_report
+    from flows.running import run_attribution
+
+    summary = run_attribution(request)
+    print_report(summary, as_json=json)
+    if open:
+        from flows.opening import open_key
+        from storage import open_bucket
+
+        print_opened(open_key(open_bucket(request.bucket), summary.key), as_json=json)
+
+
+@app.command
 def spectrum(photos: str) -> None:
     """Measure the spectrum of your own images, and print the recipe maco with it, for a file that --recipe takes.
 
@@ -99,7 +124,7 @@ def spectrum(photos: str) -> None:
     Parameters
     ----------
     photos
-        A folder of images.
+        A folder of images, here or on Google Cloud Storage.
     """
     from flows.measuring import maco_of_photos
 
@@ -124,16 +149,19 @@ def serve(*command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: 
     Parameters
     ----------
     command
-        `sprites` with its options.
+        `sprites` or `attribute` with its options.
     cron
         When to run, as in crontab; without it the deployment waits to be triggered.
     """
-    from flows.deployment import serve_sprites
+    from flows.deployment import serve_attribution, serve_sprites
 
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
-    if function is not sprites:
-        raise RequestError(f"serve takes the command 'sprites' and its options; found {' '.join(command) or 'nothing'!r}")
-    serve_sprites(_asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES)), cron)
+    if function is sprites:
+        serve_sprites(_asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES)), cron)
+    elif function is attribute:
+        serve_attribution(bound.arguments["request"], cron)
+    else:
+        raise RequestError(f"serve takes the command 'sprites' or 'attribute' and its options; found {' '.join(command) or 'nothing'!r}")
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

@@ -11,7 +11,7 @@ from model_inventory.card import ModelCard
 from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.importing.stored import find_model, find_or_import
-from tasks.photos.reading import list_photos
+from tasks.photos.finding import check_images
 from tasks.rendering.batch_size import ON_A_PROCESSOR
 from tasks.rendering.estimate import LayerCost, measure_layers
 
@@ -76,7 +76,7 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
     if request.photos is not None:
-        list_photos(request.photos)
+        check_images(request.photos)
     card = describe(request.bucket, request.model)
     bucket = open_bucket(request.bucket)
     request = settle_recipe(bucket, card, request)

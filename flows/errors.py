@@ -1,6 +1,7 @@
 """What can go wrong between a request and its run; the command line prints the text and exits with 2."""
 
 import re
+from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 from pydantic import ValidationError
@@ -12,6 +13,14 @@ class RequestError(Exception):
 
 class PrefectServerError(RuntimeError):
     """The Prefect server is missing, does not answer or does not start."""
+
+
+class AttributionFailed(Exception):
+    """Some images could not be measured though they can be read; the text counts and names them."""
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        named = "; ".join(failures[:5]) + (f"; and {len(failures) - 5} more" if len(failures) > 5 else "")
+        super().__init__(f"{named}; what was measured is in the bucket, and the same command does only the rest")
 
 
 def sentence(error: BaseException) -> str:

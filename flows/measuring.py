@@ -1,12 +1,13 @@
 """Measures the user's own images for a recipe."""
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tasks.photos.reading import BadPhotos, UnreadablePhoto, list_photos, read_photo
+from tasks.photos.finding import find_images
+from tasks.photos.image_set import BadPhotos, FoundImage
+from tasks.photos.reading import UnreadablePhoto, read_images
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.spectrum import natural_spectrum
 
@@ -14,21 +15,22 @@ _SIDE_PX = 288
 
 
 def maco_of_photos(folder: str) -> RenderRecipe:
-    """Return the recipe maco with the spectrum of the images in a folder.
+    """Return the recipe maco with the spectrum of the images in a folder, given as a path, a `file://` or a `gs://` URL.
 
     Raises:
         BadPhotos: the folder is none, or has no image that can be read.
+        StorageError: the cloud does not answer, or not to us.
     """
-    files = list_photos(folder)
+    images = find_images(folder).images
     try:
-        return RenderRecipe(name="maco", spectrum=natural_spectrum(_readable(files)))
+        return RenderRecipe(name="maco", spectrum=natural_spectrum(_readable(images)))
     except ValueError as error:
         raise BadPhotos(f"no spectrum can be measured of the images in {folder}: {error}") from error
 
 
-def _readable(files: list[Path]) -> Iterator[np.ndarray]:
-    for file in files:
-        try:
-            yield read_photo(file, (_SIDE_PX, _SIDE_PX, 3))
-        except UnreadablePhoto as error:
-            logging.getLogger(__name__).warning("left out: %s", error)
+def _readable(images: Sequence[FoundImage]) -> Iterator[np.ndarray]:
+    for _, pixels in read_images(images, (_SIDE_PX, _SIDE_PX, 3)):
+        if isinstance(pixels, UnreadablePhoto):
+            logging.getLogger(__name__).warning("left out: %s", pixels)
+        else:
+            yield pixels

@@ -5,25 +5,26 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 
-class SpriteProgress:
-    """Counts sprites on the terminal; off the terminal it prints nothing."""
+class Progress:
+    """Counts sprites, or images, on the terminal; off the terminal it prints nothing."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, what: str, total: int) -> None:
         console = Console(stderr=True)
-        self._bar = Progress(
+        self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("sprites"),
+            TextColumn(what),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("starting the renderer", total=total)
+        self._task = self._bar.add_task("starting", total=total)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -32,14 +33,14 @@ class SpriteProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
 
-    def of_shard(self, layer: str, size: int) -> Callable[[int], None]:
-        """Return what counts the sprites of one shard, as they are reported; a shard that is tried again counts once."""
+    def of_part(self, title: str, size: int) -> Callable[[int], None]:
+        """Return what counts those of one part of the work, as they are reported; a part that is tried again counts once."""
         left = size
 
-        def count(sprites: int) -> None:
+        def count(done: int) -> None:
             nonlocal left
-            fresh = min(sprites, left)
+            fresh = min(done, left)
             left -= fresh
-            self._bar.update(self._task, advance=fresh, description=layer)
+            self._bar.update(self._task, advance=fresh, description=title)
 
         return count

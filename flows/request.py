@@ -66,7 +66,13 @@ class SpritesRequest(BaseModel):
     )
     # The command line has options of its own for it: flows/mixing.py.
     mixes: Annotated[Mixes | None, Parameter(parse=False)] = Field(default=None, description="weighted sums of channels, instead of layers")
-    photos: str | None = Field(default=None, description="a folder of your own images; each channel's sprite is compared with them")
+    # What a report lacks: for programs, not for the command line.
+    selection: Annotated[dict[str, tuple[int, ...]] | None, Parameter(parse=False)] = Field(
+        default=None, description="channels by layer, instead of layers and channels"
+    )
+    photos: str | None = Field(
+        default=None, description="a folder of your own images, or gs://bucket/folder; each channel's sprite is compared with them"
+    )
     spritemap_format: ImageFormat = Field(default="webp", description="what spritemaps are written as; shards are lossless WebP")
     batch_size: int | None = Field(
         default=None, ge=1, le=256, description="sprites that are optimised at once; what suits the device if left out"
@@ -79,6 +85,8 @@ class SpritesRequest(BaseModel):
             raise ValueError(f"the recipe {AUTO} is the model's own as it is; change fields of another one, such as {', '.join(PRESETS)}")
         if self.mixes and (self.layers != _MAIN or self.channels is not None):
             raise ValueError("mixes name their own layers and channels; leave out layers and channels, or the mixes")
+        if self.selection is not None and (self.mixes or self.layers != _MAIN or self.channels is not None):
+            raise ValueError("a selection names its own layers and channels; leave out layers, channels and mixes, or the selection")
         if self.photos is not None and (self.mixes or self.recipe.negative):
             what = "mixes" if self.mixes else "what pushes a channel down"
             raise ValueError(f"photos are compared with sprites of channels, not with {what}; leave out the photos")
@@ -86,9 +94,12 @@ class SpritesRequest(BaseModel):
 
     def lasting(self) -> "SpritesRequest":
         """Return the request with paths that mean the same in another working directory."""
-        bucket = self.bucket if "://" in self.bucket else str(Path(self.bucket).expanduser().resolve())
-        photos = self.photos and str(Path(self.photos).expanduser().resolve())
-        return self.model_copy(update={"bucket": bucket, "photos": photos})
+        return self.model_copy(update={"bucket": lasting_place(self.bucket), "photos": self.photos and lasting_place(self.photos)})
+
+
+def lasting_place(place: str) -> str:
+    """Return a path, or a URL, that means the same in another working directory."""
+    return place if "://" in place else str(Path(place).expanduser().resolve())
 
 
 class TuneRequest(BaseModel):
@@ -124,6 +135,8 @@ def select(card: "ModelCard", request: SpritesRequest) -> tuple[Selection, ...]:
         check_mixes(card, request.mixes)
         count = len(request.mixes.mixes)
         return (Selection(request.mixes, tuple(range(count)), count),)
+    if request.selection is not None:
+        return tuple(_selected(card, layer, channels) for layer, channels in request.selection.items())
     classes = [label.name for label in card.labels]
     return tuple(
         Selection(
@@ -133,6 +146,13 @@ def select(card: "ModelCard", request: SpritesRequest) -> tuple[Selection, ...]:
         )
         for layer in card.select_layers(request.layers)
     )
+
+
+def _selected(card: "ModelCard", layer: str, channels: tuple[int, ...]) -> Selection:
+    count = card.layer(layer).channels
+    if not channels or not all(0 <= channel < count for channel in channels):
+        raise RequestError(f"the selection of layer {layer!r} is none, or not in it; it has {count} channels: 0 to {count - 1}")
+    return Selection(Channels(layer=layer), tuple(sorted(set(channels))), count)
 
 
 def parse_channels(text: str | None, layer: str, count: int, classes: Sequence[str] = ()) -> tuple[int, ...]:
@@ -170,6 +190,25 @@ def _channels_of(piece: str, text: str, layer: str, count: int, classes: Sequenc
     if not first < end <= count:
         raise RequestError(f"channels {piece!r} are not in layer {layer!r}, which has {count}: 0 to {count - 1}")
     return range(first, end)
+
+
+def class_number(given: str, layer: str, count: int, classes: Sequence[str]) -> int:
+    """Return the class that a name, or a number, means.
+
+    Args:
+        given: `tabby`, `281`.
+        layer: the name of the layer of the logits.
+        count: how many classes there are.
+        classes: their names, if they have any.
+
+    Raises:
+        RequestError: there is none, or there are several; names the nearest.
+    """
+    if not given.isdecimal():
+        return _class_named(given, layer, classes)
+    if int(given) >= count:
+        raise RequestError(f"class {given} is not among the {count} of layer {layer!r}: 0 to {count - 1}")
+    return int(given)
 
 
 def _class_named(name: str, layer: str, classes: Sequence[str]) -> int:

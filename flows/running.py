@@ -1,12 +1,21 @@
-"""Runs the flow as the command line does: on the Prefect server in use, or a private one for as long as it takes."""
+"""Runs a flow as the command line does: on the Prefect server in use, or a private one for as long as it takes."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from flows.attribution_request import AttributionRequest
 from flows.errors import PrefectServerError, RequestError
+from flows.report_summary import ReportSummary
 from flows.request import SpritesRequest
 from flows.summary import RunSummary
+from model_inventory.card import ModelCard
 from storage import open_bucket
-from tasks.photos.reading import list_photos
+from tasks.photos.finding import check_images
 
 _PARAMETERS_LIMIT = 500_000
+
+_Request = TypeVar("_Request", SpritesRequest, AttributionRequest)
+_Summary = TypeVar("_Summary", RunSummary, ReportSummary)
 
 
 def run_sprites(request: SpritesRequest) -> RunSummary:
@@ -17,31 +26,49 @@ def run_sprites(request: SpritesRequest) -> RunSummary:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
         PrefectServerError: there is no server, or it was lost on the way.
     """
-    check(request)
+    check_sprites(request)
     # Prefect takes a second to import and its server some more to start: not before the request is known to be sound.
+    from flows.sprites import sprites
+
+    return _on_a_server(sprites, request)
+
+
+def run_attribution(request: AttributionRequest) -> ReportSummary:
+    """Explain a folder of images.
+
+    Raises:
+        AttributionFailed: some images could not be measured though they can be read; all others are in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        PrefectServerError: there is no server, or it was lost on the way.
+    """
+    check_attribution(request)
+    from flows.attribution import attribute_dataset
+
+    return _on_a_server(attribute_dataset, request)
+
+
+def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
     import httpx
 
     from flows.prefect_server import prefect_server
-    from flows.sprites import sprites
 
     try:
         with prefect_server():
-            return sprites(request)
+            return flow(request)
     except httpx.HTTPError as error:
         raise PrefectServerError(
-            f"The Prefect server was lost in the middle of the run ({error}): what was rendered is in the bucket; see that the "
+            f"The Prefect server was lost in the middle of the run ({error}): what was finished is in the bucket; see that the "
             "server runs, and the same command goes on from there."
         ) from error
 
 
-def check(request: SpritesRequest) -> None:
+def check_sprites(request: SpritesRequest) -> None:
     """Refuse a request that cannot be met, as far as can be told without rendering.
 
     Raises:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
     from flows.request import select
-    from tasks.importing.stored import find_model
 
     # Prefect keeps the parameters of each run, and takes no more.
     size = len(request.model_dump_json())
@@ -50,9 +77,32 @@ def check(request: SpritesRequest) -> None:
             f"the mixes take {size:,} bytes to write down, of which a run may have {_PARAMETERS_LIMIT:,}; render them in several runs"
         )
     if request.photos is not None:
-        list_photos(request.photos)
-    bucket = open_bucket(request.bucket)
-    bucket.check()
-    card = find_model(bucket, request.model)
+        check_images(request.photos)
+    card = _card(request.bucket, request.model)
     if card is not None:
         select(card, request)
+
+
+def check_attribution(request: AttributionRequest) -> None:
+    """Refuse a request that cannot be met, as far as can be told without measuring.
+
+    Raises:
+        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+    """
+    from flows.attribution_request import attribution_spec
+    from tasks.photos.reading import check_channels
+
+    check_images(request.images)
+    card = _card(request.bucket, request.model)
+    if card is not None:
+        check_channels(card.image.channels)
+        attribution_spec(card, request, request.recipe.key)
+
+
+def _card(bucket_url: str, model: str) -> ModelCard | None:
+    """Return a model's card if it is in the bucket, in which something can be kept."""
+    from tasks.importing.stored import find_model
+
+    bucket = open_bucket(bucket_url)
+    bucket.check()
+    return find_model(bucket, model)

@@ -18,7 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
-from flows.progress import SpriteProgress
+from flows.progress import Progress
 from flows.request import SpritesRequest
 from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_sprite
 from storage import Bucket, open_bucket
@@ -97,7 +97,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
             put_determined(bucket, mixes_key(card.key, request.recipe.key, request.mixes.name), content)
         photos = _photos(plan, request, slots)
         artifacts = RunArtifacts(plan)
-        with SpriteProgress(plan.to_do) as progress:
+        with Progress("sprites", plan.to_do) as progress:
             outcome = _render_and_gather(plan, request, photos, slots, progress, artifacts)
     _publish_index(plan, request, photos)
     publish_gallery(request.bucket, card, request.recipe.key)
@@ -126,7 +126,7 @@ def _highest(photos: Photos, layer: str) -> dict[int, float]:
 
 
 def _render_and_gather(
-    plan: RunPlan, request: SpritesRequest, photos: Photos, slots: DeviceSlots, progress: SpriteProgress, artifacts: RunArtifacts
+    plan: RunPlan, request: SpritesRequest, photos: Photos, slots: DeviceSlots, progress: Progress, artifacts: RunArtifacts
 ) -> Outcome:
     """Render the plan's shards, each layer's spritemap following its last shard."""
     outcome, started, not_indexed = Outcome(photos), time.monotonic(), 0
@@ -138,7 +138,7 @@ def _render_and_gather(
     jobs = shard_jobs(plan, request, {layer: activations_key(record) for layer, record in photos.items()})
 
     def render(job: ShardJob) -> None:
-        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_shard(job.name, job.sprites))
+        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_part(job.name, job.sprites))
         shards[future] = job
         future.add_done_callback(landed.put)
 
@@ -177,23 +177,23 @@ def _render_and_gather(
 
 
 def _note_shard(outcome: Outcome, job: ShardJob, future: PrefectFuture[Any]) -> None:
-    error = _error_of(future)
+    error = error_of(future)
     if error is None:
         outcome.rendered += job.sprites
         return
     outcome.failed += job.sprites
-    outcome.failures.setdefault(job.name, []).append(f"{job.title}: {_first_line(error)}")
+    outcome.failures.setdefault(job.name, []).append(f"{job.title}: {first_line(error)}")
 
 
 def _note_spritemap(outcome: Outcome, layer: LayerPlan, future: PrefectFuture[Any]) -> None:
-    error = _error_of(future)
+    error = error_of(future)
     if error is None:
         outcome.spritemaps[layer.layer] = future.result()
     else:
-        outcome.failures.setdefault(layer.layer, []).append(f"spritemap of {layer.layer}: {_first_line(error)}")
+        outcome.failures.setdefault(layer.layer, []).append(f"spritemap of {layer.layer}: {first_line(error)}")
 
 
-def _error_of(future: PrefectFuture[Any]) -> BaseException | None:
+def error_of(future: PrefectFuture[Any]) -> BaseException | None:
     """Return what a task failed with; raise it if no other task of the run can fare better."""
     future.wait()  # it has landed, but knows its state only when asked to wait for it
     if future.state.is_completed():
@@ -204,7 +204,8 @@ def _error_of(future: PrefectFuture[Any]) -> BaseException | None:
     return error if isinstance(error, BaseException) else RuntimeError(future.state.message or future.state.name)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return an error in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

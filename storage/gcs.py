@@ -13,21 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import google_crc32c
-
 from storage import staging
 from storage.bucket import ObjectInfo, PutMode, Token, check_folder, check_key, check_prefix, content_type_of, crc32c, is_key
 from storage.errors import Conflict, Corrupt, NotFound
 from storage.gcs_client import TRANSFERS, Retries
 from storage.gcs_errors import is_about_sums, status_of
-from storage.gcs_place import GcsPlace, decoded, encoded
+from storage.gcs_place import ATTEMPTS, GcsPlace, encoded
 from storage.layout import cache_control_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
 _CHUNK_BYTES = 8 << 20
-_ATTEMPTS = 4
 _LISTED = "items(name,size,crc32c,generation,updated,contentType),nextPageToken"
 _PUT_ID = "put-id"
 
@@ -58,7 +55,7 @@ class GcsBucket:
         check_key(key)
         with staging.opened(data) as source:
             size, crc = _measured(data, source)
-            for _ in range(_ATTEMPTS):
+            for _ in range(ATTEMPTS):
                 source.seek(0)
                 found = self._put_once(key, source, size, crc, mode)
                 if found is not None:
@@ -74,8 +71,9 @@ class GcsBucket:
             NotFound: there is no such object.
             Corrupt: the CRC32C of the bytes is not `want_crc`, or they arrive damaged again and again.
         """
+        check_key(key)
         target = io.BytesIO()
-        self._download(key, target, want_crc)
+        self._place.download(key, target, want_crc)
         return target.getvalue()
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
@@ -87,6 +85,7 @@ class GcsBucket:
         """
         if not 0 <= start < end:
             raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
+        check_key(key)
         try:
             with self._place.reading(key):
                 options = {"start": start, "end": end - 1, "raw_download": True, "checksum": None}
@@ -103,7 +102,7 @@ class GcsBucket:
             NotFound: there is no such object.
             Corrupt: the CRC32C of the bytes is not `want_crc`, or they arrive damaged; what was at `path` before is still there.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             info = self.stat(key)
             if info is None:
                 break
@@ -112,7 +111,7 @@ class GcsBucket:
                 staged = path.with_name("." + staging.staging_name())
                 with staging.empty(staged) as target:
                     try:
-                        self._download(key, target, want_crc, generation=int(info.token.value))
+                        self._place.download(key, target, want_crc, generation=int(info.token.value))
                     except NotFound:
                         continue  # replaced since it was looked at
                     staging.flush(target)
@@ -191,27 +190,6 @@ class GcsBucket:
             "there, or choose another key."
         ) from error
 
-    def _download(self, key: str, target: BinaryIO, want_crc: int | None, generation: int | None = None) -> None:
-        """Write the object to the empty file, whose bytes then have the sum that is wanted, or else the service's."""
-        there = None
-        for _ in range(_ATTEMPTS):
-            target.seek(0)
-            target.truncate()
-            summing = _Summing(target)
-            with self._place.reading(key):
-                blob = self._place.blob(key, generation)
-                blob.download_to_file(summing, raw_download=True, checksum=None, **self._place.patience())
-                there = decoded(blob.crc32c)
-            if summing.crc == (want_crc if there is None else there):
-                break
-        if want_crc is not None and summing.crc != want_crc:
-            raise Corrupt(
-                f"The bytes of {key!r} in {self.url} have CRC32C {summing.crc:08x} where {want_crc:08x} was expected; "
-                "delete the object and make it again."
-            )
-        if there is not None and summing.crc != there:
-            raise Corrupt(f"The bytes of {key!r} arrive damaged from {self.url} again and again; look at the network, then try again.")
-
     def _look(self, key: str) -> "Blob | None":
         check_key(key)
         try:
@@ -236,17 +214,6 @@ class GcsBucket:
             pages = self._place.listing(prefix=self._place.folder + prefix, delimiter="/", fields="prefixes,nextPageToken").pages
             found = {name[len(self._place.folder) :] for page in pages for name in page.prefixes}
         return iter(sorted(name for name in found if is_key(name[:-1])))
-
-
-class _Summing:
-    """A file to write to that takes the sum of what is written."""
-
-    def __init__(self, target: BinaryIO) -> None:
-        self._target, self.crc = target, 0
-
-    def write(self, chunk: bytes) -> int:
-        self.crc = google_crc32c.extend(self.crc, chunk)
-        return self._target.write(chunk)
 
 
 def _measured(data: bytes | Path, source: BinaryIO) -> tuple[int, int]:

@@ -4,16 +4,19 @@ import base64
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import google_crc32c
 
 from storage.bucket import ObjectInfo, Token, check_key, content_type_of
-from storage.errors import AccessDenied, BadKey, Conflict, NotFound, StorageError
+from storage.errors import AccessDenied, BadKey, Conflict, Corrupt, NotFound, StorageError
 from storage.gcs_client import Retries, connect
 from storage.gcs_errors import explained, status_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
+ATTEMPTS = 4
 MAX_PREFIX_BYTES = 1024 - 900 - 1
 _PAGE = 1000
 _UNKNOWN_QUESTION = {400, 404, 405, 501}
@@ -55,7 +58,6 @@ class GcsPlace:
     @contextmanager
     def reading(self, key: str) -> Iterator[None]:
         """Turn the errors of a call that reads an object into ours."""
-        check_key(key)
         try:
             with self.explained(f"read {key!r} in {self.url}"):
                 yield
@@ -63,6 +65,32 @@ class GcsPlace:
             if status_of(error) == 404:
                 raise self.not_found(key) from error
             raise
+
+    def download(self, key: str, target: BinaryIO, want_crc: int | None = None, generation: int | None = None) -> None:
+        """Write the object to the empty file, whose bytes then have the sum that is wanted, or else the service's.
+
+        Raises:
+            NotFound: there is no such object.
+            Corrupt: the bytes are not those that are wanted, or they arrive damaged again and again.
+        """
+        there = None
+        for _ in range(ATTEMPTS):
+            target.seek(0)
+            target.truncate()
+            summing = _Summing(target)
+            with self.reading(key):
+                blob = self.blob(key, generation)
+                blob.download_to_file(summing, raw_download=True, checksum=None, **self.patience())
+                there = decoded(blob.crc32c)
+            if summing.crc == (want_crc if there is None else there):
+                break
+        if want_crc is not None and summing.crc != want_crc:
+            raise Corrupt(
+                f"The bytes of {key!r} in {self.url} have CRC32C {summing.crc:08x} where {want_crc:08x} was expected; "
+                "delete the object and make it again."
+            )
+        if there is not None and summing.crc != there:
+            raise Corrupt(f"The bytes of {key!r} arrive damaged from {self.url} again and again; look at the network, then try again.")
 
     def info(self, blob: "Blob") -> ObjectInfo:
         """Return what the service has told of an object."""
@@ -104,6 +132,17 @@ class GcsPlace:
                 f"Not allowed to keep objects in {self.url} ({', '.join(missing)} missing); have the role roles/storage.objectUser on "
                 f"gs://{self._name} granted."
             )
+
+
+class _Summing:
+    """A file to write to that takes the sum of what is written."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target, self.crc = target, 0
+
+    def write(self, chunk: bytes) -> int:
+        self.crc = google_crc32c.extend(self.crc, chunk)
+        return self._target.write(chunk)
 
 
 def encoded(crc: int) -> str:

@@ -17,6 +17,16 @@
       index.html                                       the gallery of the set, for people; rebuilt after each run
       gallery.<sha16>.js, .css, .svg                   what it looks like and does
       <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a preview; <sha16> is the hash of what they are made of
+    reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report: what a model does with a folder of images
+      images/00000-00127.<sha16>.parquet               what was measured of some images
+      images/00000-00127.json                          its record
+      images/<name>.<sha16>.webp, .js                  the images, and the numbers of a few at a time that the page loads
+      details.json                                     their record
+      layers/<layer>/<name>.<sha16>.webp, .js          a layer's sprites and patches, and its numbers
+      <table>.<sha16>.parquet                          what was measured of all images
+      report.json                                      the report's commit, written last: what it says, and all its files
+      index.html                                       the report's page, for people
+      report.<sha16>.js, .css, .svg                    what it looks like and does
 
 A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
 being named in index.html.
@@ -156,8 +166,11 @@ def is_gallery_file(key: str) -> bool:
 
 
 def is_view(key: str) -> bool:
-    """Tell whether a key is that of a view over a set's records: whoever adds records makes it anew."""
-    return set_of(key) is not None and key.count("/") == 3 and key.rpartition("/")[2] in _VIEWS
+    """Tell whether a key is that of a view over records, of a set or a report: whoever adds records makes it anew."""
+    folder, _, name = key.rpartition("/")
+    return name in _VIEWS and (
+        (folder.count("/") == 2 and set_of(key) is not None) or (folder.count("/") == 3 and report_of(key) is not None)
+    )
 
 
 def set_of(key: str) -> tuple[str, str] | None:
@@ -166,9 +179,60 @@ def set_of(key: str) -> tuple[str, str] | None:
     return (names[1], names[2]) if len(names) > 3 and names[0] == "sprites" else None
 
 
+def report_folder(dataset: str, model: str, report: str) -> str:
+    """Return the folder of a report; `dataset` is the images' folder's name and hash, as a key can hold it."""
+    return f"reports/{dataset}/{model}/{report}/"
+
+
+def report_key(folder: str) -> str:
+    """Return the key of the record that commits a report, `folder` being the report's."""
+    return folder + "report.json"
+
+
+def report_page_key(folder: str) -> str:
+    """Return the key of a report's page."""
+    return folder + "index.html"
+
+
+def details_key(folder: str) -> str:
+    """Return the key of the record of what a report shows of single images."""
+    return folder + "details.json"
+
+
+def images_record_key(folder: str, first: int, end: int) -> str:
+    """Return the key of the record of what was measured of a report's images, `first` to the one before `end`."""
+    return f"{folder}images/{first:05d}-{end - 1:05d}.json"
+
+
+def report_image_key(folder: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of a picture of an image, or of the numbers of some."""
+    return fingerprinted(f"{folder}images/{name}.json", data, suffix)
+
+
+def report_layer_key(folder: str, layer: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of a picture, or of the numbers, of a report's layer."""
+    return fingerprinted(f"{folder}layers/{escape(layer)}/{name}.json", data, suffix)
+
+
+def report_table_key(folder: str, name: str, data: bytes) -> str:
+    """Return the key of a table of a report."""
+    return fingerprinted(f"{folder}{name}.json", data, "parquet")
+
+
+def report_of(key: str) -> str | None:
+    """Return the folder of the report that a key is in, or None if it is in none."""
+    names = key.split("/")
+    return "/".join(names[:4]) + "/" if len(names) > 4 and names[0] == "reports" else None
+
+
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:
     """Return the key of the immutable file that a record commits: the record's own, with the content's hash in it."""
     return f"{record_key.removesuffix('.json')}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
+
+
+def is_fingerprinted(key: str) -> bool:
+    """Tell whether a key has its content's hash in it, so that what is under it never changes."""
+    return _FINGERPRINTED.fullmatch(key.rpartition("/")[2]) is not None
 
 
 def record_beside(key: str) -> str | None:
@@ -183,7 +247,7 @@ def cache_control_of(key: str) -> str:
     A file with a fingerprint, or of a folder named after its content, never changes; a record only where it was damaged; the others do.
     """
     name = key.rpartition("/")[2]
-    if _FINGERPRINTED.fullmatch(name) or name in _OF_CONTENT:
+    if is_fingerprinted(key) or name in _OF_CONTENT:
         return "public, max-age=31536000, immutable"
     return "no-cache" if name in _REPLACED else "public, max-age=3600"
 

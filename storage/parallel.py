@@ -18,12 +18,17 @@ def at_once(bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_I
     Raises:
         Whatever the call raises, when its turn comes; what has not begun by then is left.
     """
-    if bucket.transfers == 1:
+    return in_threads(bucket.transfers, call, items)
+
+
+def in_threads(threads: int, call: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Yield what the call makes of each item, in their order, as `at_once` does; one thread is the caller's own."""
+    if threads == 1:
         yield from map(call, items)
         return
     pending = iter(items)
-    with ThreadPoolExecutor(bucket.transfers) as pool:
-        under_way: deque[Future[_Result]] = deque(pool.submit(call, item) for item in islice(pending, 2 * bucket.transfers))
+    with ThreadPoolExecutor(threads) as pool:
+        under_way: deque[Future[_Result]] = deque(pool.submit(call, item) for item in islice(pending, 2 * threads))
         try:
             while under_way:
                 result = under_way.popleft().result()

@@ -167,3 +167,17 @@ class PhotoActivations(Record):
     images: int = Field(description="how many could be read", ge=1)
     unreadable: tuple[str, ...] = Field(default=(), description="the files that could not be read")
     highest: tuple[float, ...] = Field(description="over all positions and photos, by channel")
+
+
+class ImagesRecord(Record):
+    """Commits what was measured of some images: the table beside it has a row for each that could be read."""
+
+    dataset: str
+    model: str
+    report: str
+    first: int = Field(description="number of the first image in the dataset", ge=0)
+    images: int = Field(description="how many were looked at, those that cannot be read among them", ge=1)
+    refused: dict[str, str] = Field(default={}, description="why images were left out, by their names")
+    file: FileRef | None = Field(description="none if all were left out")
+    seconds: float
+    versions: Versions

@@ -11,6 +11,14 @@ Positive = int | Literal["auto", "all"]
 Negative = int | Literal["auto", "none"]
 
 
+_ABLATED_SHARE = 0.05
+
+
+def ablated_channels(channels: int) -> int:
+    """Return how many channels of a layer are silenced at once to see what they do to the score."""
+    return max(1, round(_ABLATED_SHARE * channels))
+
+
 class AttributionSpec(BaseModel):
     """All that decides a report's numbers, beside the model and the images."""
 
@@ -24,8 +32,8 @@ class AttributionSpec(BaseModel):
     method: Method = Field(default="gradient", description="gradient times activation, or integrated gradients from the silent layer")
     steps: int = Field(default=100, ge=1, le=10_000, description="points on the way from the silent layer, of integrated gradients")
     groups: int = Field(default=6, ge=0, le=64, description="groups of neurons in each layer; none if 0")
-    channels: int = Field(default=64, ge=1, le=4096, description="channels of each layer that the report shows with a sprite and patches")
-    shown: int = Field(default=200, ge=1, le=100_000, description="images that the report shows one by one, evenly from all")
+    channels: int = Field(default=32, ge=0, le=4096, description="channels of each layer that the report has sprites rendered of")
+    shown: int = Field(default=200, ge=1, le=10_000, description="images that the report shows one by one, evenly from all")
     sprites: str = Field(description="key of the recipe of the sprites that are shown")
 
     @property

@@ -1,62 +1,62 @@
-"""Finds and decodes the user's images. Files from anywhere: whatever is in one costs that image, not the run."""
+"""Decodes the user's images. They are files from anywhere: whatever is in one costs that image, not the run."""
 
-import hashlib
+import io
 import os
+import threading
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from storage.layout import escape
+from storage import AccessDenied, NotFound, StorageError
+from storage.foreign import read_object
+from storage.parallel import in_threads
+from tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
+from tasks.photos.listing import open_file, why_unreadable
 
-SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
-_FOLDER_NAME_LENGTH = 60
+# Pillow's own, from which on it warns: of a few kilobytes an image can be made that takes gigabytes.
+MAX_PIXELS = 89_478_485
 
+_FORMATS = sorted(set(SUFFIXES.values()))
+_AT_ONCE = 4
+_LARGE_PIXELS = 32_000_000
+_BAND_PIXELS = 1 << 22
+_SHOWN_CHARACTERS = 120
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
-class BadPhotos(Exception):
-    """A folder of photos cannot be used; the text is one sentence with the remedy."""
+# Of the largest, decoders take up to 1.4 GB on the way: not several of those at once.
+_one_large = threading.Lock()
+
+# Pillow warns of odd metadata, which do not matter here, and of many pixels, which are refused below. Not around each call: a filter
+# is the whole process's, and threads that set it would undo each other's.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class UnreadablePhoto(Exception):
-    """A file is no image, or none that can be taken."""
+    """An image cannot be read; `reason` says in plain words why, and goes behind its name and a colon."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
 
 
-def list_photos(folder: str) -> list[Path]:
-    """Return the image files in a folder and those below it, in order of their paths, without hidden ones.
-
-    Raises:
-        BadPhotos: it is no folder, or has none.
-    """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise BadPhotos(f"photos {folder} is not a folder; give one that has images in it")
-    found = []
-    for below, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(below, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
-    if not found:
-        raise BadPhotos(f"no image is in the folder {folder}; images are files that end in {', '.join(SUFFIXES)}")
-    return sorted(found)
-
-
-def photos_name(folder: str, files: Sequence[Path]) -> str:
-    """Name a folder's images by its name and their content, as in the bucket's keys: `holiday@1a2b3c4d`."""
-    root = Path(folder).expanduser()
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{_content_hash(file)} {file.relative_to(root).as_posix()}\n".encode(errors="surrogateescape"))
-    name = root.resolve().name or "photos"
-    return f"{escape(name[:_FOLDER_NAME_LENGTH])}@{digest.hexdigest()[:8]}"
-
-
-def _content_hash(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
+class _Refused(Exception):
+    """An image that can be decoded, but not taken; the text is the reason."""
 
 
 def check_channels(channels: int) -> None:
@@ -69,43 +69,164 @@ def check_channels(channels: int) -> None:
         raise BadPhotos(f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; leave --photos out")
 
 
-def read_photo(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return an image as a model sees it: upright, filling the model's sides, the middle of what is too long; grey for one channel.
+def read_images(images: Iterable[FoundImage], shape: tuple[int, int, int]) -> Iterator[tuple[FoundImage, np.ndarray | UnreadablePhoto]]:
+    """Yield each image with what `read_image` returns or raises, in their order; some are decoded ahead, in threads.
+
+    Raises:
+        StorageError: the cloud does not answer, which is no image's fault.
+    """
+
+    def read(image: FoundImage) -> tuple[FoundImage, np.ndarray | UnreadablePhoto]:
+        try:
+            return image, read_image(image, shape)
+        except UnreadablePhoto as error:
+            return image, error
+
+    return in_threads(_AT_ONCE, read, images)
+
+
+def read_image(image: FoundImage, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return an image as a model of that height, width and channels, 1 or 3, sees it: see `as_input`.
+
+    Raises:
+        UnreadablePhoto: it is no image, or none that can be taken.
+        StorageError: the cloud does not answer.
+    """
+    return as_input(decode(image, max(shape[:2])), shape)
+
+
+def read_picture(image: FoundImage, shape: tuple[int, int, int], side_px: int) -> np.ndarray:
+    """Return the part of an image that `read_image` returns as people see it: see `as_picture`.
+
+    Raises:
+        UnreadablePhoto: it is no image, or none that can be taken.
+        StorageError: the cloud does not answer.
+    """
+    return as_picture(decode(image, side_px), shape, side_px)
+
+
+def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return what `decode` has made of an image as a model sees it: filling its sides, the middle of what is too long.
 
     Args:
-        file: the image.
-        shape: height, width and channels, 1 or 3.
+        picture: the image, upright in RGB.
+        shape: height, width and channels of the model's images; one channel is grey, three are RGB.
 
     Returns:
         float32 of that shape with values in [0, 1].
-
-    Raises:
-        UnreadablePhoto: it is no image, or one of more pixels than Pillow takes.
     """
     height, width, channels = shape
+    return np.asarray(_fitted(picture if channels == 3 else picture.convert("L"), height, width), np.float32).reshape(shape) / 255
+
+
+def as_picture(picture: Image.Image, shape: tuple[int, int, int], side_px: int) -> np.ndarray:
+    """Return the same part of an image as `as_input`, to be looked at: in colour, its longer side of `side_px`.
+
+    Returns:
+        uint8 `[height, width, 3]`, `[side_px, side_px, 3]` for a model of square images.
+    """
+    height, width, _ = shape
+    longer = max(height, width)
+    return np.asarray(_fitted(picture, max(1, round(side_px * height / longer)), max(1, round(side_px * width / longer))))
+
+
+def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
+    return ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
+
+
+def decode(image: FoundImage, at_least_px: int) -> Image.Image:
+    """Return an image upright in RGB, what is transparent laid on white; of an animation the first picture.
+
+    A JPEG is decoded to a fraction of its size where that leaves each side twice `at_least_px`: take the longest side that is wanted.
+    Most of the time other Python threads can run.
+
+    Raises:
+        UnreadablePhoto: it is no image, or none that can be taken.
+        StorageError: the cloud does not answer.
+    """
     try:
-        with warnings.catch_warnings():
-            # Of a few kilobytes an image can be made that takes gigabytes.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=sorted(set(SUFFIXES.values()))) as image:
-                # A JPEG can be decoded to a fraction of its size; twice what is needed leaves the rest to the resampling.
-                image.draft(None, (2 * width, 2 * height))
-                upright = _in_colour(ImageOps.exif_transpose(image))
-        fitted = ImageOps.fit(upright if channels == 3 else upright.convert("L"), (width, height), Image.Resampling.BICUBIC)
-        return np.asarray(fitted, np.float32).reshape(shape) / 255
+        with _opened(image.place) as file:
+            return _decoded(file, at_least_px)
+    except NotFound as error:
+        raise UnreadablePhoto(image.name, "it is not there any more") from error
+    except AccessDenied as error:
+        raise UnreadablePhoto(image.name, "it may not be read by this user") from error
+    except StorageError:
+        raise
     except Exception as error:  # whatever a decoder makes of rubbish
-        raise UnreadablePhoto(f"{file.name}: {error or type(error).__name__}") from error
+        raise UnreadablePhoto(image.name, _reason(error)) from error
+
+
+def _opened(place: str) -> BinaryIO:
+    return io.BytesIO(read_object(place)) if place.startswith("gs://") else open_file(place)
+
+
+def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:
+    size = file.seek(0, os.SEEK_END)
+    if not 0 < size <= MAX_FILE_BYTES:
+        raise _Refused(f"it is of {size >> 20:,} MiB, more than an image may have" if size else "it is empty, a file of no bytes")
+    file.seek(0)
+    with Image.open(file, formats=_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _Refused(_too_many(f"{image.width:,} x {image.height:,}"))
+        image.draft(None, (2 * at_least_px, 2 * at_least_px))
+        with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            # Before its orientation is asked for, which some formats have behind the pixels, and TIFF obeys by itself.
+            image.load()
+            turn = _turn(image)
+            return _in_colour(image if turn is None else image.transpose(turn))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what turns an image upright, if anything does; damaged metadata do not make its pixels worse."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return None
 
 
 def _in_colour(image: Image.Image) -> Image.Image:
-    """Return an image in RGB, what is transparent laid on white."""
-    if image.mode.startswith("I;16"):
-        # Pillow would cut off all above 255.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    """Return an image in RGB; in bands, so that a large one does not stand in memory in three forms."""
     if image.mode in ("I", "F"):
-        raise ValueError("its values have no known range")
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(image.convert("RGBA"))
+        kind = "whole numbers of 32 bits" if image.mode == "I" else "floating-point numbers"
+        raise _Refused(f"its pixels are {kind}, of which nobody says which are black and white; save it with 8 or 16 bits")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    rows = max(1, _BAND_PIXELS // image.width)
+    coloured = Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        coloured.paste(_band_in_colour(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    return coloured
+
+
+def _band_in_colour(band: Image.Image) -> Image.Image:
+    if band.mode.startswith("I;16"):
+        # Pillow would cut off all above 255.
+        return Image.fromarray((np.asarray(band) >> 8).astype(np.uint8)).convert("RGB")
+    if band.has_transparency_data:
+        opaque = Image.new("RGBA", band.size, "white")
+        opaque.alpha_composite(band.convert("RGBA"))
         return opaque.convert("RGB")
-    return image.convert("RGB")
+    return band.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    """Return in plain words why an image cannot be read."""
+    if isinstance(error, _Refused):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return _too_many("far too many")
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is no image of a kind that is known here: {', '.join(_FORMATS)}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    if isinstance(error, OSError) and error.errno is not None:
+        return why_unreadable(error)
+    text = " ".join(str(error).split())[:_SHOWN_CHARACTERS]
+    if "truncated" in text.lower():
+        return "it is cut off: its end is missing"
+    return f"it is damaged, or of a rare kind ({text or type(error).__name__})"
+
+
+def _too_many(pixels: str) -> str:
+    return f"it has {pixels} pixels, more than the {MAX_PIXELS:,} that are taken; make it smaller"

@@ -1,7 +1,7 @@
 """Measures in a device's process what the user's photos do to some layers, and keeps a record for each layer."""
 
+import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from prefect import task
@@ -13,7 +13,10 @@ from storage.records import PhotoActivations
 from storage.sprite_set import commit, read_record
 from tasks.devices import DeviceSlots
 from tasks.importing.stored import read_bundle
-from tasks.photos.reading import BadPhotos, UnreadablePhoto, check_channels, list_photos, photos_name, read_photo
+from tasks.photos.finding import find_images
+from tasks.photos.image_set import BadPhotos, FoundImage, printable
+from tasks.photos.listing import NO_IMAGE
+from tasks.photos.reading import UnreadablePhoto, check_channels, read_images
 
 _START_S, _EACH_S = 600.0, 5.0
 
@@ -22,34 +25,37 @@ _START_S, _EACH_S = 600.0, 5.0
 def measure_photos(
     bucket_url: str, model: str, folder: str, layers: Sequence[str], pre_activation: bool, slots: DeviceSlots
 ) -> dict[str, PhotoActivations]:
-    """Return by layer how high the images in a folder drive its channels, measuring what the bucket has no record of.
+    """Return by layer how high the images in a folder, here or in a cloud, drive its channels, measuring what the bucket has no record of.
 
     Raises:
         BadPhotos: the folder is none, or has no image that can be read.
+        StorageError: a place does not answer, or not to us.
     """
-    files = list_photos(folder)
-    name = photos_name(folder, files)
-    stored = _stored(bucket_url, model, name, layers, pre_activation)
+    found = find_images(folder)
+    for bad in found.refused:
+        if bad.reason != NO_IMAGE:
+            logging.getLogger(__name__).warning("left out: %r: %s", bad.name, bad.reason)
+    stored = _stored(bucket_url, model, found.name, layers, pre_activation)
     missing = tuple(layer for layer in layers if layer not in stored)
     if missing:
-        arguments = (bucket_url, model, folder, files, name, missing, pre_activation)
-        slots.run(measure_and_commit, *arguments, timeout_s=_START_S + _EACH_S * len(files))
-        stored |= _stored(bucket_url, model, name, missing, pre_activation)
+        arguments = (bucket_url, model, folder, found.images, found.name, missing, pre_activation)
+        slots.run(measure_and_commit, *arguments, timeout_s=_START_S + _EACH_S * len(found.images))
+        stored |= _stored(bucket_url, model, found.name, missing, pre_activation)
     return stored
 
 
 def measure_and_commit(
-    bucket_url: str, model: str, folder: str, files: Sequence[Path], name: str, layers: tuple[str, ...], pre_activation: bool
+    bucket_url: str, model: str, folder: str, images: Sequence[FoundImage], name: str, layers: tuple[str, ...], pre_activation: bool
 ) -> None:
     """Measure some layers in this process and commit a record for each."""
     from tasks.photos.activations import highest_activations
 
     bundle, unreadable = read_bundle(bucket_url, model), list[str]()
     check_channels(bundle.card.image.channels)
-    highest = highest_activations(bundle, layers, _readable(files, bundle.card.image.shape, unreadable), pre_activation=pre_activation)
-    images = len(files) - len(unreadable)
-    if not images:
-        raise BadPhotos(f"none of the {len(files)} images in the folder {folder} can be read; the first is {files[0].name}")
+    highest = highest_activations(bundle, layers, _readable(images, bundle.card.image.shape, unreadable), pre_activation=pre_activation)
+    readable = len(images) - len(unreadable)
+    if not readable:
+        raise BadPhotos(f"none of the {len(images)} images in the folder {printable(folder)} can be read; the first is {images[0].name}")
     bucket = open_bucket(bucket_url)
     for layer, values in zip(layers, highest, strict=True):
         record = PhotoActivations(
@@ -57,7 +63,7 @@ def measure_and_commit(
             layer=layer,
             pre_activation=pre_activation,
             photos=name,
-            images=images,
+            images=readable,
             unreadable=tuple(unreadable),
             highest=tuple(float(f"{value:.6g}") for value in values),
         )
@@ -76,10 +82,10 @@ def _stored(bucket_url: str, model: str, name: str, layers: Sequence[str], pre_a
     return {layer: record for layer, record in found.items() if record is not None}
 
 
-def _readable(files: Sequence[Path], shape: tuple[int, int, int], unreadable: list[str]) -> Iterator[np.ndarray]:
+def _readable(images: Sequence[FoundImage], shape: tuple[int, int, int], unreadable: list[str]) -> Iterator[np.ndarray]:
     """Yield the images that can be read, and note the names of the others."""
-    for file in files:
-        try:
-            yield read_photo(file, shape)
-        except UnreadablePhoto:
-            unreadable.append(file.name)
+    for image, pixels in read_images(images, shape):
+        if isinstance(pixels, UnreadablePhoto):
+            unreadable.append(image.name)
+        else:
+            yield pixels

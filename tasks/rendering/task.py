@@ -71,7 +71,8 @@ class ShardJob(BaseModel):
         return shard_record_key(self.model, self.recipe.key, self.name, self.numbers)
 
 
-def _may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a task that has failed may fare better when it is tried again."""
     error = state.result(raise_on_failure=False)
     return not isinstance(error, FINAL_ERRORS)
 
@@ -81,7 +82,7 @@ def _may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     task_run_name="{job.title}",
     retries=_RETRIES,
     retry_delay_seconds=1,
-    retry_condition_fn=_may_help,
+    retry_condition_fn=may_help,
     cache_policy=NO_CACHE,
     persist_result=False,
 )

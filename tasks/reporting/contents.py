@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.records import FileRef, Record
+from storage.records import FileRef, Record, Versions
 from tasks.attribution.spec import AttributionSpec
 
 SetKind = Literal["all", "label", "class", "wrong"]
@@ -106,8 +106,8 @@ class ReportedLayer(Part):
     name: str
     kind: str
     channels: int
-    height: int = Field(description="rows of positions; 1 for a vector")
-    width: int
+    height: int = Field(description="rows in the maps: of positions, put together where there are more than 20; 1 for a vector")
+    width: int = Field(description="columns in the maps")
     receptive_field: int | None
     checks: Checks
     top: tuple[MeanChannel, ...] = Field(description="channels of the highest mean attribution over all images, the highest first")
@@ -167,9 +167,8 @@ class ReportRecord(Record):
     """Commits a report: what it says and all of its files. report.json is one."""
 
     contents: ReportContents
-    tables: dict[str, FileRef] = Field(description="Parquet: images, channels, examples, groups")
-    parts: tuple[str, ...] = Field(description="keys of the records that hold each image's numbers")
-    files: tuple[FileRef, ...] = Field(description="what its pages load")
+    records: tuple[str, ...] = Field(description="keys of the records of what was measured of the images, and of the details")
+    files: tuple[FileRef, ...] = Field(description="tables, and what its pages load beside the details")
 
 
 class Patches(Part):
@@ -202,6 +201,30 @@ class SetNumbers(Part):
     share: tuple[float, ...] = Field(description="of the images, those whose attribution has that sign; of the channels in top and bottom")
     top: tuple[int, ...] = Field(description="channels, the highest mean first; all above 0")
     bottom: tuple[int, ...] = Field(description="channels, the lowest mean first; all below 0")
+
+
+class FoundGroups(Part):
+    """The groups of a layer as they were found."""
+
+    directions: tuple[tuple[float, ...], ...] = Field(description="[group, channel], of length 1")
+    attribution: tuple[float, ...] = Field(description="by group, mean over the shown images")
+    by_class: dict[int, tuple[float, ...]] = Field(description="the same over the images that the model takes for a class, by its number")
+    explained: float = Field(description="share of the squares of the activations that the groups account for")
+
+
+class DetailsRecord(Record):
+    """Commits what a report shows of single images, and what was found by looking at them closely."""
+
+    shown: tuple[int, ...] = Field(description="numbers of the images")
+    pages: tuple[ShownPage, ...]
+    classes: tuple[int, ...] = Field(description="all that the pages name")
+    checks: dict[str, Checks] = Field(description="by layer")
+    groups: dict[str, FoundGroups] = Field(description="by layer")
+    flows: tuple[GroupFlow, ...]
+    cells: dict[str, dict[int, int]] = Field(description="by layer and channel, in how many cells of the images it stands out")
+    files: tuple[FileRef, ...]
+    seconds: float
+    versions: Versions
 
 
 class LayerNumbers(Part):

@@ -9,8 +9,9 @@ from PIL import Image
 
 from flows.cli import run
 from flows.measuring import maco_of_photos
-from tasks.photos.reading import BadPhotos
+from tasks.photos.image_set import BadPhotos
 from tasks.rendering.recipe import RenderRecipe
+from tests.storage.gcs_server import GcsServer
 
 
 def folder_of_images(root: Path, seed: int) -> Path:
@@ -38,6 +39,13 @@ def test_what_is_no_image_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         assert maco_of_photos(str(folder)) == whole
     assert "broken.jpg" in caplog.text
+
+
+def test_images_may_lie_in_a_cloud(tmp_path: Path, gcs_place: GcsServer) -> None:
+    folder = folder_of_images(tmp_path / "some", 2)
+    for file in folder.iterdir():
+        gcs_place.put("place", f"my photos/{file.name}", file.read_bytes())
+    assert maco_of_photos("gs://place/my photos") == maco_of_photos(str(folder)) == maco_of_photos(folder.as_uri())
 
 
 def test_without_images_there_is_no_spectrum(tmp_path: Path) -> None:

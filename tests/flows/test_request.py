@@ -160,3 +160,5 @@ def test_a_deployment_s_folders_do_not_depend_on_where_it_was_made(tmp_path: obj
     request = SpritesRequest(model="made-up", photos="holiday").lasting()
     assert (request.bucket, request.photos) == (f"{tmp_path}/bucket", f"{tmp_path}/holiday")
     assert SpritesRequest(model="made-up", bucket="gs://somewhere").lasting().photos is None
+    for url in ("gs://place/my photos", "file:///my%20photos"):
+        assert SpritesRequest(model="made-up", photos=url).lasting().photos == url

@@ -1,0 +1,224 @@
+"""The flow that explains a folder of images: measure them, look at some closely, render the sprites that the report lacks, publish it.
+
+The bucket's records decide what there is to do, so the same request again does only what is missing, after whatever end.
+"""
+
+import itertools
+import queue
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.attribution_request import AttributionRequest, attribution_spec
+from flows.errors import AttributionFailed
+from flows.planning import settle_recipe
+from flows.progress import Progress
+from flows.report_artifacts import ReportArtifacts
+from flows.report_summary import ReportSummary, summary_of
+from flows.request import SpritesRequest
+from flows.sprites import error_of, first_line, sprites
+from flows.summary import SpritesFailed
+from model_inventory.card import ModelCard
+from storage import Bucket, open_bucket
+from storage.layout import photo_activations_key, report_folder, report_page_key
+from storage.records import ImagesRecord, PhotoActivations
+from storage.set_survey import survey_set
+from storage.sprite_set import channels_missing, commit, publish_view
+from tasks.attribution.batches import Numbered
+from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
+from tasks.devices import DeviceSlots, visible_devices
+from tasks.gallery.task import publish_gallery
+from tasks.gathering.index import indexed_shards
+from tasks.importing.task import ensure_bundle
+from tasks.photos.finding import find_images
+from tasks.photos.image_set import BadPhotos, ImageSet
+from tasks.photos.reading import check_channels
+from tasks.rendering.recipe import RenderRecipe
+from tasks.rendering.subjects import Mix, Mixes, Term
+from tasks.reporting.choosing import channels_to_render, images_to_show
+from tasks.reporting.contents import DetailsRecord, ReportRecord
+from tasks.reporting.pages import report_page
+from tasks.reporting.reducing import Reduced, reduce
+from tasks.reporting.task import DetailsJob, ReportJob, image_tables, look_closely, publish_report, stored_report
+
+_DEVICES = visible_devices()
+_IN_FLIGHT = len(_DEVICES) + 1
+# Of a group's direction, those channels that weigh most: what is left out is some percent of its length.
+_GROUP_CHANNELS = 64
+# For each image that is looked at closely, beside the time of a part.
+_LOOK_S = 60.0
+
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_IN_FLIGHT)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run is of."""
+
+    request: AttributionRequest
+    bucket: Bucket
+    card: ModelCard
+    images: ImageSet
+    spec: AttributionSpec
+    recipe: RenderRecipe
+
+    @property
+    def folder(self) -> str:
+        return report_folder(self.images.name, self.card.key, self.spec.key)
+
+    def numbered(self, numbers: Sequence[int]) -> tuple[Numbered, ...]:
+        return tuple(Numbered(number, self.images.images[number]) for number in numbers)
+
+
+@flow(name="attribute-dataset", task_runner=_RUNNER, persist_result=False)
+def attribute_dataset(request: AttributionRequest) -> ReportSummary:
+    """Explain a folder of images, and publish the report.
+
+    Raises:
+        AttributionFailed: some images could not be measured though they can be read; all others are in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+    """
+    bucket = open_bucket(request.bucket)
+    bucket.check()
+    images = find_images(request.images)
+    with DeviceSlots(_DEVICES) as slots:
+        card = ensure_bundle(request.bucket, request.model, slots)
+        check_channels(card.image.channels)
+        asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
+        recipe = settle_recipe(bucket, card, asked).recipe
+        run = _Run(request, bucket, card, images, attribution_spec(card, request, recipe.key), recipe)
+        done = stored_report(bucket, run.folder)
+        if done is not None:
+            publish_view(bucket, report_page_key(run.folder), lambda: report_page(done.contents))
+            return summary_of(bucket, run.folder, done, reused=True)
+        artifacts = ReportArtifacts(card.name, images.name)
+        with Progress("images", len(images.images)) as progress:
+            records = _attribute(run, slots, progress, artifacts)
+        reduced = reduce(image_tables(bucket, list(records)))
+        if not reduced.images:
+            raise BadPhotos(f"none of the {len(images.images)} images in {request.images} can be read; {_first_reason(records)}")
+        details = _look_closely(run, reduced, slots)
+    warnings, mixes = _render(run, reduced, details)
+    refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
+    job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes)
+    record: ReportRecord = publish_report(job, reduced, details)
+    publish_gallery(request.bucket, card, recipe.key)  # its pages of channels tell of the report
+    summary = summary_of(bucket, run.folder, record, reused=False, warnings=warnings)
+    artifacts.publish(summary, record)
+    return summary
+
+
+def _attribute(run: _Run, slots: DeviceSlots, progress: Progress, artifacts: ReportArtifacts) -> dict[str, ImagesRecord]:
+    """Measure all images, some at a time, and return the records by their keys, in the order of the images."""
+    count, failures, done = len(run.images.images), list[str](), 0
+    parts = (range(first, min(first + IMAGES_AT_ONCE, count)) for first in range(0, count, IMAGES_AT_ONCE))
+    jobs = [ImagesJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(part)) for part in parts]
+    left, landed = iter(jobs), queue.SimpleQueue[PrefectFuture[Any]]()
+    running: dict[PrefectFuture[Any], ImagesJob] = {}
+
+    def start(job: ImagesJob) -> None:
+        future = attribute_images.submit(job, slots, run.request.timeout_s, progress.of_part(job.title, len(job.images)))
+        running[future] = job
+        future.add_done_callback(landed.put)
+
+    for job in itertools.islice(left, _IN_FLIGHT):
+        start(job)
+    while running:
+        future = landed.get()
+        job, error = running.pop(future), error_of(future)
+        if error is not None:
+            failures.append(f"{job.title}: {first_line(error)}")
+        done += len(job.images)
+        artifacts.images_done(done / count)
+        for next_job in itertools.islice(left, 1):
+            start(next_job)
+    if failures:
+        raise AttributionFailed(failures)
+    return {job.record_key: ImagesRecord.from_bytes(run.bucket.get(job.record_key), job.record_key) for job in jobs}
+
+
+def _first_reason(records: Mapping[str, ImagesRecord]) -> str:
+    name, reason = next((name, reason) for record in records.values() for name, reason in record.refused.items())
+    return f"the first is {name}: {reason}"
+
+
+def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
+    numbers = images_to_show([line.image for line in reduced.images], run.spec.shown)
+    job = DetailsJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers))
+    with Progress("images looked at closely", len(numbers)) as progress:
+        timeout_s = run.request.timeout_s + _LOOK_S * len(numbers)
+        return look_closely(job, slots, timeout_s, progress.of_part("looking closely", len(numbers)))
+
+
+def _render(run: _Run, reduced: Reduced, details: DetailsRecord) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:
+    """Render the sprites that the report needs and the bucket lacks.
+
+    Returns:
+        what could not be rendered, in sentences; and by layer the name of the mixes that its groups are, and their numbers among these.
+    """
+    warnings = []
+    _note_photos(run, reduced)
+    survey = survey_set(run.bucket, run.card.key, run.recipe.key, indexed_shards(run.bucket, run.card.key, run.recipe.key))
+    wanted = channels_to_render(reduced.totals, details.cells, run.spec)
+    lacking = {layer: channels for layer, channels in wanted.items() if channels_missing(channels, survey.of(layer).owners())}
+    asked = SpritesRequest(model=run.card.key, bucket=run.request.bucket, recipe=run.recipe)
+    photos = None if run.recipe.negative else run.request.images
+    if lacking:
+        warnings += _sprites(asked.model_copy(update={"selection": lacking, "photos": photos}))
+    mixes, places = _group_mixes(details, run.spec)
+    if mixes and channels_missing(range(len(mixes.mixes)), survey.of(mixes.name).owners()):
+        warnings += _sprites(asked.model_copy(update={"mixes": mixes}))
+    return tuple(warnings), places
+
+
+def _sprites(request: SpritesRequest) -> list[str]:
+    """Render sprites; what fails is left out of the report, and said."""
+    try:
+        sprites(request)
+    except SpritesFailed as failure:
+        return [f"the report lacks sprites: {failure}"]
+    return []
+
+
+def _note_photos(run: _Run, reduced: Reduced) -> None:
+    """Keep how high the images drive each channel, as `sprites --photos` would measure it anew."""
+    for layer in run.spec.layers:
+        record = PhotoActivations(
+            model=run.card.key,
+            layer=layer,
+            photos=run.images.name,
+            images=len(reduced.images),
+            highest=tuple(float(f"{value:.6g}") for value in reduced.highest(layer)),
+        )
+        commit(run.bucket, photo_activations_key(run.card.key, run.images.name, layer, pre_activation=False), record, lambda theirs: True)
+
+
+def _group_mixes(details: DetailsRecord, spec: AttributionSpec) -> tuple[Mixes | None, dict[str, tuple[str, tuple[int, ...]]]]:
+    """Return all groups of all layers as mixes, and where among them those of each layer are."""
+    if not spec.channels:
+        return None, {}
+    mixes = [
+        Mix(label=f"{layer}, group {number}"[:200], terms=(_term(layer, direction),))
+        for layer in spec.layers
+        if layer in details.groups
+        for number, direction in enumerate(details.groups[layer].directions)
+    ]
+    if not mixes:
+        return None, {}
+    found, places, first = Mixes(mixes=tuple(mixes)), {}, 0
+    for layer in spec.layers:
+        count = len(details.groups[layer].directions) if layer in details.groups else 0
+        places[layer] = (found.name, tuple(range(first, first + count)))
+        first += count
+    return found, places
+
+
+def _term(layer: str, direction: Sequence[float]) -> Term:
+    strongest = sorted(range(len(direction)), key=lambda channel: -abs(direction[channel]))[:_GROUP_CHANNELS]
+    channels = tuple(sorted(channel for channel in strongest if direction[channel]))
+    return Term(layer=layer, channels=channels, weights=tuple(direction[channel] for channel in channels))

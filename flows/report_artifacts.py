@@ -1,0 +1,40 @@
+"""What an attribution run shows in Prefect: progress, a table of the channels that decide most, where the report is."""
+
+import re
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+
+from flows.artifacts import markdown_cell
+from flows.report_summary import ReportSummary
+from tasks.reporting.contents import ReportRecord
+
+
+class ReportArtifacts:
+    """The artifacts of one flow run."""
+
+    def __init__(self, model: str, dataset: str) -> None:
+        self._key = re.sub(r"[^a-z0-9]+", "-", f"{model}-{dataset}".lower()).strip("-")
+        # Prefect types what it offers to both kinds of callers as if it were always awaited.
+        progress = create_progress_artifact(progress=0.0, description=f"Images of {dataset} that are measured")
+        self._progress = cast(UUID, progress)
+
+    def images_done(self, share: float) -> None:
+        """Note which share of the images is measured."""
+        update_progress_artifact(self._progress, progress=100.0 * share)
+
+    def publish(self, summary: ReportSummary, record: ReportRecord) -> None:
+        """Show what the run found."""
+        create_table_artifact(
+            key=f"channels-{self._key}",
+            table=[
+                {"layer": layer.name, "channel": found.channel, "mean attribution": found.attribution}
+                for layer in record.contents.layers
+                for found in (*layer.top, *reversed(layer.bottom))
+            ],
+            description=f"Channels that decide most: {summary.explained}",
+        )
+        lines = [f"# {markdown_cell(summary.dataset)}", "", f"Report: `{markdown_cell(summary.page)}`", ""]
+        lines += [f"{markdown_cell(line)}\n" for line in summary.in_words()]
+        create_markdown_artifact(key=f"report-{self._key}", markdown="\n".join(lines))

@@ -1,0 +1,43 @@
+"""Which class of a model a user's label is."""
+
+import functools
+
+from model_inventory.card import ModelCard
+from tasks.photos.image_set import FoundImage
+
+NO_CLASS = -1
+
+
+def label_class(card: ModelCard, image: FoundImage) -> int:
+    """Return the class that an image's label is, or NO_CLASS.
+
+    That is the class that the user gives by number, or else that of the label's name.
+    """
+    if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
+        return image.class_index
+    return class_named(card, image.label) if image.label is not None else NO_CLASS
+
+
+def class_named(card: ModelCard, label: str) -> int:
+    """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS if there is none."""
+    return _by_name(card).get(_plain(label), NO_CLASS)
+
+
+@functools.lru_cache(maxsize=2)
+def _by_name(card: ModelCard) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for synonyms in (True, False):  # a whole name comes last, and wins
+        for number, label in enumerate(card.labels):
+            names = [*label.name.split(","), label.wnid or label.name] if synonyms else [label.name]
+            found |= {_plain(name): number for name in names}
+    return found
+
+
+def _names(card: ModelCard) -> range:
+    classes = next((layer.channels for layer in card.layers if layer.tensor == card.logits_tensor), 0)
+    return range(classes)
+
+
+def _plain(name: str) -> str:
+    """Return a name as files and folders write it: small letters, blanks for what joins words."""
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

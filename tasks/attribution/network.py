@@ -1,0 +1,71 @@
+"""A model as attribution sees it: some layers, the logits, and what is between; nothing in it is the renderer's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from model_inventory.bundle import Bundle, layer_graph, to_model_input
+from model_inventory.card import ModelCard
+from model_inventory.cutting import Tail, behind
+from model_inventory.errors import BadModel
+from model_inventory.graph import run_inside
+
+
+@dataclass(frozen=True)
+class Network:
+    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm folded."""
+
+    card: ModelCard
+    graph: tf.compat.v1.GraphDef
+    layers: tuple[str, ...]
+    tensors: tuple[str, ...]
+    logits: str
+
+    @property
+    def classes(self) -> int:
+        """Return how many logits there are."""
+        return next(layer.channels for layer in self.card.layers if layer.tensor == self.logits)
+
+    def run(self, images: tf.Tensor, tensors: Sequence[str]) -> list[tf.Tensor]:
+        """Add the operations to the graph being traced and return some tensors' values.
+
+        Args:
+            images: `[batch, height, width, channel]` with values in [0, 1].
+            tensors: which.
+        """
+        return run_inside(self.graph, self.card.input_tensor, to_model_input(images, self.card), tensors)
+
+    def tail(self, layer: str) -> Tail:
+        """Return what is between a layer and the logits."""
+        return behind(self.graph, self.card.input_tensor, self.tensors[self.layers.index(layer)], [self.logits])
+
+    def between(self, layer: str, next_layer: str) -> Tail:
+        """Return what is between a layer and another one behind it."""
+        tensor, end = (self.tensors[self.layers.index(name)] for name in (layer, next_layer))
+        return behind(self.graph, self.card.input_tensor, tensor, [end])
+
+
+def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
+    """Return a model cut to what attribution to some of its layers needs.
+
+    Raises:
+        UnknownLayer: names the nearest layers.
+        BadModel: it has no logits.
+    """
+    card = bundle.card
+    logits = check_logits(card)
+    graph, tensors = layer_graph(bundle, [*layers, logits])
+    return Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1])
+
+
+def check_logits(card: ModelCard) -> str:
+    """Return the name of the layer of the logits.
+
+    Raises:
+        BadModel: the model has none.
+    """
+    for layer in card.layers:
+        if layer.tensor == card.logits_tensor:
+            return layer.name
+    raise BadModel(f"{card.name} has no logits, so that there is no class to attribute to; take a model that ends in a classifier")

@@ -1,0 +1,136 @@
+"""Measures some of a dataset's images in a device's process, and commits what was measured."""
+
+import functools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from storage import Bucket, crc32c, open_bucket
+from storage.layout import images_record_key, report_folder
+from storage.records import ImagesRecord
+from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
+from tasks.attribution.batches import Batch, Numbered, batches
+from tasks.attribution.label_classes import label_class
+from tasks.attribution.numbers import TOP_CLASSES, ImageRows, LayerRows, joined, to_parquet
+from tasks.attribution.spec import AttributionSpec
+from tasks.devices import DeviceSlots, report_progress
+from tasks.importing.stored import read_bundle
+from tasks.rendering.task import may_help, software_versions
+
+if TYPE_CHECKING:
+    from tasks.attribution.attribution import Attribute, BatchAttribution
+
+IMAGES_AT_ONCE = 128
+_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class ImagesJob:
+    """Some images of a dataset to measure."""
+
+    bucket: str
+    model: str
+    dataset: str
+    spec: AttributionSpec
+    images: tuple[Numbered, ...]
+
+    @property
+    def folder(self) -> str:
+        """Return the report's folder."""
+        return report_folder(self.dataset, self.model, self.spec.key)
+
+    @property
+    def title(self) -> str:
+        """Name the images for people."""
+        return f"images {self.images[0].number} to {self.images[-1].number}"
+
+    @property
+    def record_key(self) -> str:
+        """Return the key of the record that commits what was measured."""
+        return images_record_key(self.folder, self.images[0].number, self.images[-1].number + 1)
+
+
+@task(
+    name="attribute images",
+    task_run_name="{job.title}",
+    retries=_RETRIES,
+    retry_delay_seconds=1,
+    retry_condition_fn=may_help,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def attribute_images(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
+    """Measure images on the next free device, unless their record is there by now, and return the record's key."""
+    if stored_images(open_bucket(job.bucket), job) is None:
+        slots.run(attribute_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+    return job.record_key
+
+
+def stored_images(bucket: Bucket, job: ImagesJob) -> ImagesRecord | None:
+    """Return the record of what was measured, or None if there is none that counts."""
+    record = read_record(bucket, job.record_key, ImagesRecord)
+    return record if record is not None and _is_whole(bucket, record) else None
+
+
+def _is_whole(bucket: Bucket, record: ImagesRecord) -> bool:
+    return record.file is None or is_whole(bucket, record.file)
+
+
+def attribute_and_commit(job: ImagesJob) -> None:
+    """Measure images in this process: the table goes into the bucket first, then the record that makes it count."""
+    clock, refused = time.perf_counter(), dict[str, str]()
+    rows, bucket = attribute(job, refused), open_bucket(job.bucket)
+    data = to_parquet(rows) if rows else b""
+    record = ImagesRecord(
+        dataset=job.dataset,
+        model=job.model,
+        report=job.spec.key,
+        first=job.images[0].number,
+        images=len(job.images),
+        refused=refused,
+        file=put_fingerprinted(bucket, job.record_key, data, "parquet", crc32c(data)) if rows else None,
+        seconds=round(time.perf_counter() - clock, 3),
+        versions=software_versions(),
+    )
+    commit(bucket, job.record_key, record, lambda theirs: _is_whole(bucket, theirs))
+
+
+def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
+    """Return what is measured of a job's images, None if none can be read; why some cannot is put into `refused`, by their names."""
+    card = read_bundle(job.bucket, job.model).card
+    function = _function(job.bucket, job.model, job.spec)
+    found = []
+    for batch in batches(job.images, card.image.shape, refused):
+        found.append(_rows(job, batch, function(batch.pixels)))
+        report_progress(len(batch.images))
+    return joined(found)
+
+
+@functools.lru_cache(maxsize=2)
+def _function(bucket_url: str, model: str, spec: AttributionSpec) -> "Attribute":
+    from tasks.attribution.attribution import attribution_function
+    from tasks.attribution.network import network_of
+
+    return attribution_function(network_of(read_bundle(bucket_url, model), spec.layers), spec)
+
+
+def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
+    card = read_bundle(job.bucket, job.model).card
+    logits = found.logits.numpy()
+    classes = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_CLASSES].astype(np.int32)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return ImageRows(
+        numbers=np.array([each.number for each in batch.images], np.int32),
+        names=[each.image.name for each in batch.images],
+        labels=[each.image.label for each in batch.images],
+        label_classes=np.array([label_class(card, each.image) for each in batch.images], np.int32),
+        classes=classes,
+        probabilities=np.take_along_axis(powers / powers.sum(axis=1, keepdims=True), classes, 1).astype(np.float32),
+        positive=found.chosen.positive.numpy(),
+        negative=found.chosen.negative.numpy(),
+        layers={name: LayerRows(*(part.numpy() for part in layer)) for name, layer in zip(job.spec.layers, found.layers, strict=True)},
+    )

@@ -1,0 +1,84 @@
+"""What speaks for the words about a channel."""
+
+import numpy as np
+
+from model_inventory.card import ModelCard
+from tasks.attribution.label_classes import class_named
+from tasks.attribution.spec import AttributionSpec, ablated_channels
+from tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
+from tasks.attribution.words import ChannelEvidence, ClassEvidence
+
+_NAMED_CLASSES = 3
+
+
+def class_title(card: ModelCard, number: int) -> str:
+    """Return a class's name, or its number where the model has no labels."""
+    return card.labels[number].name if number < len(card.labels) else f"class {number}"
+
+
+class LayerEvidence:
+    """The evidence for each channel of a layer.
+
+    Channels are selective for what the user's labels say, or for what the model takes images for where there are no labels. A channel
+    supports a class if it is among those that add most to it.
+    """
+
+    def __init__(self, card: ModelCard, spec: AttributionSpec, totals: Totals, layer: str) -> None:
+        self._card, self._images = card, totals.images()
+        self._all = totals.sets[ALL][layer]
+        names = list(totals.ordered())
+        self._compared = [name for name in names if name.kind == "label"] or [name for name in names if name.kind == "class"]
+        sets = {name: totals.sets[name][layer] for name in names}
+        self._deviations = {name: _deviations(sets[name], self._all) for name in self._compared}
+        self._counts = {name: found.images for name, found in sets.items()}
+        explained = _explained(spec, names)
+        self._means = {name: sets[name].mean for name in explained}
+        self._titles = {name: explained[name] for name in explained}
+
+    def of(self, channel: int) -> ChannelEvidence:
+        """Return the evidence for a channel."""
+        notable = [self._explained(name, channel) for name in self._means]
+        return ChannelEvidence(
+            selective=tuple(self._compared_with(name, channel) for name in self._compared),
+            supports=tuple(found for found in notable if found and found.value > 0),
+            opposes=tuple(found for found in notable if found and found.value < 0),
+            dead=bool(self._all.highest_spread[channel] == 0),
+            images=self._images,
+        )
+
+    def selective(self, channel: int) -> tuple[tuple[str, float], ...]:
+        """Return the classes in which a channel is highest in the mean, the highest first, each with its deviations above all."""
+        found = sorted(((self._deviations[name][channel], name) for name in self._compared), key=lambda pair: -pair[0])
+        return tuple((self._title(name), round(float(value), 3)) for value, name in found[:_NAMED_CLASSES] if value > 0)
+
+    def _compared_with(self, name: SetName, channel: int) -> ClassEvidence:
+        number = class_named(self._card, name.label) if name.kind == "label" else name.number
+        wnid = self._card.labels[number].wnid if 0 <= number < len(self._card.labels) else None
+        return ClassEvidence(self._title(name), wnid, float(self._deviations[name][channel]), self._counts[name])
+
+    def _explained(self, name: SetName, channel: int) -> ClassEvidence | None:
+        """Return what a channel adds to a class, if it is among the channels that add most to it, or take most from it."""
+        means, number = self._means[name], self._titles[name]
+        rank = ablated_channels(len(means))
+        value = means[channel]
+        outdone = int((means > value).sum() if value > 0 else (means < value).sum())
+        if value == 0 or outdone >= rank:
+            return None
+        wnid = self._card.labels[number].wnid if number < len(self._card.labels) else None
+        return ClassEvidence(class_title(self._card, number), wnid, float(value), self._counts[name])
+
+    def _title(self, name: SetName) -> str:
+        return name.label if name.kind == "label" else class_title(self._card, name.number)
+
+
+def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int]:
+    """Return the sets of images that one class explains, with its number."""
+    if spec.positive == "auto":
+        # Images of the class that all are held against are explained by another one.
+        return {name: name.number for name in names if name.kind == "class" and name.number != spec.negative}
+    return {ALL: spec.positive} if isinstance(spec.positive, int) else {}
+
+
+def _deviations(found: LayerTotals, every: LayerTotals) -> np.ndarray:
+    spread = every.highest_spread
+    return (found.mean_highest - every.mean_highest) / np.where(spread > 0, spread, np.inf)

@@ -1,0 +1,98 @@
+"""The pictures of a report: sprites, and patches of the images that excite a channel."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from model_inventory.card import LayerCard, ModelCard
+from storage import Bucket, Corrupt, NotFound
+from storage.sprite_set import SpritePlace, read_layer
+from tasks.photos.image_set import FoundImage
+from tasks.photos.reading import UnreadablePhoto, read_picture
+from tasks.rendering.scores import on_white
+from tasks.sheets import compose, cut, decode, encode
+
+SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
+_KEPT_PICTURES = 256
+_GREY = 128
+
+
+def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[int, SpritePlace]:
+    """Return where the sprites of a layer, or of mixes, are, by channel or number; of several variants the first."""
+    places: dict[int, SpritePlace] = {}
+    for (channel, _), place in read_layer(bucket, model, recipe, name).places().items():
+        places.setdefault(channel, place)
+    return places
+
+
+def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, int, int]:
+    """Return a sheet of sprites, those with opacity on white, as an image file; its columns; and its cells' side in pixels."""
+    side = min(SPRITE_PX, places[0].shard.cell_px)
+    columns = math.ceil(math.sqrt(len(places)))
+    by_shard: dict[str, list[int]] = {}
+    for position, place in enumerate(places):
+        by_shard.setdefault(place.record_key, []).append(position)
+
+    def cells() -> Iterable[tuple[int, np.ndarray]]:
+        for positions in by_shard.values():
+            shard = places[positions[0]].shard
+            try:
+                sheet = decode(bucket.get(shard.file.key, want_crc=shard.file.crc32c))
+            except (Corrupt, NotFound):
+                yield from ((position, np.full((side, side, 3), _GREY, np.uint8)) for position in positions)
+                continue
+            pictures = list(cut(sheet, len(shard.sprites), shard.columns, shard.cell_px))
+            yield from ((position, _resized(on_white(pictures[places[position].cell]), side)) for position in positions)
+
+    return encode(compose(cells(), len(places), columns, side), "webp"), columns, side
+
+
+class Patches:
+    """Cuts images to what a position of a layer sees; the last images are kept decoded."""
+
+    def __init__(self, card: ModelCard, images: Mapping[int, FoundImage]) -> None:
+        self._card, self._images = card, images
+        self._decoded: dict[int, np.ndarray | None] = {}
+
+    def sheet(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> tuple[bytes, int]:
+        """Return a sheet of patches, of pairs of an image's number and a position in it, as an image file; and its columns."""
+        columns = max(1, math.ceil(math.sqrt(len(wanted))))
+        in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
+        cells = ((place, self._patch(layer, *wanted[place])) for place in in_order)
+        return encode(compose(cells, len(wanted), columns, PATCH_PX), "webp"), columns
+
+    def _patch(self, layer: LayerCard, number: int, position: int) -> np.ndarray:
+        picture = self._picture(number)
+        if picture is None:
+            return np.full((PATCH_PX, PATCH_PX, 3), _GREY, np.uint8)
+        top, bottom = _seen(layer.receptive_field, position // (layer.width or 1), layer.height, picture.shape[0])
+        left, right = _seen(layer.receptive_field, position % (layer.width or 1), layer.width, picture.shape[1])
+        return _resized(picture[top:bottom, left:right], PATCH_PX)
+
+    def _picture(self, number: int) -> np.ndarray | None:
+        if number not in self._decoded:
+            if len(self._decoded) >= _KEPT_PICTURES:
+                del self._decoded[next(iter(self._decoded))]
+            shape = self._card.image.shape
+            try:
+                self._decoded[number] = read_picture(self._images[number], shape, max(shape[:2]))
+            except UnreadablePhoto:  # it was there when it was measured
+                self._decoded[number] = None
+        return self._decoded[number]
+
+
+def _seen(field_px: int | None, place: int, places: int | None, side_px: int) -> tuple[int, int]:
+    """Return the first pixel that a position sees, and the one behind the last: a window as wide as its field, moved into the image."""
+    if field_px is None or places is None or field_px >= side_px:
+        return 0, side_px
+    first = round((place + 0.5) / places * side_px - field_px / 2)
+    first = min(max(first, 0), side_px - field_px)
+    return first, first + field_px
+
+
+def _resized(picture: np.ndarray, side_px: int) -> np.ndarray:
+    if picture.shape[:2] == (side_px, side_px):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side_px, side_px), Image.Resampling.BICUBIC))

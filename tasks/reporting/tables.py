@@ -1,0 +1,96 @@
+"""A report's tables, for programs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from model_inventory.card import ModelCard
+from tasks.attribution.examples import QUANTILES, Examples, Found
+from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.totals import SetName, Totals
+from tasks.reporting.contents import FoundGroups
+from tasks.reporting.evidence import class_title
+from tasks.reporting.reducing import Reduced
+
+
+def set_title(card: ModelCard, name: SetName) -> str:
+    """Return what a set of images is called."""
+    if name.kind == "class":
+        return class_title(card, name.number)
+    return {"all": "all images", "wrong": "wrong predictions", "label": name.label}[name.kind]
+
+
+def images_table(card: ModelCard, reduced: Reduced) -> pd.DataFrame:
+    """Return a row for each image."""
+    table = pd.DataFrame(reduced.images)
+    table["predicted_name"] = [class_title(card, number) for number in table["predicted"]]
+    return table
+
+
+def channels_table(card: ModelCard, spec: AttributionSpec, totals: Totals) -> pd.DataFrame:
+    """Return a row for each set of images, layer and channel."""
+    tables = []
+    for name in totals.ordered():
+        for layer in spec.layers:
+            found = totals.sets[name][layer]
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "set_kind": name.kind,
+                        "set": set_title(card, name),
+                        "images": found.images,
+                        "layer": layer,
+                        "channel": np.arange(len(found.mean), dtype=np.int32),
+                        "attribution_mean": found.mean.astype(np.float32),
+                        "attribution_spread": found.spread.astype(np.float32),
+                        "positive_share": found.positive_share.astype(np.float32),
+                        "highest_activation_mean": found.mean_highest.astype(np.float32),
+                    }
+                )
+            )
+    return pd.concat(tables, ignore_index=True)
+
+
+def examples_table(examples: Mapping[str, Examples]) -> pd.DataFrame:
+    """Return a row for each image that is an example for a channel; `quantile` is none for those in which it is highest."""
+    tables = []
+    for layer, found in examples.items():
+        highest, sampled = found.highest(), found.at_quantiles()
+        tables.append(_examples(layer, highest, [float("nan")] * highest.values.shape[1]))
+        tables.append(_examples(layer, sampled, list(QUANTILES)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _examples(layer: str, found: Found, quantiles: list[float]) -> pd.DataFrame:
+    channels, places = found.values.shape
+    table = pd.DataFrame(
+        {
+            "layer": layer,
+            "channel": np.repeat(np.arange(channels, dtype=np.int32), places),
+            "quantile": np.tile(np.array(quantiles, np.float32), channels),
+            "image": found.images.ravel(),
+            "activation": found.values.ravel(),
+            "position": found.where.ravel(),
+        }
+    )
+    return table[table["image"] >= 0]
+
+
+def groups_table(groups: Mapping[str, FoundGroups]) -> pd.DataFrame:
+    """Return a row for each layer, group and channel."""
+    tables = [
+        pd.DataFrame(
+            {
+                "layer": layer,
+                "group": number,
+                "channel": np.arange(len(direction), dtype=np.int32),
+                "weight": np.array(direction, np.float32),
+                "group_attribution": found.attribution[number],
+            }
+        )
+        for layer, found in groups.items()
+        for number, direction in enumerate(found.directions)
+    ]
+    columns = ["layer", "group", "channel", "weight", "group_attribution"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)

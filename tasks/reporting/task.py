@@ -1,0 +1,232 @@
+"""Looks closely at some images of a dataset, and makes a report of all that was measured."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from model_inventory.card import ModelCard
+from storage import Bucket, open_bucket
+from storage.layout import details_key, report_folder, report_key, report_page_key
+from storage.records import ImagesRecord
+from storage.sprite_set import commit, is_whole, publish_view, read_record
+from tasks.attribution.batches import Numbered
+from tasks.attribution.numbers import ImageRows, from_parquet
+from tasks.attribution.spec import AttributionSpec
+from tasks.devices import DeviceSlots, report_progress
+from tasks.gathering.index import to_parquet
+from tasks.importing.stored import read_bundle
+from tasks.pages.frontend import asset_files
+from tasks.pages.scripts import as_script
+from tasks.photos.image_set import ImageSet
+from tasks.photos.reading import read_picture
+from tasks.rendering.task import may_help, software_versions
+from tasks.reporting.building import LayerSprites, Material, image_list, named_classes, report_layer, set_cards
+from tasks.reporting.contents import (
+    Accuracy,
+    DetailsRecord,
+    GroupFlow,
+    ImagesPage,
+    RefusedImage,
+    ReportContents,
+    ReportRecord,
+    ShownClass,
+    ShownPage,
+    Table,
+)
+from tasks.reporting.evidence import class_title
+from tasks.reporting.files import ReportFiles
+from tasks.reporting.pages import REPORT, report_page
+from tasks.reporting.pictures import IMAGE_PX, Patches, sprite_places
+from tasks.reporting.reducing import Reduced
+from tasks.reporting.scripts import page_name
+from tasks.reporting.tables import channels_table, examples_table, groups_table, images_table
+from tasks.sheets import encode
+
+_ON_A_PAGE = 12
+
+
+@dataclass(frozen=True)
+class DetailsJob:
+    """Images of a dataset to look at closely."""
+
+    bucket: str
+    model: str
+    dataset: str
+    spec: AttributionSpec
+    images: tuple[Numbered, ...]
+
+    @property
+    def folder(self) -> str:
+        """Return the report's folder."""
+        return report_folder(self.dataset, self.model, self.spec.key)
+
+
+@task(name="look closely", retries=2, retry_delay_seconds=1, retry_condition_fn=may_help, cache_policy=NO_CACHE, persist_result=False)
+def look_closely(job: DetailsJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> DetailsRecord:
+    """Look at images on the next free device, unless their record is there by now, and return it."""
+    bucket = open_bucket(job.bucket)
+    stored = stored_details(bucket, job.folder)
+    if stored is None:
+        slots.run(look_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+        stored = stored_details(bucket, job.folder)
+    if stored is None:
+        raise RuntimeError(f"{details_key(job.folder)} was written and is gone; run the same command again")
+    return stored
+
+
+def stored_details(bucket: Bucket, folder: str) -> DetailsRecord | None:
+    """Return the record of a report's single images, or None if there is none that counts."""
+    record = read_record(bucket, details_key(folder), DetailsRecord)
+    return record if record is not None and all(is_whole(bucket, file) for file in record.files) else None
+
+
+def look_and_commit(job: DetailsJob) -> None:
+    """Look at images in this process: what the page loads of them goes into the bucket first, then the record that makes it count."""
+    from tasks.reporting.closely import cell_counts, image_details
+    from tasks.reporting.closely import look_closely as look
+
+    clock = time.perf_counter()
+    bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
+    seen = look(bundle, job.spec, job.images, report_progress)
+    files = ReportFiles(bucket, job.folder)
+    pages, classes = list[ShownPage](), set[int]()
+    for first in range(0, len(seen.images), _ON_A_PAGE):
+        shown = seen.images[first : first + _ON_A_PAGE]
+        pictures = [files.image(f"{each.image.number:05d}", _picture(bundle.card, each.image), "webp") for each in shown]
+        page = ImagesPage(images=tuple(image_details(each, seen, job.spec, file) for each, file in zip(shown, pictures, strict=True)))
+        file = files.image(f"page-{len(pages)}", as_script(page_name(len(pages)), page), "js")
+        pages.append(ShownPage(file=file, images=tuple(image.number for image in page.images)))
+        for image in page.images:
+            classes |= {number for number, _ in image.predicted}
+            classes |= {number for each in image.explained for number in (each.positive, each.negative) if number is not None}
+    layers = list(job.spec.layers)
+    record = DetailsRecord(
+        shown=tuple(each.image.number for each in seen.images),
+        pages=tuple(pages),
+        classes=tuple(sorted(classes)),
+        checks=seen.checks,
+        groups=seen.groups,
+        flows=tuple(
+            GroupFlow(
+                layer=layer,
+                next_layer=layers[layers.index(layer) + 1],
+                attribution=tuple(tuple(float(f"{value:.4g}") for value in row) for row in flow),
+            )
+            for layer, flow in seen.flows.items()
+        ),
+        cells=cell_counts(seen, job.spec),
+        files=tuple(files.refs.values()),
+        seconds=round(time.perf_counter() - clock, 3),
+        versions=software_versions(),
+    )
+    commit(bucket, details_key(job.folder), record, lambda theirs: all(is_whole(bucket, file) for file in theirs.files))
+
+
+def _picture(card: ModelCard, image: Numbered) -> bytes:
+    """Return an image as the report shows it: square, whatever sides the model has."""
+    picture = read_picture(image.image, card.image.shape, IMAGE_PX)
+    return encode(np.asarray(Image.fromarray(picture).resize((IMAGE_PX, IMAGE_PX))), "webp")
+
+
+def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
+    """Yield what was measured of a report's images, table by table, given the keys of their records."""
+    for key in keys:
+        record = ImagesRecord.from_bytes(bucket.get(key), key)
+        if record.file is not None:
+            yield from_parquet(bucket.get(record.file.key, want_crc=record.file.crc32c), record.file.key)
+
+
+def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
+    """Return a report's record, or None if there is none that counts."""
+    record = read_record(bucket, report_key(folder), ReportRecord)
+    return record if record is not None and all(is_whole(bucket, file) for file in record.files) else None
+
+
+@dataclass(frozen=True)
+class ReportJob:
+    """What a report is made of: the images, the records of what was measured of them, and the sprites of the groups, by mixes."""
+
+    bucket: str
+    card: ModelCard
+    images: ImageSet
+    spec: AttributionSpec
+    records: tuple[str, ...]
+    refused: Mapping[str, str]
+    mixes: Mapping[str, tuple[str, tuple[int, ...]]]
+
+    @property
+    def folder(self) -> str:
+        """Return the report's folder."""
+        return report_folder(self.images.name, self.card.key, self.spec.key)
+
+
+@task(name="publish report", cache_policy=NO_CACHE, persist_result=False)
+def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> ReportRecord:
+    """Write a report's files, then the record that commits them, then its page; return the record."""
+    bucket, files = open_bucket(job.bucket), ReportFiles(open_bucket(job.bucket), job.folder)
+    material = Material(bucket, job.card, job.spec, reduced, details, {line.image: line.name for line in reduced.images})
+    cutter = Patches(job.card, dict(enumerate(job.images.images)))
+    layers = tuple(report_layer(material, job.card.layer(name), _sprites(bucket, job, name), cutter, files) for name in job.spec.layers)
+    tables = {
+        "images": images_table(job.card, reduced),
+        "channels": channels_table(job.card, job.spec, reduced.totals),
+        "examples": examples_table(reduced.examples),
+        "groups": groups_table(details.groups),
+    }
+    totals = reduced.totals
+    labelled = totals.labelled
+    contents = ReportContents(
+        dataset=job.images.name,
+        model=job.card.key,
+        report=job.spec.key,
+        sprites=job.spec.sprites,
+        spec=job.spec,
+        images=totals.images(),
+        labels=job.images.labels,
+        refused=_refused(job),
+        accuracy=Accuracy(images=labelled, top1=totals.right / labelled, top5=totals.right_of_five / labelled) if labelled else None,
+        classes=tuple(
+            ShownClass(
+                number=number,
+                name=class_title(job.card, number),
+                wnid=job.card.labels[number].wnid if number < len(job.card.labels) else None,
+            )
+            for number in sorted(named_classes(material))
+        ),
+        sets=set_cards(material),
+        layers=layers,
+        flows=details.flows,
+        shown=image_list(material, _pictures(details), files),
+        pages=details.pages,
+        tables=tuple(Table(title=title, file=files.table(title, to_parquet(table)), rows=len(table)) for title, table in tables.items()),
+    )
+    for key, data in asset_files(REPORT, job.folder).items():
+        files.put(key, data)
+    record = ReportRecord(contents=contents, records=(*job.records, details_key(job.folder)), files=tuple(files.refs.values()))
+    record = commit(bucket, report_key(job.folder), record, lambda theirs: all(is_whole(bucket, file) for file in theirs.files))
+    publish_view(bucket, report_page_key(job.folder), lambda: report_page(record.contents))
+    return record
+
+
+def _pictures(details: DetailsRecord) -> dict[int, str]:
+    """Return the pictures of the shown images, by their numbers, as seen from the report's folder."""
+    files = (file.key.rpartition("/")[2] for file in details.files if file.key.endswith(".webp"))
+    return {int(name.partition(".")[0]): f"images/{name}" for name in files}
+
+
+def _sprites(bucket: Bucket, job: ReportJob, layer: str) -> LayerSprites:
+    name, numbers = job.mixes.get(layer, ("", ()))
+    mixed = sprite_places(bucket, job.card.key, job.spec.sprites, name) if name else {}
+    groups = {group: mixed[number] for group, number in enumerate(numbers) if number in mixed}
+    return LayerSprites(sprite_places(bucket, job.card.key, job.spec.sprites, layer), groups)
+
+
+def _refused(job: ReportJob) -> tuple[RefusedImage, ...]:
+    listed = {bad.name: bad.reason for bad in job.images.refused} | dict(job.refused)
+    return tuple(RefusedImage(name=name, reason=reason) for name, reason in sorted(listed.items()))

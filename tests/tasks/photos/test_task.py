@@ -1,0 +1,53 @@
+"""What photos do to a layer is measured, wherever they lie, and kept under the name of their content."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_inventory.bundle import Bundle, activation_function
+from storage import LocalBucket
+from storage.records import PhotoActivations
+from tasks.importing.stored import keep_bundle
+from tasks.photos.finding import find_images
+from tasks.photos.image_set import BadPhotos
+from tasks.photos.reading import read_image
+from tasks.photos.task import measure_and_commit
+from tests.storage.gcs_server import GcsServer
+from tests.tasks.photos.small_images import save, write
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    stream = np.random.default_rng(0)
+    for name in ("a.png", "sub/a.png", "caf\udce9.jpg"):
+        save(tmp_path / "photos" / name, stream.integers(0, 256, (40, 50, 3), np.uint8))
+    return write(tmp_path / "photos", "sub/broken.png", "\udcff.gif")
+
+
+def test_images_here_and_in_a_cloud_are_measured_alike(photos: Path, toy: Bundle, tmp_path: Path, gcs_place: GcsServer) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    keep_bundle(bucket.url, toy)
+    for file in photos.rglob("*.*"):
+        name = str(file.relative_to(photos)).encode(errors="backslashreplace").decode()
+        gcs_place.put("place", f"my photos/{name}", file.read_bytes())
+    records = []
+    for place in (str(photos), "gs://place/my photos"):
+        found = find_images(place)
+        measure_and_commit(bucket.url, toy.card.key, place, found.images, found.name, ("first", "third"), False)
+        key = f"models/{toy.card.key}/photos/{found.name}/third.json"
+        records.append(PhotoActivations.from_bytes(bucket.get(key), key))
+    here, there = records
+    assert (here.images, here.unreadable) == (3, ("\\xff.gif", "sub/broken.png"))
+    assert there.images == 3 and there.highest == here.highest and len(there.unreadable) == 2
+    readable = [image for image in find_images(str(photos)).images if image.name not in here.unreadable]
+    pixels = np.stack([read_image(image, toy.card.image.shape) for image in readable])
+    np.testing.assert_allclose(here.highest, activation_function(toy, "third")(pixels).numpy().max(axis=(0, 1, 2)), rtol=1e-4, atol=1e-5)
+
+
+def test_photos_none_of_which_can_be_read_are_refused(toy: Bundle, tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    keep_bundle(bucket.url, toy)
+    found = find_images(str(write(tmp_path / "photos", "a.png", "b.png")))
+    with pytest.raises(BadPhotos, match=r"none of the 2 images in the folder here can be read; the first is a\.png"):
+        measure_and_commit(bucket.url, toy.card.key, "here", found.images, found.name, ("first",), False)
