@@ -385,15 +385,19 @@ def test_no_name_means_anything(window: Window) -> None:
     page = window.open()
     names = page.locator(".layer-name").evaluate_all("nodes => nodes.map((node) => node.textContent)")
     assert names == list(LAYERS)
+    assert window.overflow_px() <= 0
     page = window.open(f"#/layer/{EVIL}/2")
     assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
+    assert window.overflow_px() <= 0
     page = open_image(window, 3, 2)
     assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
     assert HOSTILE in page.locator(".predictions").evaluate("node => node.textContent")
     assert HOSTILE in page.locator(".map-tools").evaluate("node => node.textContent")
     hover(window, 2, 6)
+    assert window.overflow_px() <= 0
     page = window.open("#/images/1/2")
     assert HOSTILE in page.locator(".image-list").evaluate("node => node.textContent")
+    assert window.overflow_px() <= 0
 
 
 @pytest.mark.parametrize("path", ["#/layer/nothing", "#/image/1000", "#/image/x", "#/image/100", "#/else", "#/layer/%ff"])
