@@ -164,7 +164,7 @@ def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(window
     assert card.locator("a.sprite").get_attribute("href") == (
         f"../../../../sprites/made-up%4011111111/fast%4053691d82/index.html#/layer/block_0/{top}"
     )
-    page.get_by_label("set of images").select_option(label="goldfish (33)")
+    page.get_by_label("set of images").select_option("3")
     window.until("location.hash === '#/layer/block_0/3'")
     assert "33 images, seen as goldfish" in page.locator(".lead").inner_text()
     assert int(card.get_attribute("data-channel")) != top
@@ -183,7 +183,7 @@ def test_the_bars_of_all_channels_tell_theirs_and_open_it(window: Window, conten
     box = plot.bounding_box()
     page.mouse.move(box["x"] + 3, box["y"] + 60)
     top, bottom = contents.layers[1].top[0].channel, contents.layers[1].bottom[0].channel
-    assert f"channel {top}" in page.locator(".tip").inner_text()
+    assert f"channel {top}" in page.locator(".tip:visible").inner_text()
     red, _, blue = window.colour_at(box["x"] + 30, box["y"] + 55)
     assert red > blue
     page.mouse.click(box["x"] + box["width"] - 3, box["y"] + 60)
@@ -204,12 +204,14 @@ def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) ->
     patches = page.locator(".channel").first.locator(".patches li")
     links = page.locator(".patches a[href^='#/image/']")
     assert patches.count() == 6 and links.count()
-    if first < SHOWN:
-        assert "9.50" in str(patches.first.locator("[title]").first.get_attribute("title"))
+    patches.first.hover()
+    assert page.locator(".tip:visible").inner_text().split("\n") == [name_of(first), "activation", "9.50"]
+    patches.last.hover()
+    assert "a sample of the 50 % quantile" in page.locator(".tip:visible").inner_text()
     goal = links.first.get_attribute("href")
     links.first.click()
     page.wait_for_selector(".stage")
-    assert page.url.endswith(goal)
+    assert page.url.endswith(goal) and page.locator(".tip:visible").count() == 0
 
 
 def test_groups_have_sprites_channels_and_classes(window: Window) -> None:
@@ -260,11 +262,12 @@ def test_the_map_is_orange_for_and_blue_against_and_follows_the_class(window: Wi
         assert abs(red - blue) > 40
         return red > blue
 
-    assert is_for(left) and not is_for(right)
+    small = middle(window, ".rail li:nth-child(2) canvas")
+    assert is_for(left) and not is_for(right) and is_for((small[0] - 28, small[1]))
     chosen = CLASSES[class_of(5)]
     page.get_by_role("button", name=chosen, exact=True).click()
     page.mouse.move(2, 2)
-    assert not is_for(left) and is_for(right)
+    assert not is_for(left) and is_for(right) and not is_for((small[0] - 28, small[1]))
     hover(window, 1, 9)
     assert channels_shown(window) == strings(channels_at(1, 1, 9))
     page.get_by_label("opacity of the map").fill("0")
@@ -280,8 +283,10 @@ def test_another_layer_is_shown_at_the_same_place_without_loading_the_image_agai
     window.until("decodeURIComponent(location.hash).endsWith('lairt')")
     window.until("document.querySelector('.position h2').textContent.startsWith('Row 4, column 4')")
     assert channels_shown(window) == strings(channels_at(2, 0, 15))
+    page.locator(".rail a").last.click()
+    window.until("document.querySelector('.position h2').textContent.startsWith('The whole image')")
     page.locator(".rail a").first.click()
-    window.until("document.querySelector('.position h2').textContent.startsWith('Row 7, column 7')")
+    window.until("document.querySelector('.position h2').textContent.startsWith('Row 8, column 8')")
     assert page.evaluate("document.querySelector('.stage').dataset.same") == "yes"
     assert page.locator(".seen-from").count() == 0
     page.keyboard.press("ArrowRight")
@@ -343,7 +348,8 @@ def test_the_list_of_images_is_paged_filtered_and_searched(window: Window) -> No
     window.until("document.querySelectorAll('.image-card').length === 12")
     page.keyboard.press("ArrowLeft")
     window.until("document.querySelectorAll('.image-card').length === 48")
-    page.get_by_label("set of images").select_option(label="wrong predictions (15)")
+    assert "wrong predictions\u2069 (15)" in page.get_by_label("set of images").inner_text()
+    page.get_by_label("set of images").select_option("4")
     window.until("document.querySelectorAll('.image-card').length === 15")
     assert page.url.endswith("#/images/1/4")
     page.get_by_label("find an image").fill("04")
@@ -379,15 +385,19 @@ def test_no_name_means_anything(window: Window) -> None:
     page = window.open()
     names = page.locator(".layer-name").evaluate_all("nodes => nodes.map((node) => node.textContent)")
     assert names == list(LAYERS)
+    assert window.overflow_px() <= 0
     page = window.open(f"#/layer/{EVIL}/2")
     assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
+    assert window.overflow_px() <= 0
     page = open_image(window, 3, 2)
     assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
     assert HOSTILE in page.locator(".predictions").evaluate("node => node.textContent")
     assert HOSTILE in page.locator(".map-tools").evaluate("node => node.textContent")
     hover(window, 2, 6)
+    assert window.overflow_px() <= 0
     page = window.open("#/images/1/2")
     assert HOSTILE in page.locator(".image-list").evaluate("node => node.textContent")
+    assert window.overflow_px() <= 0
 
 
 @pytest.mark.parametrize("path", ["#/layer/nothing", "#/image/1000", "#/image/x", "#/image/100", "#/else", "#/layer/%ff"])

@@ -27,6 +27,7 @@ from storage.layout import (
     photos_folder,
     recipe_key,
     record_beside,
+    report_asset_key,
     run_record_key,
     set_folder,
     shard_record_key,
@@ -95,6 +96,8 @@ def test_keys_lie_where_the_design_says() -> None:
     assert gallery_key(MODEL, RECIPE) == SET + "index.html"
     assert gallery_asset_key(SET, b"", "css") == SET + "gallery.e3b0c44298fc1c14.css"
     assert gallery_layer_key(MODEL, RECIPE, "a/b", b"", "js") == SET + "a=2Fb/gallery.e3b0c44298fc1c14.js"
+    assert report_asset_key("reports/a@1/b@2/c@3/", b"", "js") == "reports/a@1/b@2/c@3/report.e3b0c44298fc1c14.js"
+    assert record_beside(report_asset_key("reports/a@1/b@2/c@3/", b"", "js")) == "reports/a@1/b@2/c@3/report.json"
     assert index_key(MODEL, RECIPE) == SET + "index.parquet"
     assert layer_folder(MODEL, RECIPE, "block_3.expand") == SET + "block_3.expand/"
     assert shard_record_key(MODEL, RECIPE, "stem", range(32)) == SET + "stem/00000-00031.json"

@@ -1,19 +1,27 @@
 // A channel: its sprite, how much it adds, what its images look like.
 
+const PATCH_PX = 176;
+
 const channelTitle = (known) => `channel ${known.channel}`;
 
 const patchList = (layer, numbers, { patches }) => {
   if (!numbers.patches || !patches.cells.length) return "";
   const patch = (cell, at) => {
     const sample = patches.quantiles[at];
-    const which = sample === null ? "" : `, of the ${Math.round(100 * sample)} % quantile of all images`;
-    const said = `${isolated(patches.names[at])}: ${decimal(patches.values[at])}${which}`;
+    const which = sample === null ? [] : [`a sample of the ${Math.round(100 * sample)} % quantile of all images`];
+    const said = [`${isolated(patches.names[at])}: ${decimal(patches.values[at])}`, ...which].join(", ");
+    const lines = () => [
+      cellPictureNow(numbers.patches, cell, PATCH_PX),
+      make("strong", {}, nameOf(patches.names[at])),
+      factLine("activation", decimal(patches.values[at])),
+      ...which.map((words) => make("div", { class: "quiet" }, words)),
+    ];
     const picture = cellPicture(numbers.patches, cell);
     const shown = pageOf.has(patches.images[at]);
     const inner = shown
-      ? make("a", { href: imagePath(patches.images[at], layer), "aria-label": said, title: said }, picture)
-      : make("span", { role: "img", "aria-label": said, title: said }, picture);
-    return make("li", { class: sample === null ? "" : "sample" }, inner);
+      ? make("a", { href: imagePath(patches.images[at], layer), "aria-label": said }, picture)
+      : make("span", { role: "img", "aria-label": said }, picture);
+    return make("li", { class: sample === null ? "" : "sample" }, withTip(inner, lines));
   };
   return make("ul", { class: "patches", "aria-label": "what excites it most in the images, then samples of lower quantiles" }, ...patches.cells.map(patch));
 };

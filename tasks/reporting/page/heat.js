@@ -74,6 +74,7 @@ const makeStage = (image, onPlace, labelOf) => {
   const node = make("div", { class: "stage" }, photo(image.file, { class: "seen", loading: "eager", alt: image.name }), overlay, cursor, said);
   let grid = { width: 1, height: 1 };
   let place = 0;
+  let point = [0.5, 0.5]; // where in the image that is
   let pinned = false;
 
   const mark = () => {
@@ -87,6 +88,7 @@ const makeStage = (image, onPlace, labelOf) => {
   const choose = (next) => {
     if (next === place) return;
     place = next;
+    point = [((place % grid.width) + 0.5) / grid.width, (Math.floor(place / grid.width) + 0.5) / grid.height];
     mark();
     onPlace(place);
   };
@@ -129,9 +131,8 @@ const makeStage = (image, onPlace, labelOf) => {
     unpin: () => pin(false),
     // What is looked at stays where it is in the image when the layer has other positions.
     setGrid: (next) => {
-      const [x, y] = [((place % grid.width) + 0.5) / grid.width, (Math.floor(place / grid.width) + 0.5) / grid.height];
       grid = next;
-      place = Math.floor(y * grid.height) * grid.width + Math.floor(x * grid.width);
+      place = Math.floor(point[1] * grid.height) * grid.width + Math.floor(point[0] * grid.width);
       mark();
     },
     choose,

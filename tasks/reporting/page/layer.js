@@ -1,7 +1,7 @@
 // A layer's page: its strongest channels over a set of images, all channels as bars, its groups.
 
 const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].images) => {
-  const option = (set, number) => make("option", { value: number, selected: number === chosen, disabled: !imagesIn(number) }, `${set.title} (${imagesIn(number).toLocaleString("en")})`);
+  const option = (set, number) => make("option", { value: number, selected: number === chosen, disabled: !imagesIn(number) }, `${isolated(set.title)} (${imagesIn(number).toLocaleString("en")})`);
   const grouped = Object.entries(KINDS).map(([kind, words]) => {
     const options = site.sets.flatMap((set, number) => (set.kind === kind ? [option(set, number)] : []));
     return options.length ? [make("optgroup", { label: words }, ...options)] : [];
@@ -13,7 +13,7 @@ const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].im
 // The layers in network order; `hrefOf` keeps the rest of what is looked at.
 const layerRail = (current, hrefOf, pictureOf = () => "") => {
   const links = site.layers.map((layer) => make("li", {}, make("a", { href: hrefOf(layer), "aria-current": layer === current ? "page" : null, "data-layer": layer.name, title: layer.name }, pictureOf(layer), nameOf(layer.name))));
-  return make("nav", { class: "rail", "aria-label": "layers, from the image on" }, make("ol", {}, ...links));
+  return make("nav", { class: "rail", "aria-label": "layers, from the image on; [ and ] go from one to the next" }, make("ol", {}, ...links));
 };
 
 const showInRail = (rail, layer) => {
@@ -62,7 +62,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
   const tellOf = (channel) => {
     const known = numbers.byChannel.get(channel);
     return [
-      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, 96)] : []),
+      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, PATCH_PX)] : []),
       make("strong", {}, `channel ${channel}`),
       ...(known && known.label ? [make("div", {}, nameOf(known.label))] : []),
       factLine("mean attribution", signed(numbers.sets[chosen].mean[channel])),
