@@ -169,10 +169,10 @@ def test_what_cannot_be_asked_is_one_sentence(explained: Explained, diamond_cutt
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
-def test_a_folder_without_a_good_image_is_an_error(explained: Explained, tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_folder_without_a_good_image_is_an_error(copied: Path, tmp_path: Path, diamond_cutter: Command) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_text("no image")
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(explained[0]))
+    done = diamond_cutter("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(copied))
     assert (done.returncode, done.stdout) == (2, "")
     assert "none of the 1 images" in done.stderr and "a.png" in done.stderr
 
