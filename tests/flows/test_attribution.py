@@ -1,6 +1,7 @@
 """Folders of images explained by a real network, as a user starts it."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -101,7 +102,7 @@ def test_tables_say_what_the_report_says(explained: Explained) -> None:
 
 
 def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained) -> None:
-    bucket, images, _ = explained
+    bucket, _, _ = explained
     keys = [info.key for info in LocalBucket(bucket).list("sprites/") if is_shard_record(info.key)]
     layers = {key.split("/")[3].partition(".")[0] for key in keys}
     assert layers == {"block_10", "head", "mixes"}
@@ -186,3 +187,28 @@ def test_a_report_is_shown_listed_and_opened(explained: Explained, diamond_cutte
     assert (report["key"], report["complete"], report["images"]) == (summary["key"], True, GOOD)
     opened = diamond_cutter("open", summary["key"], "--bucket", str(bucket), DISPLAY="", WAYLAND_DISPLAY="")
     assert opened.stdout.strip().endswith("index.html")
+
+
+def test_a_report_is_copied_cleaned_and_removed(explained: Explained, copied: Path, tmp_path: Path, diamond_cutter: Command) -> None:
+    folder, _ = report_in(copied)
+    target = tmp_path / "target"
+    done = diamond_cutter("cp", str(copied), str(target), "reports/")
+    assert done.returncode == 0, done.stderr
+    assert {info.key for info in LocalBucket(target).list()} == {info.key for info in LocalBucket(copied).list("reports/")}
+    left_over = target / folder / "images" / "00099.0123456789abcdef.webp"
+    left_over.write_bytes(b"of a killed run")
+    os.utime(left_over, (0, 0))
+    done = diamond_cutter("gc", "--bucket", str(target), "--delete", "--json")
+    assert [found["key"] for found in json.loads(done.stdout)["leftovers"]] == [str(left_over.relative_to(target))]
+    assert not left_over.exists() and diamond_cutter("verify", "--bucket", str(target)).returncode == 0
+    assert diamond_cutter("rm", folder, "--yes", "--bucket", str(target)).returncode == 0
+    assert list(LocalBucket(target).list()) == []
+
+
+def test_a_damaged_file_of_a_report_is_found(copied: Path, diamond_cutter: Command) -> None:
+    _, record = report_in(copied)
+    spoilt = next(file.key for file in record.files if "/patches." in file.key)
+    (copied / spoilt).write_bytes(b"rubbish")
+    done = diamond_cutter("verify", "--bucket", str(copied), "--json")
+    assert done.returncode == 1
+    assert [found["key"] for found in json.loads(done.stdout)["problems"]] == [spoilt]

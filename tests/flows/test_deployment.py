@@ -1,6 +1,7 @@
 """The flow as a deployment on a Prefect server that stands by itself: put there by `serve`, triggered and scheduled."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from tests.flows.conftest import SMALL, Command
+from tests.flows.explained_images import make_images
 
 pytestmark = pytest.mark.prefect
 
@@ -99,6 +101,42 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
         printed = stop(serving, signal.SIGINT)
     assert serving.returncode == 0, printed
     assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
+
+
+def test_a_folder_is_explained_when_a_trigger_names_it(standing: dict[str, str], tmp_path: Path) -> None:
+    first, second = make_images(tmp_path / "first"), tmp_path / "second"
+    second.mkdir()
+    shutil.copy(first / "goldfish" / "1.jpg", second / "only.jpg")
+    options = ["--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "bucket"]
+    command = [sys.executable, "-m", "flows.cli", "serve", "attribute", "efficientnet-lite0", "first", *options]
+    serving = subprocess.Popen(
+        command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        with httpx.Client(base_url=standing["PREFECT_API_URL"]) as api:
+
+            def deployment() -> dict[str, Any] | None:
+                found = api.get("/deployments/name/attribute-dataset/efficientnet-lite0")
+                return found.json() if found.is_success else None
+
+            served = wait_for(deployment)
+            request = served["parameters"]["request"]
+            assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
+            parameters = {"request": {**request, "images": str(second)}}
+            triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}).json()
+
+            def ended() -> dict[str, Any] | None:
+                run = api.get(f"/flow_runs/{triggered['id']}").json()
+                return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+            assert wait_for(ended)["state_type"] == "COMPLETED"
+            shown = api.post("/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}}).json()
+            assert sorted(artifact["type"] for artifact in shown) == ["markdown", "progress", "table"]
+    finally:
+        printed = stop(serving, signal.SIGINT)
+    assert serving.returncode == 0, printed
+    (report,) = (tmp_path / "bucket").glob("reports/*/*/*/report.json")
+    assert report.parts[-4].startswith("second@")
 
 
 def test_a_trigger_may_name_a_recipe_or_spell_one_out() -> None:

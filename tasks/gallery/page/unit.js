@@ -92,7 +92,7 @@ const recipeList = (layer) => {
 // What reports say of the channel: what it does in somebody's images.
 const reported = (layer, sprite) => {
   if (layer.mixes) return [];
-  return site.reports.filter((report) => layer.name in report.layers).map((report) => {
+  return site.reports.filter((report) => Object.hasOwn(report.layers, layer.name)).map((report) => {
     const section = make("section", { class: "reported", "aria-busy": "true" }, make("h2", {}, "In ", make("a", { href: `${urlOf(report.folder)}index.html#/layer/${encodeURIComponent(layer.name)}/0` }, ...keyOf(report.dataset))));
     fillReported(section, report, layer, sprite).catch(() => section.append(make("p", { class: "failure" }, "What the report says could not be loaded."))).finally(() => section.setAttribute("aria-busy", "false"));
     return section;

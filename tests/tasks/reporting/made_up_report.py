@@ -1,12 +1,12 @@
 """A complete report of made-up numbers and drawn pictures, each of which a test can tell from the others."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from storage.layout import report_folder
 from tasks.attribution.spec import AttributionSpec
 from tasks.pages.frontend import asset_files
 from tasks.reporting.contents import (
@@ -29,6 +29,7 @@ from tasks.reporting.contents import (
     RefusedImage,
     ReportContents,
     ReportedLayer,
+    ReportRecord,
     SetNumbers,
     Sheet,
     ShownClass,
@@ -40,7 +41,8 @@ from tasks.reporting.pages import REPORT, report_page
 from tasks.reporting.scripts import IMAGE_LIST, as_script, layer_name, page_name
 
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u202egnp.lairt"
-FOLDER = "reports/pictures@0a1b2c3d/made-up@11111111/attribution@22222222/"
+DATASET, REPORT_NAME = "pictures@0a1b2c3d", "attribution@22222222"
+FOLDER = f"reports/{DATASET}/made-up@11111111/{REPORT_NAME}/"
 LAYERS = {"stem": (12, 8), "block_0": (24, 6), HOSTILE: (32, 4), "logits": (6, 1)}  # channels, and positions on a side
 CLASSES = ("tabby cat", "tiger cat", "goldfish", HOSTILE, "acorn", "lighthouse")
 IMAGES, SHOWN, PAGE, GROUPS, CELL_PX, IMAGE_PX = 200, 60, 12, 4, 48, 96
@@ -77,8 +79,15 @@ def channels_at(layer: int, target: int, place: int, *, activated: bool = False)
     return tuple((first + step * 5) % channels for step in range(4))
 
 
-def write_report(folder: Path) -> ReportContents:
-    """Write all files of a report into a folder, and return what it says."""
+def put_report(bucket: Path, model: str, recipe: str) -> str:
+    """Write a report of a model, with the sprites of a recipe, into a bucket's folder, and return its own."""
+    folder = report_folder(DATASET, model, REPORT_NAME)
+    write_report(bucket / folder, model=model, sprites=recipe)
+    return folder
+
+
+def write_report(folder: Path, **changes: str) -> ReportContents:
+    """Write all files of a report into a folder, and return what it says; `changes` are fields of it."""
     for image in range(SHOWN):
         _save(folder / PICTURES / f"{image:05}.png", _image(image))
     for number, (name, (channels, side)) in enumerate(LAYERS.items()):
@@ -92,9 +101,9 @@ def write_report(folder: Path) -> ReportContents:
         page = ImagesPage(images=tuple(_details(image) for image in range(number * PAGE, (number + 1) * PAGE)))
         _write(folder / f"page.{number}.js", as_script(page_name(number), page))
     _write(folder / "images.js", as_script(IMAGE_LIST, ImageList(images=tuple(_listed(image) for image in range(SHOWN)))))
-    contents = _contents()
+    contents = _contents().model_copy(update=changes)
     _write(folder / "index.html", report_page(contents))
-    _write(folder / "report.json", json.dumps(contents.model_dump(mode="json")).encode())
+    _write(folder / "report.json", ReportRecord(contents=contents, records=(), files=()).to_bytes())
     for key, data in asset_files(REPORT, "").items():
         _write(folder / key, data)
     return contents
@@ -102,9 +111,9 @@ def write_report(folder: Path) -> ReportContents:
 
 def _contents() -> ReportContents:
     return ReportContents(
-        dataset="pictures@0a1b2c3d",
+        dataset=DATASET,
         model="made-up@11111111",
-        report="attribution@22222222",
+        report=REPORT_NAME,
         sprites="fast@53691d82",
         spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
         images=IMAGES,
