@@ -17,8 +17,13 @@ import pytest
 if TYPE_CHECKING:
     from tasks.devices import DeviceSlots
 
-# Sprites that take no time and are not tried again; what they look like is other tests' business.
-SMALL = ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", "4")
+
+def small(steps: int) -> tuple[str, ...]:
+    """Return the options of sprites that take no time and are not tried again; what they look like is other tests' business."""
+    return ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", str(steps), "--recipe.input-sides", "1")
+
+
+SMALL = small(steps=4)
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

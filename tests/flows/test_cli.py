@@ -51,6 +51,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["serve", "plan", "efficientnet-lite0"], ["serve takes the command 'sprites'"]),
     ],
 )
+@pytest.mark.usefixtures("ready_devices")
 def test_bad_input_is_one_sentence_and_exit_code_2(
     arguments: list[str], parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import faulted_bucket
-from tests.flows.conftest import SMALL, Command
+from tests.flows.conftest import SMALL, Command, small
 from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
@@ -63,7 +63,7 @@ def test_workers_that_meet_faults_kills_and_each_other_finish_one_run(
 ) -> None:
     """The short form of the benchmark, which says in detail what is compared; every worker has to end well."""
     monkeypatch.setattr(faulted_bucket, "LAYERS", ("stem",))
-    monkeypatch.setattr(faulted_bucket, "RECIPE", ("--recipe.size-px", "32", "--recipe.steps", "40", "--recipe.ladder"))
+    monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=40))
     monkeypatch.setattr(faulted_bucket, "LATEST_S", 10.0)
     for name in ("PREFECT_HOME", "NO_PROXY", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # the script sets it, and it is to be set back

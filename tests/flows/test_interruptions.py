@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from benchmarks import kill_and_resume
-from tests.flows.conftest import SMALL, Command
+from tests.flows.conftest import SMALL, Command, small
 
 pytestmark = pytest.mark.prefect
 
 # So many steps that an interruption hits the rendering.
-LONGER = ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", "80")
+LONGER = small(steps=80)
 _MARK = "DIAMOND_CUTTER_TEST"
 _ENDS_WITHIN_S = 15.0
 

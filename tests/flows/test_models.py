@@ -136,6 +136,7 @@ def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(bucket: str, caps
         (["sprites", "keras/resnet50"], ["not on this machine", "models fetch keras/resnet50"]),
     ],
 )
+@pytest.mark.usefixtures("ready_devices")
 def test_bad_input_is_one_sentence(
     arguments: list[str], parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -25,7 +25,7 @@ from tests.flows.conftest import SMALL, Command
 
 pytestmark = pytest.mark.prefect
 
-SMALL_RECIPE = RenderRecipe(size_px=32, steps=4, ladder=())
+SMALL_RECIPE = RenderRecipe(size_px=32, steps=4, ladder=(), input_sides=1)
 Rendered = tuple[Path, dict[str, Any]]
 
 
@@ -259,7 +259,7 @@ def test_a_long_run_publishes_its_index_on_the_way(imported: tuple[Path, str], m
 @pytest.mark.usefixtures("ready_devices")
 def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(imported: tuple[Path, str]) -> None:
     # As long as it takes on a busy machine to render four sprites of the stem with TensorFlow imported.
-    summary = run_flow(imported[0], "stem", "0:4", broken_rendering.die_then_hang, timeout_s=20)
+    summary = run_flow(imported[0], "stem", "0:4", broken_rendering.die_then_hang, timeout_s=15)
     assert (summary.rendered, summary.failed) == (4, 0)
     assert imported[0].with_suffix(".tries").read_text() == "die hang render "
 

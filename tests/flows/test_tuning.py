@@ -21,7 +21,6 @@ from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
 TUNE = ("tune", "efficientnet-lite0")
-NARROW = ("--recipe.input-sides", "1")
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
 ) -> None:
     folder, model = imported
     where = ("--layers", "stem", "--bucket", str(folder), "--json")
-    done = at_once(*TUNE, *where, *SMALL, *NARROW)
+    done = at_once(*TUNE, *where, *SMALL)
     assert done.returncode == 0, done.stderr
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())
