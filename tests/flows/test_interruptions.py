@@ -17,7 +17,7 @@ from tests.flows.conftest import SMALL, Command, small
 pytestmark = pytest.mark.prefect
 
 # So many steps that an interruption hits the rendering.
-LONGER = small(steps=80)
+LONGER = small(steps=120)
 _MARK = "DIAMOND_CUTTER_TEST"
 _ENDS_WITHIN_S = 15.0
 
@@ -72,8 +72,8 @@ def test_killed_runs_are_finished_by_the_next_one(
     monkeypatch.setenv("PREFECT_HOME", os.environ["PREFECT_HOME"])  # the script sets it, and it is to be set back
     monkeypatch.setattr(kill_and_resume, "LAYERS", ("block_1.expand",))
     monkeypatch.setattr(kill_and_resume, "RECIPE", LONGER)
-    monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.5)
-    monkeypatch.setattr(kill_and_resume, "LATEST", 0.8)
+    monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.35)
+    monkeypatch.setattr(kill_and_resume, "LATEST", 0.7)
     with pytest.raises(SystemExit) as ended:
         kill_and_resume.main(kills=2)
     assert ended.value.code == 0, capsys.readouterr().out
