@@ -70,7 +70,7 @@ def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> N
     assert [flow.layer for flow in contents.flows] == ["block_10"]
 
 
-def test_all_that_a_report_names_is_there(explained: Explained, diamond_cutter: Command) -> None:
+def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command) -> None:
     bucket, _, _ = explained
     folder, record = report_in(bucket)
     named = [file.key for file in record.files]
@@ -83,7 +83,7 @@ def test_all_that_a_report_names_is_there(explained: Explained, diamond_cutter: 
     assert there == {*named, *records, *(table.key for table in tables if table)}
     page = (bucket / report_page_key(folder)).read_text()
     assert "<script>alert" not in page
-    done = diamond_cutter("verify", "--bucket", str(bucket))
+    done = at_once("verify", "--bucket", str(bucket))
     assert done.returncode == 0, done.stdout
 
 
@@ -111,27 +111,27 @@ def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained)
     assert measured.images == GOOD and len(measured.highest) == 1280
 
 
-def test_the_same_again_writes_nothing(explained: Explained, copied: Path, diamond_cutter: Command) -> None:
+def test_the_same_again_writes_nothing(explained: Explained, copied: Path, at_once: Command) -> None:
     before = files(copied)
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["reused"] is True
     assert files(copied) == before
 
 
-def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: Explained, copied: Path, diamond_cutter: Command) -> None:
+def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: Explained, copied: Path, at_once: Command) -> None:
     folder, record = report_in(copied)
     measured = {path: path.read_bytes() for path in (copied / folder / "images").glob("0*-*.*")}
     (copied / next(file.key for file in record.files if "/patches." in file.key)).unlink()
     (copied / report_page_key(folder)).unlink()
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
     assert done.returncode == 0, done.stderr
     assert (copied / report_page_key(folder)).is_file() and report_in(copied)[1].contents == record.contents
     assert {path: path.read_bytes() for path in measured} == measured
-    assert diamond_cutter("verify", "--bucket", str(copied)).returncode == 0
+    assert at_once("verify", "--bucket", str(copied)).returncode == 0
 
 
-def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_path: Path, at_once: Command) -> None:
     bucket, arguments = tmp_path / "bucket", ["attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *arguments, "--bucket", str(bucket)],
@@ -147,12 +147,12 @@ def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_
     process.wait()
     kept = {path: path.read_bytes() for path in bucket.glob("reports/*/*/*/images/*-*.json")}
     assert kept and not list(bucket.glob("reports/*/*/*/report.json"))
-    done = diamond_cutter(*arguments, "--bucket", str(bucket))
+    done = at_once(*arguments, "--bucket", str(bucket))
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in kept} == kept
     before, after = report_in(explained[0])[1].contents, report_in(bucket)[1].contents
     assert [layer.top[0].channel for layer in before.layers] == [layer.top[0].channel for layer in after.layers]
-    assert diamond_cutter("verify", "--bucket", str(bucket)).returncode == 0
+    assert at_once("verify", "--bucket", str(bucket)).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -164,51 +164,53 @@ def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_
         (["--layers", "block_99"], "did you mean"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(explained: Explained, diamond_cutter: Command, arguments: list[str], said: str) -> None:
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(explained[1]), *arguments, "--bucket", str(explained[0]))
+def test_what_cannot_be_asked_is_one_sentence(explained: Explained, at_once: Command, arguments: list[str], said: str) -> None:
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *arguments, "--bucket", str(explained[0]))
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
-def test_a_folder_without_a_good_image_is_an_error(copied: Path, tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_folder_without_a_good_image_is_an_error(copied: Path, tmp_path: Path, at_once: Command) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_text("no image")
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(copied))
+    done = at_once("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(copied))
     assert (done.returncode, done.stdout) == (2, "")
     assert "none of the 1 images" in done.stderr and "a.png" in done.stderr
 
 
-def test_a_report_is_shown_listed_and_opened(explained: Explained, diamond_cutter: Command) -> None:
+def test_a_report_is_shown_listed_and_opened(explained: Explained, at_once: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     bucket, _, summary = explained
-    shown = diamond_cutter("show", summary["key"], "--bucket", str(bucket))
+    shown = at_once("show", summary["key"], "--bucket", str(bucket))
     assert shown.returncode == 0 and "10 images of pets@" in shown.stdout and "block_10" in shown.stdout
-    listed = json.loads(diamond_cutter("ls", "--bucket", str(bucket), "--json").stdout)
+    listed = json.loads(at_once("ls", "--bucket", str(bucket), "--json").stdout)
     (report,) = listed["reports"]
     assert (report["key"], report["complete"], report["images"]) == (summary["key"], True, GOOD)
-    opened = diamond_cutter("open", summary["key"], "--bucket", str(bucket), DISPLAY="", WAYLAND_DISPLAY="")
+    opened = at_once("open", summary["key"], "--bucket", str(bucket))
     assert opened.stdout.strip().endswith("index.html")
 
 
-def test_a_report_is_copied_cleaned_and_removed(explained: Explained, copied: Path, tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_report_is_copied_cleaned_and_removed(explained: Explained, copied: Path, tmp_path: Path, at_once: Command) -> None:
     folder, _ = report_in(copied)
     target = tmp_path / "target"
-    done = diamond_cutter("cp", str(copied), str(target), "reports/")
+    done = at_once("cp", str(copied), str(target), "reports/")
     assert done.returncode == 0, done.stderr
     assert {info.key for info in LocalBucket(target).list()} == {info.key for info in LocalBucket(copied).list("reports/")}
     left_over = target / folder / "images" / "00099.0123456789abcdef.webp"
     left_over.write_bytes(b"of a killed run")
     os.utime(left_over, (0, 0))
-    done = diamond_cutter("gc", "--bucket", str(target), "--delete", "--json")
+    done = at_once("gc", "--bucket", str(target), "--delete", "--json")
     assert [found["key"] for found in json.loads(done.stdout)["leftovers"]] == [str(left_over.relative_to(target))]
-    assert not left_over.exists() and diamond_cutter("verify", "--bucket", str(target)).returncode == 0
-    assert diamond_cutter("rm", folder, "--yes", "--bucket", str(target)).returncode == 0
+    assert not left_over.exists() and at_once("verify", "--bucket", str(target)).returncode == 0
+    assert at_once("rm", folder, "--yes", "--bucket", str(target)).returncode == 0
     assert list(LocalBucket(target).list()) == []
 
 
-def test_a_damaged_file_of_a_report_is_found(copied: Path, diamond_cutter: Command) -> None:
+def test_a_damaged_file_of_a_report_is_found(copied: Path, at_once: Command) -> None:
     _, record = report_in(copied)
     spoilt = next(file.key for file in record.files if "/patches." in file.key)
     (copied / spoilt).write_bytes(b"rubbish")
-    done = diamond_cutter("verify", "--bucket", str(copied), "--json")
+    done = at_once("verify", "--bucket", str(copied), "--json")
     assert done.returncode == 1
     assert [found["key"] for found in json.loads(done.stdout)["problems"]] == [spoilt]

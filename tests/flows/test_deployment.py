@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.flows.conftest import SMALL, Command
+from flows.cli import run
+from tests.flows.conftest import SMALL
 from tests.flows.explained_images import make_images
 
 pytestmark = pytest.mark.prefect
@@ -154,18 +156,20 @@ def test_a_trigger_may_name_a_recipe_or_spell_one_out() -> None:
     assert validate({"request": {"model": "efficientnet-lite0", "mixes": mixes}}, schema) == []
 
 
-def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bucket = tmp_path / "bucket"
-    done = diamond_cutter("serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket), **standing)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == ['diamond-cutter: cron is wrong: Invalid cron string: "at noon"']
+    with temporary_settings({PREFECT_API_URL: standing["PREFECT_API_URL"]}):
+        assert run(["serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", 'diamond-cutter: cron is wrong: Invalid cron string: "at noon"\n')
     assert not bucket.exists()
 
 
-def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, diamond_cutter: Command) -> None:
+def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bucket = tmp_path / "bucket"
-    done = diamond_cutter("serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket), PREFECT_API_URL="")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert "`prefect server start`" in done.stderr
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert run(["serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and len(printed.err.splitlines()) == 1
+    assert "`prefect server start`" in printed.err
     assert not bucket.exists()
