@@ -40,7 +40,7 @@ const channelCard = (layer, numbers, known, { value, spread, share, most }) => {
   return make(
     "article",
     { class: "channel", tabindex: -1, "data-channel": known.channel, "aria-label": `${channelTitle(known)}, ${signed(value)}` },
-    spriteLink(layer, known, cellPicture(layer.sprites, known.sprite)),
+    spriteLink(layer, known, channelPicture(layer, numbers, known, cellPicture)),
     make("div", { class: "channel-facts" }, make("h3", {}, title, known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), wordsOf(known), amount),
     patchList(layer, numbers, known),
   );

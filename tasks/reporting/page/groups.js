@@ -6,7 +6,7 @@ const SHOWN_CLASSES = 8;
 const groupCard = (layer, numbers, group, most, mostOfClasses) => {
   const member = (channel, at) => {
     const known = knownOf(numbers, channel);
-    return make("li", {}, spriteLink(layer, known, cellPicture(layer.sprites, known.sprite), `, weight ${decimal(group.weights[at])}`), make("span", { class: "quiet" }, channel));
+    return make("li", {}, spriteLink(layer, known, channelPicture(layer, numbers, known, cellPicture), `, weight ${decimal(group.weights[at])}`), make("span", { class: "quiet" }, channel));
   };
   const classes = [...group.by_class].sort((one, other) => Math.abs(other[1]) - Math.abs(one[1])).slice(0, SHOWN_CLASSES);
   const line = ([number, value]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(value, mostOfClasses), make("b", { class: sideOf(value) }, signed(value)));

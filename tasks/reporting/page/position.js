@@ -12,7 +12,7 @@ const positionSprites = (layer, numbers, channels) => {
     return make(
       "li",
       {},
-      spriteLink(layer, known, cellPictureNow(layer.sprites, known.sprite, SPRITE_PX)),
+      spriteLink(layer, known, channelPicture(layer, numbers, known, cellPictureNow, SPRITE_PX)),
       make("span", { class: "position-channel" }, known.label ? nameOf(known.label) : channelTitle(known)),
       known.words ? make("span", { class: "words", title: `${known.words} (derived from numbers)` }, nameOf(known.words)) : "",
     );
