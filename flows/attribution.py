@@ -32,6 +32,7 @@ from tasks.attribution.batches import Numbered
 from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
 from tasks.devices import DeviceSlots, visible_devices
+from tasks.gallery.task import publish_gallery
 from tasks.gathering.index import indexed_shards
 from tasks.importing.task import ensure_bundle
 from tasks.photos.finding import find_images
@@ -106,6 +107,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
     job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes)
     record: ReportRecord = publish_report(job, reduced, details)
+    publish_gallery(request.bucket, card, recipe.key)  # its pages of channels tell of the report
     summary = summary_of(bucket, run.folder, record, reused=False, warnings=warnings)
     artifacts.publish(summary, record)
     return summary

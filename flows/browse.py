@@ -27,13 +27,18 @@ from storage import (
     check_key,
     content_type_of,
 )
-from storage.layout import gallery_key, is_gallery_file, set_folder
+from storage.layout import gallery_key, is_gallery_file, report_key, report_of, report_page_key, set_folder
 from tasks.gallery.pages import GALLERY, bucket_page, message_page
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import LayerSource, read_settings, read_sources
 from tasks.gathering.contents import set_names
 from tasks.importing.stored import read_card
 from tasks.pages.frontend import asset_files
+from tasks.pages.scripts import as_script
+from tasks.reporting.contents import ReportRecord
+from tasks.reporting.pages import REPORT, report_page
+from tasks.reporting.scripts import from_script
+from tasks.reporting.stored import list_reports, reports_with
 
 _FILES = (".webp", ".png", ".jpg", ".json", ".parquet")
 _FOLDERS = ("sprites/", "models/", "reports/")
@@ -85,7 +90,7 @@ class Galleries:
         sources, settings = self._read(model, recipe), read_settings(self._bucket, model, recipe)
         if not sources and settings is None:
             raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
-        return index_page(model, recipe, settings, sources)
+        return index_page(model, recipe, settings, sources, reports_with(self._bucket, model, recipe))
 
     def file(self, model: str, recipe: str, key: str) -> bytes:
         """Return a file that a set's gallery holds of a layer.
@@ -154,7 +159,7 @@ def _key(path: str) -> str:
 
 def _found(bucket: Bucket, galleries: Galleries, key: str) -> Answer:
     if not key:
-        return _page(bucket_page(bucket.url, _sets(bucket)))
+        return _page(bucket_page(bucket.url, _sets(bucket), _reports(bucket)))
     if key in asset_files(GALLERY, ""):
         return _file(key, asset_files(GALLERY, "")[key])
     top, *names = key.split("/")
@@ -167,9 +172,29 @@ def _found(bucket: Bucket, galleries: Galleries, key: str) -> Answer:
             return _file(key, assets[key])
     if top == "sprites" and len(names) == 4 and is_gallery_file(key):
         return _file(key, galleries.file(names[0], names[1], key))
+    folder = report_of(f"{key}index.html" if key.endswith("/") else key)
+    if folder is not None and (key in (folder, report_page_key(folder)) or key.endswith((".js", ".css", ".svg"))):
+        return _of_report(bucket, folder, key)
     if not key.startswith(_FOLDERS) or not key.endswith(_FILES):
         raise NotFound(f"{key} is nothing that is shown here; pictures, records and tables of sprites, models and reports are.")
     return _file(key, bucket.get(key))
+
+
+def _of_report(bucket: Bucket, folder: str, key: str) -> Answer:
+    """Return a report's page, or a script or style of it: none of them as it lies there, but made anew of what it says."""
+    if key in (folder, report_page_key(folder)):
+        return _page(report_page(ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder)).contents))
+    assets = asset_files(REPORT, folder)
+    if key in assets:
+        return _file(key, assets[key])
+    if not key.endswith(".js"):
+        raise NotFound(f"{key} is nothing that is shown here.")
+    return _file(key, as_script(*from_script(bucket.get(key))))
+
+
+def _reports(bucket: Bucket) -> list[tuple[str, str, str]]:
+    """Return the folder, the images and the model of each report that is complete."""
+    return [(listing.key, listing.dataset, listing.model) for listing in list_reports(bucket) if listing.complete]
 
 
 def _sets(bucket: Bucket) -> dict[str, list[str]]:
@@ -246,7 +271,7 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
             if not _HOSTS.fullmatch(self.headers.get("Host", "")):
                 return _page(message_page("Bad request", "This is served to 127.0.0.1 and localhost only."), HTTPStatus.BAD_REQUEST)
             path = urlsplit(self.path).path if self.path.startswith("/") and not self.path.startswith("//") else ""
-            folder = re.fullmatch(r"/sprites/[^/]+/[^/]+", path)
+            folder = re.fullmatch(r"/sprites/[^/]+/[^/]+|/reports/[^/]+/[^/]+/[^/]+", path)
             if folder:
                 return Answer(HTTPStatus.MOVED_PERMANENTLY, path + "/", b"")
             return answer(bucket, galleries, path)

@@ -13,21 +13,21 @@ FAILED = 1
 
 
 def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the sprite sets in a bucket and how far they are."""
-    from flows.looking import list_sets
-    from flows.printing import print_sets
+    """List the sprite sets and the reports in a bucket, and how far they are."""
+    from flows.looking import list_bucket
+    from flows.printing import print_bucket
     from storage import open_bucket
 
-    print_sets(list_sets(open_bucket(bucket)), as_json=json)
+    print_bucket(list_bucket(open_bucket(bucket)), as_json=json)
 
 
 def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show what lies under a key of a bucket: a layer's or a set's sprites in numbers, or what a record says.
+    """Show what lies under a key of a bucket: a layer's or a set's sprites in numbers, a report in short, or what a record says.
 
     Parameters
     ----------
     key
-        What `ls` prints, or any path in the bucket: a layer's or a set's folder, a record, a shard or a spritemap.
+        What `ls` prints, or any path in the bucket: a layer's, a set's or a report's folder, a record, a shard or a spritemap.
     """
     from flows.printing import print_shown
     from flows.showing import show
@@ -37,12 +37,12 @@ def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
 
 
 def open_picture(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Open a picture of a bucket, fetching it first if the bucket is elsewhere, and print its path.
+    """Open a picture or a report of a bucket, fetching it first if the bucket is elsewhere, and print its path.
 
     Parameters
     ----------
     key
-        As `show` takes it: a layer's folder for its spritemap, a set's for its gallery, a picture, or its record.
+        As `show` takes it: a layer's folder for its spritemap, a set's for its gallery, a report's, a picture, or its record.
     """
     from flows.opening import open_key
     from flows.printing import print_opened
@@ -126,24 +126,24 @@ def gc(*, delete: bool = False, bucket: BucketUrl = "./bucket", json: Json = Fal
 
 
 def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Remove a whole sprite set, after asking.
+    """Remove a whole sprite set, or a report, after asking.
 
     Parameters
     ----------
     key
-        The set's folder, as `ls` prints it.
+        The folder, as `ls` prints it.
     yes
         Do not ask.
     """
-    from flows.cleaning import find_set, remove_set
-    from flows.printing import print_removed_set, sized
+    from flows.cleaning import find_folder, remove_folder
+    from flows.printing import print_removed_folder, sized
     from storage import open_bucket
 
     opened = open_bucket(bucket)
-    found = find_set(opened, key)
+    found = find_folder(opened, key)
     if not yes:
         _confirm(f"{found.key} of {opened.url}: {found.files} files, {sized(found.bytes)}. Remove them for good?")
-    print_removed_set(remove_set(opened, found.key), as_json=json)
+    print_removed_folder(remove_folder(opened, found.key), as_json=json)
 
 
 BUCKET_COMMANDS = App()

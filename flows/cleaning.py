@@ -9,10 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import RequestError
 from storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo
-from storage.layout import card_key, gallery_key, is_gallery_file, is_run_record, is_shard_record, is_view, record_beside, set_folder
+from storage.layout import (
+    card_key,
+    gallery_key,
+    is_gallery_file,
+    is_run_record,
+    is_shard_record,
+    is_view,
+    record_beside,
+    report_key,
+    report_of,
+    set_folder,
+)
 from storage.parallel import at_once
 from storage.records import ShardRecord, SpritemapRecord
 from tasks.gathering.contents import set_names
+from tasks.reporting.stored import report_folders, unnamed_files
 
 _MIN_AGE = timedelta(days=1)
 _GALLERY_HASH = re.compile(r"gallery\.([0-9a-f]{16})\.")
@@ -39,8 +51,8 @@ class Cleaned(BaseModel):
     deleted: int = Field(description="files; 0 if they were only to be listed")
 
 
-class SetSize(BaseModel):
-    """A sprite set, in files."""
+class FolderSize(BaseModel):
+    """A sprite set, or a report, in files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,27 +74,29 @@ def collect(bucket: Bucket, *, delete: bool = False, now: datetime | None = None
     return Cleaned(leftovers=leftovers, bytes=sum(each.bytes for each in leftovers), deleted=deleted)
 
 
-def find_set(bucket: Bucket, given: str) -> SetSize:
-    """Return the sprite set that is meant.
+def find_folder(bucket: Bucket, given: str) -> FolderSize:
+    """Return the sprite set, or the report, that is meant.
 
     Args:
         bucket: where.
-        given: the set's folder as `ls` prints it, with or without `sprites/` before it.
+        given: its folder as `ls` prints it, with or without `sprites/` or `reports/` before it.
 
     Raises:
-        RequestError: there is no such set.
+        RequestError: there is no such set or report.
     """
-    wanted = given.removeprefix(f"{bucket.url}/").strip("/").removeprefix("sprites/")
-    known = {f"{model}/{recipe}": set_folder(model, recipe) for model, recipe in set_names(bucket)}
-    if wanted not in known:
-        names = " or ".join(repr(folder) for folder in known.values()) or "none at all"
-        raise RequestError(f"{given!r} is no sprite set of {bucket.url}, which has {names}; give the folder of a whole set")
-    files = list(bucket.list(known[wanted]))
-    return SetSize(key=known[wanted], files=len(files), bytes=sum(info.size for info in files))
+    wanted = given.removeprefix(f"{bucket.url}/").strip("/")
+    folders = [*(set_folder(model, recipe) for model, recipe in set_names(bucket)), *report_folders(bucket)]
+    known = {folder.strip("/"): folder for folder in folders}
+    folder = next((known[key] for key in (wanted, f"sprites/{wanted}", f"reports/{wanted}") if key in known), None)
+    if folder is None:
+        names = " or ".join(map(repr, folders)) or "none at all"
+        raise RequestError(f"{given!r} is no sprite set or report of {bucket.url}, which has {names}; give the folder of a whole one")
+    files = list(bucket.list(folder))
+    return FolderSize(key=folder, files=len(files), bytes=sum(info.size for info in files))
 
 
-def remove_set(bucket: Bucket, folder: str) -> SetSize:
-    """Remove a sprite set, what commits the rest first: if this is cut short, what is left is no set that looks whole.
+def remove_folder(bucket: Bucket, folder: str) -> FolderSize:
+    """Remove a sprite set or a report, what commits the rest first: if this is cut short, what is left is none that looks whole.
 
     The same call again removes the rest.
     """
@@ -91,11 +105,11 @@ def remove_set(bucket: Bucket, folder: str) -> SetSize:
         keys = [info.key for info in infos if _rank(info.key) == rank]
         for _ in at_once(bucket, bucket.delete, keys):
             pass
-    return SetSize(key=folder, files=len(infos), bytes=sum(info.size for info in infos))
+    return FolderSize(key=folder, files=len(infos), bytes=sum(info.size for info in infos))
 
 
 def _rank(key: str) -> int:
-    if is_run_record(key) or is_view(key):
+    if is_run_record(key) or is_view(key) or key == report_key(report_of(key) or ""):
         return 0
     return 1 if key.endswith(".json") else 2
 
@@ -111,6 +125,8 @@ def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
         for record, committed in beside.items():
             yield from _not_committed(bucket, record, committed, there=record in files)
         yield from _not_in_gallery(bucket, gallery_key(model, recipe), files.values())
+    for folder in report_folders(bucket):
+        yield from unnamed_files(bucket, folder)
 
 
 def _without_card(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
@@ -149,7 +165,10 @@ def _not_in_gallery(bucket: Bucket, page: str, files: Iterable[ObjectInfo]) -> I
 
 def _delete(bucket: Bucket, info: ObjectInfo) -> bool:
     """Delete a file, unless somebody has begun to need it since it was found."""
-    record = record_beside(info.key)
+    folder = report_of(info.key)
+    if folder and all(info.key != left.key for left, _ in unnamed_files(bucket, folder)):
+        return False
+    record = None if folder else record_beside(info.key)
     if record and bucket.stat(record) is not None and _file_of(bucket, record) in (info.key, None):
         return False
     try:

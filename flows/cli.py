@@ -103,16 +103,15 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
     open
         Open the report when it is there.
     """
-    from flows.printing import print_opened, print_report
+    from flows.opening import open_key
+    from flows.printing import print_report
     from flows.running import run_attribution
+    from storage import open_bucket
 
     summary = run_attribution(request)
     print_report(summary, as_json=json)
     if open:
-        from flows.opening import open_key
-        from storage import open_bucket
-
-        print_opened(open_key(open_bucket(request.bucket), summary.key), as_json=json)
+        open_key(open_bucket(request.bucket), summary.key)
 
 
 @app.command

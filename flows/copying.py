@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.looking import Problem
 from storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from storage.bucket import check_prefix
-from storage.layout import is_run_record, is_view, record_beside, set_folder, set_of
+from storage.layout import is_fingerprinted, is_run_record, is_view, record_beside, report_key, report_of, set_folder, set_of
 from storage.parallel import at_once
 from tasks.importing.stored import read_card
 
@@ -58,7 +58,9 @@ class _Copying:
     def _lacks(self, key: str, lost: set[str]) -> bool:
         """Tell whether something that a record names was not copied; then the record is not either."""
         named = {record_beside(other) for other in lost}
-        missing = key in named or (is_run_record(key) and any(set_of(other) == set_of(key) for other in lost))
+        of_run = is_run_record(key) and any(set_of(other) == set_of(key) for other in lost)
+        report = None if is_fingerprinted(key) else report_of(key)
+        missing = key in named or of_run or (report is not None and any(report_of(other) == report for other in lost))
         if missing:
             self.problems.append(Problem(key=key, problem="It was not copied, since something that it names could not be."))
         return missing
@@ -151,7 +153,7 @@ def _rank(key: str) -> int:
     """Return when a file is copied: what others name goes first."""
     if is_view(key):
         return 3
-    if is_run_record(key):
+    if is_run_record(key) or key == report_key(report_of(key) or ""):
         return 2
     # Of a model the card commits the graph; all other records are JSON too.
     return 1 if key.endswith(".json") else 0

@@ -30,6 +30,7 @@ from tasks.gathering.contents import in_forward_order, known_layer, layer_names,
 from tasks.gathering.index import indexed_shards, read_table, sprite_table
 from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
+from tasks.reporting.stored import ReportListing, list_reports, report_checks
 from tasks.tuning.preset import Preset
 
 _SPRITE = ["layer", "channel", "variant"]
@@ -48,6 +49,7 @@ class LayerListing(BaseModel):
     damaged_shards: int = Field(description="those that do not count")
     spritemaps: tuple[str, ...]
     bytes: int
+    updated: datetime | None = Field(description="when something of it was last written")
 
 
 class SetListing(BaseModel):
@@ -61,6 +63,15 @@ class SetListing(BaseModel):
     runs: int = Field(description="selections that were rendered to the end")
     bytes: int
     updated: datetime | None = Field(description="when something was last written")
+
+
+class BucketListing(BaseModel):
+    """What is in a bucket, beside models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: tuple[SetListing, ...]
+    reports: tuple[ReportListing, ...]
 
 
 class Problem(BaseModel):
@@ -79,6 +90,11 @@ class Verification(BaseModel):
 
     records: int
     problems: tuple[Problem, ...]
+
+
+def list_bucket(bucket: Bucket) -> BucketListing:
+    """Return the sprite sets and the reports in a bucket."""
+    return BucketListing(sets=tuple(list_sets(bucket)), reports=tuple(list_reports(bucket)))
 
 
 def list_sets(bucket: Bucket) -> list[SetListing]:
@@ -138,6 +154,7 @@ def _list_layer(there: LayerSurvey, layer: str, channels: int | None) -> LayerLi
         damaged_shards=len(there.damaged),
         spritemaps=there.spritemaps,
         bytes=there.size,
+        updated=there.updated,
     )
 
 
@@ -170,6 +187,8 @@ def _checks(bucket: Bucket) -> Iterator[Problem | None]:
         yield _check_recipe(bucket, model, recipe)
         yield from _check_runs(bucket, model, recipe)
         yield _check_index(bucket, model, recipe, layers)
+    for found in report_checks(bucket):
+        yield Problem(key=found[0], problem=found[1]) if found else None
 
 
 def _check_bundle(bucket: Bucket, model: str) -> Problem | None:

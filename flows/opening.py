@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.errors import RequestError
 from flows.layer_report import LayerReport
+from flows.report_summary import ReportSummary
 from flows.showing import ShownRecord, show
 from model_inventory.weight_cache import cache_folder
 from storage import Bucket
-from storage.layout import gallery_key
+from storage.layout import gallery_key, report_page_key
 from storage.records import FileRef, ShardRecord, SpritemapRecord
 from tasks.gathering.contents import spritemap_records
 
@@ -30,11 +31,11 @@ class Opened(BaseModel):
 
 
 def open_key(bucket: Bucket, given: str) -> Opened:
-    """Bring a picture, or a set's gallery, onto this machine, and show it if there is a screen.
+    """Bring a picture, a set's gallery or a report onto this machine, and show it if there is a screen.
 
     Args:
         bucket: where.
-        given: as `show` takes it: a layer (its spritemap is opened), a set (its gallery is), a picture, or its record.
+        given: as `show` takes it: a layer (its spritemap is opened), a set (its gallery is), a report, a picture, or its record.
 
     Raises:
         RequestError: there is no such picture.
@@ -43,8 +44,10 @@ def open_key(bucket: Bucket, given: str) -> Opened:
     shown = show(bucket, given)
     if isinstance(shown, LayerReport):
         return _file(bucket, _spritemap(bucket, shown))
+    if isinstance(shown, ReportSummary):
+        return _page(bucket, report_page_key(shown.key), "attribute")
     if not isinstance(shown, ShownRecord):
-        return _gallery(bucket, gallery_key(shown.model, shown.recipe))
+        return _page(bucket, gallery_key(shown.model, shown.recipe), "sprites")
     if not isinstance(shown.record, ShardRecord | SpritemapRecord):
         raise RequestError(f"{given!r} is no picture, and has none; diamond-cutter show tells what it says")
     return _file(bucket, shown.record.file)
@@ -68,12 +71,12 @@ def _file(bucket: Bucket, file: FileRef) -> Opened:
     return Opened(key=file.key, path=path, shown=_show(path))
 
 
-def _gallery(bucket: Bucket, key: str) -> Opened:
+def _page(bucket: Bucket, key: str, command: str) -> Opened:
     path = _local_path(bucket, key)
     if path is None:
         raise RequestError(f"{key} is many files; diamond-cutter browse --bucket {bucket.url} shows it")
     if not path.is_file():
-        raise RequestError(f"{key} is not there yet; diamond-cutter sprites writes it at the end of a run")
+        raise RequestError(f"{key} is not there yet; diamond-cutter {command} writes it at the end of a run")
     return Opened(key=key, path=path, shown=_show(path))
 
 

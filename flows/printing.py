@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cleaning import Cleaned, SetSize
+from flows.cleaning import Cleaned, FolderSize
 from flows.copying import Copied
 from flows.describing import RunEstimate
-from flows.looking import LayerListing, SetListing, Verification
+from flows.looking import BucketListing, LayerListing, SetListing, Verification
 from flows.models import Removed
 from flows.opening import Opened
 from flows.report_summary import ReportSummary
@@ -25,6 +25,7 @@ from model_inventory.card import LayerCard, ModelCard
 from model_inventory.catalogue import ModelListing
 from storage.layout import set_folder
 from tasks.importing.adding import Added
+from tasks.reporting.stored import ReportListing
 from tasks.sheets import spritemap_shape
 from tasks.tuning.preset import LayerTuning, Preset
 
@@ -137,8 +138,28 @@ def print_report(summary: ReportSummary, *, as_json: bool) -> None:
     _print(summary, as_json, *summary.in_words(), _table(*summary.table()), summary.page)
 
 
-def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:
-    """Print the sprite sets of a bucket."""
+def print_bucket(found: BucketListing, *, as_json: bool) -> None:
+    """Print the sprite sets and the reports of a bucket."""
+    parts = [*_sets(found.sets), *_reports(found.reports)]
+    _print(found, as_json, *(parts or ["no sprites yet"]))
+
+
+def _reports(reports: Sequence[ReportListing]) -> list[str | Table]:
+    now = datetime.now(UTC)
+    rows = [
+        (
+            listing.key,
+            f"{listing.images:,}" if listing.images is not None else f"{listing.measured:,} so far",
+            "complete" if listing.complete else "not complete yet",
+            sized(listing.bytes),
+            f"{_age(now - listing.updated)} ago" if listing.updated else "",
+        )
+        for listing in reports
+    ]
+    return ["reports", _table(("report", "images", "", "size", "last written"), rows)] if rows else []
+
+
+def _sets(sets: Sequence[SetListing]) -> list[str | Table]:
     now = datetime.now(UTC)
     parts: list[str | Table] = []
     for listing in sets:
@@ -149,6 +170,7 @@ def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:
                 str(layer.sprites),
                 str(layer.flagged),
                 sized(layer.bytes),
+                f"{_age(now - layer.updated)} ago" if layer.updated else "",
                 "\n".join(layer.spritemaps),
             )
             for layer in listing.layers
@@ -156,8 +178,8 @@ def print_sets(sets: Sequence[SetListing], *, as_json: bool) -> None:
         age = f", last written {_age(now - listing.updated)} ago" if listing.updated else ""
         runs = f"{listing.runs} run{'s' * (listing.runs != 1)} complete" if listing.runs else "no run complete yet"
         parts.append(f"{set_folder(listing.model, listing.recipe)}: {runs}, {sized(listing.bytes)}{age}")
-        parts.append(_table(("layer", "channels", "sprites", "flagged", "size", "spritemaps"), rows))
-    _print(sets, as_json, *(parts or ["no sprites yet"]))
+        parts.append(_table(("layer", "channels", "sprites", "flagged", "size", "last written", "spritemaps"), rows))
+    return parts
 
 
 def _how_far(layer: LayerListing) -> str:
@@ -191,7 +213,7 @@ def print_cleaned(cleaned: Cleaned, *, as_json: bool) -> None:
     _print(cleaned, as_json, *table, count + (done if rows else ""))
 
 
-def print_removed_set(removed: SetSize, *, as_json: bool) -> None:
+def print_removed_folder(removed: FolderSize, *, as_json: bool) -> None:
     """Print what was removed."""
     _print(removed, as_json, f"{removed.key} is removed: {removed.files} files, {sized(removed.bytes)}")
 

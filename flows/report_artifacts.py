@@ -1,10 +1,10 @@
-"""What an attribution run shows in Prefect: progress, a table of the channels that decide most, where the report is."""
+"""What an attribution run shows in Prefect: progress, a table of the channels that decide most, a link to the report."""
 
 import re
 from typing import cast
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
 from flows.artifacts import markdown_cell
 from flows.report_summary import ReportSummary
@@ -35,6 +35,5 @@ class ReportArtifacts:
             ],
             description=f"Channels that decide most: {summary.explained}",
         )
-        lines = [f"# {markdown_cell(summary.dataset)}", "", f"Report: `{markdown_cell(summary.page)}`", ""]
-        lines += [f"{markdown_cell(line)}\n" for line in summary.in_words()]
-        create_markdown_artifact(key=f"report-{self._key}", markdown="\n".join(lines))
+        words = "\n\n".join(map(markdown_cell, summary.in_words()))
+        create_link_artifact(key=f"report-{self._key}", link=summary.page, link_text="the report", description=words)

@@ -4,7 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storage import Bucket
 from storage.layout import report_page_key
-from tasks.reporting.contents import Accuracy, RefusedImage, ReportContents, ReportedLayer, ReportRecord
+from tasks.reporting.contents import Accuracy, RefusedImage, ReportedLayer, ReportRecord
+from tasks.reporting.explained import explained_in_words
 
 _REFUSED_NAMED = 5
 _NAMED_CHANNELS = 5
@@ -85,22 +86,6 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         reused=reused,
         warnings=warnings,
     )
-
-
-def explained_in_words(contents: ReportContents) -> str:
-    """Say what a report explains, and by which method."""
-    spec = contents.spec
-    names = {known.number: known.name for known in contents.classes}
-    what = {"auto": "each image's highest class", "all": "all classes together"}.get(
-        str(spec.positive), names.get(_number(spec.positive), "")
-    )
-    against = {"auto": " against its next highest", "none": ""}.get(str(spec.negative), f" against {names.get(_number(spec.negative), '')}")
-    method = f"integrated gradients of {spec.steps} steps" if spec.method == "integrated" else "gradient times activation"
-    return f"{what}{against}, by {method}"
-
-
-def _number(given: int | str) -> int:
-    return given if isinstance(given, int) else -1
 
 
 def _layer(layer: ReportedLayer) -> LayerSummary:

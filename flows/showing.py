@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import RequestError
 from flows.layer_report import LayerReport, report_layer
+from flows.report_summary import ReportSummary, summary_of
 from model_inventory.card import ModelCard
-from storage import BadKey, Bucket, Corrupt
+from storage import BadKey, Bucket, Corrupt, NotFound
 from storage.layout import (
     card_key,
     escape,
@@ -26,6 +27,7 @@ from storage.layout import (
     preset_key,
     recipe_key,
     record_beside,
+    report_key,
     set_folder,
 )
 from storage.records import PhotoActivations, RunRecord, ShardRecord, SpritemapRecord
@@ -33,6 +35,8 @@ from storage.sprite_set import is_whole
 from tasks.gathering.contents import layer_names, set_names
 from tasks.importing.stored import graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
+from tasks.reporting.contents import ReportRecord
+from tasks.reporting.stored import find_report, report_folders
 from tasks.tuning.preset import Preset
 
 _NEAREST = 3
@@ -61,7 +65,7 @@ class ShownRecord(BaseModel):
     file_is_whole: bool | None = Field(default=None, description="none if it commits no file")
 
 
-Shown = LayerReport | SetReport | ShownRecord
+Shown = LayerReport | SetReport | ReportSummary | ShownRecord
 
 
 def show(bucket: Bucket, given: str) -> Shown:
@@ -77,7 +81,7 @@ def show(bucket: Bucket, given: str) -> Shown:
     """
     keys = _keys_meant(bucket, given)
     for key in (*keys, *(f"sprites/{key}" for key in keys)):
-        found = _record(bucket, key) or _committed_by(bucket, key) or _folder(bucket, key)
+        found = _record(bucket, key) or _committed_by(bucket, key) or _folder(bucket, key) or _report(bucket, key)
         if found is not None:
             return found
     raise RequestError(_nothing_there(bucket, given, keys[0]))
@@ -164,6 +168,18 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
     return None
 
 
+def _report(bucket: Bucket, key: str) -> ReportSummary | None:
+    """Return a report in short, or None if the key is of none."""
+    folder = find_report(bucket, key)
+    if folder is None:
+        return None
+    try:
+        record = ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder))
+    except NotFound as error:
+        raise RequestError(f"the report {folder} is not complete yet; the same diamond-cutter attribute goes on with it") from error
+    return summary_of(bucket, folder, record, reused=True)
+
+
 def _parsed(bucket: Bucket, key: str, kind: type[_Parsed]) -> _Parsed:
     try:
         return kind.model_validate_json(bucket.get(key))
@@ -184,7 +200,7 @@ def _nothing_there(bucket: Bucket, given: str, key: str) -> str:
         return f"{given!r} is not in {bucket.url}, which holds nothing yet; diamond-cutter sprites renders sprites into it"
     what = f"{given!r} is a file that no record commits" if _is_there(bucket, key) else f"{given!r} is not in {bucket.url}"
     nearest = sorted(known, key=lambda other: (-max(_likeness(key, other), _likeness(key, other.rpartition("/")[2])), other))[:_NEAREST]
-    return f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the sprite sets)"
+    return f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the sprite sets and the reports)"
 
 
 def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
@@ -194,6 +210,7 @@ def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
         yield card_key(model)
         yield from (key for key in [preset_key(model)] if _is_there(bucket, key))
         yield from (info.key for info in bucket.list(photos_folder(model)))
+    yield from (folder.rstrip("/") for folder in report_folders(bucket))
     for model, recipe in set_names(bucket):
         folder = set_folder(model, recipe)
         yield folder.rstrip("/")

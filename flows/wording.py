@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flows.layer_report import ATTEMPTS, ChannelScores, Distribution, LayerReport, Score
+from flows.report_summary import ReportSummary
 from flows.showing import SetReport, Shown, ShownRecord
 from storage.layout import is_mixes
 from storage.records import FLAGS, Attempt, FileRef, Flag, PhotoActivations, RunRecord, ShardRecord, SpritemapRecord, SpriteScores
@@ -35,6 +36,8 @@ def in_words(shown: Shown) -> list[Part]:
             return _layer(shown)
         case SetReport():
             return _set(shown)
+        case ReportSummary():
+            return [*shown.in_words(), Rows(*shown.table()), shown.page]
         case ShownRecord(record=ShardRecord() as record):
             return _shard(record, _file(record.file, shown))
         case ShownRecord(record=SpritemapRecord() as record):

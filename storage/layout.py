@@ -166,8 +166,11 @@ def is_gallery_file(key: str) -> bool:
 
 
 def is_view(key: str) -> bool:
-    """Tell whether a key is that of a view over a set's records: whoever adds records makes it anew."""
-    return set_of(key) is not None and key.count("/") == 3 and key.rpartition("/")[2] in _VIEWS
+    """Tell whether a key is that of a view over records, of a set or a report: whoever adds records makes it anew."""
+    folder, _, name = key.rpartition("/")
+    return name in _VIEWS and (
+        (folder.count("/") == 2 and set_of(key) is not None) or (folder.count("/") == 3 and report_of(key) is not None)
+    )
 
 
 def set_of(key: str) -> tuple[str, str] | None:
@@ -227,6 +230,11 @@ def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:
     return f"{record_key.removesuffix('.json')}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
 
 
+def is_fingerprinted(key: str) -> bool:
+    """Tell whether a key has its content's hash in it, so that what is under it never changes."""
+    return _FINGERPRINTED.fullmatch(key.rpartition("/")[2]) is not None
+
+
 def record_beside(key: str) -> str | None:
     """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint, or is a gallery's."""
     match = _FINGERPRINTED.fullmatch(key)
@@ -239,7 +247,7 @@ def cache_control_of(key: str) -> str:
     A file with a fingerprint, or of a folder named after its content, never changes; a record only where it was damaged; the others do.
     """
     name = key.rpartition("/")[2]
-    if _FINGERPRINTED.fullmatch(name) or name in _OF_CONTENT:
+    if is_fingerprinted(key) or name in _OF_CONTENT:
         return "public, max-age=31536000, immutable"
     return "no-cache" if name in _REPLACED else "public, max-age=3600"
 

@@ -32,12 +32,14 @@ class SurveyedShard:
 
 @dataclass(frozen=True)
 class LayerSurvey:
-    """A layer's shards by their record's key: those that count, and why the others do not; its spritemaps' files; and its size in bytes."""
+    """A layer's shards by their record's key: those that count, and why the others do not; its spritemaps' files; and its size in
+    bytes, and when something of it was last written."""
 
     shards: Mapping[str, SurveyedShard] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     spritemaps: tuple[str, ...] = ()
     size: int = 0
+    updated: datetime | None = None
 
     def owners(self) -> dict[int, str]:
         """Return the key of the record that each channel's sprites are taken from, the first by key that has it, by channel."""
@@ -110,6 +112,7 @@ def _layer(bucket: Bucket, shards: list[tuple[str, SurveyedShard | str]], files:
         damaged={key: found for key, found in shards if isinstance(found, str)},
         spritemaps=tuple(file for file in spritemaps if file is not None),
         size=sum(info.size for info in files),
+        updated=max((info.updated for info in files), default=None),
     )
 
 

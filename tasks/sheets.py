@@ -63,8 +63,8 @@ def encode_lossless(sheet: np.ndarray) -> bytes:
     return _encode(sheet, "webp", lossless=True, exact=True, quality=50, method=2)
 
 
-def encode(sheet: np.ndarray, image_format: ImageFormat) -> bytes:
-    """Return a sheet, uint8 `[height, width, 3]`, as an image file for people to look at.
+def encode(sheet: np.ndarray, image_format: ImageFormat, quality: int = _SPRITEMAP_QUALITY) -> bytes:
+    """Return a sheet, uint8 `[height, width, 3]`, as an image file for people to look at; `quality`, to 100, is of webp and jpg.
 
     Raises:
         SheetTooLarge: the format cannot hold it.
@@ -77,10 +77,10 @@ def encode(sheet: np.ndarray, image_format: ImageFormat) -> bytes:
     if image_format == "png":
         return _encode(sheet, "png", compress_level=6)
     if image_format == "jpg":
-        return _encode(sheet, "jpg", quality=_SPRITEMAP_QUALITY)
+        return _encode(sheet, "jpg", quality=quality)
     # The more thorough methods take four times the time and twice the memory for the same size; the less thorough ones
     # fail on a sheet of 2048 sprites.
-    return _encode(sheet, "webp", quality=_SPRITEMAP_QUALITY, method=2)
+    return _encode(sheet, "webp", quality=quality, method=2)
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from storage import Bucket
-from storage.layout import gallery_layer_key, is_mixes, set_folder
+from storage.layout import gallery_layer_key, is_mixes, report_folder, set_folder
 from storage.records import Attempt, Flag, SpritemapRecord
 from tasks.gallery import neighbours
 from tasks.gallery.pages import set_page
@@ -18,6 +18,8 @@ from tasks.gallery.sources import LayerSource, lossless_places
 from tasks.gallery.thumbnails import thumbnails
 from tasks.pages.scripts import as_script
 from tasks.rendering.recipe import RenderRecipe
+from tasks.reporting.contents import ReportContents
+from tasks.reporting.explained import explained_in_words
 
 Score = Literal["objective", "highest_activation", "specificity", "photo_ratio", "contrast", "saturation", "checkerboard"]
 _PREVIEW_PX, _PREVIEWED = 64, 16
@@ -55,6 +57,15 @@ class ShownLayer(Shown):
     preview: str
 
 
+class ShownReport(Shown):
+    """A report that shows these sprites: what they do in somebody's images."""
+
+    dataset: str
+    folder: str
+    explained: str
+    layers: dict[str, str]
+
+
 class ShownSet(Shown):
     """A sprite set, on the gallery's first page."""
 
@@ -62,6 +73,7 @@ class ShownSet(Shown):
     recipe: str
     settings: dict[str, Any]
     layers: tuple[ShownLayer, ...]
+    reports: tuple[ShownReport, ...]
 
 
 class LayerNumbers(Shown):
@@ -82,14 +94,17 @@ class LayerNumbers(Shown):
     likeness: tuple[tuple[float, ...], ...]
 
 
-def index_page(model: str, recipe: str, settings: RenderRecipe | None, sources: Iterable[LayerSource]) -> bytes:
-    """Return the page that a set's gallery begins with."""
+def index_page(
+    model: str, recipe: str, settings: RenderRecipe | None, sources: Iterable[LayerSource], reports: Iterable[ReportContents] = ()
+) -> bytes:
+    """Return the page that a set's gallery begins with; `reports` are those that show its sprites."""
     shown = ShownSet(
         model=model,
         recipe=recipe,
         # A spectrum is hundreds of numbers; what is different at single layers is shown there.
         settings=settings.model_dump(mode="json", exclude={"spectrum", "layers"}) if settings else {},
         layers=tuple(_shown_layer(model, recipe, settings, source) for source in sources),
+        reports=tuple(map(_shown_report, reports)),
     )
     return set_page(shown.model_dump(mode="json"))
 
@@ -134,6 +149,15 @@ def _shown_layer(model: str, recipe: str, settings: RenderRecipe | None, source:
         spritemaps=tuple(_sheet(folder, record) for record in source.spritemaps),
         numbers=numbers,
         preview=preview,
+    )
+
+
+def _shown_report(contents: ReportContents) -> ShownReport:
+    return ShownReport(
+        dataset=contents.dataset,
+        folder="../../../" + report_folder(contents.dataset, contents.model, contents.report),
+        explained=explained_in_words(contents),
+        layers={layer.name: layer.numbers for layer in contents.layers},
     )
 
 

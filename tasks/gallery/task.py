@@ -13,6 +13,7 @@ from tasks.gallery.pages import GALLERY
 from tasks.gallery.site import index_page, layer_files, layer_keys
 from tasks.gallery.sources import LayerSource, read_settings, read_sources
 from tasks.pages.frontend import asset_files
+from tasks.reporting.stored import reports_with
 
 
 @task(name="publish gallery", cache_policy=NO_CACHE, persist_result=False)
@@ -35,7 +36,7 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
 
     def build() -> bytes:
         sources = [source for source in read_sources(bucket, card.key, recipe, card) if _has_files(bucket, card.key, recipe, source)]
-        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), sources)
+        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), sources, reports_with(bucket, card.key, recipe))
 
     publish_view(bucket, key, build)
     return key

@@ -1,6 +1,6 @@
 """Makes a report of what was measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.totals import ALL, LayerTotals, SetName
 from tasks.attribution.words import describe
 from tasks.pages.scripts import as_script
-from tasks.reporting.choosing import shown_sets, top_and_bottom
+from tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
 from tasks.reporting.contents import (
     ChannelNumbers,
     DetailsRecord,
@@ -39,7 +39,7 @@ from tasks.reporting.scripts import IMAGE_LIST, layer_name
 from tasks.reporting.tables import set_title
 
 _GROUP_CHANNELS = 12
-_MOST_CELL_CHANNELS = 512
+_MOST_CELL_CHANNELS = 2048
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,15 @@ def report_layer(material: Material, layer: LayerCard, sprites: LayerSprites, cu
     """Write what the page loads of a layer, and return what the report says of it."""
     card, reduced, details = material.card, material.reduced, material.details
     sets = shown_sets(reduced.totals)
-    numbers = [_set_numbers(reduced.totals.sets[name][layer.name]) for name in sets]
-    channels = _channels(numbers, details.cells.get(layer.name, {}), sprites)
+    numbers = [_set_numbers(reduced.totals.sets[name][layer.name], TOP if name == ALL else TOP_OF_A_SET) for name in sets]
+    channels = _channels(numbers, details.cells.get(layer.name, {}))
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
     sheet = _sheet(material.bucket, files, layer, "sprites", [sprites.channels[channel] for channel in drawn])
     evidence = LayerEvidence(card, material.spec, reduced.totals, layer.name)
-    patches, patch_sheet = _patches(material, layer, channels, cutter, files)
+    # A patch stands in for a sprite under the pointer; all of them are for who reads of the channel.
+    whole = _of_sets(numbers).union(drawn)
+    patches, patch_sheet = _patches(material, layer, channels, whole, cutter, files)
     labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
     highest = reduced.highest(layer.name)
     shown = LayerNumbers(
@@ -156,9 +158,9 @@ def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _set_numbers(totals: LayerTotals) -> SetNumbers:
+def _set_numbers(totals: LayerTotals, count: int) -> SetNumbers:
     mean, spread = totals.mean, totals.spread
-    top, bottom = top_and_bottom(mean)
+    top, bottom = top_and_bottom(mean, count)
     return SetNumbers(
         mean=tuple(map(short, mean)),
         spread=tuple(short(spread[channel]) for channel in [*top, *bottom]),
@@ -168,11 +170,14 @@ def _set_numbers(totals: LayerTotals) -> SetNumbers:
     )
 
 
-def _channels(numbers: Sequence[SetNumbers], cells: Mapping[int, int], sprites: LayerSprites) -> list[int]:
-    """Return the channels that are shown anywhere: those of the sets, and in the cells of images those that have sprites."""
-    of_sets = {channel for found in numbers for channel in (*found.top, *found.bottom)}
-    in_cells = sorted((channel for channel in cells if channel in sprites.channels), key=lambda channel: -cells[channel])
-    return sorted(of_sets.union(in_cells[:_MOST_CELL_CHANNELS]))
+def _channels(numbers: Sequence[SetNumbers], cells: Mapping[int, int]) -> list[int]:
+    """Return the channels that are shown anywhere, in the sets or in the cells of images."""
+    in_cells = sorted(cells, key=lambda channel: (-cells[channel], channel))
+    return sorted(_of_sets(numbers).union(in_cells[:_MOST_CELL_CHANNELS]))
+
+
+def _of_sets(numbers: Sequence[SetNumbers]) -> set[int]:
+    return {channel for found in numbers for channel in (*found.top, *found.bottom)}
 
 
 def _means(mean: np.ndarray, channels: Sequence[int], cells: Mapping[int, int]) -> tuple[MeanChannel, ...]:
@@ -187,9 +192,9 @@ def _sheet(bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, plac
 
 
 def _patches(
-    material: Material, layer: LayerCard, channels: Sequence[int], cutter: PatchCutter, files: ReportFiles
+    material: Material, layer: LayerCard, channels: Sequence[int], whole: Collection[int], cutter: PatchCutter, files: ReportFiles
 ) -> tuple[dict[int, Patches], Sheet | None]:
-    """Return the patches of each channel, and the sheet that they are in."""
+    """Return the patches of each channel, of those that are not to be whole one, and the sheet that they are in."""
     examples = material.reduced.examples[layer.name]
     highest, sampled = examples.highest(), examples.at_quantiles()
     wanted: list[tuple[int, int]] = []
@@ -202,7 +207,7 @@ def _patches(
                 examples.images[channel], examples.where[channel], examples.values[channel], quantiles, strict=True
             )
             if image >= 0
-        ]
+        ][: None if channel in whole else 1]
         found[channel] = Patches(
             cells=tuple(range(len(wanted), len(wanted) + len(lines))),
             images=tuple(image for image, _, _, _ in lines),

@@ -8,11 +8,13 @@ import numpy as np
 from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.totals import ALL, SetName, Totals
 
-# Of a set of images, on each side.
-TOP = 8
+# On each side: of all images, and of any other set.
+TOP, TOP_OF_A_SET = 8, 5
 # Of labels, and of classes; more are in the tables.
-MOST_SETS = 30
-_OF_ANY_SET = 3
+MOST_SETS = 24
+_RENDERED_OF_A_SET = 3
+# What a class of one image would show is that image's.
+_FEWEST_OF_A_CLASS = 2
 
 _Image = TypeVar("_Image")
 
@@ -21,11 +23,11 @@ def shown_sets(totals: Totals) -> list[SetName]:
     """Return the sets of images that a report shows, that of all first."""
     names = list(totals.ordered())
     labels = sorted((name for name in names if name.kind == "label"), key=lambda name: -totals.images(name))[:MOST_SETS]
-    classes = [name for name in names if name.kind == "class"][:MOST_SETS]
+    classes = [name for name in names if name.kind == "class" and totals.images(name) >= _FEWEST_OF_A_CLASS][:MOST_SETS]
     return [name for name in names if name.kind in ("all", "wrong") or name in labels or name in classes]
 
 
-def top_and_bottom(mean: np.ndarray, count: int = TOP) -> tuple[list[int], list[int]]:
+def top_and_bottom(mean: np.ndarray, count: int) -> tuple[list[int], list[int]]:
     """Return the channels of the highest means above 0, the highest first, and of the lowest below 0, the lowest first."""
     order = np.argsort(-mean, kind="stable")
     top = [int(channel) for channel in order[:count] if mean[channel] > 0]
@@ -43,11 +45,11 @@ def channels_to_render(totals: Totals, cells: Mapping[str, Mapping[int, int]], s
 
 
 def _wanted(totals: Totals, sets: Sequence[SetName], layer: str, cells: Mapping[int, int]) -> Iterator[int]:
-    for channels in top_and_bottom(totals.sets[ALL][layer].mean):
+    for channels in top_and_bottom(totals.sets[ALL][layer].mean, TOP):
         yield from channels
     in_cells = iter(sorted(cells, key=lambda channel: (-cells[channel], channel)))
     for name in sets:
-        for channels in top_and_bottom(totals.sets[name][layer].mean, _OF_ANY_SET):
+        for channels in top_and_bottom(totals.sets[name][layer].mean, _RENDERED_OF_A_SET):
             yield from channels
             # In this order: of the first that it is given, zip takes one more than the second has.
             yield from (channel for _, channel in zip(channels, in_cells, strict=False))

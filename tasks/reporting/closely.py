@@ -24,6 +24,7 @@ from tasks.reporting.contents import Checks, Explained, FoundGroups, HeatMap, Im
 
 # Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
 CHECKED, GROUPED, SEEN_FROM = 96, 64, 2
+_SOURCES = 24
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,14 @@ def _image_layer(layer: ShownLayer, same_place: tuple[tuple[int, ...], ...]) -> 
         same_place=same_place,
         groups=tuple(map(tuple, layer.groups.tolist())),
         group_attribution=tuple(float(f"{value:.4g}") for value in layer.group_attribution),
-        seen_from=tuple(map(tuple, layer.seen_from.tolist())),
+        seen_from=tuple(map(_strongest, layer.seen_from)),
     )
+
+
+def _strongest(shares: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Return the positions that most comes from, the strongest first, each with its share, of shares 0 to 255 by position."""
+    order = np.argsort(-shares.astype(int), kind="stable")[:_SOURCES]
+    return tuple((int(position), int(shares[position])) for position in order if shares[position])
 
 
 def _fitted(network: Network, spec: AttributionSpec, images: Sequence[Numbered]) -> dict[str, Groups]:

@@ -253,9 +253,10 @@ class ImageLayer(Part):
     )
     groups: tuple[tuple[int, ...], ...] = Field(default=(), description="by group: 0 to 255, by position")
     group_attribution: tuple[float, ...] = Field(default=(), description="by group")
-    seen_from: tuple[tuple[int, ...], ...] = Field(
+    seen_from: tuple[tuple[tuple[int, int], ...], ...] = Field(
         default=(),
-        description="by position: 0 to 255 of each position of the layer before (in the report), where what is here comes from",
+        description="by position: the positions of the layer before (in the report) that most of what is here comes from, each with its "
+        "share, 255 for the first",
     )
 
 

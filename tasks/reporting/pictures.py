@@ -16,6 +16,8 @@ from tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
 _KEPT_PICTURES = 256
+# There are thousands of them, each as large as a fingertip.
+_PATCH_QUALITY = 70
 _GREY = 128
 
 
@@ -61,7 +63,7 @@ class Patches:
         columns = max(1, math.ceil(math.sqrt(len(wanted))))
         in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
         cells = ((place, self._patch(layer, *wanted[place])) for place in in_order)
-        return encode(compose(cells, len(wanted), columns, PATCH_PX), "webp"), columns
+        return encode(compose(cells, len(wanted), columns, PATCH_PX), "webp", _PATCH_QUALITY), columns
 
     def _patch(self, layer: LayerCard, number: int, position: int) -> np.ndarray:
         picture = self._picture(number)

@@ -14,6 +14,7 @@ from storage.layout import set_folder
 from tests.browser.conftest import Window, file_url
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
+from tests.tasks.reporting.made_up_report import put_report
 
 MANY = 2048
 HOSTILE = [
@@ -50,6 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_layer(bucket, put_mixes(bucket).name, [scores(0), scores(1)])
     for name in HOSTILE:
         put_layer(bucket, name, [scores(channel) for channel in range(4)])
+    put_report(folder, MODEL, RECIPE.key)
     publish(bucket)
     return folder
 
@@ -292,6 +294,19 @@ def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
     assert page.url.endswith(goal)
     page.get_by_label("previous:").or_(page.get_by_label("next:")).first.click()
     page.wait_for_selector(".large")
+
+
+def test_a_unit_says_what_it_does_in_the_images_of_a_report(either: Window) -> None:
+    page = either.open("#/layer/stem/7")
+    page.wait_for_selector(".reported[aria-busy=false]")
+    section = page.locator(".reported")
+    assert "pictures" in section.locator("h2").inner_text() and "adds" in section.inner_text()
+    assert section.locator(".derived").count() == 1
+    patches = section.locator(".patches canvas")
+    assert patches.count() > 0 and all(patches.nth(place).get_attribute("aria-label") for place in range(patches.count()))
+    section.get_by_role("link").first.click()
+    page.wait_for_selector("h1")
+    assert "/reports/pictures" in page.url.replace("%40", "@") and page.url.endswith("#/layer/stem/0")
 
 
 def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:

@@ -1,18 +1,29 @@
 """One Prefect server for all tests of flows; commands that are started find it through PREFECT_API_URL."""
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import prefect.main  # noqa: F401  before TensorFlow: it closes all streams that are logged to by then, pytest's among them
 import pytest
 
-# Sprites that take no time and are not tried again; what they look like is other tests' business.
-SMALL = ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", "4")
+if TYPE_CHECKING:
+    from tasks.devices import DeviceSlots
+
+
+def small(steps: int) -> tuple[str, ...]:
+    """Return the options of sprites that take no time and are not tried again; what they look like is other tests' business."""
+    return ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", str(steps), "--recipe.input-sides", "1")
+
+
+SMALL = small(steps=4)
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -35,6 +46,47 @@ def diamond_cutter() -> Command:
         return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def lasting_slots() -> "Iterator[DeviceSlots]":
+    """Return devices whose processes stay when a run ends, so that TensorFlow is imported once for many runs."""
+    from tasks.devices import DeviceSlots, visible_devices
+
+    with DeviceSlots(visible_devices()) as slots:
+        slots.run(os.getpid, timeout_s=60)  # so that it begins with the environment of no single test
+        yield slots
+
+
+@pytest.fixture
+def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs in this process find devices whose processes have begun; that a run starts and ends its own is others' business."""
+    for module in ("attribution", "describing", "models", "sprites", "tuning"):
+        monkeypatch.setattr(f"flows.{module}.DeviceSlots", lambda devices: nullcontext(lasting_slots))
+
+
+@pytest.fixture
+def at_once(server: None, ready_devices: None) -> Command:
+    """Return what runs the command line in this process, without the wait for imports.
+
+    That a command does as well in a process of its own is what `rendered` shows, and the tests of interrupted runs.
+    """
+    from flows.cli import run as run_command
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        printed, said = io.StringIO(), io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(said):
+            code = run_command(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Path, str]:
+    """Return a bucket of one's own that has the model and nothing else, and the model's key."""
+    shutil.copytree(rendered[0] / "models", tmp_path / "bucket" / "models")
+    return tmp_path / "bucket", rendered[1]["model"]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cleaning import collect, find_set, remove_set
+from flows.cleaning import collect, find_folder, remove_folder
 from flows.errors import RequestError
 from flows.looking import list_sets, verify
 from storage import Bucket, LocalBucket, crc32c
@@ -93,9 +93,9 @@ def test_what_is_needed_again_by_then_stays(bucket: LocalBucket, monkeypatch: py
 
 @pytest.mark.parametrize("given", [SET, SET.rstrip("/"), f"{MODEL}/{RECIPE.key}", "url"])
 def test_a_set_is_removed_and_nothing_else(bucket: LocalBucket, given: str) -> None:
-    found = find_set(bucket, f"{bucket.url}/{SET}" if given == "url" else given)
+    found = find_folder(bucket, f"{bucket.url}/{SET}" if given == "url" else given)
     assert found.key == SET and found.files == len(list(bucket.list(SET)))
-    assert remove_set(bucket, found.key) == found
+    assert remove_folder(bucket, found.key) == found
     assert list_sets(bucket) == []
     assert [info.key for info in bucket.list()] == [card_key(MODEL), graph_key(MODEL)]
 
@@ -104,7 +104,7 @@ def test_a_set_is_removed_and_nothing_else(bucket: LocalBucket, given: str) -> N
 def test_what_is_no_set_is_not_removed(bucket: LocalBucket, given: str) -> None:
     before = list(bucket.list())
     with pytest.raises(RequestError, match=f"which has '{SET}'"):
-        find_set(bucket, given)
+        find_folder(bucket, given)
     assert list(bucket.list()) == before
 
 
@@ -120,9 +120,9 @@ def test_a_removal_that_was_cut_short_leaves_no_set_that_looks_whole(bucket: Loc
 
     monkeypatch.setattr(LocalBucket, "delete", killed)
     with pytest.raises(KeyboardInterrupt):
-        remove_set(bucket, SET)
+        remove_folder(bucket, SET)
     (listed,) = list_sets(bucket)
     assert listed.runs == 0
     monkeypatch.setattr(LocalBucket, "delete", delete)
-    remove_set(bucket, find_set(bucket, SET).key)
+    remove_folder(bucket, find_folder(bucket, SET).key)
     assert list_sets(bucket) == []

@@ -1,6 +1,7 @@
 """The flow as a deployment on a Prefect server that stands by itself: put there by `serve`, triggered and scheduled."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,8 +13,11 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.flows.conftest import SMALL, Command
+from flows.cli import run
+from tests.flows.conftest import SMALL
+from tests.flows.explained_images import make_images
 
 pytestmark = pytest.mark.prefect
 
@@ -101,6 +105,42 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
     assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
 
 
+def test_a_folder_is_explained_when_a_trigger_names_it(standing: dict[str, str], tmp_path: Path) -> None:
+    first, second = make_images(tmp_path / "first"), tmp_path / "second"
+    second.mkdir()
+    shutil.copy(first / "goldfish" / "1.jpg", second / "only.jpg")
+    options = ["--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "bucket"]
+    command = [sys.executable, "-m", "flows.cli", "serve", "attribute", "efficientnet-lite0", "first", *options]
+    serving = subprocess.Popen(
+        command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        with httpx.Client(base_url=standing["PREFECT_API_URL"]) as api:
+
+            def deployment() -> dict[str, Any] | None:
+                found = api.get("/deployments/name/attribute-dataset/efficientnet-lite0")
+                return found.json() if found.is_success else None
+
+            served = wait_for(deployment)
+            request = served["parameters"]["request"]
+            assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
+            parameters = {"request": {**request, "images": str(second)}}
+            triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}).json()
+
+            def ended() -> dict[str, Any] | None:
+                run = api.get(f"/flow_runs/{triggered['id']}").json()
+                return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+            assert wait_for(ended)["state_type"] == "COMPLETED"
+            shown = api.post("/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}}).json()
+            assert sorted(artifact["type"] for artifact in shown) == ["markdown", "progress", "table"]
+    finally:
+        printed = stop(serving, signal.SIGINT)
+    assert serving.returncode == 0, printed
+    (report,) = (tmp_path / "bucket").glob("reports/*/*/*/report.json")
+    assert report.parts[-4].startswith("second@")
+
+
 def test_a_trigger_may_name_a_recipe_or_spell_one_out() -> None:
     from prefect.utilities.callables import parameter_schema
     from prefect.utilities.schema_tools import is_valid_schema, validate
@@ -116,18 +156,20 @@ def test_a_trigger_may_name_a_recipe_or_spell_one_out() -> None:
     assert validate({"request": {"model": "efficientnet-lite0", "mixes": mixes}}, schema) == []
 
 
-def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, diamond_cutter: Command) -> None:
+def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bucket = tmp_path / "bucket"
-    done = diamond_cutter("serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket), **standing)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == ['diamond-cutter: cron is wrong: Invalid cron string: "at noon"']
+    with temporary_settings({PREFECT_API_URL: standing["PREFECT_API_URL"]}):
+        assert run(["serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", 'diamond-cutter: cron is wrong: Invalid cron string: "at noon"\n')
     assert not bucket.exists()
 
 
-def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, diamond_cutter: Command) -> None:
+def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bucket = tmp_path / "bucket"
-    done = diamond_cutter("serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket), PREFECT_API_URL="")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert "`prefect server start`" in done.stderr
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert run(["serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and len(printed.err.splitlines()) == 1
+    assert "`prefect server start`" in printed.err
     assert not bucket.exists()

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import faulted_bucket
-from tests.flows.conftest import SMALL, Command
+from tests.flows.conftest import SMALL, Command, small
 from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
 
 
 def test_every_command_takes_a_bucket_of_google_cloud_storage(
-    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
+    server: None, gcs_place: GcsServer, diamond_cutter: Command, at_once: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = ("--bucket", "gs://place/team")
     asked = ("efficientnet-lite0", "--layers", "stem", "--channels", "0:4", *SMALL, *bucket)
@@ -25,33 +25,34 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     assert all(name.startswith("team/") for name in gcs_place.buckets["place"])
 
     generations = {name: stored.generation for name, stored in gcs_place.buckets["place"].items()}
-    again = diamond_cutter("sprites", *asked, "--json")
+    again = at_once("sprites", *asked, "--json")
     assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
     assert {name: stored.generation for name, stored in gcs_place.buckets["place"].items()} == generations
 
-    planned = json.loads(diamond_cutter("plan", *asked, "--json").stdout)
+    planned = json.loads(at_once("plan", *asked, "--json").stdout)
     assert (planned["sprites_done"], planned["sprites_to_do"]) == (4, 0)
-    (listed,) = json.loads(diamond_cutter("ls", *bucket, "--json").stdout)
+    (listed,) = json.loads(at_once("ls", *bucket, "--json").stdout)
     assert [(layer["layer"], layer["sprites"], layer["channels"]) for layer in listed["layers"]] == [("stem", 4, 32)]
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
     folder = f"sprites/{listed['model']}/{listed['recipe']}/"
-    assert json.loads(diamond_cutter("show", f"{folder}stem", *bucket, "--json").stdout)["sprites"] == 4
-    opened = json.loads(diamond_cutter("open", f"{folder}stem", *bucket, "--json", DIAMOND_CUTTER_CACHE=str(tmp_path / "cache")).stdout)
+    assert json.loads(at_once("show", f"{folder}stem", *bucket, "--json").stdout)["sprites"] == 4
+    opened = json.loads(at_once("open", f"{folder}stem", *bucket, "--json").stdout)
     assert Path(opened["path"]).read_bytes()[8:12] == b"WEBP"
     for deep in ((), ("--deep",)):
-        verified = json.loads(diamond_cutter("verify", *deep, *bucket, "--json").stdout)
+        verified = json.loads(at_once("verify", *deep, *bucket, "--json").stdout)
         assert verified["problems"] == [] and verified["records"] > 5
-    copied = json.loads(diamond_cutter("cp", "gs://place/team", str(tmp_path / "copy"), "--json").stdout)
+    copied = json.loads(at_once("cp", "gs://place/team", str(tmp_path / "copy"), "--json").stdout)
     assert copied["files"] == len(generations) and copied["problems"] == []
-    assert json.loads(diamond_cutter("gc", *bucket, "--json").stdout)["leftovers"] == []
-    assert diamond_cutter("rm", folder, *bucket).returncode == 2
-    assert diamond_cutter("rm", folder, "--yes", *bucket).returncode == 0
+    assert json.loads(at_once("gc", *bucket, "--json").stdout)["leftovers"] == []
+    assert at_once("rm", folder, *bucket).returncode == 2
+    assert at_once("rm", folder, "--yes", *bucket).returncode == 0
     assert {name.split("/")[1] for name in gcs_place.buckets["place"]} == {"models"}
     assert gcs_place.unknown == []
 
 
-def test_a_place_that_cannot_be_used_is_one_sentence(server: None, gcs_place: GcsServer, diamond_cutter: Command) -> None:
+def test_a_place_that_cannot_be_used_is_one_sentence(gcs_place: GcsServer, at_once: Command) -> None:
     for command in (["ls"], ["sprites", "efficientnet-lite0", "--layers", "stem", "--channels", "0:2"], ["verify"], ["models"]):
-        done = diamond_cutter(*command, "--bucket", "gs://no-such-place/team")
+        done = at_once(*command, "--bucket", "gs://no-such-place/team")
         assert done.returncode == 2
         assert "there is no bucket gs://no-such-place; correct its name, or make it" in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
@@ -62,7 +63,7 @@ def test_workers_that_meet_faults_kills_and_each_other_finish_one_run(
 ) -> None:
     """The short form of the benchmark, which says in detail what is compared; every worker has to end well."""
     monkeypatch.setattr(faulted_bucket, "LAYERS", ("stem",))
-    monkeypatch.setattr(faulted_bucket, "RECIPE", ("--recipe.size-px", "32", "--recipe.steps", "40", "--recipe.ladder"))
+    monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=40))
     monkeypatch.setattr(faulted_bucket, "LATEST_S", 10.0)
     for name in ("PREFECT_HOME", "NO_PROXY", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # the script sets it, and it is to be set back

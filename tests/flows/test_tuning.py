@@ -1,7 +1,6 @@
 """A model is tuned layer by layer, and then rendered by what was found unless another recipe is asked for."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,11 @@ from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
 TUNE = ("tune", "efficientnet-lite0")
-NARROW = ("--recipe.input-sides", "1")
 
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> LocalBucket:
     return LocalBucket(tmp_path / "bucket")
-
-
-@pytest.fixture
-def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Path, str]:
-    """Return a bucket of one's own that has the model, and the model's key."""
-    shutil.copytree(rendered[0] / "models", tmp_path / "bucket" / "models")
-    return tmp_path / "bucket", rendered[1]["model"]
 
 
 def settled(bucket: LocalBucket, **asked: Any) -> RenderRecipe:
@@ -148,11 +139,11 @@ def test_layers_that_do_not_exist_are_refused(imported: tuple[Path, str], capsys
 
 @pytest.mark.prefect
 def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
-    server: None, imported: tuple[Path, str], diamond_cutter: Command, capsys: pytest.CaptureFixture[str]
+    imported: tuple[Path, str], at_once: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, model = imported
     where = ("--layers", "stem", "--bucket", str(folder), "--json")
-    done = diamond_cutter(*TUNE, *where, *SMALL, *NARROW)
+    done = at_once(*TUNE, *where, *SMALL)
     assert done.returncode == 0, done.stderr
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())
@@ -166,7 +157,7 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     assert f"stem: {'merit' if found.best != found.base else 'nothing better'}" in done.stderr
 
     sprites = ("sprites", "efficientnet-lite0", "--channels", "0:2", *where)
-    done = diamond_cutter(*sprites)
+    done = at_once(*sprites)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["recipe"], summary["rendered"]) == (preset.recipe.key, 2)

@@ -8,18 +8,22 @@ from storage import BadKey, check_key
 from storage.layout import (
     card_key,
     channel_span,
+    details_key,
     escape,
     fingerprinted,
     gallery_asset_key,
     gallery_key,
     gallery_layer_key,
     graph_key,
+    images_record_key,
     index_key,
+    is_fingerprinted,
     is_gallery_file,
     is_mixes,
     is_run_record,
     is_shard_record,
     is_spritemap_record,
+    is_view,
     layer_folder,
     mixes_key,
     model_folder,
@@ -27,6 +31,14 @@ from storage.layout import (
     photos_folder,
     recipe_key,
     record_beside,
+    report_asset_key,
+    report_folder,
+    report_image_key,
+    report_key,
+    report_layer_key,
+    report_of,
+    report_page_key,
+    report_table_key,
     run_record_key,
     set_folder,
     shard_record_key,
@@ -95,6 +107,8 @@ def test_keys_lie_where_the_design_says() -> None:
     assert gallery_key(MODEL, RECIPE) == SET + "index.html"
     assert gallery_asset_key(SET, b"", "css") == SET + "gallery.e3b0c44298fc1c14.css"
     assert gallery_layer_key(MODEL, RECIPE, "a/b", b"", "js") == SET + "a=2Fb/gallery.e3b0c44298fc1c14.js"
+    assert report_asset_key("reports/a@1/b@2/c@3/", b"", "js") == "reports/a@1/b@2/c@3/report.e3b0c44298fc1c14.js"
+    assert record_beside(report_asset_key("reports/a@1/b@2/c@3/", b"", "js")) == "reports/a@1/b@2/c@3/report.json"
     assert index_key(MODEL, RECIPE) == SET + "index.parquet"
     assert layer_folder(MODEL, RECIPE, "block_3.expand") == SET + "block_3.expand/"
     assert shard_record_key(MODEL, RECIPE, "stem", range(32)) == SET + "stem/00000-00031.json"
@@ -221,3 +235,27 @@ def test_a_layer_is_not_taken_for_a_record(layer: str) -> None:
     assert [is_shard_record(key) for key in (shard, file, spritemap)] == [True, False, False]
     assert [is_spritemap_record(key) for key in (shard, file, spritemap)] == [False, False, True]
     assert not any(is_run_record(key) for key in (shard, file, spritemap))
+
+
+REPORT = "reports/pictures@0a1b2c3d/toy@01234567/attribution@89abcdef/"
+
+
+def test_a_report_has_a_folder_in_which_all_of_it_lies() -> None:
+    folder = report_folder("pictures@0a1b2c3d", MODEL, "attribution@89abcdef")
+    assert folder == REPORT
+    keys = [report_key(folder), report_page_key(folder), details_key(folder), images_record_key(folder, 0, 128)]
+    keys += [report_image_key(folder, "00007", b"a", "webp"), report_layer_key(folder, "a/b", "numbers", b"a", "js")]
+    keys += [report_table_key(folder, "channels", b"a"), report_asset_key(folder, b"a", "css")]
+    assert len(set(keys)) == len(keys)
+    for key in keys:
+        check_key(key)
+        assert key.startswith(folder) and report_of(key) == folder
+    assert [is_fingerprinted(key) for key in keys] == [False] * 4 + [True] * 4
+    assert [is_view(key) for key in keys] == [False, True] + [False] * 6
+    assert images_record_key(folder, 0, 128).endswith("/images/00000-00127.json")
+
+
+def test_what_is_in_no_report_is_of_none() -> None:
+    for key in (card_key(MODEL), index_key(MODEL, RECIPE), "reports/a/b/c", "reports/index.html", "sprites/reports/a/b/c"):
+        assert report_of(key) is None
+    assert not is_view("reports/a/b/index.html")

@@ -28,6 +28,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
         recipeList(layer),
       ),
     ),
+    ...reported(layer, sprite),
     ...alike(layer, sprites, sprite),
   );
   document.title = `${sprite.title} · ${layer.name} · ${site.model}`;
@@ -86,6 +87,36 @@ const recipeList = (layer) => {
     make("summary", {}, "Recipe ", ...keyOf(site.recipe), make("span", { class: "quiet" }, short.length ? ` · ${short.join(", ")}` : "")),
     make("dl", {}, ...Object.entries(settings).map(line)),
   );
+};
+
+// What reports say of the channel: what it does in somebody's images.
+const reported = (layer, sprite) => {
+  if (layer.mixes) return [];
+  return site.reports.filter((report) => Object.hasOwn(report.layers, layer.name)).map((report) => {
+    const section = make("section", { class: "reported", "aria-busy": "true" }, make("h2", {}, "In ", make("a", { href: `${urlOf(report.folder)}index.html#/layer/${encodeURIComponent(layer.name)}/0` }, ...keyOf(report.dataset))));
+    fillReported(section, report, layer, sprite).catch(() => section.append(make("p", { class: "failure" }, "What the report says could not be loaded."))).finally(() => section.setAttribute("aria-busy", "false"));
+    return section;
+  });
+};
+
+const fillReported = async (section, report, layer, sprite) => {
+  const numbers = await loadNumbers(`layer:${layer.name}`, `${report.folder}${report.layers[layer.name]}`, "The report's numbers could not be loaded.");
+  const mean = numbers.sets[0].mean[sprite.channel];
+  section.append(make("p", {}, `adds ${decimal(mean)} in the mean to what is explained: ${report.explained}`));
+  const known = numbers.channels.find((other) => other.channel === sprite.channel);
+  if (!known) return;
+  section.append(make("p", { class: "words" }, nameOf(known.words), " ", make("span", { class: "derived", title: "made of the numbers, by rule" }, "derived")));
+  if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (${decimal(above)} deviations above its mean)`])));
+  if (!numbers.patches) return;
+  const sheet = { ...numbers.patches, file: `${report.folder}${numbers.patches.file}` };
+  const picture = await loadSheet(sheet);
+  const patch = (cell, place) => {
+    const canvas = canvasFor(80, 80, { role: "img", "aria-label": known.patches.names[place], title: `${known.patches.names[place]}: ${decimal(known.patches.values[place])}` });
+    drawCell(canvas.getContext("2d"), picture, sheet, cell, 0, 0, canvas.width);
+    return make("li", { class: known.patches.quantiles[place] === null ? "" : "sample" }, canvas);
+  };
+  section.append(make("ul", { class: "patches", "aria-label": "the images that excite it most, then samples of lower quantiles" }, ...known.patches.cells.map(patch)));
+  picture.close();
 };
 
 const alike = (layer, sprites, sprite) => {

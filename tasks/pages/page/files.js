@@ -4,19 +4,21 @@ const taken = new Map();
 const loadingOf = new Map();
 
 // A file of numbers calls this. It is a script because pages from file:// may not read any other kind of file.
-window.diamondCutter = { take: (name, data) => taken.set(name, data) };
+// Two files may hand over things of one name.
+window.diamondCutter = { take: (name, data) => taken.set(`${document.currentScript.getAttribute("src")} ${name}`, data) };
 
 const loadNumbers = (name, file, failure) => {
-  if (!loadingOf.has(name)) {
+  const key = `${urlOf(file)} ${name}`;
+  if (!loadingOf.has(key)) {
     const loading = new Promise((resolve, reject) => {
       const failed = () => reject(new Error(failure));
-      const arrived = () => (taken.has(name) ? resolve(taken.get(name)) : failed());
+      const arrived = () => (taken.has(key) ? resolve(taken.get(key)) : failed());
       document.head.append(make("script", { src: urlOf(file), onload: arrived, onerror: failed }));
     });
-    loadingOf.set(name, loading);
-    loading.catch(() => loadingOf.delete(name));
+    loadingOf.set(key, loading);
+    loading.catch(() => loadingOf.delete(key));
   }
-  return loadingOf.get(name);
+  return loadingOf.get(key);
 };
 
 // Decoded once: a large image that is drawn from again and again would be decoded again and again.

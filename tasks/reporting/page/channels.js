@@ -1,19 +1,27 @@
 // A channel: its sprite, how much it adds, what its images look like.
 
+const PATCH_PX = 176;
+
 const channelTitle = (known) => `channel ${known.channel}`;
 
 const patchList = (layer, numbers, { patches }) => {
   if (!numbers.patches || !patches.cells.length) return "";
   const patch = (cell, at) => {
     const sample = patches.quantiles[at];
-    const which = sample === null ? "" : `, of the ${Math.round(100 * sample)} % quantile of all images`;
-    const said = `${isolated(patches.names[at])}: ${decimal(patches.values[at])}${which}`;
+    const which = sample === null ? [] : [`a sample of the ${Math.round(100 * sample)} % quantile of all images`];
+    const said = [`${isolated(patches.names[at])}: ${decimal(patches.values[at])}`, ...which].join(", ");
+    const lines = () => [
+      cellPictureNow(numbers.patches, cell, PATCH_PX),
+      make("strong", {}, nameOf(patches.names[at])),
+      factLine("activation", decimal(patches.values[at])),
+      ...which.map((words) => make("div", { class: "quiet" }, words)),
+    ];
     const picture = cellPicture(numbers.patches, cell);
     const shown = pageOf.has(patches.images[at]);
     const inner = shown
-      ? make("a", { href: imagePath(patches.images[at], layer), "aria-label": said, title: said }, picture)
-      : make("span", { role: "img", "aria-label": said, title: said }, picture);
-    return make("li", { class: sample === null ? "" : "sample" }, inner);
+      ? make("a", { href: imagePath(patches.images[at], layer), "aria-label": said }, picture)
+      : make("span", { role: "img", "aria-label": said }, picture);
+    return make("li", { class: sample === null ? "" : "sample" }, withTip(inner, lines));
   };
   return make("ul", { class: "patches", "aria-label": "what excites it most in the images, then samples of lower quantiles" }, ...patches.cells.map(patch));
 };
@@ -32,7 +40,7 @@ const channelCard = (layer, numbers, known, { value, spread, share, most }) => {
   return make(
     "article",
     { class: "channel", tabindex: -1, "data-channel": known.channel, "aria-label": `${channelTitle(known)}, ${signed(value)}` },
-    spriteLink(layer, known, cellPicture(layer.sprites, known.sprite)),
+    spriteLink(layer, known, channelPicture(layer, numbers, known, cellPicture)),
     make("div", { class: "channel-facts" }, make("h3", {}, title, known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), wordsOf(known), amount),
     patchList(layer, numbers, known),
   );
@@ -45,7 +53,7 @@ const channelColumns = (layer, numbers, set) => {
       "section",
       { class: `side ${side}` },
       make("h2", {}, side === "for" ? "Speaks for" : "Speaks against"),
-      ...channels.map((channel, at) => channelCard(layer, numbers, numbers.byChannel.get(channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
+      ...channels.map((channel, at) => channelCard(layer, numbers, knownOf(numbers, channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
       ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel speaks ${side} it.`)]),
     );
   return make("div", { class: "sides" }, column("for", set.top, 0), column("against", set.bottom, set.top.length));

@@ -11,6 +11,10 @@ const loadLayer = async (layer) => {
   return numbers;
 };
 
+// What is known of a channel, of one that the report says nothing of, too.
+const knownOf = (numbers, channel) =>
+  numbers.byChannel.get(channel) || { channel, sprite: null, label: "", words: "", patches: { cells: [], images: [], names: [], values: [], quantiles: [] } };
+
 const loadImage = async (number) => {
   const page = pageOf.get(number);
   if (page === undefined) throw new Error("The report does not show this image.");

@@ -3,23 +3,31 @@
 
 const NODE_PX = 60;
 const NODE_GAP_PX = 18;
-const COLUMN_PX = 196;
+const COLUMN_PX = 210;
+const LEAST_COLUMN_PX = 136; // where the room is less, it scrolls
 const HEAD_PX = 34;
+const TAIL_PX = 72; // for the last layer's name
 const LEAST_SHARE = 0.015; // of the widest link; what is thinner is not drawn
+
+const roomOf = (root) => {
+  const { paddingLeft, paddingRight } = getComputedStyle(root);
+  return root.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - 8;
+};
 
 const groupTitle = (group, layer) => `group ${group.number + 1} of ${isolated(layer.name)}`;
 
-// `layers` are some that follow each other in the report.
-const makeFlow = (layers) => {
+// `layers` are some that follow each other in the report; `roomPx` is how wide it may get before it scrolls.
+const makeFlow = (layers, roomPx) => {
   const flows = layers.slice(1).map((next, at) => site.flows.find((flow) => flow.layer === layers[at].name && flow.next_layer === next.name));
   const columns = layers.map((layer) => [...layer.groups].sort((one, other) => other.attribution - one.attribution));
   const tallest = Math.max(...columns.map((groups) => groups.length));
   const height = HEAD_PX + tallest * (NODE_PX + NODE_GAP_PX);
-  const width = (layers.length - 1) * COLUMN_PX + NODE_PX;
+  const columnPx = Math.max(LEAST_COLUMN_PX, Math.min(COLUMN_PX, (roomPx - NODE_PX - TAIL_PX) / Math.max(1, layers.length - 1)));
+  const width = (layers.length - 1) * columnPx + NODE_PX + TAIL_PX;
   const yOf = (column, row) => HEAD_PX + row * (NODE_PX + NODE_GAP_PX) + ((tallest - columns[column].length) * (NODE_PX + NODE_GAP_PX)) / 2;
   const links = placedLinks(flows, columns, yOf);
   const paths = links.map((link) => {
-    const [left, right] = [link.column * COLUMN_PX + NODE_PX, (link.column + 1) * COLUMN_PX];
+    const [left, right] = [link.column * columnPx + NODE_PX, (link.column + 1) * columnPx];
     const middle = (left + right) / 2;
     const path = makeDrawn("path", { class: `link ${sideOf(link.value)}`, d: `M${left} ${link.from}C${middle} ${link.from} ${middle} ${link.to} ${right} ${link.to}`, "stroke-width": Math.max(link.width, 0.75) });
     path.append(makeDrawn("title", {}, `${groupTitle(link.source, layers[link.column])} adds ${signed(link.value)} to group ${link.goal.number + 1} of ${isolated(layers[link.column + 1].name)}`));
@@ -32,13 +40,13 @@ const makeFlow = (layers) => {
     });
   const heads = layers.map((layer, column) => {
     const head = make("a", { class: "flow-head", href: layerPath(layer), title: layer.name }, nameOf(layer.name));
-    Object.assign(head.style, { left: `${column * COLUMN_PX}px`, width: `${column === layers.length - 1 ? NODE_PX : COLUMN_PX - 16}px` });
+    Object.assign(head.style, { left: `${column * columnPx}px`, width: `${column === layers.length - 1 ? NODE_PX + TAIL_PX : columnPx - 16}px` });
     return head;
   });
-  const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * COLUMN_PX, yOf(column, row), (on) => light(column, on ? group : null))));
+  const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * columnPx, yOf(column, row), (on) => light(column, on ? group : null))));
   const picture = make("div", { class: "flow-picture" }, makeDrawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...paths), ...heads, ...nodes);
   Object.assign(picture.style, { width: `${width}px`, height: `${height}px` });
-  return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "groups of neurons and what they add to those of the next layer" }, picture);
+  return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "groups of neurons and what they add to those of the next layer", onkeydown: (event) => event.key.startsWith("Arrow") && event.stopPropagation() }, picture);
 };
 
 // Links leave a node and arrive at it one below the other, in the order of where they lead, so that none lies on another.

@@ -5,8 +5,8 @@ const SHOWN_CLASSES = 8;
 
 const groupCard = (layer, numbers, group, most, mostOfClasses) => {
   const member = (channel, at) => {
-    const known = numbers.byChannel.get(channel) || { channel, sprite: null, label: "" };
-    return make("li", {}, spriteLink(layer, known, cellPicture(layer.sprites, known.sprite), `, weight ${decimal(group.weights[at])}`), make("span", { class: "quiet" }, channel));
+    const known = knownOf(numbers, channel);
+    return make("li", {}, spriteLink(layer, known, channelPicture(layer, numbers, known, cellPicture), `, weight ${decimal(group.weights[at])}`), make("span", { class: "quiet" }, channel));
   };
   const classes = [...group.by_class].sort((one, other) => Math.abs(other[1]) - Math.abs(one[1])).slice(0, SHOWN_CLASSES);
   const line = ([number, value]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(value, mostOfClasses), make("b", { class: sideOf(value) }, signed(value)));
@@ -25,7 +25,7 @@ const groupCard = (layer, numbers, group, most, mostOfClasses) => {
   );
 };
 
-const groupsSection = (layer, numbers) => {
+const groupsSection = (layer, numbers, roomPx) => {
   if (!layer.groups.length) return [];
   const most = Math.max(...layer.groups.map((group) => Math.abs(group.attribution)));
   const mostOfClasses = Math.max(0, ...layer.groups.flatMap((group) => group.by_class.map(([, value]) => Math.abs(value))));
@@ -35,6 +35,6 @@ const groupsSection = (layer, numbers) => {
   const around = site.layers.slice(Math.max(0, at - 1), at + 2).filter((other) => other.groups.length);
   return [
     make("section", { class: "groups" }, make("h2", {}, "Groups of neurons"), make("p", { class: "quiet about" }, `Channels that images excite together, found over the ${count(pageOf.size, "shown image")}.${variance}`), make("div", { class: "group-list" }, ...sorted.map((group) => groupCard(layer, numbers, group, most, mostOfClasses)))),
-    ...(hasFlow(around) ? [make("section", {}, make("h2", {}, "Where it comes from, where it goes"), makeFlow(around))] : []),
+    ...(hasFlow(around) ? [make("section", {}, make("h2", {}, "Where it comes from, where it goes"), makeFlow(around, roomPx))] : []),
   ];
 };

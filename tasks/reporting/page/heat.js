@@ -3,7 +3,7 @@
 const FOR = [255, 134, 14];
 const AGAINST = [26, 104, 255];
 const GROUP_COLOURS = [[255, 107, 53], [0, 168, 232], [139, 195, 52], [214, 73, 190], [255, 200, 20], [98, 92, 240], [0, 178, 140], [230, 60, 80]];
-let mapOpacity = 0.8;
+let mapOpacity = 0.75;
 
 const groupColour = (number) => GROUP_COLOURS[number % GROUP_COLOURS.length];
 
@@ -69,10 +69,12 @@ const smallMap = (file, pictureOf) =>
 // The image large, a map over it, and the position that is looked at. `onPlace` hears of each other position, by whatever way it is chosen.
 const makeStage = (image, onPlace, labelOf) => {
   const overlay = make("canvas", { class: "overlay", "aria-hidden": "true" });
-  const cursor = make("button", { type: "button", class: "cursor", "aria-live": "polite" });
-  const node = make("div", { class: "stage" }, photo(image.file, { class: "seen", loading: "eager", alt: image.name }), overlay, cursor);
+  const cursor = make("button", { type: "button", class: "cursor" });
+  const said = make("span", { class: "unseen", role: "status" });
+  const node = make("div", { class: "stage" }, photo(image.file, { class: "seen", loading: "eager", alt: image.name }), overlay, cursor, said);
   let grid = { width: 1, height: 1 };
   let place = 0;
+  let point = [0.5, 0.5]; // where in the image that is
   let pinned = false;
 
   const mark = () => {
@@ -86,6 +88,7 @@ const makeStage = (image, onPlace, labelOf) => {
   const choose = (next) => {
     if (next === place) return;
     place = next;
+    point = [((place % grid.width) + 0.5) / grid.width, (Math.floor(place / grid.width) + 0.5) / grid.height];
     mark();
     onPlace(place);
   };
@@ -116,7 +119,9 @@ const makeStage = (image, onPlace, labelOf) => {
     if (!(event.key in goals)) return;
     event.preventDefault();
     const [x, y] = goals[event.key];
-    if (x >= 0 && y >= 0 && x < grid.width && y < grid.height) choose(y * grid.width + x);
+    if (x < 0 || y < 0 || x >= grid.width || y >= grid.height) return;
+    choose(y * grid.width + x);
+    said.textContent = labelOf(place); // to those who do not see the sprites change
   });
 
   return {
@@ -126,9 +131,8 @@ const makeStage = (image, onPlace, labelOf) => {
     unpin: () => pin(false),
     // What is looked at stays where it is in the image when the layer has other positions.
     setGrid: (next) => {
-      const [x, y] = [((place % grid.width) + 0.5) / grid.width, (Math.floor(place / grid.width) + 0.5) / grid.height];
       grid = next;
-      place = Math.floor(y * grid.height) * grid.width + Math.floor(x * grid.width);
+      place = Math.floor(point[1] * grid.height) * grid.width + Math.floor(point[0] * grid.width);
       mark();
     },
     choose,

@@ -31,6 +31,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const panel = make("aside", { class: "position", "aria-label": "what is seen here" });
   const head = make("div", {});
   const mapTools = make("div", { class: "map-tools" });
+  const groupTools = make("div", {});
   const stage = makeStage(image, () => (frame = frame || requestAnimationFrame(showPlace)), (place) => `${positionWords(layer, place)}: channels ${channelsAt(details(), wayOfPosition, map(), place).join(", ") || "none"}`);
   const rail = layerRail(layer, (other) => imagePath(number, other), (other) => smallMap(image.file, () => heatPicture(other, image.layers[layerNumber.get(other.name)].maps[explained])));
 
@@ -71,19 +72,20 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   };
 
   const showMap = () => {
-    const options = image.explained.map((target, place) => [place, ...explainedParts(target, nameOf)]);
+    const options = image.explained.map((target, place) => [place, make("span", {}, ...explainedParts(target, nameOf))]);
     const most = decimal(map().scale);
     mapTools.replaceChildren(
-      make("div", { class: "map-line" }, choices("what is explained", options, explained, (next) => {
+      choices("what is explained", options, explained, (next) => {
         explained = next;
         rail.querySelectorAll("canvas").forEach((canvas) => observer.observe(canvas)); // drawn again
         stage.relabel();
         showMap();
         showPlace();
-      }), opacityTool(stage)),
-      make("p", { class: "legend quiet small" }, group === null ? make("span", {}, `−${most}`) : "", group === null ? make("span", { class: "ramp" }) : "", group === null ? make("span", {}, `+${most}`) : "Where each group of neurons is excited."),
-      groupChoices(),
+      }),
+      make("p", { class: "legend quiet small" }, ...(group === null ? [`−${most}`, make("span", { class: "ramp" }), `+${most}`] : ["where each group of neurons is excited"])),
+      opacityTool(stage),
     );
+    groupTools.replaceChildren(groupChoices());
     paint();
   };
 
@@ -110,7 +112,8 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       predictions(image),
     ),
     rail,
-    make("div", { class: "inspect" }, make("div", {}, stage.node, mapTools), panel),
+    mapTools,
+    make("div", { class: "inspect" }, stage.node, panel, groupTools),
   );
   showLayerOf();
   stage.choose(strongest(map()));

@@ -14,7 +14,7 @@ const imageCard = (image) =>
       { class: "image-card", href: imagePath(image.number) },
       photo(image.file),
       make("span", { class: "image-name", title: image.name }, nameOf(image.name)),
-      make("span", { class: "image-seen" }, make("span", { class: "quiet" }, "seen as "), nameOf(className(image.predicted)), " ", verdict(image.right)),
+      make("span", { class: "image-seen", title: `seen as ${className(image.predicted)}` }, nameOf(className(image.predicted)), verdict(image.right)),
       image.label === null ? "" : make("span", { class: "quiet" }, "label ", nameOf(image.label)),
     ),
   );
@@ -41,7 +41,7 @@ const showImages = async (root, wantedPage, wantedSet, isCurrent) => {
     pager.replaceChildren(...(pages > 1 ? [turns("pages before and after", goal(page - 1), goal(page + 1)), make("span", { class: "quiet" }, `page ${page} of ${pages}`)] : []));
   };
 
-  const pick = () => picker.replaceChildren(make("label", { class: "tool" }, make("span", {}, "Find"), input), setPicker(set, (number) => (window.location.hash = listPath(1, number))));
+  const pick = () => picker.replaceChildren(make("label", { class: "tool" }, make("span", {}, "Find"), input), setPicker(set, (number) => (window.location.hash = listPath(1, number)), (number) => list.images.filter((image) => image.sets.includes(number)).length));
 
   input.addEventListener("input", () => {
     sought = input.value;

@@ -1,7 +1,7 @@
 // A layer's page: its strongest channels over a set of images, all channels as bars, its groups.
 
-const setPicker = (chosen, onChoose) => {
-  const option = (set, number) => make("option", { value: number, selected: number === chosen }, `${set.title} (${set.images.toLocaleString("en")})`);
+const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].images) => {
+  const option = (set, number) => make("option", { value: number, selected: number === chosen, disabled: !imagesIn(number) }, `${isolated(set.title)} (${imagesIn(number).toLocaleString("en")})`);
   const grouped = Object.entries(KINDS).map(([kind, words]) => {
     const options = site.sets.flatMap((set, number) => (set.kind === kind ? [option(set, number)] : []));
     return options.length ? [make("optgroup", { label: words }, ...options)] : [];
@@ -13,7 +13,7 @@ const setPicker = (chosen, onChoose) => {
 // The layers in network order; `hrefOf` keeps the rest of what is looked at.
 const layerRail = (current, hrefOf, pictureOf = () => "") => {
   const links = site.layers.map((layer) => make("li", {}, make("a", { href: hrefOf(layer), "aria-current": layer === current ? "page" : null, "data-layer": layer.name, title: layer.name }, pictureOf(layer), nameOf(layer.name))));
-  return make("nav", { class: "rail", "aria-label": "layers, from the image on" }, make("ol", {}, ...links));
+  return make("nav", { class: "rail", "aria-label": "layers, from the image on; [ and ] go from one to the next" }, make("ol", {}, ...links));
 };
 
 const showInRail = (rail, layer) => {
@@ -24,6 +24,8 @@ const showInRail = (rail, layer) => {
     if (here) rail.scrollLeft = link.offsetLeft - rail.clientWidth / 2 + link.offsetWidth / 2;
   }
 };
+
+const setParts = (set) => ({ label: ["labelled ", nameOf(set.title)], class: ["seen as ", nameOf(set.title)], wrong: ["seen as something else than their label"] })[set.kind];
 
 const setNumber = (text) => {
   const number = /^\d+$/.test(text || "") ? Number(text) : 0;
@@ -60,7 +62,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
   const tellOf = (channel) => {
     const known = numbers.byChannel.get(channel);
     return [
-      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, 96)] : []),
+      ...(known && known.sprite !== null ? [cellPictureNow(layer.sprites, known.sprite, PATCH_PX)] : []),
       make("strong", {}, `channel ${channel}`),
       ...(known && known.label ? [make("div", {}, nameOf(known.label))] : []),
       factLine("mean attribution", signed(numbers.sets[chosen].mean[channel])),
@@ -77,10 +79,11 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
     );
     for (const link of rail.querySelectorAll("a")) link.setAttribute("href", layerPath(site.layers[layerNumber.get(link.dataset.layer)], chosen));
     body.replaceChildren(
-      make("p", { class: "quiet" }, layerFacts(layer), " · over ", make("a", { href: listPath(1, chosen) }, set.kind === "all" ? count(set.images, "image") : `${count(set.images, "image")}: `, set.kind === "all" ? "" : nameOf(set.title))),
+      make("p", { class: "quiet" }, layerFacts(layer)),
+      make("p", { class: "lead" }, "What speaks for ", ...specParts(site.spec), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
       make("section", {}, make("h2", {}, "All channels"), plot.node, make("p", { class: "quiet small" }, "One bar for each channel’s mean attribution, the highest first.")),
       channelColumns(layer, numbers, numbers.sets[chosen]),
-      ...groupsSection(layer, numbers),
+      ...groupsSection(layer, numbers, roomOf(root)),
     );
     document.body.append(plot.tip);
     document.title = `${layer.name} · ${siteTitle}`;

@@ -4,7 +4,7 @@ const STRIP = 6; // channels for, and as many against, on a layer's card
 
 const showOverview = (root) => {
   const withGroups = site.layers.filter((layer) => layer.groups.length);
-  root.className = "page";
+  root.className = "page report";
   root.replaceChildren(
     make(
       "header",
@@ -17,7 +17,7 @@ const showOverview = (root) => {
     make("p", { class: "doors" }, make("a", { class: "door", href: listPath() }, `Look at ${count(pageOf.size, "image")} one by one →`)),
     make("section", {}, make("h2", {}, "Layers"), make("p", { class: "quiet about" }, ABOUT_ATTRIBUTION), make("ol", { class: "layers", "aria-label": "layers, from the image on" }, ...site.layers.map(layerCard))),
     ...(hasFlow(withGroups)
-      ? [make("section", {}, make("h2", {}, "How it comes together"), make("p", { class: "quiet about" }, "Groups of neurons that images excite together, and how much each adds to those of the next layer: orange for, blue against, as wide as it is strong."), makeFlow(withGroups))]
+      ? [make("section", {}, make("h2", {}, "How it comes together"), make("p", { class: "quiet about" }, "Groups of neurons that images excite together, and how much each adds to those of the next layer: orange for, blue against, as wide as it is strong."), makeFlow(withGroups, roomOf(root)))]
       : []),
     checksSection(),
     ...refusedSection(),
@@ -32,7 +32,7 @@ const ran = () => {
   const accuracy = site.accuracy
     ? [fact("right", percent(site.accuracy.top1), `the highest class is the label, of ${count(site.accuracy.images, "image")} whose label is a class`), fact("among the five highest", percent(site.accuracy.top5))]
     : [];
-  const labels = site.labels === null ? [] : [fact("labels", site.labels === "folders" ? "folders’ names" : "labels.csv")];
+  const labels = site.labels === null ? [] : [fact("labels from", site.labels)];
   return make("dl", { class: "ran" }, fact("images", site.images.toLocaleString("en")), ...accuracy, ...labels, fact("layers", site.layers.length), ...(site.refused.length ? [fact("left out", count(site.refused.length, "image"))] : []));
 };
 

@@ -70,11 +70,29 @@ const cellPictureNow = (sheet, cell, sidePx) => {
   return canvas;
 };
 
+// One tip for all small pictures; it goes with what it is about, and when another page is shown.
+const pictureTip = makeTip();
+document.body.append(pictureTip.node);
+window.addEventListener("hashchange", pictureTip.hide);
+
+const withTip = (node, linesOf) => {
+  const show = () => pictureTip.show(linesOf(), node.getBoundingClientRect());
+  node.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && show());
+  node.addEventListener("pointerleave", pictureTip.hide);
+  node.addEventListener("focus", () => node.matches(":focus-visible") && show());
+  node.addEventListener("blur", pictureTip.hide);
+  return node;
+};
+
+// A channel's sprite, or where the bucket has none, what excites it most in the images; `draw` is one of the two above.
+const channelPicture = (layer, numbers, known, draw, ...how) =>
+  known.sprite !== null || !known.patches.cells.length ? draw(layer.sprites, known.sprite, ...how) : draw(numbers.patches, known.patches.cells[0], ...how);
+
 const photo = (file, attributes = {}) => make("img", { src: urlOf(file), alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.classList.add("gone"), ...attributes });
 
 // A channel's sprite, which leads to its page in the gallery if there is a sprite at all.
 const spriteLink = (layer, known, picture, words = "") => {
-  const title = `channel ${known.channel}${known.label ? ` · ${known.label}` : ""}`;
-  if (known.sprite === null) return make("span", { class: "sprite", title: `${title}: no sprite` }, picture);
+  const title = `channel ${known.channel}${known.label ? ` · ${isolated(known.label)}` : ""}`;
+  if (known.sprite === null) return make("span", { class: "sprite", title: known.patches.cells.length ? `${title}: there is no sprite of it; this is what excites it most` : `${title}: no sprite` }, picture);
   return make("a", { class: "sprite", href: galleryPath(layer, known.channel), "aria-label": `sprite of ${title}${words}`, title }, picture);
 };

@@ -76,6 +76,7 @@ const makeDistribution = (means, tellOf, onOpen) => {
 
   node.addEventListener("pointermove", (event) => choose(placeAt(event)));
   node.addEventListener("pointerleave", leave);
+  node.addEventListener("focus", () => node.matches(":focus-visible") && choose(place));
   node.addEventListener("blur", leave);
   node.addEventListener("click", (event) => {
     choose(placeAt(event));
@@ -84,7 +85,7 @@ const makeDistribution = (means, tellOf, onOpen) => {
   node.addEventListener("keydown", (event) => {
     const goals = { ArrowRight: place + 1, ArrowLeft: place - 1, ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: order.length - 1, PageDown: place + 16, PageUp: place - 16 };
     if (event.key === "Enter") onOpen(order[place]);
-    else if (event.key in goals) choose(active ? goals[event.key] : place);
+    else if (event.key in goals) choose(goals[event.key]);
     else return;
     event.preventDefault();
   });

@@ -1,6 +1,6 @@
 // What the network sees at one position of an image: its strongest channels as sprites, where it comes from, and other images.
 
-const SPRITE_PX = 104;
+const SPRITE_PX = 132;
 
 const positionWords = (layer, place) => (layer.width * layer.height === 1 ? "The whole image" : `Row ${Math.floor(place / layer.width) + 1}, column ${(place % layer.width) + 1}`);
 
@@ -8,11 +8,11 @@ const channelsAt = (details, way, map, place) => (way === "activation" ? details
 
 const positionSprites = (layer, numbers, channels) => {
   const line = (channel) => {
-    const known = numbers.byChannel.get(channel) || { channel, sprite: null, label: "", words: "" };
+    const known = knownOf(numbers, channel);
     return make(
       "li",
       {},
-      spriteLink(layer, known, cellPictureNow(layer.sprites, known.sprite, SPRITE_PX)),
+      spriteLink(layer, known, channelPicture(layer, numbers, known, cellPictureNow, SPRITE_PX)),
       make("span", { class: "position-channel" }, known.label ? nameOf(known.label) : channelTitle(known)),
       known.words ? make("span", { class: "words", title: `${known.words} (derived from numbers)` }, nameOf(known.words)) : "",
     );
@@ -35,7 +35,7 @@ const samePlace = (layer, details, place, list) => {
   const others = (details.same_place[place] || []).map((number) => list.byNumber.get(number)).filter(Boolean);
   if (!others.length) return [];
   const link = (other) => make("li", {}, make("a", { href: imagePath(other.number, layer), "aria-label": isolated(other.name), title: other.name }, photo(other.file, { loading: "eager", decoding: "sync" }), framed(layer, place)));
-  return [make("h3", {}, "High at the same place in"), make("ul", { class: "same-place" }, ...others.map(link))];
+  return [make("h3", {}, `Channel ${details.activated[place][0]}, the most excited, is high here in`), make("ul", { class: "same-place" }, ...others.map(link))];
 };
 
 const seenFrom = (layer, image, details, place) => {
@@ -48,8 +48,9 @@ const seenFrom = (layer, image, details, place) => {
 const seenFromMap = (before, from) => {
   const side = Math.round(168 * (window.devicePixelRatio || 1));
   const canvas = make("canvas", { width: side, height: side, "aria-hidden": "true" });
+  const shares = new Map(from);
   // What it does not come from is dark.
-  const shade = positionPicture(before.width, before.height, (place) => [12, 14, 18, 0.82 * (1 - from[place] / 255)]);
+  const shade = positionPicture(before.width, before.height, (place) => [12, 14, 18, 0.75 * (1 - (shares.get(place) || 0) / 255)]);
   paintOver(canvas.getContext("2d"), shade, side);
   return canvas;
 };

@@ -38,7 +38,7 @@ const specParts = ({ positive, negative }) => {
 const methodWords = (spec) => METHODS[spec.method] + (spec.method === "integrated" ? ` in ${count(spec.steps, "step")} from the silent layer` : "");
 
 const layerFacts = (layer) =>
-  [layer.kind, count(layer.channels, "channel"), `${layer.height} × ${layer.width} positions`, ...(layer.receptive_field ? [`sees ${layer.receptive_field} px`] : [])].join(" · ");
+  [layer.kind, count(layer.channels, "channel"), ...(layer.height * layer.width > 1 ? [`maps of ${layer.height} × ${layer.width}`] : []), ...(layer.receptive_field ? [`sees ${layer.receptive_field} px`] : [])].join(" · ");
 
 const ABOUT_ATTRIBUTION =
   "A channel’s attribution is how much it adds to the score that is explained, to first order: above 0 it speaks for the class, below 0 against it.";

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tasks.pages.frontend import assets
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, put_layer, put_picture, scores
+from tests.tasks.page_as_read import Page
 
 CARD = made_up_card()
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u2028\u202e#?%2F"
@@ -28,23 +28,6 @@ HOSTILE = "</script><script>alert(1)</script>\"'&\n\u2028\u202e#?%2F"
 @pytest.fixture
 def bucket(tmp_path: Path) -> LocalBucket:
     return LocalBucket(tmp_path / "bucket")
-
-
-class Page(HTMLParser):
-    """Reads a page as a browser would."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.site: Any = None
-        self.feed(page.decode())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1] == ("script", {"type": "application/json", "id": "site"}) and data.startswith("{"):
-            self.site = json.loads(data)
 
 
 def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:

@@ -1,12 +1,12 @@
 """A complete report of made-up numbers and drawn pictures, each of which a test can tell from the others."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from storage.layout import report_folder
 from tasks.attribution.spec import AttributionSpec
 from tasks.pages.frontend import asset_files
 from tasks.reporting.contents import (
@@ -29,6 +29,7 @@ from tasks.reporting.contents import (
     RefusedImage,
     ReportContents,
     ReportedLayer,
+    ReportRecord,
     SetNumbers,
     Sheet,
     ShownClass,
@@ -40,7 +41,8 @@ from tasks.reporting.pages import REPORT, report_page
 from tasks.reporting.scripts import IMAGE_LIST, as_script, layer_name, page_name
 
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u202egnp.lairt"
-FOLDER = "reports/pictures@0a1b2c3d/made-up@11111111/attribution@22222222/"
+DATASET, REPORT_NAME = "pictures@0a1b2c3d", "attribution@22222222"
+FOLDER = f"reports/{DATASET}/made-up@11111111/{REPORT_NAME}/"
 LAYERS = {"stem": (12, 8), "block_0": (24, 6), HOSTILE: (32, 4), "logits": (6, 1)}  # channels, and positions on a side
 CLASSES = ("tabby cat", "tiger cat", "goldfish", HOSTILE, "acorn", "lighthouse")
 IMAGES, SHOWN, PAGE, GROUPS, CELL_PX, IMAGE_PX = 200, 60, 12, 4, 48, 96
@@ -77,8 +79,15 @@ def channels_at(layer: int, target: int, place: int, *, activated: bool = False)
     return tuple((first + step * 5) % channels for step in range(4))
 
 
-def write_report(folder: Path) -> ReportContents:
-    """Write all files of a report into a folder, and return what it says."""
+def put_report(bucket: Path, model: str, recipe: str) -> str:
+    """Write a report of a model, with the sprites of a recipe, into a bucket's folder, and return its own."""
+    folder = report_folder(DATASET, model, REPORT_NAME)
+    write_report(bucket / folder, model=model, sprites=recipe)
+    return folder
+
+
+def write_report(folder: Path, **changes: str) -> ReportContents:
+    """Write all files of a report into a folder, and return what it says; `changes` are fields of it."""
     for image in range(SHOWN):
         _save(folder / PICTURES / f"{image:05}.png", _image(image))
     for number, (name, (channels, side)) in enumerate(LAYERS.items()):
@@ -92,9 +101,9 @@ def write_report(folder: Path) -> ReportContents:
         page = ImagesPage(images=tuple(_details(image) for image in range(number * PAGE, (number + 1) * PAGE)))
         _write(folder / f"page.{number}.js", as_script(page_name(number), page))
     _write(folder / "images.js", as_script(IMAGE_LIST, ImageList(images=tuple(_listed(image) for image in range(SHOWN)))))
-    contents = _contents()
+    contents = _contents().model_copy(update=changes)
     _write(folder / "index.html", report_page(contents))
-    _write(folder / "report.json", json.dumps(contents.model_dump(mode="json")).encode())
+    _write(folder / "report.json", ReportRecord(contents=contents, records=(), files=()).to_bytes())
     for key, data in asset_files(REPORT, "").items():
         _write(folder / key, data)
     return contents
@@ -102,16 +111,14 @@ def write_report(folder: Path) -> ReportContents:
 
 def _contents() -> ReportContents:
     return ReportContents(
-        dataset="pictures@0a1b2c3d",
+        dataset=DATASET,
         model="made-up@11111111",
-        report="attribution@22222222",
+        report=REPORT_NAME,
         sprites="fast@53691d82",
         spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
         images=IMAGES,
         labels="folders",
-        refused=tuple(
-            RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="it ends too early") for one in range(REFUSED)
-        ),
+        refused=tuple(RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="ends too early") for one in range(REFUSED)),
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
@@ -279,11 +286,12 @@ def _blob(side: int, place: int, group: int) -> int:
     return round(255 * float(np.exp(-np.sum((np.array(divmod(place, side)) - at) ** 2) / side)))
 
 
-def _around(side: int, before: int, place: int) -> tuple[int, ...]:
+def _around(side: int, before: int, place: int) -> tuple[tuple[int, int], ...]:
     centre = (np.array(divmod(place, side)) + 0.5) / side * before - 0.5
     grid = np.stack(np.meshgrid(np.arange(before), np.arange(before), indexing="ij"), -1)
     near = np.exp(-np.sum((grid - centre) ** 2, -1) / 3)
-    return tuple(int(value) for value in np.round(255 * near / near.max()).ravel())
+    shares = np.round(255 * near / near.max()).astype(int).ravel()
+    return tuple((int(at), int(shares[at])) for at in np.argsort(-shares, kind="stable")[:9])
 
 
 def _means(layer: int, which: int, channels: int) -> np.ndarray:

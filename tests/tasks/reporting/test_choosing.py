@@ -15,7 +15,7 @@ def totals_of(means: dict[SetName, list[float]], images: dict[SetName, int] | No
     found = Totals()
     for name, mean in means.items():
         layer = LayerTotals.of(len(mean))
-        layer.images = (images or {}).get(name, 1)
+        layer.images = (images or {}).get(name, 2)
         layer.attribution += np.array(mean) * layer.images
         found.sets[name] = {"stem": layer}
     return found
@@ -47,6 +47,12 @@ def test_without_labels_and_mistakes_there_are_all_and_classes() -> None:
     assert shown_sets(totals_of({SetName("class", number=3): [0.0], ALL: [0.0]})) == [ALL, SetName("class", number=3)]
 
 
+def test_a_class_of_one_image_is_no_set() -> None:
+    one, two, label = SetName("class", number=1), SetName("class", number=2), SetName("label", "cat")
+    totals = totals_of({ALL: [0.0], one: [0.0], two: [0.0], label: [0.0]}, {ALL: 3, one: 1, two: 2, label: 1})
+    assert shown_sets(totals) == [ALL, label, two]
+
+
 @pytest.mark.parametrize(
     ("mean", "top", "bottom"),
     [
@@ -63,7 +69,7 @@ def test_top_and_bottom_are_above_and_below_zero(mean: list[float], top: list[in
 
 def test_no_channel_is_on_both_sides() -> None:
     mean = np.random.default_rng(0).normal(0, 1, 40)
-    top, bottom = top_and_bottom(mean)
+    top, bottom = top_and_bottom(mean, TOP)
     assert len(top) == len(bottom) == TOP and not set(top) & set(bottom)
     assert mean[top].tolist() == sorted(mean, reverse=True)[:TOP] and mean[bottom].tolist() == sorted(mean)[:TOP]
 

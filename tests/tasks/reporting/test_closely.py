@@ -150,13 +150,17 @@ def test_of_the_first_images_it_is_known_where_each_cell_has_what_it_sees_from(d
     for place, each in enumerate(details):
         for name, layer in zip(LAYERS, each.layers, strict=True):
             if place < module.SEEN_FROM and name in ("second", "third"):
-                assert len(layer.seen_from) == CELLS[name] and all(len(cell) == CELLS["first"] for cell in layer.seen_from)
-                assert max(map(max, layer.seen_from)) == 255 and min(map(min, layer.seen_from)) == 0
+                assert len(layer.seen_from) == CELLS[name]
+                shares = [[share for _, share in cell] for cell in layer.seen_from]
+                assert all(cell == sorted(cell, reverse=True) and (not cell or (cell[0] == 255 and cell[-1] > 0)) for cell in shares)
+                assert all(0 <= position < CELLS["first"] for cell in layer.seen_from for position, _ in cell)
+                assert any(shares)
             else:
                 assert layer.seen_from == ()
-    # The third is a convolution of 1 x 1: each cell sees itself only.
-    third = np.array(details[0].layers[2].seen_from)
-    assert not third[~np.eye(256, dtype=bool)].any()
+    # The second is a convolution of 3 x 3, and the third one of 1 x 1: each cell sees its neighbours, or itself only.
+    for reach, layer in ((1, details[0].layers[1]), (0, details[0].layers[2])):
+        for cell, sources in enumerate(layer.seen_from):
+            assert all(abs(cell // 16 - place // 16) <= reach and abs(cell % 16 - place % 16) <= reach for place, _ in sources)
 
 
 def test_flows_and_checks_are_of_all_layers_that_have_them(seen: Closely) -> None:

@@ -1,0 +1,161 @@
+"""Measures attribution over a folder: its rate against the bare forward and backward pass, and its memory against the number of images.
+
+    uv run python benchmarks/attribution.py rate FOLDER
+    uv run python benchmarks/attribution.py memory FOLDER --images 1000 10000
+
+`rate` runs what a device's process runs for a part of the images, from the files to the table, in turn with the forward and backward pass
+of the same graph on batches that are in memory already, and prints the ratio of the rates: the higher, the less decoding, sums, and writing
+cost. `memory` measures folders of as many links to the images, sums up what was measured, looks at some images closely and builds the
+report, without rendering sprites; each in a process of its own, of which it prints the peak.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Annotated
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the processes of devices have it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+from cyclopts import App, Parameter
+
+from storage import open_bucket
+from tasks.attribution.batches import BATCH, Numbered
+from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
+from tasks.importing.stored import read_bundle, read_card
+from tasks.importing.task import import_bundle
+from tasks.photos.finding import find_images
+from tasks.photos.image_set import ImageSet
+from tasks.reporting.choosing import evenly
+from tasks.reporting.reducing import reduce
+from tasks.reporting.task import DetailsJob, ReportJob, image_tables, look_and_commit, publish_report, stored_details
+
+Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
+
+app = App()
+
+
+@app.command
+def rate(
+    folder: str,
+    *,
+    model: str = "efficientnet-lite0",
+    layers: Layers = ("block_0", "block_2", "block_4", "block_10", "head"),
+    rounds: int = 5,
+) -> None:
+    """Print images per second with and without all that is beside the network."""
+    import numpy as np
+    import tensorflow as tf
+
+    from tasks.attribution.network import network_of
+    from tasks.attribution.score import choose, score_of
+    from tasks.photos.reading import read_image
+
+    with tempfile.TemporaryDirectory() as bucket:
+        card = import_bundle(bucket, model)
+        images = find_images(folder).images
+        numbered = tuple(Numbered(number, image) for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE)))
+        spec = AttributionSpec(layers=layers, sprites="none")
+        job = ImagesJob(bucket, card.key, "benchmark", spec, numbered)
+        network = network_of(read_bundle(bucket, card.key), layers)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *card.image.shape])], autograph=False)
+        def bare(pixels: tf.Tensor) -> list[tf.Tensor]:
+            *activations, logits = network.run(pixels, [*network.tensors, network.logits])
+            score = score_of(logits, choose(logits, spec.positive, spec.negative))
+            return tf.gradients(tf.reduce_sum(score), activations)
+
+        pixels = np.stack([read_image(each.image, card.image.shape) for each in numbered[:BATCH]])
+
+        def floor() -> None:
+            for _ in range(len(numbered) // BATCH):
+                bare(tf.constant(pixels))[0].numpy()
+
+        seconds: dict[str, list[float]] = {"whole": [], "floor": []}
+        for attempt in range(rounds + 1):  # the first traces
+            begun = time.perf_counter()
+            floor()
+            between = time.perf_counter()
+            attribute_and_commit(_again(job, attempt))
+            ended = time.perf_counter()
+            if attempt:
+                seconds["floor"].append(between - begun)
+                seconds["whole"].append(ended - between)
+    shares = [floor / whole for floor, whole in zip(seconds["floor"], seconds["whole"], strict=True)]
+    for name, spent in seconds.items():
+        print(f"{name}: {len(numbered) / np.median(spent):.1f} images per second")
+    each = ", ".join(f"{100 * share:.0f}" for share in shares)
+    print(f"{', '.join(layers)}: the whole runs at {100 * np.median(shares):.0f} % of the floor, in each round at {each} %")
+
+
+def _again(job: ImagesJob, attempt: int) -> ImagesJob:
+    """Return the same work under another name, so that it is written anew."""
+    return ImagesJob(job.bucket, job.model, f"benchmark-{attempt}", job.spec, job.images)
+
+
+@app.command
+def memory(
+    folder: str,
+    *,
+    images: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (1000, 10_000),
+    model: str = "efficientnet-lite0",
+    layers: Layers = ("block_10", "head"),
+) -> None:
+    """Print the peak memory for several numbers of images."""
+    peaks = []
+    for count in images:
+        command = [sys.executable, __file__, "one", folder, str(count), "--model", model, "--layers", *layers]
+        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        peaks.append(float(printed.split()[-1]))
+        print(f"{count} images: {peaks[-1]:.0f} MB at most", flush=True)
+    print(f"{images[-1]} images take {100 * (peaks[-1] / peaks[0] - 1):.1f} % more than {images[0]}")
+
+
+@app.command
+def one(folder: str, count: int, *, model: str, layers: Layers) -> None:
+    """Explain so many images in this process, and print its peak memory in MB."""
+    with tempfile.TemporaryDirectory() as place:
+        bucket, many = f"{place}/bucket", Path(place, "many")
+        many.mkdir()
+        copies = Path(shutil.copytree(folder, f"{place}/copies"))
+        for number, image in enumerate(islice(cycle(find_images(str(copies)).images), count)):
+            os.link(image.place, many / f"{number:05d}{Path(image.place).suffix}")
+        card = import_bundle(bucket, model)
+        spec = AttributionSpec(layers=layers, sprites="none", shown=100)
+        found = find_images(str(many))
+        explain(bucket, card.key, found, spec)
+    # Not getrusage's, which begins with that of the process it was forked from.
+    print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000)
+
+
+def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec) -> None:
+    """Do all that a run does, but for the sprites, in this process."""
+    bucket = open_bucket(bucket_url)
+    card = read_card(bucket, model)
+    if card is None:
+        raise LookupError(model)
+    numbered = tuple(Numbered(number, image) for number, image in enumerate(found.images))
+    parts = range(0, len(numbered), IMAGES_AT_ONCE)
+    jobs = [ImagesJob(bucket_url, model, found.name, spec, numbered[first : first + IMAGES_AT_ONCE]) for first in parts]
+    for job in jobs:
+        attribute_and_commit(job)
+    keys = tuple(job.record_key for job in jobs)
+    reduced = reduce(image_tables(bucket, keys))
+    shown = tuple(numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown))
+    details_job = DetailsJob(bucket_url, model, found.name, spec, shown)
+    look_and_commit(details_job)
+    details = stored_details(bucket, details_job.folder)
+    if details is None:
+        raise LookupError(details_job.folder)
+    publish_report.fn(ReportJob(bucket_url, card, found, spec, keys, {}, {}), reduced, details)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,138 @@
+"""Reports in the bucket: found, listed, checked."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage import Bucket, Corrupt, NotFound, ObjectInfo
+from storage.layout import details_key, is_fingerprinted, report_folder, report_key
+from storage.records import FileRef, ImagesRecord, Record
+from storage.sprite_set import is_whole, read_record
+from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
+
+_IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
+
+
+class ReportListing(BaseModel):
+    """One report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    dataset: str
+    model: str
+    report: str
+    complete: bool
+    images: int | None = Field(description="that the report is of; none if it is not complete")
+    measured: int = Field(description="images that were looked at so far, those that cannot be read among them")
+    bytes: int
+    updated: datetime | None = Field(description="when something was last written")
+
+
+def report_folders(bucket: Bucket) -> Iterator[str]:
+    """Yield the folders of all reports in a bucket, whether or not they are complete."""
+    for dataset in bucket.folders("reports/"):
+        for model in bucket.folders(dataset):
+            yield from bucket.folders(model)
+
+
+def list_reports(bucket: Bucket) -> list[ReportListing]:
+    """Return the reports in a bucket and how far they are."""
+    return [_listing(bucket, folder) for folder in report_folders(bucket)]
+
+
+def _listing(bucket: Bucket, folder: str) -> ReportListing:
+    _, dataset, model, report, _ = folder.split("/")
+    infos = list(bucket.list(folder))
+    parts = filter(None, (_IMAGES_RECORD.fullmatch(info.key.removeprefix(folder)) for info in infos))
+    record = read_record(bucket, report_key(folder), ReportRecord)
+    return ReportListing(
+        key=folder,
+        dataset=dataset,
+        model=model,
+        report=report,
+        complete=record is not None,
+        images=record.contents.images if record else None,
+        measured=sum(int(part[2]) - int(part[1]) + 1 for part in parts),
+        bytes=sum(info.size for info in infos),
+        updated=max((info.updated for info in infos), default=None),
+    )
+
+
+def reports_with(bucket: Bucket, model: str, recipe: str) -> Iterator[ReportContents]:
+    """Yield what the reports say that show the sprites of a set; those that are not complete are passed over."""
+    for folder in report_folders(bucket):
+        if folder.split("/")[2] == model:
+            record = read_record(bucket, report_key(folder), ReportRecord)
+            # What a record says of itself may be somebody else's: its pages are named by it.
+            if record is not None and record.contents.sprites == recipe and folder_of(record.contents) == folder:
+                yield record.contents
+
+
+def folder_of(contents: ReportContents) -> str:
+    """Return the folder that a report says it is in."""
+    return report_folder(contents.dataset, contents.model, contents.report)
+
+
+def find_report(bucket: Bucket, key: str) -> str | None:
+    """Return the folder of the report that a key is, or is in, or None if there is none such; `reports/` may be left out."""
+    names = key.strip("/").removeprefix("reports/").split("/")
+    if len(names) < 3 or not all(names[:3]):
+        return None
+    folder = report_folder(names[0], names[1], names[2])
+    return folder if folder in report_folders(bucket) else None
+
+
+def report_checks(bucket: Bucket) -> Iterator[tuple[str, str] | None]:
+    """Yield, for each record of a report, the key of what is wrong with it, and what that is; or None."""
+    for folder in report_folders(bucket):
+        for key, kind in _records(bucket, folder):
+            yield _check(bucket, key, kind)
+
+
+def _check(bucket: Bucket, key: str, kind: type[Record]) -> tuple[str, str] | None:
+    try:
+        files = _files_of(kind.from_bytes(bucket.get(key), key))
+    except (Corrupt, NotFound) as error:
+        return key, str(error)
+    for file in files:
+        if not is_whole(bucket, file):
+            return file.key, f"The file is missing or is not what {key} says; the same run again makes it anew."
+    return None
+
+
+def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str]]:
+    """Yield the files of a report that none of its records names, and why they are left over; none where a record cannot be read."""
+    named: set[str] = set()
+    for key, kind in _records(bucket, folder):
+        record = read_record(bucket, key, kind)
+        if record is None:
+            return
+        named |= {file.key for file in _files_of(record)}
+    for info in bucket.list(folder):
+        if is_fingerprinted(info.key) and info.key not in named:
+            yield info, "no record of its report names it"
+
+
+def _records(bucket: Bucket, folder: str) -> Iterator[tuple[str, type[Record]]]:
+    """Yield the keys of a report's records, and what they are."""
+    for info in bucket.list(folder):
+        name = info.key.removeprefix(folder)
+        if _IMAGES_RECORD.fullmatch(name):
+            yield info.key, ImagesRecord
+        elif info.key == details_key(folder):
+            yield info.key, DetailsRecord
+        elif info.key == report_key(folder):
+            yield info.key, ReportRecord
+
+
+def _files_of(record: Record) -> tuple[FileRef, ...]:
+    match record:
+        case ImagesRecord():
+            return (record.file,) if record.file else ()
+        case DetailsRecord() | ReportRecord():
+            return record.files
+        case _:
+            return ()

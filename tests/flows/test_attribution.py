@@ -1,0 +1,216 @@
+"""Folders of images explained by a real network, as a user starts it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from storage import LocalBucket
+from storage.layout import details_key, is_shard_record, report_key, report_page_key
+from storage.records import ImagesRecord, PhotoActivations
+from tasks.reporting.contents import DetailsRecord, ReportRecord
+from tests.flows.conftest import SMALL, Command
+from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images
+
+pytestmark = pytest.mark.prefect
+
+Explained = tuple[Path, Path, dict[str, Any]]
+OPTIONS = ("--layers", "block_10", "head", "--channels", "4", "--groups", "2", *SMALL)
+
+
+@pytest.fixture(scope="module")
+def explained(server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory) -> Explained:
+    """Return a bucket with a report, the folder of its images, and what the command printed; copy it before changing it."""
+    place = tmp_path_factory.mktemp("explained")
+    images = make_images(place / "pets")
+    done = diamond_cutter("attribute", "efficientnet-lite0", str(images), *OPTIONS, "--bucket", str(place / "bucket"), "--json")
+    assert done.returncode == 0, done.stderr
+    return place / "bucket", images, json.loads(done.stdout)
+
+
+@pytest.fixture
+def copied(explained: Explained, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(explained[0], tmp_path / "bucket"))
+
+
+def files(bucket: Path) -> dict[str, tuple[int, int]]:
+    found = (path for path in bucket.rglob("*") if path.is_file() and ".staging" not in path.parts)
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
+
+
+def report_in(bucket: Path) -> tuple[str, ReportRecord]:
+    (page,) = bucket.glob("reports/*/*/*/report.json")
+    folder = f"{page.parent.relative_to(bucket)}/"
+    return folder, ReportRecord.from_bytes(page.read_bytes(), report_key(folder))
+
+
+def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> None:
+    bucket, _, summary = explained
+    folder, record = report_in(bucket)
+    contents = record.contents
+    assert summary["key"] == folder and summary["page"].endswith(report_page_key(folder))
+    assert (summary["images"], contents.images, contents.labels) == (GOOD, GOOD, "folders")
+    refused = {bad["name"].rpartition("/")[2]: bad["reason"] for bad in summary["refused"]}
+    assert set(refused) == set(REFUSED) and all(refused.values())
+    assert contents.accuracy is not None and contents.accuracy.images == GOOD // 2  # "not a class" is none
+    assert [layer.name for layer in contents.layers] == ["block_10", "head"]
+    assert [found.kind for found in contents.sets][:3] == ["all", "label", "label"]
+    for layer in contents.layers:
+        assert layer.top and layer.bottom and layer.sprites is not None
+        assert layer.top[0].attribution > 0 > layer.bottom[0].attribution
+        assert len(layer.groups) == 2 and layer.group_sprites is not None
+    assert [flow.layer for flow in contents.flows] == ["block_10"]
+
+
+def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command) -> None:
+    bucket, _, _ = explained
+    folder, record = report_in(bucket)
+    named = [file.key for file in record.files]
+    details = DetailsRecord.from_bytes((bucket / details_key(folder)).read_bytes(), details_key(folder))
+    assert sorted(details.shown) == list(range(len(details.shown))) or len(details.shown) == GOOD
+    named += [file.key for file in details.files]
+    there = {info.key for info in LocalBucket(bucket).list(folder)}
+    records = {report_key(folder), details_key(folder), report_page_key(folder), *record.records}
+    tables = {ImagesRecord.from_bytes((bucket / key).read_bytes(), key).file for key in record.records if "/images/" in key}
+    assert there == {*named, *records, *(table.key for table in tables if table)}
+    page = (bucket / report_page_key(folder)).read_text()
+    assert "<script>alert" not in page
+    done = at_once("verify", "--bucket", str(bucket))
+    assert done.returncode == 0, done.stdout
+
+
+def test_tables_say_what_the_report_says(explained: Explained) -> None:
+    bucket, _, _ = explained
+    folder, record = report_in(bucket)
+    tables = {table.title: pd.read_parquet(bucket / folder / table.file) for table in record.contents.tables}
+    assert {title: len(table) for title, table in tables.items()} == {table.title: table.rows for table in record.contents.tables}
+    assert len(tables["images"]) == GOOD and f"goldfish/{HOSTILE}".replace("\\", "\\\\") in set(tables["images"]["name"])
+    channels = tables["channels"]
+    everything = channels[(channels["set_kind"] == "all") & (channels["layer"] == "head")].set_index("channel")
+    for found in record.contents.layers[1].top:
+        assert everything["attribution_mean"][found.channel] == pytest.approx(found.attribution, rel=1e-3)
+    assert set(tables["groups"]["layer"]) == {"block_10", "head"}
+    assert tables["examples"]["image"].between(0, GOOD + len(REFUSED)).all()
+
+
+def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained) -> None:
+    bucket, _, _ = explained
+    keys = [info.key for info in LocalBucket(bucket).list("sprites/") if is_shard_record(info.key)]
+    layers = {key.split("/")[3].partition(".")[0] for key in keys}
+    assert layers == {"block_10", "head", "mixes"}
+    (photos,) = bucket.glob("models/*/photos/*/head.json")
+    measured = PhotoActivations.from_bytes(photos.read_bytes(), str(photos))
+    assert measured.images == GOOD and len(measured.highest) == 1280
+
+
+def test_the_same_again_writes_nothing(explained: Explained, copied: Path, at_once: Command) -> None:
+    before = files(copied)
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reused"] is True
+    assert files(copied) == before
+
+
+def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: Explained, copied: Path, at_once: Command) -> None:
+    folder, record = report_in(copied)
+    measured = {path: path.read_bytes() for path in (copied / folder / "images").glob("0*-*.*")}
+    (copied / next(file.key for file in record.files if "/patches." in file.key)).unlink()
+    (copied / report_page_key(folder)).unlink()
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
+    assert done.returncode == 0, done.stderr
+    assert (copied / report_page_key(folder)).is_file() and report_in(copied)[1].contents == record.contents
+    assert {path: path.read_bytes() for path in measured} == measured
+    assert at_once("verify", "--bucket", str(copied)).returncode == 0
+
+
+def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_path: Path, at_once: Command) -> None:
+    bucket, arguments = tmp_path / "bucket", ["attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *arguments, "--bucket", str(bucket)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 180
+    while not list(bucket.glob("reports/*/*/*/images/*-*.json")) and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path: path.read_bytes() for path in bucket.glob("reports/*/*/*/images/*-*.json")}
+    assert kept and not list(bucket.glob("reports/*/*/*/report.json"))
+    done = at_once(*arguments, "--bucket", str(bucket))
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in kept} == kept
+    before, after = report_in(explained[0])[1].contents, report_in(bucket)[1].contents
+    assert [layer.top[0].channel for layer in before.layers] == [layer.top[0].channel for layer in after.layers]
+    assert at_once("verify", "--bucket", str(bucket)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--class", "goldfsh"], "did you mean 'goldfish'"),
+        (["--class", "1000"], "is not among the 1000"),
+        (["--class", "goldfish", "--against", "1"], "held against itself"),
+        (["--layers", "block_99"], "did you mean"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(explained: Explained, at_once: Command, arguments: list[str], said: str) -> None:
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *arguments, "--bucket", str(explained[0]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and said in done.stderr
+
+
+def test_a_folder_without_a_good_image_is_an_error(copied: Path, tmp_path: Path, at_once: Command) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_text("no image")
+    done = at_once("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(copied))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none of the 1 images" in done.stderr and "a.png" in done.stderr
+
+
+def test_a_report_is_shown_listed_and_opened(explained: Explained, at_once: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    bucket, _, summary = explained
+    shown = at_once("show", summary["key"], "--bucket", str(bucket))
+    assert shown.returncode == 0 and "10 images of pets@" in shown.stdout and "block_10" in shown.stdout
+    listed = json.loads(at_once("ls", "--bucket", str(bucket), "--json").stdout)
+    (report,) = listed["reports"]
+    assert (report["key"], report["complete"], report["images"]) == (summary["key"], True, GOOD)
+    opened = at_once("open", summary["key"], "--bucket", str(bucket))
+    assert opened.stdout.strip().endswith("index.html")
+
+
+def test_a_report_is_copied_cleaned_and_removed(explained: Explained, copied: Path, tmp_path: Path, at_once: Command) -> None:
+    folder, _ = report_in(copied)
+    target = tmp_path / "target"
+    done = at_once("cp", str(copied), str(target), "reports/")
+    assert done.returncode == 0, done.stderr
+    assert {info.key for info in LocalBucket(target).list()} == {info.key for info in LocalBucket(copied).list("reports/")}
+    left_over = target / folder / "images" / "00099.0123456789abcdef.webp"
+    left_over.write_bytes(b"of a killed run")
+    os.utime(left_over, (0, 0))
+    done = at_once("gc", "--bucket", str(target), "--delete", "--json")
+    assert [found["key"] for found in json.loads(done.stdout)["leftovers"]] == [str(left_over.relative_to(target))]
+    assert not left_over.exists() and at_once("verify", "--bucket", str(target)).returncode == 0
+    assert at_once("rm", folder, "--yes", "--bucket", str(target)).returncode == 0
+    assert list(LocalBucket(target).list()) == []
+
+
+def test_a_damaged_file_of_a_report_is_found(copied: Path, at_once: Command) -> None:
+    _, record = report_in(copied)
+    spoilt = next(file.key for file in record.files if "/patches." in file.key)
+    (copied / spoilt).write_bytes(b"rubbish")
+    done = at_once("verify", "--bucket", str(copied), "--json")
+    assert done.returncode == 1
+    assert [found["key"] for found in json.loads(done.stdout)["problems"]] == [spoilt]
