@@ -40,7 +40,7 @@ from tasks.photos.image_set import BadPhotos, ImageSet
 from tasks.photos.reading import check_channels
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Mix, Mixes, Term
-from tasks.reporting.choosing import channels_to_render, images_to_show
+from tasks.reporting.choosing import channels_to_render, evenly
 from tasks.reporting.contents import DetailsRecord, ReportRecord
 from tasks.reporting.pages import report_page
 from tasks.reporting.reducing import Reduced, reduce
@@ -148,7 +148,7 @@ def _first_reason(records: Mapping[str, ImagesRecord]) -> str:
 
 
 def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
-    numbers = images_to_show([line.image for line in reduced.images], run.spec.shown)
+    numbers = evenly([line.image for line in reduced.images], run.spec.shown)
     job = DetailsJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers))
     with Progress("images looked at closely", len(numbers)) as progress:
         timeout_s = run.request.timeout_s + _LOOK_S * len(numbers)

@@ -37,7 +37,8 @@ class Tail:
         # An output that does not depend on the layer has been computed already.
         wanted = [tensor for tensor in self.outputs if tensor not in values]
         read = {_tensor(reference) for node in self.graph.node for reference in node.input}
-        fed = {tensor: value for tensor, value in values.items() if tensor in read}
+        # Copies are of the graph being traced, even where that is the body of a loop and the values are from around it.
+        fed = {tensor: tf.identity(value) for tensor, value in values.items() if tensor in read}
         values |= zip(wanted, tf.graph_util.import_graph_def(self.graph, input_map=fed, return_elements=wanted, name="tail"), strict=True)
         return [values[tensor] for tensor in self.outputs]
 

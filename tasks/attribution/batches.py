@@ -32,7 +32,7 @@ class Batch:
 def batches(images: Sequence[Numbered], shape: tuple[int, int, int], refused: MutableMapping[str, str]) -> Iterator[Batch]:
     """Yield images in batches, in their order, and put the names of those that cannot be read, and why, into `refused`.
 
-    One batch is decoded ahead, and no more.
+    One batch is decoded ahead, and of the next no more than the threads that decode have begun.
     """
     found = _batches(images, shape)
     with ThreadPoolExecutor(1) as thread:

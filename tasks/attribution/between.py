@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from model_inventory.card import LayerCard
 from model_inventory.cutting import Tail
 from tasks.attribution.cells import cell_grid
 from tasks.attribution.network import Network
@@ -27,18 +28,17 @@ def seen_from_function(network: Network, layer: str, next_layer: str) -> Callabl
 
     @tf.function(autograph=False)
     def seen_from(activations: tf.Tensor, around: list[tf.Tensor], cells: tf.Tensor) -> tf.Tensor:
-        copies = tf.shape(cells)[0]
-        layer_values = tf.repeat(activations, copies, axis=0)
-        (values,) = tail.run(layer_values, [tf.repeat(value, copies, axis=0) for value in around])
+        values = _next_values(tail, behind, activations, around)
         # The square of a length has the length's gradient but for a factor; that of nothing has none to divide by.
         squares = sums(tf.square(values), behind)
         lengths = tf.sqrt(tf.reduce_sum(squares, axis=2) + 1e-12)
         picked = tf.reduce_sum(lengths * tf.one_hot(cells, rows * columns))
-        (gradient,) = tf.gradients(picked, [layer_values], unconnected_gradients="zero")
-        return tf.reduce_sum(sums(layer_values * gradient, card), axis=2)
+        (gradient,) = tf.gradients(picked, [activations], unconnected_gradients="zero")
+        return tf.reduce_sum(sums(activations * gradient, card), axis=2)
 
     def all_cells(image: tf.Tensor) -> np.ndarray:
-        activations, around = read(image)
+        # Not copies of what the image makes: what goes around may be how many images there are.
+        activations, around = read(tf.repeat(image, _CELLS_AT_ONCE, axis=0))
         parts = []
         for first in range(0, rows * columns, _CELLS_AT_ONCE):
             cells = np.arange(first, first + _CELLS_AT_ONCE) % (rows * columns)  # of one size, so that it is traced once
@@ -73,9 +73,9 @@ def group_flow_function(
     directions = tf.constant(parts)
     read = _reader(network, layer, tail)
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, reduce_retracing=True)
     def flow(activations: tf.Tensor, around: list[tf.Tensor], amounts: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
-        (values,) = tail.run(activations, around)
+        values = _next_values(tail, behind, activations, around)
         next_amounts = tf.einsum("bpc,gc->bpg", means(values, behind), readers)
         flows = []
         for group in range(len(next_parts)):
@@ -90,6 +90,13 @@ def group_flow_function(
         return found
 
     return flow_of
+
+
+def _next_values(tail: Tail, behind: LayerCard, activations: tf.Tensor, around: list[tf.Tensor]) -> tf.Tensor:
+    """Return the next layer's activations, in a shape that is known even where what goes around decides it."""
+    (values,) = tail.run(activations, around)
+    values.set_shape([None, behind.height, behind.width, behind.channels] if behind.height else [None, behind.channels])
+    return values
 
 
 def _reader(network: Network, layer: str, tail: Tail) -> Callable[[tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]:

@@ -53,27 +53,31 @@ def _check(
     channels = layer.shape[-1]
     attributed = tf.reduce_sum(by_position(layer * gradient), axis=1)
     count = ablated_channels(channels)
+    # What is silenced: all; the channels of the highest attribution; as many at random, several times. `[variant, batch, channel]`
+    ranks = tf.concat([attributed[None], _drawn(seeds, channels)], axis=0)
+    silenced = tf.reduce_sum(tf.one_hot(tf.math.top_k(ranks, count).indices, channels), axis=2)
+    kept = tf.concat([tf.zeros_like(attributed)[None], 1 - silenced], axis=0)
 
-    def loss(ranks: tf.Tensor) -> tf.Tensor:
-        """Return what the score loses without the channels that rank highest in each image, `[batch]`."""
-        silenced = tf.reduce_sum(tf.one_hot(tf.math.top_k(ranks, count).indices, channels), axis=1)
-        kept = tf.reshape(1 - silenced, [-1, *(1 for _ in layer.shape[1:-1]), channels])
-        return score - score_of(tail.run(layer * kept, around)[0], chosen)
+    def loss(kept: tf.Tensor) -> tf.Tensor:
+        """Return what the score loses without the channels that are not kept, 0 or 1 in `[batch, channel]`; float32 `[batch]`."""
+        factors = tf.reshape(kept, [-1, *(1 for _ in layer.shape[1:-1]), channels])
+        return score - score_of(tail.run(layer * factors, around)[0], chosen)
 
-    gain = score - score_of(tail.run(tf.zeros_like(layer), around)[0], chosen)
-    # In a loop, for what is behind the layer to be traced once.
-    ranks = tf.stack([attributed, *(_drawn(seeds, draw, channels) for draw in range(RANDOM_DRAWS))])
-    losses = tf.map_fn(loss, ranks, fn_output_signature=tf.TensorSpec([None], tf.float32))
+    # One after the other: what is behind the layer stands once in the graph, and its activations once in memory.
+    losses = tf.map_fn(loss, kept, fn_output_signature=tf.TensorSpec([None], tf.float32), parallel_iterations=1)
+    gain = losses[0]
     return LayerChecks(
         completeness_error=tf.abs(tf.reduce_sum(attributed, axis=1) - gain) / tf.maximum(tf.abs(gain), 1e-6),
-        drop_of_top=losses[0],
-        drop_of_random=tf.reduce_mean(losses[1:], axis=0),
+        drop_of_top=losses[1],
+        drop_of_random=tf.reduce_mean(losses[2:], axis=0),
     )
 
 
-def _drawn(seeds: tf.Tensor, draw: int, channels: int) -> tf.Tensor:
-    """Return random numbers that an image's seed and the draw decide, whatever its batch, `[batch, channel]`."""
-    pairs = tf.stack([seeds, tf.fill(tf.shape(seeds), draw)], axis=1)
-    return tf.map_fn(
+def _drawn(seeds: tf.Tensor, channels: int) -> tf.Tensor:
+    """Return random numbers that an image's seed and the draw decide, whatever its batch, `[RANDOM_DRAWS, batch, channel]`."""
+    count = tf.shape(seeds)[0]
+    pairs = tf.stack([tf.tile(seeds, [RANDOM_DRAWS]), tf.repeat(tf.range(RANDOM_DRAWS), count)], axis=1)
+    drawn = tf.map_fn(
         lambda pair: tf.random.stateless_uniform([channels], pair), pairs, fn_output_signature=tf.TensorSpec([channels], tf.float32)
     )
+    return tf.reshape(drawn, [RANDOM_DRAWS, count, channels])

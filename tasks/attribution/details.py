@@ -57,7 +57,7 @@ def details_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Te
     """Return a compiled function from images, float32 `[batch, height, width, channel]` in [0, 1], to what is shown of them.
 
     What the whole report explains comes first, and then single classes: the one, the one that it is held against, and, where that costs
-    just another gradient, those of the three highest logits that are not among these.
+    just another gradient, that of the highest logit that is not among these.
     """
     cards = [network.card.layer(name) for name in network.layers]
 
@@ -67,7 +67,7 @@ def details_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Te
         chosen = choose(forward.logits, spec.positive, spec.negative)
         singles = _singles(forward.logits, chosen, spec)
         gradients = [gradients_inside(forward, single, spec) for single in singles]
-        if spec.negative != "none" and spec.positive != "all":
+        if _is_difference(spec, network.classes):
             # Of a difference of two logits the gradient is that of the one less that of the other.
             explained = [chosen, *singles]
             gradients = [[one - other for one, other in zip(gradients[0], gradients[1], strict=True)], *gradients]
@@ -85,13 +85,18 @@ def details_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Te
     return details
 
 
+def _is_difference(spec: AttributionSpec, classes: int) -> bool:
+    """Tell whether one class is held against another; a model of a single class has no other."""
+    return spec.positive != "all" and (isinstance(spec.negative, int) or (spec.negative == "auto" and classes > 1))
+
+
 def _singles(logits: tf.Tensor, chosen: Chosen, spec: AttributionSpec) -> list[Chosen]:
     """Return the single classes that are explained of each image, none of them twice."""
     nobody = tf.fill([tf.shape(logits)[0]], NONE)
     singles = [chosen.positive]
     if spec.positive == "all" and spec.negative != "none":
         return [chosen]
-    if spec.negative != "none":
+    if _is_difference(spec, logits.shape[1]):
         singles.append(chosen.negative)
     if spec.method == "gradient":
         order = tf.math.top_k(logits, min(3, logits.shape[1])).indices

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 _FITTED_POSITIONS = 8192
 _ITERATIONS, _TOLERANCE = 400, 1e-3
+_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Groups:
 
     def over_positions(self, activations: np.ndarray) -> np.ndarray:
         """Return how much of each group is at each position, float32 `[position, group]`, of activations `[position, channel]`."""
+        if not len(self.parts):
+            return np.zeros((len(activations), 0), np.float32)
         split = _split(activations, self.parts.shape[1] > self.channels)
         options = {"n_components": len(self.parts), "init": "custom", "update_H": False, "max_iter": _ITERATIONS, "tol": _TOLERANCE}
         with _good_enough():
@@ -50,7 +53,7 @@ def fit_groups(activations: np.ndarray, count: int, seed: int = 0) -> Groups:
 
     Args:
         activations: of some images, float32 `[position, channel]`.
-        count: how many groups; fewer where the layer has fewer channels.
+        count: how many groups; fewer where the layer has fewer channels, or the activations fewer patterns, and none of a silent layer.
         seed: which positions are looked at where there are many.
     """
     channels = activations.shape[1]
@@ -64,7 +67,9 @@ def fit_groups(activations: np.ndarray, count: int, seed: int = 0) -> Groups:
         amounts = model.fit_transform(split)
     parts = model.components_.astype(np.float32)
     lengths = np.linalg.norm(parts[:, :channels] - (parts[:, channels:] if parts.shape[1] > channels else 0), axis=1)
-    order = np.argsort(-(np.square(amounts).mean(axis=0) * np.square(lengths)), kind="stable")
+    weights = np.square(amounts).mean(axis=0) * np.square(lengths)
+    # Where there are fewer patterns than groups, some groups are left with nothing: they have no direction, or are nowhere.
+    order = [group for group in np.argsort(-weights, kind="stable") if weights[group] > _LEAST_SHARE * weights.sum()]
     unit = parts[order] / np.maximum(lengths[order], 1e-12)[:, None]
     left = np.square(split - amounts @ parts).sum() / max(np.square(split).sum(), 1e-12)
     return Groups(unit, channels, float(1 - left))

@@ -1,6 +1,7 @@
 """Which class of a model a user's label is."""
 
 import functools
+import unicodedata
 
 from model_inventory.card import ModelCard
 from tasks.photos.image_set import FoundImage
@@ -20,7 +21,8 @@ def label_class(card: ModelCard, image: FoundImage) -> int:
 
 def class_named(card: ModelCard, label: str) -> int:
     """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS if there is none."""
-    return _by_name(card).get(_plain(label), NO_CLASS)
+    names = _by_name(card)
+    return names.get(label, names.get(_plain(label), NO_CLASS))
 
 
 @functools.lru_cache(maxsize=2)
@@ -30,7 +32,8 @@ def _by_name(card: ModelCard) -> dict[str, int]:
         for number, label in enumerate(card.labels):
             names = [*label.name.split(","), label.wnid or label.name] if synonyms else [label.name]
             found |= {_plain(name): number for name in names}
-    return found
+    # Letter by letter a name wins over all: ImageNet has a Cardigan, which is a dog, and a cardigan.
+    return found | {label.name: number for number, label in enumerate(card.labels)}
 
 
 def _names(card: ModelCard) -> range:
@@ -39,5 +42,5 @@ def _names(card: ModelCard) -> range:
 
 
 def _plain(name: str) -> str:
-    """Return a name as files and folders write it: small letters, blanks for what joins words."""
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    """Return a name as files and folders write it: small letters, blanks for what joins words, an accent and its letter as one."""
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split())

@@ -98,7 +98,10 @@ class LayerTotals:
 
 
 def _deviation(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
-    return np.sqrt(np.maximum(squares / count - np.square(total / count), 0))
+    mean_square = squares / count
+    variance = mean_square - np.square(total / count)
+    # Less than a millionth of the values is the rounding of float32: what is constant must not seem to vary.
+    return np.sqrt(np.where(variance > 1e-12 * mean_square, variance, 0))
 
 
 @dataclass

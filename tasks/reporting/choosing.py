@@ -1,6 +1,7 @@
 """Chooses what a report shows: sets of images, channels, single images."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ MOST_SETS = 24
 _RENDERED_OF_A_SET = 3
 # What a class of one image would show is that image's.
 _FEWEST_OF_A_CLASS = 2
+
+_Image = TypeVar("_Image")
 
 
 def shown_sets(totals: Totals) -> list[SetName]:
@@ -48,7 +51,8 @@ def _wanted(totals: Totals, sets: Sequence[SetName], layer: str, cells: Mapping[
     for name in sets:
         for channels in top_and_bottom(totals.sets[name][layer].mean, _RENDERED_OF_A_SET):
             yield from channels
-            yield from (channel for channel, _ in zip(in_cells, channels, strict=False))
+            # In this order: of the first that it is given, zip takes one more than the second has.
+            yield from (channel for _, channel in zip(channels, in_cells, strict=False))
     yield from in_cells
 
 
@@ -61,8 +65,8 @@ def _first_of(channels: Iterator[int], count: int) -> list[int]:
     return list(found)
 
 
-def images_to_show(numbers: Sequence[int], count: int) -> list[int]:
-    """Return images evenly from all, so that each label has its share: numbers follow names."""
-    if len(numbers) <= count:
-        return list(numbers)
-    return [numbers[place * len(numbers) // count] for place in range(count)]
+def evenly(images: Sequence[_Image], count: int) -> list[_Image]:
+    """Return as many images evenly from all, so that each label has its share: their order follows names."""
+    if len(images) <= count:
+        return list(images)
+    return [images[place * len(images) // count] for place in range(count)]

@@ -19,6 +19,7 @@ from tasks.attribution.network import Network, network_of
 from tasks.attribution.pooling import means
 from tasks.attribution.score import NONE
 from tasks.attribution.spec import AttributionSpec, ablated_channels
+from tasks.reporting.choosing import evenly
 from tasks.reporting.contents import Checks, Explained, FoundGroups, HeatMap, ImageDetails, ImageLayer, Spread
 
 # Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
@@ -79,10 +80,10 @@ def look_closely(bundle: Bundle, spec: AttributionSpec, images: Sequence[Numbere
         on_image: is told how many images have been looked at since the last time.
     """
     network, shape = network_of(bundle, spec.layers), bundle.card.image.shape
-    groups = _fitted(network, spec, images[:: max(1, len(images) // GROUPED)][:GROUPED])
+    groups = _fitted(network, spec, evenly(images, GROUPED))
     details, found, totals = details_function(network, spec), Closely(), _GroupTotals()
     seen_from = _seen_from(network, spec)
-    flows = _Flows(network, spec, groups)
+    flows = _Flows(network, spec, groups, evenly(images, GROUPED))
     for layer in spec.layers:
         card = bundle.card.layer(layer)
         rows, columns = cell_grid(card)
@@ -102,7 +103,7 @@ def look_closely(bundle: Bundle, spec: AttributionSpec, images: Sequence[Numbere
         on_image(len(batch.images))
     found.groups = {name: totals.described(name, group) for name, group in groups.items()}
     found.flows = flows.means()
-    found.checks = _checks(network, spec, images[:: max(1, len(images) // CHECKED)][:CHECKED])
+    found.checks = _checks(network, spec, evenly(images, CHECKED))
     return found
 
 
@@ -278,10 +279,10 @@ class _GroupTotals:
 
 
 class _Flows:
-    """Sums of what flows from group to group, over the first images."""
+    """Sums of what flows from group to group, over some of the images."""
 
-    def __init__(self, network: Network, spec: AttributionSpec, groups: dict[str, Groups]) -> None:
-        self._layers = spec.layers
+    def __init__(self, network: Network, spec: AttributionSpec, groups: dict[str, Groups], images: Sequence[Numbered]) -> None:
+        self._layers, self._wanted = spec.layers, {image.number for image in images}
         pairs = [(before, after) for before, after in _pairs(network, spec) if before in groups and after in groups]
         self._functions = {
             before: (after, group_flow_function(network, before, after, groups[before].directions, groups[after].directions))
@@ -291,14 +292,15 @@ class _Flows:
         self._images = 0
 
     def add(self, batch: Batch, amounts: Sequence[np.ndarray | None], worth: Sequence[np.ndarray | None]) -> None:
-        """Count a batch in, unless there are enough."""
-        if self._images >= GROUPED:
+        """Count in those of a batch that are wanted."""
+        places = [place for place, image in enumerate(batch.images) if image.number in self._wanted]
+        if not places:
             return
-        self._images += len(batch.images)
+        self._images += len(places)
         for before, (after, function) in self._functions.items():
             amount, worthy = amounts[self._layers.index(before)], worth[self._layers.index(after)]
             if amount is not None and worthy is not None:
-                self._sums[before] += function(tf.constant(batch.pixels), amount, worthy).sum(axis=0)
+                self._sums[before] += function(tf.constant(batch.pixels[places]), amount[places], worthy[places]).sum(axis=0)
 
     def means(self) -> dict[str, np.ndarray]:
         """Return the means over the images, by the layer that it flows from."""

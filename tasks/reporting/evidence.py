@@ -29,6 +29,7 @@ class LayerEvidence:
         names = list(totals.ordered())
         self._compared = [name for name in names if name.kind == "label"] or [name for name in names if name.kind == "class"]
         sets = {name: totals.sets[name][layer] for name in names}
+        self._wnids = {name: _wnid(card, class_named(card, name.label) if name.kind == "label" else name.number) for name in self._compared}
         self._deviations = {name: _deviations(sets[name], self._all) for name in self._compared}
         self._counts = {name: found.images for name, found in sets.items()}
         explained = _explained(spec, names)
@@ -52,9 +53,7 @@ class LayerEvidence:
         return tuple((self._title(name), round(float(value), 3)) for value, name in found[:_NAMED_CLASSES] if value > 0)
 
     def _compared_with(self, name: SetName, channel: int) -> ClassEvidence:
-        number = class_named(self._card, name.label) if name.kind == "label" else name.number
-        wnid = self._card.labels[number].wnid if 0 <= number < len(self._card.labels) else None
-        return ClassEvidence(self._title(name), wnid, float(self._deviations[name][channel]), self._counts[name])
+        return ClassEvidence(self._title(name), self._wnids[name], float(self._deviations[name][channel]), self._counts[name])
 
     def _explained(self, name: SetName, channel: int) -> ClassEvidence | None:
         """Return what a channel adds to a class, if it is among the channels that add most to it, or take most from it."""
@@ -64,11 +63,14 @@ class LayerEvidence:
         outdone = int((means > value).sum() if value > 0 else (means < value).sum())
         if value == 0 or outdone >= rank:
             return None
-        wnid = self._card.labels[number].wnid if number < len(self._card.labels) else None
-        return ClassEvidence(class_title(self._card, number), wnid, float(value), self._counts[name])
+        return ClassEvidence(class_title(self._card, number), _wnid(self._card, number), float(value), self._counts[name])
 
     def _title(self, name: SetName) -> str:
         return name.label if name.kind == "label" else class_title(self._card, name.number)
+
+
+def _wnid(card: ModelCard, number: int) -> str | None:
+    return card.labels[number].wnid if 0 <= number < len(card.labels) else None
 
 
 def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int]:
