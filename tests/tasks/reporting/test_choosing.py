@@ -44,7 +44,9 @@ def test_the_sets_of_most_images_are_shown_in_an_order_of_their_own() -> None:
 
 
 def test_without_labels_and_mistakes_there_are_all_and_classes() -> None:
-    assert shown_sets(totals_of({SetName("class", number=3): [0.0], ALL: [0.0]})) == [ALL, SetName("class", number=3)]
+    few, many = SetName("class", number=3), SetName("class", number=4)
+    totals = totals_of({few: [0.0], many: [0.0], ALL: [0.0]}, {few: 1, many: 2, ALL: 3})
+    assert shown_sets(totals) == [ALL, many]  # what one image is seen as is that image's own page
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_top_and_bottom_are_above_and_below_zero(mean: list[float], top: list[in
 
 def test_no_channel_is_on_both_sides() -> None:
     mean = np.random.default_rng(0).normal(0, 1, 40)
-    top, bottom = top_and_bottom(mean)
+    top, bottom = top_and_bottom(mean, TOP)
     assert len(top) == len(bottom) == TOP and not set(top) & set(bottom)
     assert mean[top].tolist() == sorted(mean, reverse=True)[:TOP] and mean[bottom].tolist() == sorted(mean)[:TOP]
 
