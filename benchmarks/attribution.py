@@ -33,7 +33,7 @@ from tasks.importing.stored import read_bundle, read_card
 from tasks.importing.task import import_bundle
 from tasks.photos.finding import find_images
 from tasks.photos.image_set import ImageSet
-from tasks.reporting.choosing import images_to_show
+from tasks.reporting.choosing import evenly
 from tasks.reporting.reducing import reduce
 from tasks.reporting.task import DetailsJob, ReportJob, image_tables, look_and_commit, publish_report, stored_details
 
@@ -148,7 +148,7 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
         attribute_and_commit(job)
     keys = tuple(job.record_key for job in jobs)
     reduced = reduce(image_tables(bucket, keys))
-    shown = tuple(numbered[number] for number in images_to_show([line.image for line in reduced.images], spec.shown))
+    shown = tuple(numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown))
     details_job = DetailsJob(bucket_url, model, found.name, spec, shown)
     look_and_commit(details_job)
     details = stored_details(bucket, details_job.folder)
