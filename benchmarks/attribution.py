@@ -35,7 +35,7 @@ from tasks.photos.finding import find_images
 from tasks.photos.image_set import ImageSet
 from tasks.reporting.choosing import evenly
 from tasks.reporting.reducing import reduce
-from tasks.reporting.task import DetailsJob, ReportJob, image_tables, look_and_commit, publish_report, stored_details
+from tasks.reporting.task import ReportJob, image_tables, look_and_commit, publish_report, stored_details
 
 Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
@@ -109,13 +109,17 @@ def memory(
     layers: Layers = ("block_10", "head"),
 ) -> None:
     """Print the peak memory for several numbers of images."""
-    peaks = []
+    peaks: list[tuple[float, float]] = []
     for count in images:
         command = [sys.executable, __file__, "one", folder, str(count), "--model", model, "--layers", *layers]
         printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        peaks.append(float(printed.split()[-1]))
-        print(f"{count} images: {peaks[-1]:.0f} MB at most", flush=True)
-    print(f"{images[-1]} images take {100 * (peaks[-1] / peaks[0] - 1):.1f} % more than {images[0]}")
+        measured, whole = map(float, printed.split()[-2:])
+        peaks.append((measured, whole))
+        print(
+            f"{count} images: {measured:.0f} MB at most until all are measured and summed up, {whole:.0f} MB in the whole run", flush=True
+        )
+    first, last = (100 * (after / before - 1) for before, after in zip(peaks[0], peaks[-1], strict=True))
+    print(f"{images[-1]} images take {first:.1f} % more than {images[0]} until then, {last:.1f} % in the whole")
 
 
 @app.command
@@ -131,8 +135,12 @@ def one(folder: str, count: int, *, model: str, layers: Layers) -> None:
         spec = AttributionSpec(layers=layers, sprites="none", shown=100)
         found = find_images(str(many))
         explain(bucket, card.key, found, spec)
-    # Not getrusage's, which begins with that of the process it was forked from.
-    print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000)
+    print(f"{peak_mb():.0f}")
+
+
+def peak_mb() -> float:
+    """Return this process's peak memory so far. Not getrusage's, which begins with that of the process it was forked from."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000
 
 
 def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec) -> None:
@@ -148,8 +156,9 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
         attribute_and_commit(job)
     keys = tuple(job.record_key for job in jobs)
     reduced = reduce(image_tables(bucket, keys))
+    print(f"{peak_mb():.0f}", flush=True)
     shown = tuple(numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown))
-    details_job = DetailsJob(bucket_url, model, found.name, spec, shown)
+    details_job = ImagesJob(bucket_url, model, found.name, spec, shown)
     look_and_commit(details_job)
     details = stored_details(bucket, details_job.folder)
     if details is None:

@@ -44,7 +44,7 @@ from tasks.reporting.choosing import channels_to_render, evenly
 from tasks.reporting.contents import DetailsRecord, ReportRecord
 from tasks.reporting.pages import report_page
 from tasks.reporting.reducing import Reduced, reduce
-from tasks.reporting.task import DetailsJob, ReportJob, image_tables, look_closely, publish_report, stored_report
+from tasks.reporting.task import ReportJob, image_tables, look_closely, publish_report, stored_report
 
 _DEVICES = visible_devices()
 _IN_FLIGHT = len(_DEVICES) + 1
@@ -149,7 +149,7 @@ def _first_reason(records: Mapping[str, ImagesRecord]) -> str:
 
 def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
     numbers = evenly([line.image for line in reduced.images], run.spec.shown)
-    job = DetailsJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers))
+    job = ImagesJob(run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers))
     with Progress("images looked at closely", len(numbers)) as progress:
         timeout_s = run.request.timeout_s + _LOOK_S * len(numbers)
         return look_closely(job, slots, timeout_s, progress.of_part("looking closely", len(numbers)))

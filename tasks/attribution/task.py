@@ -30,7 +30,7 @@ _RETRIES = 2
 
 @dataclass(frozen=True)
 class ImagesJob:
-    """Some images of a dataset to measure."""
+    """Some images of a dataset, to measure, or to look at closely."""
 
     bucket: str
     model: str

@@ -1,26 +1,25 @@
 """Looks at single images closely, in a device's process: what the report shows of them, groups of neurons, checks."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
 
 from model_inventory.bundle import Bundle
-from tasks.attribution.batches import Batch, Numbered, batches
-from tasks.attribution.between import group_flow_function, seen_from_function
+from tasks.attribution.batches import Numbered, batches
+from tasks.attribution.between import seen_from_function
 from tasks.attribution.cells import cell_grid
 from tasks.attribution.checks import check_function
-from tasks.attribution.details import BatchDetails, LayerDetails, SamePlace, details_function
-from tasks.attribution.groups import Groups, fit_groups
+from tasks.attribution.details import BatchDetails, SamePlace, details_function
 from tasks.attribution.label_classes import NO_CLASS, label_class
 from tasks.attribution.network import Network, network_of
-from tasks.attribution.pooling import means
 from tasks.attribution.score import NONE
 from tasks.attribution.spec import AttributionSpec, ablated_channels
 from tasks.reporting.choosing import evenly
 from tasks.reporting.contents import Checks, Explained, FoundGroups, HeatMap, ImageDetails, ImageLayer, Spread
+from tasks.reporting.grouping import ByGroup, GroupFlows, GroupTotals, fitted_groups, group_amounts, group_worth, pairs_of_layers
 
 # Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
 CHECKED, GROUPED, SEEN_FROM = 96, 64, 2
@@ -80,25 +79,27 @@ def look_closely(bundle: Bundle, spec: AttributionSpec, images: Sequence[Numbere
         on_image: is told how many images have been looked at since the last time.
     """
     network, shape = network_of(bundle, spec.layers), bundle.card.image.shape
-    groups = _fitted(network, spec, evenly(images, GROUPED))
-    details, found, totals = details_function(network, spec), Closely(), _GroupTotals()
+    groups = fitted_groups(network, spec, evenly(images, GROUPED))
+    details, found, totals = details_function(network, spec), Closely(), GroupTotals()
     seen_from = _seen_from(network, spec)
-    flows = _Flows(network, spec, groups, evenly(images, GROUPED))
+    flows = GroupFlows(network, spec, groups, evenly(images, GROUPED))
     for layer in spec.layers:
         card = bundle.card.layer(layer)
         rows, columns = cell_grid(card)
         found.same_place[layer] = SamePlace(rows * columns, card.channels)
     for batch in batches(images, shape, {}):
         seen = tf.nest.map_structure(lambda values: values.numpy(), details(batch.pixels))
-        amounts = _amounts(seen, spec, groups)
-        worth = [_worth(layer, groups.get(name)) for name, layer in zip(spec.layers, seen.layers, strict=True)]
+        amounts = group_amounts(seen, spec, groups)
+        worth = group_worth(seen, spec, groups)
         flows.add(batch, amounts, worth)
         for place, image in enumerate(batch.images):
             for name, layer in zip(spec.layers, seen.layers, strict=True):
                 found.same_place[name].add(image.number, layer.highest[place])
             from_where = seen_from(batch.pixels[place : place + 1]) if len(found.images) < SEEN_FROM else {}
             shown = _shown(network, spec, image, seen, place, amounts, worth, from_where)
-            totals.add(spec, shown)
+            totals.add(
+                int(shown.classes[0]), {name: layer.group_attribution for name, layer in zip(spec.layers, shown.layers, strict=True)}
+            )
             found.images.append(shown)
         on_image(len(batch.images))
     found.groups = {name: totals.described(name, group) for name, group in groups.items()}
@@ -156,46 +157,14 @@ def _strongest(shares: np.ndarray) -> tuple[tuple[int, int], ...]:
     return tuple((int(position), int(shares[position])) for position in order if shares[position])
 
 
-def _fitted(network: Network, spec: AttributionSpec, images: Sequence[Numbered]) -> dict[str, Groups]:
-    """Return the groups of the layers that have rows and columns."""
-    wanted = [name for name in spec.layers if spec.groups and network.card.layer(name).height]
-
-    @tf.function(input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False)
-    def activations(pixels: tf.Tensor) -> list[tf.Tensor]:
-        values = network.run(pixels, [network.tensors[spec.layers.index(name)] for name in wanted])
-        return [means(layer, network.card.layer(name)) for name, layer in zip(wanted, values, strict=True)]
-
-    found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    for batch in batches(images, network.card.image.shape, {}) if wanted else ():
-        for name, layer in zip(wanted, activations(batch.pixels), strict=True):
-            found[name].append(layer.numpy().reshape(-1, layer.shape[-1]))
-    together = {name: np.concatenate(parts) for name, parts in found.items() if parts}
-    return {name: fit_groups(values, spec.groups) for name, values in together.items() if np.any(values)}
-
-
-def _amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]) -> list[np.ndarray | None]:
-    """Return how much of each group is in each cell, by layer, float32 `[batch, cell, group]`; None where there are no groups."""
-    amounts: list[np.ndarray | None] = []
-    for name, layer in zip(spec.layers, seen.layers, strict=True):
-        values = layer.mean
-        found = groups[name].over_positions(values.reshape(-1, values.shape[-1])) if name in groups else None
-        amounts.append(None if found is None else found.reshape(*values.shape[:2], -1))
-    return amounts
-
-
-def _worth(layer: LayerDetails, groups: Groups | None) -> np.ndarray | None:
-    """Return what a unit of each group adds to the score in each cell, float32 `[batch, cell, group]`."""
-    return None if groups is None else np.einsum("bpc,gc->bpg", layer.gradients, groups.directions)
-
-
 def _shown(
     network: Network,
     spec: AttributionSpec,
     image: Numbered,
     seen: BatchDetails,
     place: int,
-    amounts: Sequence[np.ndarray | None],
-    worth: Sequence[np.ndarray | None],
+    amounts: ByGroup,
+    worth: ByGroup,
     from_where: dict[str, np.ndarray],
 ) -> ShownImage:
     layers = []
@@ -236,75 +205,9 @@ def _bytes(rows: np.ndarray) -> np.ndarray:
 
 
 def _seen_from(network: Network, spec: AttributionSpec) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    pairs = list(_pairs(network, spec))
+    pairs = list(pairs_of_layers(network, spec))
     functions = {after: seen_from_function(network, before, after) for before, after in pairs}
     return lambda pixels: {after: function(tf.constant(pixels)) for after, function in functions.items()}
-
-
-def _pairs(network: Network, spec: AttributionSpec) -> Iterator[tuple[str, str]]:
-    """Yield the layers that follow each other and have rows and columns."""
-    for before, after in zip(spec.layers, spec.layers[1:], strict=False):
-        if network.card.layer(before).height and network.card.layer(after).height:
-            yield before, after
-
-
-class _GroupTotals:
-    """Sums of the groups' attributions, over all images and over those of each class."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
-        self._images: Counter[int] = Counter()
-
-    def add(self, spec: AttributionSpec, shown: ShownImage) -> None:
-        """Count an image in."""
-        number = int(shown.classes[0])
-        self._images[number] += 1
-        for name, layer in zip(spec.layers, shown.layers, strict=True):
-            before = self._sums[name].get(number)
-            self._sums[name][number] = layer.group_attribution if before is None else before + layer.group_attribution
-
-    def described(self, name: str, groups: Groups) -> FoundGroups:
-        """Return what is known of a layer's groups."""
-        by_class = self._sums.get(name, {})
-        images = max(sum(self._images.values()), 1)
-        total = sum(by_class.values(), np.zeros(len(groups.parts)))
-        return FoundGroups(
-            directions=tuple(tuple(float(f"{weight:.5g}") for weight in row) for row in groups.directions),
-            attribution=tuple(float(f"{value:.4g}") for value in total / images),
-            by_class={
-                number: tuple(float(f"{value:.4g}") for value in values / self._images[number]) for number, values in by_class.items()
-            },
-            explained=round(groups.explained, 4),
-        )
-
-
-class _Flows:
-    """Sums of what flows from group to group, over some of the images."""
-
-    def __init__(self, network: Network, spec: AttributionSpec, groups: dict[str, Groups], images: Sequence[Numbered]) -> None:
-        self._layers, self._wanted = spec.layers, {image.number for image in images}
-        pairs = [(before, after) for before, after in _pairs(network, spec) if before in groups and after in groups]
-        self._functions = {
-            before: (after, group_flow_function(network, before, after, groups[before].directions, groups[after].directions))
-            for before, after in pairs
-        }
-        self._sums = {before: np.zeros((len(groups[before].parts), len(groups[after].parts))) for before, after in pairs}
-        self._images = 0
-
-    def add(self, batch: Batch, amounts: Sequence[np.ndarray | None], worth: Sequence[np.ndarray | None]) -> None:
-        """Count in those of a batch that are wanted."""
-        places = [place for place, image in enumerate(batch.images) if image.number in self._wanted]
-        if not places:
-            return
-        self._images += len(places)
-        for before, (after, function) in self._functions.items():
-            amount, worthy = amounts[self._layers.index(before)], worth[self._layers.index(after)]
-            if amount is not None and worthy is not None:
-                self._sums[before] += function(tf.constant(batch.pixels[places]), amount[places], worthy[places]).sum(axis=0)
-
-    def means(self) -> dict[str, np.ndarray]:
-        """Return the means over the images, by the layer that it flows from."""
-        return {before: total / max(self._images, 1) for before, total in self._sums.items()}
 
 
 def _checks(network: Network, spec: AttributionSpec, images: Sequence[Numbered]) -> dict[str, Checks]:

@@ -18,6 +18,7 @@ from storage.sprite_set import commit, is_whole, publish_view, read_record
 from tasks.attribution.batches import Numbered
 from tasks.attribution.numbers import ImageRows, from_parquet
 from tasks.attribution.spec import AttributionSpec
+from tasks.attribution.task import ImagesJob
 from tasks.devices import DeviceSlots, report_progress
 from tasks.gathering.index import to_parquet
 from tasks.importing.stored import read_bundle
@@ -51,24 +52,8 @@ from tasks.sheets import encode
 _ON_A_PAGE = 12
 
 
-@dataclass(frozen=True)
-class DetailsJob:
-    """Images of a dataset to look at closely."""
-
-    bucket: str
-    model: str
-    dataset: str
-    spec: AttributionSpec
-    images: tuple[Numbered, ...]
-
-    @property
-    def folder(self) -> str:
-        """Return the report's folder."""
-        return report_folder(self.dataset, self.model, self.spec.key)
-
-
 @task(name="look closely", retries=2, retry_delay_seconds=1, retry_condition_fn=may_help, cache_policy=NO_CACHE, persist_result=False)
-def look_closely(job: DetailsJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> DetailsRecord:
+def look_closely(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> DetailsRecord:
     """Look at images on the next free device, unless their record is there by now, and return it."""
     bucket = open_bucket(job.bucket)
     stored = stored_details(bucket, job.folder)
@@ -86,7 +71,7 @@ def stored_details(bucket: Bucket, folder: str) -> DetailsRecord | None:
     return record if record is not None and all(is_whole(bucket, file) for file in record.files) else None
 
 
-def look_and_commit(job: DetailsJob) -> None:
+def look_and_commit(job: ImagesJob) -> None:
     """Look at images in this process: what the page loads of them goes into the bucket first, then the record that makes it count."""
     from tasks.reporting.closely import cell_counts, image_details
     from tasks.reporting.closely import look_closely as look

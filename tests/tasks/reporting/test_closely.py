@@ -16,6 +16,7 @@ from tasks.attribution.spec import AttributionSpec
 from tasks.photos.image_set import FoundImage
 from tasks.photos.reading import read_image
 from tasks.reporting import closely as module
+from tasks.reporting import grouping
 from tasks.reporting.closely import Closely, cell_counts, image_details, look_closely
 from tasks.reporting.contents import ImageDetails
 from tests.small_networks import images as drawn
@@ -187,6 +188,7 @@ def test_groups_checks_and_flows_are_of_images_from_all(labelled: Bundle, tmp_pa
         return batches(images, *arguments)
 
     monkeypatch.setattr(module, "batches", noted)
+    monkeypatch.setattr(grouping, "batches", noted)
     monkeypatch.setattr(module, "GROUPED", 4)
     monkeypatch.setattr(module, "CHECKED", 5)
     found = look_closely(labelled, SPEC.model_copy(update={"layers": ("first", "third")}), numbered(tmp_path, tuple(range(30, 37))), print)
