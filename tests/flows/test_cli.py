@@ -199,7 +199,7 @@ def test_ls_and_plan_tell_how_far_a_set_is(
     bucket = rendered[0]
     before = sorted(bucket.rglob("*"))
     assert run(["ls", "--bucket", str(bucket), "--json"]) == 0
-    (listed,) = json.loads(capsys.readouterr().out)
+    (listed,) = json.loads(capsys.readouterr().out)["sets"]
     (layer,) = listed["layers"]
     assert (layer["layer"], layer["sprites"], layer["channels"]) == ("stem", 8, 32)
     options = ("--layers", "stem", "--bucket", str(bucket), "--json", *SMALL)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import faulted_bucket
 from tests.flows.conftest import SMALL, Command, small
+from tests.flows.explained_images import make_images
 from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
@@ -31,7 +32,7 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
 
     planned = json.loads(at_once("plan", *asked, "--json").stdout)
     assert (planned["sprites_done"], planned["sprites_to_do"]) == (4, 0)
-    (listed,) = json.loads(at_once("ls", *bucket, "--json").stdout)
+    (listed,) = json.loads(at_once("ls", *bucket, "--json").stdout)["sets"]
     assert [(layer["layer"], layer["sprites"], layer["channels"]) for layer in listed["layers"]] == [("stem", 4, 32)]
     monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
     folder = f"sprites/{listed['model']}/{listed['recipe']}/"
@@ -48,6 +49,21 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     assert at_once("rm", folder, "--yes", *bucket).returncode == 0
     assert {name.split("/")[1] for name in gcs_place.buckets["place"]} == {"models"}
     assert gcs_place.unknown == []
+
+
+def test_images_in_a_bucket_are_explained_into_a_bucket(
+    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
+) -> None:
+    images = make_images(tmp_path / "pets")
+    for path in (images / "goldfish").iterdir():
+        gcs_place.put("place", f"my pets/{path.name}", path.read_bytes())
+    options = ("--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "gs://place/team", "--json")
+    done = diamond_cutter("attribute", "efficientnet-lite0", "gs://place/my pets", *options)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["images"], summary["page"]) == (5, f"gs://place/team/{summary['key']}index.html")
+    assert {bad["name"] for bad in summary["refused"]} == {"empty.jpg", "notes.txt"}
+    assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"] and gcs_place.unknown == []
 
 
 def test_a_place_that_cannot_be_used_is_one_sentence(gcs_place: GcsServer, at_once: Command) -> None:
