@@ -2,11 +2,13 @@
 
     uv run python benchmarks/attribution.py rate FOLDER
     uv run python benchmarks/attribution.py memory FOLDER --images 1000 10000
+    uv run python benchmarks/attribution.py checks FOLDER --images 48
 
 `rate` runs what a device's process runs for a part of the images, from the files to the table, in turn with the forward and backward pass
 of the same graph on batches that are in memory already, and prints the ratio of the rates: the higher, the less decoding, sums, and writing
 cost. `memory` measures folders of as many links to the images, sums up what was measured, looks at some images closely and builds the
-report, without rendering sprites; each in a process of its own, of which it prints the peak.
+report, without rendering sprites; each in a process of its own, of which it prints the peak. `checks` prints how far attributions to the
+highest logit are from adding up, and what silencing the channels that they name takes from it, for both methods.
 """
 
 import os
@@ -120,6 +122,31 @@ def memory(
         )
     first, last = (100 * (after / before - 1) for before, after in zip(peaks[0], peaks[-1], strict=True))
     print(f"{images[-1]} images take {first:.1f} % more than {images[0]} until then, {last:.1f} % in the whole")
+
+
+@app.command
+def checks(folder: str, *, model: str = "efficientnet-lite0", layers: Layers = ("block_10", "block_12", "head"), images: int = 48) -> None:
+    """Print, by method and layer, medians over images: completeness error, and what the score loses without channels."""
+    import numpy as np
+    import tensorflow as tf
+
+    from tasks.attribution.batches import batches
+    from tasks.attribution.checks import check_function
+    from tasks.attribution.network import network_of
+
+    with tempfile.TemporaryDirectory() as bucket:
+        card = import_bundle(bucket, model)
+        network = network_of(read_bundle(bucket, card.key), layers)
+        chosen = [Numbered(number, image) for number, image in enumerate(evenly(find_images(folder).images, images))]
+        for method, steps in (("gradient", 1), ("integrated", 100)):
+            check = check_function(network, AttributionSpec(layers=layers, negative="none", method=method, steps=steps, sprites="none"))
+            found = [
+                check(batch.pixels, tf.constant([image.number for image in batch.images], tf.int32))
+                for batch in batches(chosen, card.image.shape, {})
+            ]
+            for place, layer in enumerate(layers):
+                error, top, random = (np.median(np.concatenate([batch[place][what] for batch in found])) for what in range(3))
+                print(f"{method}, {layer}: error {error:.2%}, lost without top 5 % {top:.3f}, without random 5 % {random:.3f}", flush=True)
 
 
 @app.command
