@@ -16,8 +16,10 @@ from flows.showing import ShownRecord, show
 from model_inventory.weight_cache import cache_folder
 from storage import Bucket
 from storage.layout import gallery_key, report_page_key
+from storage.parallel import at_once
 from storage.records import FileRef, ShardRecord, SpritemapRecord
 from tasks.gathering.contents import spritemap_records
+from tasks.reporting.stored import shown_files
 
 
 class Opened(BaseModel):
@@ -45,9 +47,9 @@ def open_key(bucket: Bucket, given: str) -> Opened:
     if isinstance(shown, LayerReport):
         return _file(bucket, _spritemap(bucket, shown))
     if isinstance(shown, ReportSummary):
-        return _page(bucket, report_page_key(shown.key), "attribute")
+        return _report(bucket, shown.key)
     if not isinstance(shown, ShownRecord):
-        return _page(bucket, gallery_key(shown.model, shown.recipe), "sprites")
+        return _gallery(bucket, gallery_key(shown.model, shown.recipe))
     if not isinstance(shown.record, ShardRecord | SpritemapRecord):
         raise RequestError(f"{given!r} is no picture, and has none; diamond-cutter show tells what it says")
     return _file(bucket, shown.record.file)
@@ -62,21 +64,42 @@ def _spritemap(bucket: Bucket, report: LayerReport) -> FileRef:
 
 
 def _file(bucket: Bucket, file: FileRef) -> Opened:
-    path = _local_path(bucket, file.key)
-    if path is None:
-        place = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
-        path = cache_folder() / "opened" / place / file.key
-        if not path.is_file() or path.stat().st_size != file.size:
-            bucket.fetch(file.key, path, want_crc=file.crc32c)
+    path = _local_path(bucket, file.key) or _fetched(bucket, file)
     return Opened(key=file.key, path=path, shown=_show(path))
 
 
-def _page(bucket: Bucket, key: str, command: str) -> Opened:
+def _fetched(bucket: Bucket, file: FileRef) -> Path:
+    path = _place_of(bucket) / file.key
+    if not path.is_file() or path.stat().st_size != file.size:
+        bucket.fetch(file.key, path, want_crc=file.crc32c)
+    return path
+
+
+def _place_of(bucket: Bucket) -> Path:
+    """Return the folder of this machine for what was fetched from a bucket."""
+    return cache_folder() / "opened" / hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
+
+
+def _report(bucket: Bucket, folder: str) -> Opened:
+    """Open a report's page; from elsewhere, all that it loads is fetched first, and what was measured of each image is not."""
+    key = report_page_key(folder)
+    path = _local_path(bucket, key)
+    if path is None:
+        for _ in at_once(bucket, lambda file: _fetched(bucket, file), shown_files(bucket, folder)):
+            pass
+        path = _place_of(bucket) / key
+        bucket.fetch(key, path)
+    elif not path.is_file():
+        raise RequestError(f"{key} is not there; the same diamond-cutter attribute makes it anew")
+    return Opened(key=key, path=path, shown=_show(path))
+
+
+def _gallery(bucket: Bucket, key: str) -> Opened:
     path = _local_path(bucket, key)
     if path is None:
         raise RequestError(f"{key} is many files; diamond-cutter browse --bucket {bucket.url} shows it")
     if not path.is_file():
-        raise RequestError(f"{key} is not there yet; diamond-cutter {command} writes it at the end of a run")
+        raise RequestError(f"{key} is not there yet; diamond-cutter sprites writes it at the end of a run")
     return Opened(key=key, path=path, shown=_show(path))
 
 

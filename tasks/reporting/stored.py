@@ -43,6 +43,17 @@ def list_reports(bucket: Bucket) -> list[ReportListing]:
     return [_listing(bucket, folder) for folder in report_folders(bucket)]
 
 
+def shown_files(bucket: Bucket, folder: str) -> list[FileRef]:
+    """Return the files that a report's page loads.
+
+    Raises:
+        Corrupt, NotFound: the report is not whole.
+    """
+    report = ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder))
+    details = DetailsRecord.from_bytes(bucket.get(details_key(folder)), details_key(folder))
+    return [*report.files, *details.files]
+
+
 def _listing(bucket: Bucket, folder: str) -> ReportListing:
     _, dataset, model, report, _ = folder.split("/")
     infos = list(bucket.list(folder))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,12 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
     summary = json.loads(done.stdout)
     assert (summary["images"], summary["page"]) == (5, f"gs://place/team/{summary['key']}index.html")
     assert {bad["name"] for bad in summary["refused"]} == {"empty.jpg", "notes.txt"}
-    assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"] and gcs_place.unknown == []
+    assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"]
+    opened = diamond_cutter("open", summary["key"], "--bucket", "gs://place/team", "--json", DIAMOND_CUTTER_CACHE=str(tmp_path / "cache"))
+    page = Path(json.loads(opened.stdout)["path"])
+    numbers = json.loads(re.findall(r'id="site">(.*?)</script>', page.read_text())[0])["layers"][0]["numbers"]
+    assert (page.parent / numbers).is_file() and list(page.parent.glob("images/*.webp"))
+    assert not list(page.parent.glob("images/*.parquet")) and gcs_place.unknown == []
 
 
 def test_a_place_that_cannot_be_used_is_one_sentence(gcs_place: GcsServer, at_once: Command) -> None:
