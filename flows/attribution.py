@@ -103,12 +103,12 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         if not reduced.images:
             raise BadPhotos(f"none of the {len(images.images)} images in {request.images} can be read; {_first_reason(records)}")
         details = _look_closely(run, reduced, slots)
-    warnings, mixes = _render(run, reduced, details)
+    lacks, mixes = _render(run, reduced, details)
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
-    job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes)
+    job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes, lacks)
     record: ReportRecord = publish_report(job, reduced, details)
     publish_gallery(request.bucket, card, recipe.key)  # its pages of channels tell of the report
-    summary = summary_of(bucket, run.folder, record, reused=False, warnings=warnings)
+    summary = summary_of(bucket, run.folder, record, reused=False)
     artifacts.publish(summary, record)
     return summary
 

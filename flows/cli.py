@@ -93,7 +93,7 @@ def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) 
 
 
 @app.command
-def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> None:
+def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> int:
     """Explain a folder of images: which channels decide a class, where in the image; and publish a report of it in the bucket.
 
     diamond-cutter attribute efficientnet-lite0 holiday --layers block_10 head --open
@@ -112,6 +112,7 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
     print_report(summary, as_json=json)
     if open:
         open_key(open_bucket(request.bucket), summary.key)
+    return FAILED if summary.lacks else 0
 
 
 @app.command

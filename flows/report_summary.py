@@ -39,7 +39,7 @@ class ReportSummary(BaseModel):
     accuracy: Accuracy | None
     layers: tuple[LayerSummary, ...]
     reused: bool = Field(description="it was there already")
-    warnings: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = Field(description="a sentence on each part that failed; the same run again tries these anew")
 
     def in_words(self) -> list[str]:
         """Return what the report says, in lines of text; its layers are a table beside it."""
@@ -51,7 +51,7 @@ class ReportSummary(BaseModel):
             named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
             more = f"; and {len(self.refused) - _REFUSED_NAMED} more" if len(self.refused) > _REFUSED_NAMED else ""
             lines.append(f"{len(self.refused):,} left out: {named}{more}")
-        return [*lines, *(f"warning: {warning}" for warning in self.warnings)]
+        return [*lines, *(f"warning: {lack}" for lack in self.lacks)]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the head and the rows of a table of the layers."""
@@ -70,7 +70,7 @@ class ReportSummary(BaseModel):
         return head, rows
 
 
-def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool, warnings: tuple[str, ...] = ()) -> ReportSummary:
+def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool) -> ReportSummary:
     """Return a report in short."""
     contents = record.contents
     return ReportSummary(
@@ -84,7 +84,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         accuracy=contents.accuracy,
         layers=tuple(map(_layer, contents.layers)),
         reused=reused,
-        warnings=warnings,
+        lacks=record.lacks,
     )
 
 

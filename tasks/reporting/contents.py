@@ -169,6 +169,7 @@ class ReportRecord(Record):
     contents: ReportContents
     records: tuple[str, ...] = Field(description="keys of the records of what was measured of the images, and of the details")
     files: tuple[FileRef, ...] = Field(description="tables, and what its pages load beside the details")
+    lacks: tuple[str, ...] = Field(default=(), description="a sentence on each part that failed; the same run again tries these anew")
 
 
 class Patches(Part):

@@ -128,14 +128,21 @@ def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
 
 
 def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
-    """Return a report's record, or None if there is none that counts."""
+    """Return a report's record, or None if there is none that counts, or one that lacks something."""
     record = read_record(bucket, report_key(folder), ReportRecord)
-    return record if record is not None and all(is_whole(bucket, file) for file in record.files) else None
+    return record if record is not None and _counts(bucket, record) else None
+
+
+def _counts(bucket: Bucket, record: ReportRecord) -> bool:
+    return not record.lacks and all(is_whole(bucket, file) for file in record.files)
 
 
 @dataclass(frozen=True)
 class ReportJob:
-    """What a report is made of: the images, the records of what was measured of them, and the sprites of the groups, by mixes."""
+    """What a report is made of: the images, the records of what was measured of them, and the sprites of the groups, by mixes.
+
+    `lacks` says, in sentences, what could not be rendered.
+    """
 
     bucket: str
     card: ModelCard
@@ -144,6 +151,7 @@ class ReportJob:
     records: tuple[str, ...]
     refused: Mapping[str, str]
     mixes: Mapping[str, tuple[str, tuple[int, ...]]]
+    lacks: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -193,8 +201,9 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
     )
     for key, data in asset_files(REPORT, job.folder).items():
         files.put(key, data)
-    record = ReportRecord(contents=contents, records=(*job.records, details_key(job.folder)), files=tuple(files.refs.values()))
-    record = commit(bucket, report_key(job.folder), record, lambda theirs: all(is_whole(bucket, file) for file in theirs.files))
+    records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())
+    record = ReportRecord(contents=contents, records=records, files=refs, lacks=job.lacks)
+    record = commit(bucket, report_key(job.folder), record, lambda theirs: _counts(bucket, theirs))
     publish_view(bucket, report_page_key(job.folder), lambda: report_page(record.contents))
     return record
 

@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from flows.request import SpritesRequest
+from flows.summary import RunSummary, SpritesFailed
 from storage import LocalBucket
 from storage.layout import details_key, is_shard_record, report_key, report_page_key
 from storage.records import ImagesRecord, PhotoActivations
@@ -129,6 +131,35 @@ def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: E
     assert (copied / report_page_key(folder)).is_file() and report_in(copied)[1].contents == record.contents
     assert {path: path.read_bytes() for path in measured} == measured
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
+
+
+def test_sprites_that_fail_are_said_to_lack_and_tried_again(
+    explained: Explained, copied: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = report_in(copied)
+    (copied / report_key(folder)).unlink()
+    for layer in copied.glob("sprites/*/*/head"):
+        shutil.rmtree(layer)
+    arguments = ("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
+
+    def broken(request: SpritesRequest) -> None:
+        raise SpritesFailed(failed_summary(request))
+
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr("flows.attribution.sprites", broken)
+        done = at_once(*arguments)
+    assert done.returncode == 1 and "the report lacks sprites" in done.stdout
+    assert report_in(copied)[1].lacks and (copied / report_page_key(folder)).is_file()
+    done = at_once(*arguments)
+    assert done.returncode == 0, done.stderr
+    record = report_in(copied)[1]
+    assert record.lacks == () and record.contents.layers[1].sprites is not None
+
+
+def failed_summary(request: SpritesRequest) -> RunSummary:
+    nothing = {"spritemaps": {}, "flagged": {}, "rungs": {}, "dead": {}, "unrendered": {}, "photos": None, "sprites_per_second": None}
+    counts = {"rendered": 0, "reused": 0, "failed": 4, "warnings": (), "failures": ("head channels 1-4: it broke",)}
+    return RunSummary.model_validate({"model": request.model, "recipe": "fast", "bucket": request.bucket, **nothing, **counts})
 
 
 def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_path: Path, at_once: Command) -> None:
