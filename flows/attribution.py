@@ -5,7 +5,7 @@ The bucket's records decide what there is to do, so the same request again does 
 
 import itertools
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,10 @@ from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
-from storage.layout import photo_activations_key, report_folder, report_page_key
+from storage.layout import photo_activations_key, recipe_key, report_folder
 from storage.records import ImagesRecord, PhotoActivations
 from storage.set_survey import survey_set
-from storage.sprite_set import channels_missing, commit, publish_view
+from storage.sprite_set import channels_missing, commit
 from tasks.attribution.batches import Numbered
 from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
@@ -42,7 +42,6 @@ from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Mix, Mixes, Term
 from tasks.reporting.choosing import channels_to_render, evenly
 from tasks.reporting.contents import DetailsRecord, ReportRecord
-from tasks.reporting.pages import report_page
 from tasks.reporting.reducing import Reduced, reduce
 from tasks.reporting.task import ReportJob, image_tables, look_closely, publish_report, stored_report
 
@@ -50,6 +49,8 @@ _DEVICES = visible_devices()
 _IN_FLIGHT = len(_DEVICES) + 1
 # Of a group's direction, those channels that weigh most: what is left out is some percent of its length.
 _GROUP_CHANNELS = 64
+# A run's parameters take 512 kB at most, and a group two or three.
+_MIXES_AT_ONCE = 128
 # For each image that is looked at closely, beside the time of a part.
 _LOOK_S = 60.0
 
@@ -94,7 +95,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         run = _Run(request, bucket, card, images, attribution_spec(card, request, recipe.key), recipe)
         done = stored_report(bucket, run.folder)
         if done is not None:
-            publish_view(bucket, report_page_key(run.folder), lambda: report_page(done.contents))
+            _tell_the_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
         artifacts = ReportArtifacts(card.name, images.name)
         with Progress("images", len(images.images)) as progress:
@@ -103,14 +104,20 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         if not reduced.images:
             raise BadPhotos(f"none of the {len(images.images)} images in {request.images} can be read; {_first_reason(records)}")
         details = _look_closely(run, reduced, slots)
-    lacks, mixes = _render(run, reduced, details)
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
+    lacks, mixes = _render(run, reduced, details, refused)
     job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes, lacks)
     record: ReportRecord = publish_report(job, reduced, details)
-    publish_gallery(request.bucket, card, recipe.key)  # its pages of channels tell of the report
+    _tell_the_gallery(run)
     summary = summary_of(bucket, run.folder, record, reused=False)
     artifacts.publish(summary, record)
     return summary
+
+
+def _tell_the_gallery(run: _Run) -> None:
+    """Let the pages of channels tell of the report, if there are sprites at all."""
+    if run.bucket.stat(recipe_key(run.card.key, run.recipe.key)) is not None:
+        publish_gallery(run.request.bucket, run.card, run.recipe.key)
 
 
 def _attribute(run: _Run, slots: DeviceSlots, progress: Progress, artifacts: ReportArtifacts) -> dict[str, ImagesRecord]:
@@ -144,7 +151,7 @@ def _attribute(run: _Run, slots: DeviceSlots, progress: Progress, artifacts: Rep
 
 def _first_reason(records: Mapping[str, ImagesRecord]) -> str:
     name, reason = next((name, reason) for record in records.values() for name, reason in record.refused.items())
-    return f"the first is {name}: {reason}"
+    return f"the first is {name!r}: {reason}"
 
 
 def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
@@ -155,14 +162,16 @@ def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRec
         return look_closely(job, slots, timeout_s, progress.of_part("looking closely", len(numbers)))
 
 
-def _render(run: _Run, reduced: Reduced, details: DetailsRecord) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:
+def _render(
+    run: _Run, reduced: Reduced, details: DetailsRecord, refused: Collection[str]
+) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:
     """Render the sprites that the report needs and the bucket lacks.
 
     Returns:
         what could not be rendered, in sentences; and by layer the name of the mixes that its groups are, and their numbers among these.
     """
     warnings = []
-    _note_photos(run, reduced)
+    _note_photos(run, reduced, tuple(refused))
     survey = survey_set(run.bucket, run.card.key, run.recipe.key, indexed_shards(run.bucket, run.card.key, run.recipe.key))
     wanted = channels_to_render(reduced.totals, details.cells, run.spec)
     lacking = {layer: channels for layer, channels in wanted.items() if channels_missing(channels, survey.of(layer).owners())}
@@ -170,9 +179,11 @@ def _render(run: _Run, reduced: Reduced, details: DetailsRecord) -> tuple[tuple[
     photos = None if run.recipe.negative else run.request.images
     if lacking:
         warnings += _sprites(asked.model_copy(update={"selection": lacking, "photos": photos}))
-    mixes, places = _group_mixes(details, run.spec)
-    if mixes and channels_missing(range(len(mixes.mixes)), survey.of(mixes.name).owners()):
-        warnings += _sprites(asked.model_copy(update={"mixes": mixes}))
+    places: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for mixes, layers in _group_mixes(details, run.spec):
+        places |= {layer: (mixes.name, numbers) for layer, numbers in layers.items()}
+        if channels_missing(range(len(mixes.mixes)), survey.of(mixes.name).owners()):
+            warnings += _sprites(asked.model_copy(update={"mixes": mixes}))
     return tuple(warnings), places
 
 
@@ -185,7 +196,7 @@ def _sprites(request: SpritesRequest) -> list[str]:
     return []
 
 
-def _note_photos(run: _Run, reduced: Reduced) -> None:
+def _note_photos(run: _Run, reduced: Reduced, refused: tuple[str, ...]) -> None:
     """Keep how high the images drive each channel, as `sprites --photos` would measure it anew."""
     for layer in run.spec.layers:
         record = PhotoActivations(
@@ -193,29 +204,26 @@ def _note_photos(run: _Run, reduced: Reduced) -> None:
             layer=layer,
             photos=run.images.name,
             images=len(reduced.images),
+            unreadable=refused,
             highest=tuple(float(f"{value:.6g}") for value in reduced.highest(layer)),
         )
         commit(run.bucket, photo_activations_key(run.card.key, run.images.name, layer, pre_activation=False), record, lambda theirs: True)
 
 
-def _group_mixes(details: DetailsRecord, spec: AttributionSpec) -> tuple[Mixes | None, dict[str, tuple[str, tuple[int, ...]]]]:
-    """Return all groups of all layers as mixes, and where among them those of each layer are."""
-    if not spec.channels:
-        return None, {}
-    mixes = [
-        Mix(label=f"{layer}, group {number}"[:200], terms=(_term(layer, direction),))
-        for layer in spec.layers
-        if layer in details.groups
-        for number, direction in enumerate(details.groups[layer].directions)
-    ]
-    if not mixes:
-        return None, {}
-    found, places, first = Mixes(mixes=tuple(mixes)), {}, 0
-    for layer in spec.layers:
-        count = len(details.groups[layer].directions) if layer in details.groups else 0
-        places[layer] = (found.name, tuple(range(first, first + count)))
-        first += count
-    return found, places
+def _group_mixes(details: DetailsRecord, spec: AttributionSpec) -> Iterator[tuple[Mixes, dict[str, tuple[int, ...]]]]:
+    """Yield the groups of some layers as mixes, and by layer the numbers of its groups among them; as many as a run can be asked for."""
+    chosen: list[Mix] = []
+    places: dict[str, tuple[int, ...]] = {}
+    for layer in spec.layers if spec.channels else ():
+        directions = details.groups[layer].directions if layer in details.groups else ()
+        if chosen and len(chosen) + len(directions) > _MIXES_AT_ONCE:
+            yield Mixes(mixes=tuple(chosen)), places
+            chosen, places = [], {}
+        places[layer] = tuple(range(len(chosen), len(chosen) + len(directions)))
+        labels = (f"{layer}, group {number + 1}"[:200] for number in range(len(directions)))
+        chosen += [Mix(label=label, terms=(_term(layer, direction),)) for label, direction in zip(labels, directions, strict=True)]
+    if chosen:
+        yield Mixes(mixes=tuple(chosen)), places
 
 
 def _term(layer: str, direction: Sequence[float]) -> Term:

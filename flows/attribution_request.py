@@ -1,5 +1,6 @@
 """What a user asks of an attribution run: the parameters of the flow, of the command line and of a deployment are the same."""
 
+import hashlib
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -77,6 +78,7 @@ def attribution_spec(card: ModelCard, request: AttributionRequest, recipe: str) 
         channels=request.channels,
         shown=request.shown,
         sprites=recipe,
+        card=hashlib.sha256(card.model_dump_json(include={"labels", "image", "logits_tensor"}).encode()).hexdigest()[:8],
     )
 
 
@@ -86,7 +88,7 @@ def _layers(card: ModelCard, patterns: tuple[str, ...]) -> list[LayerCard]:
     last_of_size = {(layer.height, layer.width): layer for layer in card.layers if layer.main and layer.height}
     if not last_of_size:
         return card.select_layers(("main",))
-    return list(last_of_size.values())
+    return sorted(last_of_size.values(), key=card.layers.index)
 
 
 def _class(card: ModelCard, given: str) -> int | Literal["auto"]:

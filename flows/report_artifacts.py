@@ -33,7 +33,7 @@ class ReportArtifacts:
                 for layer in record.contents.layers
                 for found in (*layer.top, *reversed(layer.bottom))
             ],
-            description=f"Channels that decide most: {summary.explained}",
+            description=f"Channels that decide most: {markdown_cell(summary.explained)}",
         )
         words = "\n\n".join(map(markdown_cell, summary.in_words()))
         create_link_artifact(key=f"report-{self._key}", link=summary.page, link_text="the report", description=words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.photos.image_set import FoundImage
-from tasks.photos.reading import UnreadablePhoto, read_images
+from tasks.photos.reading import GonePhoto, UnreadablePhoto, read_images
 
 BATCH = 16
 
@@ -32,6 +32,9 @@ class Batch:
 def batches(images: Sequence[Numbered], shape: tuple[int, int, int], refused: MutableMapping[str, str]) -> Iterator[Batch]:
     """Yield images in batches, in their order, and put the names of those that cannot be read, and why, into `refused`.
 
+    Raises:
+        GonePhoto: an image cannot be read now, and may be another time.
+
     One batch is decoded ahead, and of the next no more than the threads that decode have begun.
     """
     found = _batches(images, shape)
@@ -48,6 +51,9 @@ def _batches(images: Sequence[Numbered], shape: tuple[int, int, int]) -> Iterato
     read = zip(images, read_images((each.image for each in images), shape), strict=True)
     for first in range(0, len(images), BATCH):
         tried = [(each, pixels) for each, (_, (_, pixels)) in zip(images[first : first + BATCH], read, strict=False)]
+        for _, pixels in tried:
+            if isinstance(pixels, GonePhoto):
+                raise pixels
         sound = [(each, pixels) for each, pixels in tried if not isinstance(pixels, UnreadablePhoto)]
         yield Batch(
             images=tuple(each for each, _ in sound),

@@ -14,6 +14,8 @@ def label_class(card: ModelCard, image: FoundImage) -> int:
 
     That is the class that the user gives by number, or else that of the label's name.
     """
+    if len(_names(card)) < 2:
+        return NO_CLASS  # a single score is not right or wrong about anything
     if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
         return image.class_index
     return class_named(card, image.label) if image.label is not None else NO_CLASS

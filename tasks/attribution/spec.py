@@ -35,6 +35,7 @@ class AttributionSpec(BaseModel):
     channels: int = Field(default=32, ge=0, le=4096, description="channels of each layer that the report has sprites rendered of")
     shown: int = Field(default=200, ge=1, le=10_000, description="images that the report shows one by one, evenly from all")
     sprites: str = Field(description="key of the recipe of the sprites that are shown")
+    card: str = Field(default="", description="hash of what the model's card says of labels and images, which its graph does not")
 
     @property
     def key(self) -> str:

@@ -123,13 +123,14 @@ def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
     logits = found.logits.numpy()
     classes = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_CLASSES].astype(np.int32)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = powers / powers.sum(axis=1, keepdims=True) if logits.shape[1] > 1 else 1 / (1 + np.exp(-logits))
     return ImageRows(
         numbers=np.array([each.number for each in batch.images], np.int32),
         names=[each.image.name for each in batch.images],
         labels=[each.image.label for each in batch.images],
         label_classes=np.array([label_class(card, each.image) for each in batch.images], np.int32),
         classes=classes,
-        probabilities=np.take_along_axis(powers / powers.sum(axis=1, keepdims=True), classes, 1).astype(np.float32),
+        probabilities=np.take_along_axis(shares, classes, 1).astype(np.float32),
         positive=found.chosen.positive.numpy(),
         negative=found.chosen.negative.numpy(),
         layers={name: LayerRows(*(part.numpy() for part in layer)) for name, layer in zip(job.spec.layers, found.layers, strict=True)},

@@ -11,6 +11,10 @@ from tasks.attribution.numbers import ImageRows, LayerRows
 SetKind = Literal["all", "label", "class", "wrong"]
 
 
+# A label for each image is a caption; sums over each would grow with the images.
+_MOST_SETS = 4000
+
+
 class SetName(NamedTuple):
     """Names a set of images: `all`, those of a label, those that the model takes for a class, or those that it is wrong about."""
 
@@ -30,7 +34,7 @@ def sets_of(rows: ImageRows) -> dict[SetName, np.ndarray]:
     known = np.array([label is not None for label in rows.labels], bool)
     for label in sorted(set(labels[known])):
         found[SetName("label", label)] = places[known & (labels == label)]
-    for number in np.unique(rows.classes[:, 0]):
+    for number in np.unique(rows.classes[:, 0]) if rows.classes.shape[1] > 1 else ():
         found[SetName("class", number=int(number))] = places[rows.classes[:, 0] == number]
     wrong = (rows.label_classes >= 0) & (rows.label_classes != rows.classes[:, 0])
     if wrong.any():
@@ -116,6 +120,8 @@ class Totals:
     def add(self, rows: ImageRows) -> None:
         """Count some images in."""
         for name, places in sets_of(rows).items():
+            if name not in self.sets and len(self.sets) >= _MOST_SETS:
+                continue
             layers = self.sets.setdefault(name, {layer: LayerTotals.of(found.channels.shape[1]) for layer, found in rows.layers.items()})
             for layer, found in rows.layers.items():
                 layers[layer].add(found, places)

@@ -52,7 +52,7 @@ class ChannelEvidence:
         mean over all images
     supports, opposes: the classes to whose logits the channel adds notably, above or below zero: its mean attribution over the images
         for which that class was explained
-    dead: the activation is never above zero, or never varies
+    dead: the activation is never above zero
     images: how many were looked at
     """
 

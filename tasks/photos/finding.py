@@ -12,7 +12,7 @@ from tasks.photos.image_set import BadImage, FoundImage, ImageSet, printable, sh
 from tasks.photos.labels import Row, match_labels, read_labels
 from tasks.photos.listing import Candidate, Listing, list_place, no_image, open_file, why_unreadable
 
-_FOLDER_NAME_LENGTH = 60
+_FOLDER_NAME_LENGTH, _KEY_LENGTH = 60, 180
 _HASHED_AT_ONCE = 4
 
 
@@ -40,12 +40,20 @@ def find_images(place: str) -> ImageSet:
         labels, images = "folders", [replace(image, label=image.name.lstrip("/").partition("/")[0]) for image in images]
     digest = _digest(contents, images if said is not None else ())
     return ImageSet(
-        name=f"{escape(printable(listing.folder)[:_FOLDER_NAME_LENGTH])}@{digest[:8]}",
+        name=f"{_short(printable(listing.folder))}@{digest[:8]}",
         images=tuple(sorted(images, key=lambda image: image.name)),
         refused=tuple(sorted([*listing.refused, *unknown], key=lambda bad: (bad.name, bad.reason))),
         labels=labels,
         digest=digest,
     )
+
+
+def _short(folder: str) -> str:
+    """Return a folder's name as part of a key, cut off behind a whole letter: what is no plain letter takes several characters."""
+    name = folder[:_FOLDER_NAME_LENGTH]
+    while len(escape(name)) > _KEY_LENGTH:
+        name = name[:-1]
+    return escape(name)
 
 
 def check_images(place: str) -> None:

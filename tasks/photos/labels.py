@@ -12,7 +12,7 @@ from tasks.photos.image_set import LABELS_FILE, BadImage, BadPhotos, printable
 
 _FILES = ("file", "path", "image", "filename")
 _LABELS = ("label", "class", "group")
-_INDICES = ("imagenet_index", "class_index", "index")
+_INDICES = ("class_index", "imagenet_index")
 _FOLDERS = ("group", "class", "label")
 
 

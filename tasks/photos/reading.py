@@ -55,6 +55,10 @@ class UnreadablePhoto(Exception):
         return f"{self.name}: {self.reason}"
 
 
+class GonePhoto(UnreadablePhoto, BadPhotos):
+    """An image was there a moment ago and cannot be read now: whoever keeps what was measured is not to keep that it is bad."""
+
+
 class _Refused(Exception):
     """An image that can be decoded, but not taken; the text is the reason."""
 
@@ -66,7 +70,9 @@ def check_channels(channels: int) -> None:
         BadPhotos: it is such a model.
     """
     if channels not in (1, 3):
-        raise BadPhotos(f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; leave --photos out")
+        raise BadPhotos(
+            f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; take a model of colour or grey images"
+        )
 
 
 def read_images(images: Iterable[FoundImage], shape: tuple[int, int, int]) -> Iterator[tuple[FoundImage, np.ndarray | UnreadablePhoto]]:
@@ -147,12 +153,14 @@ def decode(image: FoundImage, at_least_px: int) -> Image.Image:
     try:
         with _opened(image.place) as file:
             return _decoded(file, at_least_px)
-    except NotFound as error:
-        raise UnreadablePhoto(image.name, "it is not there any more") from error
+    except (NotFound, FileNotFoundError) as error:
+        raise GonePhoto(image.name, "it is not there any more") from error
     except AccessDenied as error:
         raise UnreadablePhoto(image.name, "it may not be read by this user") from error
     except StorageError:
         raise
+    except MemoryError as error:
+        raise GonePhoto(image.name, "there is not enough memory to decode it") from error
     except Exception as error:  # whatever a decoder makes of rubbish
         raise UnreadablePhoto(image.name, _reason(error)) from error
 

@@ -71,12 +71,12 @@ def report_layer(material: Material, layer: LayerCard, sprites: LayerSprites, cu
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
     sheet = _sheet(material.bucket, files, layer, "sprites", [sprites.channels[channel] for channel in drawn])
-    evidence = LayerEvidence(card, material.spec, reduced.totals, layer.name)
+    highest = reduced.highest(layer.name)
+    evidence = LayerEvidence(card, material.spec, reduced.totals, layer.name, highest)
     # A patch stands in for a sprite under the pointer; all of them are for who reads of the channel.
     whole = _of_sets(numbers).union(drawn)
     patches, patch_sheet = _patches(material, layer, channels, whole, cutter, files)
     labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
-    highest = reduced.highest(layer.name)
     shown = LayerNumbers(
         patches=patch_sheet,
         channels=tuple(

@@ -17,14 +17,14 @@ def class_title(card: ModelCard, number: int) -> str:
 
 
 class LayerEvidence:
-    """The evidence for each channel of a layer.
+    """The evidence for each channel of a layer, of which `highest` is the highest activation on any image, float32 `[channel]`.
 
     Channels are selective for what the user's labels say, or for what the model takes images for where there are no labels. A channel
     supports a class if it is among those that add most to it.
     """
 
-    def __init__(self, card: ModelCard, spec: AttributionSpec, totals: Totals, layer: str) -> None:
-        self._card, self._images = card, totals.images()
+    def __init__(self, card: ModelCard, spec: AttributionSpec, totals: Totals, layer: str, highest: np.ndarray) -> None:
+        self._card, self._images, self._highest = card, totals.images(), highest
         self._all = totals.sets[ALL][layer]
         names = list(totals.ordered())
         self._compared = [name for name in names if name.kind == "label"] or [name for name in names if name.kind == "class"]
@@ -43,7 +43,7 @@ class LayerEvidence:
             selective=tuple(self._compared_with(name, channel) for name in self._compared),
             supports=tuple(found for found in notable if found and found.value > 0),
             opposes=tuple(found for found in notable if found and found.value < 0),
-            dead=bool(self._all.highest_spread[channel] == 0),
+            dead=bool(self._highest[channel] <= 0),
             images=self._images,
         )
 

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
 from storage.layout import details_key, report_folder, report_key, report_page_key
-from storage.records import ImagesRecord
+from storage.records import FileRef, ImagesRecord
 from storage.sprite_set import commit, is_whole, publish_view, read_record
 from tasks.attribution.batches import Numbered
 from tasks.attribution.numbers import ImageRows, from_parquet
@@ -24,7 +24,7 @@ from tasks.gathering.index import to_parquet
 from tasks.importing.stored import read_bundle
 from tasks.pages.frontend import asset_files
 from tasks.pages.scripts import as_script
-from tasks.photos.image_set import ImageSet
+from tasks.photos.image_set import BadPhotos, ImageSet
 from tasks.photos.reading import read_picture
 from tasks.rendering.task import may_help, software_versions
 from tasks.reporting.building import LayerSprites, Material, image_list, named_classes, report_layer, set_cards
@@ -57,7 +57,7 @@ def look_closely(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progre
     """Look at images on the next free device, unless their record is there by now, and return it."""
     bucket = open_bucket(job.bucket)
     stored = stored_details(bucket, job.folder)
-    if stored is None:
+    if stored is None or stored.shown != _numbers(job):
         slots.run(look_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
         stored = stored_details(bucket, job.folder)
     if stored is None:
@@ -68,17 +68,35 @@ def look_closely(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progre
 def stored_details(bucket: Bucket, folder: str) -> DetailsRecord | None:
     """Return the record of a report's single images, or None if there is none that counts."""
     record = read_record(bucket, details_key(folder), DetailsRecord)
-    return record if record is not None and all(is_whole(bucket, file) for file in record.files) else None
+    return record if record is not None and _all_whole(bucket, record.files) else None
+
+
+def _all_whole(bucket: Bucket, files: Sequence[FileRef]) -> bool:
+    return all(is_whole(bucket, file) for file in files)
+
+
+def _numbers(job: ImagesJob) -> tuple[int, ...]:
+    return tuple(image.number for image in job.images)
 
 
 def look_and_commit(job: ImagesJob) -> None:
-    """Look at images in this process: what the page loads of them goes into the bucket first, then the record that makes it count."""
+    """Look at images in this process: what the page loads of them goes into the bucket first, then the record that makes it count.
+
+    Raises:
+        BadPhotos: an image that was measured cannot be read any more.
+    """
     from tasks.reporting.closely import cell_counts, image_details
     from tasks.reporting.closely import look_closely as look
 
     clock = time.perf_counter()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
     seen = look(bundle, job.spec, job.images, report_progress)
+    seen_numbers = {each.image.number for each in seen.images}
+    gone = [image.image.name for image in job.images if image.number not in seen_numbers]
+    if gone:
+        raise BadPhotos(
+            f"{len(gone)} images were measured and cannot be read any more, the first is {gone[0]!r}; put them back, or begin anew"
+        )
     files = ReportFiles(bucket, job.folder)
     pages, classes = list[ShownPage](), set[int]()
     for first in range(0, len(seen.images), _ON_A_PAGE):
@@ -110,7 +128,7 @@ def look_and_commit(job: ImagesJob) -> None:
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )
-    commit(bucket, details_key(job.folder), record, lambda theirs: all(is_whole(bucket, file) for file in theirs.files))
+    commit(bucket, details_key(job.folder), record, lambda theirs: theirs.shown == record.shown and _all_whole(bucket, theirs.files))
 
 
 def _picture(card: ModelCard, image: Numbered) -> bytes:
@@ -128,13 +146,19 @@ def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
 
 
 def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
-    """Return a report's record, or None if there is none that counts, or one that lacks something."""
+    """Return a report's record, or None if there is none that counts: all of the report is there, and it lacks nothing."""
     record = read_record(bucket, report_key(folder), ReportRecord)
-    return record if record is not None and _counts(bucket, record) else None
+    if record is None or not _counts(bucket, folder, record) or bucket.stat(report_page_key(folder)) is None:
+        return None
+    measured = (read_record(bucket, key, ImagesRecord) for key in record.records if key != details_key(folder))
+    whole = all(found is not None and (found.file is None or is_whole(bucket, found.file)) for found in measured)
+    return record if whole and stored_details(bucket, folder) is not None else None
 
 
-def _counts(bucket: Bucket, record: ReportRecord) -> bool:
-    return not record.lacks and all(is_whole(bucket, file) for file in record.files)
+def _counts(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
+    """Tell whether a record is of a report that is as this version makes it."""
+    assets = asset_files(REPORT, folder).keys() <= {file.key for file in record.files}
+    return assets and not record.lacks and all(is_whole(bucket, file) for file in record.files)
 
 
 @dataclass(frozen=True)
@@ -203,7 +227,7 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         files.put(key, data)
     records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())
     record = ReportRecord(contents=contents, records=records, files=refs, lacks=job.lacks)
-    record = commit(bucket, report_key(job.folder), record, lambda theirs: _counts(bucket, theirs))
+    record = commit(bucket, report_key(job.folder), record, lambda theirs: _counts(bucket, job.folder, theirs))
     publish_view(bucket, report_page_key(job.folder), lambda: report_page(record.contents))
     return record
 

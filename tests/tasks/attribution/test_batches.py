@@ -63,11 +63,11 @@ def test_where_all_are_bad_or_there_are_none_nothing_comes(tmp_path: Path) -> No
     assert found == [] and len(refused) == BATCH + 3
 
 
-def test_an_image_that_has_vanished_is_refused(tmp_path: Path) -> None:
+def test_an_image_that_has_vanished_may_come_back_and_is_not_said_to_be_bad(tmp_path: Path) -> None:
     images = numbered(tmp_path, 2)
     (tmp_path / "000.png").unlink()
-    found, refused = taken(images)
-    assert [batch.images for batch in found] == [(images[1],)] and set(refused) == {"000.png"}
+    with pytest.raises(reading.GonePhoto, match=r"000\.png: it is not there any more"):
+        taken(images)
 
 
 def test_no_more_is_decoded_ahead_than_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,7 @@ def test_a_report_is_named_by_all_that_was_asked_for() -> None:
         {"channels": 1},
         {"shown": 1},
         {"sprites": "fast@01234568"},
+        {"card": "01234567"},
     ]
     keys = [spec.key, *(spec.model_copy(update=change).key for change in changes)]
     assert len(set(keys)) == len(keys) and {change for each in changes for change in each} == set(AttributionSpec.model_fields)

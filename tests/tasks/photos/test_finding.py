@@ -52,14 +52,14 @@ def test_the_name_changes_with_what_is_in_the_folder(tmp_path: Path) -> None:
     seen.append(find_images(str(root)).name)
     (root / "labels.csv").write_text("file,label\n")
     seen.append(find_images(str(root)).name)
-    (root / "labels.csv").write_text("file,label,index\nc.png,cat,1\n")
+    (root / "labels.csv").write_text("file,label,class_index\nc.png,cat,1\n")
     seen.append(find_images(str(root)).name)
     # Written otherwise, it says the same.
-    (root / "labels.csv").write_text("group,index,filename\n\ncat,1,c.png\n")
+    (root / "labels.csv").write_text("group,class_index,filename\n\ncat,1,c.png\n")
     assert find_images(str(root)).name == seen[-1]
-    (root / "labels.csv").write_text("file,label,index\nc.png,dog,1\n")
+    (root / "labels.csv").write_text("file,label,class_index\nc.png,dog,1\n")
     seen.append(find_images(str(root)).name)
-    (root / "labels.csv").write_text("file,label,index\nc.png,dog,2\n")
+    (root / "labels.csv").write_text("file,label,class_index\nc.png,dog,2\n")
     seen.append(find_images(str(root)).name)
     assert len(set(seen)) == len(seen)
 
@@ -144,7 +144,7 @@ def test_images_in_a_bucket_are_named_by_what_it_knows_of_them(gcs_place: GcsSer
     assert find_images("gs://place/team/my photos/").name == found.name
     gcs_place.put("place", "team/my photos/cat/a b.png", b"other bytes")
     changed = find_images("gs://place/team/my photos").name
-    gcs_place.put("place", "team/my photos/labels.csv", b"group,file,index\ncat,a b.png,3\n")
+    gcs_place.put("place", "team/my photos/labels.csv", b"group,file,class_index\ncat,a b.png,3\n")
     labelled = find_images("gs://place/team/my photos")
     assert (labelled.labels, labelled.images[0].label, labelled.images[0].class_index) == ("labels.csv", "cat", 3)
     assert len({found.name, changed, labelled.name}) == 3

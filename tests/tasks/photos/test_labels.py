@@ -33,7 +33,7 @@ def test_columns_go_by_their_names(table: str | bytes) -> None:
     assert said(table, "a.png", "b.png") == ({"a.png": ("cat", None)}, {})
 
 
-@pytest.mark.parametrize("column", ["imagenet_index", "class_index", "index"])
+@pytest.mark.parametrize("column", ["imagenet_index", "class_index"])
 def test_a_class_may_have_its_number(column: str) -> None:
     table = f"file,label,{column}\na.png,cat,281\nb.png,,\nc.png,dog,007\n"
     assert said(table, "a.png", "b.png", "c.png")[0] == {"a.png": ("cat", 281), "b.png": (None, None), "c.png": ("dog", 7)}
@@ -91,11 +91,11 @@ def test_the_same_line_twice_does_not_matter() -> None:
         ("file,label\n,cat\n", "names no file in line 2"),
         ('file,label\n"a.png,cat\n', "is no table with commas between its cells"),
         ('file,label\n"a"b.png,cat\n', "is no table with commas"),
-        ("file,label,index\na.png,cat,many\n", "has 'many' as index in line 2 where a whole number is expected"),
-        ("file,label,index\na.png,cat,-1\n", "has '-1' as index"),
-        ("file,label,index\na.png,cat,1.5\n", "has '1.5' as index"),
-        ("file,label,index\na.png,cat,9999999999\n", "has '9999999999' as index"),
-        ("file,label,index\na.png,cat,\u0663\n", "as index in line 2"),
+        ("file,label,class_index\na.png,cat,many\n", "has 'many' as class_index in line 2 where a whole number is expected"),
+        ("file,label,class_index\na.png,cat,-1\n", "has '-1' as class_index"),
+        ("file,label,class_index\na.png,cat,1.5\n", "has '1.5' as class_index"),
+        ("file,label,class_index\na.png,cat,9999999999\n", "has '9999999999' as class_index"),
+        ("file,label,class_index\na.png,cat,\u0663\n", "as class_index in line 2"),
         ("file,label\na.png,cat\na.png,dog\n", "says two things of 'a.png', in lines 2 and 3; leave one of them"),
         ("file,label\na.png," + "x" * 200_000, "is no table with commas"),
         (b"file,label\ncaf\xe9.png,cat\n", "is no UTF-8 text; save it as UTF-8"),

@@ -301,7 +301,7 @@ def test_a_bad_file_costs_itself_only_and_threads_see_the_same(tmp_path: Path) -
 def test_models_of_other_images_take_no_photos(channels: int) -> None:
     check_channels(1)
     check_channels(3)
-    with pytest.raises(BadPhotos, match=f"takes images of {channels}; leave --photos out"):
+    with pytest.raises(BadPhotos, match=f"takes images of {channels}; take a model of colour or grey images"):
         check_channels(channels)
 
 
