@@ -120,7 +120,7 @@ class ReportedLayer(Part):
 
 
 class GroupFlow(Part):
-    """How much each group of a layer adds to each group of the next one, in the mean over the shown images."""
+    """How much each group of a layer adds to each group of the next one, in the mean over up to 64 of the shown images."""
 
     layer: str
     next_layer: str

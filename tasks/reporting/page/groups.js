@@ -34,7 +34,7 @@ const groupsSection = (layer, numbers, roomPx) => {
   const at = layerNumber.get(layer.name);
   const around = site.layers.slice(Math.max(0, at - 1), at + 2).filter((other) => other.groups.length);
   return [
-    make("section", { class: "groups" }, make("h2", {}, "Groups of neurons"), make("p", { class: "quiet about" }, `Channels that images excite together, found over the ${count(pageOf.size, "shown image")}.${variance}`), make("div", { class: "group-list" }, ...sorted.map((group) => groupCard(layer, numbers, group, most, mostOfClasses)))),
+    make("section", { class: "groups" }, make("h2", {}, "Groups of neurons"), make("p", { class: "quiet about" }, `Channels that images excite together, found over up to 64 of the ${count(pageOf.size, "shown image")}; what they add is over all of these.${variance}`), make("div", { class: "group-list" }, ...sorted.map((group) => groupCard(layer, numbers, group, most, mostOfClasses)))),
     ...(hasFlow(around) ? [make("section", {}, make("h2", {}, "Where it comes from, where it goes"), makeFlow(around, roomPx))] : []),
   ];
 };
