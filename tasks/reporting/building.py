@@ -35,6 +35,7 @@ from tasks.reporting.files import ReportFiles
 from tasks.reporting.pictures import PATCH_PX, sprite_sheet
 from tasks.reporting.pictures import Patches as PatchCutter
 from tasks.reporting.reducing import Reduced
+from tasks.reporting.rounding import short
 from tasks.reporting.scripts import IMAGE_LIST, layer_name
 from tasks.reporting.tables import set_title
 
@@ -151,11 +152,6 @@ def image_list(material: Material, pictures: Mapping[int, str], files: ReportFil
             )
         )
     return files.image("list", as_script(IMAGE_LIST, ImageList(images=tuple(listed))), "js")
-
-
-def short(value: float) -> float:
-    """Return a number in four digits."""
-    return float(f"{value:.4g}")
 
 
 def _set_numbers(totals: LayerTotals, count: int) -> SetNumbers:

@@ -20,6 +20,7 @@ from tasks.attribution.spec import AttributionSpec, ablated_channels
 from tasks.reporting.choosing import evenly
 from tasks.reporting.contents import Checks, Explained, FoundGroups, HeatMap, ImageDetails, ImageLayer, Spread
 from tasks.reporting.grouping import ByGroup, GroupFlows, GroupTotals, fitted_groups, group_amounts, group_worth, pairs_of_layers
+from tasks.reporting.rounding import short
 
 # Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
 CHECKED, GROUPED, SEEN_FROM = 96, 64, 2
@@ -140,13 +141,13 @@ def _image_layer(layer: ShownLayer, same_place: tuple[tuple[int, ...], ...]) -> 
     maps = zip(layer.values, layer.scales, layer.map_channels, strict=True)
     return ImageLayer(
         maps=tuple(
-            HeatMap(values=tuple(values.tolist()), scale=float(f"{scale:.4g}"), channels=tuple(map(tuple, channels.tolist())))
+            HeatMap(values=tuple(values.tolist()), scale=short(scale), channels=tuple(map(tuple, channels.tolist())))
             for values, scale, channels in maps
         ),
         activated=tuple(map(tuple, layer.activated.tolist())),
         same_place=same_place,
         groups=tuple(map(tuple, layer.groups.tolist())),
-        group_attribution=tuple(float(f"{value:.4g}") for value in layer.group_attribution),
+        group_attribution=tuple(map(short, layer.group_attribution)),
         seen_from=tuple(map(_strongest, layer.seen_from)),
     )
 
@@ -228,10 +229,10 @@ def _described(values: np.ndarray, channels: int) -> Checks:
         ablated=ablated_channels(channels),
         drop_of_top=top,
         drop_of_random=random,
-        times=float(f"{top.median / random.median:.4g}") if random.median > 0 else None,
+        times=short(top.median / random.median) if random.median > 0 else None,
     )
 
 
 def _spread(values: np.ndarray) -> Spread:
-    lower, median, upper = (float(f"{value:.4g}") for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    lower, median, upper = map(short, np.quantile(values, [0.25, 0.5, 0.75]))
     return Spread(lower_quartile=lower, median=median, upper_quartile=upper)

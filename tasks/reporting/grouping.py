@@ -14,6 +14,7 @@ from tasks.attribution.network import Network
 from tasks.attribution.pooling import means
 from tasks.attribution.spec import AttributionSpec
 from tasks.reporting.contents import FoundGroups
+from tasks.reporting.rounding import short
 
 # By layer, float32 `[batch, cell, group]`; None where a layer has no groups.
 ByGroup = list[np.ndarray | None]
@@ -81,11 +82,9 @@ class GroupTotals:
         images = max(sum(self._images.values()), 1)
         total = sum(by_class.values(), np.zeros(len(groups.parts)))
         return FoundGroups(
-            directions=tuple(tuple(float(f"{weight:.5g}") for weight in row) for row in groups.directions),
-            attribution=tuple(float(f"{value:.4g}") for value in total / images),
-            by_class={
-                number: tuple(float(f"{value:.4g}") for value in values / self._images[number]) for number, values in by_class.items()
-            },
+            directions=tuple(tuple(short(weight, digits=5) for weight in row) for row in groups.directions),
+            attribution=tuple(map(short, total / images)),
+            by_class={number: tuple(map(short, values / self._images[number])) for number, values in by_class.items()},
             explained=round(groups.explained, 4),
         )
 

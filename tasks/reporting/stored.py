@@ -1,7 +1,7 @@
 """Reports in the bucket: found, listed, checked."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from storage import Bucket, Corrupt, NotFound, ObjectInfo
 from storage.layout import details_key, is_fingerprinted, report_folder, report_key
 from storage.records import FileRef, ImagesRecord, Record
-from storage.sprite_set import is_whole, read_record
+from storage.sprite_set import read_record
 from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
 
 _IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
@@ -99,44 +99,44 @@ def find_report(bucket: Bucket, key: str) -> str | None:
 def report_checks(bucket: Bucket) -> Iterator[tuple[str, str] | None]:
     """Yield, for each record of a report, the key of what is wrong with it, and what that is; or None."""
     for folder in report_folders(bucket):
-        for key, kind in _records(bucket, folder):
-            yield _check(bucket, key, kind)
+        listed = {info.key: info for info in bucket.list(folder)}
+        for key, kind in _records(folder, listed):
+            yield _check(bucket, key, kind, listed)
 
 
-def _check(bucket: Bucket, key: str, kind: type[Record]) -> tuple[str, str] | None:
+def _check(bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]) -> tuple[str, str] | None:
     try:
         files = _files_of(kind.from_bytes(bucket.get(key), key))
     except (Corrupt, NotFound) as error:
         return key, str(error)
     for file in files:
-        if not is_whole(bucket, file):
+        if not file.is_whole_in(bucket, listed.get(file.key)):
             return file.key, f"The file is missing or is not what {key} says; the same run again makes it anew."
     return None
 
 
 def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str]]:
     """Yield the files of a report that none of its records names, and why they are left over; none where a record cannot be read."""
-    named: set[str] = set()
-    for key, kind in _records(bucket, folder):
+    listed, named = list(bucket.list(folder)), set[str]()
+    for key, kind in _records(folder, (info.key for info in listed)):
         record = read_record(bucket, key, kind)
         if record is None:
             return
         named |= {file.key for file in _files_of(record)}
-    for info in bucket.list(folder):
+    for info in listed:
         if is_fingerprinted(info.key) and info.key not in named:
             yield info, "no record of its report names it"
 
 
-def _records(bucket: Bucket, folder: str) -> Iterator[tuple[str, type[Record]]]:
-    """Yield the keys of a report's records, and what they are."""
-    for info in bucket.list(folder):
-        name = info.key.removeprefix(folder)
-        if _IMAGES_RECORD.fullmatch(name):
-            yield info.key, ImagesRecord
-        elif info.key == details_key(folder):
-            yield info.key, DetailsRecord
-        elif info.key == report_key(folder):
-            yield info.key, ReportRecord
+def _records(folder: str, keys: Iterable[str]) -> Iterator[tuple[str, type[Record]]]:
+    """Yield those of a report's keys that are of records, and what they are."""
+    for key in keys:
+        if _IMAGES_RECORD.fullmatch(key.removeprefix(folder)):
+            yield key, ImagesRecord
+        elif key == details_key(folder):
+            yield key, DetailsRecord
+        elif key == report_key(folder):
+            yield key, ReportRecord
 
 
 def _files_of(record: Record) -> tuple[FileRef, ...]:

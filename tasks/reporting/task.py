@@ -13,8 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
 from storage.layout import details_key, report_folder, report_key, report_page_key
-from storage.records import FileRef, ImagesRecord
-from storage.sprite_set import commit, is_whole, publish_view, read_record
+from storage.records import ImagesRecord
+from storage.sprite_set import are_whole, commit, publish_view, read_record
 from tasks.attribution.batches import Numbered
 from tasks.attribution.numbers import ImageRows, from_parquet
 from tasks.attribution.spec import AttributionSpec
@@ -45,6 +45,7 @@ from tasks.reporting.files import ReportFiles
 from tasks.reporting.pages import REPORT, report_page
 from tasks.reporting.pictures import IMAGE_PX, Patches, sprite_places
 from tasks.reporting.reducing import Reduced
+from tasks.reporting.rounding import short
 from tasks.reporting.scripts import page_name
 from tasks.reporting.tables import channels_table, examples_table, groups_table, images_table
 from tasks.sheets import encode
@@ -68,11 +69,7 @@ def look_closely(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progre
 def stored_details(bucket: Bucket, folder: str) -> DetailsRecord | None:
     """Return the record of a report's single images, or None if there is none that counts."""
     record = read_record(bucket, details_key(folder), DetailsRecord)
-    return record if record is not None and _all_whole(bucket, record.files) else None
-
-
-def _all_whole(bucket: Bucket, files: Sequence[FileRef]) -> bool:
-    return all(is_whole(bucket, file) for file in files)
+    return record if record is not None and are_whole(bucket, folder, record.files) else None
 
 
 def _numbers(job: ImagesJob) -> tuple[int, ...]:
@@ -119,7 +116,7 @@ def look_and_commit(job: ImagesJob) -> None:
             GroupFlow(
                 layer=layer,
                 next_layer=layers[layers.index(layer) + 1],
-                attribution=tuple(tuple(float(f"{value:.4g}") for value in row) for row in flow),
+                attribution=tuple(tuple(map(short, row)) for row in flow),
             )
             for layer, flow in seen.flows.items()
         ),
@@ -128,7 +125,9 @@ def look_and_commit(job: ImagesJob) -> None:
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )
-    commit(bucket, details_key(job.folder), record, lambda theirs: theirs.shown == record.shown and _all_whole(bucket, theirs.files))
+    commit(
+        bucket, details_key(job.folder), record, lambda theirs: theirs.shown == record.shown and are_whole(bucket, job.folder, theirs.files)
+    )
 
 
 def _picture(card: ModelCard, image: Numbered) -> bytes:
@@ -150,15 +149,15 @@ def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
     record = read_record(bucket, report_key(folder), ReportRecord)
     if record is None or not _counts(bucket, folder, record) or bucket.stat(report_page_key(folder)) is None:
         return None
-    measured = (read_record(bucket, key, ImagesRecord) for key in record.records if key != details_key(folder))
-    whole = all(found is not None and (found.file is None or is_whole(bucket, found.file)) for found in measured)
+    measured = [read_record(bucket, key, ImagesRecord) for key in record.records if key != details_key(folder)]
+    whole = None not in measured and are_whole(bucket, folder, (found.file for found in measured if found and found.file))
     return record if whole and stored_details(bucket, folder) is not None else None
 
 
 def _counts(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
     """Tell whether a record is of a report that is as this version makes it."""
     assets = asset_files(REPORT, folder).keys() <= {file.key for file in record.files}
-    return assets and not record.lacks and all(is_whole(bucket, file) for file in record.files)
+    return assets and not record.lacks and are_whole(bucket, folder, record.files)
 
 
 @dataclass(frozen=True)
