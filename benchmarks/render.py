@@ -51,6 +51,7 @@ def main(
     model: str = "efficientnet-lite0",
     layer: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = LAYERS,
     channels: int = 16,
+    first: int = 0,
     recipe: str = "fast",
     one_by_one: int | None = None,
     json_file: Annotated[Path | None, Parameter("--json")] = None,
@@ -59,6 +60,8 @@ def main(
 
     Parameters
     ----------
+    first
+        The first of the channels, so that a recipe can be measured on others than those it was chosen by.
     recipe
         Which of the named recipes is ours: `lucid` shows how close it comes to lucid itself.
     one_by_one
@@ -70,7 +73,7 @@ def main(
     )
     results = {}
     for name in layer:
-        results[name] = measure(bundle, name, channels, one_by_one or channels, chosen)
+        results[name] = measure(bundle, name, range(first, first + channels), one_by_one or channels, chosen)
         report(name, results[name])
     means = {key: statistics.geometric_mean([result[key] for result in results.values()]) for key in next(iter(results.values()))}
     if len(results) > 1:
@@ -79,8 +82,8 @@ def main(
         json_file.write_text(json.dumps({**means, "layers": results}, indent=1) + "\n")
 
 
-def measure(bundle: Bundle, layer: str, channels: int, one_by_one: int, recipe: RenderRecipe) -> dict[str, float]:
-    """Return the seconds and objectives of all methods on the first channels of a layer."""
+def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe) -> dict[str, float]:
+    """Return the seconds and objectives of all methods on channels of a layer; `render_vis` draws the first `one_by_one` of them."""
     started = time.perf_counter()
     render_sprites(bundle, Channels(layer=layer), [0], recipe.model_copy(update={"steps": 2}), batch_size=OUR_BATCH)
     tracing_s = time.perf_counter() - started
@@ -88,19 +91,21 @@ def measure(bundle: Bundle, layer: str, channels: int, one_by_one: int, recipe: 
     methods = {"render_vis": lucid_one_by_one, "lucid_batched": lucid_batched, "ours": functools.partial(ours, recipe=recipe)}
     pictures: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     seconds: dict[str, list[float]] = {method: [] for method in pictures}
-    for first in range(0, channels, LUCID_BATCH):
-        part = range(first, min(first + LUCID_BATCH, channels))
+    for done in range(0, len(channels), LUCID_BATCH):
+        part = channels[done : done + LUCID_BATCH]
         for method, render in methods.items():
             # Ours renders a full batch each time, as in a run over a layer.
-            whole = range(first, first + OUR_BATCH)
-            wanted = list({"render_vis": [c for c in part if c < one_by_one], "lucid_batched": part, "ours": whole}[method])
+            whole = [channel % bundle.card.layer(layer).channels for channel in range(part.start, part.start + OUR_BATCH)]
+            wanted = list({"render_vis": [c for c in part if c in channels[:one_by_one]], "lucid_batched": part, "ours": whole}[method])
             started = time.perf_counter()
             drawn = render(bundle, layer, wanted) if wanted else []
             seconds[method] += [(time.perf_counter() - started) / len(wanted)] * bool(wanted)
             pictures[method] += drawn[: len(part)]
     means = {method: statistics.mean(times) for method, times in seconds.items()}
-    objective = {method: lucid_objective(bundle, layer, np.stack(drawn), list(range(len(drawn)))) for method, drawn in pictures.items()}
-    same = lucid_objective(bundle, layer, np.stack(pictures["ours"][:one_by_one]), list(range(one_by_one)))
+    objective = {
+        method: lucid_objective(bundle, layer, np.stack(drawn), list(channels[: len(drawn)])) for method, drawn in pictures.items()
+    }
+    same = lucid_objective(bundle, layer, np.stack(pictures["ours"][:one_by_one]), list(channels[:one_by_one]))
     floor_s, step_s = floor_seconds(bundle, layer, recipe, Execution()), means["ours"] / recipe.steps
     return {
         **{f"{method}_s": means[method] for method in pictures},

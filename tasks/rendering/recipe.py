@@ -25,6 +25,7 @@ class LayerSettings(BaseModel):
     learning_rate: float | None = Field(default=None, gt=0, le=10)
     decay_power: float | None = Field(default=None, ge=0, le=3)
     blur: float | None = Field(default=None, ge=0, le=100)
+    gate_smoothing: float | None = Field(default=None, ge=0, le=1)
     pre_activation: bool | None = Field(default=None, description="optimised before the activation function, scored as elsewhere")
     pad_px: int | None = Field(default=None, ge=0, le=64)
     jitter_px: tuple[int, ...] | None = None
@@ -63,12 +64,15 @@ class RenderRecipe(BaseModel):
     alpha_weight: float = Field(default=1.0, ge=0, le=100, description="weight of the mean opacity")
     blur: float = Field(default=0.0, ge=0, le=100, description="weight of fine detail, falling to zero over the steps")
 
-    steps: int = Field(default=192, ge=1, le=10_000, description="optimisation steps")
+    steps: int = Field(default=160, ge=1, le=10_000, description="optimisation steps")
     learning_rate: float = Field(default=0.05, gt=0, le=10, description="Adam's, in the Fourier coefficients")
     beta1: float = Field(default=0.5, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's memory of the gradient's square")
     cooldown: float = Field(default=0.5, ge=0, le=1, description="share of the steps, at the end, in which the rate falls to zero")
-    redirect_steps: int = Field(default=32, ge=0, le=10_000, description="first steps in which gradient passes a ReLU that is shut")
+    gate_smoothing: float = Field(
+        default=0.2, ge=0, le=1, description="share of a ReLU's gate, in the gradient, that the mean of its channel's gates takes"
+    )
+    redirect_steps: int = Field(default=16, ge=0, le=10_000, description="first steps in which gradient passes a ReLU that is shut")
 
     pad_px: int = Field(default=12, ge=0, le=64, description="border around the image that the network sees")
     pad_value: float = Field(default=0.5, ge=0, le=1, description="what the border is filled with")

@@ -24,6 +24,7 @@ from tasks.rendering.penalties import fine_detail, opacity
 from tasks.rendering.precision import Execution, faster_gradients, fitting, in_precision
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.redirected_relu import with_redirected_relus
+from tasks.rendering.smooth_gates import with_smooth_gates
 from tasks.rendering.transforms import Views, enlarged, warp
 
 _ADAM_EPSILON = 1e-8
@@ -137,8 +138,9 @@ class LayerRenderer:
         execution = fitting(graph, shape.execution)
         self._dtype = execution.dtype
         self._exact = graph
-        self._graph = faster_gradients(in_precision(graph, execution), execution)
-        self._redirected = with_redirected_relus(self._graph)
+        plain = faster_gradients(in_precision(graph, execution), execution)
+        self._graph = with_smooth_gates(plain, self._recipe.gate_smoothing)
+        self._redirected = with_redirected_relus(plain)
         self._to_image = to_image(self._recipe, bundle.card.image.channels)
         part, *planes = parameters_shape(self._recipe, bundle.card.image.channels)
         zeros = tf.zeros([part, shape.batch_size, *planes])
@@ -223,12 +225,16 @@ class LayerRenderer:
             return gradient
 
         gradient = self._by_side(course.views.sides[step], functools.partial(through, self._graph))
-        asleep = tf.reduce_all(tf.equal(gradient, 0.0), axis=[0, 2, 3, 4], keepdims=True)
-        return tf.cond(
-            (step < course.redirect_steps) & tf.reduce_any(asleep),
-            lambda: tf.where(asleep, through(self._redirected, self._side_at_scale_1), gradient),
-            lambda: gradient,
-        )
+
+        def woken() -> tf.Tensor:
+            asleep = tf.reduce_all(tf.equal(gradient, 0.0), axis=[0, 2, 3, 4], keepdims=True)
+            return tf.cond(
+                tf.reduce_any(asleep),
+                lambda: tf.where(asleep, through(self._redirected, self._side_at_scale_1), gradient),
+                lambda: gradient,
+            )
+
+        return tf.cond(step < course.redirect_steps, woken, lambda: gradient)
 
     def _loss(
         self,

@@ -35,6 +35,8 @@ _REGULARISATION = (
     LayerSettings(decay_power=1.6),
     LayerSettings(blur=0.3),
     LayerSettings(pre_activation=True),
+    LayerSettings(gate_smoothing=0.0),
+    LayerSettings(gate_smoothing=0.4),
     LayerSettings(learning_rate=0.07),
     LayerSettings(learning_rate=0.035),
 )

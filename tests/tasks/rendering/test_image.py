@@ -133,3 +133,24 @@ def test_coefficients_start_normal_and_phases_uniform() -> None:
     assert phases.shape == (1, 3, 64, 33)
     assert np.abs(phases).max() <= np.pi and np.abs(phases).mean() == pytest.approx(np.pi / 2, rel=0.03)
     assert abs(phases.mean()) < 0.1
+
+
+@pytest.mark.parametrize("size_px", [32, 36])
+def test_the_gradient_is_that_of_scaling_and_the_inverse_transform(size_px: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn = tf.constant(rng.normal(0, 0.1, (2, 3, 3, size_px, size_px // 2 + 1)).astype(np.float32))
+    pulled = tf.constant(rng.normal(size=(3, size_px, size_px, 3)).astype(np.float32))
+
+    def plain(parameters: tf.Tensor) -> tf.Tensor:
+        scaled = parameters * frequency_scale(size_px, 1.4)
+        planes = tf.signal.irfft2d(tf.complex(scaled[0], scaled[1]), fft_length=[size_px, size_px])
+        return tf.sigmoid(tf.einsum("bphw,cp->bhwc", planes, COLOR_FROM_DECORRELATED))
+
+    @tf.function
+    def gradients(parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = fourier_image(parameters, size_px, 1.4), plain(parameters)
+        return tuple(tf.gradients(image, [parameters], [pulled])[0] for image in images)
+
+    ours, wanted = (gradient.numpy() for gradient in gradients(drawn))
+    assert np.abs(wanted).max() > 1
+    np.testing.assert_allclose(ours, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())

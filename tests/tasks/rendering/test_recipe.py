@@ -20,6 +20,7 @@ SETTINGS = {
     "jitter_px": (16,),
     "scale": (1.0, 2.0),
     "rotate_degrees": (30.0,),
+    "gate_smoothing": 0.5,
     "pre_activation": True,
 }
 # Every field, so that the key below stays when a default changes, and falls when a field is added: then pictures are drawn anew.
@@ -46,6 +47,7 @@ WHOLE: dict[str, Any] = {
     "beta1": 0.3,
     "beta2": 0.9,
     "cooldown": 0.3,
+    "gate_smoothing": 0.25,
     "redirect_steps": 16,
     "pad_px": 12,
     "pad_value": 0.5,
@@ -76,6 +78,7 @@ OTHER: dict[str, Any] = {
     "beta1": 0.31,
     "beta2": 0.91,
     "cooldown": 0.31,
+    "gate_smoothing": 0.26,
     "redirect_steps": 17,
     "pad_px": 13,
     "pad_value": 0.4,
@@ -103,7 +106,7 @@ def sentence_of(**fields: Any) -> str:
 
 def test_the_key_of_a_recipe_is_stable() -> None:
     assert set(WHOLE) == set(RenderRecipe.model_fields) and set(SETTINGS) == set(LayerSettings.model_fields)
-    assert RenderRecipe(**WHOLE).key == "golden@9b7c9210"
+    assert RenderRecipe(**WHOLE).key == "golden@42fdd85c"
 
 
 def test_a_name_is_no_part_of_the_hash() -> None:
@@ -230,6 +233,7 @@ def test_at_a_layer_its_settings_hold_and_elsewhere_the_recipe() -> None:
         ("beta1", 1),
         ("beta2", -0.1),
         ("cooldown", 1.1),
+        ("gate_smoothing", 1.1),
         ("redirect_steps", -1),
         ("pad_px", 65),
         ("pad_value", 1.1),
