@@ -173,6 +173,7 @@ COMPILED_IN: dict[str, Any] = {
     "alpha": False,
     "beta1": 0.6,
     "beta2": 0.8,
+    "gate_smoothing": 0.3,
     "pad_px": 13,
     "pad_value": 0.4,
     "input_sides": 1,

@@ -270,7 +270,7 @@ def test_a_mix_that_pulls_down_only_is_not_dead(toy: Bundle) -> None:
 
 def test_the_settings_of_a_layer_hold_there_and_nowhere_else(toy: Bundle) -> None:
     settings = {"steps": 5, "learning_rate": 0.2, "decay_power": 0.8, "blur": 0.3, "pad_px": 8, "jitter_px": (4,), "scale": (1.0,)}
-    settings["rotate_degrees"] = (5.0,)
+    settings |= {"rotate_degrees": (5.0,), "gate_smoothing": 0.6}
     assert {*settings, "pre_activation"} == set(LayerSettings.model_fields)
     tuned = changed(layers={"third": settings})
     (there,), (elsewhere,) = (rendered(toy, subjects, [0], tuned) for subjects in (THIRD, SECOND))
