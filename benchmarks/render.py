@@ -102,10 +102,12 @@ def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe
             seconds[method] += [(time.perf_counter() - started) / len(wanted)] * bool(wanted)
             pictures[method] += drawn[: len(part)]
     means = {method: statistics.mean(times) for method, times in seconds.items()}
-    objective = {
-        method: lucid_objective(bundle, layer, np.stack(drawn), list(channels[: len(drawn)])) for method, drawn in pictures.items()
-    }
-    same = lucid_objective(bundle, layer, np.stack(pictures["ours"][:one_by_one]), list(channels[:one_by_one]))
+
+    def achieved(drawn: list[np.ndarray]) -> float:
+        return lucid_objective(bundle, layer, np.stack(drawn), list(channels[: len(drawn)]))
+
+    objective = {method: achieved(drawn) for method, drawn in pictures.items()}
+    same = achieved(pictures["ours"][:one_by_one])
     floor_s, step_s = floor_seconds(bundle, layer, recipe, Execution()), means["ours"] / recipe.steps
     return {
         **{f"{method}_s": means[method] for method in pictures},

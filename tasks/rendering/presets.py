@@ -48,6 +48,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "beta2": 0.999,
         "cooldown": 0.0,
         "decay_power": 1.0,
+        "redirect_steps": 16,
         "gate_smoothing": 0.0,
     },
     # Larger and coarser under wider transforms, so that a picture of a class means it to other networks, too: docs/performance.md.

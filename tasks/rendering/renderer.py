@@ -138,9 +138,8 @@ class LayerRenderer:
         execution = fitting(graph, shape.execution)
         self._dtype = execution.dtype
         self._exact = graph
-        plain = faster_gradients(in_precision(graph, execution), execution)
-        self._graph = with_smooth_gates(plain, self._recipe.gate_smoothing)
-        self._redirected = with_redirected_relus(plain)
+        self._graph = with_smooth_gates(faster_gradients(in_precision(graph, execution), execution), self._recipe.gate_smoothing)
+        self._redirected = with_redirected_relus(self._graph)
         self._to_image = to_image(self._recipe, bundle.card.image.channels)
         part, *planes = parameters_shape(self._recipe, bundle.card.image.channels)
         zeros = tf.zeros([part, shape.batch_size, *planes])

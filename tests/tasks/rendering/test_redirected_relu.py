@@ -7,31 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.graph import run_inside
 from tasks.rendering.lucid_reference import Lucid
 from tasks.rendering.redirected_relu import with_redirected_relus
+from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)
-
-
-def graph_of(operation: str, side: int = 4) -> tf.compat.v1.GraphDef:
-    graph = tf.Graph()
-    with graph.as_default():
-        x = tf.compat.v1.placeholder(tf.float32, [None, side], name="input")
-        getattr(tf.raw_ops, operation)(features=x, name="out")
-    return graph.as_graph_def()
-
-
-def run(graph: tf.compat.v1.GraphDef, x: np.ndarray, upstream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the graph's output, and the gradient at its input."""
-
-    @tf.function
-    def step(x: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        (out,) = run_inside(graph, "input:0", x, ["out:0"])
-        return out, tf.gradients(out, [x], [upstream])[0]
-
-    out, gradient = step(tf.constant(x, tf.float32), tf.constant(upstream, tf.float32))
-    return out.numpy(), gradient.numpy()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +27,7 @@ def run(graph: tf.compat.v1.GraphDef, x: np.ndarray, upstream: np.ndarray) -> tu
     ],
 )
 def test_gradient_passes_shut_relus_where_nothing_else_does(x: list[float], upstream: list[float], wanted: list[float]) -> None:
-    _, gradient = run(with_redirected_relus(graph_of("Relu")), np.array([x]), np.array([upstream]))
+    _, gradient = run(with_redirected_relus(graph_of("Relu", 4)), np.array([x]), np.array([upstream]))
     assert gradient.tolist() == [wanted]
 
 
@@ -60,7 +40,7 @@ def test_gradient_passes_shut_relus_where_nothing_else_does(x: list[float], upst
     ],
 )
 def test_gradient_passes_relu6_at_both_ends(x: list[float], upstream: list[float], wanted: list[float]) -> None:
-    _, gradient = run(with_redirected_relus(graph_of("Relu6")), np.array([x]), np.array([upstream]))
+    _, gradient = run(with_redirected_relus(graph_of("Relu6", 4)), np.array([x]), np.array([upstream]))
     assert gradient.tolist() == [wanted]
 
 
@@ -73,9 +53,9 @@ def test_the_gradient_is_lucids(lucid: Lucid, operation: str) -> None:
         wanted = theirs(SimpleNamespace(type=operation, inputs=[tf.constant(x)]), tf.constant(upstream))
         session.run(tf.compat.v1.global_variables_initializer())
         wanted = session.run(wanted)
-    _, gradient = run(with_redirected_relus(graph_of(operation)), x, upstream)
+    _, gradient = run(with_redirected_relus(graph_of(operation, 4)), x, upstream)
     np.testing.assert_array_equal(gradient, wanted)
-    _, true = run(graph_of(operation), x, upstream)
+    _, true = run(graph_of(operation, 4), x, upstream)
     redirected = (gradient != true).any(axis=1)
     assert 0 < redirected.sum() < 200 and not true[redirected].any()
 
@@ -83,14 +63,14 @@ def test_the_gradient_is_lucids(lucid: Lucid, operation: str) -> None:
 @pytest.mark.parametrize("operation", ["Relu", "Relu6"])
 def test_batch_elements_do_not_matter_to_each_other(operation: str) -> None:
     x, upstream = np.array([[-1.0, -2, -3, -4], [1, 2, 3, 4]]), -np.ones((2, 4))
-    _, gradient = run(with_redirected_relus(graph_of(operation)), x, upstream)
-    _, alone = run(with_redirected_relus(graph_of(operation)), x[:1], upstream[:1])
+    _, gradient = run(with_redirected_relus(graph_of(operation, 4)), x, upstream)
+    _, alone = run(with_redirected_relus(graph_of(operation, 4)), x[:1], upstream[:1])
     assert gradient.tolist() == [[-1] * 4, [-1] * 4] and alone.tolist() == [[-1] * 4]
 
 
 @pytest.mark.parametrize("operation", ["Relu", "Relu6"])
 def test_values_are_those_of_the_graph_and_the_graph_stays_as_it_was(operation: str) -> None:
-    graph = graph_of(operation)
+    graph = graph_of(operation, 4)
     before = graph.SerializeToString(deterministic=True)
     x = RNG.uniform(-8, 12, (50, 4))
     redirected, _ = run(with_redirected_relus(graph), x, x)

@@ -4,32 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.graph import run_inside
 from tasks.rendering.redirected_relu import with_redirected_relus
 from tasks.rendering.smooth_gates import with_smooth_gates
+from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)
 HIGHEST = {"Relu": np.inf, "Relu6": 6.0}
-
-
-def graph_of(operation: str, *shape: int) -> tf.compat.v1.GraphDef:
-    graph = tf.Graph()
-    with graph.as_default():
-        x = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
-        getattr(tf.raw_ops, operation)(features=x, name="out")
-    return graph.as_graph_def()
-
-
-def run(graph: tf.compat.v1.GraphDef, x: np.ndarray, upstream: np.ndarray, dtype: tf.DType = tf.float32) -> tuple[np.ndarray, np.ndarray]:
-    """Return the graph's output, and the gradient at its input."""
-
-    @tf.function
-    def step(x: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        (out,) = run_inside(graph, "input:0", x, ["out:0"])
-        return out, tf.gradients(out, [x], [upstream])[0]
-
-    out, gradient = step(tf.constant(x, dtype), tf.constant(upstream, dtype))
-    return out.numpy(), gradient.numpy()
 
 
 def maps(*shape: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,8 +79,13 @@ def test_values_are_those_of_the_graph_and_the_graph_stays_as_it_was(operation: 
     assert with_smooth_gates(graph, 0.0) is graph
 
 
-def test_what_is_redirected_has_no_smooth_gates() -> None:
-    graph = graph_of("Relu", 4, 4, 2)
-    x, upstream = maps(1, 4, 4, 2)
-    _, gradient = run(with_redirected_relus(graph), x, upstream)
-    np.testing.assert_array_equal(gradient, np.where(x > 0, upstream, 0))
+@pytest.mark.parametrize("operation", ["Relu", "Relu6"])
+def test_a_redirected_gradient_takes_the_place_of_a_smooth_one(operation: str) -> None:
+    graph = graph_of(operation, 4, 4, 2)
+    x, upstream = maps(3, 4, 4, 2)
+    x[0] = -1.0
+    _, redirected = run(with_redirected_relus(with_smooth_gates(graph, 0.5)), x, upstream)
+    np.testing.assert_array_equal(redirected, run(with_redirected_relus(graph), x, upstream)[1])
+    assert redirected[0].any()
+    open_gates = (x[1:] > 0) & (x[1:] < HIGHEST[operation])
+    np.testing.assert_array_equal(redirected[1:], np.where(open_gates, upstream[1:], 0))
