@@ -1,6 +1,7 @@
 """Chooses what a report shows: sets of images, channels, single images."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TypeVar
 
 import numpy as np
@@ -45,8 +46,9 @@ def channels_to_render(totals: Totals, cells: Mapping[str, Mapping[int, int]], s
 
 
 def _wanted(totals: Totals, sets: Sequence[SetName], layer: str, cells: Mapping[int, int]) -> Iterator[int]:
-    for channels in top_and_bottom(totals.sets[ALL][layer].mean, TOP):
-        yield from channels
+    # In turn, so that few sprites show both sides, too.
+    for pair in zip_longest(*top_and_bottom(totals.sets[ALL][layer].mean, TOP)):
+        yield from (channel for channel in pair if channel is not None)
     in_cells = iter(sorted(cells, key=lambda channel: (-cells[channel], channel)))
     for name in sets:
         for channels in top_and_bottom(totals.sets[name][layer].mean, _RENDERED_OF_A_SET):

@@ -78,6 +78,7 @@ def test_what_decides_most_over_all_images_comes_first_then_cells_and_other_sets
     totals = totals_of({ALL: list(mean), SetName("label", "cat"): list(of_label)})
     cells = {60: 9, 61: 8, 62: 8, 63: 7, 64: 6, 65: 5, 66: 4, 67: 3, 68: 2, 69: 1, 70: 1}
     of_all = [*range(8), *range(10, 18)]
+    assert rendered(totals, cells, 4) == [0, 1, 10, 11]  # few show both sides, too
     assert rendered(totals, cells, 16) == of_all
     # As many as the set of all images has in its three of each side stand out in cells.
     assert rendered(totals, cells, 19) == sorted([*of_all, 60, 61, 62])
