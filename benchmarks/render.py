@@ -37,7 +37,7 @@ from tasks.rendering.subjects import Channels
 
 LUCID_STEPS = 512
 LUCID_BATCH = 8
-OUR_BATCH = 16
+OUR_BATCH, OUR_SHARD = 16, 32
 FRESH_TRANSFORMS = 16
 FAST = RenderRecipe(ladder=())  # nothing is tried again, as lucid tries nothing again
 LAYERS = ("stem", "block_2", "block_10.depthwise", "block_15", "head", "logits")
@@ -94,8 +94,8 @@ def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe
     for done in range(0, len(channels), LUCID_BATCH):
         part = channels[done : done + LUCID_BATCH]
         for method, render in methods.items():
-            # Ours renders a full batch each time, as in a run over a layer.
-            whole = [channel % bundle.card.layer(layer).channels for channel in range(part.start, part.start + OUR_BATCH)]
+            # Ours renders a full shard each time, as in a run over a layer.
+            whole = [channel % bundle.card.layer(layer).channels for channel in range(part.start, part.start + OUR_SHARD)]
             wanted = list({"render_vis": [c for c in part if c in channels[:one_by_one]], "lucid_batched": part, "ours": whole}[method])
             started = time.perf_counter()
             drawn = render(bundle, layer, wanted) if wanted else []

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+_GRADIENT = "DiamondCutterGather"
+
 
 class Targets(NamedTuple):
     """What the members of a batch look for in one layer.
@@ -42,8 +44,31 @@ def target_maps(activations: tf.Tensor, targets: Targets) -> tf.Tensor:
         activations = activations[:, None, None, :]
     batch, height, width, channels = activations.shape
     flat = tf.reshape(activations, [batch, height * width, channels])
-    chosen = tf.cast(tf.gather(flat, targets.channels, axis=2, batch_dims=1), tf.float32)
+    chosen = tf.cast(_gathered(flat, targets.channels), tf.float32)
     return tf.reshape(tf.reduce_sum(chosen * targets.weights[:, None, :], axis=2), [batch, height, width])
+
+
+# A graph of its own, in which the gradient has its name also where all else runs eagerly. TensorFlow's gradient of a gather scatters
+# into a transposed tensor and turns that round: at a shallow layer a seventh of a step.
+@tf.function(autograph=False)
+def _gathered(values: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
+    """Return each batch element's own channels, `[batch, position, term]`, of `[batch, position, channel]`."""
+    chosen = tf.gather(values, channels, axis=2, batch_dims=1)
+    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": _GRADIENT}):
+        return tf.identity_n([chosen, values, channels])[0]
+
+
+@tf.RegisterGradient(_GRADIENT)
+def _gradient_of_gathered(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor) -> tuple[None, tf.Tensor, None]:
+    _, values, channels = op.inputs
+    return None, _put_back(upstream, channels, values.shape[-1]), None
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _put_back(chosen: tf.Tensor, channels: tf.Tensor, count: int) -> tf.Tensor:
+    """Return zeros `[batch, position, channel]` with each term added to its channel."""
+    here = tf.equal(channels[:, None, :, None], tf.range(count))
+    return tf.reduce_sum(tf.where(here, chosen[..., None], tf.zeros([], chosen.dtype)), axis=2)
 
 
 def objective(maps: tf.Tensor, focus: Focus) -> tf.Tensor:

@@ -97,6 +97,14 @@ class Course(NamedTuple):
     weights: Weights
 
 
+class _State(NamedTuple):
+    """The variables of one batch's optimisation, resources; the batch's own, so that others can run beside it."""
+
+    parameters: tf.Tensor
+    first_moment: tf.Tensor
+    second_moment: tf.Tensor
+
+
 class Scored(NamedTuple):
     """What a batch's pictures do to the layer, over all draws.
 
@@ -142,22 +150,22 @@ class LayerRenderer:
         self._redirected = with_redirected_relus(self._graph)
         self._to_image = to_image(self._recipe, bundle.card.image.channels)
         part, *planes = parameters_shape(self._recipe, bundle.card.image.channels)
-        zeros = tf.zeros([part, shape.batch_size, *planes])
-        self._parameters, self._first_moment, self._second_moment = (tf.Variable(zeros) for _ in range(3))
+        self._state_shape = [part, shape.batch_size, *planes]
         batch, scalar = [shape.batch_size], tf.TensorSpec([])
         views = Views(tf.TensorSpec([None, *batch, 6]), tf.TensorSpec([None], tf.int32))
         targets = tuple(Targets(tf.TensorSpec([*batch, None], tf.int32), tf.TensorSpec([*batch, None])) for _ in layers)
         focus = Focus(scalar, tf.TensorSpec([2]))
         course = Course(
-            parameters=tf.TensorSpec(zeros.shape),
+            parameters=tf.TensorSpec(self._state_shape),
             views=views,
             noise=tf.TensorSpec([None, *batch, 2], tf.int32),
             rates=tf.TensorSpec([None]),
             redirect_steps=tf.TensorSpec([], tf.int32),
             weights=Weights(scalar, scalar, scalar),
         )
+        state = _State(*[tf.TensorSpec([], tf.resource)] * 3)
         compiled = {"autograph": False, "jit_compile": execution.xla or None}
-        self._optimise = tf.function(self._trace_optimise, input_signature=[course, targets, focus], **compiled)
+        self._optimise = tf.function(self._trace_optimise, input_signature=[state, course, targets, focus], **compiled)
         images = tf.TensorSpec([*batch, *planes[1:2] * 2, planes[0]])
         self._score = tf.function(self._trace_score, input_signature=[images, views, targets, focus], **compiled)
 
@@ -169,12 +177,15 @@ class LayerRenderer:
     def optimise(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> np.ndarray:
         """Return the optimised images, float32 `[batch, height, width, plane]` with values in (0, 1).
 
+        Several threads may optimise batches at once.
+
         Args:
             course: where to start and how to go on.
             targets: what each member looks for, for each of the layers; their sum is what it maximises.
             focus: where in the layers.
         """
-        images: np.ndarray = self._optimise(course, targets, focus).numpy()
+        variables = [tf.Variable(tf.zeros(self._state_shape)) for _ in _State._fields]
+        images: np.ndarray = self._optimise(_State(*(each.handle for each in variables)), course, targets, focus).numpy()
         return images
 
     def score(self, images: np.ndarray, views: Views, targets: tuple[Targets, ...], focus: Focus) -> Scored:
@@ -202,22 +213,22 @@ class LayerRenderer:
                 f"which is what it sees of a sprite of {recipe.size_px}; take a larger one, such as --recipe.size-px {2 * recipe.size_px}"
             ) from error
 
-    def _trace_optimise(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
-        self._parameters.assign(course.parameters)
-        for moment in (self._first_moment, self._second_moment):
-            moment.assign(tf.zeros_like(course.parameters))
+    def _trace_optimise(self, state: _State, course: Course, targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
+        tf.raw_ops.AssignVariableOp(resource=state.parameters, value=course.parameters)
         end = tf.shape(course.views.maps)[0]
 
         def body(step: tf.Tensor) -> list[tf.Tensor]:
-            self._apply(self._gradient(course, targets, focus, step), course.rates[step], step)
+            self._apply(state, self._gradient(self._parameters(state), course, targets, focus, step), course.rates[step], step)
             return [step + 1]
 
         tf.while_loop(lambda step: step < end, body, [tf.constant(0)])
-        return self._to_image(self._parameters.read_value())
+        return self._to_image(self._parameters(state))
 
-    def _gradient(self, course: Course, targets: tuple[Targets, ...], focus: Focus, step: tf.Tensor) -> tf.Tensor:
+    def _parameters(self, state: _State) -> tf.Tensor:
+        return tf.ensure_shape(tf.raw_ops.ReadVariableOp(resource=state.parameters, dtype=tf.float32), self._state_shape)
+
+    def _gradient(self, parameters: tf.Tensor, course: Course, targets: tuple[Targets, ...], focus: Focus, step: tf.Tensor) -> tf.Tensor:
         """Return the step's gradient; that of redirected ReLUs for members that get none otherwise, in the first steps."""
-        parameters = self._parameters.read_value()
 
         def through(graph: tf.compat.v1.GraphDef, side: _InputSide) -> tf.Tensor:
             (gradient,) = tf.gradients(self._loss(graph, side, parameters, course, targets, focus, step), [parameters])
@@ -267,13 +278,13 @@ class LayerRenderer:
         branches = [functools.partial(at, of_input) for of_input in self._sides]
         return tf.switch_case(side, branches) if len(branches) > 1 else branches[0]()
 
-    def _apply(self, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def _apply(self, state: _State, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
         count = tf.cast(step + 1, tf.float32)
         beta1, beta2 = self._recipe.beta1, self._recipe.beta2
         tf.raw_ops.ResourceApplyAdam(
-            var=self._parameters.handle,
-            m=self._first_moment.handle,
-            v=self._second_moment.handle,
+            var=state.parameters,
+            m=state.first_moment,
+            v=state.second_moment,
             beta1_power=beta1**count,
             beta2_power=beta2**count,
             lr=rate,

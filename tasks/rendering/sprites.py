@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model_inventory.bundle import Bundle
+from storage.parallel import in_threads
 from storage.records import Attempt, SpriteScores
 from tasks.rendering.image import initial_parameters
 from tasks.rendering.ladder import FAILURES, rungs
@@ -24,6 +26,9 @@ from tasks.rendering.transforms import Views, draw_transforms, input_sides
 
 _FRESH_TRANSFORMS = 8
 _LADDER_BATCH = 4
+# On a processor, a shard's batches: what one leaves idle (a transform, a resampling, a small operation) works on the other.
+_BATCHES_AT_ONCE = 2
+_one_builds = threading.Lock()
 _FOCUS_SHARE = {"channel": 0.0, "neuron": 1.0, "neuron-and-channel": 0.5}
 
 
@@ -72,15 +77,14 @@ def render_sprites(
     scored_by, recipe = recipe.pre_activation, recipe.at(subjects.name)
     studio = _Studio(bundle, subjects, recipe.model_copy(update={"pre_activation": scored_by}), batch_size, execution or execution_here())
     sprites: dict[Member, Sprite] = {}
-    for batch in studio.batches(numbers):
-        sprites |= studio.render(batch, recipe, "first")
+    for batch, drawn in studio.render_all(numbers, recipe, "first"):
+        sprites |= drawn
         on_batch(len(batch))
     # Few fail, so the rungs have small batches; always, because how many fail must not decide what a sprite is rendered with.
     ladder = replace(studio, batch_size=min(batch_size, _LADDER_BATCH))
     for rung, changed in rungs(recipe):
         failed = [number for number in numbers if any(_failed(sprites[member]) for member in studio.members([number]))]
-        for batch in ladder.batches(failed):
-            again = ladder.render(batch, changed, rung)
+        for _, again in ladder.render_all(failed, changed, rung):
             sprites |= {member: sprite for member, sprite in again.items() if _failed(sprites[member]) and not _failed(sprite)}
     return [_final(sprites[member]) for member in studio.members(numbers)]
 
@@ -166,6 +170,11 @@ class _Studio:
         for first in range(0, len(numbers), at_once):
             yield list(numbers[first : first + at_once])
 
+    def render_all(self, numbers: Sequence[int], recipe: RenderRecipe, rung: Attempt) -> Iterator[tuple[list[int], dict[Member, Sprite]]]:
+        """Yield each batch and what was rendered of it, by the recipe, or a rung of it."""
+        at_once = 1 if self.execution.xla else _BATCHES_AT_ONCE
+        return in_threads(at_once, lambda batch: (batch, self.render(batch, recipe, rung)), self.batches(numbers))
+
     def render(self, batch: list[int], recipe: RenderRecipe, rung: Attempt) -> dict[Member, Sprite]:
         """Render one batch by the recipe, or a rung of it; score it by the recipe itself."""
         name, wanted, channels = self.subjects.name, self.members(batch), self.bundle.card.image.channels
@@ -190,7 +199,9 @@ class _Studio:
         return found
 
     def _renderer(self, recipe: RenderRecipe, members: int) -> LayerRenderer:
-        return layer_renderer(self.bundle, self.subjects.layers, Shape.of(recipe, members, self.execution))
+        shape = Shape.of(recipe, members, self.execution)
+        with _one_builds:
+            return layer_renderer(self.bundle, self.subjects.layers, shape)
 
     def _targets(self, members: list[Member]) -> tuple[Targets, ...]:
         sign = np.float32(-1.0 if self.recipe.negative else 1.0)

@@ -115,7 +115,12 @@ def _gradient_of_warp(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor
     seen, images, maps = op.inputs
     image_px = int(images.shape[1])
     inverse, determinant = _inverse(maps, image_px, tuple(seen.shape[1:3]))
-    return None, _resample(upstream, inverse, (image_px, image_px)) / determinant[:, None, None, None], None
+    return None, _divided(upstream, inverse, (image_px, image_px), determinant), None
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _divided(images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], by: tf.Tensor) -> tf.Tensor:
+    return _resample(images, maps, output_px) / by[:, None, None, None]
 
 
 # Compiled even where the rest is not: fused, the gathers take a third of the time of TensorFlow's own resampling.
