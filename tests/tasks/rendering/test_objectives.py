@@ -136,6 +136,27 @@ def test_a_gradient_reaches_no_other_member_no_other_channel_and_no_other_place(
     assert not gradient.any()
 
 
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("activations", [IMAGES, VECTORS], ids=["images", "vectors"])
+def test_a_gradient_is_that_of_the_same_sums_of_slices(activations: np.ndarray, dtype: tf.DType) -> None:
+    # One member has a channel twice, another a term that only fills up.
+    values, wanted = tf.cast(activations, dtype), targets([[2, 0], [1, 1], [3, 0]], [[1.0, -0.5], [2.0, 0.25], [1.0, 0.0]])
+    upstream = tf.constant(RNG.normal(size=(3, *(activations.shape[1:-1] or (1, 1)))), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        picked = tf.stack(
+            [
+                sum(float(weight) * tf.cast(values[member, ..., int(channel)], tf.float32) for channel, weight in zip(*terms, strict=True))
+                for member, terms in enumerate(zip(wanted.channels, wanted.weights, strict=True))
+            ]
+        )
+        ours_sum = tf.reduce_sum(target_maps(values, wanted) * upstream)
+        their_sum = tf.reduce_sum(picked * tf.reshape(upstream, picked.shape))
+    found, theirs = (tf.cast(tape.gradient(total, values), tf.float32).numpy() for total in (ours_sum, their_sum))
+    np.testing.assert_allclose(found, theirs, rtol=1e-6 if dtype == tf.float32 else 1e-2)
+    assert np.abs(theirs).max() > 0.1
+
+
 @pytest.mark.parametrize("members", [2, 3, 5])
 def test_likeness_is_lucids_diversity(lucid: Lucid, members: int) -> None:
     # Lucid adds each pair's cosine twice and divides by the members: n - 1 of n times the sum of our means over the others.

@@ -1,5 +1,6 @@
 """A sprite is its subject's, the same bit for bit whatever is rendered beside it, and says when it is none and what saved it."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from model_inventory.bundle import Bundle, activation_function
 from model_inventory.errors import UnknownLayer
 from storage.records import Rung
+from tasks.rendering import sprites as rendering
 from tasks.rendering.objectives import likeness
 from tasks.rendering.precision import Execution
 from tasks.rendering.presets import STANDARD
@@ -309,6 +311,40 @@ def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle) -> None:
     rendered(toy, SECOND, [2], changed(recipe, seed=5, steps=7, learning_rate=0.3, objective="neuron", neuron_at=(0.1, 0.9)))
     renderer = layer_renderer(toy, ("second",), Shape.of(recipe, BATCH, FLOAT32))
     assert layer_renderer.cache_info().misses == 1 and renderer.trace_count == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_batches_at_once_change_nothing(toy: Bundle, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    together, most, lock, meet = 0, 0, threading.Lock(), threading.Barrier(at_once)
+    optimise = LayerRenderer.optimise
+
+    def watched(self: LayerRenderer, *arguments: Any) -> np.ndarray:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        meet.wait(60)  # so that they do run at once
+        images = optimise(self, *arguments)
+        with lock:
+            together -= 1
+        return images
+
+    first = Channels(layer="first")
+    alone, told = [rendered(toy, first, [number], batch_size=1)[0] for number in range(6)], list[int]()
+    monkeypatch.setattr(rendering, "_BATCHES_AT_ONCE", at_once)
+    monkeypatch.setattr(LayerRenderer, "optimise", watched)
+    together_drawn = rendered(toy, first, range(6), batch_size=1, on_batch=told.append)
+    assert most == at_once and told == [1] * 6
+    assert all(map(alike, together_drawn, alone)) and not alike(alone[0], alone[1])
+
+
+def test_a_batch_that_breaks_beside_another_is_told(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: LayerRenderer, course: Any, *arguments: Any) -> np.ndarray:
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    monkeypatch.setattr(LayerRenderer, "optimise", broken)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        rendered(toy, Channels(layer="first"), range(6), batch_size=1)
 
 
 def test_all_members_of_a_batch_have_the_same_sides_and_their_own_transforms() -> None:
