@@ -26,7 +26,6 @@ from tasks.rendering.transforms import Views, draw_transforms, input_sides
 
 _FRESH_TRANSFORMS = 8
 _LADDER_BATCH = 4
-# On a processor, a shard's batches: what one leaves idle (a transform, a resampling, a small operation) works on the other.
 _BATCHES_AT_ONCE = 2
 _one_builds = threading.Lock()
 _FOCUS_SHARE = {"channel": 0.0, "neuron": 1.0, "neuron-and-channel": 0.5}
@@ -87,6 +86,11 @@ def render_sprites(
         for _, again in ladder.render_all(failed, changed, rung):
             sprites |= {member: sprite for member, sprite in again.items() if _failed(sprites[member]) and not _failed(sprite)}
     return [_final(sprites[member]) for member in studio.members(numbers)]
+
+
+def batches_at_once(execution: Execution) -> int:
+    """Return how many batches are rendered at once: on a processor, what one leaves idle, in a small operation, works on the other."""
+    return 1 if execution.xla else _BATCHES_AT_ONCE
 
 
 def learning_rates(recipe: RenderRecipe) -> np.ndarray:
@@ -172,8 +176,8 @@ class _Studio:
 
     def render_all(self, numbers: Sequence[int], recipe: RenderRecipe, rung: Attempt) -> Iterator[tuple[list[int], dict[Member, Sprite]]]:
         """Yield each batch and what was rendered of it, by the recipe, or a rung of it."""
-        at_once = 1 if self.execution.xla else _BATCHES_AT_ONCE
-        return in_threads(at_once, lambda batch: (batch, self.render(batch, recipe, rung)), self.batches(numbers))
+        batches = self.batches(numbers)
+        return in_threads(batches_at_once(self.execution), lambda batch: (batch, self.render(batch, recipe, rung)), batches)
 
     def render(self, batch: list[int], recipe: RenderRecipe, rung: Attempt) -> dict[Member, Sprite]:
         """Render one batch by the recipe, or a rung of it; score it by the recipe itself."""
