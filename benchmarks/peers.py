@@ -47,7 +47,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from PIL import Image
 
-from benchmarks.render import FRESH_TRANSFORMS, OUR_BATCH, lucid_objective, ours
+from benchmarks.render import FRESH_TRANSFORMS, OUR_SHARD, lucid_objective, ours
 from model_inventory.bundle import Bundle, parse_graph, to_model_input
 from model_inventory.catalogue import import_model
 from model_inventory.graph import run_inside, subgraph
@@ -117,7 +117,7 @@ def main(
 
     our.renderer.draw(ids[:1])  # traces the layer, once for all its channels
     for half in np.array_split(ids, ROUNDS):
-        our.take_turn(list(range(max(channels, OUR_BATCH))))  # full batches in each round, as in a run over a layer
+        our.take_turn(list(range(max(channels, OUR_SHARD))))  # full shards in each round, as in a run over a layer
         optimize.take_turn(half.tolist())
         lucent.take_turn(half.tolist())
     del our.sprites[channels:]

@@ -86,7 +86,7 @@ def to_parquet(rows: ImageRows) -> bytes:
     for name, layer in rows.layers.items():
         columns |= {f"{what}:{name}": _lists(getattr(layer, what)) for what in _OF_A_LAYER}
     buffer = io.BytesIO()
-    # Dictionaries of floats, which hardly repeat, would take as long again and a tenth more room.
+    # Dictionaries of floats, which hardly repeat, would take as long again and up to a sixth more room.
     pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=["name", "label"])
     return buffer.getvalue()
 

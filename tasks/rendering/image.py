@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tasks.rendering.named_gradient import with_gradient
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.spectrum import COLOR_FROM_DECORRELATED, magnitudes, radial_frequencies
 
@@ -52,15 +53,13 @@ def fourier_image(parameters: tf.Tensor, size_px: int, decay_power: float, chann
     return _in_colour(_fourier_planes(tf.convert_to_tensor(parameters), scale), colours=channels == 3)
 
 
-# As with the warp, a graph of its own in which the gradient has its name. TensorFlow's gradient takes four passes over the spectrum
-# where this takes one, for the same numbers.
+# TensorFlow's gradient takes four passes over the spectrum where this takes one, for the same numbers.
 @tf.function(autograph=False)
 def _fourier_planes(parameters: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """Scale spectra and transform them to planes `[batch, plane, height, width]`."""
     size_px = int(parameters.shape[-2])
     planes = tf.signal.irfft2d(_scaled(parameters, scale), fft_length=[size_px, size_px])
-    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": _GRADIENT}):
-        return tf.identity_n([planes, parameters, scale])[0]
+    return with_gradient(_GRADIENT, planes, parameters, scale)
 
 
 @tf.RegisterGradient(_GRADIENT)

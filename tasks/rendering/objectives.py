@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tasks.rendering.named_gradient import with_gradient
+
 _GRADIENT = "DiamondCutterGather"
 
 
@@ -48,14 +50,12 @@ def target_maps(activations: tf.Tensor, targets: Targets) -> tf.Tensor:
     return tf.reshape(tf.reduce_sum(chosen * targets.weights[:, None, :], axis=2), [batch, height, width])
 
 
-# A graph of its own, in which the gradient has its name also where all else runs eagerly. TensorFlow's gradient of a gather scatters
-# into a transposed tensor and turns that round: at a shallow layer a seventh of a step.
+# TensorFlow's gradient of a gather scatters into a transposed tensor and turns that round: at a shallow layer a seventh of a step.
 @tf.function(autograph=False)
 def _gathered(values: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
     """Return each batch element's own channels, `[batch, position, term]`, of `[batch, position, channel]`."""
     chosen = tf.gather(values, channels, axis=2, batch_dims=1)
-    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": _GRADIENT}):
-        return tf.identity_n([chosen, values, channels])[0]
+    return with_gradient(_GRADIENT, chosen, values, channels)
 
 
 @tf.RegisterGradient(_GRADIENT)

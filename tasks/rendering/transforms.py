@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tasks.rendering.named_gradient import with_gradient
 from tasks.rendering.recipe import RenderRecipe
 
 _GRADIENT = "DiamondCutterWarp"
@@ -99,13 +100,10 @@ def warp(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: 
     return _warped(tf.convert_to_tensor(images), maps, input_px, pad_px, pad_value)
 
 
-# A graph of its own, in which the gradient has its name also where all else runs eagerly. Not `tf.custom_gradient`: it keeps what it
-# is traced into, weights and all, until the process ends.
 @tf.function(autograph=False)
 def _warped(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float) -> tf.Tensor:
     seen = _resample(images, maps, input_px, pad_px, pad_value)
-    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": _GRADIENT}):
-        return tf.identity_n([seen, images, maps])[0]
+    return with_gradient(_GRADIENT, seen, images, maps)
 
 
 @tf.RegisterGradient(_GRADIENT)
