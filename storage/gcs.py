@@ -86,10 +86,9 @@ class GcsBucket:
         if not 0 <= start < end:
             raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
         check_key(key)
+        options = {"start": start, "end": end - 1, "raw_download": True, "checksum": None, **self._place.patience()}
         try:
-            with self._place.reading(key):
-                options = {"start": start, "end": end - 1, "raw_download": True, "checksum": None}
-                return bytes(self._place.blob(key).download_as_bytes(**options, **self._place.patience()))
+            return self._place.read(key, lambda: bytes(self._place.blob(key).download_as_bytes(**options)))
         except Exception as error:
             if status_of(error) == 416:
                 return b""

@@ -2,9 +2,9 @@
 
 import base64
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import google_crc32c
 
@@ -20,6 +20,7 @@ ATTEMPTS = 4
 MAX_PREFIX_BYTES = 1024 - 900 - 1
 _PAGE = 1000
 _UNKNOWN_QUESTION = {400, 404, 405, 501}
+_Found = TypeVar("_Found")
 _BUCKET_NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 
 
@@ -55,12 +56,14 @@ class GcsPlace:
         """Turn the libraries' errors into ours; `doing` completes "Not able to ..."."""
         return explained(doing, self._name)
 
-    @contextmanager
-    def reading(self, key: str) -> Iterator[None]:
-        """Turn the errors of a call that reads an object into ours."""
+    def read(self, key: str, call: Callable[[], _Found]) -> _Found:
+        """Return what a call that reads an object gives, and turn its errors into ours.
+
+        What a refusal says the library reads when its own retries are over. That may break off, too, and then is asked for again.
+        """
         try:
             with self.explained(f"read {key!r} in {self.url}"):
-                yield
+                return self._retries.policy()(call)()
         except Exception as error:
             if status_of(error) == 404:
                 raise self.not_found(key) from error
@@ -73,23 +76,24 @@ class GcsPlace:
             NotFound: there is no such object.
             Corrupt: the bytes are not those that are wanted, or they arrive damaged again and again.
         """
-        there = None
-        for _ in range(ATTEMPTS):
+
+        def download() -> tuple[int, int | None]:
             target.seek(0)
             target.truncate()
-            summing = _Summing(target)
-            with self.reading(key):
-                blob = self.blob(key, generation)
-                blob.download_to_file(summing, raw_download=True, checksum=None, **self.patience())
-                there = decoded(blob.crc32c)
-            if summing.crc == (want_crc if there is None else there):
+            summing, blob = _Summing(target), self.blob(key, generation)
+            blob.download_to_file(summing, raw_download=True, checksum=None, **self.patience())
+            return summing.crc, decoded(blob.crc32c)
+
+        for _ in range(ATTEMPTS):
+            found, there = self.read(key, download)
+            if found == (want_crc if there is None else there):
                 break
-        if want_crc is not None and summing.crc != want_crc:
+        if want_crc is not None and found != want_crc:
             raise Corrupt(
-                f"The bytes of {key!r} in {self.url} have CRC32C {summing.crc:08x} where {want_crc:08x} was expected; "
+                f"The bytes of {key!r} in {self.url} have CRC32C {found:08x} where {want_crc:08x} was expected; "
                 "delete the object and make it again."
             )
-        if there is not None and summing.crc != there:
+        if there is not None and found != there:
             raise Corrupt(f"The bytes of {key!r} arrive damaged from {self.url} again and again; look at the network, then try again.")
 
     def info(self, blob: "Blob") -> ObjectInfo:

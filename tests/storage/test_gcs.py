@@ -316,6 +316,18 @@ def test_bytes_behind_a_cut_are_checked(gcs: GcsServer, proxy: FaultProxy, tmp_p
     assert (tmp_path / "copy").read_bytes() == LARGE and proxy.orders == []
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_refusal_that_breaks_off_is_asked_for_again(gcs: GcsServer, proxy: FaultProxy, times: int) -> None:
+    bucket = GcsBucket(PLACE, retries=HASTY)
+    proxy.orders = [("read", "cut")] * times
+    with pytest.raises(NotFound, match="There is no 'k'"):
+        bucket.get("k")
+    proxy.orders = [("read", "cut")] * times
+    with pytest.raises(NotFound, match="There is no 'k'"):
+        bucket.get_range("k", 0, 4)
+    assert proxy.failed["read", "cut"] == 2 * times
+
+
 def test_an_object_that_is_replaced_while_it_is_fetched_comes_in_one_version(gcs: GcsServer, tmp_path: Path) -> None:
     gcs.put(PLACE, "k", LARGE)
     fault = Fault("cut", at=MIB)
