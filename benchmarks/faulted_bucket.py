@@ -34,9 +34,9 @@ from tests.storage.gcs_server import serving
 
 LAYERS = ("stem", "block_1", "block_2.expand")
 # Small pictures and few steps: what is tested is not how they look.
-RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "150", "--recipe.ladder")
-# A command needs some seconds before it renders; kills are to hit the rendering too.
-EARLIEST_S, LATEST_S = 3.0, 30.0
+RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "600", "--recipe.ladder")
+# A command needs some seconds before it renders; kills are to hit the rendering too, and a worker with nothing left to do lasts no longer.
+EARLIEST_S, LATEST_S = 3.0, 12.0
 
 app = App()
 
@@ -93,14 +93,16 @@ def disturb(workers: int, kills: int, moments: random.Random, environment: dict[
         problems.extend([f"a worker failed ({code}), they said: {said.read_text()[-2000:]}"] if code else [])
 
     running = [start() for _ in range(workers)]
-    for kill in range(kills):
+    killed = 0
+    while killed < kills:
         time.sleep(moments.uniform(EARLIEST_S, LATEST_S))
         victim = moments.randrange(workers)
         ended = running[victim].poll()
         note(ended)
         if ended is None:
             kill_tree(running[victim])
-        print(f"kill {kill + 1:2}: worker {victim}{'' if ended is None else ', which had ended'}", flush=True)
+            killed += 1
+        print(f"worker {victim} {f'is killed, kill {killed}' if ended is None else 'had ended, and begins again'}", flush=True)
         running[victim] = start()
     for worker in running:
         note(worker.wait())
