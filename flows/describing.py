@@ -98,9 +98,9 @@ def estimate(request: SpritesRequest) -> RunEstimate:
 
 
 def _estimate_layer(layer: LayerPlan, request: SpritesRequest, cost: LayerCost | None, devices: int) -> LayerEstimate:
-    at_once = request.recipe.subjects_in(request.batch_size or ON_A_PROCESSOR)
-    batches = sum(math.ceil(len(shard) / at_once) for shard in layer.shards)
-    steps = batches * request.recipe.at(layer.layer).steps
+    in_a_batch = request.recipe.subjects_in(request.batch_size or ON_A_PROCESSOR)
+    batches = sum(math.ceil(len(shard) / in_a_batch) for shard in layer.shards)
+    steps = batches * in_a_batch * request.recipe.variants * request.recipe.at(layer.layer).steps
     planes = 4 if request.recipe.alpha else 3
     return LayerEstimate(
         layer=layer.layer,

@@ -1,9 +1,9 @@
 """How many pictures a device optimises at once: what is fastest within its memory."""
 
 import functools
-import time
 from typing import TYPE_CHECKING
 
+from tasks.rendering.estimate import measure_layer
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mixes
 
@@ -16,7 +16,6 @@ ON_A_PROCESSOR = 16
 # The largest is a whole shard.
 _PROBED = (8, 16, 32)
 _WORTH = 0.95
-_STEPS = 8
 
 
 def batch_size_for(bundle: "Bundle", subjects: Channels | Mixes, recipe: RenderRecipe, execution: "Execution") -> int:
@@ -31,29 +30,14 @@ def probe_batch_size(bundle: "Bundle", subjects: Channels | Mixes, recipe_json: 
     """Return the size with which a picture takes least time, as long as a larger one saves a twentieth and fits into memory."""
     import tensorflow as tf
 
-    recipe = RenderRecipe.model_validate_json(recipe_json).model_copy(update={"steps": _STEPS, "redirect_steps": 0})
+    recipe = RenderRecipe.model_validate_json(recipe_json)
     best, best_s = _PROBED[0], float("inf")
     for size in _PROBED:
         try:
-            seconds = seconds_per_picture(bundle, subjects, recipe, execution, size)
+            seconds = measure_layer(bundle, subjects, recipe, execution, size).step_s
         except tf.errors.ResourceExhaustedError:
             break
         if seconds > _WORTH * best_s:
             break
         best, best_s = size, seconds
     return best
-
-
-def seconds_per_picture(bundle: "Bundle", subjects: Channels | Mixes, recipe: RenderRecipe, execution: "Execution", size: int) -> float:
-    """Return how long a picture takes in batches of some size, tracing not counted."""
-    from tasks.rendering.renderer import LayerRenderer, Shape
-    from tasks.rendering.sprites import Member, course_of, focus_of
-
-    whole = recipe.subjects_in(size) * recipe.variants
-    members = [Member(0, variant) for variant in range(whole)]
-    renderer = LayerRenderer(bundle, subjects.layers, Shape.of(recipe, whole, execution))
-    inputs = course_of(subjects.name, members, recipe, bundle.card.image.channels), subjects.targets([0] * whole), focus_of(recipe)
-    renderer.optimise(*inputs)
-    started = time.perf_counter()
-    renderer.optimise(*inputs)
-    return (time.perf_counter() - started) / whole

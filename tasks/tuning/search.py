@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from model_inventory.bundle import Bundle
-from tasks.rendering.batch_size import seconds_per_picture
+from tasks.rendering.estimate import measure_layer
 from tasks.rendering.precision import execution_here
 from tasks.rendering.presets import WIDER
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
@@ -23,7 +23,6 @@ from tasks.tuning.preset import LayerTuning, Trial
 
 SAMPLE = 16
 _JUDGING_DRAWS = 16
-_TIMED_STEPS = 8
 
 _TRANSFORMS = (
     LayerSettings(),
@@ -101,9 +100,8 @@ def tune_layer(
 
 def affordable_steps(bundle: Bundle, layer: str, recipe: RenderRecipe, budget_s: float) -> int:
     """Return how many steps a sprite of a full batch has in `budget_s` seconds on this device, measured."""
-    short = recipe.model_copy(update={"steps": _TIMED_STEPS, "redirect_steps": 0})
     size = len(sample_channels(bundle.card.layer(layer).channels))
-    step_s = seconds_per_picture(bundle, Channels(layer=layer), short, execution_here(), size) / _TIMED_STEPS
+    step_s = measure_layer(bundle, Channels(layer=layer), recipe, execution_here(), size).step_s
     return int(np.clip(budget_s / step_s, 16, 10_000))
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from model_inventory.bundle import Bundle
 from tasks.rendering import batch_size
-from tasks.rendering.batch_size import batch_size_for, probe_batch_size, seconds_per_picture
+from tasks.rendering.batch_size import batch_size_for, probe_batch_size
+from tasks.rendering.estimate import LayerCost
 from tasks.rendering.precision import Execution
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mix, Mixes, Term
@@ -26,25 +27,25 @@ def nothing_probed_before() -> Iterator[None]:
 
 
 class Stopwatch:
-    """Takes the place of `seconds_per_picture`: what each size takes, or None where memory does not suffice."""
+    """Takes the place of `measure_layer`: what a step takes in batches of each size, or None where memory does not suffice."""
 
     def __init__(self, **seconds: float | None) -> None:
         self.seconds = {int(size.removeprefix("of_")): each for size, each in seconds.items()}
         self.probed: list[int] = []
         self.recipes: list[RenderRecipe] = []
 
-    def __call__(self, bundle: Bundle, subjects: Any, recipe: RenderRecipe, execution: Execution, size: int) -> float:
+    def __call__(self, bundle: Bundle, subjects: Any, recipe: RenderRecipe, execution: Execution, size: int) -> LayerCost:
         self.probed.append(size)
         self.recipes.append(recipe)
         if (found := self.seconds[size]) is None:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return found
+        return LayerCost(0.0, found)
 
 
 @pytest.fixture
 def stopwatch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     found = Stopwatch(**getattr(request, "param", {"of_8": 1.0, "of_16": 0.8, "of_32": 0.9}))
-    monkeypatch.setattr(batch_size, "seconds_per_picture", found)
+    monkeypatch.setattr(batch_size, "measure_layer", found)
     return found
 
 
@@ -77,19 +78,19 @@ def test_a_gpu_gets_the_largest_that_pays_and_fits(toy: Bundle, stopwatch: Stopw
 
 
 def test_any_other_error_is_not_taken_for_a_lack_of_memory(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> float:
+    def broken(*_: Any) -> LayerCost:
         raise tf.errors.InternalError(None, None, "the device is gone")
 
-    monkeypatch.setattr(batch_size, "seconds_per_picture", broken)
+    monkeypatch.setattr(batch_size, "measure_layer", broken)
     with pytest.raises(tf.errors.InternalError, match="the device is gone"):
         batch_size_for(toy, SECOND, QUICK, ON_A_GPU)
 
 
-def test_a_layer_is_probed_once_with_few_steps_of_its_own_recipe(toy: Bundle, stopwatch: Stopwatch) -> None:
+def test_a_layer_is_probed_once_with_its_own_recipe(toy: Bundle, stopwatch: Stopwatch) -> None:
     recipe = RenderRecipe.model_validate({**QUICK.model_dump(), "layers": {"second": {"pad_px": 20}}})
     assert {batch_size_for(toy, SECOND, recipe, ON_A_GPU) for _ in range(3)} == {16}
     assert stopwatch.probed == [8, 16, 32]
-    assert {each.pad_px for each in stopwatch.recipes} == {20} and max(each.steps for each in stopwatch.recipes) < 20
+    assert {each.pad_px for each in stopwatch.recipes} == {20}
     batch_size_for(toy, Channels(layer="third"), recipe, ON_A_GPU)
     assert stopwatch.probed == [8, 16, 32] * 2 and stopwatch.recipes[-1].pad_px == QUICK.pad_px
 
@@ -101,9 +102,3 @@ def test_a_layer_is_probed_once_with_few_steps_of_its_own_recipe(toy: Bundle, st
 )
 def test_the_probe_times_real_renderings(toy: Bundle, subjects: Channels | Mixes) -> None:
     assert probe_batch_size(toy, subjects, QUICK.model_dump_json(), Execution()) in (8, 16, 32)
-
-
-@pytest.mark.parametrize("variants", [1, 3, 5])
-def test_a_batch_that_is_timed_holds_whole_groups_of_variants(toy: Bundle, variants: int) -> None:
-    recipe = QUICK.model_copy(update={"steps": 2, "variants": variants})
-    assert 0 < seconds_per_picture(toy, SECOND, recipe, Execution(), 4) < 60

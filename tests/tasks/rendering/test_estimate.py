@@ -1,0 +1,30 @@
+"""What a layer costs is measured by few steps of full batches, whatever the recipe asks for."""
+
+import pytest
+
+from model_inventory.bundle import Bundle
+from tasks.rendering.estimate import measure_layer
+from tasks.rendering.precision import Execution
+from tasks.rendering.recipe import RenderRecipe
+from tasks.rendering.renderer import Course, LayerRenderer
+from tasks.rendering.subjects import Channels
+
+SECOND = Channels(layer="second")
+LONG = RenderRecipe(size_px=32, steps=10_000, input_sides=1)
+
+
+@pytest.mark.parametrize("variants", [1, 3, 5])
+def test_few_steps_of_whole_groups_of_variants_tell(toy: Bundle, variants: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, optimise = [], LayerRenderer.optimise
+
+    def watched(self: LayerRenderer, course: Course, **rest: object) -> object:
+        pictures.append((len(course.rates), course.parameters.shape[1]))
+        return optimise(self, course, **rest)
+
+    monkeypatch.setattr(LayerRenderer, "optimise", watched)
+    cost = measure_layer(toy, SECOND, LONG.model_copy(update={"variants": variants}), Execution(), 4)
+    assert 0 < cost.step_s < cost.tracing_s < 60
+    assert {batch for _, batch in pictures} == {max(4 // variants, 1) * variants}
+    assert all(steps < 20 for steps, _ in pictures)
+    # A step is measured as it is rendered on a processor: beside that of another batch.
+    assert len(pictures) == 3
