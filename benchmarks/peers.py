@@ -1,9 +1,10 @@
 """Compares our renderer with xplique 2 and lucent on the same channels of the same network, in one run on one machine.
 
-    uv run --group peers --with TORCH python benchmarks/peers.py --layer block_10.depthwise --channels 8
+    uv sync --group peers && uv pip install torch && uv pip uninstall triton
+    .venv/bin/python benchmarks/peers.py --layer block_10.depthwise --channels 8
 
-TORCH is `torch`, or the path or address of one of its wheels. It is not in the group: PyPI's for Linux brings several gigabytes
-of CUDA libraries and does not start without them; PyTorch's own index has wheels for the CPU.
+PyTorch is not in the group: PyPI's for Linux brings several gigabytes of CUDA libraries; PyTorch's own index has wheels for the CPU.
+Triton, which comes with it, holds an LLVM that ends the process where TensorFlow's is in it.
 
 Seconds per sprite and objective of four methods, each with its own defaults, all sprites of our recipe's size:
 
