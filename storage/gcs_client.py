@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.cloud.storage import Bucket, Client
+    from requests import Response
 
 TRANSFERS = 32
 USER_PROJECT = "DIAMOND_CUTTER_USER_PROJECT"
@@ -50,11 +51,20 @@ def _client(pid: int, server: str | None) -> "Client":
     from google.cloud.storage import Client
     from requests.adapters import HTTPAdapter
 
+    class Adapter(HTTPAdapter):
+        """Reads what refusals say at once: the library leaves the connections of those that it tries again open."""
+
+        def send(self, *arguments: Any, **options: Any) -> "Response":
+            answer = super().send(*arguments, **options)
+            if not answer.ok:
+                answer.content  # noqa: B018  (it is read when it is asked for, and kept)
+            return answer
+
     leave_buckets_alone()
     client = Client(project=None)
     # The library's session keeps ten connections, and opens and closes one for each call beyond them.
     for scheme in ("https://", "http://"):
-        client._http.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=TRANSFERS))
+        client._http.mount(scheme, Adapter(pool_connections=4, pool_maxsize=TRANSFERS))
     return client
 
 

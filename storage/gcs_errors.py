@@ -30,7 +30,6 @@ def explained(doing: str, bucket: str) -> Iterator[None]:
         raise
     except Exception as error:
         explanation = _explanation(error, doing, bucket)
-        _let_go(error)
         if explanation is None:
             raise
         raise explanation from error
@@ -111,13 +110,6 @@ def _of_status(status: int, error: BaseException, doing: str, bucket: str) -> St
     return Unavailable(
         f"Not able to {doing} because Google Cloud Storage answers HTTP {status} ({_shown(error)}); wait, then run the same command again."
     )
-
-
-def _let_go(error: BaseException) -> None:
-    """Close the connection of an answer that was refused, which the libraries leave open."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        response.close()
 
 
 def _message(error: BaseException) -> str:

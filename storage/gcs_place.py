@@ -57,13 +57,10 @@ class GcsPlace:
         return explained(doing, self._name)
 
     def read(self, key: str, call: Callable[[], _Found]) -> _Found:
-        """Return what a call that reads an object gives, and turn its errors into ours.
-
-        What a refusal says the library reads when its own retries are over. That may break off, too, and then is asked for again.
-        """
+        """Return what a call that reads an object gives, and turn its errors into ours."""
         try:
             with self.explained(f"read {key!r} in {self.url}"):
-                return self._retries.policy()(call)()
+                return call()
         except Exception as error:
             if status_of(error) == 404:
                 raise self.not_found(key) from error

@@ -1,8 +1,6 @@
 """Objects that others have put on Google Cloud Storage, under any name, are listed and read."""
 
-import gc
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,6 @@ from storage.foreign import ForeignObject, list_objects, read_object
 from storage.gcs_client import Retries
 from storage.url import split_url
 from tests.storage.gcs_server import Fault, GcsServer
-
-# Google's library leaves the connection of an answer that it tries again to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 
 HASTY = Retries(total_s=8, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 NAMES = (
@@ -35,12 +30,6 @@ NAMES = (
     "tab\there.png",
     "x" * 900 + ".png",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tidy() -> Iterator[None]:
-    yield
-    gc.collect()  # what the library has left open is to be found here, not in the tests that follow
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,9 +38,6 @@ from tests.storage.fault_proxy import CALLS, FAILURES, Call, Failure, FaultProxy
 from tests.storage.gcs_server import Fault, GcsServer, serving
 from tests.storage.loopback import listening
 
-# Google's library leaves the connection of an answer that it tries again to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
-
 PLACE = "sprites-here"
 HASTY = Retries(total_s=8, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 LIVE = os.environ.get("DIAMOND_CUTTER_LIVE_BUCKET", "")
@@ -53,7 +50,7 @@ def server() -> Iterator[GcsServer]:
         patch.setenv("STORAGE_EMULATOR_HOST", started.url)
         patch.setenv("NO_PROXY", "127.0.0.1")
         yield started
-    gc.collect()  # what the library has left open is to be found here, not in the tests that follow
+    gc.collect()  # a connection that is left open fails these tests, not those that follow
 
 
 @pytest.fixture

@@ -316,7 +316,6 @@ def test_an_object_of_a_bucket_is_read_as_a_file_is(gcs_place: GcsServer, tmp_pa
     assert isinstance(gone, UnreadablePhoto) and gone.reason == "it is not there any more"
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 def test_a_cloud_that_fails_is_no_image_s_fault(gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     image = FoundImage("a.png", "gs://place/a.png")
     gcs_place.put("place", "a.png", encoded(plain(RED), "PNG"))
