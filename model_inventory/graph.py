@@ -10,6 +10,8 @@ import tensorflow as tf
 GRAPH_PRODUCER = 1882
 
 _ACTIVATIONS = {"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"}
+_PROBABILITIES = {"Softmax", "LogSoftmax"}
+_SAME_VALUES = {"Identity", "Reshape", "Squeeze"}
 
 
 def node_name(reference: str) -> str:
@@ -131,6 +133,18 @@ def before_activation(graph: tf.compat.v1.GraphDef, tensor: str) -> str:
         if nodes[node_name(gate)].op == "Sigmoid" and nodes[node_name(gate)].input[0] == value:
             return _as_tensor(value)
     return tensor
+
+
+def activation_behind(graph: tf.compat.v1.GraphDef, tensor: str) -> str | None:
+    """Return the kind of operation that makes activations or probabilities of a tensor, as it is or in another shape; None if none does."""
+    found = {node_name(tensor)}
+    for node in in_forward_order(graph):
+        if node.input and node_name(node.input[0]) in found:
+            if node.op in _ACTIVATIONS or node.op in _PROBABILITIES:
+                return str(node.op)
+            if node.op in _SAME_VALUES:
+                found.add(node.name)
+    return None
 
 
 def _as_tensor(reference: str) -> str:

@@ -35,11 +35,13 @@ class BatchAttribution(NamedTuple):
     """What is explained of a batch, and by what.
 
     logits: float32 `[batch, class]`.
+    probabilities: of these, float32 `[batch, class]`.
     chosen: the classes that are explained, int32 `[batch]` each.
     layers: by layer.
     """
 
     logits: tf.Tensor
+    probabilities: tf.Tensor
     chosen: Chosen
     layers: list[LayerAttribution]
 
@@ -56,7 +58,7 @@ def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
         chosen = choose(forward.logits, spec.positive, spec.negative)
         gradients = gradients_inside(forward, chosen, spec)
         found = map(_summed_up, forward.activations, gradients)
-        return BatchAttribution(forward.logits, chosen, list(found))
+        return BatchAttribution(forward.logits, network.probabilities(forward.logits), chosen, list(found))
 
     return attribute
 

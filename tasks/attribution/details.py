@@ -73,8 +73,7 @@ def details_function(network: Network, spec: AttributionSpec) -> Callable[[tf.Te
             gradients = [[one - other for one, other in zip(gradients[0], gradients[1], strict=True)], *gradients]
         else:
             explained = singles
-        shares = tf.nn.softmax(forward.logits) if network.classes > 1 else tf.sigmoid(forward.logits)
-        probabilities, classes = tf.math.top_k(shares, min(PREDICTED, network.classes))
+        probabilities, classes = tf.math.top_k(network.probabilities(forward.logits), min(PREDICTED, network.classes))
         layers = []
         for place, (card, layer) in enumerate(zip(cards, forward.activations, strict=True)):
             high = highest(layer, card)

@@ -1,31 +1,39 @@
 """A model as attribution sees it: some layers, the logits, and what is between; nothing in it is the renderer's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, layer_graph, to_model_input
+from model_inventory.bundle import Bundle, layer_graph, parse_graph, to_model_input
 from model_inventory.card import ModelCard
 from model_inventory.cutting import Tail, behind
 from model_inventory.errors import BadModel
-from model_inventory.graph import run_inside
+from model_inventory.graph import activation_behind, run_inside
 
 
 @dataclass(frozen=True)
 class Network:
-    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm folded."""
+    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm folded.
+
+    `exclusive` tells whether an image is of one class only (softmax) or may be of several (a sigmoid for each).
+    """
 
     card: ModelCard
     graph: tf.compat.v1.GraphDef
     layers: tuple[str, ...]
     tensors: tuple[str, ...]
     logits: str
+    exclusive: bool
 
     @property
     def classes(self) -> int:
         """Return how many logits there are."""
         return next(layer.channels for layer in self.card.layers if layer.tensor == self.logits)
+
+    def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        """Return the probability of each class, `[batch, class]`, for logits of that shape."""
+        return tf.nn.softmax(logits) if self.exclusive else tf.sigmoid(logits)
 
     def run(self, images: tf.Tensor, tensors: Sequence[str]) -> list[tf.Tensor]:
         """Add the operations to the graph being traced and return some tensors' values.
@@ -56,7 +64,9 @@ def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
     card = bundle.card
     logits = check_logits(card)
     graph, tensors = layer_graph(bundle, [*layers, logits])
-    return Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1])
+    network = Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1], exclusive=True)
+    exclusive = network.classes > 1 and activation_behind(parse_graph(bundle), network.logits) != "Sigmoid"
+    return replace(network, exclusive=exclusive)
 
 
 def check_logits(card: ModelCard) -> str:

@@ -122,17 +122,14 @@ def _function(bucket_url: str, model: str, spec: AttributionSpec) -> "Attribute"
 
 def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
     card = read_bundle(job.bucket, job.model).card
-    logits = found.logits.numpy()
-    classes = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_CLASSES].astype(np.int32)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares = powers / powers.sum(axis=1, keepdims=True) if logits.shape[1] > 1 else 1 / (1 + np.exp(-logits))
+    classes = np.argsort(-found.logits.numpy(), axis=1, kind="stable")[:, :TOP_CLASSES].astype(np.int32)
     return ImageRows(
         numbers=np.array([each.number for each in batch.images], np.int32),
         names=[each.image.name for each in batch.images],
         labels=[each.image.label for each in batch.images],
         label_classes=np.array([label_class(card, each.image) for each in batch.images], np.int32),
         classes=classes,
-        probabilities=np.take_along_axis(shares, classes, 1).astype(np.float32),
+        probabilities=np.take_along_axis(found.probabilities.numpy(), classes, 1),
         positive=found.chosen.positive.numpy(),
         negative=found.chosen.negative.numpy(),
         layers={name: LayerRows(*(part.numpy() for part in layer)) for name, layer in zip(job.spec.layers, found.layers, strict=True)},

@@ -1,11 +1,11 @@
-"""What stands before an activation function is found, however it is written."""
+"""What stands before an activation function is found, however it is written, and what stands behind a value."""
 
 from collections.abc import Callable
 
 import pytest
 import tensorflow as tf
 
-from model_inventory.graph import before_activation
+from model_inventory.graph import activation_behind, before_activation
 
 
 def found(build: Callable[[tf.Tensor], tf.Tensor]) -> str:
@@ -43,3 +43,20 @@ def test_what_is_no_activation_function_stays(build: Callable[[tf.Tensor], tf.Te
 
 def test_the_output_that_an_activation_function_read_is_found() -> None:
     assert found(lambda x: tf.nn.relu(tf.unstack(x, axis=0, num=2)[1])) == "unstack:1"
+
+
+@pytest.mark.parametrize(
+    ("build", "kind"),
+    [
+        (tf.nn.softmax, "Softmax"),
+        (tf.sigmoid, "Sigmoid"),
+        (lambda x: tf.sigmoid(tf.reshape(tf.identity(x), [-1, 3])), "Sigmoid"),
+        (lambda x: tf.sigmoid(x + 1), None),
+        (tf.identity, None),
+    ],
+)
+def test_what_makes_probabilities_of_a_value_is_found(build: Callable[[tf.Tensor], tf.Tensor], kind: str | None) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        build(tf.add(tf.compat.v1.placeholder(tf.float32, [None, 3]), 1.0, name="scores"))
+    assert activation_behind(graph.as_graph_def(), "scores:0") == kind

@@ -1,5 +1,6 @@
 """What is shown of single images: maps that belong together, the channels that lead in each cell, and images alike there."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -112,6 +113,21 @@ def test_a_single_class_is_explained_once_and_by_what_it_is() -> None:
     assert np.abs(whole.layers[0].positions).max() > 1e-3
     assert found.classes.numpy().tolist() == [[0]] * 3
     np.testing.assert_allclose(found.probabilities, 1 / (1 + np.exp(-whole.logits.numpy())), rtol=1e-5)
+
+
+@pytest.mark.parametrize("end", [tf.sigmoid, lambda logits: tf.reshape(tf.sigmoid(tf.identity(logits)), [-1, 3])])
+def test_where_an_image_may_be_of_several_classes_each_has_a_probability_of_its_own(end: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    def build(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        first = tf.nn.relu(convolved(x, 41, 5, stride=2))
+        logits = dense(tf.reduce_mean(first, [1, 2]), 42, 3)
+        return {"first": first, "scores": logits, "tags": end(logits)}
+
+    network, spec = network_of(bundle_of(build, side=SIDE), ["first"]), spec_of("auto", "auto", layers=("first",))
+    (logits,) = values_of(network, IMAGES, [network.logits])
+    expected = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(attribution_function(network, spec)(IMAGES).probabilities, expected, rtol=1e-5)
+    found = details_function(network, spec)(IMAGES)
+    np.testing.assert_allclose(found.probabilities, -np.sort(-expected, axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("negative", "maps"), [("auto", 3), ("none", 2)])
