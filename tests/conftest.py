@@ -1,6 +1,7 @@
 """What is dear to make is made once for all tests. TensorFlow is imported by the tests that need it, and by no other."""
 
 import os
+import signal
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
 os.environ["DO_NOT_TRACK"] = "1"
 # As the processes of devices have it: sprites are the same bit for bit in any company with the kernels that render them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# Tests that run in the background of a script ignore Ctrl-C, and so would the commands that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -295,7 +295,10 @@ def test_the_command_says_where_and_ends_at_ctrl_c(bucket: LocalBucket) -> None:
         connection.request("GET", "/")
         assert connection.getresponse().read().startswith(b"<!doctype html>")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
         assert process.stderr.read() == ""
         connection.close()
 
