@@ -1,7 +1,7 @@
 """A model as attribution sees it: some layers, the logits, and what is between; nothing in it is the renderer's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ from model_inventory.graph import activation_behind, run_inside
 class Network:
     """The part of a model's graph that leads to some layers and to the logits, with BatchNorm folded.
 
-    `exclusive` tells whether an image is of one class only (softmax) or may be of several (a sigmoid for each).
+    `exclusive` tells whether an image is of one of the classes (softmax), or may be of several (a sigmoid for each).
     """
 
     card: ModelCard
@@ -33,7 +33,7 @@ class Network:
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Return the probability of each class, `[batch, class]`, for logits of that shape."""
-        return tf.nn.softmax(logits) if self.exclusive else tf.sigmoid(logits)
+        return tf.nn.softmax(logits) if self.exclusive and self.classes > 1 else tf.sigmoid(logits)
 
     def run(self, images: tf.Tensor, tensors: Sequence[str]) -> list[tf.Tensor]:
         """Add the operations to the graph being traced and return some tensors' values.
@@ -64,9 +64,8 @@ def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
     card = bundle.card
     logits = check_logits(card)
     graph, tensors = layer_graph(bundle, [*layers, logits])
-    network = Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1], exclusive=True)
-    exclusive = network.classes > 1 and activation_behind(parse_graph(bundle), network.logits) != "Sigmoid"
-    return replace(network, exclusive=exclusive)
+    exclusive = activation_behind(parse_graph(bundle), tensors[-1]) != "Sigmoid"
+    return Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1], exclusive)
 
 
 def check_logits(card: ModelCard) -> str:
