@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
+from model_inventory.allowed_operations import refuse_graph
 from model_inventory.batch_norm import fold_batch_norms
 from model_inventory.card import ClassLabel, ImageSpec, LayerCard, ModelCard, ModelSource, NamedLayer
 from model_inventory.constant_folding import fold_constants
@@ -55,6 +56,7 @@ def make_bundle(
     structure = Structure(graph, input_tensor, output_tensor)
     named = list(layers) or structure.layers()
     frozen = freeze(graph, [input_tensor, output_tensor, *(layer.tensor for layer in named)])
+    refuse_graph(frozen, name)
     bad = nodes_with_bad_numbers(frozen)
     if bad:
         raise BadModel(
@@ -120,7 +122,10 @@ def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
         ) from error
     if hashlib.sha256(graph_bytes).hexdigest() != card.graph_sha256:
         raise BadModel(f"the graph of {card.key} is not the one its card describes; remove the model's folder and import it again")
-    return Bundle(card, graph_bytes)
+    bundle = Bundle(card, graph_bytes)
+    # Whoever can write into the bucket can write a graph and a card with its hash.
+    refuse_graph(parse_graph(bundle), f"the graph of {card.key} in the bucket")
+    return bundle
 
 
 def layer_graph(bundle: Bundle, layers: Sequence[str], *, pre_activation: bool = False) -> tuple[tf.compat.v1.GraphDef, list[str]]:
@@ -144,9 +149,22 @@ def layer_graph(bundle: Bundle, layers: Sequence[str], *, pre_activation: bool =
 
 
 def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
-    """Return the bundle's graph as it was frozen, with nothing folded."""
+    """Return the bundle's graph as it was frozen, with nothing folded.
+
+    Raises:
+        BadModel: the bytes are no graph.
+    """
     graph = tf.compat.v1.GraphDef()
-    graph.ParseFromString(bundle.graph_bytes)
+    try:
+        graph.ParseFromString(bundle.graph_bytes)
+    except Exception as error:  # protobuf's own, whose package is Google's
+        raise BadModel(f"the graph of {bundle.card.key} cannot be read; remove the model's folder and import it again") from error
+    # None of these is in a bundle that was made here, and each could have TensorFlow do more than compute the nodes.
+    graph.ClearField("library")
+    for node in graph.node:
+        node.device = ""
+        for private in [name for name in node.attr if name.startswith("_")]:
+            del node.attr[private]
     return graph
 
 

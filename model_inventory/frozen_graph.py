@@ -3,14 +3,17 @@
 What only training or debugging needs goes: control inputs, devices, checks, savers, summaries. Every value that stays keeps its name.
 """
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from model_inventory.allowed_operations import refuse_graph
 from model_inventory.errors import BadModel
-from model_inventory.graph import attribute, in_forward_order, node_name, subgraph
+from model_inventory.graph import attribute, in_forward_order, make_identity, node_name, subgraph
+from model_inventory.regular_files import open_regular
 
 _MAX_BYTES = 2**31 - 1
 _VARIABLES = {"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp", "AutoReloadVariable", "TemporaryVariable"}
@@ -76,12 +79,14 @@ def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
 def _parse(path: Path) -> tf.compat.v1.GraphDef:
     if path.is_dir():
         raise BadModel(f"{path} is a folder, where the .pb file of a frozen graph is needed; give that file")
-    if not path.is_file():
-        raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph")
-    if path.stat().st_size > _MAX_BYTES:
-        raise BadModel(f"{path} has {path.stat().st_size} bytes, and a frozen graph cannot have more than {_MAX_BYTES}; give a smaller one")
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _MAX_BYTES:
+                raise BadModel(f"{path} has {size} bytes, and a frozen graph cannot have more than {_MAX_BYTES}; give a smaller one")
+            data = file.read()
+    except FileNotFoundError as error:
+        raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph") from error
     except OSError as error:
         raise BadModel(f"{path} cannot be read ({error.strerror}); give a file that you may read") from error
     graph = tf.compat.v1.GraphDef()
@@ -135,11 +140,6 @@ def _refuse_broken(graph: tf.compat.v1.GraphDef, path: Path) -> None:
 
 def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
     functions = {function.signature.name for function in graph.library.function}
-    unknown = sorted({node.op for node in graph.node if node.op not in functions and op_def_registry.get(node.op) is None})
-    if unknown:
-        raise BadModel(
-            f"{path} has operations that TensorFlow {tf.__version__} does not know ({_some(unknown)}); give a graph without them"
-        )
     for ops, what, remedy in (
         (_VARIABLES, "variables", "freeze it first, so that they are constants"),
         (_CONTROL_FLOW, "branches or loops", "freeze it for inference, with constants for what they depend on"),
@@ -148,6 +148,8 @@ def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
         found = [f"{node.name} is a {node.op}" for node in graph.node if node.op in ops]
         if found:
             raise BadModel(f"{path} has {what} in it ({_some(found)}); {remedy}")
+    refuse_graph(graph, f"{path}")
+    graph.ClearField("library")  # nothing calls its functions
 
 
 def _refuse_circles(graph: tf.compat.v1.GraphDef, path: Path) -> None:
@@ -183,18 +185,12 @@ def _clean(graph: tf.compat.v1.GraphDef) -> None:
         for private in [name for name in node.attr if name.startswith("_")]:
             del node.attr[private]
         if node.op in _ONLY_LOOK and node.input:
-            _make_identity(node, attribute(node, "T").type)
+            make_identity(node, attribute(node, "T").type)
         elif node.op == "Concat":
             # The axis stands first in the Concat of TensorFlow's first year, and last in what came after.
             axis, *values = node.input
             node.op, node.input[:] = "ConcatV2", [*values, axis]
             node.attr["Tidx"].type = tf.int32.as_datatype_enum
-
-
-def _make_identity(node: tf.compat.v1.NodeDef, dtype: int) -> None:
-    node.op, node.input[:] = "Identity", node.input[:1]
-    node.attr.clear()
-    node.attr["T"].type = dtype
 
 
 def _find_image(graph: tf.compat.v1.GraphDef, path: Path) -> str:
@@ -242,7 +238,7 @@ def _put_placeholder(graph: tf.compat.v1.GraphDef, image: str, path: Path) -> No
             node.attr["dtype"].type = tf.float32.as_datatype_enum
             node.attr["shape"].shape.CopyFrom(tf.TensorShape([None, *sides]).as_proto())
         elif node.op == "PlaceholderWithDefault":
-            _make_identity(node, attribute(node, "dtype").type)
+            make_identity(node, attribute(node, "dtype").type)
 
 
 def _ends(graph: tf.compat.v1.GraphDef, image: str) -> list[str]:

@@ -92,6 +92,13 @@ def attribute(node: tf.compat.v1.NodeDef, name: str) -> tf.compat.v1.AttrValue:
     return node.attr[name] if name in node.attr else tf.compat.v1.AttrValue()
 
 
+def make_identity(node: tf.compat.v1.NodeDef, dtype: int) -> None:
+    """Let a node pass its first input on, whatever it did before."""
+    node.op, node.input[:] = "Identity", node.input[:1]
+    node.attr.clear()
+    node.attr["T"].type = dtype
+
+
 def constant_value(node: tf.compat.v1.NodeDef) -> np.ndarray:
     """Return the array that a Const node holds."""
     value: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)

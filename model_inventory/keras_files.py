@@ -12,6 +12,7 @@ import h5py
 import keras
 
 from model_inventory.errors import BadModel
+from model_inventory.regular_files import open_regular
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.weights.h5", "model.weights.npz")
@@ -39,8 +40,12 @@ def load_keras_model(path: Path) -> keras.Model:
     """
     if path.is_dir():
         raise BadModel(f"{path} is a folder, and a .keras or .h5 file is expected; give the file, or a SavedModel's folder as such")
-    if not path.is_file():
-        raise BadModel(f"there is no file {path}; check the path")
+    try:
+        open_regular(path).close()
+    except FileNotFoundError as error:
+        raise BadModel(f"there is no file {path}; check the path") from error
+    except OSError as error:
+        raise BadModel(f"{path} cannot be read ({error.strerror}); give a file that you may read") from error
     kind = _kind(path)
     if kind == ".keras":
         _check_keras_archive(path)

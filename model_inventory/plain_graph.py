@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from model_inventory.allowed_operations import refuse_graph
 from model_inventory.errors import BadModel
 from model_inventory.graph import GRAPH_PRODUCER, attribute, constant_value, node_name, output_index, subgraph
 
@@ -46,7 +47,8 @@ def plain_graph(
         node.ClearField("experimental_type")
         node.ClearField("experimental_debug_info")
     plain = subgraph(graph, [image, *kept])
-    _refuse_what_is_not_plain(plain, {image, *weights})
+    refuse_what_is_not_plain(plain, {image, *weights})
+    refuse_graph(plain, "it")
     if groups:
         plain = _without_groups(plain, groups)
     rounding = [node.name for node in plain.node if node.op == "Cast" and node_name(node.input[0]) == image and _makes_whole(node)]
@@ -120,7 +122,12 @@ def _short(reference: str) -> str:
     return reference.removesuffix(":0")
 
 
-def _refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str]) -> None:
+def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str]) -> None:
+    """Refuse branches, loops, and values that are fed or kept beside the image and the weights, which are known by their nodes' names.
+
+    Raises:
+        BadModel: names the operation and its node.
+    """
     for node in graph.node:
         if node.op in _CALLS:
             raise BadModel(f"it holds a function or a branch that cannot be taken apart ({node.op} in {node.name})")

@@ -1,31 +1,31 @@
 """Reads a SavedModel, a folder that TensorFlow 1 or 2 or `model.export` of Keras wrote, as one frozen graph.
 
-Nothing is loaded before its operations are looked through: those of a SavedModel can run Python or write files.
+Nothing of it runs. TensorFlow's own loaders run a folder's initialisers, which can write files under any name, so the graph, its functions
+and its checkpoint are read here as data.
 """
 
+import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from model_inventory.allowed_operations import refuse_operations
 from model_inventory.errors import BadModel
-from model_inventory.graph import node_name
-from model_inventory.plain_graph import plain_graph
+from model_inventory.function_inlining import inlined
+from model_inventory.graph import make_identity, node_name, subgraph
+from model_inventory.plain_graph import plain_graph, refuse_what_is_not_plain, with_constants
+from model_inventory.regular_files import open_regular
+from model_inventory.saved_variables import VARIABLES, variable_values
 
 _MAX_BYTES = 2**31 - 1
-_VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
-_RUNS_OR_WRITES = {
-    "PyFunc", "PyFuncStateless", "EagerPyFunc", "WriteFile", "ReadFile", "MatchingFiles", "PrintV2", "RemoteCall", "RpcCall",
-    "ImmutableConst", "WholeFileReader", "WholeFileReaderV2", "SaveSlices", "DebugIdentityV2", "LoadLibrary",
-}  # fmt: skip
-# Keep a function a function: Keras has its convolutions in groups compiled by XLA.
-_MARKS, _PLAIN = ("_XlaMustCompile", "_noinline"), "_in_place"
+# What no value passes through, or only as it is: it is taken out before anything runs.
+_TAKEN_OUT = VARIABLES | {"ReadVariableOp", "CheckNumerics", "Assert", "Print", "PrintV2", "StringFormat"}
 _CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
 
 
@@ -43,30 +43,53 @@ class _Signature:
 
 
 def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
-    """Return a SavedModel's graph with constants for its variables, the tensor that images go into, and what comes out.
+    """Return a SavedModel's graph with constants for its variables, the tensor that images go into, and the tensor that it returns.
 
+    The folder is read as data: no operation of it runs, neither to initialise it nor to restore its variables.
     Of several signatures the first that takes one image is read, `serving_default` before others; of several outputs the first vector.
 
     Raises:
-        BadModel: it is no SavedModel, damaged, has operations that are unknown or would run code, or takes no single image.
+        BadModel: it is no SavedModel, damaged, has operations that are unknown or not allowed, or takes no single image.
     """
     saved = _parse(folder)
     part = next((graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags), saved.meta_graphs[0])
-    _refuse_operations(folder, saved)
-    _refuse_missing_variables(folder, part)
     signature = _signature(folder, part)
-    load = _frozen_2 if part.object_graph_def.nodes else _frozen_1
+    (image,) = (info.name for info in signature.inputs.values())
     try:
-        graph, image, output = load(folder, list(part.meta_info_def.tags), signature)
-    except BadModel:
-        raise
-    except Exception as error:  # TensorFlow raises anything on a folder that does not fit itself
-        raise BadModel(f"{folder} cannot be loaded ({_first_line(error)}); export it anew") from error
-    try:
-        plain, (kept,) = plain_graph(graph, node_name(image), [output])
+        graph, output = _with_values(folder, part, image, _main_output(folder, signature))
+        traced = tf.Graph()
+        with traced.as_default():
+            tf.graph_util.import_graph_def(graph, name="")
+        plain, (kept,) = plain_graph(traced, node_name(image), [output])
     except BadModel as error:
+        if str(error).startswith(str(folder)):
+            raise
         raise BadModel(f"{folder} cannot be rendered: {error}; export it without that part") from error
+    except Exception as error:  # TensorFlow raises anything on a graph that does not fit itself
+        raise BadModel(f"{folder} cannot be loaded ({_first_line(error)}); export it again") from error
     return _with_short_names(plain, [image, kept])
+
+
+def _with_values(folder: Path, part: Any, image: str, output: str) -> tuple[tf.compat.v1.GraphDef, str]:
+    """Return what computes the output from the image, once its operations are known to be harmless, with constants for variables."""
+    whole, (output,) = inlined(part.graph_def, [output])
+    if node_name(image) not in {node.name for node in whole.node}:
+        raise BadModel(f"{folder} computes {output} from something else than {image}; export it with a signature of what it computes")
+    graph = subgraph(whole, [image, output])
+    refuse_what_is_not_plain(graph, {node_name(image), *_variables(graph)})
+    refuse_operations(whole.node, f"{folder}", also=_TAKEN_OUT)
+    restore = part.saver_def.restore_op_name
+    restoring, _ = inlined(part.graph_def, [], [restore]) if restore else (tf.compat.v1.GraphDef(), [])
+    values = variable_values(folder, restoring, _variables(graph))
+    graph = with_constants(graph, {name: functools.partial(np.asarray, value) for name, value in values.items()})
+    for node in graph.node:
+        if node.op == "ReadVariableOp":
+            make_identity(node, node.attr["dtype"].type)
+    return graph, output
+
+
+def _variables(graph: tf.compat.v1.GraphDef) -> list[str]:
+    return [node.name for node in graph.node if node.op in VARIABLES]
 
 
 def _parse(folder: Path) -> saved_model_pb2.SavedModel:
@@ -80,43 +103,15 @@ def _parse(folder: Path) -> saved_model_pb2.SavedModel:
         raise BadModel(f"{file} has {file.stat().st_size} bytes, and it cannot have more than {_MAX_BYTES}; export the model anew")
     saved = saved_model_pb2.SavedModel()
     try:
-        saved.ParseFromString(file.read_bytes())
+        with open_regular(file) as opened:
+            saved.ParseFromString(opened.read())
+    except OSError as error:
+        raise BadModel(f"{file} cannot be read ({error.strerror}); give a folder that you may read") from error
     except Exception as error:  # protobuf's own, whose package is Google's
         raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it anew") from error
     if not any(graph.graph_def.node for graph in saved.meta_graphs):
         raise BadModel(f"{file} holds no graph; export or fetch it anew")
     return saved
-
-
-def _refuse_operations(folder: Path, saved: saved_model_pb2.SavedModel) -> None:
-    """Refuse operations that TensorFlow does not know, or that reach beyond the graph, wherever in the folder's graphs they are."""
-    found: dict[str, str] = {}
-    functions: set[str] = set()
-    for part in saved.meta_graphs:
-        functions.update(function.signature.name for function in part.graph_def.library.function)
-        found.update((node.op, node.name) for node in part.graph_def.node)
-        found.update((node.op, node.name) for function in part.graph_def.library.function for node in function.node_def)
-    dangerous = sorted(found.keys() & _RUNS_OR_WRITES)
-    if dangerous:
-        where = found[dangerous[0]]
-        raise BadModel(
-            f"{folder} holds operations that run code or reach for files ({_some(dangerous)} in {where}); export it without them"
-        )
-    unknown = sorted(op for op in found if op not in functions and op_def_registry.get(op) is None)
-    if unknown:
-        raise BadModel(
-            f"{folder} has operations that TensorFlow {tf.__version__} does not know ({_some(unknown)}); give a model without them"
-        )
-
-
-def _refuse_missing_variables(folder: Path, part: Any) -> None:
-    nodes = [*part.graph_def.node, *(node for function in part.graph_def.library.function for node in function.node_def)]
-    variables = folder / "variables"
-    complete = (variables / "variables.index").is_file() and any(variables.glob("variables.data-*"))
-    if any(node.op in _VARIABLES for node in nodes) and not complete:
-        raise BadModel(
-            f"{folder} lacks its weights, the files variables/variables.index and variables.data-...; copy the folder as a whole"
-        )
 
 
 def _signature(folder: Path, part: Any) -> _Signature:
@@ -138,60 +133,13 @@ def _signature(folder: Path, part: Any) -> _Signature:
     )
 
 
-def _frozen_2(folder: Path, tags: Collection[str], signature: _Signature) -> tuple[tf.Graph, str, str]:
-    loaded = tf.saved_model.load(str(folder), tags=tags)
-    function = convert_variables_to_constants_v2(loaded.signatures[signature.name], lower_control_flow=False)
-    if any(operation.type.endswith("PartitionedCall") for operation in function.graph.get_operations()):
-        function = convert_variables_to_constants_v2(_without_marks(function), lower_control_flow=False)
-    (image,) = function.inputs
-    outputs = dict(zip(sorted(signature.outputs), function.outputs, strict=True))
-    return function.graph, image.name, _main_output(folder, list(outputs.values())).name
-
-
-def _without_marks(function: Any) -> Any:
-    """Return a function whose calls can all be replaced by what they call."""
-    graph = function.graph.as_graph_def()
-    for node in (*graph.node, *(node for body in graph.library.function for node in body.node_def)):
-        for mark in _MARKS:
-            node.attr.pop(mark, None)
-        for value in node.attr.values():
-            if value.HasField("func"):
-                value.func.name += _PLAIN
-    for body in graph.library.function:
-        body.signature.name += _PLAIN  # TensorFlow knows the other under its name
-        for mark in _MARKS:
-            body.attr.pop(mark, None)
-    image, outputs = function.inputs[0], [tensor.name for tensor in function.outputs]
-
-    def call(fed: tf.Tensor) -> list[tf.Tensor]:
-        kept = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
-        kept.node.extend(node for node in graph.node if node.name != node_name(image.name))
-        return tf.graph_util.import_graph_def(kept, {image.name: fed}, outputs, name="")
-
-    return tf.compat.v1.wrap_function(call, [tf.TensorSpec(image.shape, image.dtype, name=node_name(image.name))])
-
-
-def _frozen_1(folder: Path, tags: Collection[str], signature: _Signature) -> tuple[tf.Graph, str, str]:
-    (image,) = (info.name for info in signature.inputs.values())
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.saved_model.load(session, tags, str(folder))
-        tensors = [session.graph.get_tensor_by_name(info.name) for _name, info in sorted(signature.outputs.items())]
-        output = _main_output(folder, tensors).name
-        frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), [node_name(output)])
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.graph_util.import_graph_def(frozen, name="")
-    if node_name(image) not in {node.name for node in frozen.node}:
-        raise BadModel(f"{folder} computes {output} from something else than {image}; export it with a signature of what it computes")
-    return graph, image, output
-
-
-def _main_output(folder: Path, tensors: Collection[tf.Tensor]) -> tf.Tensor:
-    """Return what a model is for: of several outputs the first vector, or else the first tensor."""
-    floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
+def _main_output(folder: Path, signature: _Signature) -> str:
+    """Return the tensor that a model is for: of several outputs the first vector, or else the first tensor."""
+    floats = [info for _name, info in sorted(signature.outputs.items()) if tf.as_dtype(info.dtype).is_floating]
     if not floats:
         raise BadModel(f"{folder} returns no numbers; export it with a signature that returns a tensor")
-    return next((tensor for tensor in floats if tensor.shape.rank == 2), floats[0])
+    vectors = [info for info in floats if not info.tensor_shape.unknown_rank and len(info.tensor_shape.dim) == 2]
+    return str((vectors or floats)[0].name)
 
 
 def _with_short_names(graph: tf.compat.v1.GraphDef, tensors: list[str]) -> tuple[tf.compat.v1.GraphDef, str, str]:
@@ -216,11 +164,6 @@ def _words(info: Any) -> str:
     shape = info.tensor_shape
     sides = "of any shape" if shape.unknown_rank else "[" + ", ".join("any" if dim.size < 0 else str(dim.size) for dim in shape.dim) + "]"
     return f"{tf.as_dtype(info.dtype).name} {sides}"
-
-
-def _some(names: Collection[str]) -> str:
-    first = list(names)[:3]
-    return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from model_inventory.catalogue import model_names
 from model_inventory.errors import BadModel
+from model_inventory.regular_files import open_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Format = Literal["keras", "saved model", "frozen graph"]
 
-_IMPORTERS: Mapping[Format, str] = {"keras": "keras file/1", "saved model": "saved model/1", "frozen graph": "frozen graph/1"}
+_IMPORTERS: Mapping[Format, str] = {"keras": "keras file/1", "saved model": "saved model/2", "frozen graph": "frozen graph/1"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
 _MOST_LABELS_BYTES = 10_000_000
@@ -110,7 +111,7 @@ def model_format(path: Path) -> Format:
     if path.is_dir():
         return "saved model"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             beginning = file.read(8)
     except FileNotFoundError:
         raise BadModel(f"there is no file {path}; give a .keras, .h5 or .pb file, or the folder of a SavedModel") from None
@@ -123,7 +124,7 @@ def model_format(path: Path) -> Format:
 def content_hash(path: Path) -> str:
     """Return the sha256 of a file, or of all files in a folder and their names."""
     if path.is_file():
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file_path in sorted(file for file in path.rglob("*") if file.is_file()):
@@ -138,9 +139,11 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
         BadModel: it cannot be read, or is no such text.
     """
     try:
-        if path.stat().st_size > _MOST_LABELS_BYTES:
+        with open_regular(path) as file:
+            data = file.read(_MOST_LABELS_BYTES + 1)
+        if len(data) > _MOST_LABELS_BYTES:
             raise BadModel(f"the labels {path} have more than {_MOST_LABELS_BYTES:,} bytes; give a text file with a class on each line")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = data.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise BadModel(f"the labels {path} cannot be read ({error.strerror}); give a text file with a class on each line") from error
     except UnicodeDecodeError as error:
