@@ -11,7 +11,7 @@ from model_inventory.graph import attribute, node_name, output_index
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Functions that call others twice, which call others twice, and so on, make graphs of any size.
-_MOST_NODES, _DEEPEST = 500_000, 100
+_MOST_NODES, _DEEPEST = 200_000, 100
 
 
 def inlined(
@@ -42,12 +42,16 @@ class _Inliner:
         self._functions = functions
         self._nodes: list[tf.compat.v1.NodeDef] = []
         self._passed_on: dict[str, str] = {}
+        self._count = 0
 
     def add_nodes(self, prefix: str, nodes: Iterable[tf.compat.v1.NodeDef], flat: Callable[[str], str], calling: tuple[str, ...]) -> None:
         """Add nodes, and those of the functions that they call; `flat` turns a reference in them into a tensor's name."""
         for node in nodes:
             inputs = [flat(reference) for reference in node.input if not reference.startswith("^")]
             called = attribute(node, "f").func.name if node.op in CALLS else node.op
+            self._count += 1
+            if self._count > _MOST_NODES:
+                raise BadModel(f"the functions that it calls make more than {_MOST_NODES:,} operations")
             if called in self._functions:
                 self._add_call(f"{prefix}{node.name}", self._functions[called], inputs, calling)
                 continue
@@ -59,8 +63,6 @@ class _Inliner:
             copy.CopyFrom(node)
             copy.name, copy.input[:] = f"{prefix}{node.name}", inputs
             self._nodes.append(copy)
-            if len(self._nodes) > _MOST_NODES:
-                raise BadModel(f"the functions that it calls make more than {_MOST_NODES:,} operations")
 
     def _add_call(self, call: str, function: function_pb2.FunctionDef, inputs: Sequence[str], calling: tuple[str, ...]) -> None:
         signature = function.signature

@@ -4,7 +4,7 @@
 
 No planted operation may touch what its bait names: a folder, watched through inotify, and a server on the loopback interface. One whose
 value the output depends on must be refused. Prints a table of counts, and exits with 1 if anything was touched, accepted against the
-rule, or failed in another way than by a sentence. With `--bite` operations run unguarded instead, to show that the watch sees them.
+rule, or failed in another way than by a sentence. First some operations run unguarded, to show that the watch would see them.
 """
 
 import argparse
@@ -58,7 +58,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sample", type=int, help="so many, evenly from all places; default: all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; default: %(default)s")
-    parser.add_argument("--bite", action="store_true", help="run some operations unguarded, to test the watch itself")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         watched = Path(folder, "watched")
@@ -66,7 +65,10 @@ def main() -> None:
         os.chdir(watched)
         watch = Watch(watched)
         watch.touched()
-        sys.exit(bite(watch) if options.bite else plant_all(watch, Path(folder), options.seed, options.sample))
+        unseen = unseen_operations(watch)
+        if unseen:
+            sys.exit(f"the watch does not see {', '.join(unseen)}, so this proves nothing")
+        sys.exit(plant_all(watch, Path(folder), options.seed, options.sample))
 
 
 def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
@@ -102,8 +104,8 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
     return 1 if faults else 0
 
 
-def bite(watch: Watch) -> int:
-    """Run operations that write, read and list files, as planted; return 0 if the watch has seen each."""
+def unseen_operations(watch: Watch) -> list[str]:
+    """Run operations that write, read and list files, and open a connection; return what the watch has not seen of that."""
     import tensorflow as tf
 
     unseen = []
@@ -122,8 +124,7 @@ def bite(watch: Watch) -> int:
     socket.create_connection(tuple(watch.bait.address.split(":"))).close()
     if "network" not in watch.touched():
         unseen.append("a connection")
-    print(f"the watch has not seen {', '.join(unseen)}" if unseen else "the watch has seen all")
-    return 1 if unseen else 0
+    return unseen
 
 
 if __name__ == "__main__":

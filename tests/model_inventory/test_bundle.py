@@ -144,6 +144,39 @@ def test_a_changed_graph_is_refused(toy: Bundle, spoil: Callable[[bytes], bytes]
     assert sentence(str(caught.value))
 
 
+def with_graph(bundle: Bundle, change: Callable[[tf.compat.v1.GraphDef], None]) -> Bundle:
+    """Load a bundle whose graph somebody has changed, with the hash of that on its card."""
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(bundle.graph_bytes)
+    change(graph)
+    return stored(bundle, graph.SerializeToString())
+
+
+def stored(bundle: Bundle, graph: bytes) -> Bundle:
+    """Load a bundle with other bytes for its graph, whose hash is on its card."""
+    card = bundle.card.model_copy(update={"graph_sha256": hashlib.sha256(graph).hexdigest()})
+    return load_bundle(card.model_dump_json().encode(), graph)
+
+
+def test_a_stored_graph_that_does_more_than_compute_is_refused(toy: Bundle) -> None:
+    def write(graph: tf.compat.v1.GraphDef) -> None:
+        next(node for node in graph.node if node.op == "Relu6").op = "DebugIdentity"
+
+    with pytest.raises(BadModel, match=r"in the bucket holds operations that do more than compute numbers \(DebugIdentity in first"):
+        with_graph(toy, write)
+    with pytest.raises(BadModel, match=r"the graph of toy@.* cannot be read"):
+        stored(toy, b"\xff" * 9)
+
+
+def test_functions_devices_and_private_attributes_of_a_stored_graph_are_dropped(toy: Bundle) -> None:
+    def add(graph: tf.compat.v1.GraphDef) -> None:
+        graph.library.function.add().node_def.add(name="write", op="WriteFile")
+        graph.node[-1].device = "/job:elsewhere/task:0"
+        graph.node[-1].attr["_gradient_op_type"].s = b"Anything"
+
+    assert parse_graph(with_graph(toy, add)) == parse_graph(toy)
+
+
 @pytest.mark.parametrize(
     "broken",
     [b"", b"\xff\xfe", b"{}", b'{"name": "toy"', b"[]"],

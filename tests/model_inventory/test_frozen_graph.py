@@ -12,6 +12,7 @@ import tensorflow as tf
 from model_inventory.errors import BadModel
 from model_inventory.frozen_graph import image_input, output_tensor, read_frozen_graph
 from model_inventory.graph import run_inside
+from tools.planted_graphs import Bait, planted_node
 
 v1 = tf.compat.v1
 
@@ -320,3 +321,17 @@ def test_more_than_an_image_is_needed(file: Path) -> None:
 
     text = refusal(written(file, built(build)))
     assert "computes nothing from 'input' alone, of all that could be fed (input takes float32, keep_prob takes float32)" in text
+
+
+@pytest.mark.parametrize("op", ["DebugIdentity", "ReadFile", "LoadAndRemapMatrix", "QueueDequeue"])
+def test_operations_that_write_read_or_wait_on_the_way_to_the_output(file: Path, op: str) -> None:
+    graph = slim_style()
+    planted, inputs = planted_node(op, Bait(file.parent, "127.0.0.1:9"))
+    cast = v1.NodeDef(name="number", op="Cast", input=[planted.name])
+    stop = v1.NodeDef(name="stopped", op="StopGradient", input=[cast.name])
+    softmax = next(node for node in graph.node if node.name == "Net/Predictions/Softmax")
+    total = v1.NodeDef(name="total", op="AddV2", input=[softmax.input[0], stop.name])
+    softmax.input[0] = total.name
+    graph.node.extend([*inputs, planted, cast, stop, total])
+    assert f"holds operations that do more than compute numbers ({op} in planted" in refusal(written(file, graph))
+    assert [path.name for path in file.parent.iterdir()] == [file.name]

@@ -1,5 +1,6 @@
 """SavedModels of TensorFlow 2, of Keras' export and of TensorFlow 1 do what their makers' models do; what is no such folder is refused."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,15 +101,20 @@ def test_what_keras_exports(tmp_path: Path) -> None:
     np.testing.assert_allclose(output_of(tmp_path / "saved", IMAGES), model(IMAGES), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("resource", [True, False], ids=["resource variables", "reference variables"])
-def test_what_tensorflow_1_saved(tmp_path: Path, resource: bool) -> None:
+def saved_1(folder: Path, resource: bool = True) -> np.ndarray:
+    """Save a network as TensorFlow 1 did, and return its scores of the images."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         image = tf.compat.v1.placeholder(tf.float32, [None, 12, 12, 3], name="image")
         weights = tf.compat.v1.get_variable("conv/weights", [3, 3, 3, 5], use_resource=resource)
         scores = tf.reduce_mean(convolution(image, weights), [1, 2], name="scores")
         session.run(tf.compat.v1.global_variables_initializer())
-        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": image}, {"y": scores})
-        expected = session.run(scores, {image: IMAGES})
+        tf.compat.v1.saved_model.simple_save(session, str(folder), {"x": image}, {"y": scores})
+        return np.asarray(session.run(scores, {image: IMAGES}))
+
+
+@pytest.mark.parametrize("resource", [True, False], ids=["resource variables", "reference variables"])
+def test_what_tensorflow_1_saved(tmp_path: Path, resource: bool) -> None:
+    expected = saved_1(tmp_path / "saved", resource)
     np.testing.assert_allclose(output_of(tmp_path / "saved", IMAGES), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -202,3 +208,52 @@ def test_a_branch_is_refused(tmp_path: Path) -> None:
     module = Branches()
     tf.saved_model.save(module, str(tmp_path), {"serving_default": module.__call__})
     assert "cannot be rendered: it holds a function or a branch that cannot be taken apart (" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("tensorflow", [1, 2])
+def test_what_initialises_a_folder_never_runs(tmp_path: Path, tensorflow: int) -> None:
+    """TensorFlow's loaders run it, and so it wrote files under names of the folder's choosing."""
+    made, there = tmp_path / "made", tmp_path / "there"
+    there.write_text("mine")
+    saved_1(tmp_path / "saved") if tensorflow == 1 else save(tmp_path / "saved", serving_default=image_spec())
+
+    def change(saved: saved_model_pb2.SavedModel) -> None:
+        part = saved.meta_graphs[0]
+        with tf.Graph().as_default() as graph:
+            names, one = tf.constant([str(made)], name="planted/names"), tf.constant(1.0, name="planted/one")
+            path, mine = tf.constant(str(made), name="planted/made"), tf.constant(str(there), name="planted/there")
+            parts = tf.constant([""], name="planted/parts")
+            tf.raw_ops.SaveV2(prefix=path, tensor_names=names, shape_and_slices=parts, tensors=[one], name="planted/save_2")
+            tf.raw_ops.Save(filename=mine, tensor_names=names, data=[one], name="planted/save_1")
+            tf.io.write_file(path, mine, name="planted/write")
+            tf.group(*graph.get_operations(), name="planted/all")
+        part.graph_def.node.extend(graph.as_graph_def().node)
+        part.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "planted/all"
+        for collection in ("saved_model_main_op", "legacy_init_op"):
+            part.collection_def[collection].node_list.value[:] = ["planted/all"]
+        restore = next(node for node in part.graph_def.node if node.name == part.saver_def.restore_op_name)
+        restore.input.append("^planted/all")
+
+    edit(tmp_path / "saved", change)
+    assert output_of(tmp_path / "saved", IMAGES).shape == (2, 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["saved", "there"] and there.read_text() == "mine"
+
+
+def test_variables_that_were_saved_in_parts(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        image = tf.compat.v1.placeholder(tf.float32, [None, 12, 12, 3], name="image")
+        partitioner = tf.compat.v1.fixed_size_partitioner(2, axis=3)
+        weights = tf.compat.v1.get_variable("weights", [3, 3, 3, 6], partitioner=partitioner, use_resource=False)
+        scores = tf.reduce_mean(convolution(image, tf.convert_to_tensor(weights)), [1, 2], name="scores")
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": image}, {"y": scores})
+        expected = session.run(scores, {image: IMAGES})
+    np.testing.assert_allclose(output_of(tmp_path / "saved", IMAGES), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_pipe_in_place_of_the_weights_is_not_waited_for(tmp_path: Path) -> None:
+    save(tmp_path, serving_default=image_spec())
+    (data,) = (tmp_path / "variables").glob("variables.data-*")
+    data.unlink()
+    os.mkfifo(data)
+    assert "which is no regular file: a pipe, a device or a broken link; remove it" in refusal(tmp_path)

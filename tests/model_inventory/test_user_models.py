@@ -1,6 +1,7 @@
 """A user's model, of whatever kind its file is, becomes a bundle; what has to be guessed is said, what cannot be guessed is asked for."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import keras
@@ -174,3 +175,13 @@ def test_a_folders_hash_is_that_of_its_files_and_their_names(tmp_path: Path) -> 
     assert content_hash(tmp_path / "a") == hashlib.sha256(b"1").hexdigest()
     (tmp_path / "b/c").rename(tmp_path / "b/d")
     assert content_hash(tmp_path) != before
+
+
+@pytest.mark.parametrize("name", ["model.pb", "model.keras", "model.h5", "saved_model.pb", "labels.txt"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BadModel, match=r"is a pipe, a socket or a device|holds no saved_model\.pb"):
+        if name == "labels.txt":
+            read_labels(tmp_path / name)
+        else:
+            import_user_model(tmp_path if name == "saved_model.pb" else tmp_path / name, "pipe")
