@@ -28,7 +28,8 @@ _KERAS_2_OPERATIONS = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
 _FUNCTIONS_FROM = {"builtins", "keras.activations", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.ops"}
 # Parts of Keras that read, write or fetch files rather than make layers.
 _NO_LAYERS_IN = {"utils", "datasets", "saving", "applications", "callbacks", "export", "backend", "config", "preprocessing", "distribution"}
-_NOT_OBJECTS = ("__", "function")
+# What Keras itself writes for values that are no objects. Of its other names that begin with "__" one would run code or build any class.
+_VALUES = {"__bytes__", "__slice__", "__ellipsis__", "__keras_tensor__", "__tensor__", "__numpy__"}
 
 
 def load_keras_model(path: Path) -> keras.Model:
@@ -204,8 +205,10 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
         raise BadModel(f"{path} was saved by Keras 2 with TensorFlow's operations as layers{layer}, which Keras 3 cannot load; {_REMEDY}")
     if name in _READS_FILES:
         raise BadModel(f"{path} holds a {name}{layer}, a layer for words, and a network for images is expected; give one without it")
-    if name.startswith(_NOT_OBJECTS):
+    if name == "function":
         _check_function(path, described)
+        return
+    if name in _VALUES:
         return
     if _is_registered(described.get("registered_name")) or _is_registered(name):
         return
@@ -220,7 +223,7 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
 
 def _check_function(path: Path, described: Mapping[str, Any]) -> None:
     module, name = described.get("module"), described.get("config")
-    if described["class_name"] != "function" or _is_registered(described.get("registered_name")):
+    if _is_registered(described.get("registered_name")):
         return
     if module not in _FUNCTIONS_FROM or not isinstance(name, str) or (module == "builtins" and not _is_of_keras(name)):
         whose = f"{module}.{name}" if module and module != "builtins" else f"{name}"

@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from model_inventory.errors import ModelError
-from tools.planted_graphs import Bait, has_number, planted_node
+from tools.planted_graphs import Bait, can_be_needed, planted_node
 from tools.planted_models import cases
 
 _HANGS_AFTER_S = 300
@@ -84,12 +84,12 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
             except ModelError as error:
                 outcome = "refused"
                 named = op in str(error) or "planted" in str(error)
-                if "\n" in str(error) or (place.on_the_way and not named):
+                if "\n" in str(error) or (place.on_the_way and can_be_needed(op) and not named):
                     faults.append(f"{op} in {place.title} was refused for something else: {str(error)[:200]!r}")
             except Exception as error:
                 outcome = "failed"
                 faults.append(f"{op} in {place.title} failed: {type(error).__name__}: {str(error)[:200]}")
-        if outcome == "accepted" and place.on_the_way and has_number(op):
+        if outcome == "accepted" and place.on_the_way and can_be_needed(op):
             faults.append(f"{op} in {place.title} was accepted")
         faults += [f"{op} in {place.title} touched {what}" for what in watch.touched()]
         counts[place.title, outcome] += 1

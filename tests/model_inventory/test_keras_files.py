@@ -289,6 +289,11 @@ def activation(module: str, name: str) -> dict[str, Any]:
         (keras_layer("TFSMLayer", name="saved"), "holds a TFSMLayer (layer saved), which would run code"),
         (keras_layer("StringLookup", vocabulary="/etc/passwd"), "holds a StringLookup"),
         (keras_layer("Dense", kernel_initializer={"class_name": "__lambda__", "config": {"value": "x"}}), "holds a Lambda"),
+        (
+            keras_layer("Dense", units={"class_name": "__typespec__", "spec_name": "Popen", "module": "subprocess", "config": [["true"]]}),
+            "__typespec__",
+        ),
+        (keras_layer("Dense", units={"class_name": "__unheard_of__", "config": {}}), "needs the class __unheard_of__"),
         (activation("os", "system"), "needs the function os.system"),
         (activation("keras.utils", "get_file"), "needs the function keras.utils.get_file"),
         (activation("builtins", "my_own"), "needs the function my_own"),
