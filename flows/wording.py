@@ -9,6 +9,7 @@ from flows.report_summary import ReportSummary
 from flows.showing import SetReport, Shown, ShownRecord
 from storage.layout import is_mixes
 from storage.records import FLAGS, Attempt, FileRef, Flag, PhotoActivations, RunRecord, ShardRecord, SpritemapRecord, SpriteScores
+from tasks.importing.stored import bundle_remedy
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import LayerTuning, Preset
 
@@ -51,7 +52,8 @@ def in_words(shown: Shown) -> list[Part]:
         case ShownRecord(record=RenderRecipe() as record):
             return _recipe(record)
         case _:
-            return [f"{shown.key}: the card of a model, whose graph is {_soundness(shown)}"]
+            damage = f"missing, or not what the card says. {bundle_remedy(shown.key.split('/')[1])}"
+            return [f"{shown.key}: the card of a model, whose graph is {'as the card says' if shown.file_is_whole else damage}"]
 
 
 def preset_in_words(preset: Preset) -> list[Part]:
