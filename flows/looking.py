@@ -29,7 +29,7 @@ from tasks.gathering.index import indexed_shards, read_table, sprite_table
 from tasks.importing.stored import bundle_damage, bundle_remedy, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.reporting.stored import ReportListing, list_reports, report_checks
-from tasks.tuning.preset import Preset
+from tasks.tuning.preset import BadPreset, read_preset
 
 _SPRITE = ["layer", "channel", "variant"]
 
@@ -195,14 +195,11 @@ def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
 
 
 def _check_preset(bucket: Bucket, model: str) -> Problem | None:
-    key = preset_key(model)
     try:
-        preset = Preset.from_bytes(bucket.get(key), key)
-    except Corrupt:
-        return Problem(key=key, problem="The preset cannot be read, so that it is not rendered by; diamond-cutter tune begins it anew.")
-    if preset.model == model:
-        return None
-    return Problem(key=key, problem=f"The preset is that of {preset.model}; diamond-cutter tune begins it anew.")
+        read_preset(bucket, model)
+    except BadPreset as error:
+        return Problem(key=preset_key(model), problem=str(error))
+    return None
 
 
 def _check_photos(bucket: Bucket, key: str) -> Problem | None:

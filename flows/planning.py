@@ -82,7 +82,11 @@ class RunPlan:
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
-    """Return the request with the recipe that `auto` stands for: the model's preset if it was tuned, or else fast."""
+    """Return the request with the recipe that `auto` stands for: the model's preset if it was tuned, or else fast.
+
+    Raises:
+        BadPreset: the model was tuned, and the preset cannot be used.
+    """
     if request.recipe.name != AUTO:
         return request
     preset = read_preset(bucket, card.key)

@@ -37,7 +37,7 @@ from tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.reporting.contents import ReportRecord
 from tasks.reporting.stored import find_report, report_folders
-from tasks.tuning.preset import Preset
+from tasks.tuning.preset import Preset, read_preset
 
 _NEAREST = 3
 
@@ -101,7 +101,8 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
     if len(folders) == 3 and key in (card_key(folders[1]), graph_key(folders[1])):
         return _card(bucket, card_key(folders[1]))
     if len(folders) == 3 and key == preset_key(folders[1]) and _is_there(bucket, key):
-        return _preset(bucket, key, folders[1])
+        preset = read_preset(bucket, folders[1])
+        return ShownRecord(key=key, record=preset) if preset else None
     if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and _is_there(bucket, key):
         return ShownRecord(key=key, record=PhotoActivations.from_bytes(bucket.get(key), key))
     if folders[0] != "sprites" or len(folders) not in (4, 5) or not _is_there(bucket, key):
@@ -124,13 +125,6 @@ def _card(bucket: Bucket, key: str) -> ShownRecord | None:
     if card.key != model:
         raise Corrupt(f"{key} cannot be used (it is the card of {card.key}). {bundle_remedy(model)}")
     return ShownRecord(key=key, record=card, file_is_whole=graph_is_whole(bucket, card))
-
-
-def _preset(bucket: Bucket, key: str, model: str) -> ShownRecord:
-    preset = Preset.from_bytes(bucket.get(key), key)
-    if preset.model != model:
-        raise Corrupt(f"{key} cannot be used (it is the preset of {preset.model}); diamond-cutter tune begins it anew.")
-    return ShownRecord(key=key, record=preset)
 
 
 def _recipe(bucket: Bucket, key: str, name: str) -> ShownRecord:

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +19,7 @@ from model_inventory.card import ModelCard
 from model_inventory.errors import ModelError
 from storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
 from storage.layout import shard_record_key
-from storage.records import PhotoActivations, ShardRecord, SpriteScores, Versions
+from storage.records import PhotoActivations, ShardRecord, Versions
 from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from tasks.devices import DeviceSlots, SlotsClosed, report_progress
 from tasks.gathering.photo_ratios import with_photo_ratios
@@ -101,7 +100,8 @@ def render_and_commit(job: ShardJob) -> None:
     from tasks.rendering.sprites import render_sprites
 
     started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
-    bundle = read_bundle(job.bucket, job.model)
+    bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
+    highest = _highest_on_photos(bucket, job)
     batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
     sprites = render_sprites(
         bundle,
@@ -115,7 +115,6 @@ def render_and_commit(job: ShardJob) -> None:
     columns = shard_columns(len(sprites), job.recipe.size_px)
     pictures = ((position, sprite.picture) for position, sprite in enumerate(sprites))
     data = encode_lossless(compose(pictures, len(sprites), columns, job.recipe.size_px))
-    bucket = open_bucket(job.bucket)
     record = ShardRecord(
         model=job.model,
         recipe=job.recipe.key,
@@ -126,7 +125,7 @@ def render_and_commit(job: ShardJob) -> None:
         photos=job.photos,
         cell_px=job.recipe.size_px,
         columns=columns,
-        sprites=_with_photo_ratios(bucket, job, (sprite.scores for sprite in sprites)),
+        sprites=with_photo_ratios((sprite.scores for sprite in sprites), highest),
         file=put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data)),
         started=started,
         seconds=round(time.perf_counter() - clock, 3),
@@ -141,9 +140,13 @@ def _sha256(card: ModelCard, subjects: Channels | Mixes) -> str:
     return hashes[0] if isinstance(subjects, Channels) else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _with_photo_ratios(bucket: Bucket, job: ShardJob, sprites: Iterable[SpriteScores]) -> tuple[SpriteScores, ...]:
-    photos = read_record(bucket, job.photos, PhotoActivations) if job.photos else None
-    return with_photo_ratios(sprites, dict(enumerate(photos.highest)) if photos else {})
+def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
+    """Return the highest activation on any photo by channel, if there are photos.
+
+    Raises:
+        Corrupt, NotFound: their record is damaged. Without it the shard would lack its ratios for good.
+    """
+    return dict(enumerate(PhotoActivations.from_bytes(bucket.get(job.photos), job.photos).highest)) if job.photos else {}
 
 
 def software_versions() -> Versions:

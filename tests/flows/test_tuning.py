@@ -5,18 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from flows.attribution_request import AttributionRequest
 from flows.cli import app, run
 from flows.planning import settle_recipe
 from flows.printing import print_layer_tuning, print_preset
 from flows.request import AUTO, SpritesRequest, TuneRequest
+from flows.running import check_attribution
 from flows.tuning import tune
-from storage import LocalBucket
+from storage import Corrupt, LocalBucket
 from storage.layout import preset_key
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import LayerTuning, Preset, add_layer
 from tests.flows.conftest import SMALL, Command
-from tests.flows.made_up_set import made_up_card
+from tests.flows.made_up_set import made_up_card, put_bundle
 from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
@@ -46,10 +49,26 @@ def test_a_recipe_that_is_asked_for_wins(bucket: LocalBucket) -> None:
     assert settled(bucket, recipe="fast") == RenderRecipe()
 
 
-def test_a_preset_that_cannot_be_read_is_none(bucket: LocalBucket) -> None:
-    for rubbish in (b"rubbish", Preset(model="other@01234567", start=START, budget_s=None, layers=(tuning("stem"),)).to_bytes()):
-        bucket.put(preset_key(CARD.key), rubbish, mode="overwrite")
-        assert settled(bucket) == RenderRecipe()
+@pytest.mark.parametrize(
+    "damage", [b"rubbish", Preset(model="other@01234567", start=START, budget_s=None, layers=(tuning("stem"),)).to_bytes()]
+)
+def test_a_preset_that_cannot_be_used_stops_what_would_render_by_it(
+    bucket: LocalBucket, damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_bundle(bucket)
+    bucket.put(preset_key(CARD.key), damage)
+    Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
+    where = ("--layers", "stem", "--bucket", bucket.url)
+    for command in (("plan", "made-up"), ("sprites", "made-up"), ("plan", "made-up", "--mix", "stem:1 + stem:2")):
+        assert run([*command, *(where if "--mix" not in command else where[2:])]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert preset_key(CARD.key) in said and "`--recipe fast`" in said and f"`diamond-cutter tune {CARD.key}`" in said
+    with pytest.raises(Corrupt):
+        check_attribution(AttributionRequest(model="made-up", images=str(tmp_path), layers=("stem",), positive="all", bucket=bucket.url))
+    with pytest.raises(Corrupt):
+        settled(bucket)
+    assert settled(bucket, recipe="fast") == RenderRecipe()
+    assert not list(bucket.folders("sprites/"))
 
 
 @pytest.mark.parametrize(
@@ -143,8 +162,10 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
 ) -> None:
     folder, model = imported
     where = ("--layers", "stem", "--bucket", str(folder), "--json")
+    (folder / preset_key(model)).write_bytes(b"damaged")
     done = at_once(*TUNE, *where, *SMALL)
     assert done.returncode == 0, done.stderr
+    assert f"preset {preset_key(model)} cannot be read" in done.stderr and "; tuning starts from scratch" in done.stderr
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())
     (found,) = preset.layers
