@@ -119,11 +119,13 @@ def _set(report: SetReport) -> list[Part]:
 def _shard(record: ShardRecord, file: str) -> list[Part]:
     channels = {sprite.channel for sprite in record.sprites}
     grid = f"up to {record.columns} in a row, {record.cell_px} px each"
+    adopted = [f"copied from {record.adopted_from}, which was drawn alike"] if record.adopted_from else []
     with_photos = [f"compared with the photos of {record.photos}"] if record.photos else []
     versions = ", ".join(f"{_plain(name)} {version}" for name, version in record.versions.model_dump(exclude={"device"}).items())
     return [
         f"shard of {_count(len(record.sprites), 'sprite')} of {record.layer}, channels {_span(channels)}; {grid}",
         f"{record.model} by {record.recipe}",
+        *adopted,
         file,
         f"begun {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {record.seconds:.1f} s, {record.batch_size} sprites at once",
         f"computed in {record.execution} on {record.versions.device}; {versions}",

@@ -1,6 +1,5 @@
 """Renders one shard in a device's process and commits it."""
 
-import hashlib
 import importlib.metadata
 import platform
 import time
@@ -15,7 +14,6 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 from pydantic import BaseModel, ConfigDict
 
-from model_inventory.card import ModelCard
 from model_inventory.errors import ModelError
 from storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
 from storage.layout import shard_record_key
@@ -26,7 +24,7 @@ from tasks.gathering.photo_ratios import with_photo_ratios
 from tasks.importing.stored import read_bundle
 from tasks.rendering.batch_size import batch_size_for
 from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mixes
+from tasks.rendering.subjects import Channels, Mixes, sha256_of
 from tasks.sheets import compose, encode_lossless, shard_columns
 
 SHARD_CHANNELS = 32
@@ -119,7 +117,7 @@ def render_and_commit(job: ShardJob) -> None:
         model=job.model,
         recipe=job.recipe.key,
         layer=job.name,
-        layer_sha256=_sha256(bundle.card, job.subjects),
+        layer_sha256=sha256_of(bundle.card, job.subjects),
         batch_size=batch_size,
         execution=execution.name,
         photos=job.photos,
@@ -132,12 +130,6 @@ def render_and_commit(job: ShardJob) -> None:
         versions=software_versions(),
     )
     commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))
-
-
-def _sha256(card: ModelCard, subjects: Channels | Mixes) -> str:
-    """Return a layer's hash, or that over the hashes of all layers that mixes look for."""
-    hashes = [card.layer(layer).sha256 for layer in subjects.layers]
-    return hashes[0] if isinstance(subjects, Channels) else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
