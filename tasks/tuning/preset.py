@@ -127,7 +127,7 @@ def preset_to_continue(
 
 
 def add_layer(bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, found: LayerTuning) -> Preset:
-    """Put a layer's tuning into the model's preset; one that is damaged, or started from another recipe or budget, is begun anew.
+    """Put a layer's tuning into the model's preset; a damaged one, or one that started from another recipe or budget, is replaced.
 
     Raises:
         Unavailable: others keep replacing the preset.

@@ -65,7 +65,7 @@ def test_recipes_that_draw_alike_at_a_layer_draw_the_same_sprites(toy: Bundle) -
     before = changed(name="before", pre_activation=True)
     assert [QUICK.draws_as(tuned, layer) for layer in ("first", "second", "third", "mixes.01234567")] == [True, False, False, True]
     assert all(map(alike, rendered(toy, Channels(layer="first"), [0, 1]), rendered(toy, Channels(layer="first"), [0, 1], tuned)))
-    # They optimise the same, but not what the scores are of is.
+    # Both optimise the same there, but they score different activations.
     assert tuned.at("third").pre_activation == before.pre_activation and not before.draws_as(tuned, "third")
 
 
