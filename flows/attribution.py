@@ -24,10 +24,10 @@ from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
-from storage.layout import photo_activations_key, recipe_key, report_folder
+from storage.layout import recipe_key, report_folder
 from storage.records import ImagesRecord, PhotoActivations
 from storage.set_survey import survey_set
-from storage.sprite_set import channels_missing, commit
+from storage.sprite_set import channels_missing
 from tasks.attribution.batches import Numbered
 from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
@@ -38,6 +38,7 @@ from tasks.importing.task import ensure_bundle
 from tasks.photos.finding import find_images
 from tasks.photos.image_set import BadPhotos, ImageSet
 from tasks.photos.reading import check_channels
+from tasks.photos.task import keep_activations
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Mix, Mixes, Term
 from tasks.reporting.choosing import channels_to_render, evenly
@@ -207,7 +208,7 @@ def _note_photos(run: _Run, reduced: Reduced, refused: tuple[str, ...]) -> None:
             unreadable=refused,
             highest=tuple(float(f"{value:.6g}") for value in reduced.highest(layer)),
         )
-        commit(run.bucket, photo_activations_key(run.card.key, run.images.name, layer, pre_activation=False), record, lambda theirs: True)
+        keep_activations(run.bucket, record)
 
 
 def _group_mixes(details: DetailsRecord, spec: AttributionSpec) -> Iterator[tuple[Mixes, dict[str, tuple[int, ...]]]]:

@@ -30,8 +30,8 @@ from storage import (
 from storage.layout import gallery_key, is_gallery_file, report_key, report_of, report_page_key, set_folder
 from tasks.gallery.pages import GALLERY, bucket_page, message_page
 from tasks.gallery.site import index_page, layer_files, layer_keys
-from tasks.gallery.sources import LayerSource, read_settings, read_sources
-from tasks.gathering.contents import set_names
+from tasks.gallery.sources import LayerSource, read_sources
+from tasks.gathering.contents import read_settings, set_names
 from tasks.importing.stored import read_card
 from tasks.pages.frontend import asset_files
 from tasks.pages.scripts import as_script

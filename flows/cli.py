@@ -137,7 +137,7 @@ def tune(request: Tuning, *, json: Json = False) -> None:
     from flows.printing import print_layer_tuning, print_preset
     from flows.tuning import tune as tune_model
 
-    print_preset(tune_model(request, print_layer_tuning), as_json=json)
+    print_preset(tune_model(request, print_layer_tuning, print_error), as_json=json)
 
 
 @app.command

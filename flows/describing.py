@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from flows.request import SpritesRequest
@@ -28,6 +28,7 @@ class LayerEstimate(BaseModel):
 
     layer: str
     sprites_done: int
+    sprites_adopted: int = Field(description="of those that are done, how many are copied from another set of the model")
     sprites_to_do: int
     shards: int
     bytes: int
@@ -43,6 +44,7 @@ class RunEstimate(BaseModel):
     recipe: str
     layers: tuple[LayerEstimate, ...]
     sprites_done: int
+    sprites_adopted: int = Field(description="of those that are done, how many are copied from another set of the model")
     sprites_to_do: int
     shards: int
     bytes: int
@@ -89,6 +91,7 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         recipe=request.recipe.key,
         layers=layers,
         sprites_done=plan.done,
+        sprites_adopted=plan.adopted,
         sprites_to_do=plan.to_do,
         shards=plan.shard_count,
         bytes=sum(layer.bytes for layer in layers),
@@ -105,9 +108,10 @@ def _estimate_layer(layer: LayerPlan, request: SpritesRequest, cost: LayerCost |
     return LayerEstimate(
         layer=layer.layer,
         sprites_done=layer.done,
+        sprites_adopted=layer.adopted,
         sprites_to_do=layer.to_do,
         shards=len(layer.shards),
-        bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL * planes / 3),
+        bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL * planes / 3) + sum(shard.size for shard in layer.adoptable),
         seconds=round((cost.tracing_s + steps * cost.step_s) / devices, 1) if cost and batches else 0.0,
     )
 

@@ -10,8 +10,6 @@ from model_inventory.card import ModelCard
 from storage import Bucket, Corrupt, NotFound
 from storage.doubting import WithoutSums
 from storage.layout import (
-    card_key,
-    graph_key,
     index_key,
     is_mixes,
     is_spritemap_record,
@@ -28,10 +26,10 @@ from storage.set_survey import LayerSurvey, survey_set
 from storage.sprite_set import LayerShards, is_whole, read_layer
 from tasks.gathering.contents import in_forward_order, known_layer, layer_names, read_mixes, set_names
 from tasks.gathering.index import indexed_shards, read_table, sprite_table
-from tasks.importing.stored import graph_is_whole, read_card
+from tasks.importing.stored import bundle_damage, bundle_remedy, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.reporting.stored import ReportListing, list_reports, report_checks
-from tasks.tuning.preset import Preset
+from tasks.tuning.preset import BadPreset, read_preset
 
 _SPRITE = ["layer", "channel", "variant"]
 
@@ -192,23 +190,16 @@ def _checks(bucket: Bucket) -> Iterator[Problem | None]:
 
 
 def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
-    card = read_card(bucket, model)
-    if card is None:
-        return Problem(key=card_key(model), problem="The card is missing or cannot be read; the next run imports the model anew.")
-    if not graph_is_whole(bucket, card):
-        return Problem(key=graph_key(model), problem="The graph is not the one that its card describes; the next run imports it anew.")
-    return None
+    damage = bundle_damage(bucket, model)
+    return Problem(key=damage[0], problem=f"{damage[1]} {bundle_remedy(model)}") if damage else None
 
 
 def _check_preset(bucket: Bucket, model: str) -> Problem | None:
-    key = preset_key(model)
     try:
-        preset = Preset.from_bytes(bucket.get(key), key)
-    except Corrupt:
-        return Problem(key=key, problem="The preset cannot be read, so that it is not rendered by; diamond-cutter tune begins it anew.")
-    if preset.model == model:
-        return None
-    return Problem(key=key, problem=f"The preset is that of {preset.model}; diamond-cutter tune begins it anew.")
+        read_preset(bucket, model)
+    except BadPreset as error:
+        return Problem(key=preset_key(model), problem=str(error))
+    return None
 
 
 def _check_photos(bucket: Bucket, key: str) -> Problem | None:

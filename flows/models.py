@@ -14,7 +14,7 @@ from storage.layout import card_key, model_folder
 from tasks.devices import DeviceSlots
 from tasks.importing.adding import Added, add_model
 from tasks.importing.fetching import fetch_weights
-from tasks.importing.stored import find_model, stored_cards
+from tasks.importing.stored import bundles_named, find_model, stored_cards
 
 _TIMEOUT_S = 1800.0
 
@@ -70,24 +70,23 @@ def remove(bucket_url: str, name: str) -> Removed:
         RequestError: its bundle is not in the bucket.
     """
     bucket = open_bucket(bucket_url)
-    card = _stored(bucket, name)
+    model = _stored(bucket, name)
     # The card first: without it nobody takes what is left for a bundle.
-    bucket.delete(card_key(card.key))
-    files = list(bucket.list(model_folder(card.key)))
+    files = sorted(bucket.list(model_folder(model)), key=lambda file: file.key != card_key(model))
     for file in files:
         bucket.delete(file.key)
-    return Removed(model=card.key, files=len(files) + 1, bytes=sum(file.size for file in files))
+    return Removed(model=model, files=len(files), bytes=sum(file.size for file in files))
 
 
-def _stored(bucket: Bucket, name: str) -> ModelCard:
-    cards = {card.key: card for card in stored_cards(bucket)}
-    same = [card for card in cards.values() if name in (card.name, card.key)]
+def _stored(bucket: Bucket, name: str) -> str:
+    """Return the name and hash of the one bundle that is meant, damaged or not."""
+    same = bundles_named(bucket, name)
     if len(same) == 1:
-        return same[0]
+        return next(iter(same))
     card = find_model(bucket, name)
     if card is None:
         raise RequestError(f"the bundle of {name} is not in the bucket {bucket.url}, so there is nothing to remove")
-    return card
+    return card.key
 
 
 def _with_card(listing: ModelListing, card: ModelCard) -> ModelListing:

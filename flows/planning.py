@@ -1,15 +1,16 @@
-"""What a run would do: the channels asked for, less those that the bucket's records cover, cut into shards."""
+"""What a run would do: the channels asked for, less those that the bucket's records cover, cut into shards; and what is copied."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.request import AUTO, Selection, SpritesRequest, select
 from model_inventory.card import ModelCard
 from storage import Bucket
-from storage.set_survey import LayerSurvey, survey_set
+from storage.set_survey import survey_set
 from storage.sprite_set import channels_missing
+from tasks.gathering.adopting import Adoptable, find_adoptable
 from tasks.gathering.index import indexed_shards
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Channels, Mixes
@@ -27,6 +28,8 @@ class LayerPlan:
     variants: how many sprites each of them has.
     shards: those of them that are to be rendered, cut into shards.
     damaged: why records that are there do not count, by their keys.
+    adoptable: shards of other sets that are copied instead of being rendered again.
+    adopted: how many of the sprites that are asked for come from these.
     """
 
     subjects: Channels | Mixes
@@ -35,6 +38,8 @@ class LayerPlan:
     variants: int
     shards: tuple[tuple[int, ...], ...]
     damaged: Mapping[str, str]
+    adoptable: tuple[Adoptable, ...] = ()
+    adopted: int = 0
 
     @property
     def layer(self) -> str:
@@ -43,7 +48,7 @@ class LayerPlan:
 
     @property
     def done(self) -> int:
-        """Return how many sprites are there."""
+        """Return how many sprites are there, in the set or in another one that they are copied from."""
         return len(self.channels) * self.variants - self.to_do
 
     @property
@@ -70,6 +75,16 @@ class RunPlan:
         return sum(layer.done for layer in self.layers)
 
     @property
+    def adoptable(self) -> tuple[Adoptable, ...]:
+        """Return the shards of other sets that are copied."""
+        return tuple(shard for layer in self.layers for shard in layer.adoptable)
+
+    @property
+    def adopted(self) -> int:
+        """Return how many of the sprites that are asked for are copied from other sets."""
+        return sum(layer.adopted for layer in self.layers)
+
+    @property
     def shard_count(self) -> int:
         """Return how many shards are to be rendered."""
         return sum(len(layer.shards) for layer in self.layers)
@@ -82,23 +97,40 @@ class RunPlan:
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
-    """Return the request with the recipe that `auto` stands for: the model's preset if it was tuned, or else fast."""
+    """Return the request with the recipe that `auto` stands for: the model's preset if it was tuned, or else fast.
+
+    Raises:
+        BadPreset: the model was tuned, and the preset cannot be used.
+    """
     if request.recipe.name != AUTO:
         return request
     preset = read_preset(bucket, card.key)
     return request.model_copy(update={"recipe": preset.recipe if preset else RenderRecipe()})
 
 
-def plan_run(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> RunPlan:
+def plan_run(bucket: Bucket, card: ModelCard, request: SpritesRequest, *, adopting: bool = True) -> RunPlan:
     """Return what the request asks for and what of it is missing.
+
+    Args:
+        bucket: where.
+        card: the model's.
+        request: what is asked for.
+        adopting: look for missing sprites in the model's other sets, too.
 
     Raises:
         UnknownLayer, RequestError: what is asked for does not exist.
     """
     selections = select(card, request)
-    recipe = request.recipe.key
-    survey = survey_set(bucket, card.key, recipe, indexed_shards(bucket, card.key, recipe))
-    return RunPlan(card, tuple(_plan_layer(request, selection, survey.of(selection.subjects.name)) for selection in selections))
+    recipe = request.recipe
+    survey = survey_set(bucket, card.key, recipe.key, indexed_shards(bucket, card.key, recipe.key))
+    missing = {subjects: channels_missing(numbers, survey.of(subjects.name).owners()) for subjects, numbers, _ in selections}
+    adoptable = find_adoptable(bucket, card, recipe, missing) if adopting else {}
+
+    def planned(selection: Selection) -> LayerPlan:
+        name = selection.subjects.name
+        return _plan_layer(recipe, selection, missing[selection.subjects], adoptable.get(name, ()), survey.of(name).damaged)
+
+    return RunPlan(card, tuple(map(planned, selections)))
 
 
 def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str] | None = None) -> Iterator[ShardJob]:
@@ -122,15 +154,18 @@ def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str]
             )
 
 
-def _plan_layer(request: SpritesRequest, selection: Selection, there: LayerSurvey) -> LayerPlan:
-    recipe = request.recipe
-    missing = channels_missing(selection.numbers, there.owners())
+def _plan_layer(
+    recipe: RenderRecipe, selection: Selection, missing: tuple[int, ...], adoptable: Sequence[Adoptable], damaged: Mapping[str, str]
+) -> LayerPlan:
+    to_render = channels_missing(missing, (channel for shard in adoptable for channel in shard.channels))
     at_once = recipe.subjects_in(SHARD_CHANNELS)
     return LayerPlan(
         subjects=selection.subjects,
         channels=selection.numbers,
         out_of=selection.out_of,
         variants=recipe.variants,
-        shards=tuple(missing[first : first + at_once] for first in range(0, len(missing), at_once)),
-        damaged=there.damaged,
+        shards=tuple(to_render[first : first + at_once] for first in range(0, len(to_render), at_once)),
+        damaged=damaged,
+        adoptable=tuple(adoptable),
+        adopted=(len(missing) - len(to_render)) * recipe.variants,
     )

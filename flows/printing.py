@@ -115,8 +115,9 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
         )
         for layer in estimate.layers
     ]
+    adopted = f" ({estimate.sprites_adopted} of them copied from other sets of the model)" if estimate.sprites_adopted else ""
     total = (
-        f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done; "
+        f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done{adopted}; "
         f"about {sized(estimate.bytes)} and {_duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
     )
     _print(

@@ -6,11 +6,12 @@ from typing import TypeVar
 from flows.attribution_request import AttributionRequest
 from flows.errors import PrefectServerError, RequestError
 from flows.report_summary import ReportSummary
-from flows.request import SpritesRequest
+from flows.request import AUTO, SpritesRequest
 from flows.summary import RunSummary
 from model_inventory.card import ModelCard
 from storage import open_bucket
 from tasks.photos.finding import check_images
+from tasks.rendering.recipe import RenderRecipe
 
 _PARAMETERS_LIMIT = 500_000
 
@@ -81,6 +82,7 @@ def check_sprites(request: SpritesRequest) -> None:
     card = _card(request.bucket, request.model)
     if card is not None:
         select(card, request)
+        _check_recipe(request.bucket, card, request.recipe)
 
 
 def check_attribution(request: AttributionRequest) -> None:
@@ -97,6 +99,15 @@ def check_attribution(request: AttributionRequest) -> None:
     if card is not None:
         check_channels(card.image.channels)
         attribution_spec(card, request, request.recipe.key)
+        _check_recipe(request.bucket, card, request.recipe)
+
+
+def _check_recipe(bucket_url: str, card: ModelCard, recipe: RenderRecipe) -> None:
+    """See that the preset can be used if it is what is rendered by."""
+    from tasks.tuning.preset import read_preset
+
+    if recipe.name == AUTO:
+        read_preset(open_bucket(bucket_url), card.key)
 
 
 def _card(bucket_url: str, model: str) -> ModelCard | None:

@@ -33,11 +33,11 @@ from storage.layout import (
 from storage.records import PhotoActivations, RunRecord, ShardRecord, SpritemapRecord
 from storage.sprite_set import is_whole
 from tasks.gathering.contents import layer_names, set_names
-from tasks.importing.stored import graph_is_whole, read_card
+from tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from tasks.rendering.recipe import RenderRecipe
 from tasks.reporting.contents import ReportRecord
 from tasks.reporting.stored import find_report, report_folders
-from tasks.tuning.preset import Preset
+from tasks.tuning.preset import Preset, read_preset
 
 _NEAREST = 3
 
@@ -101,7 +101,8 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
     if len(folders) == 3 and key in (card_key(folders[1]), graph_key(folders[1])):
         return _card(bucket, card_key(folders[1]))
     if len(folders) == 3 and key == preset_key(folders[1]) and _is_there(bucket, key):
-        return _preset(bucket, key, folders[1])
+        preset = read_preset(bucket, folders[1])
+        return ShownRecord(key=key, record=preset) if preset else None
     if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and _is_there(bucket, key):
         return ShownRecord(key=key, record=PhotoActivations.from_bytes(bucket.get(key), key))
     if folders[0] != "sprites" or len(folders) not in (4, 5) or not _is_there(bucket, key):
@@ -119,19 +120,15 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
 def _card(bucket: Bucket, key: str) -> ShownRecord | None:
     if not _is_there(bucket, key):
         return None
-    card = _parsed(bucket, key, ModelCard)
+    model = key.split("/")[1]
+    card = _parsed(bucket, key, ModelCard, bundle_remedy(model))
+    if card.key != model:
+        raise Corrupt(f"{key} cannot be used (it is the card of {card.key}). {bundle_remedy(model)}")
     return ShownRecord(key=key, record=card, file_is_whole=graph_is_whole(bucket, card))
 
 
-def _preset(bucket: Bucket, key: str, model: str) -> ShownRecord:
-    preset = Preset.from_bytes(bucket.get(key), key)
-    if preset.model != model:
-        raise Corrupt(f"{key} cannot be used (it is the preset of {preset.model}); diamond-cutter tune begins it anew.")
-    return ShownRecord(key=key, record=preset)
-
-
 def _recipe(bucket: Bucket, key: str, name: str) -> ShownRecord:
-    recipe = _parsed(bucket, key, RenderRecipe)
+    recipe = _parsed(bucket, key, RenderRecipe, "The next run writes it again.")
     if recipe.key != name:
         raise Corrupt(f"{key} cannot be read (it is {recipe.key}, not what its folder is named after); the next run writes it anew.")
     return ShownRecord(key=key, record=recipe)
@@ -180,11 +177,11 @@ def _report(bucket: Bucket, key: str) -> ReportSummary | None:
     return summary_of(bucket, folder, record, reused=True)
 
 
-def _parsed(bucket: Bucket, key: str, kind: type[_Parsed]) -> _Parsed:
+def _parsed(bucket: Bucket, key: str, kind: type[_Parsed], remedy: str) -> _Parsed:
     try:
         return kind.model_validate_json(bucket.get(key))
     except ValidationError as error:
-        raise Corrupt(f"{key} cannot be read ({error.errors(include_url=False)[0]['msg']}); the next run writes it anew.") from error
+        raise Corrupt(f"{key} cannot be read ({error.errors(include_url=False)[0]['msg']}). {remedy}") from error
 
 
 def _is_there(bucket: Bucket, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The flow that renders sprites: ensure the bundle, plan, render shards, gather spritemaps, publish, commit.
+"""The flow that renders sprites: ensure the bundle, plan, adopt shards, render shards, gather spritemaps, publish, commit.
 
 The bucket's records decide what there is to do, so the same request again does only what is missing, after whatever end.
 """
@@ -29,7 +29,7 @@ from storage.sprite_set import commit, put_determined
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.gallery.task import publish_gallery
 from tasks.gathering.index import indexed_shards
-from tasks.gathering.task import gather_spritemap, part_name, publish_index
+from tasks.gathering.task import adopt_shards, gather_spritemap, part_name, publish_index
 from tasks.importing.task import ensure_bundle
 from tasks.photos.task import activations_key, measure_photos
 from tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
@@ -95,6 +95,9 @@ def sprites(request: SpritesRequest) -> RunSummary:
         if request.mixes:
             content = request.mixes.model_dump_json(indent=1).encode() + b"\n"
             put_determined(bucket, mixes_key(card.key, request.recipe.key, request.mixes.name), content)
+        if plan.adoptable and not adopt_shards(request.bucket, card.key, request.recipe, plan.adoptable):
+            # Something was removed or damaged since it was found: what has not come is rendered.
+            plan = plan_run(bucket, card, request, adopting=False)
         photos = _photos(plan, request, slots)
         artifacts = RunArtifacts(plan)
         with Progress("sprites", plan.to_do) as progress:

@@ -9,14 +9,23 @@ from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.importing.stored import find_model
 from tasks.importing.task import import_bundle
-from tasks.tuning.preset import LayerTuning, Preset, read_preset
+from tasks.tuning.preset import LayerTuning, Preset, preset_to_continue, read_preset
 from tasks.tuning.task import tune_and_store
 
 _IMPORT_TIMEOUT_S = 1800.0
 
 
-def tune(request: TuneRequest, on_layer: Callable[[LayerTuning], object] = lambda found: None) -> Preset:
+def tune(
+    request: TuneRequest,
+    on_layer: Callable[[LayerTuning], object] = lambda found: None,
+    on_restart: Callable[[str], object] = lambda why: None,
+) -> Preset:
     """Tune what the request asks for and is not tuned yet, and return the model's preset.
+
+    Args:
+        request: which layers to tune, and how.
+        on_layer: called with each layer that is tuned.
+        on_restart: called with a sentence if a preset is there and tuning starts from scratch nevertheless.
 
     Raises:
         ModelError, StorageError: what is asked for cannot be had.
@@ -31,9 +40,8 @@ def tune(request: TuneRequest, on_layer: Callable[[LayerTuning], object] = lambd
         card = find_model(bucket, request.model)
         card = card or slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
-        stored = read_preset(bucket, card.key)
-        same = stored is not None and (stored.start, stored.budget_s) == (request.recipe, request.budget_s)
-        done = {layer.layer: layer for layer in stored.layers} if stored and same and not request.again else {}
+        stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
+        done = {layer.layer: layer for layer in stored.layers} if stored and not request.again else {}
         for layer in wanted:
             if layer in done:
                 on_layer(done[layer])

@@ -9,6 +9,7 @@ from flows.report_summary import ReportSummary
 from flows.showing import SetReport, Shown, ShownRecord
 from storage.layout import is_mixes
 from storage.records import FLAGS, Attempt, FileRef, Flag, PhotoActivations, RunRecord, ShardRecord, SpritemapRecord, SpriteScores
+from tasks.importing.stored import bundle_remedy
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import LayerTuning, Preset
 
@@ -51,7 +52,8 @@ def in_words(shown: Shown) -> list[Part]:
         case ShownRecord(record=RenderRecipe() as record):
             return _recipe(record)
         case _:
-            return [f"{shown.key}: the card of a model, whose graph is {_soundness(shown)}"]
+            damage = f"missing, or not what the card says. {bundle_remedy(shown.key.split('/')[1])}"
+            return [f"{shown.key}: the card of a model, whose graph is {'as the card says' if shown.file_is_whole else damage}"]
 
 
 def preset_in_words(preset: Preset) -> list[Part]:
@@ -117,11 +119,13 @@ def _set(report: SetReport) -> list[Part]:
 def _shard(record: ShardRecord, file: str) -> list[Part]:
     channels = {sprite.channel for sprite in record.sprites}
     grid = f"up to {record.columns} in a row, {record.cell_px} px each"
+    adopted = [f"copied from {record.adopted_from}, which was drawn alike"] if record.adopted_from else []
     with_photos = [f"compared with the photos of {record.photos}"] if record.photos else []
     versions = ", ".join(f"{_plain(name)} {version}" for name, version in record.versions.model_dump(exclude={"device"}).items())
     return [
         f"shard of {_count(len(record.sprites), 'sprite')} of {record.layer}, channels {_span(channels)}; {grid}",
         f"{record.model} by {record.recipe}",
+        *adopted,
         file,
         f"begun {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {record.seconds:.1f} s, {record.batch_size} sprites at once",
         f"computed in {record.execution} on {record.versions.device}; {versions}",

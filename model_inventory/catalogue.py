@@ -71,7 +71,7 @@ def require_model(name: str) -> None:
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     """Return what to raise for a name that no model has; `others` are names beside those that are known anywhere."""
-    names = {known.casefold(): known for known in (*model_names(), *others)}
+    names = {known.casefold(): known for known in (*model_names(), *others) if known != name}
     # The name behind the slash alone is near, too: `resnet50` is meant to be `keras/resnet50`.
     short = {key.rpartition("/")[2]: known for key, known in names.items()}
     near = difflib.get_close_matches(name.casefold(), {**short, **names}, n=3, cutoff=0.4)

@@ -79,9 +79,14 @@ def preset_key(model: str) -> str:
     return model_folder(model) + "preset.json"
 
 
+def sets_folder(model: str) -> str:
+    """Return the folder of all sprite sets of a model."""
+    return f"sprites/{model}/"
+
+
 def set_folder(model: str, recipe: str) -> str:
     """Return the folder of a sprite set: one model's sprites by one recipe."""
-    return f"sprites/{model}/{recipe}/"
+    return f"{sets_folder(model)}{recipe}/"
 
 
 def recipe_key(model: str, recipe: str) -> str:

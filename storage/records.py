@@ -113,6 +113,10 @@ class ShardRecord(Record):
     batch_size: int
     execution: str = Field(description="the precision it was computed in, and the compiler")
     photos: str | None = Field(default=None, description="key of the photos that photo_ratio compares with")
+    adopted_from: str | None = Field(
+        default=None,
+        description="key of the record of the set that rendered it, if this set has copied it; none if this set has rendered it",
+    )
     cell_px: int
     columns: int
     sprites: tuple[SpriteScores, ...] = Field(description="in the order of the cells", min_length=1)

@@ -1,7 +1,7 @@
 """How far a sprite set is, from one listing: what its index knows of the records that are listed is not read again."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -69,7 +69,9 @@ class SetSurvey:
         return self.layers.get(escape(layer), LayerSurvey())
 
 
-def survey_set(bucket: Bucket, model: str, recipe: str, known: Mapping[str, SurveyedShard]) -> SetSurvey:
+def survey_set(
+    bucket: Bucket, model: str, recipe: str, known: Mapping[str, SurveyedShard], only: Collection[str] | None = None
+) -> SetSurvey:
     """Return how far a set is.
 
     Args:
@@ -77,10 +79,12 @@ def survey_set(bucket: Bucket, model: str, recipe: str, known: Mapping[str, Surv
         model: the model's name and hash.
         recipe: the recipe's name and hash.
         known: what the set's index says of its shards, by the key of their records. It holds for records that have the sum it knows.
+        only: names of the layers, or mixes, whose shards are looked at; all of them if left out.
     """
     folder = set_folder(model, recipe)
     listed = {info.key: info for info in bucket.list(folder)}
-    keys = [key for key in listed if is_shard_record(key)]
+    layers = None if only is None else set(map(escape, only))
+    keys = [key for key in listed if is_shard_record(key) and (layers is None or _layer_of(folder, key) in layers)]
     surveyed = at_once(bucket, lambda key: _survey(bucket, key, listed, known), keys)
     by_layer: dict[str, list[tuple[str, SurveyedShard | str]]] = defaultdict(list)
     for key, found in zip(keys, surveyed, strict=True):

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import get_args
 
-from pydantic import ValidationError
-
 from model_inventory.card import LayerCard, ModelCard
-from storage import BadKey, Bucket, NotFound
-from storage.layout import layer_folder, recipe_key, record_beside
+from storage import BadKey, Bucket
+from storage.layout import layer_folder, record_beside
 from storage.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
 from storage.sprite_set import LayerShards, SpritePlace, read_record
 from tasks.gathering.contents import channel_labels, known_layer, layer_names, spritemap_records
 from tasks.image_format import ImageFormat
-from tasks.rendering.recipe import RenderRecipe
 
 # Raised when the same records make other files.
 _FORMAT = 1
@@ -80,15 +77,6 @@ def read_source(bucket: Bucket, model: str, recipe: str, layer: str, card: Model
     labels = channel_labels(bucket, model, recipe, layer, card)
     ordered = tuple(sprite for _, sprite in sorted(shown.items()))
     return LayerSource(layer, known_layer(card, layer), tuple(labels), tuple(spritemaps), ordered)
-
-
-def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | None:
-    """Return the recipe of a set, or None where it is missing or not the one that the set is named after."""
-    try:
-        settings = RenderRecipe.model_validate_json(bucket.get(recipe_key(model, recipe)))
-    except (NotFound, ValidationError):
-        return None
-    return settings if settings.key == recipe else None
 
 
 def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int], SpritePlace]:

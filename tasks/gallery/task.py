@@ -11,7 +11,8 @@ from storage.layout import gallery_key, set_folder
 from storage.sprite_set import publish_view, put_determined
 from tasks.gallery.pages import GALLERY
 from tasks.gallery.site import index_page, layer_files, layer_keys
-from tasks.gallery.sources import LayerSource, read_settings, read_sources
+from tasks.gallery.sources import LayerSource, read_sources
+from tasks.gathering.contents import read_settings
 from tasks.pages.frontend import asset_files
 from tasks.reporting.stored import reports_with
 

@@ -6,10 +6,11 @@ from pydantic import ValidationError
 
 from model_inventory.card import LayerCard, ModelCard
 from storage import Bucket, NotFound
-from storage.layout import escape, is_mixes, is_spritemap_record, layer_folder, mixes_key, set_folder, unescape
+from storage.layout import escape, is_mixes, is_spritemap_record, layer_folder, mixes_key, recipe_key, set_folder, sets_folder, unescape
 from storage.parallel import at_once
 from storage.records import SpritemapRecord
 from storage.sprite_set import read_record
+from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.subjects import Mixes
 
 
@@ -19,6 +20,20 @@ def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
         for recipe_folder in bucket.folders(model_folder):
             _, model, recipe, _ = recipe_folder.split("/")
             yield model, recipe
+
+
+def recipe_names(bucket: Bucket, model: str) -> list[str]:
+    """Return the recipes of a model's sprite sets, each by its name and hash."""
+    return [folder.split("/")[2] for folder in bucket.folders(sets_folder(model))]
+
+
+def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | None:
+    """Return the recipe of a set, or None where it is missing or not the one that the set is named after."""
+    try:
+        settings = RenderRecipe.model_validate_json(bucket.get(recipe_key(model, recipe)))
+    except (NotFound, ValidationError):
+        return None
+    return settings if settings.key == recipe else None
 
 
 def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:

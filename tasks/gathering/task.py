@@ -1,4 +1,4 @@
-"""Gathers a layer's shards into its spritemap, and a set's records into its index."""
+"""Gathers a layer's shards into its spritemap, and a set's records into its index; copies shards that other sets have."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,17 +8,27 @@ from prefect.cache_policies import NO_CACHE
 from model_inventory.card import ModelCard
 from storage import Bucket, crc32c, open_bucket
 from storage.layout import channel_span, index_key, is_mixes, set_folder, spritemap_record_key
+from storage.parallel import at_once
 from storage.records import FileRef, SpritemapRecord, SpriteScores
 from storage.sprite_set import SpritePlace, channels_missing, commit, is_whole, publish_view, put_fingerprinted, read_layer, read_record
+from tasks.gathering.adopting import Adoptable, adopt
 from tasks.gathering.index import sprite_table, to_parquet
 from tasks.gathering.photo_ratios import with_photo_ratios
 from tasks.gathering.spritemap import gather_sheet
 from tasks.image_format import ImageFormat
+from tasks.rendering.recipe import RenderRecipe
 from tasks.sheets import encode, spritemap_shape
 
 
 class SpritesMissing(Exception):
     """A layer lacks sprites that its spritemap needs; the text says how many."""
+
+
+@task(name="adopt shards", retries=1, cache_policy=NO_CACHE, persist_result=False)
+def adopt_shards(bucket_url: str, model: str, recipe: RenderRecipe, shards: Sequence[Adoptable]) -> bool:
+    """Copy shards of other sets into a set, and tell whether it has all of them now."""
+    bucket = open_bucket(bucket_url)
+    return all(list(at_once(bucket, lambda shard: adopt(bucket, model, recipe, shard), shards)))
 
 
 @task(name="gather spritemap", task_run_name="spritemap of {layer}", retries=1, cache_policy=NO_CACHE, persist_result=False)

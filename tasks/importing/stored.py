@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from model_inventory.card import ModelCard, ModelSource
 from model_inventory.catalogue import import_model, model_names, model_source, unknown_model
-from model_inventory.errors import AmbiguousModel, UnknownModel, WeightsMissing
+from model_inventory.errors import AmbiguousModel, BadModel, UnknownModel, WeightsMissing
 from storage import Bucket, NotFound, open_bucket
 from storage.layout import card_key, graph_key
 from storage.sprite_set import put_determined
@@ -26,41 +26,79 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
 
     Raises:
         UnknownModel: there is none of that name.
-        AmbiguousModel: the bucket has several of that name; names them.
+        AmbiguousModel: the bucket has several of that name; names them. A damaged one counts, too: it may be the one that is meant.
+        BadModel: the bundle in the bucket is damaged, and only the user can bring the model again.
         WeightsMissing: it is known, but neither its weights nor its bundle are here.
     """
-    if "@" in name:
-        return _named_exactly(bucket, name)
-    source = _source_here(name)
-    found = [card for card in stored_cards(bucket, name) if source in (None, card.source) and graph_is_whole(bucket, card)]
+    source, found = _source_here(name), bundles_named(bucket, name)
+    if source is not None:
+        # The others of its name are of other weights, and a damaged one is written again by the import.
+        found = {model: card for model, card in found.items() if card and card.source == source and graph_is_whole(bucket, card)}
     if len(found) > 1:
-        raise AmbiguousModel(
-            f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {', '.join(card.key for card in found)}"
-        )
-    if not found and name not in model_names():
-        raise unknown_model(name, (card.name for card in stored_cards(bucket)))
-    if not found:
+        which = ", ".join(f"{model} (damaged)" if bundle_damage(bucket, model) else model for model in found)
+        raise AmbiguousModel(f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {which}")
+    if name in model_names():
+        for model, card in found.items():
+            if source is not None or bundle_damage(bucket, model) is None:
+                return card
         model_source(name)
-    return found[0] if found else None
+        return None
+    for model in found:
+        return _sound(bucket, model)
+    if "@" in name:
+        raise UnknownModel(f"the bucket {bucket.url} has no model {name!r}; diamond-cutter models lists those that it has")
+    raise unknown_model(name, (card.name for card in stored_cards(bucket)))
 
 
-def stored_cards(bucket: Bucket, name: str | None = None) -> Iterator[ModelCard]:
-    """Yield the cards of all models in the bucket that can be read, or only of those of a name."""
-    for folder in bucket.folders("models/"):
-        model = folder.split("/")[1]
-        # Only what may be of that name is read: it may be far away.
-        if name is None or model.rpartition("@")[0] == name.replace("/", "."):
+def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
+    """Return the cards of the bundles of a name, or of a name with a hash, by their name and hash; None for cards that cannot be read.
+
+    Only what may be of that name is read: it may be far away. A graph without a card is what an interrupted import leaves; it is
+    returned only where the bucket has nothing else of the name.
+    """
+    wanted, begun, found = name.replace("/", "."), dict[str, ModelCard | None](), dict[str, ModelCard | None]()
+    for model in _stored_models(bucket):
+        if wanted in (model, model.rpartition("@")[0]):
             card = read_card(bucket, model)
-            if card is not None and name in (None, card.name):
-                yield card
+            if card is None and bucket.stat(card_key(model)) is None:
+                begun |= {model: None} if bucket.stat(graph_key(model)) else {}
+            elif card is None or wanted == model or card.name == name:
+                found[model] = card
+    return found or begun
+
+
+def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:
+    """Yield the cards of all models in the bucket that can be read."""
+    cards = (read_card(bucket, model) for model in _stored_models(bucket))
+    return (card for card in cards if card is not None)
 
 
 def read_card(bucket: Bucket, model: str) -> ModelCard | None:
-    """Return the card of a bundle, `model` being its name and hash, or None where there is none that can be read."""
+    """Return the card of a bundle, `model` being its name and hash, or None where there is none of it that can be read."""
     try:
-        return ModelCard.model_validate_json(bucket.get(card_key(model)))
+        card = ModelCard.model_validate_json(bucket.get(card_key(model)))
     except (NotFound, ValidationError):
         return None
+    return card if card.key == model else None
+
+
+def bundle_damage(bucket: Bucket, model: str) -> tuple[str, str] | None:
+    """Return the key of what is wrong with a bundle and a sentence that says so, or None if the bundle is sound."""
+    card = read_card(bucket, model)
+    if card is None:
+        return card_key(model), "The card is missing, cannot be read, or is that of another model."
+    if not graph_is_whole(bucket, card):
+        return graph_key(model), "The graph is not the one that its card describes."
+    return None
+
+
+def bundle_remedy(model: str) -> str:
+    """Return what mends a damaged bundle, in a sentence: nobody but the user has the file that the user's own model came from."""
+    name = model.rpartition("@")[0]
+    known = next((known for known in model_names() if known.replace("/", ".") == name), None)
+    if known is None:
+        return f"Run `diamond-cutter models add FILE --name {name}` with the same file and options to write it again."
+    return f"The next run of {known} imports it again."
 
 
 def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
@@ -120,9 +158,18 @@ def _source_here(name: str) -> ModelSource | None:
         return None
 
 
-def _named_exactly(bucket: Bucket, name: str) -> ModelCard:
-    wanted = name.replace("/", ".")
-    for card in stored_cards(bucket):
-        if card.key == wanted and graph_is_whole(bucket, card):
-            return card
-    raise UnknownModel(f"the bucket {bucket.url} has no model {name!r}; diamond-cutter models lists those that it has")
+def _stored_models(bucket: Bucket) -> list[str]:
+    return [folder.split("/")[1] for folder in bucket.folders("models/")]
+
+
+def _sound(bucket: Bucket, model: str) -> ModelCard:
+    """Return the card of a bundle that is there.
+
+    Raises:
+        BadModel: it is damaged; says what mends it.
+    """
+    card, damage = read_card(bucket, model), bundle_damage(bucket, model)
+    if card is None or damage is not None:
+        what = damage[1] if damage else "The card is missing."
+        raise BadModel(f"model {model} in the bucket {bucket.url} is damaged. {what} {bundle_remedy(model)}")
+    return card

@@ -7,7 +7,7 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from storage import open_bucket
+from storage import Bucket, open_bucket
 from storage.layout import photo_activations_key
 from storage.records import PhotoActivations
 from storage.sprite_set import commit, read_record
@@ -35,12 +35,12 @@ def measure_photos(
     for bad in found.refused:
         if bad.reason != NO_IMAGE:
             logging.getLogger(__name__).warning("left out: %r: %s", bad.name, bad.reason)
-    stored = _stored(bucket_url, model, found.name, layers, pre_activation)
+    stored = stored_activations(bucket_url, model, found.name, layers, pre_activation)
     missing = tuple(layer for layer in layers if layer not in stored)
     if missing:
         arguments = (bucket_url, model, folder, found.images, found.name, missing, pre_activation)
         slots.run(measure_and_commit, *arguments, timeout_s=_START_S + _EACH_S * len(found.images))
-        stored |= _stored(bucket_url, model, found.name, missing, pre_activation)
+        stored |= stored_activations(bucket_url, model, found.name, missing, pre_activation)
     return stored
 
 
@@ -67,7 +67,13 @@ def measure_and_commit(
             unreadable=tuple(unreadable),
             highest=tuple(float(f"{value:.6g}") for value in values),
         )
-        commit(bucket, activations_key(record), record, lambda theirs: True)
+        keep_activations(bucket, record)
+
+
+def keep_activations(bucket: Bucket, record: PhotoActivations) -> None:
+    """Commit a record; one that is there is replaced only if it is not what its key says."""
+    key = activations_key(record)
+    commit(bucket, key, record, lambda theirs: activations_key(theirs) == key)
 
 
 def activations_key(record: PhotoActivations) -> str:
@@ -75,11 +81,13 @@ def activations_key(record: PhotoActivations) -> str:
     return photo_activations_key(record.model, record.photos, record.layer, pre_activation=record.pre_activation)
 
 
-def _stored(bucket_url: str, model: str, name: str, layers: Sequence[str], pre_activation: bool) -> dict[str, PhotoActivations]:
+def stored_activations(bucket_url: str, model: str, name: str, layers: Sequence[str], pre_activation: bool) -> dict[str, PhotoActivations]:
+    """Return by layer what the bucket knows of photos; `name` is their folder's name and hash."""
     bucket = open_bucket(bucket_url)
     keys = {layer: photo_activations_key(model, name, layer, pre_activation=pre_activation) for layer in layers}
     found = {layer: read_record(bucket, key, PhotoActivations) for layer, key in keys.items()}
-    return {layer: record for layer, record in found.items() if record is not None}
+    # A record of another layer, or of other photos, is damage: it is measured again.
+    return {layer: record for layer, record in found.items() if record is not None and activations_key(record) == keys[layer]}
 
 
 def _readable(images: Sequence[FoundImage], shape: tuple[int, int, int], unreadable: list[str]) -> Iterator[np.ndarray]:

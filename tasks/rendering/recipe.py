@@ -124,6 +124,14 @@ class RenderRecipe(BaseModel):
             return self
         return self.model_copy(update=self.layers[layer].model_dump(exclude_none=True) | {"layers": {}})
 
+    def draws_as(self, other: "RenderRecipe", name: str) -> bool:
+        """Tell whether another recipe draws and scores the same sprites of a layer, or of mixes; the recipes' names do not matter."""
+        return self._drawing(name) == other._drawing(name)
+
+    def _drawing(self, name: str) -> tuple["RenderRecipe", bool]:
+        # Sprites are scored before or after the activation function as the recipe has it everywhere, whatever holds at the layer.
+        return self.at(name).model_copy(update={"name": "", "layers": {}}), self.pre_activation
+
     def subjects_in(self, pictures: int) -> int:
         """Return of how many channels or mixes so many pictures have all variants, but at least one."""
         return max(pictures // self.variants, 1)

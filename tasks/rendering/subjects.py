@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 if TYPE_CHECKING:
+    from model_inventory.card import ModelCard
     from tasks.rendering.objectives import Targets
 
 
@@ -117,3 +118,9 @@ class Mixes(BaseModel):
                 count = len(terms[number].channels)
                 channels[row, :count], weights[row, :count] = terms[number].channels, terms[number].weights
         return Targets(channels, weights)
+
+
+def sha256_of(card: "ModelCard", subjects: Channels | Mixes) -> str:
+    """Return a layer's hash, or that over the hashes of all layers that mixes look for."""
+    hashes = [card.layer(layer).sha256 for layer in subjects.layers]
+    return hashes[0] if isinstance(subjects, Channels) else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

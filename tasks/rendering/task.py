@@ -1,10 +1,8 @@
 """Renders one shard in a device's process and commits it."""
 
-import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,18 +14,17 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 from pydantic import BaseModel, ConfigDict
 
-from model_inventory.card import ModelCard
 from model_inventory.errors import ModelError
 from storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
 from storage.layout import shard_record_key
-from storage.records import PhotoActivations, ShardRecord, SpriteScores, Versions
+from storage.records import PhotoActivations, ShardRecord, Versions
 from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from tasks.devices import DeviceSlots, SlotsClosed, report_progress
 from tasks.gathering.photo_ratios import with_photo_ratios
 from tasks.importing.stored import read_bundle
 from tasks.rendering.batch_size import batch_size_for
 from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mixes
+from tasks.rendering.subjects import Channels, Mixes, sha256_of
 from tasks.sheets import compose, encode_lossless, shard_columns
 
 SHARD_CHANNELS = 32
@@ -101,7 +98,8 @@ def render_and_commit(job: ShardJob) -> None:
     from tasks.rendering.sprites import render_sprites
 
     started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
-    bundle = read_bundle(job.bucket, job.model)
+    bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
+    highest = _highest_on_photos(bucket, job)
     batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
     sprites = render_sprites(
         bundle,
@@ -115,18 +113,17 @@ def render_and_commit(job: ShardJob) -> None:
     columns = shard_columns(len(sprites), job.recipe.size_px)
     pictures = ((position, sprite.picture) for position, sprite in enumerate(sprites))
     data = encode_lossless(compose(pictures, len(sprites), columns, job.recipe.size_px))
-    bucket = open_bucket(job.bucket)
     record = ShardRecord(
         model=job.model,
         recipe=job.recipe.key,
         layer=job.name,
-        layer_sha256=_sha256(bundle.card, job.subjects),
+        layer_sha256=sha256_of(bundle.card, job.subjects),
         batch_size=batch_size,
         execution=execution.name,
         photos=job.photos,
         cell_px=job.recipe.size_px,
         columns=columns,
-        sprites=_with_photo_ratios(bucket, job, (sprite.scores for sprite in sprites)),
+        sprites=with_photo_ratios((sprite.scores for sprite in sprites), highest),
         file=put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data)),
         started=started,
         seconds=round(time.perf_counter() - clock, 3),
@@ -135,15 +132,13 @@ def render_and_commit(job: ShardJob) -> None:
     commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))
 
 
-def _sha256(card: ModelCard, subjects: Channels | Mixes) -> str:
-    """Return a layer's hash, or that over the hashes of all layers that mixes look for."""
-    hashes = [card.layer(layer).sha256 for layer in subjects.layers]
-    return hashes[0] if isinstance(subjects, Channels) else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
+    """Return the highest activation on any photo by channel, if there are photos.
 
-
-def _with_photo_ratios(bucket: Bucket, job: ShardJob, sprites: Iterable[SpriteScores]) -> tuple[SpriteScores, ...]:
-    photos = read_record(bucket, job.photos, PhotoActivations) if job.photos else None
-    return with_photo_ratios(sprites, dict(enumerate(photos.highest)) if photos else {})
+    Raises:
+        Corrupt, NotFound: their record is damaged. Without it the shard would lack its ratios for good.
+    """
+    return dict(enumerate(PhotoActivations.from_bytes(bucket.get(job.photos), job.photos).highest)) if job.photos else {}
 
 
 def software_versions() -> Versions:

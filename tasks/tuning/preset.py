@@ -1,13 +1,13 @@
 """A model's preset: the recipe that tuning has put together, layer by layer, and the figures it rests on."""
 
+from collections.abc import Callable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from storage import Bucket, Conflict, Unavailable
+from storage import Bucket, Conflict, Corrupt, NotFound, Unavailable
 from storage.layout import preset_key
 from storage.records import Record
-from storage.sprite_set import read_record
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
 
 # Each that fails means that another writer has finished a layer, of which each device has one at a time.
@@ -76,23 +76,66 @@ class Preset(Record):
         return self.start.model_copy(update={"name": "tuned", "layers": {**self.start.layers, **settings}})
 
 
+class BadPreset(Corrupt):
+    """A model's preset cannot be used; `problem` says why, without the remedy."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        self.problem = f"preset {preset_key(model)} {problem}"
+        remedy = f"Run `diamond-cutter tune {model}` to create it again, or name a recipe, such as `--recipe fast`."
+        super().__init__(f"{self.problem}. {remedy}")
+
+
 def read_preset(bucket: Bucket, model: str) -> Preset | None:
-    """Return the preset of a model, `model` being its name and hash, or None where there is none of it that can be read."""
-    preset = read_record(bucket, preset_key(model), Preset)
-    return preset if preset is not None and preset.model == model else None
+    """Return the preset of a model, `model` being its name and hash, or None where it has none.
+
+    Raises:
+        BadPreset: there is one that cannot be read, of another version, or of another model.
+    """
+    try:
+        preset = Preset.model_validate_json(bucket.get(preset_key(model)))
+    except NotFound:
+        return None
+    except ValidationError as error:
+        raise BadPreset(model, f"cannot be read ({error.errors(include_url=False)[0]['msg']})") from error
+    if preset.model != model:
+        raise BadPreset(model, f"cannot be used (it is the preset of {preset.model})")
+    return preset
+
+
+def preset_to_continue(
+    bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, on_restart: Callable[[str], object] = lambda why: None
+) -> Preset | None:
+    """Return the preset of a model that tuning adds layers to, or None where it starts from scratch.
+
+    Args:
+        bucket: where.
+        model: the model's name and hash.
+        start: the recipe that tuning starts from.
+        budget_s: how many seconds a sprite may take, if that is limited.
+        on_restart: called with a sentence if a preset is there and is not continued.
+    """
+    try:
+        stored = read_preset(bucket, model)
+    except BadPreset as error:
+        on_restart(f"{error.problem}; tuning starts from scratch")
+        return None
+    if stored is None or (stored.start, stored.budget_s) == (start, budget_s):
+        return stored
+    budget = "no budget" if stored.budget_s is None else f"{stored.budget_s:g} s a sprite"
+    on_restart(f"preset {preset_key(model)} was tuned from {stored.start.key} with {budget}; tuning starts from scratch")
+    return None
 
 
 def add_layer(bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, found: LayerTuning) -> Preset:
-    """Put a layer's tuning into the model's preset; one that started from another recipe or budget is begun anew.
+    """Put a layer's tuning into the model's preset; a damaged one, or one that started from another recipe or budget, is replaced.
 
     Raises:
         Unavailable: others keep replacing the preset.
     """
     key = preset_key(model)
     for _ in range(_ATTEMPTS):
-        present, stored = bucket.stat(key), read_preset(bucket, model)
-        if stored is None or (stored.start, stored.budget_s) != (start, budget_s):
-            stored = Preset(model=model, start=start, budget_s=budget_s)
+        present, stored = bucket.stat(key), preset_to_continue(bucket, model, start, budget_s)
+        stored = stored or Preset(model=model, start=start, budget_s=budget_s)
         others = tuple(layer for layer in stored.layers if layer.layer != found.layer)
         preset = stored.model_copy(update={"layers": tuple(sorted((*others, found), key=lambda layer: layer.layer))})
         try:

@@ -54,16 +54,22 @@ def put_mixes(bucket: Bucket) -> Mixes:
 
 
 def put_shard(
-    bucket: Bucket, layer: str, channels: Sequence[int], *, variants: int = 1, scores: Sequence[SpriteScores] | None = None
+    bucket: Bucket,
+    layer: str,
+    channels: Sequence[int],
+    *,
+    variants: int = 1,
+    scores: Sequence[SpriteScores] | None = None,
+    recipe: RenderRecipe = RECIPE,
 ) -> str:
     """Keep a shard of noise and its record, and return the record's key; without scores they are made up, too."""
     model, count = made_up_card().key, len(channels) * variants
-    key = shard_record_key(model, RECIPE.key, layer, channels)
+    key = shard_record_key(model, recipe.key, layer, channels)
     noise = (np.random.default_rng([*channels, cell]).integers(0, 256, (32, 32, 3), np.uint8) for cell in range(count))
     data = encode_lossless(compose(enumerate(noise), count, count, 32))
     file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
     record = shard_record(channels, file, variants=variants, cell_px=32)
-    said = {"model": model, "recipe": RECIPE.key, "layer": layer, "sprites": tuple(scores or record.sprites)}
+    said = {"model": model, "recipe": recipe.key, "layer": layer, "sprites": tuple(scores or record.sprites)}
     bucket.put(key, record.model_copy(update=said).to_bytes())
     return key
 

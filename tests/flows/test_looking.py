@@ -194,7 +194,7 @@ def test_presets_are_checked(bucket: LocalBucket) -> None:
         (b"{}", "cannot be read"),
         (bucket.get(key)[:-9], "cannot be read"),
         (bucket.get(key).replace(b'"scale": null', b'"scale": []'), "cannot be read"),
-        (Preset(model="other@01234567", start=RECIPE, budget_s=None).to_bytes(), "is that of other@01234567"),
+        (Preset(model="other@01234567", start=RECIPE, budget_s=None).to_bytes(), "it is the preset of other@01234567"),
     ):
         bucket.put(key, damage, mode="overwrite")
         (problem,) = verify(bucket).problems

@@ -102,6 +102,36 @@ def test_a_model_added_twice_is_one_and_a_changed_one_has_to_be_named_exactly(tm
 
 
 @pytest.mark.usefixtures("ready_devices")
+def test_a_damaged_model_is_mended_by_adding_it_again_as_every_command_says(tmp_path: Path, bucket: str, capsys: Capture) -> None:
+    path = slim_graph(tmp_path / "slim.pb")
+    assert add(path, bucket, "--value-range", "-1", "1") == 0
+    (graph,), (card,) = Path(bucket).rglob("graph.pb"), Path(bucket).rglob("card.json")
+    sound = graph.read_bytes()
+    Image.new("RGB", (48, 48)).save(tmp_path / "image.png")
+    graph.write_bytes(sound[:-1])
+    capsys.readouterr()
+    for command in (
+        ["models", "show", "slim"],
+        ["plan", "slim"],
+        ["sprites", "slim"],
+        ["attribute", "slim", str(tmp_path)],
+        ["tune", "slim"],
+    ):
+        assert run([*command, "--bucket", bucket]) == 2
+        err = " ".join(capsys.readouterr().err.split())
+        assert "is damaged" in err and "`diamond-cutter models add FILE --name slim` with the same file" in err
+    assert run(["show", f"models/{card.parent.name}/card.json", "--bucket", bucket]) == 0
+    assert "models add FILE --name slim" in capsys.readouterr().out
+    for damaged in (graph, card):
+        damaged.write_bytes(b"rubbish")
+        assert add(path, bucket, "--value-range", "-1", "1") == 0
+        assert (graph.read_bytes() == sound, run(["models", "show", "slim", "--bucket", bucket])) == (True, 0)
+    card.write_bytes(b"rubbish")
+    assert run(["models", "remove", "slim", "--bucket", bucket]) == 0
+    assert not graph.exists()
+
+
+@pytest.mark.usefixtures("ready_devices")
 def test_a_model_is_removed_and_added_again(tmp_path: Path, bucket: str, capsys: Capture) -> None:
     path = slim_graph(tmp_path / "slim.pb")
     assert add(path, bucket, "--value-range", "-1", "1") == 0

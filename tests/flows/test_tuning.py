@@ -1,22 +1,29 @@
 """A model is tuned layer by layer, and then rendered by what was found unless another recipe is asked for."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from flows.attribution_request import AttributionRequest
 from flows.cli import app, run
 from flows.planning import settle_recipe
 from flows.printing import print_layer_tuning, print_preset
 from flows.request import AUTO, SpritesRequest, TuneRequest
+from flows.running import check_attribution
 from flows.tuning import tune
-from storage import LocalBucket
+from storage import Corrupt, LocalBucket
 from storage.layout import preset_key
+from storage.records import ShardRecord
+from storage.sprite_set import read_layer
+from tasks.gathering.task import adopt_shards
 from tasks.rendering.recipe import RenderRecipe
 from tasks.tuning.preset import LayerTuning, Preset, add_layer
 from tests.flows.conftest import SMALL, Command
-from tests.flows.made_up_set import made_up_card
+from tests.flows.made_up_set import made_up_card, put_bundle
 from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
@@ -46,10 +53,26 @@ def test_a_recipe_that_is_asked_for_wins(bucket: LocalBucket) -> None:
     assert settled(bucket, recipe="fast") == RenderRecipe()
 
 
-def test_a_preset_that_cannot_be_read_is_none(bucket: LocalBucket) -> None:
-    for rubbish in (b"rubbish", Preset(model="other@01234567", start=START, budget_s=None, layers=(tuning("stem"),)).to_bytes()):
-        bucket.put(preset_key(CARD.key), rubbish, mode="overwrite")
-        assert settled(bucket) == RenderRecipe()
+@pytest.mark.parametrize(
+    "damage", [b"rubbish", Preset(model="other@01234567", start=START, budget_s=None, layers=(tuning("stem"),)).to_bytes()]
+)
+def test_a_preset_that_cannot_be_used_stops_what_would_render_by_it(
+    bucket: LocalBucket, damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_bundle(bucket)
+    bucket.put(preset_key(CARD.key), damage)
+    Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
+    where = ("--layers", "stem", "--bucket", bucket.url)
+    for command in (("plan", "made-up"), ("sprites", "made-up"), ("plan", "made-up", "--mix", "stem:1 + stem:2")):
+        assert run([*command, *(where if "--mix" not in command else where[2:])]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert preset_key(CARD.key) in said and "`--recipe fast`" in said and f"`diamond-cutter tune {CARD.key}`" in said
+    with pytest.raises(Corrupt):
+        check_attribution(AttributionRequest(model="made-up", images=str(tmp_path), layers=("stem",), positive="all", bucket=bucket.url))
+    with pytest.raises(Corrupt):
+        settled(bucket)
+    assert settled(bucket, recipe="fast") == RenderRecipe()
+    assert not list(bucket.folders("sprites/"))
 
 
 @pytest.mark.parametrize(
@@ -138,13 +161,66 @@ def test_layers_that_do_not_exist_are_refused(imported: tuple[Path, str], capsys
 
 
 @pytest.mark.prefect
+def test_what_a_preset_leaves_alone_keeps_its_sprites(
+    rendered: tuple[Path, dict[str, Any]], at_once: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, model = Path(shutil.copytree(rendered[0], tmp_path / "bucket")), rendered[1]["model"]
+    bucket, fast = LocalBucket(folder), RenderRecipe(size_px=32, steps=4, input_sides=1, ladder=())
+    asked = ("efficientnet-lite0", "--layers", "stem", "--channels", "0:8", "--bucket", str(folder), "--json")
+
+    def sprites(*options: str) -> dict[str, Any]:
+        done = at_once("sprites", *asked, *options)
+        assert done.returncode == 0, done.stderr
+        summary: dict[str, Any] = json.loads(done.stdout)
+        return summary
+
+    def shards(recipe: str) -> dict[str, ShardRecord]:
+        return dict(read_layer(bucket, model, recipe, "stem").sound)
+
+    recipe = add_layer(bucket, model, fast, None, tuning("block_1", blur=0.3)).recipe
+    planned = json.loads(at_once("plan", *asked).stdout)
+    counts = ("recipe", "sprites_done", "sprites_adopted", "sprites_to_do")
+    assert [planned[name] for name in counts] == [recipe.key, 8, 8, 0] and planned["bytes"] > 0
+    assert "0 sprites to render in 0 shards, 8 done (8 of them copied from other sets" in at_once("plan", *asked[:-1]).stdout
+    assert not shards(recipe.key)
+    summary = sprites()
+    assert (summary["recipe"], summary["rendered"], summary["reused"]) == (recipe.key, 0, 8)
+    (source, theirs), (key, ours) = *shards(fast.key).items(), *shards(recipe.key).items()
+    assert (ours.adopted_from, ours.sprites) == (source, theirs.sprites)
+    assert bucket.get(ours.file.key) == bucket.get(theirs.file.key)
+    assert run(["show", key, "--bucket", str(folder)]) == 0 and f"copied from {source}" in capsys.readouterr().out
+    again = json.loads(at_once("plan", *asked).stdout)
+    assert [again[name] for name in counts[1:]] == [8, 0, 0]
+
+    # Another layer is tuned, and fast is asked for after its set was removed.
+    more = add_layer(bucket, model, fast, None, tuning("block_2", blur=0.3)).recipe
+    planned = json.loads(at_once("plan", *asked).stdout)
+    assert more.key != recipe.key and [planned[name] for name in counts] == [more.key, 8, 8, 0]
+    assert at_once("rm", f"{model}/{fast.key}", "--yes", "--bucket", str(folder)).returncode == 0
+    assert sprites(*SMALL)["rendered"] == 0
+    (theirs,) = shards(fast.key).values()
+    assert bucket.get(theirs.file.key) == bucket.get(ours.file.key)
+    assert at_once("verify", "--bucket", str(folder)).returncode == 0
+    assert json.loads(at_once("gc", "--bucket", str(folder), "--json").stdout)["leftovers"] == []
+
+    # What is gone by the time that it is to be copied is rendered.
+    assert at_once("rm", f"{model}/{fast.key}", "--yes", "--bucket", str(folder)).returncode == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("flows.sprites.adopt_shards", lambda *arguments: bucket.delete(key) or adopt_shards(*arguments))
+        assert sprites(*SMALL)["rendered"] == 8
+    assert set(shards(fast.key)) == {source}
+
+
+@pytest.mark.prefect
 def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     imported: tuple[Path, str], at_once: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, model = imported
     where = ("--layers", "stem", "--bucket", str(folder), "--json")
+    (folder / preset_key(model)).write_bytes(b"damaged")
     done = at_once(*TUNE, *where, *SMALL)
     assert done.returncode == 0, done.stderr
+    assert f"preset {preset_key(model)} cannot be read" in done.stderr and "; tuning starts from scratch" in done.stderr
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())
     (found,) = preset.layers

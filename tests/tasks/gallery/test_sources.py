@@ -7,7 +7,8 @@ import pytest
 from storage import LocalBucket
 from storage.layout import layer_folder, spritemap_record_key
 from storage.records import FileRef, SpritemapRecord
-from tasks.gallery.sources import LayerSource, lossless_places, read_settings, read_source, read_sources
+from tasks.gallery.sources import LayerSource, lossless_places, read_source, read_sources
+from tasks.gathering.contents import read_settings
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from model_inventory.bundle import Bundle, activation_function
-from storage import LocalBucket
+from storage import Corrupt, LocalBucket
 from storage.records import PhotoActivations
 from tasks.importing.stored import keep_bundle
 from tasks.photos.finding import find_images
 from tasks.photos.image_set import BadPhotos
 from tasks.photos.reading import read_image
-from tasks.photos.task import measure_and_commit
+from tasks.photos.task import measure_and_commit, stored_activations
+from tasks.rendering.recipe import RenderRecipe
+from tasks.rendering.subjects import Channels
+from tasks.rendering.task import ShardJob, render_and_commit
 from tests.storage.gcs_server import GcsServer
 from tests.tasks.photos.small_images import save, write
 
@@ -39,6 +42,16 @@ def test_images_here_and_in_a_cloud_are_measured_alike(photos: Path, toy: Bundle
         records.append(PhotoActivations.from_bytes(bucket.get(key), key))
     here, there = records
     assert (here.images, here.unreadable) == (3, ("\\xff.gif", "sub/broken.png"))
+    # A record that is not what its key says is neither believed nor kept.
+    bucket.put(key, bucket.get(key.replace("third", "first")), mode="overwrite")
+    arguments = (bucket.url, toy.card.key, "gs://place/my photos", ["first", "third"], False)
+    assert list(stored_activations(*arguments[:2], found.name, *arguments[3:])) == ["first"]
+    measure_and_commit(*arguments[:3], found.images, found.name, ("third",), False)
+    assert stored_activations(*arguments[:2], found.name, *arguments[3:])["third"] == there
+    bucket.put(key, b"{}", mode="overwrite")
+    job = {"bucket": bucket.url, "model": toy.card.key, "subjects": Channels(layer="third"), "numbers": (0,), "recipe": RenderRecipe()}
+    with pytest.raises(Corrupt, match=r"third\.json cannot be read"):
+        render_and_commit(ShardJob(**job, photos=key))
     assert there.images == 3 and there.highest == here.highest and len(there.unreadable) == 2
     readable = [image for image in find_images(str(photos)).images if image.name not in here.unreadable]
     pixels = np.stack([read_image(image, toy.card.image.shape) for image in readable])

@@ -60,6 +60,15 @@ def test_a_real_network_is_excited(lite0: Bundle) -> None:
     assert alike(render_sprites(lite0, subjects, [2], recipe, batch_size=BATCH)[0], sprites[2])
 
 
+def test_recipes_that_draw_alike_at_a_layer_draw_the_same_sprites(toy: Bundle) -> None:
+    tuned = changed(name="tuned", layers={"second": LayerSettings(blur=0.3), "third": LayerSettings(pre_activation=True)})
+    before = changed(name="before", pre_activation=True)
+    assert [QUICK.draws_as(tuned, layer) for layer in ("first", "second", "third", "mixes.01234567")] == [True, False, False, True]
+    assert all(map(alike, rendered(toy, Channels(layer="first"), [0, 1]), rendered(toy, Channels(layer="first"), [0, 1], tuned)))
+    # Both optimise the same there, but they score different activations.
+    assert tuned.at("third").pre_activation == before.pre_activation and not before.draws_as(tuned, "third")
+
+
 @BOTH_PRECISIONS
 @pytest.mark.parametrize("layer", ["second", "third", "logits"])
 def test_a_sprite_is_the_same_bit_for_bit_in_any_company(toy: Bundle, layer: str, execution: Execution) -> None:

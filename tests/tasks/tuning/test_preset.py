@@ -10,7 +10,7 @@ from storage import Corrupt, LocalBucket
 from storage.bucket import ObjectInfo
 from storage.layout import preset_key
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.tuning.preset import LayerTuning, Preset, Trial, add_layer, read_preset
+from tasks.tuning.preset import BadPreset, LayerTuning, Preset, Trial, add_layer, preset_to_continue, read_preset
 
 MODEL = "toy@01234567"
 START = RenderRecipe(steps=7)
@@ -125,6 +125,9 @@ def test_who_is_overtaken_reads_again(tmp_path: Path, before: list[str]) -> None
 @pytest.mark.parametrize(("start", "budget_s"), [(RenderRecipe(steps=8), None), (START, 2.0), (RenderRecipe(name="lucid"), 2.0)])
 def test_another_start_begins_anew(bucket: LocalBucket, start: RenderRecipe, budget_s: float | None) -> None:
     add_layer(bucket, MODEL, START, None, tuning("a"))
+    said = list[str]()
+    assert preset_to_continue(bucket, MODEL, start, budget_s, said.append) is None
+    assert len(said) == 1 and said[0].endswith("tuning starts from scratch")
     stored = add_layer(bucket, MODEL, start, budget_s, tuning("b"))
     assert (stored.start, stored.budget_s, layers(bucket)) == (start, budget_s, ["b"])
 
@@ -133,10 +136,17 @@ OF_ANOTHER = Preset(model="other@01234567", start=START, budget_s=None, layers=(
 UNSUITED = OF_ANOTHER.replace(b"other@", b"toy@").replace(b'"scale": null', b'"scale": []')
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{}", b"\xff", b"[]", OF_ANOTHER[:100], OF_ANOTHER, UNSUITED])
+NEWER = OF_ANOTHER.replace(b"other@", b"toy@").replace(b'"version": 1', b'"version": 2')
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{}", b"\xff", b"[]", OF_ANOTHER[:100], OF_ANOTHER, UNSUITED, NEWER])
 def test_rubbish_is_replaced(bucket: LocalBucket, rubbish: bytes) -> None:
     bucket.put(preset_key(MODEL), rubbish)
-    assert read_preset(bucket, MODEL) is None
+    with pytest.raises(BadPreset, match=f"^preset {preset_key(MODEL)} cannot be .*`diamond-cutter tune {MODEL}` .*`--recipe fast`"):
+        read_preset(bucket, MODEL)
+    said = list[str]()
+    assert preset_to_continue(bucket, MODEL, START, None, said.append) is None
+    assert len(said) == 1 and said[0].endswith("tuning starts from scratch")
     add_layer(bucket, MODEL, START, None, tuning("a"))
     assert layers(bucket) == ["a"]
 

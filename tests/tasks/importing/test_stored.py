@@ -1,0 +1,78 @@
+"""A model in the bucket is found, refused as damaged, or unknown: never one for the other."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from flows.looking import verify
+from model_inventory.catalogue import unknown_model
+from model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
+from storage import LocalBucket
+from storage.layout import card_key, graph_key, preset_key
+from tasks.importing.stored import find_model
+from tests.flows.made_up_set import made_up_card, put_bundle
+
+CARD = made_up_card()
+OTHER = CARD.model_copy(update={"graph_sha256": hashlib.sha256(b"another graph").hexdigest()})
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    bucket = LocalBucket(tmp_path / "bucket")
+    put_bundle(bucket)
+    return bucket
+
+
+def put_other(bucket: LocalBucket) -> None:
+    """Keep another model of the same name."""
+    bucket.put(graph_key(OTHER.key), b"another graph")
+    bucket.put(card_key(OTHER.key), OTHER.model_dump_json().encode())
+
+
+@pytest.mark.parametrize("name", [CARD.name, CARD.key])
+@pytest.mark.parametrize(
+    ("key", "damage"),
+    [
+        (graph_key(CARD.key), b"a gra"),
+        (graph_key(CARD.key), None),
+        (card_key(CARD.key), b"rubbish"),
+        (card_key(CARD.key), OTHER.model_dump_json().encode()),
+        (card_key(CARD.key), None),
+    ],
+)
+def test_a_damaged_model_is_said_to_be_and_how_it_is_mended(bucket: LocalBucket, name: str, key: str, damage: bytes | None) -> None:
+    bucket.delete(key) if damage is None else bucket.put(key, damage, mode="overwrite")
+    with pytest.raises(BadModel, match=f"^model {CARD.key} in the bucket .* is damaged") as caught:
+        find_model(bucket, name)
+    (problem,) = verify(bucket).problems
+    assert problem.key == key
+    for said in (str(caught.value), problem.problem):
+        assert "`diamond-cutter models add FILE --name made-up` with the same file" in said
+
+
+def test_of_several_models_a_damaged_one_may_be_the_one_that_is_meant(bucket: LocalBucket) -> None:
+    put_other(bucket)
+    with pytest.raises(AmbiguousModel, match="has 2 models 'made-up'"):
+        find_model(bucket, "made-up")
+    bucket.put(card_key(CARD.key), b"rubbish", mode="overwrite")
+    with pytest.raises(AmbiguousModel) as caught:
+        find_model(bucket, "made-up")
+    assert f"{CARD.key} (damaged)" in str(caught.value) and f"{OTHER.key} (damaged)" not in str(caught.value)
+    assert find_model(bucket, OTHER.key) == OTHER
+    # A graph alone is what an interrupted import leaves.
+    bucket.delete(card_key(CARD.key))
+    assert find_model(bucket, "made-up") == OTHER
+
+
+def test_what_is_left_of_a_removed_model_is_unknown(bucket: LocalBucket) -> None:
+    bucket.delete(card_key(CARD.key))
+    bucket.delete(graph_key(CARD.key))
+    bucket.put(preset_key(CARD.key), b"{}")
+    for name in (CARD.name, CARD.key, "../made-up@0"):
+        with pytest.raises(UnknownModel):
+            find_model(bucket, name)
+
+
+def test_an_unknown_name_is_never_suggested_as_itself() -> None:
+    assert "did you mean 'tiny2'" in str(unknown_model("tiny", ["tiny", "tiny2"]))
