@@ -117,11 +117,9 @@ def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
     try:
         card = ModelCard.model_validate_json(card_json)
     except ValidationError as error:
-        raise BadModel(
-            f"a model card cannot be read ({error.error_count()} errors); remove the model's folder and import it again"
-        ) from error
+        raise BadModel(f"a model card cannot be read ({error.error_count()} errors)") from error
     if hashlib.sha256(graph_bytes).hexdigest() != card.graph_sha256:
-        raise BadModel(f"the graph of {card.key} is not the one its card describes; remove the model's folder and import it again")
+        raise BadModel(f"the graph of {card.key} is not the one its card describes")
     bundle = Bundle(card, graph_bytes)
     # Whoever can write into the bucket can write a graph and a card with its hash.
     refuse_graph(parse_graph(bundle), f"the graph of {card.key} in the bucket")
@@ -158,7 +156,7 @@ def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
     try:
         graph.ParseFromString(bundle.graph_bytes)
     except Exception as error:  # protobuf's own, whose package is Google's
-        raise BadModel(f"the graph of {bundle.card.key} cannot be read; remove the model's folder and import it again") from error
+        raise BadModel(f"the graph of {bundle.card.key} cannot be read") from error
     # None of these is in a bundle that was made here, and each could have TensorFlow do more than compute the nodes.
     graph.ClearField("library")
     for node in graph.node:

@@ -135,7 +135,10 @@ def read_bundle(bucket_url: str, model: str) -> "Bundle":
     from model_inventory.bundle import load_bundle
 
     bucket = open_bucket(bucket_url)
-    return load_bundle(bucket.get(card_key(model)), bucket.get(graph_key(model)))
+    try:
+        return load_bundle(bucket.get(card_key(model)), bucket.get(graph_key(model)))
+    except BadModel as error:
+        raise BadModel(f"model {model} in the bucket {bucket.url} cannot be used: {error}. {bundle_remedy(model)}") from error
 
 
 def find_or_import(bucket_url: str, name: str) -> "Bundle":

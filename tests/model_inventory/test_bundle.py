@@ -139,7 +139,7 @@ def test_a_stored_bundle_is_loaded_as_it_was(toy: Bundle) -> None:
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:], lambda data: b""])
 def test_a_changed_graph_is_refused(toy: Bundle, spoil: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(BadModel, match=f"the graph of {toy.card.key} is not the one its card describes; .* import it again") as caught:
+    with pytest.raises(BadModel, match=f"the graph of {toy.card.key} is not the one its card describes") as caught:
         load_bundle(card_json(toy), spoil(toy.graph_bytes))
     assert sentence(str(caught.value))
 
@@ -183,7 +183,7 @@ def test_functions_devices_and_private_attributes_of_a_stored_graph_are_dropped(
     ids=["empty", "bytes", "without fields", "cut short", "list"],
 )
 def test_a_broken_card_is_refused(toy: Bundle, broken: bytes) -> None:
-    with pytest.raises(BadModel, match=r"a model card cannot be read \(\d+ errors\); remove the model's folder") as caught:
+    with pytest.raises(BadModel, match=r"a model card cannot be read \(\d+ errors\)") as caught:
         load_bundle(broken, toy.graph_bytes)
     assert sentence(str(caught.value))
 
