@@ -20,6 +20,7 @@ from flows.progress import Progress
 from flows.report_artifacts import ReportArtifacts
 from flows.report_summary import ReportSummary, summary_of
 from flows.request import SpritesRequest
+from flows.server_loss import outlive_the_server, server_answers
 from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
@@ -84,6 +85,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         AttributionFailed: some images could not be measured though they can be read; all others are in the bucket.
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
+    outlive_the_server()
     bucket = open_bucket(request.bucket)
     bucket.check()
     images = find_images(request.images)
@@ -190,7 +192,8 @@ def _render(
 def _sprites(request: SpritesRequest) -> list[str]:
     """Render sprites; what fails is left out of the report, and said."""
     try:
-        sprites(request)
+        # A lost server begins no flow run: without it they are a part of this one.
+        (sprites if server_answers() else sprites.fn)(request)
     except SpritesFailed as failure:
         return [f"the report lacks sprites: {failure}"]
     return []

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from flows.attribution_request import AttributionRequest
 from flows.bucket_cli import BUCKET_COMMANDS, FAILED
 from flows.errors import AttributionFailed, PrefectServerError, RequestError, print_error, sentence
+from flows.leaving import leave
 from flows.mixing import MixOptions, read_mixes
 from flows.models_cli import Json, models_app
 from flows.options import HelpFormatter, shown_default, spell_out_recipe
@@ -47,7 +48,7 @@ def main() -> None:
     # Prefect looks at it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.filterwarnings("ignore", module="prefect")
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

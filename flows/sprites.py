@@ -20,6 +20,7 @@ from flows.artifacts import RunArtifacts
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
 from flows.progress import Progress
 from flows.request import SpritesRequest
+from flows.server_loss import outlive_the_server
 from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_sprite
 from storage import Bucket, open_bucket
 from storage.layout import mixes_key, recipe_key, run_record_key, spritemap_record_key
@@ -85,6 +86,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
         SpritesFailed: some shards could not be rendered; all others are in the bucket.
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
+    outlive_the_server()
     bucket = open_bucket(request.bucket)
     bucket.check()
     with DeviceSlots(_DEVICES) as slots:
