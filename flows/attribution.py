@@ -14,9 +14,10 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.attribution_request import AttributionRequest, attribution_spec
+from flows.crashed_runs import name_process
 from flows.errors import AttributionFailed
 from flows.planning import settle_recipe
-from flows.progress import Progress
+from flows.progress import Progress, doing
 from flows.report_artifacts import ReportArtifacts
 from flows.report_summary import ReportSummary, summary_of
 from flows.request import SpritesRequest
@@ -86,11 +87,12 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
     outlive_the_server()
+    name_process()
     bucket = open_bucket(request.bucket)
-    bucket.check()
     images = find_images(request.images)
     with DeviceSlots(_DEVICES) as slots:
-        card = ensure_bundle(request.bucket, request.model, slots)
+        with doing("looking for the model in the bucket"):
+            card = ensure_bundle(request.bucket, request.model, slots)
         check_channels(card.image.channels)
         asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
         recipe = settle_recipe(bucket, card, asked).recipe
@@ -99,18 +101,21 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         if done is not None:
             _tell_the_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
+        bucket.check()
         artifacts = ReportArtifacts(card.name, images.name)
         with Progress("images", len(images.images)) as progress:
             records = _attribute(run, slots, progress, artifacts)
-        reduced = reduce(image_tables(bucket, list(records)))
+        with doing("adding up what was measured"):
+            reduced = reduce(image_tables(bucket, list(records)))
         if not reduced.images:
             raise BadPhotos(f"none of the {len(images.images)} images in {request.images} can be read; {_first_reason(records)}")
         details = _look_closely(run, reduced, slots)
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
     lacks, mixes = _render(run, reduced, details, refused)
     job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes, lacks)
-    record: ReportRecord = publish_report(job, reduced, details)
-    _tell_the_gallery(run)
+    with doing("publishing the report"):
+        record: ReportRecord = publish_report(job, reduced, details)
+        _tell_the_gallery(run)
     summary = summary_of(bucket, run.folder, record, reused=False)
     artifacts.publish(summary, record)
     return summary

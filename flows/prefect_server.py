@@ -26,8 +26,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.crashed_runs import mark_crashed_runs
 from flows.errors import PrefectServerError
 from flows.leaving import leave_at_once
+from flows.progress import doing
 from flows.server_loss import is_lost
 from tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
@@ -56,6 +58,7 @@ def prefect_server() -> Iterator[None]:
         url = PREFECT_API_URL.value()
         if url:
             _check_answers(url, f"unset PREFECT_API_URL to do without, or {_HOW_TO_START}")
+            mark_crashed_runs()
             try:
                 yield
             finally:
@@ -67,6 +70,7 @@ def prefect_server() -> Iterator[None]:
             _environment(_client_variables(url)),
             temporary_settings({PREFECT_API_URL: url}),
         ):
+            mark_crashed_runs()
             try:
                 yield
             finally:
@@ -88,6 +92,7 @@ def require_standing_server() -> None:
     if not url:
         raise PrefectServerError(f"Schedules do not fire on a private Prefect server: {_HOW_TO_START}.")
     _check_answers(url, f"schedules do not fire on a private one, so {_HOW_TO_START}")
+    mark_crashed_runs()
 
 
 def _check_answers(url: str, remedy: str) -> None:
@@ -118,7 +123,9 @@ def _private_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         try:
             # Ours must close, or nobody would tell the waiting client that the server has died.
             listener.close()
-            if not _healthy(port):
+            with doing("starting a Prefect server"):
+                healthy = _healthy(port)
+            if not healthy:
                 raise PrefectServerError(
                     f"The private Prefect server did not start ({_cause(log_tail(log))}); see that its folder {PREFECT_HOME.value()} "
                     f"can be written, or {_HOW_TO_START}."
