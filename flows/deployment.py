@@ -13,7 +13,6 @@ from prefect.utilities.callables import ParameterSchema
 
 from flows.attribution import attribute_dataset
 from flows.attribution_request import AttributionRequest
-from flows.crashed_runs import mark_crashed_runs
 from flows.leaving import Terminated
 from flows.prefect_server import require_standing_server
 from flows.request import SpritesRequest
@@ -76,6 +75,5 @@ def _serve(flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, c
     try:
         asyncio.run(runner.start())
     except KeyboardInterrupt:
-        mark_crashed_runs()  # those that were under way: Prefect kills them without setting their state
         if runner.terminated:
             raise Terminated from None
