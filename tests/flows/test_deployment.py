@@ -111,7 +111,6 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
             assert printed.endswith("the same command serves again\n")
-            assert api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] in ("CRASHED", "CANCELLED")
             (schedule,) = api.get(f"/deployments/{served['id']}").json()["schedules"]
             assert not schedule["active"]
     finally:
