@@ -14,12 +14,14 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.attribution_request import AttributionRequest, attribution_spec
+from flows.crashed_runs import name_process
 from flows.errors import AttributionFailed
 from flows.planning import settle_recipe
-from flows.progress import Progress
+from flows.progress import Progress, doing
 from flows.report_artifacts import ReportArtifacts
 from flows.report_summary import ReportSummary, summary_of
 from flows.request import SpritesRequest
+from flows.server_loss import outlive_the_server, server_answers
 from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
@@ -85,11 +87,13 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         AttributionFailed: some images could not be measured though they can be read; all others are in the bucket.
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
+    outlive_the_server()
+    name_process()
     bucket = open_bucket(request.bucket)
-    bucket.check()
     images = find_images(request.images)
     with DeviceSlots(_DEVICES) as slots:
-        card = ensure_bundle(request.bucket, request.model, slots)
+        with doing("looking for the model in the bucket"):
+            card = ensure_bundle(request.bucket, request.model, slots)
         check_channels(card.image.channels)
         asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
         recipe = settle_recipe(bucket, card, asked).recipe
@@ -98,18 +102,21 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         if done is not None:
             _tell_the_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
+        bucket.check()
         artifacts = ReportArtifacts(card.name, images.name)
         with Progress("images", len(images.images)) as progress:
             records = _attribute(run, slots, progress, artifacts)
-        reduced = reduce(image_tables(bucket, list(records)))
+        with doing("adding up what was measured"):
+            reduced = reduce(image_tables(bucket, list(records)))
         if not reduced.images:
             raise BadPhotos(f"none of the {len(images.images)} images in {request.images} can be read; {_first_reason(records)}")
         details = _look_closely(run, reduced, slots)
     refused = {name: reason for record in records.values() for name, reason in record.refused.items()}
     lacks, mixes = _render(run, reduced, details, refused)
     job = ReportJob(request.bucket, card, images, run.spec, tuple(records), refused, mixes, lacks)
-    record: ReportRecord = publish_report(job, reduced, details)
-    _tell_the_gallery(run)
+    with doing("publishing the report"):
+        record: ReportRecord = publish_report(job, reduced, details)
+        _tell_the_gallery(run)
     summary = summary_of(bucket, run.folder, record, reused=False)
     artifacts.publish(summary, record)
     return summary
@@ -191,7 +198,8 @@ def _render(
 def _sprites(request: SpritesRequest) -> list[str]:
     """Render sprites; what fails is left out of the report, and said."""
     try:
-        sprites(request)
+        # A lost server begins no flow run: without it they are a part of this one.
+        (sprites if server_answers() else sprites.fn)(request)
     except SpritesFailed as failure:
         return [f"the report lacks sprites: {failure}"]
     return []

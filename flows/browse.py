@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from flows.errors import RequestError
+from flows.leaving import Terminated
 from storage import (
     AccessDenied,
     BadKey,
@@ -227,6 +228,8 @@ def serve(bucket: Bucket, port: int, tell: Callable[[str], None]) -> None:
         tell(f"http://127.0.0.1:{server.server_port}/")
         try:
             server.serve_forever()
+        except Terminated:
+            raise
         except KeyboardInterrupt:
             return
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from flows.attribution_request import AttributionRequest
 from flows.bucket_cli import BUCKET_COMMANDS, FAILED
 from flows.errors import AttributionFailed, PrefectServerError, RequestError, print_error, sentence
+from flows.leaving import Terminated, leave, terminable
 from flows.mixing import MixOptions, read_mixes
 from flows.models_cli import Json, models_app
 from flows.options import HelpFormatter, shown_default, spell_out_recipe
@@ -20,7 +21,14 @@ from storage.errors import StorageError
 from tasks.devices import WorkerError
 from tasks.photos.image_set import BadPhotos
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+_GOES_ON = "; what was finished is kept, and the same command goes on from there"
+_KEPT = {
+    "sprites": _GOES_ON,
+    "attribute": _GOES_ON,
+    "tune": _GOES_ON,
+    "serve": "; schedules are paused, what was finished is kept, and the same command serves again",
+}
 
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
@@ -47,13 +55,14 @@ def main() -> None:
     # Prefect looks at it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.filterwarnings("ignore", module="prefect")
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with terminable():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else 0
     except (CycloptsError, ValidationError, ModelError, StorageError, RequestError, PrefectServerError, BadPhotos) as error:
         print_error(sentence(error))
@@ -61,10 +70,10 @@ def run(arguments: list[str]) -> int:
     except (WorkerError, AttributionFailed) as error:
         print_error(sentence(error))
         return FAILED
-    except KeyboardInterrupt:
-        kept = "; what was finished is kept, and the same command goes on from there"
-        print_error("interrupted" + (kept if arguments[:1] in (["sprites"], ["attribute"], ["tune"]) else ""))
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, Terminated)
+        print_error(("terminated" if terminated else "interrupted") + _KEPT.get("".join(arguments[:1]), ""))
+        return TERMINATED if terminated else INTERRUPTED
 
 
 @app.command

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
+from flows.progress import doing
 from flows.request import SpritesRequest
 from model_inventory.card import ModelCard
 from storage import open_bucket
@@ -61,7 +62,7 @@ def describe(bucket_url: str, name: str) -> ModelCard:
     stored = find_model(open_bucket(bucket_url), name)
     if stored is not None:
         return stored
-    with DeviceSlots([""]) as slots:
+    with doing(f"importing {name}"), DeviceSlots([""]) as slots:
         return slots.run(_import_card, bucket_url, name, timeout_s=_TIMEOUT_S)
 
 
@@ -82,7 +83,8 @@ def estimate(request: SpritesRequest) -> RunEstimate:
     card = describe(request.bucket, request.model)
     bucket = open_bucket(request.bucket)
     request = settle_recipe(bucket, card, request)
-    plan = plan_run(bucket, card, request)
+    with doing("reading the records in the bucket"):
+        plan = plan_run(bucket, card, request)
     devices = visible_devices()
     costs = _costs(plan, request, devices) if plan.to_do else {}
     layers = tuple(_estimate_layer(layer, request, costs.get(layer.layer), len(devices)) for layer in plan.layers)
@@ -121,7 +123,7 @@ def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[s
     names = [layer.name for layer in plan.card.layers]
     wanted = [layer for layer in plan.layers if layer.shards]
     measured = [wanted[place] for place in sorted({round(place) for place in np.linspace(0, len(wanted) - 1, _MEASURED_LAYERS)})]
-    with DeviceSlots(devices[:1]) as slots:
+    with doing(f"measuring some steps on {len(measured)} of {len(wanted)} layers"), DeviceSlots(devices[:1]) as slots:
         subjects = [layer.subjects for layer in measured]
         arguments = (request.bucket, request.model, subjects, request.recipe, request.batch_size or ON_A_PROCESSOR)
         costs = slots.run(measure_layers, *arguments, timeout_s=_TIMEOUT_S)

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,12 +17,25 @@ from contextlib import contextmanager
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    get_current_settings,
+    temporary_settings,
+)
 
+from flows.crashed_runs import mark_crashed_runs
 from flows.errors import PrefectServerError
-from tasks.devices.child_process import log_tail, start_child, stop_child
+from flows.leaving import leave_at_once
+from flows.progress import doing
+from flows.server_loss import is_lost
+from tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
 _STARTUP_TIMEOUT_S = 120.0
+_ANSWER_TIMEOUT_S = 30.0
+_LAST_ANSWER_TIMEOUT_S = 10.0
 _DRAIN_TIMEOUT_S = 30.0
 _STOP_GRACE_S = 60.0
 
@@ -44,14 +58,28 @@ def prefect_server() -> Iterator[None]:
         url = PREFECT_API_URL.value()
         if url:
             _check_answers(url, f"unset PREFECT_API_URL to do without, or {_HOW_TO_START}")
-            yield
-            return
-        with _private_server() as url, _environment(_client_variables(url)), temporary_settings({PREFECT_API_URL: url}):
+            mark_crashed_runs()
             try:
                 yield
             finally:
-                EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
-                APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+                if _is_gone(url):
+                    leave_at_once()
+            return
+        with (
+            _private_server() as (url, process),
+            _environment(_client_variables(url)),
+            temporary_settings({PREFECT_API_URL: url}),
+        ):
+            mark_crashed_runs()
+            try:
+                yield
+            finally:
+                if _is_gone(url):
+                    leave_at_once()
+                    kill_child(process)
+                else:
+                    EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+                    APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
 
 
 def require_standing_server() -> None:
@@ -64,29 +92,45 @@ def require_standing_server() -> None:
     if not url:
         raise PrefectServerError(f"Schedules do not fire on a private Prefect server: {_HOW_TO_START}.")
     _check_answers(url, f"schedules do not fire on a private one, so {_HOW_TO_START}")
+    mark_crashed_runs()
 
 
 def _check_answers(url: str, remedy: str) -> None:
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
+    error = _silence(_ANSWER_TIMEOUT_S)
     if error is not None:
         raise PrefectServerError(f"No Prefect server answers at PREFECT_API_URL={url} ({error}): {remedy}.")
 
 
+def _is_gone(url: str) -> bool:
+    """Tell whether the server does not answer any more."""
+    return is_lost(url) or _silence(_LAST_ANSWER_TIMEOUT_S) is not None
+
+
+def _silence(within_s: float) -> Exception | None:
+    """Return why the server in use does not answer, or None if it does."""
+    with (
+        temporary_settings({PREFECT_API_REQUEST_TIMEOUT: within_s, PREFECT_CLIENT_MAX_RETRIES: 0}),
+        get_client(sync_client=True) as client,
+    ):
+        return client.api_healthcheck()
+
+
 @contextmanager
-def _private_server() -> Iterator[str]:
+def _private_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
         port = listener.getsockname()[1]
         process = start_child("flows.server_process", pass_fd=listener.fileno(), environment=_server_variables(), log=log)
         try:
             # Ours must close, or nobody would tell the waiting client that the server has died.
             listener.close()
-            if not _healthy(port):
+            with doing("starting a Prefect server"):
+                healthy = _healthy(port)
+            if not healthy:
                 raise PrefectServerError(
                     f"The private Prefect server did not start ({_cause(log_tail(log))}); see that its folder {PREFECT_HOME.value()} "
                     f"can be written, or {_HOW_TO_START}."
                 )
-            yield f"http://127.0.0.1:{port}/api"
+            yield f"http://127.0.0.1:{port}/api", process
         finally:
             stop_child(process, _STOP_GRACE_S)
 
@@ -151,16 +195,16 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _quiet_console() -> Iterator[None]:
     """Leave the terminal to us, unless the user has set PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL; the server still gets all."""
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, PrefectConsoleHandler) and handler.level == logging.NOTSET
-    ]
+    console = [handler for handler in logging.getLogger().handlers if isinstance(handler, PrefectConsoleHandler)]
+    internal = logging.getLogger("prefect._internal").handlers
+    handlers = [handler for handler in (*console, *internal) if handler.level == logging.NOTSET]
     for handler in handlers:
         handler.addFilter(_is_worth_printing)
+    raising, logging.raiseExceptions = logging.raiseExceptions, False  # or each log that cannot be sent is printed
     try:
         yield
     finally:
+        logging.raiseExceptions = raising
         for handler in handlers:
             handler.removeFilter(_is_worth_printing)
 

@@ -17,6 +17,7 @@ from flows.describing import RunEstimate
 from flows.looking import BucketListing, LayerListing, SetListing, Verification
 from flows.models import Removed
 from flows.opening import Opened
+from flows.progress import duration
 from flows.report_summary import ReportSummary
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
@@ -111,14 +112,14 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
             str(layer.sprites_to_do),
             str(layer.shards),
             sized(layer.bytes),
-            _duration(layer.seconds),
+            duration(layer.seconds),
         )
         for layer in estimate.layers
     ]
     adopted = f" ({estimate.sprites_adopted} of them copied from other sets of the model)" if estimate.sprites_adopted else ""
     total = (
         f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done{adopted}; "
-        f"about {sized(estimate.bytes)} and {_duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
+        f"about {sized(estimate.bytes)} and {duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
     )
     _print(
         estimate,
@@ -284,11 +285,4 @@ def sized(count: float) -> str:
 
 def _age(passed: timedelta) -> str:
     hours = round(passed.total_seconds() / 3600)
-    return _duration(max(passed.total_seconds(), 0.0)) if hours < 48 else f"{round(hours / 24)} days"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    return duration(max(passed.total_seconds(), 0.0)) if hours < 48 else f"{round(hours / 24)} days"

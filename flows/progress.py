@@ -1,19 +1,29 @@
-"""The progress bar of a run."""
+"""What a command says on standard error while it works: a bar on a terminal, a plain line now and then elsewhere."""
 
-from collections.abc import Callable
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+# Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none before another twentieth has passed.
+EVERY_S = 10.0
+_RARELY_S = 300.0
+
 
 class Progress:
-    """Counts sprites, or images, on the terminal; off the terminal it prints nothing."""
+    """Counts sprites, images or layers."""
 
     def __init__(self, what: str, total: int) -> None:
         console = Console(stderr=True)
+        self._what, self._total, self._done = what, total, 0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -25,13 +35,18 @@ class Progress:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=total)
+        self._lines = None if console.is_terminal else _Lines(self._line)
 
     def __enter__(self) -> Self:
         self._bar.start()
+        if self._lines is not None:
+            self._lines.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
+        if self._lines is not None:
+            self._lines.stop(last=kind is None)
 
     def of_part(self, title: str, size: int) -> Callable[[int], None]:
         """Return what counts those of one part of the work, as they are reported; a part that is tried again counts once."""
@@ -41,6 +56,64 @@ class Progress:
             nonlocal left
             fresh = min(done, left)
             left -= fresh
+            self._done += fresh
             self._bar.update(self._task, advance=fresh, description=title)
 
         return count
+
+    def _line(self, passed_s: float) -> str:
+        counted = f"{self._done} of {self._total} {self._what}"
+        if self._done in (0, self._total):
+            return f"{counted} after {duration(passed_s)}"
+        return f"{counted}, about {duration(passed_s * (self._total - self._done) / self._done)} left"
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say what is being done, such as `importing the model`."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(escape(what)):
+            yield
+        return
+    lines = _Lines(lambda passed_s: f"{what}, for {duration(passed_s)} so far")
+    lines.start()
+    try:
+        yield
+    finally:
+        lines.stop(last=False)
+
+
+class _Lines:
+    """Prints a line now and then."""
+
+    def __init__(self, line: Callable[[float], str]) -> None:
+        self._line, self._ended, self._printed = line, threading.Event(), False
+        self._thread = threading.Thread(target=self._print, daemon=True)
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+        self._thread.start()
+
+    def stop(self, *, last: bool) -> None:
+        self._ended.set()
+        self._thread.join()
+        if last and self._printed:
+            self._say()
+
+    def _print(self) -> None:
+        while not self._ended.wait(min(max(EVERY_S, (time.monotonic() - self._started) / 20), _RARELY_S)):
+            self._printed = True
+            self._say()
+
+    def _say(self) -> None:
+        sys.stderr.write(f"{self._line(time.monotonic() - self._started)}\n")
+        sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people write it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

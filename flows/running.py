@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from flows.attribution_request import AttributionRequest
+from flows.attribution_request import AttributionRequest, attribution_spec
 from flows.errors import PrefectServerError, RequestError
 from flows.report_summary import ReportSummary
 from flows.request import AUTO, SpritesRequest
 from flows.summary import RunSummary
 from model_inventory.card import ModelCard
-from storage import open_bucket
+from storage import AccessDenied, Bucket, open_bucket
 from tasks.photos.finding import check_images
 from tasks.rendering.recipe import RenderRecipe
 
@@ -79,10 +79,19 @@ def check_sprites(request: SpritesRequest) -> None:
         )
     if request.photos is not None:
         check_images(request.photos)
-    card = _card(request.bucket, request.model)
+    bucket, card, denied = _model_in(request.bucket, request.model)
     if card is not None:
         select(card, request)
-        _check_recipe(request.bucket, card, request.recipe)
+        _check_recipe(bucket, card, request.recipe)
+    if denied is not None and (card is None or not _is_rendered(bucket, card, request)):
+        raise denied
+
+
+def _is_rendered(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> bool:
+    from flows.planning import plan_run, settle_recipe
+
+    plan = plan_run(bucket, card, settle_recipe(bucket, card, request))
+    return not plan.to_do and not plan.adoptable
 
 
 def check_attribution(request: AttributionRequest) -> None:
@@ -91,29 +100,44 @@ def check_attribution(request: AttributionRequest) -> None:
     Raises:
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
-    from flows.attribution_request import attribution_spec
     from tasks.photos.reading import check_channels
 
     check_images(request.images)
-    card = _card(request.bucket, request.model)
+    bucket, card, denied = _model_in(request.bucket, request.model)
     if card is not None:
         check_channels(card.image.channels)
         attribution_spec(card, request, request.recipe.key)
-        _check_recipe(request.bucket, card, request.recipe)
+        _check_recipe(bucket, card, request.recipe)
+    if denied is not None and (card is None or not _is_explained(bucket, card, request)):
+        raise denied
 
 
-def _check_recipe(bucket_url: str, card: ModelCard, recipe: RenderRecipe) -> None:
+def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:
     """See that the preset can be used if it is what is rendered by."""
     from tasks.tuning.preset import read_preset
 
     if recipe.name == AUTO:
-        read_preset(open_bucket(bucket_url), card.key)
+        read_preset(bucket, card.key)
 
 
-def _card(bucket_url: str, model: str) -> ModelCard | None:
-    """Return a model's card if it is in the bucket, in which something can be kept."""
+def _is_explained(bucket: Bucket, card: ModelCard, request: AttributionRequest) -> bool:
+    from flows.planning import settle_recipe
+    from storage.layout import report_folder
+    from tasks.photos.finding import find_images
+    from tasks.reporting.task import stored_report
+
+    asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
+    spec = attribution_spec(card, request, settle_recipe(bucket, card, asked).recipe.key)
+    return stored_report(bucket, report_folder(find_images(request.images).name, card.key, spec.key)) is not None
+
+
+def _model_in(bucket_url: str, model: str) -> tuple[Bucket, ModelCard | None, AccessDenied | None]:
+    """Return a bucket, a model's card if it is there, and why nothing can be kept there, if that is so."""
     from tasks.importing.stored import find_model
 
-    bucket = open_bucket(bucket_url)
-    bucket.check()
-    return find_model(bucket, model)
+    bucket, denied = open_bucket(bucket_url), None
+    try:
+        bucket.check()
+    except AccessDenied as error:
+        denied = error
+    return bucket, find_model(bucket, model), denied

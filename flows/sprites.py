@@ -17,9 +17,11 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
+from flows.crashed_runs import name_process
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
-from flows.progress import Progress
+from flows.progress import Progress, doing
 from flows.request import SpritesRequest
+from flows.server_loss import outlive_the_server
 from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_sprite
 from storage import Bucket, open_bucket
 from storage.layout import mixes_key, recipe_key, run_record_key, spritemap_record_key
@@ -85,12 +87,16 @@ def sprites(request: SpritesRequest) -> RunSummary:
         SpritesFailed: some shards could not be rendered; all others are in the bucket.
         ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
     """
+    outlive_the_server()
+    name_process()
     bucket = open_bucket(request.bucket)
-    bucket.check()
     with DeviceSlots(_DEVICES) as slots:
-        card = ensure_bundle(request.bucket, request.model, slots)
-        request = settle_recipe(bucket, card, request)
-        plan = plan_run(bucket, card, request)
+        with doing("looking for the model and its sprites in the bucket"):
+            card = ensure_bundle(request.bucket, request.model, slots)
+            request = settle_recipe(bucket, card, request)
+            plan = plan_run(bucket, card, request)
+        if plan.to_do:
+            bucket.check()
         put_determined(bucket, recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
         if request.mixes:
             content = request.mixes.model_dump_json(indent=1).encode() + b"\n"
@@ -98,12 +104,14 @@ def sprites(request: SpritesRequest) -> RunSummary:
         if plan.adoptable and not adopt_shards(request.bucket, card.key, request.recipe, plan.adoptable):
             # Something was removed or damaged since it was found: what has not come is rendered.
             plan = plan_run(bucket, card, request, adopting=False)
-        photos = _photos(plan, request, slots)
+        with doing("measuring the photos"):
+            photos = _photos(plan, request, slots)
         artifacts = RunArtifacts(plan)
         with Progress("sprites", plan.to_do) as progress:
             outcome = _render_and_gather(plan, request, photos, slots, progress, artifacts)
-    _publish_index(plan, request, photos)
-    publish_gallery(request.bucket, card, request.recipe.key)
+    with doing("publishing the index and the gallery"):
+        _publish_index(plan, request, photos)
+        publish_gallery(request.bucket, card, request.recipe.key)
     _commit_run(bucket, plan, request, outcome)
     summary = _summary(bucket, plan, request, outcome)
     artifacts.publish_summary(summary)

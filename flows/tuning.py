@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from flows.errors import RequestError
+from flows.progress import Progress, doing
 from flows.request import AUTO, TuneRequest
 from storage import open_bucket
 from tasks.devices import DeviceSlots, visible_devices
@@ -35,13 +36,17 @@ def tune(
     if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
         raise RequestError("tuning starts from a recipe without settings for single layers and without variants; take fast or lucid")
     bucket = open_bucket(request.bucket)
-    bucket.check()
     with DeviceSlots(visible_devices()) as slots, ThreadPoolExecutor(len(visible_devices())) as threads:
         card = find_model(bucket, request.model)
-        card = card or slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
+        if card is None:
+            bucket.check()
+            with doing(f"importing {request.model}"):
+                card = slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
         done = {layer.layer: layer for layer in stored.layers} if stored and not request.again else {}
+        if set(wanted) - set(done):
+            bucket.check()
         for layer in wanted:
             if layer in done:
                 on_layer(done[layer])
@@ -52,8 +57,10 @@ def tune(
 
         futures = [threads.submit(tuned, layer) for layer in wanted if layer not in done]
         try:
-            for future in as_completed(futures):
-                on_layer(future.result())
+            with Progress("layers", len(futures)) as progress:
+                for future in as_completed(futures):
+                    on_layer(future.result())
+                    progress.of_part(future.result().layer, 1)(1)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             slots.close()

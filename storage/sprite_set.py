@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from storage.bucket import Bucket, ObjectInfo, crc32c
-from storage.errors import Conflict, Corrupt, NotFound, Unavailable
+from storage.errors import AccessDenied, Conflict, Corrupt, NotFound, Unavailable
 from storage.layout import fingerprinted, is_shard_record, layer_folder
 from storage.parallel import at_once
 from storage.records import FileRef, Record, ShardRecord, SpriteScores
@@ -86,15 +86,23 @@ def put_fingerprinted(bucket: Bucket, record_key: str, data: bytes, suffix: str,
 
 
 def put_determined(bucket: Bucket, key: str, data: bytes) -> ObjectInfo:
-    """Keep a file whose key decides its content: whatever else is there is damage, and is replaced."""
+    """Keep a file whose key decides its content: whatever else is there is damage, and is replaced.
+
+    A bucket that can only be read will do if the file is there.
+    """
     try:
         return bucket.put(key, data)
     except Conflict:
         return bucket.put(key, data, mode="overwrite")
+    except AccessDenied:
+        present = bucket.stat(key)
+        if present is None or bucket.get(key) != data:
+            raise
+        return present
 
 
 def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRecord], bool]) -> AnyRecord:
-    """Create a record, or return the one that another writer has created before.
+    """Create a record, or return the one that another writer has created before; for the latter, a bucket that can only be read will do.
 
     Args:
         bucket: where.
@@ -111,6 +119,11 @@ def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRec
             return record
         except Conflict:
             present = bucket.stat(key)
+        except AccessDenied:
+            stored = read_record(bucket, key, type(record))
+            if stored is None or not counts(stored):
+                raise
+            return stored
         if present is None:
             continue
         theirs = read_record(bucket, key, type(record))

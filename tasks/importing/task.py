@@ -19,8 +19,12 @@ def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
     Raises:
         ModelError: the model is unknown, its weights are not here, or they cannot be used.
     """
-    stored = find_model(open_bucket(bucket_url), name)
-    return stored or slots.run(import_bundle, bucket_url, name, timeout_s=_TIMEOUT_S)
+    bucket = open_bucket(bucket_url)
+    stored = find_model(bucket, name)
+    if stored is not None:
+        return stored
+    bucket.check()
+    return slots.run(import_bundle, bucket_url, name, timeout_s=_TIMEOUT_S)
 
 
 def import_bundle(bucket_url: str, name: str) -> ModelCard:

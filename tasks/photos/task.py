@@ -38,6 +38,7 @@ def measure_photos(
     stored = stored_activations(bucket_url, model, found.name, layers, pre_activation)
     missing = tuple(layer for layer in layers if layer not in stored)
     if missing:
+        open_bucket(bucket_url).check()
         arguments = (bucket_url, model, folder, found.images, found.name, missing, pre_activation)
         slots.run(measure_and_commit, *arguments, timeout_s=_START_S + _EACH_S * len(found.images))
         stored |= stored_activations(bucket_url, model, found.name, missing, pre_activation)

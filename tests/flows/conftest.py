@@ -83,6 +83,18 @@ def at_once(server: None, ready_devices: None) -> Command:
 
 
 @pytest.fixture
+def only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have folders refuse what is written, as a read-only disk does; root cannot be kept out by a folder's mode."""
+    from storage import AccessDenied, LocalBucket
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AccessDenied("Not allowed to keep objects here; give another folder.")
+
+    for method in ("check", "put", "delete"):
+        monkeypatch.setattr(LocalBucket, method, refuse)
+
+
+@pytest.fixture
 def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Path, str]:
     """Return a bucket of one's own that has the model and nothing else, and the model's key."""
     shutil.copytree(rendered[0] / "models", tmp_path / "bucket" / "models")

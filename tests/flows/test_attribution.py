@@ -113,12 +113,14 @@ def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained)
     assert measured.images == GOOD and len(measured.highest) == 1280
 
 
-def test_the_same_again_writes_nothing(explained: Explained, copied: Path, at_once: Command) -> None:
+def test_the_same_again_writes_nothing(explained: Explained, copied: Path, at_once: Command, only_read: None) -> None:
     before = files(copied)
     done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["reused"] is True
     assert files(copied) == before
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--shown", "3", "--bucket", str(copied))
+    assert (done.returncode, done.stderr) == (2, "diamond-cutter: Not allowed to keep objects here; give another folder.\n")
 
 
 def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: Explained, copied: Path, at_once: Command) -> None:

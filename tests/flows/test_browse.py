@@ -285,7 +285,8 @@ def test_a_damaged_spritemap_is_said_to_be(served: Served, bucket: LocalBucket, 
     assert served.ask(f"/{SET}{numbers.decode()}")[0] == 500
 
 
-def test_the_command_says_where_and_ends_at_ctrl_c(bucket: LocalBucket) -> None:
+@pytest.mark.parametrize(("by", "code", "said"), [(signal.SIGINT, 0, ""), (signal.SIGTERM, 143, "diamond-cutter: terminated\n")])
+def test_the_command_says_where_and_ends_when_told_to(by: signal.Signals, code: int, said: str, bucket: LocalBucket) -> None:
     command = [sys.executable, "-m", "flows.cli", "browse", "--bucket", bucket.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         assert process.stdout and process.stderr
@@ -294,12 +295,12 @@ def test_the_command_says_where_and_ends_at_ctrl_c(bucket: LocalBucket) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
         connection.request("GET", "/")
         assert connection.getresponse().read().startswith(b"<!doctype html>")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         try:
-            assert process.wait(30) == 0
+            assert process.wait(30) == code
         finally:
             process.kill()
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == said
         connection.close()
 
 

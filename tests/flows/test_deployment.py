@@ -99,9 +99,23 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
                 return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
             assert wait_for(ended)["state_type"] == "COMPLETED"
+
+            misspelt = {"parameters": {"reqest": served["parameters"]["request"]}}
+            refused = api.post(f"/deployments/{served['id']}/create_flow_run", json=misspelt)
+            assert refused.status_code == 409 and "'reqest' was unexpected" in refused.json()["detail"]
+
+            lengthy = {**served["parameters"]["request"], "recipe": {"size_px": 32, "steps": 10_000, "ladder": []}}
+            create = f"/deployments/{served['id']}/create_flow_run"
+            triggered = api.post(create, json={"parameters": {"request": lengthy}}).json()
+            wait_for(lambda: api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "RUNNING")
+            printed = stop(serving, signal.SIGTERM)
+            assert serving.returncode == 143, printed
+            assert printed.endswith("the same command serves again\n")
+            (schedule,) = api.get(f"/deployments/{served['id']}").json()["schedules"]
+            assert not schedule["active"]
     finally:
-        printed = stop(serving, signal.SIGINT)
-    assert serving.returncode == 0, printed
+        if serving.poll() is None:
+            stop(serving, signal.SIGKILL)
     assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
 
 

@@ -31,6 +31,13 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
     assert {name: stored.generation for name, stored in gcs_place.buckets["place"].items()} == generations
 
+    with monkeypatch.context() as reader:
+        reader.setattr(gcs_place, "granted", {"storage.objects.get", "storage.objects.list"})
+        again = at_once("sprites", *asked, "--json")
+        assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
+        more = at_once("sprites", *("0:5" if option == "0:4" else option for option in asked))
+        assert (more.returncode, more.stdout) == (2, "") and "roles/storage.objectUser" in " ".join(more.stderr.split())
+
     planned = json.loads(at_once("plan", *asked, "--json").stdout)
     assert (planned["sprites_done"], planned["sprites_to_do"]) == (4, 0)
     (listed,) = json.loads(at_once("ls", *bucket, "--json").stdout)["sets"]

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -34,11 +36,20 @@ def marked(mark: str) -> list[str]:
     return found
 
 
+def newest_run() -> dict[str, Any]:
+    """Return what Prefect shows of the run that began last."""
+    (run,) = httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
+    return dict(run)
+
+
 def shard_records(bucket: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in bucket.rglob("block_1.expand/0*.json")}
 
 
-def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(tmp_path: Path, at_once: Command) -> None:
+@pytest.mark.parametrize(("by", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
+    by: signal.Signals, code: int, word: str, tmp_path: Path, at_once: Command
+) -> None:
     bucket = tmp_path / "bucket"
     arguments = ["sprites", "efficientnet-lite0", "--layers", "block_1.expand", "--bucket", str(bucket), *LONGER]
     process = subprocess.Popen(
@@ -54,10 +65,13 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(tmp_path: Path, at_once:
         assert process.poll() is None
         time.sleep(0.05)
     kept = shard_records(bucket)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, by)
     printed, said = process.communicate(timeout=_ENDS_WITHIN_S)
-    assert (process.returncode, printed) == (130, "")
-    assert said == "diamond-cutter: interrupted; what was finished is kept, and the same command goes on from there\n"
+    assert (process.returncode, printed) == (code, "")
+    *progress, sentence = said.splitlines()
+    assert sentence == f"diamond-cutter: {word}; what was finished is kept, and the same command goes on from there"
+    assert "diamond-cutter:" not in "".join(progress)
+    assert newest_run()["state_type"] == "CRASHED"
     assert marked(str(tmp_path)) == []
     assert 0 < len(kept) <= len(shard_records(bucket)) < 3
     assert at_once(*arguments).returncode == 0
@@ -77,6 +91,9 @@ def test_killed_runs_are_finished_by_the_next_one(
     with pytest.raises(SystemExit) as ended:
         kill_and_resume.main(kills=2)
     assert ended.value.code == 0, capsys.readouterr().out
+    under_way = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}}}
+    assert httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=under_way).json() == []
+    assert httpx.post(f"{os.environ['PREFECT_API_URL']}/task_runs/filter", json={"task_runs": under_way["flow_runs"]}).json() == []
 
 
 def test_weights_that_are_not_numbers_are_refused(server: None, tmp_path: Path, diamond_cutter: Command) -> None:
@@ -94,8 +111,8 @@ def test_weights_that_are_not_numbers_are_refused(server: None, tmp_path: Path, 
     arguments = ["--layers", "stem", "--bucket", str(tmp_path / "bucket"), *SMALL]
     done = diamond_cutter("sprites", "efficientnet-lite0", *arguments, PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert "weights that are not finite numbers" in done.stderr
+    assert "weights that are not finite numbers" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("diamond-cutter:") == 1
     assert not (tmp_path / "bucket").exists()
 
 

@@ -41,6 +41,30 @@ finally:
     print("restored", flush=True)
 """
 
+OUTLIVING = """
+import sys
+from prefect import flow
+from prefect.artifacts import create_progress_artifact
+from flows import server_loss
+from flows.leaving import leave
+from flows.prefect_server import prefect_server
+
+server_loss.LOST_AFTER_S = server_loss._REQUEST_TIMEOUT_S = 0.5
+
+@flow
+def outliving():
+    server_loss.outlive_the_server()
+    print("running", flush=True)
+    sys.stdin.readline()
+    with server_loss.only_shown():
+        create_progress_artifact(progress=0.0)
+    return "done"
+
+with prefect_server():
+    print(outliving())
+leave(0)
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -53,10 +77,11 @@ def start(home):
     environment |= {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1"}
     started = []
 
-    def start(count, seconds, **settings):
+    def start(count, seconds, script=SCRIPT, **settings):
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", SCRIPT, str(count), str(seconds)],
+            [sys.executable, "-W", "error", "-c", script, str(count), str(seconds)],
             env={**environment, **settings},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -130,6 +155,18 @@ def test_no_server_outlives_a_killed_parent(start):
         assert process.wait(60) == -to_signal
     _, alive = psutil.wait_procs(servers, timeout=ORPHAN_GRACE_S + 5)
     assert not alive
+
+
+@pytest.mark.prefect
+def test_a_flow_whose_server_is_killed_or_hangs_goes_on_and_its_process_ends_soon(start):
+    lost = {to_signal: start(0, 0, OUTLIVING) for to_signal in (signal.SIGKILL, signal.SIGSTOP)}
+    servers = {to_signal: run_until_flow_runs(process)[0] for to_signal, process in lost.items()}
+    for to_signal, process in lost.items():
+        servers[to_signal].send_signal(to_signal)
+        output, errors = process.communicate("go on\n", timeout=30)  # Prefect alone would take minutes
+        assert (process.returncode, output, len(errors.splitlines())) == (0, "done\n", 1), errors
+        assert "no longer answers" in errors and "the run goes on without it" in errors
+        assert not servers[to_signal].is_running()
 
 
 @pytest.mark.prefect

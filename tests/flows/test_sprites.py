@@ -53,6 +53,16 @@ def keys(bucket: Path, *endings: str) -> list[str]:
     return [info.key for info in LocalBucket(bucket).list("sprites/") if info.key.endswith(endings)]
 
 
+def test_what_is_there_can_be_asked_for_where_nothing_can_be_written(rendered: Rendered, at_once: Command, only_read: None) -> None:
+    options = ("--layers", "stem", "--bucket", str(rendered[0]), *SMALL)
+    done = at_once("sprites", "efficientnet-lite0", "--channels", "0:8", *options, "--json")
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["reused"], json.loads(done.stdout)["failed"]) == (8, 0)
+    done = at_once("sprites", "efficientnet-lite0", "--channels", "0:9", *options)
+    refusal = "diamond-cutter: Not allowed to keep objects here; give another folder.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", refusal)
+
+
 def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> None:
     bucket, summary = LocalBucket(rendered[0]), rendered[1]
     assert (summary["rendered"], summary["reused"], summary["failed"]) == (8, 0, 0)

@@ -15,7 +15,7 @@ from flows.printing import print_layer_tuning, print_preset
 from flows.request import AUTO, SpritesRequest, TuneRequest
 from flows.running import check_attribution
 from flows.tuning import tune
-from storage import Corrupt, LocalBucket
+from storage import AccessDenied, Corrupt, LocalBucket
 from storage.layout import preset_key
 from storage.records import ShardRecord
 from storage.sprite_set import read_layer
@@ -131,15 +131,18 @@ def test_what_was_found_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.prefect
-def test_what_is_tuned_is_not_tuned_again(imported: tuple[Path, str]) -> None:
+def test_what_is_tuned_is_not_tuned_again(imported: tuple[Path, str], request: pytest.FixtureRequest) -> None:
     folder, model = imported
     add_layer(LocalBucket(folder), model, START, None, tuning("stem"))
     told: list[LayerTuning] = []
     before = (folder / preset_key(model)).stat()
+    request.getfixturevalue("only_read")
     # Nothing can be tuned within this time.
-    request = TuneRequest(model="efficientnet-lite0", layers=("stem",), bucket=str(folder), recipe=START, layer_timeout_s=1e-6)
-    assert tune(request, told.append).layers == tuple(told) == (tuning("stem"),)
+    asked = TuneRequest(model="efficientnet-lite0", layers=("stem",), bucket=str(folder), recipe=START, layer_timeout_s=1e-6)
+    assert tune(asked, told.append).layers == tuple(told) == (tuning("stem"),)
     assert (folder / preset_key(model)).stat() == before
+    with pytest.raises(AccessDenied):
+        tune(asked.model_copy(update={"again": True}))
 
 
 @pytest.mark.prefect

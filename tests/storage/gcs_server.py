@@ -195,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._take("upload")
         if self._happens(media=False):
             return
+        if "storage.objects.create" not in self.gcs.granted:
+            raise Refusal(403, "whoever asks does not have storage.objects.create access", "forbidden")
         found = re.fullmatch(r"/upload/storage/v1/b/([^/]+)/o", self.route)
         kind = self.query.get("uploadType")
         if not found or kind not in ("multipart", "resumable"):
