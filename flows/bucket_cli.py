@@ -136,7 +136,8 @@ def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Jso
         Do not ask.
     """
     from flows.cleaning import find_folder, remove_folder
-    from flows.printing import print_removed_folder, sized
+    from flows.printing import print_removed_folder
+    from flows.quantities import sized
     from storage import open_bucket
 
     opened = open_bucket(bucket)

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
+from flows.quantities import rounded
 from flows.request import SpritesRequest
 from model_inventory.card import ModelCard
 from storage import open_bucket
@@ -92,7 +93,7 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         sprites_to_do=plan.to_do,
         shards=plan.shard_count,
         bytes=sum(layer.bytes for layer in layers),
-        seconds=round(sum(layer.seconds for layer in layers), 1),
+        seconds=rounded(sum(layer.seconds for layer in layers)),
         devices=len(devices),
     )
 
@@ -108,7 +109,7 @@ def _estimate_layer(layer: LayerPlan, request: SpritesRequest, cost: LayerCost |
         sprites_to_do=layer.to_do,
         shards=len(layer.shards),
         bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL * planes / 3),
-        seconds=round((cost.tracing_s + steps * cost.step_s) / devices, 1) if cost and batches else 0.0,
+        seconds=rounded((cost.tracing_s + steps * cost.step_s) / devices) if cost and batches else 0.0,
     )
 
 
