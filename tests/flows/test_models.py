@@ -1,6 +1,7 @@
 """Models of one's own are added, rendered and removed; those that are known are fetched: by the command line, as a user does it."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,17 @@ def test_weights_are_fetched_from_where_the_user_says(tmp_path: Path, capsys: Ca
     graph.write_bytes(b"another graph")
     assert run(["models", "fetch", "lucid/InceptionV1", "--weights", str(graph)]) == 0
     assert places[0].read_bytes() == b"another graph"
+
+
+def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(tmp_path: Path, diamond_cutter: Command) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen, so that no network is needed to find that there is none
+        proxy = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        done = diamond_cutter("models", "fetch", "keras/mobilenet", https_proxy=proxy, no_proxy="")
+    assert (done.returncode, done.stdout) == (2, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("diamond-cutter: the weights of keras/mobilenet cannot be fetched (URL fetch failure on https://")
+    assert not list(tmp_path.rglob("*.h5"))
 
 
 @pytest.mark.prefect
