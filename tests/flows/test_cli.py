@@ -121,7 +121,7 @@ def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Pa
             warnings.warn("raw")
     """
     alone = {"HOME": str(tmp_path), "NO_GCE_CHECK": "true", "PYTHONWARNINGS": "", "GOOGLE_APPLICATION_CREDENTIALS": ""}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **alone}, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **alone})
     assert (done.returncode, done.stdout) == (2, "")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith("diamond-cutter: Not able to list gs://somewhere because no usable credentials of Google were found")
