@@ -25,7 +25,9 @@ class AttributionRequest(BaseModel):
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
     images: str = Field(description="a folder of images, or gs://bucket/folder; those in the folders below it count, too")
     layers: tuple[str, ...] = Field(
-        default=(AUTO,), min_length=1, description="names, globs, 'main' or 'all'; auto is the last main layer of each size"
+        default=(AUTO,),
+        min_length=1,
+        description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'; auto is the last main layer of each size",
     )
     positive: Annotated[str, Parameter(name="--class")] = Field(
         default=AUTO, description="what is explained: auto is each image's highest class; or a class by name or number; or all of them"

@@ -27,7 +27,8 @@ def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
     Parameters
     ----------
     key
-        What `ls` prints, or any path in the bucket: a layer's, a set's or a report's folder, a record, a shard or a spritemap.
+        What `ls` prints, or any path in the bucket: a layer's, a set's or a report's folder, a record, a shard or a spritemap. A short
+        name, such as that of a layer, is enough if only one thing in the bucket has it.
     """
     from flows.printing import print_shown
     from flows.showing import show
@@ -136,7 +137,8 @@ def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Jso
         Do not ask.
     """
     from flows.cleaning import find_folder, remove_folder
-    from flows.printing import print_removed_folder, sized
+    from flows.printing import print_removed_folder
+    from flows.quantities import sized
     from storage import open_bucket
 
     opened = open_bucket(bucket)

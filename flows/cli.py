@@ -1,5 +1,6 @@
 """The command line. What a command needs is imported when it runs, so that `--help` is instant."""
 
+import logging
 import os
 import sys
 import warnings
@@ -29,6 +30,9 @@ _KEPT = {
     "tune": _GOES_ON,
     "serve": "; schedules are paused, what was finished is kept, and the same command serves again",
 }
+# Those that log in the process of a command. TensorFlow never does: it is imported by the processes of devices. For Prefect see
+# flows/prefect_server.py.
+_LIBRARIES = ("PIL", "amplitude", "asyncio", "google", "httpcore", "httpx", "opentelemetry", "requests", "urllib3", "websockets")
 
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
@@ -54,8 +58,19 @@ def main() -> None:
     """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work failed."""
     # Prefect looks at it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    warnings.filterwarnings("ignore", module="prefect")
+    _silence_libraries()
     leave(run(sys.argv[1:]))
+
+
+def _silence_libraries() -> None:
+    """Keep the log lines and the warnings of libraries off the terminal, where every error has a sentence of its own."""
+    for library in _LIBRARIES:
+        logger = logging.getLogger(library)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+    warnings.filterwarnings("ignore", module="prefect")
+    if not sys.warnoptions:  # python -W and PYTHONWARNINGS are for those who want them
+        warnings.simplefilter("ignore")
 
 
 def run(arguments: list[str]) -> int:

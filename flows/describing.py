@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from flows.progress import doing
+from flows.quantities import rounded
 from flows.request import SpritesRequest
 from model_inventory.card import ModelCard
 from storage import open_bucket
@@ -97,7 +98,7 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         sprites_to_do=plan.to_do,
         shards=plan.shard_count,
         bytes=sum(layer.bytes for layer in layers),
-        seconds=round(sum(layer.seconds for layer in layers), 1),
+        seconds=rounded(sum(layer.seconds for layer in layers)),
         devices=len(devices),
     )
 
@@ -114,7 +115,7 @@ def _estimate_layer(layer: LayerPlan, request: SpritesRequest, cost: LayerCost |
         sprites_to_do=layer.to_do,
         shards=len(layer.shards),
         bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL * planes / 3) + sum(shard.size for shard in layer.adoptable),
-        seconds=round((cost.tracing_s + steps * cost.step_s) / devices, 1) if cost and batches else 0.0,
+        seconds=rounded((cost.tracing_s + steps * cost.step_s) / devices) if cost and batches else 0.0,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,11 @@ from flows.describing import RunEstimate
 from flows.looking import BucketListing, LayerListing, SetListing, Verification
 from flows.models import Removed
 from flows.opening import Opened
-from flows.progress import duration
+from flows.quantities import counted, lasting, sized
 from flows.report_summary import ReportSummary
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
+from flows.tables import Rows, printable, tables
 from flows.wording import in_words, preset_in_words, tuning_in_words
 from model_inventory.card import LayerCard, ModelCard
 from model_inventory.catalogue import ModelListing
@@ -30,7 +31,7 @@ from tasks.reporting.stored import ReportListing
 from tasks.sheets import spritemap_shape
 from tasks.tuning.preset import LayerTuning, Preset
 
-_FILE_WIDTH = 1000
+_FILE_WIDTH = 100_000
 
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
@@ -46,7 +47,7 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
         )
         for model in models
     ]
-    _print(models, as_json, _table(("model", "source", "image", "layers", "channels", "weights"), rows))
+    _print(models, as_json, Rows(("model", "source", "image", "layers", "channels", "weights"), rows))
 
 
 def print_added(added: Added, *, as_json: bool) -> None:
@@ -69,7 +70,7 @@ def print_card(card: ModelCard, *, as_json: bool) -> None:
     _print(card, as_json, *_card_parts(card))
 
 
-def _card_parts(card: ModelCard) -> list[str | Table]:
+def _card_parts(card: ModelCard) -> list[str | Rows]:
     rows = [
         (
             layer.name,
@@ -77,7 +78,7 @@ def _card_parts(card: ModelCard) -> list[str | Table]:
             str(layer.channels),
             f"{layer.height} x {layer.width}" if layer.height else "",
             _reach(layer),
-            f"{layer.macs / 1e6:,.1f} M",
+            counted(layer.macs),
             str(spritemap_shape(layer.channels)[0]),
             "main" if layer.main else "",
         )
@@ -93,7 +94,7 @@ def _card_parts(card: ModelCard) -> list[str | Table]:
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} channels, {len(card.labels)} classes with names",
     ]
     head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
-    return ["\n".join(facts), _table(head, rows)]
+    return ["\n".join(facts), Rows(head, rows)]
 
 
 def _reach(layer: LayerCard) -> str:
@@ -112,20 +113,20 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
             str(layer.sprites_to_do),
             str(layer.shards),
             sized(layer.bytes),
-            duration(layer.seconds),
+            lasting(layer.seconds),
         )
         for layer in estimate.layers
     ]
     adopted = f" ({estimate.sprites_adopted} of them copied from other sets of the model)" if estimate.sprites_adopted else ""
     total = (
         f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, {estimate.sprites_done} done{adopted}; "
-        f"about {sized(estimate.bytes)} and {duration(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
+        f"about {sized(estimate.bytes)} and {lasting(estimate.seconds)} on {estimate.devices} device{'s' * (estimate.devices > 1)}"
     )
     _print(
         estimate,
         as_json,
         f"{estimate.model} by {estimate.recipe}",
-        _table(("layer", "done", "to do", "shards", "size", "time"), rows),
+        Rows(("layer", "done", "to do", "shards", "size", "time"), rows),
         total,
     )
 
@@ -137,7 +138,7 @@ def print_summary(summary: RunSummary, *, as_json: bool) -> None:
 
 def print_report(summary: ReportSummary, *, as_json: bool) -> None:
     """Print what a report says, in short, and where it is."""
-    _print(summary, as_json, *summary.in_words(), _table(*summary.table()), summary.page)
+    _print(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
 
 
 def print_bucket(found: BucketListing, *, as_json: bool) -> None:
@@ -146,7 +147,7 @@ def print_bucket(found: BucketListing, *, as_json: bool) -> None:
     _print(found, as_json, *(parts or ["no sprites yet"]))
 
 
-def _reports(reports: Sequence[ReportListing]) -> list[str | Table]:
+def _reports(reports: Sequence[ReportListing]) -> list[str | Rows]:
     now = datetime.now(UTC)
     rows = [
         (
@@ -158,12 +159,12 @@ def _reports(reports: Sequence[ReportListing]) -> list[str | Table]:
         )
         for listing in reports
     ]
-    return ["reports", _table(("report", "images", "", "size", "last written"), rows)] if rows else []
+    return ["reports", Rows(("report", "images", "", "size", "last written"), rows)] if rows else []
 
 
-def _sets(sets: Sequence[SetListing]) -> list[str | Table]:
+def _sets(sets: Sequence[SetListing]) -> list[str | Rows]:
     now = datetime.now(UTC)
-    parts: list[str | Table] = []
+    parts: list[str | Rows] = []
     for listing in sets:
         rows = [
             (
@@ -180,7 +181,7 @@ def _sets(sets: Sequence[SetListing]) -> list[str | Table]:
         age = f", last written {_age(now - listing.updated)} ago" if listing.updated else ""
         runs = f"{listing.runs} run{'s' * (listing.runs != 1)} complete" if listing.runs else "no run complete yet"
         parts.append(f"{set_folder(listing.model, listing.recipe)}: {runs}, {sized(listing.bytes)}{age}")
-        parts.append(_table(("layer", "channels", "sprites", "flagged", "size", "last written", "spritemaps"), rows))
+        parts.append(Rows(("layer", "channels", "sprites", "flagged", "size", "last written", "spritemaps"), rows))
     return parts
 
 
@@ -208,11 +209,11 @@ def print_copied(copied: Copied, *, as_json: bool) -> None:
 
 def print_cleaned(cleaned: Cleaned, *, as_json: bool) -> None:
     """Print the files that no record names, and what became of them."""
-    rows = [(each.key, sized(each.bytes), each.why) for each in cleaned.leftovers]
-    count = f"{len(rows)} files that nothing names, {sized(cleaned.bytes)}"
-    done = f"; {cleaned.deleted} deleted" if cleaned.deleted or not rows else "; --delete removes them"
-    table = [_table(("file", "size", "why"), rows)] if rows else []
-    _print(cleaned, as_json, *table, count + (done if rows else ""))
+    # Keys are too long for the columns of a table.
+    lines = [f"{each.key}: {sized(each.bytes)}; {each.why}" for each in cleaned.leftovers]
+    done = f"; {cleaned.deleted} deleted" if cleaned.deleted else "; --delete removes them"
+    lines.append(f"{len(cleaned.leftovers)} files that nothing names, {sized(cleaned.bytes)}{done if cleaned.leftovers else ''}")
+    _print(cleaned, as_json, "\n".join(lines))
 
 
 def print_removed_folder(removed: FolderSize, *, as_json: bool) -> None:
@@ -222,7 +223,7 @@ def print_removed_folder(removed: FolderSize, *, as_json: bool) -> None:
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
     """Print what lies under a key of a bucket."""
-    parts = [part if isinstance(part, str) else _table(*part) for part in in_words(shown)]
+    parts = in_words(shown)
     if isinstance(shown, ShownRecord) and isinstance(shown.record, ModelCard):
         parts += _card_parts(shown.record)
     _print(shown, as_json, *parts)
@@ -237,52 +238,41 @@ def print_verification(found: Verification, *, as_json: bool) -> None:
 
 def print_layer_tuning(found: LayerTuning) -> None:
     """Print on stderr what tuning has found for a layer."""
-    sys.stderr.write(f"{_text(found.layer)}: {tuning_in_words(found)}\n")
+    sys.stderr.write(f"{printable(found.layer)}: {tuning_in_words(found)}\n")
 
 
 def print_preset(preset: Preset, *, as_json: bool) -> None:
     """Print what tuning has found for a model."""
-    _print(preset, as_json, *(part if isinstance(part, str) else _table(*part) for part in preset_in_words(preset)))
+    _print(preset, as_json, *preset_in_words(preset))
 
 
-def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | Table) -> None:
+def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | Rows) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_plain(data), indent=1) + "\n")
         return
     console = Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = _FILE_WIDTH  # nothing is to be cut off in a file or a pipe
+    width = console.width if console.is_terminal else None
+    if width is None:
+        console.width = _FILE_WIDTH  # nothing is to be wrapped in a file or a pipe
     for part in parts:
-        console.print(_text(part) if isinstance(part, str) else part)
+        for printed in [Text(printable(part))] if isinstance(part, str) else _with_gaps(tables(part, width)):
+            console.print(printed)
+
+
+def _with_gaps(parts: Sequence[Table]) -> Iterator[Table | str]:
+    for index, part in enumerate(parts):
+        if index:
+            yield ""
+        yield part
 
 
 def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:
     return data.model_dump(mode="json") if isinstance(data, BaseModel) else [item.model_dump(mode="json") for item in data]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, no_wrap=name != head[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*map(_text, row))
-    return table
-
-
-def _text(text: str) -> Text:
-    """Return text as it is, be it written like markup; what a terminal would obey is spelled out: names are not ours."""
-    return Text("".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text))
-
-
-def sized(count: float) -> str:
-    """Return a number of bytes as people write it."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
 def _age(passed: timedelta) -> str:
-    hours = round(passed.total_seconds() / 3600)
-    return duration(max(passed.total_seconds(), 0.0)) if hours < 48 else f"{round(hours / 24)} days"
+    seconds = max(passed.total_seconds(), 0.0)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours = round(seconds / 3600)
+    return lasting(seconds) if hours < 48 else f"{round(hours / 24)} days"

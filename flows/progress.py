@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from flows.quantities import lasting
+
 # Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none before another twentieth has passed.
 EVERY_S = 10.0
 _RARELY_S = 300.0
@@ -64,8 +66,8 @@ class Progress:
     def _line(self, passed_s: float) -> str:
         counted = f"{self._done} of {self._total} {self._what}"
         if self._done in (0, self._total):
-            return f"{counted} after {duration(passed_s)}"
-        return f"{counted}, about {duration(passed_s * (self._total - self._done) / self._done)} left"
+            return f"{counted} after {lasting(passed_s)}"
+        return f"{counted}, about {lasting(passed_s * (self._total - self._done) / self._done)} left"
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def doing(what: str) -> Iterator[None]:
         with console.status(escape(what)):
             yield
         return
-    lines = _Lines(lambda passed_s: f"{what}, for {duration(passed_s)} so far")
+    lines = _Lines(lambda passed_s: f"{what}, for {lasting(passed_s)} so far")
     lines.start()
     try:
         yield
@@ -109,11 +111,3 @@ class _Lines:
     def _say(self) -> None:
         sys.stderr.write(f"{self._line(time.monotonic() - self._started)}\n")
         sys.stderr.flush()
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people write it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

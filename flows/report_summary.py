@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.quantities import share
 from storage import Bucket
 from storage.layout import report_page_key
 from tasks.reporting.contents import Accuracy, RefusedImage, ReportedLayer, ReportRecord
@@ -46,7 +47,9 @@ class ReportSummary(BaseModel):
         lines = [f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"]
         if self.accuracy is not None:
             of = f"of {self.accuracy.images:,} images whose label is a class"
-            lines.append(f"the model is right about {self.accuracy.top1:.1%} {of}, and about {self.accuracy.top5:.1%} with five guesses")
+            lines.append(
+                f"the model is right about {share(self.accuracy.top1)} {of}, and about {share(self.accuracy.top5)} with five guesses"
+            )
         if self.refused:
             named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
             more = f"; and {len(self.refused) - _REFUSED_NAMED} more" if len(self.refused) > _REFUSED_NAMED else ""
@@ -59,7 +62,7 @@ class ReportSummary(BaseModel):
         rows: list[tuple[str, ...]] = [
             (
                 layer.layer,
-                f"{layer.completeness_error:.1%}",
+                share(layer.completeness_error),
                 f"{layer.drop_of_top:.3g}",
                 f"{layer.drop_of_random:.3g}",
                 ", ".join(map(str, layer.top)),

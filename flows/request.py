@@ -54,7 +54,9 @@ class SpritesRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
-    layers: tuple[str, ...] = Field(default=_MAIN, min_length=1, description="names, globs, 'main' or 'all'")
+    layers: tuple[str, ...] = Field(
+        default=_MAIN, min_length=1, description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'"
+    )
     channels: str | None = Field(
         default=None,
         description="of each layer: 0:32, 7 or 1,5,9; of the logits also classes: 'goldfish; tabby'; all of them if left out",
@@ -108,7 +110,9 @@ class TuneRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
-    layers: tuple[str, ...] = Field(default=("main",), min_length=1, description="names, globs, 'main' or 'all'")
+    layers: tuple[str, ...] = Field(
+        default=("main",), min_length=1, description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'"
+    )
     bucket: str = Field(default="./bucket", description="the folder that holds everything")
     recipe: Recipe = Field(default=RenderRecipe(), description="what to start from: a recipe, or the name of one")
     budget_s: float | None = Field(default=None, gt=0, description="seconds for a sprite; the recipe's number of steps if left out")

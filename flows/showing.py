@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flows.errors import RequestError
 from flows.layer_report import LayerReport, report_layer
 from flows.report_summary import ReportSummary, summary_of
+from flows.short_names import keys_named
 from model_inventory.card import ModelCard
 from storage import BadKey, Bucket, Corrupt, NotFound
 from storage.layout import (
@@ -40,6 +41,7 @@ from tasks.reporting.stored import find_report, report_folders
 from tasks.tuning.preset import Preset, read_preset
 
 _NEAREST = 3
+_LISTED = 10
 
 _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
 
@@ -73,18 +75,30 @@ def show(bucket: Bucket, given: str) -> Shown:
 
     Args:
         bucket: where.
-        given: the key, with or without `sprites/` before it, a layer by its folder or by its name; or the key's URL or path.
+        given: the key, with or without `sprites/` before it, a layer by its folder or by its name; or the key's URL or path; or a
+            short name that only one thing in the bucket has, such as that of a layer.
 
     Raises:
-        RequestError: there is nothing under it; the text names the nearest keys.
+        RequestError: there is nothing under it, and the text names the nearest keys; or several things have that short name.
         Corrupt: the record cannot be read.
     """
     keys = _keys_meant(bucket, given)
     for key in (*keys, *(f"sprites/{key}" for key in keys)):
-        found = _record(bucket, key) or _committed_by(bucket, key) or _folder(bucket, key) or _report(bucket, key)
+        found = _shown(bucket, key)
         if found is not None:
             return found
-    raise RequestError(_nothing_there(bucket, given, keys[0]))
+    named = [] if _is_there(bucket, keys[0]) else sorted({key for name in keys for key in keys_named(bucket, name)})
+    if len(named) > 1:
+        listed = ", ".join(map(repr, named[:_LISTED])) + (f" and {len(named) - _LISTED} more" if len(named) > _LISTED else "")
+        raise RequestError(f"{given!r} is the name of {len(named)} things in {bucket.url}: {listed}; give one of these keys")
+    found = _shown(bucket, named[0]) if named else None
+    if found is None:
+        raise RequestError(_nothing_there(bucket, given, keys[0]))
+    return found
+
+
+def _shown(bucket: Bucket, key: str) -> Shown | None:
+    return _record(bucket, key) or _committed_by(bucket, key) or _folder(bucket, key) or _report(bucket, key)
 
 
 def _keys_meant(bucket: Bucket, given: str) -> list[str]:

@@ -20,6 +20,7 @@ from flows.artifacts import RunArtifacts
 from flows.crashed_runs import name_process
 from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
 from flows.progress import Progress, doing
+from flows.quantities import rounded
 from flows.request import SpritesRequest
 from flows.server_loss import outlive_the_server
 from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_sprite
@@ -265,7 +266,7 @@ def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Ou
         dead=dead,
         unrendered=unrendered,
         photos=next((record.images for record in outcome.photos.values()), None),
-        sprites_per_second=round(outcome.rendered / outcome.render_seconds, 2) if outcome.rendered else None,
+        sprites_per_second=rounded(outcome.rendered / outcome.render_seconds) if outcome.rendered else None,
         warnings=photo_warnings(request.photos, outcome.photos),
         failures=outcome.sentences,
     )

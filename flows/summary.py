@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.quantities import significant
 from storage.layout import is_mixes
 from storage.records import Attempt, Flag, PhotoActivations, SpritemapRecord
 
@@ -35,7 +36,7 @@ class RunSummary(BaseModel):
 
     def in_words(self) -> str:
         """Return the summary as lines of text."""
-        rate = f", {self.sprites_per_second:g} sprites per second" if self.sprites_per_second else ""
+        rate = f", {significant(self.sprites_per_second)} sprites per second" if self.sprites_per_second else ""
         lines = [f"{self.model} by {self.recipe} in {self.bucket}"]
         lines += [f"  {layer}: {self.bucket}/{key}" for layer, key in self.spritemaps.items()]
         lines.append(f"{self.rendered} rendered, {self.reused} reused, {self.failed} failed{rate}")

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from flows.layer_report import ATTEMPTS, ChannelScores, Distribution, LayerReport, Score
+from flows.quantities import lasting, significant
 from flows.report_summary import ReportSummary
 from flows.showing import SetReport, Shown, ShownRecord
+from flows.tables import Rows
 from storage.layout import is_mixes
 from storage.records import FLAGS, Attempt, FileRef, Flag, PhotoActivations, RunRecord, ShardRecord, SpritemapRecord, SpriteScores
 from tasks.importing.stored import bundle_remedy
@@ -18,13 +19,6 @@ _MEDIANS: tuple[Score, ...] = ("objective", "highest_activation", "specificity",
 _NAMED_CHANNELS = 8
 _NAMED_VALUES = 5
 _VALUE_LETTERS = 60
-
-
-class Rows(NamedTuple):
-    """A table."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 Part = str | Rows
@@ -79,7 +73,7 @@ def tuning_in_words(found: LayerTuning) -> str:
     """Return what tuning has found for a layer."""
     changed = found.best.settings.model_dump(exclude_none=True, exclude={"steps"})
     settings = [_plain(name) if value is True else f"{_plain(name)} {_range(value)}" for name, value in changed.items()]
-    verdict = f"merit {found.merit:.2f} with {', '.join(settings)}" if settings else "nothing better than the recipe as it was"
+    verdict = f"merit {significant(found.merit, 3)} with {', '.join(settings)}" if settings else "nothing better than the recipe as it was"
     return f"{verdict}; {_count(found.best.steps, 'step')}, {_count(found.trials, 'trial')}"
 
 
@@ -127,7 +121,7 @@ def _shard(record: ShardRecord, file: str) -> list[Part]:
         f"{record.model} by {record.recipe}",
         *adopted,
         file,
-        f"begun {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {record.seconds:.1f} s, {record.batch_size} sprites at once",
+        f"begun {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {lasting(record.seconds)}, {record.batch_size} sprites at once",
         f"computed in {record.execution} on {record.versions.device}; {versions}",
         *with_photos,
         *_counts(record.sprites),

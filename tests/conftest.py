@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,14 @@ def lucid() -> "Lucid":
     from tasks.rendering.lucid_reference import import_lucid
 
     return import_lucid()
+
+
+@pytest.fixture
+def nowhere() -> "Iterator[str]":
+    """Return an address where nobody listens, and nobody else will."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -1,14 +1,20 @@
 """Brings the weights of a known model into the cache of this machine."""
 
+import math
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model_inventory.catalogue import WeightFile, lucid_files, origin_of, require_model
 from model_inventory.errors import ModelError
 from model_inventory.keras_catalogue import KERAS_APPLICATIONS
+from model_inventory.weight_cache import keras_folder
 from model_inventory.weight_packages import EFFICIENTNET_LITE
 from storage.downloads import fetch_file
+from tasks.devices import DeviceSlots, report_progress
+
+_LOOK_S = 0.2
 
 # Takes a file's name, how many of its bytes are here, and how many there will be if that is known.
 Progress = Callable[[str, int, int | None], object]
@@ -36,9 +42,7 @@ def fetch_weights(name: str, given: Sequence[str] = (), on_progress: Progress = 
     if origin == "package":
         raise NothingToFetch(f"the weights of {name} are in a package, not in a file to fetch; {EFFICIENTNET_LITE[name].remedy}")
     if origin == "keras" and not given:
-        from model_inventory.keras_applications import fetch_keras_weights
-
-        return [KERAS_APPLICATIONS[name].weights_file or fetch_keras_weights(name)]
+        return [KERAS_APPLICATIONS[name].weights_file or _fetch_in_a_process(name, on_progress)]
     files = lucid_files(name) if origin == "lucid" else (WeightFile("", KERAS_APPLICATIONS[name].own_file),)
     if len(given) > len(files):
         raise NothingToFetch(f"{name} is imported from {len(files)} file{'s' * (len(files) > 1)}, but {len(given)} are given; give as many")
@@ -46,6 +50,47 @@ def fetch_weights(name: str, given: Sequence[str] = (), on_progress: Progress = 
         url = given[index] if index < len(given) else file.url
         _fetch(url, file.path, on_progress, anew=index < len(given))
     return [file.path for file in files]
+
+
+def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
+    """Let Keras fetch weights where nobody sees what TensorFlow and Keras print."""
+    file = keras_folder() / KERAS_APPLICATIONS[name].file
+
+    def tell(here: int) -> None:
+        on_progress(file.name, here, None)
+
+    try:
+        with DeviceSlots([""]) as slots:
+            return slots.run(fetch_by_keras, name, timeout_s=math.inf, on_progress=tell)
+    except BaseException:
+        file.unlink(missing_ok=True)  # a part of the file would be taken for the whole
+        raise
+
+
+def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_progress) -> Path:
+    """Let Keras fetch the weights of a network, return the file, and tell how many of its bytes are here on the way.
+
+    Raises:
+        WeightsMissing: they cannot be fetched; says which file to put where.
+    """
+    from model_inventory.keras_applications import fetch_keras_weights
+
+    file, fetched = keras_folder() / KERAS_APPLICATIONS[name].file, threading.Event()
+
+    def watch() -> None:
+        while not fetched.wait(_LOOK_S):
+            if file.is_file():
+                on_progress(file.stat().st_size)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        path = fetch_keras_weights(name)
+    finally:
+        fetched.set()
+        watcher.join()
+    on_progress(path.stat().st_size)
+    return path
 
 
 def _fetch(url: str, path: Path, on_progress: Progress, *, anew: bool) -> None:

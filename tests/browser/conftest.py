@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.waiting import AT_MOST_S
+
 # Without a sandbox, which containers do not allow, and without anything that Chromium would do on its own.
 ARGUMENTS = (
     "--no-sandbox",
@@ -31,7 +33,7 @@ def chromium() -> Iterator[Any]:
     if path is None:
         pytest.skip("there is no Chromium to look at the gallery with (apt-get install chromium)")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        browser = started.chromium.launch(executable_path=path, args=list(ARGUMENTS), timeout=1000 * AT_MOST_S)
         yield browser
         browser.close()
 
@@ -45,7 +47,7 @@ class Window:
         self.complaints: list[str] = []
         self._context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self._context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(1000 * AT_MOST_S)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -72,7 +74,7 @@ class Window:
 
     def until(self, condition: str) -> None:
         """Wait until a condition holds; Playwright's own way of waiting is what the page's policy forbids scripts."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + AT_MOST_S
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, condition
             self.page.wait_for_timeout(20)

@@ -438,18 +438,24 @@ def test_dark_where_the_system_is(new_window: NewWindow) -> None:
 def test_hovering_is_fluent(window: Window) -> None:
     page = open_image(window, 5, 0)
     box = page.locator(".stage").bounding_box()
-    milliseconds = page.evaluate(
+    moving, still = page.evaluate(
         """async ([left, top, width]) => {
           const stage = document.querySelector(".stage");
-          const began = performance.now();
+          const frames = { moving: [], still: [] };
           for (let step = 0; step < 60; step += 1) {
             const at = (number, start) => start + (width * ((number % 8) + 0.5)) / 8;
             const options = { clientX: at(step, left), clientY: at(3 * step, top), bubbles: true };
-            stage.dispatchEvent(new PointerEvent("pointermove", options));
-            await new Promise(requestAnimationFrame);
+            for (const [kind, times] of Object.entries(frames)) {
+              const began = performance.now();
+              if (kind === "moving") stage.dispatchEvent(new PointerEvent("pointermove", options));
+              await new Promise(requestAnimationFrame);
+              times.push(performance.now() - began);
+            }
           }
-          return (performance.now() - began) / 60;
+          const median = (times) => times.sort((one, other) => one - other)[times.length / 2];
+          return [median(frames.moving), median(frames.still)];
         }""",
         [box["x"], box["y"], box["width"]],
     )
-    assert milliseconds < 50
+    # On a busy machine a frame in which nothing happens takes longer, too.
+    assert moving < 3 * still

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import prefect.main  # noqa: F401  before TensorFlow: it closes all streams that are logged to by then, pytest's among them
 import pytest
 
+from tests.waiting import AT_MOST_S
+
 if TYPE_CHECKING:
     from tasks.devices import DeviceSlots
 
@@ -43,7 +45,7 @@ def diamond_cutter() -> Command:
 
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "flows.cli", *arguments]
-        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=3 * AT_MOST_S)
 
     return run
 
@@ -54,7 +56,7 @@ def lasting_slots() -> "Iterator[DeviceSlots]":
     from tasks.devices import DeviceSlots, visible_devices
 
     with DeviceSlots(visible_devices()) as slots:
-        slots.run(os.getpid, timeout_s=60)  # so that it begins with the environment of no single test
+        slots.run(os.getpid, timeout_s=AT_MOST_S)  # so that it begins with the environment of no single test
         yield slots
 
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from storage.records import ImagesRecord, PhotoActivations
 from tasks.reporting.contents import DetailsRecord, ReportRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.prefect
 
@@ -172,10 +172,7 @@ def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    until = time.monotonic() + 180
-    while not list(bucket.glob("reports/*/*/*/images/*-*.json")) and time.monotonic() < until:
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: list(bucket.glob("reports/*/*/*/images/*-*.json")) or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = {path: path.read_bytes() for path in bucket.glob("reports/*/*/*/images/*-*.json")}

@@ -21,6 +21,7 @@ from storage.layout import card_key, gallery_key, graph_key, set_folder
 from tests.flows.made_up_set import RECIPE
 from tests.storage.gcs_server import serving
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
+from tests.waiting import AT_MOST_S
 
 SET = set_folder(MODEL, RECIPE.key)
 EVIL = b"<script>alert(1)</script>"
@@ -36,7 +37,7 @@ class Served:
         self._thread.start()
 
     def ask(self, path: str, method: str = "GET", host: str | None = None) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=AT_MOST_S)
         connection.putrequest(method, path, skip_host=True)
         connection.putheader("Host", host or f"127.0.0.1:{self.port}")
         connection.endheaders()
@@ -292,12 +293,12 @@ def test_the_command_says_where_and_ends_when_told_to(by: signal.Signals, code: 
         assert process.stdout and process.stderr
         found = re.match(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
         assert found, process.stderr.read()
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=AT_MOST_S)
         connection.request("GET", "/")
         assert connection.getresponse().read().startswith(b"<!doctype html>")
         process.send_signal(by)
         try:
-            assert process.wait(30) == code
+            assert process.wait(AT_MOST_S) == code
         finally:
             process.kill()
         assert process.stderr.read() == said

@@ -15,7 +15,11 @@ from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, pu
 
 MODEL = made_up_card().key
 SET = f"sprites/{MODEL}/{RECIPE.key}/"
-TOMORROW = datetime.now(UTC) + timedelta(days=1, hours=1)
+
+
+def tomorrow() -> datetime:
+    """Return when what is written now is older than a day."""
+    return datetime.now(UTC) + timedelta(days=1, hours=1)
 
 
 @pytest.fixture
@@ -49,19 +53,19 @@ def leave(bucket: Bucket) -> dict[str, str]:
 def test_a_whole_bucket_has_nothing_to_collect(bucket: LocalBucket) -> None:
     for name in ("notes.txt", "sprites/mine", f"{SET}notes.json", f"{SET}stem/notes.webp"):
         bucket.put(name, b"a person's own")
-    assert collect(bucket, delete=True, now=TOMORROW).leftovers == ()
+    assert collect(bucket, delete=True, now=tomorrow()).leftovers == ()
 
 
 def test_what_is_left_over_is_told_and_then_deleted(bucket: LocalBucket) -> None:
     needed = {info.key for info in bucket.list()}
     left = leave(bucket)
     assert collect(bucket, delete=True).leftovers == ()  # it may be needed yet
-    found = collect(bucket, now=TOMORROW)
+    found = collect(bucket, now=tomorrow())
     assert {each.key for each in found.leftovers} == set(left)
     assert all(left[each.key] in each.why for each in found.leftovers)
     assert (found.deleted, found.bytes) == (0, sum(each.bytes for each in found.leftovers))
     assert {info.key for info in bucket.list()} == needed | set(left)
-    assert collect(bucket, delete=True, now=TOMORROW).deleted == len(left)
+    assert collect(bucket, delete=True, now=tomorrow()).deleted == len(left)
     assert {info.key for info in bucket.list()} == needed
     assert verify(bucket).problems == ()
 
@@ -70,7 +74,7 @@ def test_beside_a_record_that_cannot_be_read_nothing_is_touched(bucket: LocalBuc
     record = spritemap_record_key(MODEL, RECIPE.key, "stem", "all")
     put_fingerprinted(bucket, record, b"older", "webp", crc32c(b"older"))
     bucket.put(record, b"rubbish", mode="overwrite")
-    assert collect(bucket, now=TOMORROW).leftovers == ()
+    assert collect(bucket, now=tomorrow()).leftovers == ()
 
 
 def test_what_is_needed_again_by_then_stays(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +91,7 @@ def test_what_is_needed_again_by_then_stays(bucket: LocalBucket, monkeypatch: py
         return delete(self, key)
 
     monkeypatch.setattr(LocalBucket, "stat", committed)
-    assert collect(bucket, delete=True, now=TOMORROW).deleted == len(left) - 1
+    assert collect(bucket, delete=True, now=tomorrow()).deleted == len(left) - 1
     assert bucket.get(unborn) == b"killed"
 
 

@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, how it exits."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,26 @@ def test_help_needs_neither_tensorflow_nor_prefect() -> None:
     *helps, end = done.stdout.split("[]\n")
     assert end == "" and len(helps) == len(commands)
     assert all("sprites" in printed for printed in helps)
+
+
+def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    # Google's library logs that there are no credentials; others do so when a network fails.
+    code = """if True:
+        import logging, sys, warnings
+        from flows.cli import main
+        sys.argv[1:] = ["ls", "--bucket", "gs://somewhere"]
+        try:
+            main()
+        finally:
+            for name in ("PIL", "google.auth", "requests", "urllib3.connectionpool", "asyncio"):
+                logging.getLogger(name).error("raw")
+            warnings.warn("raw")
+    """
+    alone = {"HOME": str(tmp_path), "NO_GCE_CHECK": "true", "PYTHONWARNINGS": "", "GOOGLE_APPLICATION_CREDENTIALS": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **alone})
+    assert (done.returncode, done.stdout) == (2, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("diamond-cutter: Not able to list gs://somewhere because no usable credentials of Google were found")
 
 
 def test_help_shows_what_to_type_and_no_long_lists(capsys: pytest.CaptureFixture[str]) -> None:

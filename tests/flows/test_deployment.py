@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -18,29 +17,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.cli import run
 from tests.flows.conftest import SMALL
 from tests.flows.explained_images import make_images
+from tests.waiting import AT_MOST_S, wait_for
 
 pytestmark = pytest.mark.prefect
-
-_WITHIN_S = 90.0
-Found = TypeVar("Found")
-
-
-def wait_for(what: Callable[[], Found | None]) -> Found:
-    """Ask until there is an answer."""
-    until = time.monotonic() + _WITHIN_S
-    while time.monotonic() < until:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.3)
-    raise TimeoutError(f"nothing within {_WITHIN_S:g} s")
 
 
 def stop(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
     """End a process and return what it printed."""
     process.send_signal(by)
     try:
-        return process.communicate(timeout=60)[0]
+        return process.communicate(timeout=AT_MOST_S)[0]
     finally:
         process.kill()
 
@@ -48,8 +34,11 @@ def stop(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Start a server as the remedy in our error says; return the environment of those who use it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    # It is held until the server has it, and not listened on, which the server is then free to do: nobody else gets it.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
     offline = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path_factory.mktemp("standing")), **offline}
@@ -61,6 +50,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         yield {"PREFECT_API_URL": url, "PREFECT_HOME": environment["PREFECT_HOME"], "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     finally:
         stop(process, signal.SIGTERM)
+        held.close()
 
 
 def answers(url: str) -> bool:
@@ -77,7 +67,7 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
         command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        with httpx.Client(base_url=standing["PREFECT_API_URL"]) as api:
+        with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
 
             def deployment() -> dict[str, Any] | None:
                 found = api.get("/deployments/name/sprites/efficientnet-lite0")
@@ -129,7 +119,7 @@ def test_a_folder_is_explained_when_a_trigger_names_it(standing: dict[str, str],
         command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        with httpx.Client(base_url=standing["PREFECT_API_URL"]) as api:
+        with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
 
             def deployment() -> dict[str, Any] | None:
                 found = api.get("/deployments/name/attribute-dataset/efficientnet-lite0")

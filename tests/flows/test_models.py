@@ -193,6 +193,14 @@ def test_weights_are_fetched_from_where_the_user_says(tmp_path: Path, capsys: Ca
     assert places[0].read_bytes() == b"another graph"
 
 
+def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(tmp_path: Path, nowhere: str, diamond_cutter: Command) -> None:
+    done = diamond_cutter("models", "fetch", "keras/mobilenet", https_proxy=nowhere, no_proxy="")
+    assert (done.returncode, done.stdout) == (2, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("diamond-cutter: the weights of keras/mobilenet cannot be fetched (URL fetch failure on https://")
+    assert not list(tmp_path.rglob("*.h5"))
+
+
 @pytest.mark.prefect
 def test_a_model_of_lucids_zoo_comes_from_its_bucket_and_is_rendered(
     diamond_cutter: Command, at_once: Command, monkeypatch: pytest.MonkeyPatch, bucket: str

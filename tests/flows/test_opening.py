@@ -48,6 +48,8 @@ def test_a_layers_spritemap(bucket: Bucket, given: str) -> None:
 def test_a_shard(bucket: Bucket) -> None:
     opened = open_key(bucket, f"{SET}block_0/00003-00005.f129ab65.json")
     assert opened.path.read_bytes() == bucket.get(opened.key)
+    assert open_key(bucket, "00003-00005.f129ab65.json") == opened
+    assert open_key(bucket, "stem") == open_key(bucket, f"{SET}stem")
 
 
 def test_a_gallery_is_opened_where_it_is(bucket: Bucket) -> None:

@@ -214,6 +214,43 @@ def test_a_layer_named_like_another_ones_folder_gives_way(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("block_0", f"{SET}/block_0"),
+        ("fast/block_0/", f"{SET}/block_0"),
+        (f"{RECIPE.key}/block_0", f"{SET}/block_0"),
+        ("made-up/fast/block_0", f"{SET}/block_0"),
+        ("fast", SET),
+        ("made-up/fast", SET),
+        ("stem/00000-00031.json", f"{SET}/stem/00000-00031.json"),
+        ("01234567.json", f"{SET}/runs/01234567.json"),
+    ],
+)
+def test_a_short_name_is_enough_where_one_thing_has_it(bucket: LocalBucket, tmp_path: Path, given: str, key: str) -> None:
+    assert show(bucket, given) == show(bucket, key)
+    assert run(["show", given, "--bucket", str(tmp_path / "bucket")]) == 0
+    # What is removed has to be named in full.
+    assert run(["rm", given, "--yes", "--bucket", str(tmp_path / "bucket")]) == 2
+    assert show(bucket, key)
+
+
+def test_a_short_name_of_several_things_is_answered_with_all_of_them(bucket: LocalBucket) -> None:
+    other = f"sprites/{CARD.key}/lucid@01234567"
+    record = ShardRecord.from_bytes(bucket.get(f"{SET}/stem/00000-00031.json"), "")
+    bucket.put(f"{other}/stem/00000-00031.json", record.model_copy(update={"recipe": "lucid@01234567"}).to_bytes())
+    for given, keys in {
+        "stem": (f"{SET}/stem", f"{other}/stem"),
+        "00000-00031.json": (f"{SET}/stem/00000-00031.json", f"{other}/stem/00000-00031.json"),
+        "made-up": (card_key(CARD.key), SET, other),
+    }.items():
+        with pytest.raises(RequestError) as caught:
+            show(bucket, given)
+        named = ", ".join(map(repr, keys))
+        assert str(caught.value) == f"{given!r} is the name of {len(keys)} things in {bucket.url}: {named}; give one of these keys"
+    assert layer_of(bucket, "block_0") == "block_0" and layer_of(bucket, "fast/stem") == "stem"
+
+
+@pytest.mark.parametrize(
     ("given", "nearest"),
     [
         ("stm", f"{SET}/stem"),

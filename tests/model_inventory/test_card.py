@@ -1,5 +1,8 @@
 """The card names layers as people ask for them, and says what is near a name that is not there."""
 
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -91,3 +94,10 @@ def test_a_card_survives_json(lite0: Bundle) -> None:
 
 def test_a_model_is_named_by_its_graph(lite0: Bundle) -> None:
     assert lite0.card.key == f"efficientnet-lite0@{lite0.card.graph_sha256[:8]}"
+
+
+def test_the_glob_in_the_readme_means_what_is_said_there(lite0: Bundle) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    ((glob, first, last),) = re.findall(r"globs \(`'(.+?)'` is `(.+?)` to `(.+?)`\)", readme)
+    chosen = [layer.name for layer in lite0.card.select_layers([glob])]
+    assert [chosen[0], chosen[-1]] == [first, last] and chosen == [name for name in chosen if name in BLOCKS]

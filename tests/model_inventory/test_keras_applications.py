@@ -252,9 +252,9 @@ def test_the_same_weights_give_the_same_bundle_each_time(caches: Path, mobilenet
     assert first.graph_bytes == second.graph_bytes
 
 
-def test_no_network_is_one_sentence_that_says_what_to_put_where(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_is_one_sentence_that_says_what_to_put_where(caches: Path, nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nobody answers there
+        monkeypatch.setenv(proxy, nowhere)
     with pytest.raises(WeightsMissing) as missing:
         fetch_keras_weights("keras/mobilenet")
     sentence = str(missing.value)

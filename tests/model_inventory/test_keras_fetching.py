@@ -20,6 +20,7 @@ from model_inventory.catalogue import import_model
 from model_inventory.errors import WeightsMissing
 from model_inventory.keras_applications import build, fetch_keras_weights
 from model_inventory.keras_catalogue import KERAS_APPLICATIONS
+from tasks.importing.fetching import fetch_by_keras
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,9 @@ def test_weights_are_fetched_by_keras_and_imported(published: Path) -> None:
         save_weights_to_hdf5_group(file, model)
     images = np.random.default_rng(0).random((1, 224, 224, 3), np.float32)
     wanted = model(images * 2 - 1, training=False).numpy()
-    fetched = fetch_keras_weights("keras/mobilenet")
+    sizes: list[int] = []
+    fetched = fetch_by_keras("keras/mobilenet", sizes.append)
+    assert sizes[-1] == fetched.stat().st_size
     assert fetched.read_bytes() == (published / application.file).read_bytes()
     bundle = import_model("keras/mobilenet")
     assert bundle.card.source.origin == "keras.applications.MobileNet, mobilenet_1_0_224_tf.h5"

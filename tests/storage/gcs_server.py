@@ -307,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind in ("cut", "stall"):
             fault.reached.set()
             if fault.kind == "stall":
-                fault.released.wait(60)
+                fault.released.wait(600)
             self.close_connection = True
 
     def _happens(self, *, media: bool) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
 from storage.downloads import Patience, fetch_file, without_secrets
 from tests.storage.gcs_server import Fault, GcsServer, serving
+from tests.waiting import AT_MOST_S, wait_for
 
 # Google's library says so where gRPC is installed, as with TensorFlow; it is not used here.
 pytestmark = pytest.mark.filterwarnings("ignore:Please install grpcio-status:ImportWarning")
@@ -26,7 +27,9 @@ MIB = 1 << 20
 DATA = random.Random(1).randbytes(5 * MIB + 12345)
 NAME = "vision/other models/Tiny#1?.pb"
 OBJECT = f"gs://zoo/{NAME}"
-HASTY = Patience(tries=3, wait_s=0.01, timeout_s=0.5)
+HASTY = Patience(tries=3, wait_s=0.01, timeout_s=AT_MOST_S)
+# For servers that say nothing; to all others a busy machine may give less time.
+HASTIER = Patience(tries=3, wait_s=0.01, timeout_s=0.5)
 
 FETCH = """
 import sys
@@ -147,7 +150,7 @@ def test_a_cut_file_goes_on_where_it_was_cut(gcs: GcsServer, place: Path) -> Non
 
 def test_a_cut_page_goes_on_near_where_it_was_cut(gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("stall", at=4 * MIB + 1)]
-    fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTY)
+    fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTIER)
     assert place.read_bytes() == DATA
     first, second, third = (int((asked or "bytes=0-")[6:-1]) for asked in gcs.ranges())
     assert first == 0 and 2 * MIB - 65537 <= second < 2 * MIB and 4 * MIB - 65537 <= third <= 4 * MIB
@@ -161,7 +164,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(url: str, gcs: GcsServer, 
 
 def test_many_cuts_are_borne_as_long_as_something_comes(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("cut", at=int(at * 1.05 * MIB)) for at in range(1, 5)]
-    fetch_file(url, place, patience=Patience(tries=2, wait_s=0.0, timeout_s=1.0))
+    fetch_file(url, place, patience=Patience(tries=2, wait_s=0.0, timeout_s=AT_MOST_S))
     assert place.read_bytes() == DATA
 
 
@@ -196,9 +199,7 @@ def test_a_server_that_stays_busy_is_given_up(url: str, gcs: GcsServer, place: P
 
 def test_a_server_that_says_nothing_is_given_up_in_time(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("stall", at=10) for _ in range(9)]
-    began = time.monotonic()
-    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(Unavailable, url, place)
-    assert time.monotonic() - began < 5
+    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(Unavailable, url, place, patience=HASTIER)
 
 
 def test_no_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,11 +354,11 @@ def test_two_processes_that_want_one_file_fetch_it_once(url: str, gcs: GcsServer
     held = Fault("stall", at=MIB)
     gcs.faults = [held]
     processes = [fetching(url, place) for _ in range(2)]
-    assert held.reached.wait(30)
+    assert held.reached.wait(AT_MOST_S)
     time.sleep(0.3)
     held.released.set()
     for process in processes:
-        assert process.communicate(timeout=60)[1] == "" and process.returncode == 0
+        assert process.communicate(timeout=AT_MOST_S)[1] == "" and process.returncode == 0
     assert place.read_bytes() == DATA and files(place.parent) == [place.name]
     assert len(gcs.ranges()) == 2, "the one that stalled, and the same process going on"
 
@@ -376,15 +377,17 @@ def test_a_killed_process_leaves_what_the_next_goes_on_from(url: str, gcs: GcsSe
         held = Fault("stall", at=at)
         gcs.faults = [held]
         process = fetching(url, place)
-        assert held.reached.wait(30)
-        time.sleep(0.2)
+        assert held.reached.wait(AT_MOST_S)
+        # What the server has sent is not yet on the disk.
+        wait_for(lambda: sum(file.stat().st_size for file in place.parent.iterdir()) >= at - MIB)  # noqa: B023  it is called here
         process.send_signal(signal.SIGKILL)
         process.communicate()
         held.released.set()
         assert not place.exists()
     fetch_file(url, place, patience=HASTY)
     assert place.read_bytes() == DATA and files(place.parent) == [place.name]
-    assert [int((asked or "bytes=0-")[6:-1]) // MIB for asked in gcs.ranges()] in ([0, 2, 4], [0, 1, 3])
+    first, second, third = (int((asked or "bytes=0-")[6:-1]) // MIB for asked in gcs.ranges())
+    assert first == 0 and second in (1, 2) and third in (3, 4)
 
 
 def test_killed_at_any_moment_there_is_the_file_or_none(gcs: GcsServer, place: Path) -> None:

@@ -11,7 +11,7 @@ from storage.gcs_client import Retries
 from storage.url import split_url
 from tests.storage.gcs_server import Fault, GcsServer
 
-HASTY = Retries(total_s=8, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
+HASTY = Retries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 NAMES = (
     "plain.png",
     "with space.png",

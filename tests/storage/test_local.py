@@ -16,6 +16,7 @@ import pytest
 
 from storage import AccessDenied, BadKey, Bucket, Conflict, LocalBucket, NotFound, StorageError, Unavailable, crc32c
 from tests.storage.conformance import MIB, BucketContract, at_once, put_or_conflict
+from tests.waiting import AT_MOST_S
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -496,6 +497,6 @@ def run_together(processes: list[subprocess.Popen[str]]) -> list[str]:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    printed = [process.communicate(timeout=60)[0] for process in processes]
+    printed = [process.communicate(timeout=AT_MOST_S)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes)
     return printed

@@ -8,6 +8,7 @@ import pytest
 
 from storage import LocalBucket
 from storage.parallel import at_once
+from tests.waiting import AT_MOST_S
 
 
 def bucket_of(transfers: int, folder: Path) -> LocalBucket:
@@ -27,7 +28,7 @@ def test_results_come_in_the_order_of_the_items(tmp_path: Path, transfers: int) 
 
 
 def test_as_many_go_at_once_as_the_bucket_says(tmp_path: Path) -> None:
-    barrier = threading.Barrier(8, timeout=20)
+    barrier = threading.Barrier(8, timeout=AT_MOST_S)
     assert list(at_once(bucket_of(8, tmp_path), lambda item: barrier.wait() >= 0, range(16))) == [True] * 16
 
 

@@ -12,6 +12,7 @@ from tasks.attribution.batches import BATCH, Batch, Numbered, batches
 from tasks.photos import reading
 from tasks.photos.image_set import FoundImage
 from tests.tasks.photos.small_images import plain, save
+from tests.waiting import wait_for
 
 SHAPE = (8, 8, 3)
 
@@ -84,9 +85,7 @@ def test_no_more_is_decoded_ahead_than_is_said(tmp_path: Path, monkeypatch: pyte
     coming = batches(images, SHAPE, {})
     for place in range(3):
         next(coming)
-        deadline = time.monotonic() + 5
-        while len(decoded) < (place + 2) * BATCH and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: len(decoded) >= (place + 2) * BATCH, every_s=0.01)  # noqa: B023  it is called here
         time.sleep(0.1)  # long enough for another batch, were it decoded
         # The batch that is here, the one ahead, and what the threads that decode have begun.
         assert (place + 2) * BATCH <= len(decoded) <= (place + 2) * BATCH + 2 * reading._AT_ONCE

@@ -45,7 +45,8 @@ def test_few_or_equal_pictures_have_what_neighbours_there_are() -> None:
 
 def test_a_layer_of_2048_takes_a_moment() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2048, 16, 16, 3), np.uint8)
-    started = time.monotonic()
+    # Of this process alone: others may keep the processors busy.
+    started = time.process_time()
     assert nearest(pictures)[0].shape == (2048, COUNT)
-    # Half a second on one idle core; on a busy machine a test must not fail for that.
-    assert time.monotonic() - started < 20
+    # Half a second.
+    assert time.process_time() - started < 20

@@ -23,7 +23,7 @@ def test_few_steps_of_whole_groups_of_variants_tell(toy: Bundle, variants: int, 
 
     monkeypatch.setattr(LayerRenderer, "optimise", watched)
     cost = measure_layer(toy, SECOND, LONG.model_copy(update={"variants": variants}), Execution(), 4)
-    assert 0 < cost.step_s < cost.tracing_s < 60
+    assert 0 < cost.step_s < cost.tracing_s < 600
     assert {batch for _, batch in pictures} == {max(4 // variants, 1) * variants}
     assert all(steps < 20 for steps, _ in pictures)
     # A step is measured as it is rendered on a processor: beside that of another batch.

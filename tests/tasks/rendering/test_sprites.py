@@ -20,6 +20,7 @@ from tasks.rendering.sprites import Member, Sprite, course_of, focus_of, layer_r
 from tasks.rendering.subjects import Channels, Mix, Mixes, Term
 from tasks.rendering.transforms import Views
 from tests.toy_network import CHANNELS, toy_bundle, toy_weights
+from tests.waiting import AT_MOST_S
 
 BATCH = 4
 QUICK = RenderRecipe(size_px=32, steps=12, learning_rate=0.07, decay_power=1.1, redirect_steps=3, ladder=(), input_sides=1)
@@ -332,7 +333,7 @@ def test_batches_at_once_change_nothing(toy: Bundle, monkeypatch: pytest.MonkeyP
         with lock:
             together += 1
             most = max(most, together)
-        meet.wait(60)  # so that they do run at once
+        meet.wait(AT_MOST_S)  # so that they do run at once
         images = optimise(self, *arguments)
         with lock:
             together -= 1

@@ -1,0 +1,50 @@
+"""Write quantities as people read them: nothing but zero looks like zero."""
+
+import math
+from collections.abc import Sequence
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Return a number with at least `digits` significant digits, without an exponent: 123, 12, 1.2, 0.0012."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    places = digits - 1 - exponent
+    return f"{value:,.{max(places, 0)}f}"
+
+
+def rounded(value: float) -> float:
+    """Return a measurement without the digits that are noise: three remain, however small it is."""
+    return float(f"{value:.3g}")
+
+
+def sized(count: float) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    return _in_units(count, (" B", " kB", " MB", " GB", " TB"))
+
+
+def counted(count: float) -> str:
+    """Return a large number in the unit that suits it: 576, 57.6 k, 10.8 M."""
+    return _in_units(count, ("", " k", " M", " G", " T"))
+
+
+def lasting(seconds: float) -> str:
+    """Return a time in seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{significant(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def share(part: float) -> str:
+    """Return a part of one in percent."""
+    return f"{significant(100 * part)}%" if 0 < abs(part) < 0.01 else f"{part:.1%}"
+
+
+def _in_units(count: float, units: Sequence[str]) -> str:
+    """Return a number with three digits and a unit, each of which is a thousand times the one before."""
+    scaled, unit = count, 0
+    # What would be rounded to 1000 has the next unit, too.
+    while abs(scaled) >= 999.5 and unit < len(units) - 1:
+        scaled, unit = scaled / 1000, unit + 1
+    return f"{significant(scaled, 3) if unit else f'{scaled:.0f}'}{units[unit]}"
