@@ -17,7 +17,7 @@ from flows.describing import RunEstimate
 from flows.looking import BucketListing, LayerListing, SetListing, Verification
 from flows.models import Removed
 from flows.opening import Opened
-from flows.quantities import counted, lasting, sized
+from flows.quantities import counted, lasting, passing, sized
 from flows.report_summary import ReportSummary
 from flows.showing import Shown, ShownRecord
 from flows.summary import RunSummary
@@ -272,7 +272,5 @@ def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:
 
 def _age(passed: timedelta) -> str:
     seconds = max(passed.total_seconds(), 0.0)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
     hours = round(seconds / 3600)
-    return lasting(seconds) if hours < 48 else f"{round(hours / 24)} days"
+    return passing(seconds) if hours < 48 else f"{round(hours / 24)} days"

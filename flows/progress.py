@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from flows.quantities import lasting
+from flows.quantities import passing
 
 # Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none before another twentieth has passed.
 EVERY_S = 10.0
@@ -66,8 +66,8 @@ class Progress:
     def _line(self, passed_s: float) -> str:
         counted = f"{self._done} of {self._total} {self._what}"
         if self._done in (0, self._total):
-            return f"{counted} after {lasting(passed_s)}"
-        return f"{counted}, about {lasting(passed_s * (self._total - self._done) / self._done)} left"
+            return f"{counted} after {passing(passed_s)}"
+        return f"{counted}, about {passing(passed_s * (self._total - self._done) / self._done)} left"
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def doing(what: str) -> Iterator[None]:
         with console.status(escape(what)):
             yield
         return
-    lines = _Lines(lambda passed_s: f"{what}, for {lasting(passed_s)} so far")
+    lines = _Lines(lambda passed_s: f"{what}, for {passing(passed_s)} so far")
     lines.start()
     try:
         yield

@@ -36,6 +36,11 @@ def lasting(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def passing(seconds: float) -> str:
+    """Return a time that is still passing, in whole seconds, minutes or hours."""
+    return f"{seconds:.0f} s" if seconds < 120 else lasting(seconds)
+
+
 def share(part: float) -> str:
     """Return a part of one in percent."""
     return f"{significant(100 * part)}%" if 0 < abs(part) < 0.01 else f"{part:.1%}"
