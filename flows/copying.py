@@ -111,8 +111,8 @@ def copy(
 ) -> Copied:
     """Copy what lies below the prefixes, or all; what is there already stays.
 
-    Files come before the records that commit them, and records before the commits of runs, so that whoever looks at the target sees
-    nothing that is not whole. Where the target has other sprites of a set, the views over the set are made anew.
+    Files come before the records that commit them, then views over records, and the commits of runs and reports last, so that whoever
+    looks at the target sees nothing that is not whole. Where the target has other sprites of a set, the views over the set are made anew.
 
     Args:
         source: where from.
@@ -151,9 +151,9 @@ def copy(
 
 def _rank(key: str) -> int:
     """Return when a file is copied: what others name goes first."""
-    if is_view(key):
-        return 3
     if is_run_record(key) or key == report_key(report_of(key) or ""):
+        return 3
+    if is_view(key):
         return 2
     # Of a model the card commits the graph; all other records are JSON too.
     return 1 if key.endswith(".json") else 0

@@ -70,6 +70,12 @@ class FileRef(BaseModel):
         return True
 
 
+class PublishedRecord(Record):
+    """Says what was published for people to look at, so that what has changed since can be told."""
+
+    files: tuple[FileRef, ...]
+
+
 class SpriteScores(BaseModel):
     """What is known of one sprite beside its pixels."""
 

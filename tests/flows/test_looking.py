@@ -74,7 +74,7 @@ def test_damage_is_found(bucket: LocalBucket, tmp_path: Path, ending: str, named
         path.write_bytes(damage(path.read_bytes()))
     found = {problem.key for problem in verify(bucket).problems}
     # Nothing names these two: without them a run has not ended, or its spritemap is not gathered yet.
-    unnamed = damage is None and ending in ("runs/*.json", "index.parquet", "stem/spritemap.all.json")
+    unnamed = damage is None and ending in ("runs/*.json", "stem/spritemap.all.json")
     if damage is None and ending == "stem/00000-00031.json":
         assert any("/runs/" in key for key in found)
     else:
