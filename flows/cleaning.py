@@ -23,7 +23,7 @@ from storage.layout import (
 )
 from storage.parallel import at_once
 from storage.records import ShardRecord, SpritemapRecord
-from storage.views import is_published, replaced_records
+from storage.views import is_published
 from tasks.gathering.contents import set_names
 from tasks.reporting.stored import report_folders, unnamed_files
 
@@ -125,7 +125,6 @@ def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
                 beside[record].append(info)
         for record, committed in beside.items():
             yield from _not_committed(bucket, record, committed, there=record in files)
-        yield from ((info, "the view that it is of has been replaced since") for info in replaced_records(bucket, files.values()))
         yield from _not_in_gallery(bucket, gallery_key(model, recipe), files.values())
     for folder in report_folders(bucket):
         yield from unnamed_files(bucket, folder)

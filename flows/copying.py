@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.looking import Problem
 from storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from storage.bucket import check_prefix
-from storage.layout import is_fingerprinted, is_run_record, is_view, record_beside, report_key, report_of, set_folder, set_of
+from storage.layout import (
+    is_fingerprinted,
+    is_run_record,
+    is_view,
+    is_view_record,
+    record_beside,
+    report_key,
+    report_of,
+    set_folder,
+    set_of,
+)
 from storage.parallel import at_once
 from tasks.importing.stored import read_card
 
@@ -70,7 +80,7 @@ class _Copying:
         try:
             if present is not None and self._same(info, present):
                 return False
-            if present is not None and is_view(info.key):
+            if present is not None and (is_view(info.key) or is_view_record(info.key)):
                 found = set_of(info.key)
                 self.replaced_views |= {found} if found else set()
                 return False

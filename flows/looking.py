@@ -27,7 +27,7 @@ from storage.layout import (
 from storage.records import PhotoActivations, RunRecord, SpritemapRecord
 from storage.set_survey import LayerSurvey, survey_set
 from storage.sprite_set import LayerShards, is_whole, read_layer
-from storage.views import Finding, check_view, was_published
+from storage.views import Finding, check_view
 from tasks.gallery.sources import read_settings
 from tasks.gallery.stored import gallery_checks
 from tasks.gathering.contents import in_forward_order, known_layer, layer_names, read_mixes, set_names
@@ -274,7 +274,7 @@ def _check_index(
 ) -> Problem | Finding | None:
     key = index_key(model, recipe)
     # An index without a record of its content is still compared with what the records of its sprites say.
-    found = check_view(bucket, key, due=committed and was_published(bucket, key), judge=lambda data: True)
+    found = check_view(bucket, key, due=committed, judge=lambda data: True)
     try:
         wrong = 0 if found else _contradictions(read_table(bucket, key), sprite_table(layers, layers))
     except NotFound:

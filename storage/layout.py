@@ -15,7 +15,7 @@
       runs/<selection hash8>.json                      a run's commit, written last
       index.parquet                                    a view over all records, rebuilt after each run
       index.html                                       the gallery of the set, for people; rebuilt after each run
-      index.html.<sha16>.json, index.parquet.<sha16>.json    a record of each content that either was published with
+      index.html.json, index.parquet.json              the hashes of these two, as they were published
       gallery.<sha16>.js, .css, .svg                   what it looks like and does
       <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a preview; <sha16> is the hash of what they are made of
       <layer>/gallery.<sha16>.json                     the record of these two
@@ -27,11 +27,11 @@
       layers/<layer>/<name>.<sha16>.webp, .js          a layer's sprites and patches, and its numbers
       <table>.<sha16>.parquet                          what was measured of all images
       report.json                                      the report's commit, written last: what it says, and all its files
-      index.html                                       the report's page, for people; index.html.<sha16>.json is a record of its content
+      index.html                                       the report's page, for people; index.html.json is its hash
       report.<sha16>.js, .css, .svg                    what it looks like and does
 
 A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
-being named in index.html. A page or an index is whole if the record of its content, named by the content's hash, is there.
+being named in index.html.
 """
 
 import hashlib
@@ -40,15 +40,15 @@ import string
 from collections.abc import Sequence
 
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
-_RESERVED_LAYERS = {"runs", "recipe.json", "index.parquet", "index.html"}
 _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
 _VIEWS = {"index.parquet", "index.html"}
-_REPLACED = {"preset.json", *_VIEWS}
+_VIEW_RECORDS = {f"{view}.json" for view in _VIEWS}
+_RESERVED_LAYERS = {"runs", "recipe.json", *_VIEWS, *_VIEW_RECORDS}
+_REPLACED = {"preset.json", *_VIEWS, *_VIEW_RECORDS}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
 _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
-_VIEW_RECORD = re.compile(r"(index\.html|index\.parquet)\.[0-9a-f]{16}\.json")
 
 
 def model_folder(model: str) -> str:
@@ -176,19 +176,14 @@ def is_view(key: str) -> bool:
     )
 
 
-def view_record_key(view: str, data: bytes) -> str:
-    """Return the key of the record that says that a view was published with this content."""
-    return fingerprinted(view, data, "json")
+def view_record_key(view: str) -> str:
+    """Return the key of the record of what a view was published with."""
+    return f"{view}.json"
 
 
 def is_view_record(key: str) -> bool:
-    """Tell whether a key is that of a record of a view's content."""
-    return _VIEW_RECORD.fullmatch(key.rpartition("/")[2]) is not None
-
-
-def view_of(key: str) -> str:
-    """Return the key of the view that a record is of."""
-    return key.rsplit(".", 2)[0]
+    """Tell whether a key is that of such a record."""
+    return key.endswith(".json") and is_view(key.removesuffix(".json"))
 
 
 def set_of(key: str) -> tuple[str, str] | None:
@@ -254,9 +249,9 @@ def is_fingerprinted(key: str) -> bool:
 
 
 def record_beside(key: str) -> str | None:
-    """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint, or another meaning."""
+    """Return the key of the record that commits a fingerprinted file, or None if the key has no fingerprint, or is a gallery's."""
     match = _FINGERPRINTED.fullmatch(key)
-    return f"{match[1]}.json" if match and not is_gallery_file(key) and not is_view_record(key) else None
+    return f"{match[1]}.json" if match and not is_gallery_file(key) else None
 
 
 def cache_control_of(key: str) -> str:
@@ -282,7 +277,7 @@ def channel_span(channels: Sequence[int]) -> str:
 def escape(layer: str) -> str:
     """Return a layer's name as one folder of a key: what a key cannot hold becomes `=` and two hexadecimal digits a byte."""
     escaped = "".join(letter if letter in _PLAIN else _hexadecimal(letter) for letter in layer)
-    if layer in _RESERVED_LAYERS or is_gallery_file(escaped) or is_view_record(escaped) or escaped.startswith("."):
+    if layer in _RESERVED_LAYERS or is_gallery_file(escaped) or escaped.startswith("."):
         escaped = _hexadecimal(layer[0]) + escaped[1:]
     if escaped.endswith("."):
         escaped = escaped[:-1] + _hexadecimal(".")

@@ -1,18 +1,19 @@
 """Views over records, which each run builds again: published whole, and checked against what was published.
 
-A view is the only kind of file that is replaced. Before it is, a record that is named by the view's new content is created. So a killed
-run leaves no view without its record, and whoever changes only the view does not get past the check.
+A view is the only kind of file that is replaced. Its record is replaced before it, and names both contents in between, so that a killed
+run leaves no view that contradicts its record.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
-from storage.bucket import Bucket, ObjectInfo, crc32c
+from storage.bucket import Bucket
 from storage.errors import Conflict, NotFound, Unavailable
-from storage.layout import is_view_record, view_of, view_record_key
-from storage.records import FileRef, PublishedRecord
-from storage.sprite_set import put_determined, read_record
+from storage.layout import view_record_key
+from storage.records import PublishedView
+from storage.sprite_set import read_record
 
 _ATTEMPTS = 5
 
@@ -33,28 +34,24 @@ def publish_view(bucket: Bucket, key: str, build: Callable[[], bytes]) -> None:
     for _ in range(_ATTEMPTS):
         present = bucket.stat(key)
         data = build()
-        record = PublishedRecord(files=(FileRef(key=key, size=len(data), crc32c=crc32c(data)),))
-        put_determined(bucket, view_record_key(key, data), record.to_bytes())
-        if present is not None and bucket.get(key) == data:
-            return
+        same = present is not None and bucket.get(key) == data
         try:
-            bucket.put(key, data, mode=present.token if present else "create")
-            return
+            _note(bucket, key, data, alone=same or present is None)
+            if not same:
+                bucket.put(key, data, mode=present.token if present else "create")
         except Conflict:
             continue  # another run has published; both views are made from all records, so the last one is right
+        if present is not None and not same:
+            with suppress(Conflict):
+                _note(bucket, key, data, alone=True)
+        return
     raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
 
 
 def is_published(bucket: Bucket, key: str, data: bytes) -> bool | None:
-    """Tell whether a view was published with this content; None if it was published before checksums were kept."""
-    if read_record(bucket, view_record_key(key, data), PublishedRecord) is not None:
-        return True
-    return False if was_published(bucket, key) else None
-
-
-def was_published(bucket: Bucket, key: str) -> bool:
-    """Tell whether there is a record of any content of a view."""
-    return any(is_view_record(info.key) for info in bucket.list(f"{key}."))
+    """Tell whether a view was published with this content; None if there is no record of that."""
+    record = read_record(bucket, view_record_key(key), PublishedView)
+    return None if record is None else _digest(data) in record.sha256
 
 
 def check_view(bucket: Bucket, key: str, *, due: bool, judge: Callable[[bytes], bool | None]) -> Finding | None:
@@ -71,27 +68,27 @@ def check_view(bucket: Bucket, key: str, *, due: bool, judge: Callable[[bytes], 
     except NotFound:
         return Finding(key, "The file is missing; the next run publishes it again.") if due else None
     published = is_published(bucket, key, data)
+    if published is None and bucket.stat(view_record_key(key)) is not None:
+        return Finding(view_record_key(key), "The record cannot be read; the next run publishes it again.")
     whole = judge(data) if published is None else published
     if whole is None:
         return Finding(key, None)
-    if whole:
-        return None
-    record = view_record_key(key, data)
-    if bucket.stat(record) is not None:
-        return Finding(record, "The record cannot be read; the next run publishes it again.")
-    return Finding(key, "The file is not what was published; the next run publishes it again.")
+    return None if whole else Finding(key, "The file is not what was published; the next run publishes it again.")
 
 
-def replaced_records(bucket: Bucket, listed: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
-    """Yield the listed records of what views were before; none of a view that is not as it was published."""
-    records: dict[str, list[ObjectInfo]] = defaultdict(list)
-    for info in listed:
-        if is_view_record(info.key):
-            records[view_of(info.key)].append(info)
-    for view, infos in records.items():
-        try:
-            current = view_record_key(view, bucket.get(view))
-        except NotFound:
-            continue
-        if any(info.key == current for info in infos):
-            yield from (info for info in infos if info.key != current)
+def _note(bucket: Bucket, key: str, data: bytes, *, alone: bool) -> None:
+    """Write down that a view has this content, or may have it as well as what it had before.
+
+    Raises:
+        Conflict: another run has written something else at the same time.
+    """
+    place = view_record_key(key)
+    present, record = bucket.stat(place), read_record(bucket, place, PublishedView)
+    before = () if alone or record is None else tuple(digest for digest in record.sha256 if digest != _digest(data))
+    noted = PublishedView(sha256=(*before, _digest(data)))
+    if noted != record:
+        bucket.put(place, noted.to_bytes(), mode=present.token if present else "create")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -8,10 +8,10 @@ from PIL import WebPImagePlugin
 
 from storage import Bucket, Corrupt, NotFound, ObjectInfo, crc32c
 from storage.bucket import is_key
-from storage.layout import gallery_asset_key, gallery_key, is_gallery_file, set_folder
-from storage.records import FileRef, PublishedRecord
+from storage.layout import gallery_asset_key, gallery_key, is_gallery_file, set_folder, view_record_key
+from storage.records import FileRef, PublishedFiles
 from storage.sprite_set import commit, put_determined, read_record
-from storage.views import Finding, check_view, is_published, was_published
+from storage.views import Finding, check_view, is_published
 from tasks.gallery.pages import judge_set_page
 from tasks.gallery.site import layer_files, layer_keys, layer_record_key
 from tasks.gallery.sources import LayerSource
@@ -24,7 +24,7 @@ _AGAIN = "the next run publishes it again"
 def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
     """Tell whether the files of a layer are in the bucket as they were published."""
     key = layer_record_key(model, recipe, source)
-    record = read_record(bucket, key, PublishedRecord)
+    record = read_record(bucket, key, PublishedFiles)
     if record is None or {file.key for file in record.files} != set(layer_keys(model, recipe, source)):
         return False
     return _are_whole(bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))})
@@ -37,7 +37,7 @@ def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> N
         Corrupt, NotFound: a spritemap is not what its record says.
     """
     files = layer_files(bucket, model, recipe, source)
-    record = PublishedRecord(files=tuple(FileRef.of(put_determined(bucket, key, data), crc32c(data)) for key, data in files.items()))
+    record = PublishedFiles(files=tuple(FileRef.of(put_determined(bucket, key, data), crc32c(data)) for key, data in files.items()))
     commit(bucket, layer_record_key(model, recipe, source), record, lambda theirs: theirs == record)
 
 
@@ -51,7 +51,8 @@ def gallery_checks(bucket: Bucket, model: str, recipe: str, *, committed: bool) 
         committed: whether a run has ended, so that the page is to be there if there ever was one.
     """
     folder, key = set_folder(model, recipe), gallery_key(model, recipe)
-    if bucket.stat(key) is None and not was_published(bucket, key):
+    known = bucket.stat(view_record_key(key)) is not None
+    if not known and bucket.stat(key) is None:
         return
     found = check_view(bucket, key, due=committed, judge=judge_set_page)
     yield found
@@ -74,7 +75,7 @@ def _checks_of_files(bucket: Bucket, folder: str, page: str) -> Iterator[Finding
             layers.setdefault(key.rpartition(".")[0] + ".json", []).append(key)
     published = is_published(bucket, page, data) is True
     for record_key, files in layers.items():
-        record = read_record(bucket, record_key, PublishedRecord)
+        record = read_record(bucket, record_key, PublishedFiles)
         if record is None and (published or record_key in listed):
             yield Finding(record_key, f"The record is missing or cannot be read; {_AGAIN}.")
         elif record is None:
@@ -112,5 +113,5 @@ def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
     return Finding(key, None)
 
 
-def _are_whole(bucket: Bucket, record: PublishedRecord, listed: Mapping[str, ObjectInfo]) -> bool:
+def _are_whole(bucket: Bucket, record: PublishedFiles, listed: Mapping[str, ObjectInfo]) -> bool:
     return all(file.is_whole_in(bucket, listed.get(file.key)) for file in record.files)

@@ -7,10 +7,10 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage import Bucket, Corrupt, NotFound, ObjectInfo
-from storage.layout import details_key, is_fingerprinted, is_view_record, report_folder, report_key, report_page_key
+from storage.layout import details_key, is_fingerprinted, report_folder, report_key, report_page_key
 from storage.records import FileRef, ImagesRecord, Record
 from storage.sprite_set import read_record
-from storage.views import Finding, check_view, replaced_records
+from storage.views import Finding, check_view
 from tasks.pages.frontend import judge
 from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
 from tasks.reporting.pages import REPORT, report_page
@@ -135,9 +135,8 @@ def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str
             return
         named |= {file.key for file in _files_of(record)}
     for info in listed:
-        if is_fingerprinted(info.key) and not is_view_record(info.key) and info.key not in named:
+        if is_fingerprinted(info.key) and info.key not in named:
             yield info, "no record of its report names it"
-    yield from ((info, "the page has been replaced since") for info in replaced_records(bucket, listed))
 
 
 def _records(folder: str, keys: Iterable[str]) -> Iterator[tuple[str, type[Record]]]:
