@@ -5,7 +5,7 @@ The bucket's records decide what there is to do, so the same request again does 
 
 import itertools
 import queue
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.attribution_request import AttributionRequest, attribution_spec
 from flows.errors import AttributionFailed
 from flows.looking import check_recipe, check_runs
-from flows.planning import settle_recipe
+from flows.planning import selection_id, settle_recipe
 from flows.progress import Progress
 from flows.report_artifacts import ReportArtifacts
 from flows.report_summary import ReportSummary, summary_of
@@ -25,8 +25,8 @@ from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
-from storage.layout import index_key, photo_activations_key, recipe_key, report_folder
-from storage.records import ImagesRecord, PhotoActivations
+from storage.layout import index_key, photo_activations_key, recipe_key, report_folder, run_record_key
+from storage.records import ImagesRecord, PhotoActivations, RunRecord
 from storage.set_survey import survey_set
 from storage.sprite_set import channels_missing, commit, is_whole, read_record
 from storage.views import check_view
@@ -191,20 +191,23 @@ def _render(
     warnings = []
     _note_photos(run, reduced, tuple(refused))
     survey = survey_set(run.bucket, run.card.key, run.recipe.key, indexed_shards(run.bucket, run.card.key, run.recipe.key))
-    wanted, damaged = channels_to_render(reduced.totals, details.cells, run.spec), _damaged(run, details)
+    channels = channels_to_render(reduced.totals, details.cells, run.spec)
+    wanted, damaged = {layer: chosen for layer, chosen in channels.items() if chosen}, _damaged(run, details)
 
-    def lacks(name: str, channels: Iterable[int]) -> bool:
-        return name in damaged or bool(channels_missing(channels, survey.of(name).owners()))
+    def is_due(asked: Mapping[str, Sequence[int]]) -> bool:
+        # All of it is asked for, whatever of it a killed run has left, so that a run that goes on leaves what it would have left at once.
+        key = run_record_key(run.card.key, run.recipe.key, selection_id(asked))
+        lacking = any(channels_missing(channels, survey.of(name).owners()) for name, channels in asked.items())
+        return lacking or bool(damaged.intersection(asked)) or read_record(run.bucket, key, RunRecord) is None
 
-    lacking = {layer: channels for layer, channels in wanted.items() if lacks(layer, channels)}
     asked = SpritesRequest(model=run.card.key, bucket=run.request.bucket, recipe=run.recipe)
     photos = None if run.recipe.negative else run.request.images
-    if lacking:
-        warnings += _sprites(asked.model_copy(update={"selection": lacking, "photos": photos}))
+    if wanted and is_due(wanted):
+        warnings += _sprites(asked.model_copy(update={"selection": wanted, "photos": photos}))
     places: dict[str, tuple[str, tuple[int, ...]]] = {}
     for mixes, layers in _group_mixes(details, run.spec):
         places |= {layer: (mixes.name, numbers) for layer, numbers in layers.items()}
-        if lacks(mixes.name, range(len(mixes.mixes))):
+        if is_due({mixes.name: tuple(range(len(mixes.mixes)))}):
             warnings += _sprites(asked.model_copy(update={"mixes": mixes}))
     return tuple(warnings), places
 

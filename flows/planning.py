@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.request import AUTO, Selection, SpritesRequest, select
@@ -77,8 +77,12 @@ class RunPlan:
     @property
     def selection_id(self) -> str:
         """Return the hash that names what was asked for."""
-        asked = {layer.layer: layer.channels for layer in self.layers}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+        return selection_id({layer.layer: layer.channels for layer in self.layers})
+
+
+def selection_id(asked: Mapping[str, Sequence[int]]) -> str:
+    """Return the hash that names the channels that a run was asked for, by layer."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
