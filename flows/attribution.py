@@ -16,7 +16,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.attribution_request import AttributionRequest, attribution_spec
 from flows.crashed_runs import name_process
 from flows.errors import AttributionFailed
-from flows.planning import settle_recipe
+from flows.looking import check_recipe, check_runs
+from flows.planning import selection_id, settle_recipe
 from flows.progress import Progress, doing
 from flows.report_artifacts import ReportArtifacts
 from flows.report_summary import ReportSummary, summary_of
@@ -26,15 +27,17 @@ from flows.sprites import error_of, first_line, sprites
 from flows.summary import SpritesFailed
 from model_inventory.card import ModelCard
 from storage import Bucket, open_bucket
-from storage.layout import recipe_key, report_folder
-from storage.records import ImagesRecord, PhotoActivations
+from storage.layout import index_key, photo_activations_key, recipe_key, report_folder, run_record_key
+from storage.records import ImagesRecord, PhotoActivations, RunRecord
 from storage.set_survey import survey_set
-from storage.sprite_set import channels_missing
+from storage.sprite_set import channels_missing, is_whole, read_record
+from storage.views import check_view
 from tasks.attribution.batches import Numbered
 from tasks.attribution.spec import AttributionSpec
 from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
 from tasks.devices import DeviceSlots, visible_devices
 from tasks.gallery.task import publish_gallery
+from tasks.gathering.contents import read_mixes, spritemap_records
 from tasks.gathering.index import indexed_shards
 from tasks.importing.task import ensure_bundle
 from tasks.photos.finding import find_images
@@ -46,7 +49,7 @@ from tasks.rendering.subjects import Mix, Mixes, Term
 from tasks.reporting.choosing import channels_to_render, evenly
 from tasks.reporting.contents import DetailsRecord, ReportRecord
 from tasks.reporting.reducing import Reduced, reduce
-from tasks.reporting.task import ReportJob, image_tables, look_closely, publish_report, stored_report
+from tasks.reporting.task import ReportJob, image_tables, look_closely, publish_report, stored_details, stored_report
 
 _DEVICES = visible_devices()
 _IN_FLIGHT = len(_DEVICES) + 1
@@ -99,7 +102,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         recipe = settle_recipe(bucket, card, asked).recipe
         run = _Run(request, bucket, card, images, attribution_spec(card, request, recipe.key), recipe)
         done = stored_report(bucket, run.folder)
-        if done is not None:
+        if done is not None and _photos_are_noted(run) and not _damaged(run, stored_details(bucket, run.folder)):
             _tell_the_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
         bucket.check()
@@ -126,6 +129,21 @@ def _tell_the_gallery(run: _Run) -> None:
     """Let the pages of channels tell of the report, if there are sprites at all."""
     if run.bucket.stat(recipe_key(run.card.key, run.recipe.key)) is not None:
         publish_gallery(run.request.bucket, run.card, run.recipe.key)
+
+
+def _damaged(run: _Run, details: DetailsRecord | None) -> set[str]:
+    """Return the layers, and the mixes that are groups, of whose sprites something is damaged that a run publishes without rendering."""
+    if not run.spec.channels or details is None:
+        return set()
+    bucket, model, recipe = run.bucket, run.card.key, run.recipe.key
+    mixes = {mixes.name for mixes, _ in _group_mixes(details, run.spec)}
+    names = {*run.spec.layers, *mixes}
+    of_all = (check_recipe(bucket, model, recipe), *check_runs(bucket, model, recipe))
+    if any(of_all) or check_view(bucket, index_key(model, recipe), due=True, judge=lambda data: None):
+        return names
+    unread = {name for name in mixes if read_mixes(bucket, model, recipe, name) is None}
+    spritemaps = ((name, record.file) for name in names for record in spritemap_records(bucket, model, recipe, name))
+    return unread | {name for name, file in spritemaps if not is_whole(bucket, file)}
 
 
 def _attribute(run: _Run, slots: DeviceSlots, progress: Progress, artifacts: ReportArtifacts) -> dict[str, ImagesRecord]:
@@ -173,7 +191,7 @@ def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRec
 def _render(
     run: _Run, reduced: Reduced, details: DetailsRecord, refused: Collection[str]
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:
-    """Render the sprites that the report needs and the bucket lacks.
+    """Render the sprites that the report needs and the bucket lacks, and publish those again of which something else is damaged.
 
     Returns:
         what could not be rendered, in sentences; and by layer the name of the mixes that its groups are, and their numbers among these.
@@ -181,16 +199,23 @@ def _render(
     warnings = []
     _note_photos(run, reduced, tuple(refused))
     survey = survey_set(run.bucket, run.card.key, run.recipe.key, indexed_shards(run.bucket, run.card.key, run.recipe.key))
-    wanted = channels_to_render(reduced.totals, details.cells, run.spec)
-    lacking = {layer: channels for layer, channels in wanted.items() if channels_missing(channels, survey.of(layer).owners())}
+    channels = channels_to_render(reduced.totals, details.cells, run.spec)
+    wanted, damaged = {layer: chosen for layer, chosen in channels.items() if chosen}, _damaged(run, details)
+
+    def is_due(asked: Mapping[str, Sequence[int]]) -> bool:
+        # All of it is asked for, whatever of it a killed run has left, so that a run that goes on leaves what it would have left at once.
+        key = run_record_key(run.card.key, run.recipe.key, selection_id(asked))
+        lacking = any(channels_missing(channels, survey.of(name).owners()) for name, channels in asked.items())
+        return lacking or bool(damaged.intersection(asked)) or read_record(run.bucket, key, RunRecord) is None
+
     asked = SpritesRequest(model=run.card.key, bucket=run.request.bucket, recipe=run.recipe)
     photos = None if run.recipe.negative else run.request.images
-    if lacking:
-        warnings += _sprites(asked.model_copy(update={"selection": lacking, "photos": photos}))
+    if wanted and is_due(wanted):
+        warnings += _sprites(asked.model_copy(update={"selection": wanted, "photos": photos}))
     places: dict[str, tuple[str, tuple[int, ...]]] = {}
     for mixes, layers in _group_mixes(details, run.spec):
         places |= {layer: (mixes.name, numbers) for layer, numbers in layers.items()}
-        if channels_missing(range(len(mixes.mixes)), survey.of(mixes.name).owners()):
+        if is_due({mixes.name: tuple(range(len(mixes.mixes)))}):
             warnings += _sprites(asked.model_copy(update={"mixes": mixes}))
     return tuple(warnings), places
 
@@ -217,6 +242,11 @@ def _note_photos(run: _Run, reduced: Reduced, refused: tuple[str, ...]) -> None:
             highest=tuple(float(f"{value:.6g}") for value in reduced.highest(layer)),
         )
         keep_activations(run.bucket, record)
+
+
+def _photos_are_noted(run: _Run) -> bool:
+    keys = (photo_activations_key(run.card.key, run.images.name, layer, pre_activation=False) for layer in run.spec.layers)
+    return all(read_record(run.bucket, key, PhotoActivations) is not None for key in keys)
 
 
 def _group_mixes(details: DetailsRecord, spec: AttributionSpec) -> Iterator[tuple[Mixes, dict[str, tuple[int, ...]]]]:

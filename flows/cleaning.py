@@ -23,6 +23,7 @@ from storage.layout import (
 )
 from storage.parallel import at_once
 from storage.records import ShardRecord, SpritemapRecord
+from storage.views import is_published
 from tasks.gathering.contents import set_names
 from tasks.reporting.stored import report_folders, unnamed_files
 
@@ -157,9 +158,12 @@ def _file_of(bucket: Bucket, record: str) -> str | None:
 def _not_in_gallery(bucket: Bucket, page: str, files: Iterable[ObjectInfo]) -> Iterator[tuple[ObjectInfo, str]]:
     shown = [info for info in files if is_gallery_file(info.key)]
     try:
-        named = set(_GALLERY_HASH.findall(bucket.get(page).decode(errors="replace"))) if shown else set()
+        data = bucket.get(page) if shown else b""
     except NotFound:
-        named = set()
+        data = b""
+    if data and is_published(bucket, page, data) is False:
+        return  # what a damaged page does not name may be needed by the next one
+    named = set(_GALLERY_HASH.findall(data.decode(errors="replace")))
     yield from ((info, f"{page} does not show it") for info in shown if _GALLERY_HASH.findall(info.key)[-1] not in named)
 
 

@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.looking import Problem
 from storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from storage.bucket import check_prefix
-from storage.layout import is_fingerprinted, is_run_record, is_view, record_beside, report_key, report_of, set_folder, set_of
+from storage.layout import (
+    is_fingerprinted,
+    is_run_record,
+    is_view,
+    is_view_record,
+    record_beside,
+    report_key,
+    report_of,
+    set_folder,
+    set_of,
+)
 from storage.parallel import at_once
 from tasks.importing.stored import read_card
 
@@ -70,7 +80,7 @@ class _Copying:
         try:
             if present is not None and self._same(info, present):
                 return False
-            if present is not None and is_view(info.key):
+            if present is not None and (is_view(info.key) or is_view_record(info.key)):
                 found = set_of(info.key)
                 self.replaced_views |= {found} if found else set()
                 return False
@@ -111,8 +121,8 @@ def copy(
 ) -> Copied:
     """Copy what lies below the prefixes, or all; what is there already stays.
 
-    Files come before the records that commit them, and records before the commits of runs, so that whoever looks at the target sees
-    nothing that is not whole. Where the target has other sprites of a set, the views over the set are made anew.
+    Files come before the records that commit them, then views over records, and the commits of runs and reports last, so that whoever
+    looks at the target sees nothing that is not whole. Where the target has other sprites of a set, the views over the set are made anew.
 
     Args:
         source: where from.
@@ -151,9 +161,9 @@ def copy(
 
 def _rank(key: str) -> int:
     """Return when a file is copied: what others name goes first."""
-    if is_view(key):
-        return 3
     if is_run_record(key) or key == report_key(report_of(key) or ""):
+        return 3
+    if is_view(key):
         return 2
     # Of a model the card commits the graph; all other records are JSON too.
     return 1 if key.endswith(".json") else 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from model_inventory.card import ModelCard
 from storage import Bucket, Corrupt, NotFound
@@ -12,6 +12,7 @@ from storage.doubting import WithoutSums
 from storage.layout import (
     index_key,
     is_mixes,
+    is_run_record,
     is_spritemap_record,
     layer_folder,
     mixes_key,
@@ -24,10 +25,11 @@ from storage.layout import (
 from storage.records import PhotoActivations, RunRecord, SpritemapRecord
 from storage.set_survey import LayerSurvey, survey_set
 from storage.sprite_set import LayerShards, is_whole, read_layer
-from tasks.gathering.contents import in_forward_order, known_layer, layer_names, read_mixes, set_names
+from storage.views import Finding, check_view
+from tasks.gallery.stored import gallery_checks
+from tasks.gathering.contents import in_forward_order, known_layer, layer_names, read_mixes, read_settings, set_names
 from tasks.gathering.index import indexed_shards, read_table, sprite_table
 from tasks.importing.stored import bundle_damage, bundle_remedy, read_card
-from tasks.rendering.recipe import RenderRecipe
 from tasks.reporting.stored import ReportListing, list_reports, report_checks
 from tasks.tuning.preset import BadPreset, read_preset
 
@@ -86,8 +88,11 @@ class Verification(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    records: int
+    records: int = Field(description="how many records, and pages with what they load, were checked")
     problems: tuple[Problem, ...]
+    unchecked: tuple[str, ...] = Field(
+        default=(), description="published files that only look sound: they are older than the checksums of such files"
+    )
 
 
 def list_bucket(bucket: Bucket) -> BucketListing:
@@ -101,7 +106,7 @@ def list_sets(bucket: Bucket) -> list[SetListing]:
 
 
 def verify(bucket: Bucket, *, deep: bool = False) -> Verification:
-    """Check every record in a bucket, and the checksum of every file that a record names.
+    """Check every record in a bucket, the checksum of every file that a record names, and every page with the files that it loads.
 
     Args:
         bucket: where.
@@ -109,11 +114,16 @@ def verify(bucket: Bucket, *, deep: bool = False) -> Verification:
     """
     records = 0
     problems: list[Problem] = []
+    unchecked: list[str] = []
     for found in _checks(WithoutSums(bucket) if deep else bucket):
         records += 1
-        if found is not None:
+        if isinstance(found, Problem):
             problems.append(found)
-    return Verification(records=records, problems=tuple(problems))
+        elif found is not None and found.problem is not None:
+            problems.append(Problem(key=found.key, problem=found.problem))
+        elif found is not None:
+            unchecked.append(found.key)
+    return Verification(records=records, problems=tuple(problems), unchecked=tuple(unchecked))
 
 
 def channel_count(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> int | None:
@@ -165,7 +175,7 @@ def _spritemaps(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator
                 yield Problem(key=info.key, problem=str(error))
 
 
-def _checks(bucket: Bucket) -> Iterator[Problem | None]:
+def _checks(bucket: Bucket) -> Iterator[Problem | Finding | None]:
     """Yield, for each record, what is wrong with it, or None."""
     for folder in bucket.folders("models/"):
         model = folder.split("/")[1]
@@ -182,11 +192,12 @@ def _checks(bucket: Bucket) -> Iterator[Problem | None]:
             yield from (_check_spritemap(bucket, found) for found in _spritemaps(bucket, model, recipe, layer))
             if is_mixes(layer) and not (card and any(known.name == layer for known in card.layers)):
                 yield _check_mixes(bucket, model, recipe, layer)
-        yield _check_recipe(bucket, model, recipe)
-        yield from _check_runs(bucket, model, recipe)
-        yield _check_index(bucket, model, recipe, layers)
-    for found in report_checks(bucket):
-        yield Problem(key=found[0], problem=found[1]) if found else None
+        yield check_recipe(bucket, model, recipe)
+        yield from check_runs(bucket, model, recipe)
+        committed = any(True for _ in bucket.list(set_folder(model, recipe) + "runs/"))
+        yield _check_index(bucket, model, recipe, layers, committed=committed)
+        yield from gallery_checks(bucket, model, recipe, committed=committed)
+    yield from report_checks(bucket)
 
 
 def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
@@ -225,39 +236,44 @@ def _check_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Problem 
     return Problem(key=mixes_key(model, recipe, name), problem=why)
 
 
-def _check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | None]:
-    for info in bucket.list(set_folder(model, recipe) + "runs/"):
+def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | None]:
+    """Yield, for the record of each run of a set, what is wrong with it, or None."""
+    listed = {info.key for info in bucket.list(set_folder(model, recipe))}
+    for key in sorted(filter(is_run_record, listed)):
         try:
-            record = RunRecord.from_bytes(bucket.get(info.key), info.key)
+            record = RunRecord.from_bytes(bucket.get(key), key)
         except Corrupt as error:
-            yield Problem(key=info.key, problem=str(error))
+            yield Problem(key=key, problem=str(error))
             continue
-        gone = [key for key in (*record.shards, *record.spritemaps) if bucket.stat(key) is None]
+        gone = [each for each in (*record.shards, *record.spritemaps) if each not in listed]
         first = gone[0] if gone else ""
         why = f"{len(gone)} records that the run made are missing, the first is {first}; the same run again makes them anew."
-        yield Problem(key=info.key, problem=why) if gone else None
+        yield Problem(key=key, problem=why) if gone else None
 
 
-def _check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:
+def check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:
+    """Return what is wrong with the recipe of a set, or None."""
     key = recipe_key(model, recipe)
-    try:
-        sound = RenderRecipe.model_validate_json(bucket.get(key)).key == recipe
-    except (NotFound, ValidationError):
-        sound = False
-    return None if sound else Problem(key=key, problem="The recipe is missing or is not what it was; the next run writes it anew.")
+    if read_settings(bucket, model, recipe) is not None:
+        return None
+    return Problem(key=key, problem="The recipe is missing or is not what it was; the next run writes it anew.")
 
 
-def _check_index(bucket: Bucket, model: str, recipe: str, layers: Mapping[str, LayerShards]) -> Problem | None:
+def _check_index(
+    bucket: Bucket, model: str, recipe: str, layers: Mapping[str, LayerShards], *, committed: bool
+) -> Problem | Finding | None:
     key = index_key(model, recipe)
+    # An index without a record of its content is still compared with what the records of its sprites say.
+    found = check_view(bucket, key, due=committed, judge=lambda data: True)
     try:
-        wrong = _contradictions(read_table(bucket, key), sprite_table(layers, layers))
+        wrong = 0 if found else _contradictions(read_table(bucket, key), sprite_table(layers, layers))
     except NotFound:
         return None  # a run that has not finished has none yet
     except (Corrupt, KeyError):
         return Problem(key=key, problem="The index cannot be read; the next run writes it anew.")
     if wrong:
         return Problem(key=key, problem=f"The index contradicts the records of {wrong} sprites; the next run writes it anew.")
-    return None
+    return found
 
 
 def _contradictions(index: pd.DataFrame, records: pd.DataFrame) -> int:

@@ -92,8 +92,12 @@ class RunPlan:
     @property
     def selection_id(self) -> str:
         """Return the hash that names what was asked for."""
-        asked = {layer.layer: layer.channels for layer in self.layers}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+        return selection_id({layer.layer: layer.channels for layer in self.layers})
+
+
+def selection_id(asked: Mapping[str, Sequence[int]]) -> str:
+    """Return the hash that names the channels that a run was asked for, by layer."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:

@@ -232,6 +232,8 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
 def print_verification(found: Verification, *, as_json: bool) -> None:
     """Print what is wrong in a bucket."""
     lines = [f"{problem.key}: {problem.problem}" for problem in found.problems]
+    if found.unchecked:
+        lines.append(f"{len(found.unchecked)} published files have no checksum: an earlier version made them, and the next run adds it")
     lines.append(f"{found.records} records checked, {len(found.problems)} with a problem")
     _print(found, as_json, "\n".join(lines))
 

@@ -15,8 +15,10 @@
       runs/<selection hash8>.json                      a run's commit, written last
       index.parquet                                    a view over all records, rebuilt after each run
       index.html                                       the gallery of the set, for people; rebuilt after each run
+      index.html.json, index.parquet.json              the hashes of these two, as they were published
       gallery.<sha16>.js, .css, .svg                   what it looks like and does
       <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a preview; <sha16> is the hash of what they are made of
+      <layer>/gallery.<sha16>.json                     the record of these two
     reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report: what a model does with a folder of images
       images/00000-00127.<sha16>.parquet               what was measured of some images
       images/00000-00127.json                          its record
@@ -25,7 +27,7 @@
       layers/<layer>/<name>.<sha16>.webp, .js          a layer's sprites and patches, and its numbers
       <table>.<sha16>.parquet                          what was measured of all images
       report.json                                      the report's commit, written last: what it says, and all its files
-      index.html                                       the report's page, for people
+      index.html                                       the report's page, for people; index.html.json is its hash
       report.<sha16>.js, .css, .svg                    what it looks like and does
 
 A file with a fingerprint never changes; the record beside it, created once, is what makes it count. The gallery's files count by
@@ -38,10 +40,11 @@ import string
 from collections.abc import Sequence
 
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
-_RESERVED_LAYERS = {"runs", "recipe.json", "index.parquet", "index.html"}
 _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
 _VIEWS = {"index.parquet", "index.html"}
-_REPLACED = {"preset.json", *_VIEWS}
+_VIEW_RECORDS = {f"{view}.json" for view in _VIEWS}
+_RESERVED_LAYERS = {"runs", "recipe.json", *_VIEWS, *_VIEW_RECORDS}
+_REPLACED = {"preset.json", *_VIEWS, *_VIEW_RECORDS}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
@@ -176,6 +179,16 @@ def is_view(key: str) -> bool:
     return name in _VIEWS and (
         (folder.count("/") == 2 and set_of(key) is not None) or (folder.count("/") == 3 and report_of(key) is not None)
     )
+
+
+def view_record_key(view: str) -> str:
+    """Return the key of the record of what a view was published with."""
+    return f"{view}.json"
+
+
+def is_view_record(key: str) -> bool:
+    """Tell whether a key is that of such a record."""
+    return key.endswith(".json") and is_view(key.removesuffix(".json"))
 
 
 def set_of(key: str) -> tuple[str, str] | None:

@@ -70,6 +70,18 @@ class FileRef(BaseModel):
         return True
 
 
+class PublishedFiles(Record):
+    """Says how files that are named by what they are made of were published, so that damage to them can be told."""
+
+    files: tuple[FileRef, ...]
+
+
+class PublishedView(Record):
+    """Says how a view was published, so that damage to it can be told. Unlike other records it is replaced, with the view."""
+
+    sha256: tuple[str, ...] = Field(description="of the view; of two contents while it is replaced")
+
+
 class SpriteScores(BaseModel):
     """What is known of one sprite beside its pixels."""
 

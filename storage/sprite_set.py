@@ -137,25 +137,6 @@ def commit(bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRec
     raise Unavailable(f"Record {key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
 
 
-def publish_view(bucket: Bucket, key: str, build: Callable[[], bytes]) -> None:
-    """Write a view over a set's records, which `build` makes anew from all of them, unless what is there is the same.
-
-    Raises:
-        Unavailable: others keep replacing it.
-    """
-    for _ in range(_ATTEMPTS):
-        present = bucket.stat(key)
-        data = build()
-        if present is not None and bucket.get(key) == data:
-            return
-        try:
-            bucket.put(key, data, mode=present.token if present else "create")
-            return
-        except Conflict:
-            continue  # another run has published; both views are made from all records, so the last one is right
-    raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
-
-
 def is_whole(bucket: Bucket, file: FileRef) -> bool:
     """Tell whether a file is in the bucket as its record says."""
     return file.is_whole_in(bucket, bucket.stat(file.key))

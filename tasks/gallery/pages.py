@@ -1,18 +1,37 @@
 """The gallery's pages."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jinja2 import UndefinedError
+
 from storage.layout import gallery_asset_key
-from tasks.pages.frontend import Frontend, render
+from tasks.pages.frontend import Frontend, judge, render
 
 _SCRIPTS = ("words", "data", "layers", "sprite_tip", "grid", "layer", "unit", "main")
+_DATA = re.compile(rb'<script type="application/json" id="site">(.*)</script>')
 GALLERY = Frontend("tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
 
 
 def set_page(shown: Mapping[str, Any]) -> bytes:
     """Return the page of a sprite set, `shown` being what its script reads; its files lie beside it."""
     return render(GALLERY, "set.html.jinja", "", site=shown)
+
+
+def judge_set_page(page: bytes) -> bool | None:
+    """Tell whether a set's page that has no record is whole, which it is if this version makes the same page of its data.
+
+    Returns:
+        None if another version may have made it.
+    """
+    data = _DATA.search(page)
+    try:
+        built = set_page(json.loads(data[1])) if data else b""
+    except (ValueError, TypeError, RecursionError, UndefinedError):
+        built = b""
+    return judge(GALLERY, page, built)
 
 
 def bucket_page(url: str, models: Mapping[str, Sequence[str]], reports: Sequence[tuple[str, str, str]] = ()) -> bytes:

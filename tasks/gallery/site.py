@@ -117,6 +117,11 @@ def layer_keys(model: str, recipe: str, source: LayerSource) -> tuple[str, str]:
     )
 
 
+def layer_record_key(model: str, recipe: str, source: LayerSource) -> str:
+    """Return the key of the record of these files."""
+    return gallery_layer_key(model, recipe, source.layer, source.content, "json")
+
+
 def layer_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> dict[str, bytes]:
     """Return the files that a gallery holds of a layer, by their keys.
 

@@ -8,10 +8,13 @@ from prefect.cache_policies import NO_CACHE
 from model_inventory.card import ModelCard
 from storage import Bucket, Corrupt, NotFound, open_bucket
 from storage.layout import gallery_key, set_folder
-from storage.sprite_set import publish_view, put_determined
+from storage.parallel import at_once
+from storage.sprite_set import put_determined
+from storage.views import publish_view
 from tasks.gallery.pages import GALLERY
-from tasks.gallery.site import index_page, layer_files, layer_keys
+from tasks.gallery.site import index_page
 from tasks.gallery.sources import LayerSource, read_sources
+from tasks.gallery.stored import has_layer, put_layer
 from tasks.gathering.contents import read_settings
 from tasks.pages.frontend import asset_files
 from tasks.reporting.stored import reports_with
@@ -21,7 +24,7 @@ from tasks.reporting.stored import reports_with
 def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
     """Rebuild the gallery of a set from all its records, and return the key of its page.
 
-    The page comes last: what it names is there when it is seen. A layer whose files are there already is not looked at again.
+    The page comes last: what it names is there when it is seen. A layer whose files are as they were published is not looked at again.
 
     Args:
         bucket_url: where.
@@ -36,22 +39,21 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
         put_determined(bucket, asset, data)
 
     def build() -> bytes:
-        sources = [source for source in read_sources(bucket, card.key, recipe, card) if _has_files(bucket, card.key, recipe, source)]
-        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), sources, reports_with(bucket, card.key, recipe))
+        sources = list(read_sources(bucket, card.key, recipe, card))
+        there = at_once(bucket, lambda source: has_layer(bucket, card.key, recipe, source), sources)
+        # One at a time: a large layer's spritemap takes a gigabyte while it is looked at.
+        shown = [source for source, whole in zip(sources, there, strict=True) if whole or _put(bucket, card.key, recipe, source)]
+        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), shown, reports_with(bucket, card.key, recipe))
 
     publish_view(bucket, key, build)
     return key
 
 
-def _has_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
-    """Tell whether the layer's files are there, making them if they are not; a damaged spritemap is left to the run that mends it."""
-    if all(bucket.stat(key) for key in layer_keys(model, recipe, source)):
-        return True
+def _put(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
+    """Publish a layer's files, and tell whether it could be; a damaged spritemap is left to the run that mends it."""
     try:
-        files = layer_files(bucket, model, recipe, source)
+        put_layer(bucket, model, recipe, source)
     except (Corrupt, NotFound) as error:
         logging.getLogger(__name__).warning("the gallery leaves out %s: %s", source.layer, error)
         return False
-    for key, data in files.items():
-        put_determined(bucket, key, data)
     return True

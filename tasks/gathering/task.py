@@ -10,7 +10,8 @@ from storage import Bucket, crc32c, open_bucket
 from storage.layout import channel_span, index_key, is_mixes, set_folder, spritemap_record_key
 from storage.parallel import at_once
 from storage.records import FileRef, SpritemapRecord, SpriteScores
-from storage.sprite_set import SpritePlace, channels_missing, commit, is_whole, publish_view, put_fingerprinted, read_layer, read_record
+from storage.sprite_set import SpritePlace, channels_missing, commit, is_whole, put_fingerprinted, read_layer, read_record
+from storage.views import publish_view
 from tasks.gathering.adopting import Adoptable, adopt
 from tasks.gathering.index import sprite_table, to_parquet
 from tasks.gathering.photo_ratios import with_photo_ratios

@@ -4,6 +4,7 @@ Jinja escapes whatever is put into a page.
 """
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -14,6 +15,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 # In the order in which they build on each other: modules of JavaScript would not load from file://.
 _SHARED_SCRIPTS = ("elements", "phrases", "files", "tip", "routes")
 _SHARED = "tasks.pages"
+_FINGERPRINT = re.compile(r"\.[0-9a-f]{16}\.")
 
 
 class Frontend(NamedTuple):
@@ -49,6 +51,21 @@ def render(frontend: Frontend, template: str, folder: str, **values: Any) -> byt
     """Return a page of a site; its files are in `folder`, as seen from the page."""
     names = {suffix: frontend.asset_key(folder, data, suffix) for suffix, data in assets(frontend).items()}
     return _templates(frontend.package).get_template(template).render(asset=names, **values).encode()
+
+
+def judge(frontend: Frontend, page: bytes, built: bytes | None) -> bool | None:
+    """Tell whether a page that has no record is whole: `built` is what this version makes of the same data, None if that is unknown.
+
+    Returns:
+        None if another version may have made the page: it has the form that all pages have, but loads files that are not this version's.
+    """
+    if page == built:
+        return True
+    names = [frontend.asset_key("", data, suffix) for suffix, data in assets(frontend).items()]
+    ours = built is not None and all(name.encode() in page for name in names)
+    has_all = all(re.search(_FINGERPRINT.sub(r"[.][0-9a-f]{16}[.]", name).encode(), page) for name in names)
+    # One script that holds data, and one that is loaded.
+    return None if has_all and not ours and page.count(b"<script") == 2 and page.endswith(b"</html>") else False
 
 
 def _folder(package: str) -> Traversable:

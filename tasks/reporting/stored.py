@@ -7,10 +7,13 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage import Bucket, Corrupt, NotFound, ObjectInfo
-from storage.layout import details_key, is_fingerprinted, report_folder, report_key
+from storage.layout import details_key, is_fingerprinted, report_folder, report_key, report_page_key
 from storage.records import FileRef, ImagesRecord, Record
 from storage.sprite_set import read_record
+from storage.views import Finding, check_view
+from tasks.pages.frontend import judge
 from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
+from tasks.reporting.pages import REPORT, report_page
 
 _IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
 
@@ -96,23 +99,31 @@ def find_report(bucket: Bucket, key: str) -> str | None:
     return folder if folder in report_folders(bucket) else None
 
 
-def report_checks(bucket: Bucket) -> Iterator[tuple[str, str] | None]:
-    """Yield, for each record of a report, the key of what is wrong with it, and what that is; or None."""
+def report_checks(bucket: Bucket) -> Iterator[Finding | None]:
+    """Yield, for each record of a report and for its page, what is wrong with it, or None."""
     for folder in report_folders(bucket):
         listed = {info.key: info for info in bucket.list(folder)}
         for key, kind in _records(folder, listed):
             yield _check(bucket, key, kind, listed)
+        if report_key(folder) in listed or report_page_key(folder) in listed:
+            yield _check_page(bucket, folder)
 
 
-def _check(bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]) -> tuple[str, str] | None:
+def _check(bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]) -> Finding | None:
     try:
         files = _files_of(kind.from_bytes(bucket.get(key), key))
     except (Corrupt, NotFound) as error:
-        return key, str(error)
+        return Finding(key, str(error))
     for file in files:
         if not file.is_whole_in(bucket, listed.get(file.key)):
-            return file.key, f"The file is missing or is not what {key} says; the same run again makes it anew."
+            return Finding(file.key, f"The file is missing or is not what {key} says; the same run again makes it anew.")
     return None
+
+
+def _check_page(bucket: Bucket, folder: str) -> Finding | None:
+    record = read_record(bucket, report_key(folder), ReportRecord)
+    built = None if record is None else report_page(record.contents)
+    return check_view(bucket, report_page_key(folder), due=record is not None, judge=lambda page: judge(REPORT, page, built))
 
 
 def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str]]:

@@ -11,10 +11,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from model_inventory.card import ModelCard
-from storage import Bucket, open_bucket
+from storage import Bucket, NotFound, open_bucket
 from storage.layout import details_key, report_folder, report_key, report_page_key
 from storage.records import ImagesRecord
-from storage.sprite_set import are_whole, commit, publish_view, read_record
+from storage.sprite_set import are_whole, commit, read_record
+from storage.views import is_published, publish_view
 from tasks.attribution.batches import Numbered
 from tasks.attribution.numbers import ImageRows, from_parquet
 from tasks.attribution.spec import AttributionSpec
@@ -147,11 +148,19 @@ def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
 def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
     """Return a report's record, or None if there is none that counts: all of the report is there, and it lacks nothing."""
     record = read_record(bucket, report_key(folder), ReportRecord)
-    if record is None or not _counts(bucket, folder, record) or bucket.stat(report_page_key(folder)) is None:
+    if record is None or not _counts(bucket, folder, record) or not _has_page(bucket, folder, record):
         return None
     measured = [read_record(bucket, key, ImagesRecord) for key in record.records if key != details_key(folder)]
     whole = None not in measured and are_whole(bucket, folder, (found.file for found in measured if found and found.file))
     return record if whole and stored_details(bucket, folder) is not None else None
+
+
+def _has_page(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
+    key, page = report_page_key(folder), report_page(record.contents)
+    try:
+        return bucket.get(key) == page and is_published(bucket, key, page) is True
+    except NotFound:
+        return False
 
 
 def _counts(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
@@ -184,7 +193,7 @@ class ReportJob:
 
 @task(name="publish report", cache_policy=NO_CACHE, persist_result=False)
 def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> ReportRecord:
-    """Write a report's files, then the record that commits them, then its page; return the record."""
+    """Write a report's files, then its page, then the record that commits them; return the record."""
     bucket, files = open_bucket(job.bucket), ReportFiles(open_bucket(job.bucket), job.folder)
     material = Material(bucket, job.card, job.spec, reduced, details, {line.image: line.name for line in reduced.images})
     cutter = Patches(job.card, dict(enumerate(job.images.images)))
@@ -226,9 +235,18 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         files.put(key, data)
     records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())
     record = ReportRecord(contents=contents, records=records, files=refs, lacks=job.lacks)
-    record = commit(bucket, report_key(job.folder), record, lambda theirs: _counts(bucket, job.folder, theirs))
-    publish_view(bucket, report_page_key(job.folder), lambda: report_page(record.contents))
-    return record
+    publish_view(bucket, report_page_key(job.folder), lambda: report_page(contents))
+    # The record of another writer says the same, unless it is damaged, of another version, or has sprites that could not be rendered here.
+    kept = commit(
+        bucket, report_key(job.folder), record, lambda theirs: theirs == record or _lacks_less(bucket, theirs, record, job.folder)
+    )
+    if kept != record:
+        publish_view(bucket, report_page_key(job.folder), lambda: report_page(kept.contents))
+    return kept
+
+
+def _lacks_less(bucket: Bucket, theirs: ReportRecord, ours: ReportRecord, folder: str) -> bool:
+    return bool(ours.lacks) and _counts(bucket, folder, theirs)
 
 
 def _pictures(details: DetailsRecord) -> dict[int, str]:

@@ -1,7 +1,9 @@
 """Folders of images explained by a real network, as a user starts it."""
 
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,18 +14,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from flows.looking import verify
 from flows.request import SpritesRequest
 from flows.summary import RunSummary, SpritesFailed
 from storage import LocalBucket
-from storage.layout import details_key, is_shard_record, report_key, report_page_key
+from storage.layout import details_key, is_shard_record, is_view_record, report_key, report_page_key, view_record_key
 from storage.records import ImagesRecord, PhotoActivations
 from tasks.reporting.contents import DetailsRecord, ReportRecord
 from tests.flows.conftest import SMALL, Command
+from tests.flows.damages import DAMAGES
 from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.prefect
 
+TIMES = re.compile(rb'"(seconds|started|finished)": [^,\n]*,?')
 Explained = tuple[Path, Path, dict[str, Any]]
 OPTIONS = ("--layers", "block_10", "head", "--channels", "4", "--groups", "2", *SMALL)
 
@@ -80,11 +85,11 @@ def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command
     assert sorted(details.shown) == list(range(len(details.shown))) or len(details.shown) == GOOD
     named += [file.key for file in details.files]
     there = {info.key for info in LocalBucket(bucket).list(folder)}
-    records = {report_key(folder), details_key(folder), report_page_key(folder), *record.records}
+    page = report_page_key(folder)
+    records = {report_key(folder), details_key(folder), page, view_record_key(page), *record.records}
     tables = {ImagesRecord.from_bytes((bucket / key).read_bytes(), key).file for key in record.records if "/images/" in key}
     assert there == {*named, *records, *(table.key for table in tables if table)}
-    page = (bucket / report_page_key(folder)).read_text()
-    assert "<script>alert" not in page
+    assert "<script>alert" not in (bucket / page).read_text()
     done = at_once("verify", "--bucket", str(bucket))
     assert done.returncode == 0, done.stdout
 
@@ -133,6 +138,53 @@ def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: E
     assert (copied / report_page_key(folder)).is_file() and report_in(copied)[1].contents == record.contents
     assert {path: path.read_bytes() for path in measured} == measured
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
+
+
+def contents(bucket: Path) -> dict[str, bytes]:
+    """Return all files, records without the times that they tell."""
+    found = {info.key: LocalBucket(bucket).get(info.key) for info in LocalBucket(bucket).list()}
+    return {key: TIMES.sub(b"", data) if key.endswith(".json") else data for key, data in found.items()}
+
+
+def kind_of(key: str) -> str:
+    """Return a name without what differs from file to file of a kind."""
+    layer = re.sub(r"/(layers|[^/]*@[0-9a-f]{8})/(block_10|head|mixes\.[0-9a-f]{8})/", r"/\1/*/", key)
+    return re.sub(r"[0-9a-f]{8,16}|[0-9]{5}|(?<=page-)[0-9]+", "*", layer)
+
+
+def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_command(
+    explained: Explained, copied: Path, at_once: Command
+) -> None:
+    bucket, sound = LocalBucket(copied), contents(copied)
+    shards = {str(path.relative_to(copied)) for path in copied.glob("sprites/*/*/*/*") if path.name[0] == "0"}
+    of_each_kind = {kind_of(key): key for key in sorted(sound) if not key.startswith("models/") and key not in shards}
+    assert len(of_each_kind) > 25, of_each_kind
+    damages = dict(zip(of_each_kind.values(), itertools.cycle(DAMAGES.values()), strict=False))
+    for key, damage in damages.items():
+        data = bucket.get(key)
+        put(bucket, key, damage(data))
+        found = [problem.key for problem in verify(bucket).problems]
+        assert found == ([] if damage(data) is None and unnamed(key) else [key]), key
+        put(bucket, key, data)
+    for key, damage in damages.items():
+        put(bucket, key, damage(bucket.get(key)))
+    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
+    assert done.returncode == 0, done.stderr
+    mended = contents(copied)
+    assert {key for key in sound | mended if sound.get(key) != mended.get(key)} == set()
+    assert verify(bucket).problems == ()
+
+
+def put(bucket: LocalBucket, key: str, data: bytes | None) -> None:
+    if data is None:
+        bucket.delete(key)
+    else:
+        bucket.put(key, data, mode="overwrite")
+
+
+def unnamed(key: str) -> bool:
+    """Tell whether nothing names a file, so that nobody knows that it was there: then it is published again."""
+    return is_view_record(key) or "/runs/" in key
 
 
 def test_sprites_that_fail_are_said_to_lack_and_tried_again(

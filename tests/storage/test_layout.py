@@ -53,6 +53,7 @@ HOSTILE = [
     "recipe.json",
     "index.parquet",
     "index.html",
+    "index.html.json",
     "mixes.1a2b3c4d",
     "mixes.json",
     "gallery.0123456789abcdef.js",

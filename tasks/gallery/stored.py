@@ -1,0 +1,117 @@
+"""A gallery's files in the bucket: which of them are whole, and what is wrong with the others."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+
+from PIL import WebPImagePlugin
+
+from storage import Bucket, Corrupt, NotFound, ObjectInfo, crc32c
+from storage.bucket import is_key
+from storage.layout import gallery_asset_key, gallery_key, is_gallery_file, set_folder, view_record_key
+from storage.records import FileRef, PublishedFiles
+from storage.sprite_set import commit, put_determined, read_record
+from storage.views import Finding, check_view, is_published
+from tasks.gallery.pages import judge_set_page
+from tasks.gallery.site import layer_files, layer_keys, layer_record_key
+from tasks.gallery.sources import LayerSource
+from tasks.pages.scripts import read_script
+
+_NAMED = re.compile(r"[A-Za-z0-9_=@+,./-]*gallery\.[0-9a-f]{16}\.(?:css|js|svg|webp)")
+_AGAIN = "the next run publishes it again"
+
+
+def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
+    """Tell whether the files of a layer are in the bucket as they were published."""
+    key = layer_record_key(model, recipe, source)
+    record = read_record(bucket, key, PublishedFiles)
+    if record is None or {file.key for file in record.files} != set(layer_keys(model, recipe, source)):
+        return False
+    return _are_whole(bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))})
+
+
+def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> None:
+    """Make the files of a layer, and the record of them.
+
+    Raises:
+        Corrupt, NotFound: a spritemap is not what its record says.
+    """
+    files = layer_files(bucket, model, recipe, source)
+    record = PublishedFiles(files=tuple(FileRef.of(put_determined(bucket, key, data), crc32c(data)) for key, data in files.items()))
+    commit(bucket, layer_record_key(model, recipe, source), record, lambda theirs: theirs == record)
+
+
+def gallery_checks(bucket: Bucket, model: str, recipe: str, *, committed: bool) -> Iterator[Finding | None]:
+    """Yield, for the page of a set and each file that it names, what is wrong with it, or None.
+
+    Args:
+        bucket: where.
+        model: the model's name and hash.
+        recipe: the recipe's name and hash.
+        committed: whether a run has ended, so that the page is to be there if there ever was one.
+    """
+    folder, key = set_folder(model, recipe), gallery_key(model, recipe)
+    known = bucket.stat(view_record_key(key)) is not None
+    if not known and bucket.stat(key) is None:
+        return
+    found = check_view(bucket, key, due=committed, judge=judge_set_page)
+    yield found
+    if found is None or found.problem is None:
+        yield from _checks_of_files(bucket, folder, key)
+
+
+def _checks_of_files(bucket: Bucket, folder: str, page: str) -> Iterator[Finding | None]:
+    try:
+        data = bucket.get(page)
+    except NotFound:
+        return
+    named = sorted(folder + name for name in set(_NAMED.findall(data.decode(errors="replace"))))
+    listed = {info.key: info for info in bucket.list(folder) if is_gallery_file(info.key)}
+    layers: dict[str, list[str]] = {}
+    for key in filter(is_key, named):
+        if key.count("/") == folder.count("/"):
+            yield _check_asset(bucket, folder, key)
+        else:
+            layers.setdefault(key.rpartition(".")[0] + ".json", []).append(key)
+    published = is_published(bucket, page, data) is True
+    for record_key, files in layers.items():
+        record = read_record(bucket, record_key, PublishedFiles)
+        if record is None and (published or record_key in listed):
+            yield Finding(record_key, f"The record is missing or cannot be read; {_AGAIN}.")
+        elif record is None:
+            yield from (_check_unrecorded(bucket, file) for file in files)
+        else:
+            known = {file.key: file for file in record.files}
+            yield from (_check_file(bucket, known.get(file), file, listed) for file in files)
+
+
+def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
+    """Check a script, a style or an icon, which the hash of its content names."""
+    try:
+        sound = gallery_asset_key(folder, bucket.get(key), key.rpartition(".")[2]) == key
+    except NotFound:
+        sound = False
+    return None if sound else Finding(key, f"The file is missing or is not what its name says; {_AGAIN}.")
+
+
+def _check_file(bucket: Bucket, file: FileRef | None, key: str, listed: Mapping[str, ObjectInfo]) -> Finding | None:
+    if file is not None and file.is_whole_in(bucket, listed.get(key)):
+        return None
+    return Finding(key, f"The file is missing or is not what was published; {_AGAIN}.")
+
+
+def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
+    """Check a layer's file without a record by its form: numbers have to be JSON and no other script, a preview a picture."""
+    try:
+        data = bucket.get(key)
+        if key.endswith(".js"):
+            read_script(data)
+        else:
+            WebPImagePlugin.WebPImageFile(io.BytesIO(data)).load()
+    except (NotFound, Corrupt, OSError, SyntaxError, ValueError):
+        return Finding(key, f"The file is missing or cannot be read; {_AGAIN}.")
+    return Finding(key, None)
+
+
+def _are_whole(bucket: Bucket, record: PublishedFiles, listed: Mapping[str, ObjectInfo]) -> bool:
+    return all(file.is_whole_in(bucket, listed.get(file.key)) for file in record.files)
