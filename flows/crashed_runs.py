@@ -6,9 +6,11 @@ Prefect database looks whether that is still there.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psutil
@@ -49,25 +51,47 @@ def name_process() -> None:
 
 def mark_crashed_runs() -> None:
     """Set runs of this machine whose processes are gone, and their tasks, to Crashed; leave all other runs alone."""
+    with _client() as client:
+        _crash(client, [run.id for run in _orphans(client)])
+
+
+def crash_runs(runs: Sequence[UUID]) -> None:
+    """Set those of some runs that are still under way, and their tasks, to Crashed."""
+    if runs:
+        with _client() as client:
+            found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(runs)), state=_under_way()))
+            _crash(client, [run.id for run in found])
+
+
+@contextmanager
+def _client() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
-            for run in _orphans(client):
-                state: State[Any] = Crashed(message=_MESSAGE)
-                tasks = client.read_task_runs(
-                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
-                    task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNDER_WAY))),
-                )
-                for task in tasks:
-                    client.set_task_run_state(task.id, state, force=True)
-                client.set_flow_run_state(run.id, state, force=True)
+            yield client
     except httpx.HTTPError:
-        pass  # what Prefect shows of old runs is no reason not to begin a new one
+        pass  # what Prefect shows of old runs is no reason not to begin a new one, or not to end
+
+
+def _crash(client: SyncPrefectClient, runs: Iterable[UUID]) -> None:
+    state: State[Any] = Crashed(message=_MESSAGE)
+    for run in runs:
+        tasks = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNDER_WAY))),
+        )
+        for task in tasks:
+            client.set_task_run_state(task.id, state, force=True)
+        client.set_flow_run_state(run, state, force=True)
+
+
+def _under_way() -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
 
 
 def _orphans(client: SyncPrefectClient) -> Iterator[FlowRun]:
     under_way = client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=_FLOWS)),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))),
+        flow_run_filter=FlowRunFilter(state=_under_way()),
     )
     for run in under_way:
         pid = run.labels.get(_PID)

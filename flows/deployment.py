@@ -3,8 +3,12 @@
 import asyncio
 import signal
 import sys
+import time
+from contextlib import suppress
 from typing import Any, Literal, cast
+from uuid import UUID
 
+import psutil
 from prefect import Flow
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
@@ -13,11 +17,15 @@ from prefect.utilities.callables import ParameterSchema
 
 from flows.attribution import attribute_dataset
 from flows.attribution_request import AttributionRequest
+from flows.crashed_runs import crash_runs
 from flows.leaving import Terminated
 from flows.prefect_server import require_standing_server
 from flows.request import SpritesRequest
 from flows.running import check_attribution, check_sprites
 from flows.sprites import sprites
+
+_RUN_ENDS_WITHIN_S = 30.0
+_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # by which Prefect's runner tells a process which run it is
 
 
 def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
@@ -59,6 +67,41 @@ class _Runner(Runner):
         """Pause the schedules and end the runs."""
         self.terminated = True
         signal.raise_signal(signal.SIGINT)
+
+    async def __aexit__(self, *raised: Any) -> None:
+        """End the runs under way and say so to Prefect, which would let them go on being shown as running."""
+        crash_runs(_end_runs())
+        await super().__aexit__(*raised)
+
+
+def _end_runs() -> list[UUID]:
+    """End the processes of the runs under way, and return the runs."""
+    runs = {process: run for process in psutil.Process().children() if (run := _run_of(process)) is not None}
+    for process in runs:
+        with suppress(psutil.Error):
+            process.terminate()
+    until = time.monotonic() + _RUN_ENDS_WITHIN_S
+    # They are not waited for as children: the runner does that.
+    while any(_is_running(process) for process in runs) and time.monotonic() < until:
+        time.sleep(0.1)
+    for process in filter(_is_running, runs):
+        with suppress(psutil.Error):
+            process.kill()
+    return list(runs.values())
+
+
+def _run_of(process: psutil.Process) -> UUID | None:
+    try:
+        return UUID(process.environ().get(_RUN_VARIABLE, ""))
+    except (psutil.Error, ValueError):
+        return None
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _serve(flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, cron: str | None) -> None:

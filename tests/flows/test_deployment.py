@@ -101,8 +101,8 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
             assert printed.endswith("the same command serves again\n")
-            (schedule,) = api.get(f"/deployments/{served['id']}").json()["schedules"]
-            assert not schedule["active"]
+            assert api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "CRASHED"
+            assert api.get(f"/deployments/{served['id']}").json()["paused"]
     finally:
         if serving.poll() is None:
             stop(serving, signal.SIGKILL)
