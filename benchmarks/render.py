@@ -11,8 +11,10 @@ a layer, which is not counted but printed; lucid builds a graph for each call, w
 
 import functools
 import json
+import math
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +29,7 @@ from cyclopts import App, Parameter
 
 from model_inventory.bundle import Bundle, layer_graph, to_model_input
 from model_inventory.catalogue import import_model
+from model_inventory.errors import UnknownLayer
 from model_inventory.graph import run_inside
 from tasks.rendering.lucid_reference import import_lucid, lucid_model
 from tasks.rendering.objectives import Focus, Targets, objective, target_maps
@@ -34,6 +37,9 @@ from tasks.rendering.precision import Execution, execution_here, faster_gradient
 from tasks.rendering.recipe import RenderRecipe
 from tasks.rendering.sprites import render_sprites
 from tasks.rendering.subjects import Channels
+
+# Each layer is traced anew, which is meant: TensorFlow would warn of it.
+tf.get_logger().setLevel("ERROR")
 
 LUCID_STEPS = 512
 LUCID_BATCH = 8
@@ -68,6 +74,7 @@ def main(
         How many of the channels `render_vis` draws, which takes most of the time; all of them if left out.
     """
     bundle, chosen = import_model(model), RenderRecipe(name=recipe, ladder=())
+    check_channels(bundle, layer, range(first, first + channels))
     print(
         f"{model}, {chosen.size_px} px; {chosen.steps} steps of the recipe {chosen.name} in {execution_here().name}; {LUCID_STEPS} of lucid"
     )
@@ -75,11 +82,34 @@ def main(
     for name in layer:
         results[name] = measure(bundle, name, range(first, first + channels), one_by_one or channels, chosen)
         report(name, results[name])
-    means = {key: statistics.geometric_mean([result[key] for result in results.values()]) for key in next(iter(results.values()))}
+    means = {key: mean_above_zero([result[key] for result in results.values()]) for key in next(iter(results.values()))}
     if len(results) > 1:
         report(f"geometric means of {len(results)} layers", means)
     if json_file:
         json_file.write_text(json.dumps({**means, "layers": results}, indent=1) + "\n")
+
+
+def check_channels(bundle: Bundle, layers: tuple[str, ...], channels: range) -> None:
+    """Exit with 2 and a sentence if there is no such layer, or it has no such channels."""
+    try:
+        counts = {layer: bundle.card.layer(layer).channels for layer in layers}
+    except UnknownLayer as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    for layer, count in counts.items():
+        if not (channels and 0 <= channels.start and channels.stop <= count):
+            print(f"layer {layer!r} has {count} channels: expected some of 0 to {count - 1}, found {channels}", file=sys.stderr)
+            sys.exit(2)
+
+
+def mean_above_zero(values: list[float]) -> float:
+    """Return the geometric mean of what is above zero: a channel that is dead has no objective, and no ratio to another one."""
+    return statistics.geometric_mean([value for value in values if value > 0] or [math.nan])
+
+
+def ratio(value: float, base: float) -> float:
+    """Return how many times the base a value is, not a number where the base is a dead channel's."""
+    return value / base if base > 0 else math.nan
 
 
 def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe) -> dict[str, float]:
@@ -114,8 +144,8 @@ def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe
         **{f"{method}_objective": objective[method] for method in pictures},
         "speedup": means["render_vis"] / means["ours"],
         "speedup_batched": means["lucid_batched"] / means["ours"],
-        "objective_ratio": same / objective["render_vis"],
-        "objective_ratio_batched": objective["ours"] / objective["lucid_batched"],
+        "objective_ratio": ratio(same, objective["render_vis"]),
+        "objective_ratio_batched": ratio(objective["ours"], objective["lucid_batched"]),
         "step_s": step_s,
         "floor_s": floor_s,
         "floor_in_our_precision_s": floor_seconds(bundle, layer, recipe, execution_here()),

@@ -1,5 +1,6 @@
 """Mixes as the command line takes them: expressions, ways from one to another, files of directions."""
 
+import io
 import json
 import re
 from collections import defaultdict
@@ -13,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors import RequestError
 from model_inventory.card import ModelCard
+from storage.plain_files import read_file
 from tasks.rendering.subjects import Mix, Mixes, Term
 
 _FRAMES = 6
 _LABEL_LENGTH = 200
+_MOST_DIRECTIONS_BYTES = 64 << 20
 _TERM = re.compile(
     r"\s*(?P<sign>[+-])?\s*(?:(?P<weight>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*\*\s*)?(?P<layer>[^\s*+-][^\s*]*?):(?P<channel>\d+)\s*(?=[+-]|$)"
 )
@@ -148,9 +151,11 @@ def _directions(path: Path, layer: str, width: int | None) -> Iterator[Mix]:
 def _read_directions(path: Path) -> np.ndarray:
     """Read a file of directions, float64 `[direction, channel]`."""
     try:
-        read = json.loads(path.read_bytes()) if path.suffix == ".json" else np.load(path, allow_pickle=False)
+        data = read_file(path, _MOST_DIRECTIONS_BYTES)
+        read = json.loads(data) if path.suffix == ".json" else np.load(io.BytesIO(data), allow_pickle=False)
         directions = np.atleast_2d(np.asarray(read, np.float64))
-    except (OSError, ValueError, TypeError, EOFError) as error:
+    # What a file says of its size may be more than fits into memory, and a text may be nested without end.
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError, RecursionError) as error:
         raise RequestError(f"directions {path} cannot be read ({_reason(error)}); give a .npy or .json file of numbers") from error
     if directions.ndim != 2 or not directions.size or not np.isfinite(directions).all():
         raise RequestError(f"directions {path} must be finite numbers of shape [direction, channel]; found shape {list(directions.shape)}")

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from flows.errors import RequestError, sentence
 from flows.request import preset_by_name
+from storage.plain_files import read_file
 from tasks.rendering.recipe import RenderRecipe
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 _SHOWN_WHOLE = 5
+_MOST_RECIPE_BYTES = 4 << 20
 
 
 def spell_out_recipe(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
@@ -40,10 +42,12 @@ def recipe_fields(text: str) -> dict[str, Any]:
     file = Path(text).expanduser()
     try:
         if file.suffix == ".json" or file.is_file():
-            return RenderRecipe.model_validate_json(file.read_bytes()).model_dump(mode="json")
+            return RenderRecipe.model_validate_json(read_file(file, _MOST_RECIPE_BYTES)).model_dump(mode="json")
         return RenderRecipe.model_validate(preset_by_name(text)).model_dump(mode="json")
     except OSError as error:
-        raise RequestError(f"the recipe {text} cannot be read ({error.strerror})") from error
+        raise RequestError(
+            f"the recipe {text} cannot be read ({error.strerror or error}); give a recipe.json that sprites were stored with"
+        ) from error
     except ValidationError as error:
         raise RequestError(f"the recipe {text} cannot be used: {sentence(error)}") from error
     except ValueError as error:

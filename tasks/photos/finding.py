@@ -8,9 +8,10 @@ from typing import Literal
 
 from storage.layout import escape
 from storage.parallel import in_threads
+from storage.plain_files import open_file
 from tasks.photos.image_set import BadImage, FoundImage, ImageSet, printable, shown_name
 from tasks.photos.labels import Row, match_labels, read_labels
-from tasks.photos.listing import Candidate, Listing, list_place, no_image, open_file, why_unreadable
+from tasks.photos.listing import Candidate, Listing, list_place, no_image, why_unreadable
 
 _FOLDER_NAME_LENGTH, _KEY_LENGTH = 60, 180
 _HASHED_AT_ONCE = 4

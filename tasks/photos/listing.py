@@ -5,14 +5,16 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from storage.foreign import list_objects, read_object
+from storage.plain_files import check_size, read_file
 from storage.url import GcsUrl, split_url
 from tasks.photos.image_set import LABELS_FILE, MAX_FILE_BYTES, SUFFIXES, BadImage, BadPhotos, printable, shown_name
 
 NO_IMAGE = f"it does not end as images do: {', '.join(SUFFIXES)}"
+# More than a table of ImageNet's 1.3 million images has; in memory, a table takes many times as much as in the file.
+MAX_LABELS_BYTES = 64 << 20
 _LEADS_OUT = "it is a link that leads out of the folder"
 
 
@@ -64,18 +66,9 @@ def no_image(place: str, refused: list[BadImage]) -> BadPhotos:
     return BadPhotos(f"no image is in the folder {printable(place)}{close}; images are files that end in {', '.join(SUFFIXES)}")
 
 
-def open_file(path: str) -> BufferedReader:
-    """Open a plain file to be read.
-
-    Raises:
-        OSError: it cannot be opened, or is no plain file: others may never end, or never begin.
-    """
-    # Without this flag, the other end of a pipe would be waited for.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError("it is no plain file")
-    return file
+def no_labels(place: str, reason: str) -> BadPhotos:
+    """Return the error for a labels.csv that cannot be read."""
+    return BadPhotos(f"{LABELS_FILE} in {printable(place)} cannot be used: {reason}; replace the file, or remove it")
 
 
 def why_unreadable(error: OSError) -> str:
@@ -94,6 +87,10 @@ def _list_cloud(place: str, url: GcsUrl) -> Listing:
         if any(name.startswith(".") for name in found.name.split("/")):
             continue
         if found.name == LABELS_FILE:
+            try:
+                check_size(found.size, MAX_LABELS_BYTES)
+            except OSError as error:
+                raise no_labels(place, str(error)) from error
             listing.labels = read_object(found.url)
         elif reason := _why_no_candidate(found.name, found.size):
             listing.refuse(found.name, reason)
@@ -140,7 +137,7 @@ class _FolderWalk:
                     continue
                 reason, is_folder = self._look(entry, path)
                 if reason and path == LABELS_FILE:
-                    raise self._no_labels(reason)
+                    raise no_labels(self._root, reason)
                 if reason:
                     self.listing.refuse(path, reason)
                 elif is_folder:
@@ -177,13 +174,9 @@ class _FolderWalk:
 
     def _labels(self, path: str) -> bytes:
         try:
-            with open_file(path) as file:
-                return file.read()
+            return read_file(path, MAX_LABELS_BYTES)
         except OSError as error:
-            raise self._no_labels(why_unreadable(error)) from error
-
-    def _no_labels(self, reason: str) -> BadPhotos:
-        return BadPhotos(f"{LABELS_FILE} in {printable(self._root)} cannot be used: {reason}; put a file there, or take it away")
+            raise no_labels(self._root, why_unreadable(error)) from error
 
     def _is_inside(self, real: str) -> bool:
         return real == self._root or real.startswith(os.path.join(self._root, ""))

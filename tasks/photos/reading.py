@@ -14,8 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from storage import AccessDenied, NotFound, StorageError
 from storage.foreign import read_object
 from storage.parallel import in_threads
+from storage.plain_files import open_file
 from tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
-from tasks.photos.listing import open_file, why_unreadable
+from tasks.photos.listing import why_unreadable
 
 # Pillow's own, from which on it warns: of a few kilobytes an image can be made that takes gigabytes.
 MAX_PIXELS = 89_478_485

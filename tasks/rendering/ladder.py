@@ -1,4 +1,4 @@
-"""How a sprite that failed is tried again: rung by rung, each a change of the recipe, until one holds.
+"""How a sprite that failed is tried again: rung by rung, each a change of the recipe, until a short trial of one shows life.
 
 The rungs build on each other: a channel that only opens from before its activation function is still tried that way when the
 next rung takes another seed.
@@ -16,6 +16,8 @@ _MORE_STEPS = 2
 _OTHER_SEED = 1_000_003
 _SMOOTHER = 0.3
 _BLUR = 0.5
+_TRIAL_SHARE = 8
+_LEAST_TRIAL_STEPS = 20
 
 
 def rungs(recipe: RenderRecipe) -> Iterator[tuple[Rung, RenderRecipe]]:
@@ -26,6 +28,12 @@ def rungs(recipe: RenderRecipe) -> Iterator[tuple[Rung, RenderRecipe]]:
         # The same recipe again would draw the same picture.
         if changed != before:
             yield rung, changed
+
+
+def trial(recipe: RenderRecipe) -> RenderRecipe:
+    """Return a rung's recipe with as few steps as show whether the rung helps at all: an eighth of them, but at least 20."""
+    steps = min(max(recipe.steps // _TRIAL_SHARE, _LEAST_TRIAL_STEPS), recipe.steps)
+    return recipe.model_copy(update={"steps": steps, "redirect_steps": min(recipe.redirect_steps, steps)})
 
 
 def _change(rung: Rung, recipe: RenderRecipe) -> dict[str, object]:

@@ -27,7 +27,6 @@ from tasks.rendering.redirected_relu import with_redirected_relus
 from tasks.rendering.smooth_gates import with_smooth_gates
 from tasks.rendering.transforms import Views, enlarged, warp
 
-_ADAM_EPSILON = 1e-8
 _Traced = TypeVar("_Traced", bound=Any)
 
 # What of a recipe is data; the rest is compiled in.
@@ -87,6 +86,7 @@ class Course(NamedTuple):
     rates: the learning rate of each step, float32 `[step]`.
     redirect_steps: how many first steps let gradient through shut ReLUs, int32 `[]`.
     weights: of the penalties.
+    epsilon: Adam's, float32 `[]`: what is added to the gradient's size, so that a gradient far below it moves nothing.
     """
 
     parameters: tf.Tensor
@@ -95,6 +95,7 @@ class Course(NamedTuple):
     rates: tf.Tensor
     redirect_steps: tf.Tensor
     weights: Weights
+    epsilon: tf.Tensor
 
 
 class _State(NamedTuple):
@@ -162,6 +163,7 @@ class LayerRenderer:
             rates=tf.TensorSpec([None]),
             redirect_steps=tf.TensorSpec([], tf.int32),
             weights=Weights(scalar, scalar, scalar),
+            epsilon=scalar,
         )
         state = _State(*[tf.TensorSpec([], tf.resource)] * 3)
         compiled = {"autograph": False, "jit_compile": execution.xla or None}
@@ -218,7 +220,7 @@ class LayerRenderer:
         end = tf.shape(course.views.maps)[0]
 
         def body(step: tf.Tensor) -> list[tf.Tensor]:
-            self._apply(state, self._gradient(self._parameters(state), course, targets, focus, step), course.rates[step], step)
+            self._apply(state, self._gradient(self._parameters(state), course, targets, focus, step), course, step)
             return [step + 1]
 
         tf.while_loop(lambda step: step < end, body, [tf.constant(0)])
@@ -278,7 +280,7 @@ class LayerRenderer:
         branches = [functools.partial(at, of_input) for of_input in self._sides]
         return tf.switch_case(side, branches) if len(branches) > 1 else branches[0]()
 
-    def _apply(self, state: _State, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def _apply(self, state: _State, gradient: tf.Tensor, course: Course, step: tf.Tensor) -> None:
         count = tf.cast(step + 1, tf.float32)
         beta1, beta2 = self._recipe.beta1, self._recipe.beta2
         tf.raw_ops.ResourceApplyAdam(
@@ -287,10 +289,10 @@ class LayerRenderer:
             v=state.second_moment,
             beta1_power=beta1**count,
             beta2_power=beta2**count,
-            lr=rate,
+            lr=course.rates[step],
             beta1=beta1,
             beta2=beta2,
-            epsilon=_ADAM_EPSILON,
+            epsilon=course.epsilon,
             grad=gradient,
         )
 

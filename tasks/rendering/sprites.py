@@ -2,8 +2,9 @@
 
 import functools
 import gc
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,9 +12,9 @@ import numpy as np
 
 from model_inventory.bundle import Bundle
 from storage.parallel import in_threads
-from storage.records import Attempt, SpriteScores
+from storage.records import Attempt, Rung, SpriteScores
 from tasks.rendering.image import initial_parameters
-from tasks.rendering.ladder import FAILURES, rungs
+from tasks.rendering.ladder import FAILURES, rungs, trial
 from tasks.rendering.objectives import Focus, Targets
 from tasks.rendering.precision import Execution, execution_here
 from tasks.rendering.presets import STANDARD
@@ -25,7 +26,12 @@ from tasks.rendering.subjects import Subjects
 from tasks.rendering.transforms import Views, draw_transforms, input_sides
 
 _FRESH_TRANSFORMS = 8
-_LADDER_BATCH = 4
+LADDER_BATCH = 4
+ADAM_EPSILON = 1e-8
+# In layers whose activations are tiny, as of networks that are not trained, gradients lie below the usual epsilon: pictures stay grey.
+_LADDER_EPSILON = 1e-18
+# A layer's shards share their traces, rungs and all: the first attempt, three changes of it, and the scores of large and small batches.
+KEPT_RENDERERS = 6
 _BATCHES_AT_ONCE = 2
 _one_builds = threading.Lock()
 _FOCUS_SHARE = {"channel": 0.0, "neuron": 1.0, "neuron-and-channel": 0.5}
@@ -33,9 +39,14 @@ _FOCUS_SHARE = {"channel": 0.0, "neuron": 1.0, "neuron-and-channel": 0.5}
 
 @dataclass(frozen=True)
 class Sprite:
-    """A picture, uint8 `[height, width, 3]` or with opacity `[height, width, 4]`, and what is known of it."""
+    """A picture, and what is known of it.
+
+    `picture` shows it in colours, uint8 `[height, width, 3]` or with opacity `[height, width, 4]`. `image` is what the network sees:
+    a plane for each of its channels, however many, and one for opacity if there is any.
+    """
 
     picture: np.ndarray
+    image: np.ndarray
     scores: SpriteScores
 
 
@@ -80,11 +91,8 @@ def render_sprites(
         sprites |= drawn
         on_batch(len(batch))
     # Few fail, so the rungs have small batches; always, because how many fail must not decide what a sprite is rendered with.
-    ladder = replace(studio, batch_size=min(batch_size, _LADDER_BATCH))
-    for rung, changed in rungs(recipe):
-        failed = [number for number in numbers if any(_failed(sprites[member]) for member in studio.members([number]))]
-        for _, again in ladder.render_all(failed, changed, rung):
-            sprites |= {member: sprite for member, sprite in again.items() if _failed(sprites[member]) and not _failed(sprite)}
+    ladder = replace(studio, batch_size=min(batch_size, LADDER_BATCH))
+    sprites |= ladder.climb({member: sprite for member, sprite in sprites.items() if _failed(sprite)}, recipe)
     return [_final(sprites[member]) for member in studio.members(numbers)]
 
 
@@ -100,14 +108,14 @@ def learning_rates(recipe: RenderRecipe) -> np.ndarray:
     return (recipe.learning_rate * np.minimum(left / cooling, 1.0)).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=KEPT_RENDERERS)
 def layer_renderer(bundle: Bundle, layers: tuple[str, ...], shape: Shape) -> LayerRenderer:
-    """Return the renderer of some layers; the last four are kept, so that a layer's shards share their traces, rungs and all."""
+    """Return the renderer of some layers; the last few are kept."""
     gc.collect()  # those that are kept no longer: a traced graph refers to itself, so nothing else frees it and its weights soon
     return LayerRenderer(bundle, layers, shape)
 
 
-def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe, channels: int = 3) -> Course:
+def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe, channels: int = 3, epsilon: float = ADAM_EPSILON) -> Course:
     """Return what a batch's optimisation starts from and goes through, each member by its own streams; `channels` are the model's."""
     streams = [sprite_stream(recipe.seed, name, *member, "noise") for member in members]
     noise = [stream.integers(2**31, size=(recipe.steps if recipe.alpha else 1, 2), dtype=np.int32) for stream in streams]
@@ -119,6 +127,7 @@ def course_of(name: str, members: Sequence[Member], recipe: RenderRecipe, channe
         rates=learning_rates(recipe),
         redirect_steps=np.int32(recipe.redirect_steps),
         weights=Weights(*np.array([recipe.alpha_weight, recipe.blur, recipe.diversity], np.float32)),
+        epsilon=np.float32(epsilon),
     )
 
 
@@ -179,13 +188,37 @@ class _Studio:
         batches = self.batches(numbers)
         return in_threads(batches_at_once(self.execution), lambda batch: (batch, self.render(batch, recipe, rung)), batches)
 
+    def climb(self, failed: dict[Member, Sprite], recipe: RenderRecipe) -> dict[Member, Sprite]:
+        """Try sprites again that failed at first, and return those that a rung of the ladder has saved.
+
+        A short trial of each rung finds out which one helps, and only that is climbed. Each sprite has trials of its own:
+        whether others failed as well must not decide what it looks like.
+        """
+        saved: dict[Member, Sprite] = {}
+        left = set(failed)
+        for rung, changed in rungs(recipe):
+            short = trial(changed)
+            # A rung that is as short as its trial is a trial itself.
+            alive = left if short == changed else self._sound(left, left, short, rung).keys()
+            found = self._sound(alive, left, changed, rung)
+            saved |= found
+            left = left - found.keys() - (set() if short == changed else alive)
+        return saved
+
+    def _sound(self, members: Set[Member], wanted: Set[Member], recipe: RenderRecipe, rung: Rung) -> dict[Member, Sprite]:
+        """Render members, and the other variants of their numbers, by a rung; return the sprites that are wanted and did not fail."""
+        batches = self.render_all(sorted({member.number for member in members}), recipe, rung)
+        drawn = itertools.chain.from_iterable(sprites.items() for _, sprites in batches)
+        return {member: sprite for member, sprite in drawn if member in wanted and not _failed(sprite)}
+
     def render(self, batch: list[int], recipe: RenderRecipe, rung: Attempt) -> dict[Member, Sprite]:
         """Render one batch by the recipe, or a rung of it; score it by the recipe itself."""
         name, wanted, channels = self.subjects.name, self.members(batch), self.bundle.card.image.channels
         padded = batch + [batch[-1]] * (recipe.subjects_in(self.batch_size) - len(batch))
         members = self.members(padded)
         targets, focus = self._targets(members), focus_of(recipe)
-        images = self._renderer(recipe, len(members)).optimise(course_of(name, members, recipe, channels), targets, focus)
+        course = course_of(name, members, recipe, channels, ADAM_EPSILON if rung == "first" else _LADDER_EPSILON)
+        images = self._renderer(recipe, len(members)).optimise(course, targets, focus)
         rounded = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
         pictures = in_colours(rounded, channels)
         # What is scored is what is kept: the picture as bytes, or the number that is not one.
@@ -199,7 +232,7 @@ class _Studio:
         for i, member in enumerate(wanted):
             pulled_up = any((target.weights[i] > 0).any() for target in targets)
             numbers = scored.objective[i], scored.highest[i], specific[i]
-            found[member] = Sprite(pictures[i], score_sprite(member, pictures[i], *numbers, rung, can_be_dead=pulled_up))
+            found[member] = Sprite(pictures[i], rounded[i], score_sprite(member, pictures[i], *numbers, rung, can_be_dead=pulled_up))
         return found
 
     def _renderer(self, recipe: RenderRecipe, members: int) -> LayerRenderer:

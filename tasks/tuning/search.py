@@ -121,7 +121,7 @@ def _judged(bundle: Bundle, layer: str, sprites: list[Sprite], recipe: RenderRec
     (sought,) = Channels(layer=layer).targets([member.number for member in members])
     targets = (sought._replace(weights=-sought.weights) if recipe.negative else sought,)
     renderer = layer_renderer(bundle, (layer,), Shape.of(wide, len(members), execution_here()))
-    images = np.stack([sprite.picture for sprite in sprites]).astype(np.float32) / 255
+    images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / 255
     views = views_of(layer, members, wide, "judging", _JUDGING_DRAWS)
     scored = renderer.score(images, views, targets, focus_of(wide))
     known = [value for value in specificities(scored.means, targets) if value is not None and np.isfinite(value)]

@@ -11,6 +11,7 @@ from flows.mixing import MixOptions, check_mixes, parse_sum, read_mixes
 from model_inventory.errors import UnknownLayer
 from tasks.rendering.subjects import Mixes, Term
 from tests.flows.made_up_set import made_up_card
+from tests.tasks.photos.small_images import sparse
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,21 @@ def test_files_that_are_no_directions_are_refused(name: str, content: bytes, tmp
     for file in (tmp_path / name, tmp_path / "nowhere.npy"):
         with pytest.raises(RequestError, match="cannot be read"):
             read_mixes(MixOptions(directions=str(file), direction_layer="stem"))
+
+
+@pytest.mark.parametrize("ending", ["npy", "json"])
+def test_directions_that_do_not_fit_into_memory_are_refused(ending: str, tmp_path: Path) -> None:
+    file = sparse(tmp_path / f"a.{ending}", 6 << 30)
+    options = MixOptions(directions=str(file), direction_layer="stem")
+    with pytest.raises(RequestError, match=r"a\.\w+ cannot be read \(it has 6,442,450,944 bytes: expected at most 67,108,864\); give"):
+        read_mixes(options)
+    np.save(tmp_path / "one.npy", np.zeros((1, 1)))
+    one = (tmp_path / "one.npy").read_bytes()
+    claims = [one.replace(b"(1, 1), }" + b" " * 30, b"(1, 1%s), }" % zeros + b" " * (30 - len(zeros))) for zeros in (b"0" * 14, b"0" * 30)]
+    for content in claims if ending == "npy" else [b"[" * 1_000_000]:
+        file.write_bytes(content)
+        with pytest.raises(RequestError, match=rf"a\.{ending} cannot be read \("):
+            read_mixes(options)
 
 
 def test_options_that_need_each_other_are_given_together() -> None:

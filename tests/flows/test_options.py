@@ -1,11 +1,14 @@
 """What is given as an option of its own takes the place of a named recipe's field."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from flows.cli import app
+from flows.cli import app, run
 from tasks.rendering.recipe import RUNGS, RenderRecipe
+from tests.tasks.photos.small_images import sparse
 
 
 def recipe_of(*options: str) -> RenderRecipe:
@@ -27,3 +30,20 @@ def test_an_option_changes_a_recipe_of_a_file(tmp_path: Path) -> None:
     file.write_bytes(RenderRecipe(name="mine", scale=(0.8, 1.2), steps=7).to_bytes())
     recipe = recipe_of("--recipe", str(file), "--recipe.scale", "1")
     assert (recipe.name, recipe.scale, recipe.steps, recipe.ladder) == ("mine", (1.0,), 7, RUNGS)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda file: sparse(file, 6 << 30), "it has 6,442,450,944 bytes: expected at most 4,194,304"),
+        (os.mkfifo, "it is no plain file"),
+        (lambda file: None, "No such file or directory"),
+    ],
+    ids=["large", "pipe", "none"],
+)
+def test_a_recipe_that_cannot_be_read_is_refused(
+    make: Callable[[Path], object], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "recipe.json")
+    assert run(["plan", "toy", "--recipe", str(tmp_path / "recipe.json")]) == 2
+    assert f"recipe.json cannot be read ({reason}); give a recipe.json" in capsys.readouterr().err

@@ -37,5 +37,12 @@ def write(root: Path, *names: str) -> Path:
     return root
 
 
+def sparse(file: Path, size: int) -> Path:
+    """Make a file of a size that takes no room on the disk."""
+    file.touch()
+    os.truncate(file, size)
+    return file
+
+
 def found(file: Path) -> FoundImage:
     return FoundImage(file.name, str(file))

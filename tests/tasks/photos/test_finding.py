@@ -11,7 +11,7 @@ from storage.bucket import is_name
 from tasks.photos.finding import check_images, find_images
 from tasks.photos.image_set import BadImage, BadPhotos, FoundImage
 from tests.storage.gcs_server import GcsServer
-from tests.tasks.photos.small_images import write
+from tests.tasks.photos.small_images import sparse, write
 
 
 def labels(place: Path | str) -> dict[str, str | None]:
@@ -109,6 +109,7 @@ def test_a_table_that_is_no_file_of_the_folder_is_refused(tmp_path: Path) -> Non
         (lambda path: os.symlink("../labels.csv", path), "it is a link that leads out of the folder"),
         (lambda path: os.symlink("nothing", path), "it is a link to nothing"),
         (os.mkfifo, "it is no plain file"),
+        (lambda path: sparse(path, 6 << 30), r"it has 6,442,450,944 bytes: expected at most 67,108,864; replace the file, or remove it$"),
     ):
         make(root / "labels.csv")
         with pytest.raises(BadPhotos, match=rf"labels\.csv in .* cannot be used: {words}"):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from storage.plain_files import open_file
 from tasks.photos import listing
 from tasks.photos.image_set import BadPhotos
-from tasks.photos.listing import NO_IMAGE, list_place, open_file
+from tasks.photos.listing import NO_IMAGE, list_place
 from tests.storage.gcs_server import GcsServer
 from tests.tasks.photos.small_images import write
 
@@ -210,6 +211,11 @@ def test_an_object_that_is_too_large_is_refused(gcs_place: GcsServer, monkeypatc
     gcs_place.put("place", "p/a.png", b"x")
     gcs_place.put("place", "p/b.png", bytes(2 << 20))
     assert reasons("gs://place/p") == {"b.png": "it is of 2 MiB, more than the 1 that an image may have"}
+    monkeypatch.setattr(listing, "MAX_LABELS_BYTES", 10)
+    gcs_place.put("place", "p/labels.csv", b"file,label\n")
+    with pytest.raises(BadPhotos, match=r"^labels\.csv in gs://place/p cannot be used: it has 11 bytes: expected at most 10; replace"):
+        list_place("gs://place/p")
+    assert "media" not in [seen.kind for seen in gcs_place.seen]
 
 
 def test_a_bucket_without_images_is_refused(gcs_place: GcsServer) -> None:

@@ -14,9 +14,9 @@ from tasks.rendering import sprites as rendering
 from tasks.rendering.objectives import likeness
 from tasks.rendering.precision import Execution
 from tasks.rendering.presets import STANDARD
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.rendering.renderer import LayerRenderer, Shape
-from tasks.rendering.sprites import Member, Sprite, course_of, focus_of, layer_renderer, learning_rates, render_sprites
+from tasks.rendering.recipe import RUNGS, LayerSettings, RenderRecipe
+from tasks.rendering.renderer import Course, LayerRenderer, Shape
+from tasks.rendering.sprites import KEPT_RENDERERS, Member, Sprite, course_of, focus_of, layer_renderer, learning_rates, render_sprites
 from tasks.rendering.subjects import Channels, Mix, Mixes, Term
 from tasks.rendering.transforms import Views
 from tests.toy_network import CHANNELS, toy_bundle, toy_weights
@@ -130,6 +130,38 @@ def test_a_dead_channel_is_reported_dead_and_others_are_not() -> None:
     assert [sprite.scores.rung == "none" for sprite in sprites] == [False, False, True, False]
 
 
+def test_rungs_that_show_no_life_are_not_climbed_and_each_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, courses = toy_weights(), list[int]()
+    weights["third/beta"][2] = -1e4
+    bundle, optimise = toy_bundle(weights), LayerRenderer.optimise
+
+    def noted(self: LayerRenderer, course: Course, *rest: Any) -> np.ndarray:
+        courses.append(len(course.rates))
+        return optimise(self, course, *rest)
+
+    monkeypatch.setattr(LayerRenderer, "optimise", noted)
+    before = rendering.layer_renderer.cache_info().misses
+    # Transforms of its own, so that what is scored is seen in another shape than what is optimised.
+    recipe = changed(steps=160, redirect_steps=3, ladder=RUNGS, pad_px=8, jitter_px=(4,))
+    for _ in range(2):
+        courses.clear()
+        (sprite,) = rendered(bundle, THIRD, [2], recipe, batch_size=2 * BATCH)
+        assert sprite.scores.rung == "none"
+        assert courses == [160, 20, 20, 20, 40, 40]
+    assert rendering.layer_renderer.cache_info().misses - before == KEPT_RENDERERS
+
+
+def test_a_layer_whose_activations_are_tiny_is_saved_by_the_first_rung() -> None:
+    weights = toy_weights()
+    for part in ("gamma", "beta", "mean"):
+        weights[f"third/{part}"] *= 1e-9
+    weights["third/variance"][:] = 1
+    recipe = changed(steps=40, ladder=("seed", "steps"))
+    sprites = rendered(toy_bundle(weights), THIRD, [0, 1, 2, 3], recipe)
+    assert [sprite.scores.rung for sprite in sprites] == ["seed"] * 4
+    assert all(sprite.picture.std() > 12 for sprite in sprites)
+
+
 ASLEEP = 5
 
 
@@ -191,7 +223,7 @@ def test_what_is_saved_is_the_same_in_any_company(with_a_sleeper: Bundle) -> Non
 def test_of_a_group_only_the_variants_that_failed_are_replaced(toy: Bundle) -> None:
     recipe = changed(steps=20, redirect_steps=0, variants=4, seed=2)
     before = rendered(toy, THIRD, [3], recipe)
-    after = rendered(toy, THIRD, [3], changed(recipe, ladder=("seed", "redirect", "steps")))
+    after = rendered(toy, THIRD, [3], changed(recipe, ladder=("redirect", "seed", "seed", "seed")))
     assert {sprite.scores.flags == () for sprite in before} == {True, False}
     for first, last in zip(before, after, strict=True):
         assert last.scores.flags == ()

@@ -10,6 +10,7 @@ from model_inventory.errors import UnknownLayer
 from tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tasks.tuning.preset import LayerTuning, Preset, Trial
 from tasks.tuning.search import SAMPLE, affordable_steps, judge, sample_channels, tune_layer
+from tests.built_bundle import bundle_of, flattened
 from tests.toy_network import toy_bundle, toy_weights
 
 # One side only: what is compiled for each trial takes most of the time.
@@ -105,3 +106,11 @@ def test_seconds_decide_the_steps(toy: Bundle) -> None:
 def test_a_layer_that_does_not_exist_is_refused(toy: Bundle) -> None:
     with pytest.raises(UnknownLayer, match="did you mean 'third'"):
         tune_layer(toy, "thrid", QUICK, None)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_what_the_network_sees_is_judged_however_many_channels_it_has(channels: int) -> None:
+    bundle = bundle_of(flattened, channels=channels)
+    found = judge(bundle, "one", range(4), QUICK, LayerSettings())
+    start = judge(bundle, "one", range(4), changed(learning_rate=1e-9), LayerSettings())
+    assert found.objective > start.objective + 0.005
