@@ -111,10 +111,13 @@ def report_checks(bucket: Bucket) -> Iterator[Finding | None]:
 
 def _check(bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]) -> Finding | None:
     try:
-        files = _files_of(kind.from_bytes(bucket.get(key), key))
+        record = kind.from_bytes(bucket.get(key), key)
     except (Corrupt, NotFound) as error:
         return Finding(key, str(error))
-    for file in files:
+    for rests_on in record.records if isinstance(record, ReportRecord) else ():
+        if rests_on not in listed:
+            return Finding(rests_on, f"The record is missing, and {key} rests on it; the same run again makes it anew.")
+    for file in _files_of(record):
         if not file.is_whole_in(bucket, listed.get(file.key)):
             return Finding(file.key, f"The file is missing or is not what {key} says; the same run again makes it anew.")
     return None
