@@ -96,7 +96,12 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
 
             lengthy = {**served["parameters"]["request"], "recipe": {"size_px": 32, "steps": 10_000, "ladder": []}}
             create = f"/deployments/{served['id']}/create_flow_run"
-            triggered = api.post(create, json={"parameters": {"request": lengthy}}).json()
+
+            def begun() -> dict[str, Any] | None:
+                made = api.post(create, json={"parameters": {"request": lengthy}})
+                return made.json() if made.is_success else None  # SQLite may be locked by what the last run still writes
+
+            triggered = wait_for(begun)
             wait_for(lambda: api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "RUNNING")
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
