@@ -1,5 +1,6 @@
 """Waits for what another process or thread does. On a busy machine it comes late, so the limit is only for what never comes."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,3 +20,8 @@ def wait_for(what: Callable[[], Found | None], every_s: float = 0.05) -> Found:
         if time.monotonic() > until:
             raise TimeoutError(f"nothing within {AT_MOST_S:g} s")
         time.sleep(every_s)
+
+
+def without_progress(said: str) -> str:
+    """Return what a command said on standard error but for how far it is, which it tells every few seconds on a busy machine."""
+    return re.sub(r"^(\d+ of \d+ .*|.*, for .* so far)\n", "", said, flags=re.MULTILINE)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import prefect.main  # noqa: F401  before TensorFlow: it closes all streams that are logged to by then, pytest's among them
 import pytest
 
-from tests.waiting import AT_MOST_S
+from tests.waiting import AT_MOST_S, without_progress
 
 if TYPE_CHECKING:
     from tasks.devices import DeviceSlots
@@ -55,8 +54,7 @@ def diamond_cutter() -> Command:
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "flows.cli", *arguments]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=3 * AT_MOST_S)
-        # A busy machine has it tell how far it is.
-        done.stderr = re.sub(r"^(\d+ of \d+ .*|.*, for .* so far)\n", "", done.stderr, flags=re.MULTILINE)
+        done.stderr = without_progress(done.stderr)
         return done
 
     return run
