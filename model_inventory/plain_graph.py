@@ -38,6 +38,7 @@ def plain_graph(
     graph = traced.as_graph_def()
     passes_on = _Passes({node.name: node for node in graph.node}, image)
     kept = [passes_on.source(tensor) for tensor in tensors]
+    _stand_for_values(graph, weights)
     for node in graph.node:
         references = [passes_on.source(reference) for reference in node.input if not reference.startswith("^")]
         del node.input[:]
@@ -73,6 +74,16 @@ def constant_node(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
     node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
     return node
+
+
+def _stand_for_values(graph: tf.compat.v1.GraphDef, weights: Collection[str]) -> None:
+    """Let placeholders for variables stand for what is read of them, since the reading is left out."""
+    variables = {node.name: node for node in graph.node if node.name in weights}
+    for read in graph.node:
+        variable = variables.get(node_name(read.input[0])) if read.op == "ReadVariableOp" else None
+        if variable:
+            variable.attr["dtype"].CopyFrom(read.attr["dtype"])
+            variable.attr["shape"].shape.unknown_rank = True
 
 
 class _Passes:

@@ -35,9 +35,9 @@ def _print_all() -> None:
     print_models(list_models(), as_json=False)
     print_card(card.model_copy(update={"layers": layers}), as_json=False)
     estimates = tuple(
-        LayerEstimate(layer=name, sprites_done=3, sprites_to_do=1277, shards=40, bytes=123_456_789, seconds=0.0123) for name in LAYERS
+        LayerEstimate(layer=name, sprites_done=3, sprites_adopted=2, sprites_to_do=1277, shards=40, bytes=123_456_789, seconds=0.0123) for name in LAYERS
     )
-    totals = {"sprites_done": 3, "sprites_to_do": 9, "shards": 1, "bytes": 5, "seconds": 0.0123, "devices": 1}
+    totals = {"sprites_done": 3, "sprites_adopted": 2, "sprites_to_do": 9, "shards": 1, "bytes": 5, "seconds": 0.0123, "devices": 1}
     print_estimate(RunEstimate(model="m", recipe="r", layers=estimates, **totals), as_json=False)  # type: ignore[arg-type]
     now = datetime.now(UTC)
     listings = tuple(
