@@ -1,14 +1,17 @@
-"""Measures attribution over a folder: its rate against the bare forward and backward pass, and its memory against the number of images.
+"""Measures attribution over a folder: its rate against the bare forward and backward pass, and its
+memory against the number of images.
 
     uv run python benchmarks/attribution.py rate FOLDER
     uv run python benchmarks/attribution.py memory FOLDER --images 1000 10000
     uv run python benchmarks/attribution.py checks FOLDER --images 48
 
-`rate` runs what a device's process runs for a part of the images, from the files to the table, in turn with the forward and backward pass
-of the same graph on batches that are in memory already, and prints the ratio of the rates: the higher, the less decoding, sums, and writing
-cost. `memory` measures folders of as many links to the images, sums up what was measured, looks at some images closely and builds the
-report, without rendering sprites; each in a process of its own, of which it prints the peak. `checks` prints how far attributions to the
-highest logit are from adding up, and what silencing the channels that they name takes from it, for both methods.
+`rate` runs what a device's process runs for a part of the images, from the files to the table, in
+turn with the forward and backward pass of the same graph on batches that are in memory already, and
+prints the ratio of the rates: the higher, the less decoding, sums, and writing cost. `memory`
+measures folders of as many links to the images, sums up what was measured, looks at some images
+closely and builds the report, without rendering sprites; each in a process of its own, of which it
+prints the peak. `checks` prints how far attributions to the highest logit are from adding up, and
+what silencing the channels that they name takes from it, for both methods.
 """
 
 import os
@@ -27,17 +30,23 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from cyclopts import App, Parameter
 
-from storage import open_bucket
-from tasks.attribution.batches import BATCH, Numbered
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
-from tasks.importing.stored import read_bundle, read_card
-from tasks.importing.task import import_bundle
-from tasks.photos.finding import find_images
-from tasks.photos.image_set import ImageSet
-from tasks.reporting.choosing import evenly
-from tasks.reporting.reducing import reduce
-from tasks.reporting.task import ReportJob, image_tables, look_and_commit, publish_report, stored_details
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.tasks.attribution.batches import BATCH, Numbered
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
+from diamond_cutter.tasks.importing.stored import read_bundle, read_card
+from diamond_cutter.tasks.importing.task import import_bundle
+from diamond_cutter.tasks.photos.finding import find_images
+from diamond_cutter.tasks.photos.image_set import ImageSet
+from diamond_cutter.tasks.reporting.choosing import evenly
+from diamond_cutter.tasks.reporting.reducing import reduce
+from diamond_cutter.tasks.reporting.task import (
+    ReportJob,
+    image_tables,
+    look_and_commit,
+    publish_report,
+    stored_details,
+)
 
 Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
@@ -56,14 +65,17 @@ def rate(
     import numpy as np
     import tensorflow as tf
 
-    from tasks.attribution.network import network_of
-    from tasks.attribution.score import choose, score_of
-    from tasks.photos.reading import read_image
+    from diamond_cutter.tasks.attribution.network import network_of
+    from diamond_cutter.tasks.attribution.score import choose, score_of
+    from diamond_cutter.tasks.photos.reading import read_image
 
     with tempfile.TemporaryDirectory() as bucket:
         card = import_bundle(bucket, model)
         images = find_images(folder).images
-        numbered = tuple(Numbered(number, image) for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE)))
+        numbered = tuple(
+            Numbered(number, image)
+            for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE))
+        )
         spec = AttributionSpec(layers=layers, sprites="none")
         job = ImagesJob(bucket, card.key, "benchmark", spec, numbered)
         network = network_of(read_bundle(bucket, card.key), layers)
@@ -90,11 +102,16 @@ def rate(
             if attempt:
                 seconds["floor"].append(between - begun)
                 seconds["whole"].append(ended - between)
-    shares = [floor / whole for floor, whole in zip(seconds["floor"], seconds["whole"], strict=True)]
+    shares = [
+        floor / whole for floor, whole in zip(seconds["floor"], seconds["whole"], strict=True)
+    ]
     for name, spent in seconds.items():
         print(f"{name}: {len(numbered) / np.median(spent):.1f} images per second")
     each = ", ".join(f"{100 * share:.0f}" for share in shares)
-    print(f"{', '.join(layers)}: the whole runs at {100 * np.median(shares):.0f} % of the floor, in each round at {each} %")
+    print(
+        f"{', '.join(layers)}: the whole runs at {100 * np.median(shares):.0f} % of the floor, in "
+        f"each round at {each} %"
+    )
 
 
 def _again(job: ImagesJob, attempt: int) -> ImagesJob:
@@ -113,40 +130,80 @@ def memory(
     """Print the peak memory for several numbers of images."""
     peaks: list[tuple[float, float]] = []
     for count in images:
-        command = [sys.executable, __file__, "one", folder, str(count), "--model", model, "--layers", *layers]
+        command = [
+            sys.executable,
+            __file__,
+            "one",
+            folder,
+            str(count),
+            "--model",
+            model,
+            "--layers",
+            *layers,
+        ]
         printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         measured, whole = map(float, printed.split()[-2:])
         peaks.append((measured, whole))
         print(
-            f"{count} images: {measured:.0f} MB at most until all are measured and summed up, {whole:.0f} MB in the whole run", flush=True
+            f"{count} images: {measured:.0f} MB at most until all are measured and summed up, "
+            f"{whole:.0f} MB in the whole run",
+            flush=True,
         )
-    first, last = (100 * (after / before - 1) for before, after in zip(peaks[0], peaks[-1], strict=True))
-    print(f"{images[-1]} images take {first:.1f} % more than {images[0]} until then, {last:.1f} % in the whole")
+    first, last = (
+        100 * (after / before - 1) for before, after in zip(peaks[0], peaks[-1], strict=True)
+    )
+    print(
+        f"{images[-1]} images take {first:.1f} % more than {images[0]} until then, {last:.1f} % "
+        "in the whole"
+    )
 
 
 @app.command
-def checks(folder: str, *, model: str = "efficientnet-lite0", layers: Layers = ("block_10", "block_12", "head"), images: int = 48) -> None:
-    """Print, by method and layer, medians over images: completeness error, and what the score loses without channels."""
+def checks(
+    folder: str,
+    *,
+    model: str = "efficientnet-lite0",
+    layers: Layers = ("block_10", "block_12", "head"),
+    images: int = 48,
+) -> None:
+    """Print, by method and layer, medians over images: completeness error, and what the score loses
+    without channels.
+    """
     import numpy as np
     import tensorflow as tf
 
-    from tasks.attribution.batches import batches
-    from tasks.attribution.checks import check_function
-    from tasks.attribution.network import network_of
+    from diamond_cutter.tasks.attribution.batches import batches
+    from diamond_cutter.tasks.attribution.checks import check_function
+    from diamond_cutter.tasks.attribution.network import network_of
 
     with tempfile.TemporaryDirectory() as bucket:
         card = import_bundle(bucket, model)
         network = network_of(read_bundle(bucket, card.key), layers)
-        chosen = [Numbered(number, image) for number, image in enumerate(evenly(find_images(folder).images, images))]
+        chosen = [
+            Numbered(number, image)
+            for number, image in enumerate(evenly(find_images(folder).images, images))
+        ]
         for method, steps in (("gradient", 1), ("integrated", 100)):
-            check = check_function(network, AttributionSpec(layers=layers, negative="none", method=method, steps=steps, sprites="none"))
+            check = check_function(
+                network,
+                AttributionSpec(
+                    layers=layers, negative="none", method=method, steps=steps, sprites="none"
+                ),
+            )
             found = [
                 check(batch.pixels, tf.constant([image.number for image in batch.images], tf.int32))
                 for batch in batches(chosen, card.image.shape, {})
             ]
             for place, layer in enumerate(layers):
-                error, top, random = (np.median(np.concatenate([batch[place][what] for batch in found])) for what in range(3))
-                print(f"{method}, {layer}: error {error:.2%}, lost without top 5 % {top:.3f}, without random 5 % {random:.3f}", flush=True)
+                error, top, random = (
+                    np.median(np.concatenate([batch[place][what] for batch in found]))
+                    for what in range(3)
+                )
+                print(
+                    f"{method}, {layer}: error {error:.2%}, lost without top 5 % {top:.3f}, "
+                    f"without random 5 % {random:.3f}",
+                    flush=True,
+                )
 
 
 @app.command
@@ -166,7 +223,9 @@ def one(folder: str, count: int, *, model: str, layers: Layers) -> None:
 
 
 def peak_mb() -> float:
-    """Return this process's peak memory so far. Not getrusage's, which begins with that of the process it was forked from."""
+    """Return this process's peak memory so far. Not getrusage's, which begins with that of the
+    process it was forked from.
+    """
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000
 
 
@@ -178,13 +237,18 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
         raise LookupError(model)
     numbered = tuple(Numbered(number, image) for number, image in enumerate(found.images))
     parts = range(0, len(numbered), IMAGES_AT_ONCE)
-    jobs = [ImagesJob(bucket_url, model, found.name, spec, numbered[first : first + IMAGES_AT_ONCE]) for first in parts]
+    jobs = [
+        ImagesJob(bucket_url, model, found.name, spec, numbered[first : first + IMAGES_AT_ONCE])
+        for first in parts
+    ]
     for job in jobs:
         attribute_and_commit(job)
     keys = tuple(job.record_key for job in jobs)
     reduced = reduce(image_tables(bucket, keys))
     print(f"{peak_mb():.0f}", flush=True)
-    shown = tuple(numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown))
+    shown = tuple(
+        numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown)
+    )
     details_job = ImagesJob(bucket_url, model, found.name, spec, shown)
     look_and_commit(details_job)
     details = stored_details(bucket, details_job.folder)

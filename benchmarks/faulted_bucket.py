@@ -1,13 +1,16 @@
-"""Renders one run by several workers at once into a bucket whose calls fail, kills workers, and compares with an undisturbed run.
+"""Renders one run by several workers at once into a bucket whose calls fail, kills workers, and
+compares with an undisturbed run.
 
     uv run python benchmarks/faulted_bucket.py --workers 4 --kills 12 --chance 0.15
 
-A worker is the whole command `diamond-cutter sprites`; all of them are given the same run. They reach the bucket, a strict server of
-Google Cloud Storage on loopback, through a proxy that makes a share of the calls fail: refused with 503, 429 or 408, reset before or
-within the body, the reply lost, a byte flipped, a download cut. Whole process trees are killed with SIGKILL and started again. Which
-calls fail how, and the moments of the kills, are drawn from a seed; the machine's speed is not. Afterwards every sprite must be there
-with the pixels of the undisturbed run, spritemaps be equal byte for byte, every file have the checksum that its record says, and the
-same command again write nothing.
+A worker is the whole command `diamond-cutter sprites`; all of them are given the same run. They
+reach the bucket, a strict server of Google Cloud Storage on loopback, through a proxy that makes a
+share of the calls fail: refused with 503, 429 or 408, reset before or within the body, the reply
+lost, a byte flipped, a download cut. Whole process trees are killed with SIGKILL and started again.
+Which calls fail how, and the moments of the kills, are drawn from a seed; the machine's speed is
+not. Afterwards every sprite must be there with the pixels of the undisturbed run, spritemaps be
+equal byte for byte, every file have the checksum that its record says, and the same command again
+write nothing.
 """
 
 import os
@@ -25,17 +28,18 @@ from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from storage import Bucket, open_bucket
-from storage.layout import is_run_record, is_shard_record
-from storage.records import ShardRecord
-from tasks.sheets import decode
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.layout import is_run_record, is_shard_record
+from diamond_cutter.storage.sets.records import ShardRecord
+from diamond_cutter.tasks.sheets import decode
 from tests.storage.fault_proxy import FAILURES, standing_before
 from tests.storage.gcs_server import serving
 
 LAYERS = ("stem", "block_1", "block_2.expand")
 # Small pictures and few steps: what is tested is not how they look.
 RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "600", "--recipe.ladder")
-# A command needs some seconds before it renders; kills are to hit the rendering too, and a worker with nothing left to do lasts no longer.
+# A command needs some seconds before it renders; kills are to hit the rendering too, and a worker
+# with nothing left to do lasts no longer.
 EARLIEST_S, LATEST_S = 3.0, 12.0
 
 app = App()
@@ -44,8 +48,16 @@ app = App()
 @app.default
 def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int = 0) -> None:
     """Disturb, finish, compare; exit with 1 on any difference."""
-    with tempfile.TemporaryDirectory() as folder, serving() as server, standing_before(server.url) as proxy:
-        os.environ |= {"PREFECT_HOME": str(Path(folder, "prefect")), "NO_PROXY": "127.0.0.1", "STORAGE_EMULATOR_HOST": server.url}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving() as server,
+        standing_before(server.url) as proxy,
+    ):
+        os.environ |= {
+            "PREFECT_HOME": str(Path(folder, "prefect")),
+            "NO_PROXY": "127.0.0.1",
+            "STORAGE_EMULATOR_HOST": server.url,
+        }
         server.make("undisturbed")
         server.make("disturbed")
         started = time.monotonic()
@@ -53,44 +65,73 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
         print(f"an undisturbed run takes {time.monotonic() - started:.0f} s", flush=True)
 
         proxy.chance, proxy.random = chance, random.Random(seed)
-        # Stalls would be waited for a minute each, as users wait; the tests of the bucket have them.
+        # Stalls would be waited for a minute each, as users wait; the tests of the bucket have
+        # them.
         proxy.by_chance = tuple(failure for failure in FAILURES if failure != "stall")
         faulted = {**os.environ, "STORAGE_EMULATOR_HOST": proxy.url}
         problems = disturb(workers, kills, random.Random(seed), faulted, Path(folder, "said"))
-        print(f"{proxy.failed.total()} of {proxy.calls} calls failed: {dict(sorted(proxy.failed.items()))}", flush=True)
+        print(
+            f"{proxy.failed.total()} of {proxy.calls} calls failed: "
+            f"{dict(sorted(proxy.failed.items()))}",
+            flush=True,
+        )
 
         problems += differences(open_bucket("gs://undisturbed"), open_bucket("gs://disturbed"))
-        verified = subprocess.run([*cli("verify"), "--deep", "--bucket", "gs://disturbed"], capture_output=True, text=True)
+        verified = subprocess.run(
+            [*cli("verify"), "--deep", "--bucket", "gs://disturbed"], capture_output=True, text=True
+        )
         problems += [f"verify: {verified.stdout}"] if verified.returncode else []
         before = {name: stored.generation for name, stored in server.buckets["disturbed"].items()}
         server.seen.clear()
         subprocess.run(command("disturbed"), check=True, stdout=subprocess.DEVNULL)
-        if {name: stored.generation for name, stored in server.buckets["disturbed"].items()} != before:
+        if {
+            name: stored.generation for name, stored in server.buckets["disturbed"].items()
+        } != before:
             problems.append("the same command again writes")
-    print("\n".join(problems) or f"{workers} workers, {kills} kills: every sprite is there, equal, and verified; a re-run writes nothing")
+    print(
+        "\n".join(problems)
+        or f"{workers} workers, {kills} kills: every sprite is there, equal, and verified; a "
+        "re-run writes nothing"
+    )
     sys.exit(1 if problems else 0)
 
 
 def cli(name: str) -> list[str]:
     """Return the beginning of a command."""
-    return [sys.executable, "-m", "flows.cli", name]
+    return [sys.executable, "-m", "diamond_cutter.flows.cli.main", name]
 
 
 def command(bucket: str) -> list[str]:
     """Return the command that each worker is."""
-    return [*cli("sprites"), "efficientnet-lite0", "--bucket", f"gs://{bucket}", "--layers", *LAYERS, *RECIPE]
+    return [
+        *cli("sprites"),
+        "efficientnet-lite0",
+        "--bucket",
+        f"gs://{bucket}",
+        "--layers",
+        *LAYERS,
+        *RECIPE,
+    ]
 
 
-def disturb(workers: int, kills: int, moments: random.Random, environment: dict[str, str], said: Path) -> list[str]:
-    """Run the workers and kill some of them, each of which begins again; return which of them failed of themselves."""
+def disturb(
+    workers: int, kills: int, moments: random.Random, environment: dict[str, str], said: Path
+) -> list[str]:
+    """Run the workers and kill some of them, each of which begins again; return which of them
+    failed of themselves.
+    """
     problems: list[str] = []
 
     def start() -> "subprocess.Popen[bytes]":
         with said.open("ab") as errors:
-            return subprocess.Popen(command("disturbed"), env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+            return subprocess.Popen(
+                command("disturbed"), env=environment, stdout=subprocess.DEVNULL, stderr=errors
+            )
 
     def note(code: int | None) -> None:
-        problems.extend([f"a worker failed ({code}), they said: {said.read_text()[-2000:]}"] if code else [])
+        problems.extend(
+            [f"a worker failed ({code}), they said: {said.read_text()[-2000:]}"] if code else []
+        )
 
     running = [start() for _ in range(workers)]
     killed = 0
@@ -102,7 +143,11 @@ def disturb(workers: int, kills: int, moments: random.Random, environment: dict[
         if ended is None:
             kill_tree(running[victim])
             killed += 1
-        print(f"worker {victim} {f'is killed, kill {killed}' if ended is None else 'had ended, and begins again'}", flush=True)
+        print(
+            f"worker {victim} "
+            f"{f'is killed, kill {killed}' if ended is None else 'had ended, and begins again'}",
+            flush=True,
+        )
         running[victim] = start()
     for worker in running:
         note(worker.wait())
@@ -122,16 +167,27 @@ def kill_tree(process: "subprocess.Popen[bytes]") -> None:
 def differences(undisturbed: Bucket, disturbed: Bucket) -> list[str]:
     """Return what differs between two buckets."""
     expected, found = sprites(undisturbed), sprites(disturbed)
-    wrong = [f"sprites are missing: {sorted(expected.keys() - found.keys())}"] if expected.keys() - found.keys() else []
+    wrong = (
+        [f"sprites are missing: {sorted(expected.keys() - found.keys())}"]
+        if expected.keys() - found.keys()
+        else []
+    )
     wrong += [
-        f"{sprite} has other pixels" for sprite in expected.keys() & found.keys() if not np.array_equal(expected[sprite], found[sprite])
+        f"{sprite} has other pixels"
+        for sprite in expected.keys() & found.keys()
+        if not np.array_equal(expected[sprite], found[sprite])
     ]
     names = [
-        sorted(info.key for info in bucket.list() if ".webp" in info.key and "spritemap." in info.key)
+        sorted(
+            info.key for info in bucket.list() if ".webp" in info.key and "spritemap." in info.key
+        )
         for bucket in (undisturbed, disturbed)
     ]
     wrong += [f"spritemaps differ: {names}"] if names[0] != names[1] else []
-    runs = [sum(is_run_record(info.key) for info in bucket.list("sprites/")) for bucket in (undisturbed, disturbed)]
+    runs = [
+        sum(is_run_record(info.key) for info in bucket.list("sprites/"))
+        for bucket in (undisturbed, disturbed)
+    ]
     return wrong + ([f"runs differ: {runs}"] if runs[0] != runs[1] else [])
 
 
@@ -146,7 +202,9 @@ def sprites(bucket: Bucket) -> dict[tuple[str, int], np.ndarray]:
         for cell, sprite in enumerate(shard.sprites):
             row, column = divmod(cell, shard.columns)
             top, left = row * shard.cell_px, column * shard.cell_px
-            found[shard.layer, sprite.channel] = sheet[top : top + shard.cell_px, left : left + shard.cell_px]
+            found[shard.layer, sprite.channel] = sheet[
+                top : top + shard.cell_px, left : left + shard.cell_px
+            ]
     return found
 
 

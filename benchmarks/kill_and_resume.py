@@ -1,10 +1,12 @@
-"""Kills a run again and again, lets it finish, and compares what is in the bucket with an undisturbed run's.
+"""Kills a run again and again, lets it finish, and compares what is in the bucket with an
+undisturbed run's.
 
     uv run python benchmarks/kill_and_resume.py --kills 10
 
-Every time the whole process tree of `diamond-cutter sprites` is killed with SIGKILL at a random moment (the seed is fixed, the
-machine's speed is not). Afterwards the same command must finish the job: every sprite is there, all pixels equal those of the
-undisturbed run, no shard whose record was there at a kill has been rendered again, and no process is left behind.
+Every time the whole process tree of `diamond-cutter sprites` is killed with SIGKILL at a random
+moment (the seed is fixed, the machine's speed is not). Afterwards the same command must finish the
+job: every sprite is there, all pixels equal those of the undisturbed run, no shard whose record was
+there at a kill has been rendered again, and no process is left behind.
 """
 
 import os
@@ -20,15 +22,16 @@ import numpy as np
 import psutil
 from cyclopts import App
 
-from storage import LocalBucket
-from storage.layout import is_shard_record
-from storage.records import ShardRecord
-from tasks.sheets import decode
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import is_shard_record
+from diamond_cutter.storage.sets.records import ShardRecord
+from diamond_cutter.tasks.sheets import decode
 
 LAYERS = ("stem", "block_1", "block_2.expand", "block_4.expand")
 # Small pictures and few steps: what is tested is not how they look.
 RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "300")
-# Every command needs some seconds before it renders; kills are to hit the rendering too, but not to let it finish.
+# Every command needs some seconds before it renders; kills are to hit the rendering too, but not to
+# let it finish.
 EARLIEST, LATEST = 0.05, 0.4
 ENDS_WITHIN_S = 30.0
 
@@ -52,23 +55,50 @@ def main(*, kills: int = 10, seed: int = 0) -> None:
             left = kill_after(command(disturbed), moment_s)
             problems += [f"process {process} outlived kill {kill + 1}" for process in left]
             seen |= {key: data for key, data in records(disturbed).items() if key not in seen}
-            print(f"kill {kill + 1:2} after {moment_s:5.1f} s: {len(seen)} shards committed so far", flush=True)
+            print(
+                f"kill {kill + 1:2} after {moment_s:5.1f} s: {len(seen)} shards committed so far",
+                flush=True,
+            )
         subprocess.run(command(disturbed), check=True, stdout=subprocess.DEVNULL)
         problems += differences(undisturbed, disturbed, seen)
-        verified = subprocess.run([sys.executable, "-m", "flows.cli", "verify", "--bucket", str(disturbed)], stdout=subprocess.DEVNULL)
+        verified = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "diamond_cutter.flows.cli.main",
+                "verify",
+                "--bucket",
+                str(disturbed),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
         problems += ["verify finds problems"] if verified.returncode else []
-    print("\n".join(problems) or f"{kills} kills: all sprites are there, all pixels are equal, no committed shard was rendered twice")
+    print(
+        "\n".join(problems)
+        or f"{kills} kills: all sprites are there, all pixels are equal, no committed shard was "
+        "rendered twice"
+    )
     sys.exit(1 if problems else 0)
 
 
 def command(bucket: Path) -> list[str]:
     """Return the command that is killed."""
-    sprites = [sys.executable, "-m", "flows.cli", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]
+    sprites = [
+        sys.executable,
+        "-m",
+        "diamond_cutter.flows.cli.main",
+        "sprites",
+        "efficientnet-lite0",
+        "--bucket",
+        str(bucket),
+    ]
     return [*sprites, "--layers", *LAYERS, *RECIPE]
 
 
 def kill_after(arguments: list[str], seconds: float) -> list[str]:
-    """Start a command, kill it and all its descendants, and return those that still run some time later."""
+    """Start a command, kill it and all its descendants, and return those that still run some time
+    later.
+    """
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     tree = descendants(process.pid)
@@ -91,20 +121,33 @@ def descendants(pid: int) -> list[psutil.Process]:
 def records(root: Path) -> dict[str, bytes]:
     """Return the shards' records that are in a bucket."""
     bucket = LocalBucket(root)
-    return {info.key: bucket.get(info.key) for info in bucket.list("sprites/") if is_shard_record(info.key)}
+    return {
+        info.key: bucket.get(info.key)
+        for info in bucket.list("sprites/")
+        if is_shard_record(info.key)
+    }
 
 
 def differences(undisturbed: Path, disturbed: Path, seen: dict[str, bytes]) -> list[str]:
-    """Return what differs between two buckets, and which of the records seen at the kills have changed since."""
+    """Return what differs between two buckets, and which of the records seen at the kills have
+    changed since.
+    """
     expected, found = records(undisturbed), records(disturbed)
     wrong = [f"{key} was rendered again" for key, data in seen.items() if found.get(key) != data]
     if expected.keys() != found.keys():
         return [*wrong, f"shards differ: {sorted(expected.keys() ^ found.keys())}"]
     for key in expected:
-        if not np.array_equal(pixels(undisturbed, expected[key], key), pixels(disturbed, found[key], key)):
+        if not np.array_equal(
+            pixels(undisturbed, expected[key], key), pixels(disturbed, found[key], key)
+        ):
             wrong.append(f"{key} has other pixels")
-    names = [sorted(path.name for path in root.rglob("spritemap.*.webp")) for root in (undisturbed, disturbed)]
-    return wrong if names[0] == names[1] else [*wrong, f"spritemaps differ: {names[0]} and {names[1]}"]
+    names = [
+        sorted(path.name for path in root.rglob("spritemap.*.webp"))
+        for root in (undisturbed, disturbed)
+    ]
+    return (
+        wrong if names[0] == names[1] else [*wrong, f"spritemaps differ: {names[0]} and {names[1]}"]
+    )
 
 
 def pixels(root: Path, record: bytes, key: str) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""Measures how long `ls` and `plan` take over a set of 10,240 records on Google Cloud Storage, and how much memory.
+"""Measures how long `ls` and `plan` take over a set of 10,240 records on Google Cloud Storage, and
+how much memory.
 
     uv run python benchmarks/many_records.py
 
-The bucket is a strict server on loopback. The set is made up: 160 layers of 2,048 channels, 32 to a record. Each command is run twice:
-once with the index that a finished run leaves, once without, as in the middle of a first run, when every record has to be read.
+The bucket is a strict server on loopback. The set is made up: 160 layers of 2,048 channels, 32 to a
+record. Each command is run twice: once with the index that a finished run leaves, once without, as
+in the middle of a first run, when every record has to be read.
 """
 
 import os
@@ -18,12 +20,18 @@ from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from model_inventory.card import ModelCard
-from storage import crc32c
-from storage.layout import card_key, fingerprinted, graph_key, index_key, shard_record_key
-from storage.records import FileRef
-from storage.sprite_set import LayerShards
-from tasks.gathering.index import sprite_table, to_parquet
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import crc32c
+from diamond_cutter.storage.sets.layout import (
+    card_key,
+    fingerprinted,
+    graph_key,
+    index_key,
+    shard_record_key,
+)
+from diamond_cutter.storage.sets.records import FileRef
+from diamond_cutter.storage.sets.sprite_set import LayerShards
+from diamond_cutter.tasks.gathering.index import sprite_table, to_parquet
 from tests.flows.made_up_set import GRAPH, RECIPE, made_up_card
 from tests.storage.gcs_server import GcsServer, serving
 from tests.storage.shard_records import shard_record
@@ -31,11 +39,12 @@ from tests.storage.shard_records import shard_record
 LAYERS, CHANNELS, IN_A_SHARD = 160, 2048, 32
 MEASURED = """
 import sys, time
-from flows.cli import run
+from diamond_cutter.flows.cli.main import run
 begun = time.monotonic()
 code = run(sys.argv[1:])
 # Not getrusage's, which begins with that of the process it was forked from.
-print(code, time.monotonic() - begun, int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) / 1024, file=sys.stderr)
+peak_kb = int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+print(code, time.monotonic() - begun, peak_kb / 1024, file=sys.stderr)
 """
 
 app = App()
@@ -50,30 +59,55 @@ def main() -> None:
         server.put("place", graph_key(card.key), GRAPH)
         server.put("place", card_key(card.key), card.model_dump_json().encode())
         index = to_parquet(pd.concat(list(tables(server, card))))
-        environment = {**os.environ, "STORAGE_EMULATOR_HOST": server.url, "NO_PROXY": "127.0.0.1", "PREFECT_HOME": folder}
+        environment = {
+            **os.environ,
+            "STORAGE_EMULATOR_HOST": server.url,
+            "NO_PROXY": "127.0.0.1",
+            "PREFECT_HOME": folder,
+        }
         for has_index in (True, False):
             if has_index:
                 server.put("place", index_key(card.key, RECIPE.key), index)
             else:
                 server.delete("place", index_key(card.key, RECIPE.key), {})
-            for command in (["ls"], ["plan", card.key, "--layers", "all", "--recipe.size-px", "32", "--recipe.steps", "4"]):
+            for command in (
+                ["ls"],
+                [
+                    "plan",
+                    card.key,
+                    "--layers",
+                    "all",
+                    "--recipe.size-px",
+                    "32",
+                    "--recipe.steps",
+                    "4",
+                ],
+            ):
                 server.seen.clear()
                 done = subprocess.run(
-                    [sys.executable, "-c", MEASURED, *command, "--bucket", "gs://place"], env=environment, capture_output=True, text=True
+                    [sys.executable, "-c", MEASURED, *command, "--bucket", "gs://place"],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
                 )
                 code, seconds, megabytes = done.stderr.split()[-3:]
                 if code != "0" or str(CHANNELS) not in done.stdout:
                     sys.exit(f"{command} failed: {done.stdout[-1000:]}{done.stderr[-2000:]}")
                 what = "with" if has_index else "without"
                 print(
-                    f"{command[0]:4} {what} index: {float(seconds):.1f} s, {float(megabytes):.0f} MB, {len(server.seen)} calls", flush=True
+                    f"{command[0]:4} {what} index: {float(seconds):.1f} s, {float(megabytes):.0f} "
+                    f"MB, {len(server.seen)} calls",
+                    flush=True,
                 )
 
 
 def wide_card() -> ModelCard:
     """Return the card of a model with many layers of many channels."""
     card = made_up_card()
-    layers = (card.layers[0].model_copy(update={"name": f"layer_{number:03}", "channels": CHANNELS}) for number in range(LAYERS))
+    layers = (
+        card.layers[0].model_copy(update={"name": f"layer_{number:03}", "channels": CHANNELS})
+        for number in range(LAYERS)
+    )
     return card.model_copy(update={"layers": tuple(layers)})
 
 
@@ -85,7 +119,9 @@ def tables(server: GcsServer, card: ModelCard) -> Iterator[pd.DataFrame]:
         for first in range(0, CHANNELS, IN_A_SHARD):
             channels = range(first, first + IN_A_SHARD)
             key = shard_record_key(card.key, RECIPE.key, layer.name, channels)
-            file = FileRef(key=fingerprinted(key, picture, "webp"), size=len(picture), crc32c=crc32c(picture))
+            file = FileRef(
+                key=fingerprinted(key, picture, "webp"), size=len(picture), crc32c=crc32c(picture)
+            )
             said = {"model": card.key, "recipe": RECIPE.key, "layer": layer.name}
             shards[key] = shard_record(channels, file).model_copy(update=said)
             server.put("place", file.key, picture)

@@ -1,11 +1,14 @@
-"""Watches the memory of a rendering process over the shards of one layer, or of several in turn, and how often it traced.
+"""Watches the memory of a rendering process over the shards of one layer, or of several in turn,
+and how often it traced.
 
     uv run python benchmarks/memory.py --layer head --shards 40 --steps 16
-    uv run python benchmarks/memory.py --layer stem block_2 block_4 block_6 block_8 block_10 --shards 24 --steps 2
+    uv run python benchmarks/memory.py --layer stem block_2 block_4 block_6 block_8 block_10
+    --shards 24 --steps 2
 
-Renders and commits real shards of 32 channels into a temporary bucket, as a device's process does, and prints the resident
-memory after each. Once all layers were there, it must be flat: within 5 % of one layer, and within 15 % of several, each of which is traced
-anew when its turn comes. One trace must serve the whole of a single layer.
+Renders and commits real shards of 32 channels into a temporary bucket, as a device's process does,
+and prints the resident memory after each. Once all layers were there, it must be flat: within 5 %
+of one layer, and within 15 % of several, each of which is traced anew when its turn comes. One
+trace must serve the whole of a single layer.
 """
 
 import os
@@ -18,15 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import psutil
 from cyclopts import App, Parameter
 
-from tasks.importing.stored import read_bundle
-from tasks.importing.task import import_bundle
-from tasks.rendering.batch_size import ON_A_PROCESSOR
-from tasks.rendering.precision import execution_here
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.renderer import Shape
-from tasks.rendering.sprites import layer_renderer
-from tasks.rendering.subjects import Channels
-from tasks.rendering.task import SHARD_CHANNELS, ShardJob, render_and_commit
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.importing.task import import_bundle
+from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
+from diamond_cutter.tasks.rendering.precision import execution_here
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import Shape
+from diamond_cutter.tasks.rendering.sprites import layer_renderer
+from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob, render_and_commit
 
 FLAT_WITHIN, FLAT_WITHIN_OF_SEVERAL = 0.05, 0.15
 
@@ -50,15 +53,34 @@ def main(
             name = layer[shard % len(layer)]
             first = shard // len(layer) * SHARD_CHANNELS % card.layer(name).channels
             channels = tuple(range(first, min(first + SHARD_CHANNELS, card.layer(name).channels)))
-            render_and_commit(ShardJob(bucket=bucket, model=card.key, subjects=Channels(layer=name), numbers=channels, recipe=recipe))
+            render_and_commit(
+                ShardJob(
+                    bucket=bucket,
+                    model=card.key,
+                    subjects=Channels(layer=name),
+                    numbers=channels,
+                    recipe=recipe,
+                )
+            )
             resident.append(psutil.Process().memory_info().rss)
             print(f"shard {shard + 1:3}, {name:16}: {resident[-1] / 1e6:8.1f} MB", flush=True)
         shape = Shape.of(recipe, ON_A_PROCESSOR, execution_here())
-        traces = layer_renderer(read_bundle(bucket, card.key), layer[:1], shape).trace_count if len(layer) == 1 else 1
+        traces = (
+            layer_renderer(read_bundle(bucket, card.key), layer[:1], shape).trace_count
+            if len(layer) == 1
+            else 1
+        )
     begin = max(2, len(layer))
     growth = max(resident[begin:]) / max(resident[begin - 1 : begin + 1]) - 1
-    print(f"{', '.join(layer)} of {model}: from shard {begin + 1} on memory grew by {100 * growth:.1f} %; traces of the loop: {traces}")
-    sys.exit(0 if growth <= (FLAT_WITHIN if len(layer) == 1 else FLAT_WITHIN_OF_SEVERAL) and traces == 1 else 1)
+    print(
+        f"{', '.join(layer)} of {model}: from shard {begin + 1} on memory grew by "
+        f"{100 * growth:.1f} %; traces of the loop: {traces}"
+    )
+    sys.exit(
+        0
+        if growth <= (FLAT_WITHIN if len(layer) == 1 else FLAT_WITHIN_OF_SEVERAL) and traces == 1
+        else 1
+    )
 
 
 if __name__ == "__main__":

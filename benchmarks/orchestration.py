@@ -1,10 +1,12 @@
-"""Measures what the flow costs around the rendering: a run of 40 shards in which rendering is 4 s of busy waiting.
+"""Measures what the flow costs around the rendering: a run of 40 shards in which rendering is 4 s
+of busy waiting.
 
     uv run python benchmarks/orchestration.py
 
-The flow, its Prefect server, the device's process, the bucket, the gathering and the index are the real ones; in the place of
-rendering, a worker multiplies matrices on all cores for a while and commits a small shard. The run may take at most 5 % longer
-than the waiting; starting the server and recording the last events are told apart, because they are paid once, not per shard.
+The flow, its Prefect server, the device's process, the bucket, the gathering and the index are the
+real ones; in the place of rendering, a worker multiplies matrices on all cores for a while and
+commits a small shard. The run may take at most 5 % longer than the waiting; starting the server and
+recording the last events are told apart, because they are paid once, not per shard.
 """
 
 import os
@@ -20,17 +22,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from cyclopts import App
 
-from storage import crc32c, open_bucket
-from storage.records import ShardRecord, SpriteScores, Versions
-from storage.sprite_set import commit, is_whole, put_fingerprinted
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.task import SHARD_CHANNELS, ShardJob
-from tasks.sheets import compose, encode_lossless, shard_columns
+from diamond_cutter.storage import crc32c, open_bucket
+from diamond_cutter.storage.sets.records import ShardRecord, SpriteScores, Versions
+from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob
+from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 
 LAYER = "head"
 LIMIT = 0.05
 _SECONDS = "BUSY_SHARD_SECONDS"
-_NO_VERSIONS = Versions(diamond_cutter="0", python="0", numpy="0", tensorflow="0", pillow="0", device="none")
+_NO_VERSIONS = Versions(
+    diamond_cutter="0", python="0", numpy="0", tensorflow="0", pillow="0", device="none"
+)
 
 app = App()
 
@@ -45,26 +49,34 @@ def main(*, shards: int = 40, seconds: float = 4.0) -> None:
     busy_s = shards * seconds
     share = run_s / busy_s - 1
     print(f"{shards} shards of {seconds:g} s: {busy_s:.1f} s of rendering, one device")
-    print(f"flow run            {run_s:7.1f} s, of which {run_s - busy_s:.1f} s orchestration ({share:.1%}; at most {LIMIT:.0%})")
+    print(
+        f"flow run            {run_s:7.1f} s, of which {run_s - busy_s:.1f} s orchestration "
+        f"({share:.1%}; at most {LIMIT:.0%})"
+    )
     print(f"server start        {starting_s:7.1f} s")
     print(f"last events, stop   {ending_s:7.1f} s")
-    print(f"all                 {starting_s + run_s + ending_s:7.1f} s ({(starting_s + run_s + ending_s) / busy_s - 1:.1%} over)")
+    print(
+        f"all                 {starting_s + run_s + ending_s:7.1f} s "
+        f"({(starting_s + run_s + ending_s) / busy_s - 1:.1%} over)"
+    )
     sys.exit(1 if share > LIMIT else 0)
 
 
 def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
-    """Return the seconds that the server's start, the flow run and the server's end take; the bundle is there before."""
-    import tasks.rendering.task
+    """Return the seconds that the server's start, the flow run and the server's end take; the
+    bundle is there before.
+    """
+    import diamond_cutter.tasks.rendering.task
     from benchmarks.orchestration import wait_and_commit
-    from flows.prefect_server import prefect_server
-    from flows.request import SpritesRequest
-    from flows.sprites import sprites
-    from tasks.devices import DeviceSlots
-    from tasks.importing.task import import_bundle
+    from diamond_cutter.flows.server.prefect_server import prefect_server
+    from diamond_cutter.flows.sprites import sprites
+    from diamond_cutter.flows.sprites_request import SpritesRequest
+    from diamond_cutter.tasks.devices import DeviceSlots
+    from diamond_cutter.tasks.importing.task import import_bundle
 
     with DeviceSlots([""]) as slots:
         slots.run(import_bundle, bucket, "efficientnet-lite0", timeout_s=600)
-    tasks.rendering.task.render_and_commit = wait_and_commit
+    diamond_cutter.tasks.rendering.task.render_and_commit = wait_and_commit
     request = SpritesRequest(
         model="efficientnet-lite0",
         layers=(LAYER,),
@@ -78,7 +90,9 @@ def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
         summary = sprites(request)
         ended = time.monotonic()
     if summary.rendered != shards * SHARD_CHANNELS:
-        raise RuntimeError(f"{summary.rendered} sprites were rendered, not {shards * SHARD_CHANNELS}")
+        raise RuntimeError(
+            f"{summary.rendered} sprites were rendered, not {shards * SHARD_CHANNELS}"
+        )
     return started - before, ended - started, time.monotonic() - ended
 
 
@@ -96,7 +110,10 @@ def commit_noise(job: ShardJob, started: datetime) -> None:
     """Commit a shard of noise, which is the same for the same channels."""
     count, cell_px = len(job.numbers), job.recipe.size_px
     columns = shard_columns(count, cell_px)
-    noise = (np.random.default_rng(channel).integers(0, 256, (cell_px, cell_px, 3), np.uint8) for channel in job.numbers)
+    noise = (
+        np.random.default_rng(channel).integers(0, 256, (cell_px, cell_px, 3), np.uint8)
+        for channel in job.numbers
+    )
     data = encode_lossless(compose(enumerate(noise), count, columns, cell_px))
     bucket = open_bucket(job.bucket)
     record = ShardRecord(
@@ -118,7 +135,14 @@ def commit_noise(job: ShardJob, started: datetime) -> None:
 
 
 def _scores(channel: int) -> SpriteScores:
-    return SpriteScores(channel=channel, objective=1.0, highest_activation=1.0, contrast=0.3, saturation=0.0, checkerboard=0.1)
+    return SpriteScores(
+        channel=channel,
+        objective=1.0,
+        highest_activation=1.0,
+        contrast=0.3,
+        saturation=0.0,
+        checkerboard=0.1,
+    )
 
 
 if __name__ == "__main__":

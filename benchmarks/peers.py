@@ -1,32 +1,41 @@
-"""Compares our renderer with xplique 2 and lucent on the same channels of the same network, in one run on one machine.
+"""Compares our renderer with xplique 2 and lucent on the same channels of the same network, in one
+run on one machine.
 
     uv sync --group peers && uv pip install torch && uv pip uninstall triton
     .venv/bin/python benchmarks/peers.py --layer block_10.depthwise --channels 8
 
-PyTorch is not in the group: PyPI's for Linux brings several gigabytes of CUDA libraries; PyTorch's own index has wheels for the CPU.
-Triton, which comes with it, holds an LLVM that ends the process where TensorFlow's is in it.
+PyTorch is not in the group: PyPI's for Linux brings several gigabytes of CUDA libraries; PyTorch's
+own index has wheels for the CPU. Triton, which comes with it, holds an LLVM that ends the process
+where TensorFlow's is in it.
 
-Seconds per sprite and objective of four methods, each with its own defaults, all sprites of our recipe's size:
+Seconds per sprite and objective of four methods, each with its own defaults, all sprites of our
+recipe's size:
 
 - ours: the default recipe, batches of 16; traced before, as a layer is traced once;
-- xplique `optimize`: 256 steps, half of the channels in a batch; it traces in each call, which is part of calling it;
+- xplique `optimize`: 256 steps, half of the channels in a batch; it traces in each call, which is
+  part of calling it;
 - lucent `render_vis`: PyTorch, 512 steps, one sprite at a time (batches were no faster at 224 px);
-- xplique `maco`: 256 steps of 32 crops each. It takes minutes for a sprite, so it draws that of channel 0 only. With fewer
-  `--maco-steps` only a step's time is measured, that of 256 computed from it, and nothing is scored.
+- xplique `maco`: 256 steps of 32 crops each. It takes minutes for a sprite, so it draws that of
+  channel 0 only. With fewer `--maco-steps` only a step's time is measured, that of 256 computed
+  from it, and nothing is scored.
 
-They take turns, so that a machine whose speed drifts treats them alike; the seconds of all cores tell what other work on it hides.
+They take turns, so that a machine whose speed drifts treats them alike; the seconds of all cores
+tell what other work on it hides.
 
-All see EfficientNet-Lite with the same weights, RGB, values `(x * 255 - 127) / 128`. Xplique runs our bundle's graph as a
-Keras layer, as it was frozen, BatchNorm not folded, cut behind the layer; a network made of Keras layers took as long. Lucent
-runs `efficientnet_lite_pytorch`. Its weights are frozen, which lucent leaves to its user and which saves half of the backward
-pass, and PyTorch's threads sleep while they wait, without which it is many times slower on busy cores.
+All see EfficientNet-Lite with the same weights, RGB, values `(x * 255 - 127) / 128`. Xplique runs
+our bundle's graph as a Keras layer, as it was frozen, BatchNorm not folded, cut behind the layer; a
+network made of Keras layers took as long. Lucent runs `efficientnet_lite_pytorch`. Its weights are
+frozen, which lucent leaves to its user and which saves half of the backward pass, and PyTorch's
+threads sleep while they wait, without which it is many times slower on busy cores.
 
-What the network sees differs: with ours 140 px, in which the sprite keeps its size. Lucent enlarges sprite and frame to 224 px.
-Xplique enlarges a part of the sprite, mostly of its middle, to the model's input: `optimize` about a third of its side, blurred,
-`maco` a half to a twentieth. That costs them time and makes the patterns in their sprites smaller. So there are two objectives,
-both mean activations of the channel: under fresh draws of lucid's standard transforms, the sprite in its own size, for all; and
-under fresh draws of a peer's own transforms, which is what it maximised. `--peer-input-px 140` gives all networks the same input.
-MaCo was made for larger sprites; its default is 512 px.
+What the network sees differs: with ours 140 px, in which the sprite keeps its size. Lucent enlarges
+sprite and frame to 224 px. Xplique enlarges a part of the sprite, mostly of its middle, to the
+model's input: `optimize` about a third of its side, blurred, `maco` a half to a twentieth. That
+costs them time and makes the patterns in their sprites smaller. So there are two objectives, both
+mean activations of the channel: under fresh draws of lucid's standard transforms, the sprite in its
+own size, for all; and under fresh draws of a peer's own transforms, which is what it maximised.
+`--peer-input-px 140` gives all networks the same input. MaCo was made for larger sprites; its
+default is 512 px.
 """
 
 import json
@@ -49,11 +58,11 @@ from cyclopts.validators import Number
 from PIL import Image
 
 from benchmarks.render import FRESH_TRANSFORMS, OUR_SHARD, lucid_objective, ours
-from model_inventory.bundle import Bundle, parse_graph, to_model_input
-from model_inventory.catalogue import import_model
-from model_inventory.graph import run_inside, subgraph
-from model_inventory.weight_packages import weights_file
-from tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.model_inventory.bundle import Bundle, parse_graph, to_model_input
+from diamond_cutter.model_inventory.catalogue import import_model
+from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
+from diamond_cutter.model_inventory.weight_packages import weights_file
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 XPLIQUE_STEPS = 256
 LUCENT_STEPS = 512
@@ -74,7 +83,9 @@ class Peer(Renderer, Protocol):
     """Draws sprites, and shows them to its network as it did while it drew them."""
 
     def look(self, sprites: np.ndarray) -> np.ndarray:
-        """Return the layer's activations under a fresh draw of its own transforms, float32 `[sprite, ..., channel]`."""
+        """Return the layer's activations under a fresh draw of its own transforms, float32
+        `[sprite, ..., channel]`.
+        """
 
 
 @dataclass
@@ -103,11 +114,15 @@ def main(
     layer: str = "block_10.depthwise",
     channels: Annotated[int, Parameter(validator=Number(gte=ROUNDS))] = 8,
     peer_input_px: int | None = None,
-    maco_steps: Annotated[int, Parameter(validator=Number(gte=2, lte=XPLIQUE_STEPS))] = XPLIQUE_STEPS,
+    maco_steps: Annotated[
+        int, Parameter(validator=Number(gte=2, lte=XPLIQUE_STEPS))
+    ] = XPLIQUE_STEPS,
     json_file: Annotated[Path | None, Parameter("--json")] = None,
     png: Path | None = None,
 ) -> None:
-    """Measure, print, and write the same as one JSON object; `--png` takes a row of sprites for each method."""
+    """Measure, print, and write the same as one JSON object; `--png` takes a row of sprites for
+    each method.
+    """
     bundle, recipe, ids = import_model(model), RenderRecipe(), list(range(channels))
     input_px = peer_input_px or bundle.card.image.height
     tf.keras.utils.set_random_seed(0)
@@ -118,7 +133,9 @@ def main(
 
     our.renderer.draw(ids[:1])  # traces the layer, once for all its channels
     for half in np.array_split(ids, ROUNDS):
-        our.take_turn(list(range(max(channels, OUR_SHARD))))  # full shards in each round, as in a run over a layer
+        our.take_turn(
+            list(range(max(channels, OUR_SHARD)))
+        )  # full shards in each round, as in a run over a layer
         optimize.take_turn(half.tolist())
         lucent.take_turn(half.tolist())
     del our.sprites[channels:]
@@ -128,12 +145,23 @@ def main(
         first.take_turn(ids[:1])
         maco = all_of_maco(first, maco, maco_steps)
 
-    methods = {"ours": our, "xplique optimize": optimize, "lucent render_vis": lucent, "xplique maco": maco}
+    methods = {
+        "ours": our,
+        "xplique optimize": optimize,
+        "lucent render_vis": lucent,
+        "xplique maco": maco,
+    }
     result = {name: figures(bundle, layer, method, our) for name, method in methods.items()}
-    print(f"{model}, {layer}, {SIZE_PX} px; input of the peers' networks {input_px} px, of ours {recipe.input_px} px")
+    print(
+        f"{model}, {layer}, {SIZE_PX} px; input of the peers' networks {input_px} px, of ours "
+        f"{recipe.input_px} px"
+    )
     report(result)
     if maco_steps < XPLIQUE_STEPS:
-        print(f"maco was not run to its end: the time of {XPLIQUE_STEPS} steps is computed from that of {maco_steps}")
+        print(
+            f"maco was not run to its end: the time of {XPLIQUE_STEPS} steps is computed from "
+            f"that of {maco_steps}"
+        )
     if json_file:
         json_file.write_text(json.dumps(result, indent=1) + "\n")
     if png:
@@ -141,7 +169,9 @@ def main(
 
 
 def all_of_maco(first: Method, some: Method, steps: int) -> Method:
-    """Return MaCo with the times of all its steps, computed from those of the first, which is mostly tracing, and of some."""
+    """Return MaCo with the times of all its steps, computed from those of the first, which is
+    mostly tracing, and of some.
+    """
 
     def of_all(first_s: float, some_s: float) -> list[float]:
         return [first_s + (some_s - first_s) / (steps - 1) * (XPLIQUE_STEPS - 1)]
@@ -198,14 +228,24 @@ def report(result: dict[str, dict[str, float | None]]) -> None:
     }
     print(f"{'':20}" + "".join(f"{heading:>13}" for heading in headings.values()))
     for name, row in result.items():
-        cells = ("" if row[key] is None else f"{row[key]:.3f}" if isinstance(row[key], float) else row[key] for key in headings)
+        cells = (
+            ""
+            if row[key] is None
+            else f"{row[key]:.3f}"
+            if isinstance(row[key], float)
+            else row[key]
+            for key in headings
+        )
         print(f"{name:20}" + "".join(f"{cell:>13}" for cell in cells))
 
 
 def save(png: Path, methods: Iterable[Method], columns: int) -> None:
     """Write a sheet with a row for each method."""
     black = np.zeros((SIZE_PX, SIZE_PX, 3), np.float32)
-    rows = [np.concatenate([*method.sprites, *[black] * (columns - len(method.sprites))], axis=1) for method in methods]
+    rows = [
+        np.concatenate([*method.sprites, *[black] * (columns - len(method.sprites))], axis=1)
+        for method in methods
+    ]
     Image.fromarray(np.round(np.concatenate(rows) * 255).astype(np.uint8)).save(png)
 
 
@@ -227,17 +267,26 @@ class Optimize:
 
         self._xplique = features_visualizations
         self._card, self._input_px = bundle.card, input_px
-        self._options = {"values_range": bundle.card.image.value_range[0], "custom_shape": (SIZE_PX, SIZE_PX)}
+        self._options = {
+            "values_range": bundle.card.image.value_range[0],
+            "custom_shape": (SIZE_PX, SIZE_PX),
+        }
         self._network = keras_model(bundle, layer, input_px)
 
     def draw(self, channels: list[int]) -> list[np.ndarray]:
-        images, _ = self._xplique.optimize(self._objective(channels), nb_steps=XPLIQUE_STEPS, **self._options)
+        images, _ = self._xplique.optimize(
+            self._objective(channels), nb_steps=XPLIQUE_STEPS, **self._options
+        )
         return list(self._to_unit(images[-1].numpy()))
 
     def look(self, sprites: np.ndarray) -> np.ndarray:
-        from xplique.features_visualizations.transformations import generate_standard_transformations
+        from xplique.features_visualizations.transformations import (
+            generate_standard_transformations,
+        )
 
-        seen = generate_standard_transformations(SIZE_PX)(to_model_input(tf.constant(sprites), self._card))
+        seen = generate_standard_transformations(SIZE_PX)(
+            to_model_input(tf.constant(sprites), self._card)
+        )
         return self._network(tf.image.resize(seen, [self._input_px] * 2)).numpy()
 
     def _objective(self, channels: list[int]) -> object:
@@ -256,20 +305,30 @@ class Maco(Optimize):
         self._steps = steps
 
     def draw(self, channels: list[int]) -> list[np.ndarray]:
-        sprites = (self._xplique.maco(self._objective([channel]), nb_steps=self._steps, **self._options)[0] for channel in channels)
+        sprites = (
+            self._xplique.maco(self._objective([channel]), nb_steps=self._steps, **self._options)[0]
+            for channel in channels
+        )
         return [self._to_unit(sprite) for sprite in sprites]
 
     def look(self, sprites: np.ndarray) -> np.ndarray:
         """Show a crop of each sprite, without the noise that MaCo adds."""
         count = len(sprites)
-        middles, sides = np.random.normal(0.5, 0.15, [count, 2]), np.random.uniform(0.05, 0.5, [count, 1])
+        middles, sides = (
+            np.random.normal(0.5, 0.15, [count, 2]),
+            np.random.uniform(0.05, 0.5, [count, 1]),
+        )
         boxes = np.concatenate([middles - sides / 2, middles + sides / 2], axis=1)
         images = to_model_input(tf.constant(sprites), self._card)
-        return self._network(tf.image.crop_and_resize(images, boxes, np.arange(count), [self._input_px] * 2)).numpy()
+        return self._network(
+            tf.image.crop_and_resize(images, boxes, np.arange(count), [self._input_px] * 2)
+        ).numpy()
 
 
 def keras_model(bundle: Bundle, layer: str, input_px: int) -> tf.keras.Model:
-    """Return a Keras model of the bundle up to a layer, which is its layer 1; it takes what the bundle's graph takes."""
+    """Return a Keras model of the bundle up to a layer, which is its layer 1; it takes what the
+    bundle's graph takes.
+    """
     tensor = bundle.card.layer(layer).tensor
     graph = subgraph(parse_graph(bundle), [tensor])
 
@@ -299,18 +358,31 @@ class Lucent:
         sys.modules |= {"torchvision": torchvision, "torchvision.transforms": torchvision}
         from lucent.optvis import objectives, param, render, transform
 
-        self._torch, self._objectives, self._param, self._render, self._transform = torch, objectives, param, render, transform
+        self._torch, self._objectives, self._param, self._render, self._transform = (
+            torch,
+            objectives,
+            param,
+            render,
+            transform,
+        )
         block, _, part = layer.removeprefix("block_").partition(".")
         if layer == block or part not in ("", "depthwise"):
-            raise ValueError(f"lucent can be asked for layers such as block_3 and block_3.depthwise; found {layer}")
-        # A block has one module for all its ReLUs; what lucent finds there is the last one's output.
+            raise ValueError(
+                "lucent can be asked for layers such as block_3 and block_3.depthwise; found "
+                f"{layer}"
+            )
+        # A block has one module for all its ReLUs; what lucent finds there is the last one's
+        # output.
         self._layer = f"_blocks_{block}__swish" if part else f"_blocks_{block}"
         torch.manual_seed(0)
         self._network = EfficientNet.from_name(model, image_size=input_px)
         self._network.load_state_dict(torch.load(weights_file(model)))
         self._network.eval().requires_grad_(False)
         self._input_px = input_px
-        self._transforms = [*transform.standard_transforms, lambda images: (images * 255 - 127) / 128]
+        self._transforms = [
+            *transform.standard_transforms,
+            lambda images: (images * 255 - 127) / 128,
+        ]
 
     def draw(self, channels: list[int]) -> list[np.ndarray]:
         return [self._draw(channel) for channel in channels]

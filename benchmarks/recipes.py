@@ -2,7 +2,8 @@
 
     uv run python benchmarks/recipes.py docs/images
 
-A sheet for each recipe, `recipe-fast.webp` and so on, with a row for each layer; what is transparent lies on white.
+A sheet for each recipe, `recipe-fast.webp` and so on, with a row for each layer; what is
+transparent lies on white.
 """
 
 import os
@@ -16,12 +17,12 @@ import numpy as np
 from cyclopts import App, Parameter
 from PIL import Image
 
-from model_inventory.catalogue import import_model
-from tasks.rendering.presets import PRESETS
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.scores import on_white
-from tasks.rendering.sprites import render_sprites
-from tasks.rendering.subjects import Channels
+from diamond_cutter.model_inventory.catalogue import import_model
+from diamond_cutter.tasks.rendering.presets import PRESETS
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.scores import on_white
+from diamond_cutter.tasks.rendering.sprites import render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels
 
 LAYERS = ("block_3", "block_10.depthwise", "block_15", "logits")
 
@@ -37,16 +38,28 @@ def main(
     channels: int = 8,
     recipe: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = tuple(PRESETS),
 ) -> None:
-    """Render the first channels of each layer by each recipe and write a sheet for each recipe into a folder."""
+    """Render the first channels of each layer by each recipe and write a sheet for each recipe into
+    a folder.
+    """
     bundle = import_model(model)
     for name in recipe:
         rows = []
         for row in layer:
-            sprites = render_sprites(bundle, Channels(layer=row), range(channels), RenderRecipe(name=name), batch_size=channels)
+            sprites = render_sprites(
+                bundle,
+                Channels(layer=row),
+                range(channels),
+                RenderRecipe(name=name),
+                batch_size=channels,
+            )
             rows.append(np.concatenate([on_white(sprite.picture) for sprite in sprites], axis=1))
-            achieved = [sprite.scores.objective for sprite in sprites if sprite.scores.objective is not None]
+            achieved = [
+                sprite.scores.objective for sprite in sprites if sprite.scores.objective is not None
+            ]
             print(f"{name:8}{row:24}{np.mean(achieved):10.2f}", flush=True)
-        Image.fromarray(np.concatenate(rows)).save(folder / f"recipe-{name}.webp", quality=88, method=4)
+        Image.fromarray(np.concatenate(rows)).save(
+            folder / f"recipe-{name}.webp", quality=88, method=4
+        )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""Compares our renderer with lucid on the same channels of the same model, in one run on one machine.
+"""Compares our renderer with lucid on the same channels of the same model, in one run on one
+machine.
 
-    uv run python benchmarks/render.py --model efficientnet-lite0 --layer block_10.depthwise block_15 --channels 16
+    uv run python benchmarks/render.py --model efficientnet-lite0 --layer block_10.depthwise
+    block_15 --channels 16
 
-Seconds per sprite of lucid's `render_vis` (one sprite at a time, 512 steps), of lucid batched by hand (one graph, a batch of
-sprites, 512 steps), and of ours with the default recipe; the mean objective of each method's sprites under fresh transforms
-of lucid's standard distribution; and the floor: a bare forward and backward pass of the same folded, truncated graph. The
-methods take turns, eight channels at a time, so that a machine whose speed drifts treats them alike. Ours is traced once for
-a layer, which is not counted but printed; lucid builds a graph for each call, which is part of calling it.
+Seconds per sprite of lucid's `render_vis` (one sprite at a time, 512 steps), of lucid batched by
+hand (one graph, a batch of sprites, 512 steps), and of ours with the default recipe; the mean
+objective of each method's sprites under fresh transforms of lucid's standard distribution; and the
+floor: a bare forward and backward pass of the same folded, truncated graph. The methods take turns,
+eight channels at a time, so that a machine whose speed drifts treats them alike. Ours is traced
+once for a layer, which is not counted but printed; lucid builds a graph for each call, which is
+part of calling it.
 """
 
 import functools
@@ -27,16 +31,21 @@ import numpy as np
 import tensorflow as tf
 from cyclopts import App, Parameter
 
-from model_inventory.bundle import Bundle, layer_graph, to_model_input
-from model_inventory.catalogue import import_model
-from model_inventory.errors import UnknownLayer
-from model_inventory.graph import run_inside
-from tasks.rendering.lucid_reference import import_lucid, lucid_model
-from tasks.rendering.objectives import Focus, Targets, objective, target_maps
-from tasks.rendering.precision import Execution, execution_here, faster_gradients, in_precision
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.sprites import render_sprites
-from tasks.rendering.subjects import Channels
+from benchmarks.lucid_reference import import_lucid, lucid_model
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_input
+from diamond_cutter.model_inventory.catalogue import import_model
+from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.tasks.rendering.objectives import Focus, Targets, objective, target_maps
+from diamond_cutter.tasks.rendering.precision import (
+    Execution,
+    execution_here,
+    faster_gradients,
+    in_precision,
+)
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.sprites import render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels
 
 # Each layer is traced anew, which is meant: TensorFlow would warn of it.
 tf.get_logger().setLevel("ERROR")
@@ -62,27 +71,36 @@ def main(
     one_by_one: int | None = None,
     json_file: Annotated[Path | None, Parameter("--json")] = None,
 ) -> None:
-    """Measure each layer and print it; write the means over the layers, and each layer's figures, as one JSON object.
+    """Measure each layer and print it; write the means over the layers, and each layer's figures,
+    as one JSON object.
 
     Parameters
     ----------
     first
-        The first of the channels, so that a recipe can be measured on others than those it was chosen by.
+        The first of the channels, so that a recipe can be measured on others than those it was
+        chosen by.
     recipe
         Which of the named recipes is ours: `lucid` shows how close it comes to lucid itself.
     one_by_one
-        How many of the channels `render_vis` draws, which takes most of the time; all of them if left out.
+        How many of the channels `render_vis` draws, which takes most of the time; all of them if
+        left out.
     """
     bundle, chosen = import_model(model), RenderRecipe(name=recipe, ladder=())
     check_channels(bundle, layer, range(first, first + channels))
     print(
-        f"{model}, {chosen.size_px} px; {chosen.steps} steps of the recipe {chosen.name} in {execution_here().name}; {LUCID_STEPS} of lucid"
+        f"{model}, {chosen.size_px} px; {chosen.steps} steps of the recipe {chosen.name} in "
+        f"{execution_here().name}; {LUCID_STEPS} of lucid"
     )
     results = {}
     for name in layer:
-        results[name] = measure(bundle, name, range(first, first + channels), one_by_one or channels, chosen)
+        results[name] = measure(
+            bundle, name, range(first, first + channels), one_by_one or channels, chosen
+        )
         report(name, results[name])
-    means = {key: mean_above_zero([result[key] for result in results.values()]) for key in next(iter(results.values()))}
+    means = {
+        key: mean_above_zero([result[key] for result in results.values()])
+        for key in next(iter(results.values()))
+    }
     if len(results) > 1:
         report(f"geometric means of {len(results)} layers", means)
     if json_file:
@@ -98,35 +116,66 @@ def check_channels(bundle: Bundle, layers: tuple[str, ...], channels: range) -> 
         sys.exit(2)
     for layer, count in counts.items():
         if not (channels and 0 <= channels.start and channels.stop <= count):
-            print(f"layer {layer!r} has {count} channels: expected some of 0 to {count - 1}, found {channels}", file=sys.stderr)
+            print(
+                f"layer {layer!r} has {count} channels: expected some of 0 to {count - 1}, found "
+                f"{channels}",
+                file=sys.stderr,
+            )
             sys.exit(2)
 
 
 def mean_above_zero(values: list[float]) -> float:
-    """Return the geometric mean of what is above zero: a channel that is dead has no objective, and no ratio to another one."""
+    """Return the geometric mean of what is above zero: a channel that is dead has no objective, and
+    no ratio to another one.
+    """
     return statistics.geometric_mean([value for value in values if value > 0] or [math.nan])
 
 
 def ratio(value: float, base: float) -> float:
-    """Return how many times the base a value is, not a number where the base is a dead channel's."""
+    """Return how many times the base a value is, not a number where the base is a dead
+    channel's.
+    """
     return value / base if base > 0 else math.nan
 
 
-def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe) -> dict[str, float]:
-    """Return the seconds and objectives of all methods on channels of a layer; `render_vis` draws the first `one_by_one` of them."""
+def measure(
+    bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe
+) -> dict[str, float]:
+    """Return the seconds and objectives of all methods on channels of a layer; `render_vis` draws
+    the first `one_by_one` of them.
+    """
     started = time.perf_counter()
-    render_sprites(bundle, Channels(layer=layer), [0], recipe.model_copy(update={"steps": 2}), batch_size=OUR_BATCH)
+    render_sprites(
+        bundle,
+        Channels(layer=layer),
+        [0],
+        recipe.model_copy(update={"steps": 2}),
+        batch_size=OUR_BATCH,
+    )
     tracing_s = time.perf_counter() - started
 
-    methods = {"render_vis": lucid_one_by_one, "lucid_batched": lucid_batched, "ours": functools.partial(ours, recipe=recipe)}
+    methods = {
+        "render_vis": lucid_one_by_one,
+        "lucid_batched": lucid_batched,
+        "ours": functools.partial(ours, recipe=recipe),
+    }
     pictures: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     seconds: dict[str, list[float]] = {method: [] for method in pictures}
     for done in range(0, len(channels), LUCID_BATCH):
         part = channels[done : done + LUCID_BATCH]
         for method, render in methods.items():
             # Ours renders a full shard each time, as in a run over a layer.
-            whole = [channel % bundle.card.layer(layer).channels for channel in range(part.start, part.start + OUR_SHARD)]
-            wanted = list({"render_vis": [c for c in part if c in channels[:one_by_one]], "lucid_batched": part, "ours": whole}[method])
+            whole = [
+                channel % bundle.card.layer(layer).channels
+                for channel in range(part.start, part.start + OUR_SHARD)
+            ]
+            wanted = list(
+                {
+                    "render_vis": [c for c in part if c in channels[:one_by_one]],
+                    "lucid_batched": part,
+                    "ours": whole,
+                }[method]
+            )
             started = time.perf_counter()
             drawn = render(bundle, layer, wanted) if wanted else []
             seconds[method] += [(time.perf_counter() - started) / len(wanted)] * bool(wanted)
@@ -138,7 +187,10 @@ def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe
 
     objective = {method: achieved(drawn) for method, drawn in pictures.items()}
     same = achieved(pictures["ours"][:one_by_one])
-    floor_s, step_s = floor_seconds(bundle, layer, recipe, Execution()), means["ours"] / recipe.steps
+    floor_s, step_s = (
+        floor_seconds(bundle, layer, recipe, Execution()),
+        means["ours"] / recipe.steps,
+    )
     return {
         **{f"{method}_s": means[method] for method in pictures},
         **{f"{method}_objective": objective[method] for method in pictures},
@@ -157,27 +209,41 @@ def measure(bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe
 def report(title: str, result: dict[str, float]) -> None:
     """Print one layer's result."""
     print(f"\n{title:32}{'s per sprite':>14}{'objective':>12}")
-    for name, key in (("lucid render_vis", "render_vis"), (f"lucid in batches of {LUCID_BATCH}", "lucid_batched"), ("ours", "ours")):
+    for name, key in (
+        ("lucid render_vis", "render_vis"),
+        (f"lucid in batches of {LUCID_BATCH}", "lucid_batched"),
+        ("ours", "ours"),
+    ):
         print(f"{name:32}{result[key + '_s']:14.3f}{result[key + '_objective']:12.4f}")
-    print(f"ours is {result['speedup']:.1f} times as fast as render_vis, {result['speedup_batched']:.1f} times as fast as batched lucid,")
     print(
-        f"at {result['objective_ratio']:.3f} of render_vis' objective and {result['objective_ratio_batched']:.3f} of batched lucid's; "
+        f"ours is {result['speedup']:.1f} times as fast as render_vis, "
+        f"{result['speedup_batched']:.1f} times as fast as batched lucid,"
+    )
+    print(
+        f"at {result['objective_ratio']:.3f} of render_vis' objective and "
+        f"{result['objective_ratio_batched']:.3f} of batched lucid's; "
         f"one step of one sprite takes {result['step_s'] * 1000:.2f} ms,"
     )
     print(
-        f"{result['step_over_floor']:.2f} times the bare forward and backward pass in float32 ({result['floor_s'] * 1000:.2f} ms; "
-        f"{result['floor_in_our_precision_s'] * 1000:.2f} ms in our precision); tracing a layer, once: {result['tracing_s']:.1f} s",
+        f"{result['step_over_floor']:.2f} times the bare forward and backward pass in float32 "
+        f"({result['floor_s'] * 1000:.2f} ms; "
+        f"{result['floor_in_our_precision_s'] * 1000:.2f} ms in our precision); tracing a layer, "
+        f"once: {result['tracing_s']:.1f} s",
         flush=True,
     )
 
 
-def ours(bundle: Bundle, layer: str, channels: list[int], recipe: RenderRecipe = FAST) -> list[np.ndarray]:
+def ours(
+    bundle: Bundle, layer: str, channels: list[int], recipe: RenderRecipe = FAST
+) -> list[np.ndarray]:
     """Render as the pipeline does; float32 pictures in [0, 1]."""
     sprites = render_sprites(bundle, Channels(layer=layer), channels, recipe, batch_size=OUR_BATCH)
     return [sprite.picture.astype(np.float32) / 255 for sprite in sprites]
 
 
-def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128) -> list[np.ndarray]:
+def lucid_one_by_one(
+    bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128
+) -> list[np.ndarray]:
     """Call render_vis for each channel, otherwise with its defaults."""
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
@@ -185,27 +251,39 @@ def lucid_one_by_one(bundle: Bundle, layer: str, channels: list[int], *, steps: 
     for channel in channels:
         objective = lucid.objectives.channel(tensor, channel)
         image = functools.partial(lucid.param.image, size_px)
-        images = lucid.render.render_vis(model, objective, image, thresholds=(steps,), verbose=False)
+        images = lucid.render.render_vis(
+            model, objective, image, thresholds=(steps,), verbose=False
+        )
         pictures.append(images[-1][0])
     return pictures
 
 
-def lucid_batched(bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128) -> list[np.ndarray]:
-    """Render several channels in one graph: `param.image(batch=n)` and a sum of objectives, one for each member."""
+def lucid_batched(
+    bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128
+) -> list[np.ndarray]:
+    """Render several channels in one graph: `param.image(batch=n)` and a sum of objectives, one for
+    each member.
+    """
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
     pictures: list[np.ndarray] = []
     for first in range(0, len(channels), LUCID_BATCH):
         batch = channels[first : first + LUCID_BATCH]
-        objective = lucid.objectives.Objective.sum([lucid.objectives.channel(tensor, c, batch=i) for i, c in enumerate(batch)])
+        objective = lucid.objectives.Objective.sum(
+            [lucid.objectives.channel(tensor, c, batch=i) for i, c in enumerate(batch)]
+        )
         image = functools.partial(lucid.param.image, size_px, batch=len(batch))
-        images = lucid.render.render_vis(model, objective, image, thresholds=(steps,), verbose=False)
+        images = lucid.render.render_vis(
+            model, objective, image, thresholds=(steps,), verbose=False
+        )
         pictures += list(images[-1])
     return pictures
 
 
 def lucid_objective(bundle: Bundle, layer: str, pictures: np.ndarray, channels: list[int]) -> float:
-    """Return the mean objective of pictures `[n, height, width, 3]` under fresh draws of lucid's standard transforms."""
+    """Return the mean objective of pictures `[n, height, width, 3]` under fresh draws of lucid's
+    standard transforms.
+    """
     lucid = import_lucid()
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.set_random_seed(0)
@@ -220,15 +298,24 @@ def lucid_objective(bundle: Bundle, layer: str, pictures: np.ndarray, channels: 
 
 
 def floor_seconds(bundle: Bundle, layer: str, recipe: RenderRecipe, execution: Execution) -> float:
-    """Return the time of a bare forward and backward pass, in seconds per image, at the same batch and input size."""
+    """Return the time of a bare forward and backward pass, in seconds per image, at the same batch
+    and input size.
+    """
     (exact, tensors), card = layer_graph(bundle, [layer]), bundle.card
     graph = faster_gradients(in_precision(exact, execution), execution)
     targets = Targets(tf.zeros([OUR_BATCH, 1], tf.int32), tf.ones([OUR_BATCH, 1]))
 
     @tf.function(autograph=False)
     def forward_backward(images: tf.Tensor) -> tf.Tensor:
-        (activations,) = run_inside(graph, card.input_tensor, tf.cast(to_model_input(images, card), execution.dtype), tensors)
-        achieved = objective(target_maps(activations, targets), Focus(tf.constant(0.0), tf.constant([0.5, 0.5])))
+        (activations,) = run_inside(
+            graph,
+            card.input_tensor,
+            tf.cast(to_model_input(images, card), execution.dtype),
+            tensors,
+        )
+        achieved = objective(
+            target_maps(activations, targets), Focus(tf.constant(0.0), tf.constant([0.5, 0.5]))
+        )
         return tf.gradients(tf.reduce_sum(achieved), [images])[0]
 
     images = tf.random.uniform([OUR_BATCH, recipe.input_px, recipe.input_px, 3])

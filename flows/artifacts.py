@@ -1,14 +1,21 @@
-"""What a run shows in Prefect: progress, a table of its layers, a summary with the spritemaps' locations."""
+"""What a run shows in Prefect: progress, a table of its layers, a summary with the spritemaps'
+locations.
+"""
 
 import re
 from typing import cast
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 
-from flows.planning import RunPlan
-from flows.server_loss import only_shown
-from flows.summary import RunSummary
+from diamond_cutter.flows.planning import RunPlan
+from diamond_cutter.flows.server.loss import only_shown
+from diamond_cutter.flows.sprites_summary import RunSummary
 
 
 class RunArtifacts:
@@ -22,13 +29,20 @@ class RunArtifacts:
             create_table_artifact(
                 key=f"layers-{self._key}",
                 table=[
-                    {"layer": layer.layer, "channels": len(layer.channels), "done": layer.done, "to render": layer.to_do}
+                    {
+                        "layer": layer.layer,
+                        "channels": len(layer.channels),
+                        "done": layer.done,
+                        "to render": layer.to_do,
+                    }
                     for layer in plan.layers
                 ],
                 description=f"Layers of {plan.card.key} in this run",
             )
             # Prefect types what it offers to both kinds of callers as if it were always awaited.
-            progress = create_progress_artifact(progress=0.0, description=f"Layers of {plan.card.key} that are complete")
+            progress = create_progress_artifact(
+                progress=0.0, description=f"Layers of {plan.card.key} that are complete"
+            )
             self._progress = cast(UUID, progress)
 
     def layer_done(self, done: int) -> None:
@@ -44,7 +58,10 @@ class RunArtifacts:
 
 
 def _markdown(summary: RunSummary) -> str:
-    rows = [f"| {markdown_cell(layer)} | `{markdown_cell(f'{summary.bucket}/{key}')}` |" for layer, key in summary.spritemaps.items()]
+    rows = [
+        f"| {markdown_cell(layer)} | `{markdown_cell(f'{summary.bucket}/{key}')}` |"
+        for layer, key in summary.spritemaps.items()
+    ]
     failures = [f"- {markdown_cell(failure)}" for failure in summary.failures]
     counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
     tried = [markdown_cell(line) for line in (*summary.ladder_in_words(), *summary.warnings)]

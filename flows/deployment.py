@@ -15,21 +15,22 @@ from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import ParameterSchema
 
-from flows.attribution import attribute_dataset
-from flows.attribution_request import AttributionRequest
-from flows.crashed_runs import crash_runs
-from flows.leaving import Terminated
-from flows.prefect_server import require_standing_server
-from flows.request import SpritesRequest
-from flows.running import check_attribution, check_sprites
-from flows.sprites import sprites
+from diamond_cutter.flows.attribution import attribute_dataset
+from diamond_cutter.flows.attribution_request import AttributionRequest
+from diamond_cutter.flows.cli.runs import check_attribution, check_sprites
+from diamond_cutter.flows.exits import Terminated
+from diamond_cutter.flows.server.crashed_runs import crash_runs
+from diamond_cutter.flows.server.prefect_server import require_standing_server
+from diamond_cutter.flows.sprites import sprites
+from diamond_cutter.flows.sprites_request import SpritesRequest
 
 _RUN_ENDS_WITHIN_S = 30.0
 _RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # by which Prefect's runner tells a process which run it is
 
 
 def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
-    """Serve a deployment named `sprites/<model>` until interrupted; its parameters can be changed when it is triggered.
+    """Serve a deployment named `sprites/<model>` until interrupted; its parameters can be changed
+    when it is triggered.
 
     Raises:
         PrefectServerError: there is no standing server; says how to start one.
@@ -41,7 +42,8 @@ def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
 
 
 def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
-    """Serve a deployment named `attribute-dataset/<model>` until interrupted; its folder and all else can be changed when it is triggered.
+    """Serve a deployment named `attribute-dataset/<model>` until interrupted; its folder and all
+    else can be changed when it is triggered.
 
     Raises:
         PrefectServerError: there is no standing server; says how to start one.
@@ -53,7 +55,9 @@ def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
 
 
 class _OnlyKnown(ParameterSchema):
-    """A schema of parameters by which the server refuses a run with parameters that the flow does not have."""
+    """A schema of parameters by which the server refuses a run with parameters that the flow does
+    not have.
+    """
 
     additionalProperties: Literal[False]
 
@@ -69,14 +73,20 @@ class _Runner(Runner):
         signal.raise_signal(signal.SIGINT)
 
     async def __aexit__(self, *raised: Any) -> None:
-        """End the runs under way and say so to Prefect, which would let them go on being shown as running."""
+        """End the runs under way and say so to Prefect, which would let them go on being shown as
+        running.
+        """
         crash_runs(_end_runs())
         await super().__aexit__(*raised)
 
 
 def _end_runs() -> list[UUID]:
     """End the processes of the runs under way, and return the runs."""
-    runs = {process: run for process in psutil.Process().children() if (run := _run_of(process)) is not None}
+    runs = {
+        process: run
+        for process in psutil.Process().children()
+        if (run := _run_of(process)) is not None
+    }
     for process in runs:
         with suppress(psutil.Error):
             process.terminate()
@@ -104,13 +114,22 @@ def _is_running(process: psutil.Process) -> bool:
         return False
 
 
-def _serve(flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, cron: str | None) -> None:
+def _serve(
+    flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, cron: str | None
+) -> None:
     # The deployment outlives this working directory.
     parameters = {"request": request.lasting().model_dump(mode="json")}
-    made = flow.to_deployment(name=request.model, cron=cron, parameters=parameters, entrypoint_type=EntrypointType.MODULE_PATH)
+    made = flow.to_deployment(
+        name=request.model,
+        cron=cron,
+        parameters=parameters,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
     # Prefect types what it offers to both kinds of callers as if it were always awaited.
     deployment = cast(RunnerDeployment, made)
-    deployment._parameter_openapi_schema = _OnlyKnown(**flow.parameters.model_dump(), additionalProperties=False)
+    deployment._parameter_openapi_schema = _OnlyKnown(
+        **flow.parameters.model_dump(), additionalProperties=False
+    )
     runner = _Runner(pause_on_shutdown=True, limit=1)
     runner.add_deployment(deployment)
     sys.stdout.write(f"serving {flow.name}/{request.model}  (Ctrl-C ends it)\n")

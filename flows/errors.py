@@ -1,4 +1,6 @@
-"""What can go wrong between a request and its run; the command line prints the text and exits with 2."""
+"""What can go wrong between a request and its run; the command line prints the text and exits with
+2.
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +10,9 @@ from pydantic import ValidationError
 
 
 class RequestError(Exception):
-    """What was asked for does not exist or contradicts itself; the text is one sentence with the remedy."""
+    """What was asked for does not exist or contradicts itself; the text is one sentence with the
+    remedy.
+    """
 
 
 class PrefectServerError(RuntimeError):
@@ -19,8 +23,12 @@ class AttributionFailed(Exception):
     """Some images could not be measured though they can be read; the text counts and names them."""
 
     def __init__(self, failures: Sequence[str]) -> None:
-        named = "; ".join(failures[:5]) + (f"; and {len(failures) - 5} more" if len(failures) > 5 else "")
-        super().__init__(f"{named}; what was measured is in the bucket, and the same command does only the rest")
+        named = "; ".join(failures[:5]) + (
+            f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
+        )
+        super().__init__(
+            f"{named}; what was measured is in the bucket, and the same command does only the rest"
+        )
 
 
 def sentence(error: BaseException) -> str:
@@ -32,8 +40,15 @@ def sentence(error: BaseException) -> str:
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "value_error":
             # What is wrong with the parts together is no part's.
-            return f"{where} is wrong: {first['ctx']['error']}" if where else str(first["ctx"]["error"])
-        return f"{where or error.title} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; found {first['input']!r}"
+            return (
+                f"{where} is wrong: {first['ctx']['error']}"
+                if where
+                else str(first["ctx"]["error"])
+            )
+        return (
+            f"{where or error.title} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; "
+            f"found {first['input']!r}"
+        )
     return re.sub(r"\s*\n\s*", " ", str(error)).strip()
 
 
@@ -42,4 +57,6 @@ def print_error(text: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]diamond-cutter:[/red] {escape(text)}")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"[red]diamond-cutter:[/red] {escape(text)}"
+    )

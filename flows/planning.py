@@ -1,21 +1,23 @@
-"""What a run would do: the channels asked for, less those that the bucket's records cover, cut into shards; and what is copied."""
+"""What a run would do: the channels asked for, less those that the bucket's records cover, cut into
+shards; and what is copied.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.request import AUTO, Selection, SpritesRequest, select
-from model_inventory.card import ModelCard
-from storage import Bucket
-from storage.set_survey import survey_set
-from storage.sprite_set import channels_missing
-from tasks.gathering.adopting import Adoptable, find_adoptable
-from tasks.gathering.index import indexed_shards
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mixes
-from tasks.rendering.task import SHARD_CHANNELS, ShardJob
-from tasks.tuning.preset import read_preset
+from diamond_cutter.flows.sprites_request import AUTO, Selection, SpritesRequest, select
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.sprite_set import channels_missing
+from diamond_cutter.storage.sets.survey import survey_set
+from diamond_cutter.tasks.gathering.adoption import Adoptable, find_adoptable
+from diamond_cutter.tasks.gathering.index import indexed_shards
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
+from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob
+from diamond_cutter.tasks.tuning.preset import read_preset
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class LayerPlan:
 
     @property
     def done(self) -> int:
-        """Return how many sprites are there, in the set or in another one that they are copied from."""
+        """Return how many sprites are there, in the set or in another one that they are copied
+        from.
+        """
         return len(self.channels) * self.variants - self.to_do
 
     @property
@@ -101,7 +105,8 @@ def selection_id(asked: Mapping[str, Sequence[int]]) -> str:
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
-    """Return the request with the recipe that `auto` stands for: the model's preset if it was tuned, or else fast.
+    """Return the request with the recipe that `auto` stands for: the model's preset if it was
+    tuned, or else fast.
 
     Raises:
         BadPreset: the model was tuned, and the preset cannot be used.
@@ -112,7 +117,9 @@ def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> S
     return request.model_copy(update={"recipe": preset.recipe if preset else RenderRecipe()})
 
 
-def plan_run(bucket: Bucket, card: ModelCard, request: SpritesRequest, *, adopting: bool = True) -> RunPlan:
+def plan_run(
+    bucket: Bucket, card: ModelCard, request: SpritesRequest, *, adopting: bool = True
+) -> RunPlan:
     """Return what the request asks for and what of it is missing.
 
     Args:
@@ -127,17 +134,28 @@ def plan_run(bucket: Bucket, card: ModelCard, request: SpritesRequest, *, adopti
     selections = select(card, request)
     recipe = request.recipe
     survey = survey_set(bucket, card.key, recipe.key, indexed_shards(bucket, card.key, recipe.key))
-    missing = {subjects: channels_missing(numbers, survey.of(subjects.name).owners()) for subjects, numbers, _ in selections}
+    missing = {
+        subjects: channels_missing(numbers, survey.of(subjects.name).owners())
+        for subjects, numbers, _ in selections
+    }
     adoptable = find_adoptable(bucket, card, recipe, missing) if adopting else {}
 
     def planned(selection: Selection) -> LayerPlan:
         name = selection.subjects.name
-        return _plan_layer(recipe, selection, missing[selection.subjects], adoptable.get(name, ()), survey.of(name).damaged)
+        return _plan_layer(
+            recipe,
+            selection,
+            missing[selection.subjects],
+            adoptable.get(name, ()),
+            survey.of(name).damaged,
+        )
 
     return RunPlan(card, tuple(map(planned, selections)))
 
 
-def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str] | None = None) -> Iterator[ShardJob]:
+def shard_jobs(
+    plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str] | None = None
+) -> Iterator[ShardJob]:
     """Yield the shards to render, layer by layer.
 
     Args:
@@ -159,16 +177,24 @@ def shard_jobs(plan: RunPlan, request: SpritesRequest, photos: Mapping[str, str]
 
 
 def _plan_layer(
-    recipe: RenderRecipe, selection: Selection, missing: tuple[int, ...], adoptable: Sequence[Adoptable], damaged: Mapping[str, str]
+    recipe: RenderRecipe,
+    selection: Selection,
+    missing: tuple[int, ...],
+    adoptable: Sequence[Adoptable],
+    damaged: Mapping[str, str],
 ) -> LayerPlan:
-    to_render = channels_missing(missing, (channel for shard in adoptable for channel in shard.channels))
+    to_render = channels_missing(
+        missing, (channel for shard in adoptable for channel in shard.channels)
+    )
     at_once = recipe.subjects_in(SHARD_CHANNELS)
     return LayerPlan(
         subjects=selection.subjects,
         channels=selection.numbers,
         out_of=selection.out_of,
         variants=recipe.variants,
-        shards=tuple(to_render[first : first + at_once] for first in range(0, len(to_render), at_once)),
+        shards=tuple(
+            to_render[first : first + at_once] for first in range(0, len(to_render), at_once)
+        ),
         damaged=damaged,
         adoptable=tuple(adoptable),
         adopted=(len(missing) - len(to_render)) * recipe.variants,

@@ -1,4 +1,6 @@
-"""What a command says on standard error while it works: a bar on a terminal, a plain line now and then elsewhere."""
+"""What a command says on standard error while it works: a bar on a terminal, a plain line now and
+then elsewhere.
+"""
 
 import sys
 import threading
@@ -10,12 +12,19 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 
-from flows.quantities import passing
+from diamond_cutter.flows.quantities import passing
 
-# Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none before another twentieth has passed.
+# Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none
+# before another twentieth has passed.
 EVERY_S = 10.0
 _RARELY_S = 300.0
 
@@ -45,13 +54,20 @@ class Progress:
             self._lines.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()
         if self._lines is not None:
             self._lines.stop(last=kind is None)
 
     def of_part(self, title: str, size: int) -> Callable[[int], None]:
-        """Return what counts those of one part of the work, as they are reported; a part that is tried again counts once."""
+        """Return what counts those of one part of the work, as they are reported; a part that is
+        tried again counts once.
+        """
         left = size
 
         def count(done: int) -> None:
@@ -67,7 +83,9 @@ class Progress:
         counted = f"{self._done} of {self._total} {self._what}"
         if self._done in (0, self._total):
             return f"{counted} after {passing(passed_s)}"
-        return f"{counted}, about {passing(passed_s * (self._total - self._done) / self._done)} left"
+        return (
+            f"{counted}, about {passing(passed_s * (self._total - self._done) / self._done)} left"
+        )
 
 
 @contextmanager
@@ -104,7 +122,9 @@ class _Lines:
             self._say()
 
     def _print(self) -> None:
-        while not self._ended.wait(min(max(EVERY_S, (time.monotonic() - self._started) / 20), _RARELY_S)):
+        while not self._ended.wait(
+            min(max(EVERY_S, (time.monotonic() - self._started) / 20), _RARELY_S)
+        ):
             self._printed = True
             self._say()
 

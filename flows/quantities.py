@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number with at least `digits` significant digits, without an exponent: 123, 12, 1.2, 0.0012."""
+    """Return a number with at least `digits` significant digits, without an exponent: 123, 12, 1.2,
+    0.0012.
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
@@ -47,7 +49,9 @@ def share(part: float) -> str:
 
 
 def _in_units(count: float, units: Sequence[str]) -> str:
-    """Return a number with three digits and a unit, each of which is a thousand times the one before."""
+    """Return a number with three digits and a unit, each of which is a thousand times the one
+    before.
+    """
     scaled, unit = count, 0
     # What would be rounded to 1000 has the next unit, too.
     while abs(scaled) >= 999.5 and unit < len(units) - 1:

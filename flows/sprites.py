@@ -1,6 +1,8 @@
-"""The flow that renders sprites: ensure the bundle, plan, adopt shards, render shards, gather spritemaps, publish, commit.
+"""The flow that renders sprites: ensure the bundle, plan, adopt shards, render shards, gather
+spritemaps, publish, commit.
 
-The bucket's records decide what there is to do, so the same request again does only what is missing, after whatever end.
+The bucket's records decide what there is to do, so the same request again does only what is
+missing, after whatever end.
 """
 
 import itertools
@@ -16,31 +18,52 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import RunArtifacts
-from flows.crashed_runs import name_process
-from flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
-from flows.progress import Progress, doing
-from flows.quantities import rounded
-from flows.request import SpritesRequest
-from flows.server_loss import outlive_the_server
-from flows.summary import RunSummary, SpritesFailed, photo_warnings, without_sprite
-from storage import Bucket, open_bucket
-from storage.layout import mixes_key, recipe_key, run_record_key, spritemap_record_key
-from storage.records import Attempt, Flag, PhotoActivations, RunRecord, SpritemapRecord
-from storage.set_survey import survey_set
-from storage.sprite_set import commit, put_determined
-from tasks.devices import DeviceSlots, visible_devices
-from tasks.gallery.task import publish_gallery
-from tasks.gathering.index import indexed_shards
-from tasks.gathering.task import adopt_shards, gather_spritemap, part_name, publish_index
-from tasks.importing.task import ensure_bundle
-from tasks.photos.task import activations_key, measure_photos
-from tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
+from diamond_cutter.flows.artifacts import RunArtifacts
+from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
+from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.quantities import rounded
+from diamond_cutter.flows.server.crashed_runs import name_process
+from diamond_cutter.flows.server.loss import outlive_the_server
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.sprites_summary import (
+    RunSummary,
+    SpritesFailed,
+    photo_warnings,
+    without_sprite,
+)
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.layout import (
+    mixes_key,
+    recipe_key,
+    run_record_key,
+    spritemap_record_key,
+)
+from diamond_cutter.storage.sets.records import (
+    Attempt,
+    Flag,
+    PhotoActivations,
+    RunRecord,
+    SpritemapRecord,
+)
+from diamond_cutter.storage.sets.sprite_set import commit, put_determined
+from diamond_cutter.storage.sets.survey import survey_set
+from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.gallery.task import publish_gallery
+from diamond_cutter.tasks.gathering.index import indexed_shards
+from diamond_cutter.tasks.gathering.task import (
+    adopt_shards,
+    gather_spritemap,
+    part_name,
+    publish_index,
+)
+from diamond_cutter.tasks.importing.task import ensure_bundle
+from diamond_cutter.tasks.photos.task import activations_key, measure_photos
+from diamond_cutter.tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
 
 _INDEXED_TOGETHER = 256  # shards
 _DEVICES = visible_devices()
-# A shard on each device, and one that waits for the next device to be free. The rest waits here, so that a spritemap
-# does not queue behind all shards of the layers that follow.
+# A shard on each device, and one that waits for the next device to be free. The rest waits here, so
+# that a spritemap does not queue behind all shards of the layers that follow.
 _SHARDS_IN_FLIGHT = len(_DEVICES) + 1
 
 
@@ -66,13 +89,25 @@ class Outcome:
     @property
     def flagged(self) -> dict[Flag, int]:
         """Return how many sprites of the spritemaps bear each flag."""
-        flags = Counter(flag for record in self.spritemaps.values() for sprite in record.sprites for flag in sprite.flags)
+        flags = Counter(
+            flag
+            for record in self.spritemaps.values()
+            for sprite in record.sprites
+            for flag in sprite.flags
+        )
         return dict(sorted(flags.items()))
 
     @property
     def rungs(self) -> dict[Attempt, int]:
-        """Return how many sprites of the spritemaps each rung of the ladder saved, and how many none did."""
-        rungs = Counter(sprite.rung for record in self.spritemaps.values() for sprite in record.sprites if sprite.rung != "first")
+        """Return how many sprites of the spritemaps each rung of the ladder saved, and how many
+        none did.
+        """
+        rungs = Counter(
+            sprite.rung
+            for record in self.spritemaps.values()
+            for sprite in record.sprites
+            if sprite.rung != "first"
+        )
         return dict(sorted(rungs.items()))
 
 
@@ -101,8 +136,12 @@ def sprites(request: SpritesRequest) -> RunSummary:
         put_determined(bucket, recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
         if request.mixes:
             content = request.mixes.model_dump_json(indent=1).encode() + b"\n"
-            put_determined(bucket, mixes_key(card.key, request.recipe.key, request.mixes.name), content)
-        if plan.adoptable and not adopt_shards(request.bucket, card.key, request.recipe, plan.adoptable):
+            put_determined(
+                bucket, mixes_key(card.key, request.recipe.key, request.mixes.name), content
+            )
+        if plan.adoptable and not adopt_shards(
+            request.bucket, card.key, request.recipe, plan.adoptable
+        ):
             # Something was removed or damaged since it was found: what has not come is rendered.
             plan = plan_run(bucket, card, request, adopting=False)
         with doing("measuring the photos"):
@@ -126,11 +165,18 @@ def _photos(plan: RunPlan, request: SpritesRequest, slots: DeviceSlots) -> Photo
     if request.photos is None:
         return {}
     layers = [layer.layer for layer in plan.layers]
-    return measure_photos(request.bucket, plan.card.key, request.photos, layers, request.recipe.pre_activation, slots)
+    return measure_photos(
+        request.bucket, plan.card.key, request.photos, layers, request.recipe.pre_activation, slots
+    )
 
 
 def _publish_index(plan: RunPlan, request: SpritesRequest, photos: Photos) -> None:
-    publish_index(request.bucket, plan.card, request.recipe.key, {layer: _highest(photos, layer) for layer in photos})
+    publish_index(
+        request.bucket,
+        plan.card,
+        request.recipe.key,
+        {layer: _highest(photos, layer) for layer in photos},
+    )
 
 
 def _highest(photos: Photos, layer: str) -> dict[int, float]:
@@ -138,7 +184,12 @@ def _highest(photos: Photos, layer: str) -> dict[int, float]:
 
 
 def _render_and_gather(
-    plan: RunPlan, request: SpritesRequest, photos: Photos, slots: DeviceSlots, progress: Progress, artifacts: RunArtifacts
+    plan: RunPlan,
+    request: SpritesRequest,
+    photos: Photos,
+    slots: DeviceSlots,
+    progress: Progress,
+    artifacts: RunArtifacts,
 ) -> Outcome:
     """Render the plan's shards, each layer's spritemap following its last shard."""
     outcome, started, not_indexed = Outcome(photos), time.monotonic(), 0
@@ -147,15 +198,26 @@ def _render_and_gather(
     gathers: dict[PrefectFuture[Any], LayerPlan] = {}
     layers = {layer.layer: layer for layer in plan.layers}
     left = Counter({layer.layer: len(layer.shards) for layer in plan.layers})
-    jobs = shard_jobs(plan, request, {layer: activations_key(record) for layer, record in photos.items()})
+    jobs = shard_jobs(
+        plan, request, {layer: activations_key(record) for layer, record in photos.items()}
+    )
 
     def render(job: ShardJob) -> None:
-        future = render_shard.submit(job, slots, request.shard_timeout_s, progress.of_part(job.name, job.sprites))
+        future = render_shard.submit(
+            job, slots, request.shard_timeout_s, progress.of_part(job.name, job.sprites)
+        )
         shards[future] = job
         future.add_done_callback(landed.put)
 
     def gather(layer: LayerPlan) -> None:
-        arguments = (request.bucket, plan.card, request.recipe.key, layer.layer, layer.channels, request.spritemap_format)
+        arguments = (
+            request.bucket,
+            plan.card,
+            request.recipe.key,
+            layer.layer,
+            layer.channels,
+            request.spritemap_format,
+        )
         future = gather_spritemap.submit(*arguments, _highest(photos, layer.layer), layer.out_of)
         gathers[future] = layer
         future.add_done_callback(landed.put)
@@ -173,7 +235,8 @@ def _render_and_gather(
             artifacts.layer_done(len(outcome.spritemaps))
             not_indexed += len(layer.shards)
             if not_indexed >= _INDEXED_TOGETHER and (shards or gathers):
-                # Whoever looks at a run of days, or starts it again, need not read all of its records.
+                # Whoever looks at a run of days, or starts it again, need not read all of its
+                # records.
                 _publish_index(plan, request, photos)
                 not_indexed = 0
             continue
@@ -202,7 +265,9 @@ def _note_spritemap(outcome: Outcome, layer: LayerPlan, future: PrefectFuture[An
     if error is None:
         outcome.spritemaps[layer.layer] = future.result()
     else:
-        outcome.failures.setdefault(layer.layer, []).append(f"spritemap of {layer.layer}: {first_line(error)}")
+        outcome.failures.setdefault(layer.layer, []).append(
+            f"spritemap of {layer.layer}: {first_line(error)}"
+        )
 
 
 def error_of(future: PrefectFuture[Any]) -> BaseException | None:
@@ -213,7 +278,11 @@ def error_of(future: PrefectFuture[Any]) -> BaseException | None:
     error = future.result(raise_on_failure=False)
     if isinstance(error, FINAL_ERRORS):
         raise error
-    return error if isinstance(error, BaseException) else RuntimeError(future.state.message or future.state.name)
+    return (
+        error
+        if isinstance(error, BaseException)
+        else RuntimeError(future.state.message or future.state.name)
+    )
 
 
 def first_line(error: BaseException) -> str:
@@ -229,7 +298,11 @@ def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome:
         recipe=recipe,
         selection={layer.layer: layer.channels for layer in plan.layers},
         shards=tuple(sorted(_shards_of(bucket, plan, recipe))),
-        spritemaps=tuple(_spritemap_key(plan, recipe, layer) for layer in plan.layers if layer.layer in outcome.spritemaps),
+        spritemaps=tuple(
+            _spritemap_key(plan, recipe, layer)
+            for layer in plan.layers
+            if layer.layer in outcome.spritemaps
+        ),
         sprites=plan.done + outcome.rendered,
         flagged=outcome.flagged,
         rungs=outcome.rungs,
@@ -237,27 +310,42 @@ def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome:
         finished=datetime.now(UTC).replace(microsecond=0),
     )
     key = run_record_key(model, recipe, plan.selection_id)
-    commit(bucket, key, record, lambda theirs: theirs.model_copy(update={"finished": record.finished}) == record)
+    commit(
+        bucket,
+        key,
+        record,
+        lambda theirs: theirs.model_copy(update={"finished": record.finished}) == record,
+    )
 
 
 def _spritemap_key(plan: RunPlan, recipe: str, layer: LayerPlan) -> str:
-    return spritemap_record_key(plan.card.key, recipe, layer.layer, part_name(layer.channels, layer.out_of))
+    return spritemap_record_key(
+        plan.card.key, recipe, layer.layer, part_name(layer.channels, layer.out_of)
+    )
 
 
 def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
-    survey = survey_set(bucket, plan.card.key, recipe, indexed_shards(bucket, plan.card.key, recipe))
+    survey = survey_set(
+        bucket, plan.card.key, recipe, indexed_shards(bucket, plan.card.key, recipe)
+    )
     for layer in plan.layers:
         owners, wanted = survey.of(layer.layer).owners(), set(layer.channels)
         yield from {record for channel, record in owners.items() if channel in wanted}
 
 
-def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> RunSummary:
+def _summary(
+    bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome
+) -> RunSummary:
     dead, unrendered = without_sprite(outcome.spritemaps, outcome.photos)
     return RunSummary(
         model=plan.card.key,
         recipe=request.recipe.key,
         bucket=bucket.url,
-        spritemaps={layer.layer: outcome.spritemaps[layer.layer].file.key for layer in plan.layers if layer.layer in outcome.spritemaps},
+        spritemaps={
+            layer.layer: outcome.spritemaps[layer.layer].file.key
+            for layer in plan.layers
+            if layer.layer in outcome.spritemaps
+        },
         rendered=outcome.rendered,
         reused=plan.done,
         failed=outcome.failed,
@@ -266,7 +354,9 @@ def _summary(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Ou
         dead=dead,
         unrendered=unrendered,
         photos=next((record.images for record in outcome.photos.values()), None),
-        sprites_per_second=rounded(outcome.rendered / outcome.render_seconds) if outcome.rendered else None,
+        sprites_per_second=rounded(outcome.rendered / outcome.render_seconds)
+        if outcome.rendered
+        else None,
         warnings=photo_warnings(request.photos, outcome.photos),
         failures=outcome.sentences,
     )

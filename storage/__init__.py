@@ -2,11 +2,27 @@
 
 from pathlib import Path
 
-from storage.bucket import Bucket, ObjectInfo, Token, check_key, content_type_of, crc32c
-from storage.errors import AccessDenied, BadKey, Conflict, Corrupt, CredentialsError, NotFound, StorageError, Unavailable
-from storage.gcs import GcsBucket
-from storage.local import LocalBucket
-from storage.url import GcsUrl, split_url
+from diamond_cutter.storage.bucket import (
+    Bucket,
+    ObjectInfo,
+    Token,
+    check_key,
+    content_type_of,
+    crc32c,
+)
+from diamond_cutter.storage.errors import (
+    AccessDenied,
+    BadKey,
+    Conflict,
+    Corrupt,
+    CredentialsError,
+    NotFound,
+    StorageError,
+    Unavailable,
+)
+from diamond_cutter.storage.gcs.bucket import GcsBucket
+from diamond_cutter.storage.local import LocalBucket
+from diamond_cutter.storage.url import GcsUrl, split_url
 
 __all__ = [
     "AccessDenied",
@@ -39,4 +55,8 @@ def open_bucket(url: str | Path) -> Bucket:
     if not text:
         raise StorageError("The bucket is given as an empty text; give the path of a local folder.")
     place = split_url(text, "Bucket")
-    return GcsBucket(place.bucket, place.path.removesuffix("/")) if isinstance(place, GcsUrl) else LocalBucket(place)
+    return (
+        GcsBucket(place.bucket, place.path.removesuffix("/"))
+        if isinstance(place, GcsUrl)
+        else LocalBucket(place)
+    )

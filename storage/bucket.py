@@ -1,7 +1,8 @@
 """The contract that every bucket keeps, whatever it is made of.
 
-An object is a key and some bytes. It is seen whole or not at all, also by those who read while it is written and after
-a crash of its writer. Keys look the same everywhere, so that a bucket can be copied from one kind of place to another.
+An object is a key and some bytes. It is seen whole or not at all, also by those who read while it
+is written and after a crash of its writer. Keys look the same everywhere, so that a bucket can be
+copied from one kind of place to another.
 """
 
 import re
@@ -13,13 +14,16 @@ from typing import Literal, Protocol
 
 import google_crc32c
 
-from storage.errors import BadKey
+from diamond_cutter.storage.errors import BadKey
 
 MAX_KEY_BYTES = 900
 MAX_NAME_BYTES = 200
 
 _NAME = re.compile("[A-Za-z0-9_=@+,.-]+")
-_KEY_RULE = f"a key is names of letters, digits and _=@+,.- of at most {MAX_NAME_BYTES} bytes, with one '/' between them"
+_KEY_RULE = (
+    f"a key is names of letters, digits and _=@+,.- of at most {MAX_NAME_BYTES} bytes, "
+    "with one '/' between them"
+)
 
 _CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -37,7 +41,9 @@ _CONTENT_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Names one version of one object; it means nothing outside its bucket, and two tokens can only be compared."""
+    """Names one version of one object; it means nothing outside its bucket, and two tokens can only
+    be compared.
+    """
 
     value: str
 
@@ -63,9 +69,10 @@ PutMode = Literal["create", "overwrite"] | Token
 class Bucket(Protocol):
     """A place for objects: a local folder, or a bucket of a cloud.
 
-    No key may be a folder of another one: with `a/b`, neither `a` nor `a/b/c`. Every method raises `BadKey` for what
-    `check_key` refuses, `AccessDenied` or `CredentialsError` where it is not allowed, and `Unavailable` where the place fails.
-    All methods may be called by several threads; `transfers` tells how many of them at once are worth their while.
+    No key may be a folder of another one: with `a/b`, neither `a` nor `a/b/c`. Every method raises
+    `BadKey` for what `check_key` refuses, `AccessDenied` or `CredentialsError` where it is not
+    allowed, and `Unavailable` where the place fails. All methods may be called by several threads;
+    `transfers` tells how many of them at once are worth their while.
     """
 
     url: str
@@ -77,11 +84,13 @@ class Bucket(Protocol):
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
         """Keep the bytes, or those of a file, under the key.
 
-        Mode `create` writes only where nothing is: the same bytes again are a success. A token replaces exactly the
-        version that it names (compare-and-swap). `overwrite` replaces whatever is there.
+        Mode `create` writes only where nothing is: the same bytes again are a success. A token
+        replaces exactly the version that it names (compare-and-swap). `overwrite` replaces whatever
+        is there.
 
         Raises:
-            Conflict: other bytes are there (`create`), or the object is gone or another version (token).
+            Conflict: other bytes are there (`create`), or the object is gone or another version
+                (token).
         """
 
     def get(self, key: str, *, want_crc: int | None = None) -> bytes:
@@ -93,7 +102,8 @@ class Bucket(Protocol):
         """
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would: fewer where the object ends; no checksum covers them.
+        """Return bytes `start` to `end`, `end` left out, as a slice would: fewer where the object
+        ends; no checksum covers them.
 
         Raises:
             NotFound: there is no such object.
@@ -105,7 +115,8 @@ class Bucket(Protocol):
 
         Raises:
             NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still there.
+            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still
+                there.
         """
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -118,10 +129,13 @@ class Bucket(Protocol):
         """
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Yield the folders right below `prefix` ('' or ending in '/') that hold an object, each ending in '/', in byte order."""
+        """Yield the folders right below `prefix` ('' or ending in '/') that hold an object, each
+        ending in '/', in byte order.
+        """
 
     def delete(self, key: str, *, token: Token | None = None) -> None:
-        """Remove the object, or only the version that the token names; an object that is not there is fine.
+        """Remove the object, or only the version that the token names; an object that is not there
+        is fine.
 
         Raises:
             Conflict: the object is another version than the token's.
@@ -135,7 +149,10 @@ def check_key(key: str) -> None:
         BadKey: naming the key and the rule that it breaks.
     """
     if len(key) > MAX_KEY_BYTES:
-        raise BadKey(f"Key {_shown(key)} is refused because it has {len(key)} characters; at most {MAX_KEY_BYTES} are allowed.")
+        raise BadKey(
+            f"Key {_shown(key)} is refused because it has {len(key)} characters; at most "
+            f"{MAX_KEY_BYTES} are allowed."
+        )
     for name in key.split("/"):
         broken = _broken_rule(name)
         if broken:
@@ -165,7 +182,10 @@ def check_folder(prefix: str) -> None:
     """
     check_prefix(prefix)
     if prefix and not prefix.endswith("/"):
-        raise BadKey(f"Prefix {_shown(prefix)} is refused because it does not end in '/'; folders are listed in a folder.")
+        raise BadKey(
+            f"Prefix {_shown(prefix)} is refused because it does not end in '/'; folders are "
+            "listed in a folder."
+        )
 
 
 def is_key(text: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from storage.bucket import Bucket, ObjectInfo, PutMode, Token
+from diamond_cutter.storage.bucket import Bucket, ObjectInfo, PutMode, Token
 
 
 class WithoutSums:

@@ -1,7 +1,9 @@
-"""Files fetched into a local cache: whole, verified, once, however often the connection breaks or the process is killed.
+"""Files fetched into a local cache: whole, verified, once, however often the connection breaks or
+the process is killed.
 
-While a file comes it is `.<name>.<version>.part` beside its place, from which the next try goes on, in this process or in another. It gets
-its name when size and checksum are right, so that whoever sees the name has the file.
+While a file comes it is `.<name>.<version>.part` beside its place, from which the next try goes on,
+in this process or in another. It gets its name when size and checksum are right, so that whoever
+sees the name has the file.
 """
 
 import errno
@@ -17,9 +19,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import staging
-from storage.errors import Corrupt, StorageError, Unavailable
-from storage.remote_files import Facts, Refused, send
+from diamond_cutter.storage import staging
+from diamond_cutter.storage.errors import Corrupt, StorageError, Unavailable
+from diamond_cutter.storage.remote_files import Facts, Refused, send
 
 # Takes how many bytes are here and, where it is known, how many there will be.
 Progress = Callable[[int, int | None], object]
@@ -29,14 +31,18 @@ _STEP_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server that does not answer is borne with: `tries` in a row that bring less than a MiB, `wait_s` doubling between them."""
+    """How long a server that does not answer is borne with: `tries` in a row that bring less than a
+    MiB, `wait_s` doubling between them.
+    """
 
     tries: int = 5
     wait_s: float = 0.5
     timeout_s: float = 30.0
 
 
-def fetch_file(url: str, path: Path, *, on_progress: Progress | None = None, patience: Patience | None = None) -> None:
+def fetch_file(
+    url: str, path: Path, *, on_progress: Progress | None = None, patience: Patience | None = None
+) -> None:
     """Fetch a file, unless it is at `path` already.
 
     Where another process fetches the same file, wait for it.
@@ -61,11 +67,18 @@ def fetch_file(url: str, path: Path, *, on_progress: Progress | None = None, pat
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path.with_name(f".{path.name}.lock")):
             if not path.is_file():
-                _fetch(url, path, _Part(url, path, doing, on_progress or (lambda here, total: None)), patience or Patience())
+                _fetch(
+                    url,
+                    path,
+                    _Part(url, path, doing, on_progress or (lambda here, total: None)),
+                    patience or Patience(),
+                )
 
 
 def without_secrets(url: str) -> str:
-    """Return the URL as it may be shown and stored: without a password or the signature of a signed URL."""
+    """Return the URL as it may be shown and stored: without a password or the signature of a signed
+    URL.
+    """
     if not re.match(r"https?://", url):
         return url
     return re.sub(r"(?<=//)[^/@]*@", "", url).partition("?")[0]
@@ -90,14 +103,19 @@ def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
             came = part.size >= furthest + _STEP_BYTES
             failures, furthest = (0, part.size) if came else (failures + 1, furthest)
             if failures >= patience.tries:
-                raise Unavailable(_sentence(url, path, f"{error.reason}, {failures} times in a row")) from error
+                raise Unavailable(
+                    _sentence(url, path, f"{error.reason}, {failures} times in a row")
+                ) from error
             time.sleep(patience.wait_s * 2 ** (failures - 1))
         finally:
             part.close()
 
 
 def _sentence(url: str, path: Path, reason: str) -> str:
-    return f"{without_secrets(url)} cannot be fetched ({reason}); look at the address and the network, or put that file at {path} yourself."
+    return (
+        f"{without_secrets(url)} cannot be fetched ({reason}); look at the address and the "
+        f"network, or put that file at {path} yourself."
+    )
 
 
 class _Damaged(Exception):
@@ -117,17 +135,26 @@ class _Part:
 
     def has_begun(self, facts: Facts) -> bool:
         """Tell whether what is here is the beginning of this very version."""
-        return bool(self._place and facts.version and self._place == self._place_of(facts) and self.size <= (facts.size or self.size))
+        return bool(
+            self._place
+            and facts.version
+            and self._place == self._place_of(facts)
+            and self.size <= (facts.size or self.size)
+        )
 
     def begin(self, facts: Facts, at: int) -> None:
-        """Open the file that this version belongs into, cut off behind byte `at`, and remove those of others."""
+        """Open the file that this version belongs into, cut off behind byte `at`, and remove those
+        of others.
+        """
         with self._explained():
             self._facts, self._place, self.size = facts, self._place_of(facts), at
             for other in self._all():
                 if other != self._place or not at:
                     other.unlink()
             self._check_room()
-            self._descriptor = os.open(self._place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            self._descriptor = os.open(
+                self._place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+            )
             os.ftruncate(self._descriptor, at)
             os.lseek(self._descriptor, at, os.SEEK_SET)
         self._told = at
@@ -153,12 +180,18 @@ class _Part:
         """Compare what has come, as it lies on the disk, with what the server says of it."""
         facts = self._facts
         if facts.size is not None and self.size < facts.size:
-            raise Refused(Unavailable, f"the connection ended after {self.size} of {facts.size} bytes", passing=True)
+            raise Refused(
+                Unavailable,
+                f"the connection ended after {self.size} of {facts.size} bytes",
+                passing=True,
+            )
         if facts.crc32c is not None and self._place:
             with self._explained(), open(self._place, "rb") as source:
                 crc = staging.checksum(source)
             if crc != facts.crc32c:
-                raise _Damaged(f"its bytes have CRC32C {crc:08x} where the server says {facts.crc32c:08x}")
+                raise _Damaged(
+                    f"its bytes have CRC32C {crc:08x} where the server says {facts.crc32c:08x}"
+                )
 
     def put_at(self, path: Path) -> None:
         """Give the file its name, flushed to the disk."""
@@ -192,12 +225,17 @@ class _Part:
         return self._path.with_name(f".{self._path.name}.{version}.part")
 
     def _check_room(self) -> None:
-        if self._facts.size is not None and shutil.disk_usage(self._path.parent).free < self._facts.size - self.size:
+        if (
+            self._facts.size is not None
+            and shutil.disk_usage(self._path.parent).free < self._facts.size - self.size
+        ):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn errors of the disk into ours at once, so that nobody takes them for the network's."""
+        """Turn errors of the disk into ours at once, so that nobody takes them for the
+        network's.
+        """
         try:
             with staging.explained(self._doing):
                 yield
@@ -208,7 +246,9 @@ class _Part:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process or thread holds the lock; the kernel lets go when a holder dies."""
+    """Wait until no other process or thread holds the lock; the kernel lets go when a holder
+    dies.
+    """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,9 +1,10 @@
 """A bucket in a local folder.
 
-Objects are plain files named by their keys. A new one is written to `.staging/<host>.<pid>.<uuid>`, flushed, then linked or
-renamed into its place, so that nobody ever sees half of it. Names that cannot be keys, and symbolic links, are no part of the
-bucket. Replacing and deleting exclude each other by `flock`: from several hosts at once they need a filesystem that honours
-it, which old NFS does not. Creating does not need it, except where the filesystem has no hard links.
+Objects are plain files named by their keys. A new one is written to `.staging/<host>.<pid>.<uuid>`,
+flushed, then linked or renamed into its place, so that nobody ever sees half of it. Names that
+cannot be keys, and symbolic links, are no part of the bucket. Replacing and deleting exclude each
+other by `flock`: from several hosts at once they need a filesystem that honours it, which old NFS
+does not. Creating does not need it, except where the filesystem has no hard links.
 """
 
 import errno
@@ -16,10 +17,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from storage import staging
-from storage.bucket import ObjectInfo, PutMode, Token, check_folder, check_key, check_prefix, content_type_of, crc32c, is_name
-from storage.errors import AccessDenied, BadKey, Conflict, Corrupt, NotFound
-from storage.staging import Staged
+from diamond_cutter.storage import staging
+from diamond_cutter.storage.bucket import (
+    ObjectInfo,
+    PutMode,
+    Token,
+    check_folder,
+    check_key,
+    check_prefix,
+    content_type_of,
+    crc32c,
+    is_name,
+)
+from diamond_cutter.storage.errors import AccessDenied, BadKey, Conflict, Corrupt, NotFound
+from diamond_cutter.storage.staging import Staged
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -28,7 +39,8 @@ class LocalBucket:
     """A bucket in a local folder, which the first `put` makes if need be."""
 
     def __init__(self, root: Path) -> None:
-        # Absolute, but not resolved: a later change of the working directory must not move it, a link may be moved on purpose.
+        # Absolute, but not resolved: a later change of the working directory must not move it, a
+        # link may be moved on purpose.
         self._root = Path(os.path.abspath(root))
         self._staging = self._root / ".staging"
         self._swept = False
@@ -38,7 +50,11 @@ class LocalBucket:
     def check(self) -> None:
         """Raise, with the remedy, unless objects can be kept here."""
         doing = f"keep objects in {self._root}"
-        place = next(path for path in (self._staging, self._root, *self._root.parents) if os.path.lexists(path))
+        place = next(
+            path
+            for path in (self._staging, self._root, *self._root.parents)
+            if os.path.lexists(path)
+        )
         with self._explained(doing), tempfile.TemporaryFile(dir=_folder(place)) as probe:
             probe.write(b"x")
             probe.flush()
@@ -47,7 +63,8 @@ class LocalBucket:
         """Keep the bytes, or those of a file, under the key.
 
         Raises:
-            Conflict: other bytes are there (`create`), or the object is gone or another version (token).
+            Conflict: other bytes are there (`create`), or the object is gone or another version
+                (token).
         """
         if not isinstance(mode, Token) and mode not in ("create", "overwrite"):
             raise ValueError(f"mode is {mode!r}; it must be 'create', 'overwrite' or a Token")
@@ -55,7 +72,11 @@ class LocalBucket:
         with self._explained(f"keep {key!r} in {self._root}"), staging.opened(data) as source:
             self._prepare(path.parent)
             with staging.staged(self._staging / staging.staging_name(), source) as new:
-                return self._create(key, path, new) if mode == "create" else self._replace(key, path, new, mode)
+                return (
+                    self._create(key, path, new)
+                    if mode == "create"
+                    else self._replace(key, path, new, mode)
+                )
 
     def get(self, key: str, *, want_crc: int | None = None) -> bytes:
         """Return the object's bytes.
@@ -88,7 +109,8 @@ class LocalBucket:
 
         Raises:
             NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still there.
+            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still
+                there.
         """
         with self._reading(key) as source, staging.explained(f"copy {key!r} to {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,13 +133,16 @@ class LocalBucket:
         return self._walk(folder, prefix)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Yield the folders right below `prefix` that hold an object, each ending in '/', in byte order."""
+        """Yield the folders right below `prefix` that hold an object, each ending in '/', in byte
+        order.
+        """
         check_folder(prefix)
         subfolders = (key for key, _ in self._entries(prefix) if key.endswith("/"))
         return (key for key in subfolders if next(self._walk(key, key), None))
 
     def delete(self, key: str, *, token: Token | None = None) -> None:
-        """Remove the object, or only the version that the token names; an object that is not there is fine.
+        """Remove the object, or only the version that the token names; an object that is not there
+        is fine.
 
         Raises:
             Conflict: the object is another version than the token's.
@@ -143,7 +168,10 @@ class LocalBucket:
         root = os.path.realpath(self._root)
         path = os.path.join(root, key) if key else root
         if os.path.realpath(path) != path:
-            raise AccessDenied(f"{key!r} in {self._root} goes through a symbolic link, which no bucket may hold; put a real folder there.")
+            raise AccessDenied(
+                f"{key!r} in {self._root} goes through a symbolic link, which no bucket may hold; "
+                "put a real folder there."
+            )
         return Path(path)
 
     def _prepare(self, folder: Path) -> None:
@@ -175,8 +203,10 @@ class LocalBucket:
             status, crc = os.fstat(there.fileno()), staging.checksum(there)
         if (status.st_size, crc) != (new.size, new.crc32c):
             raise Conflict(
-                f"Key {key!r} in {self._root} was kept because it holds other bytes ({status.st_size} with CRC32C {crc:08x}) than "
-                f"the new ones ({new.size} with {new.crc32c:08x}); use what is there, or choose another key."
+                f"Key {key!r} in {self._root} was kept because it holds other bytes "
+                f"({status.st_size} with CRC32C {crc:08x}) than "
+                f"the new ones ({new.size} with {new.crc32c:08x}); use what is there, or choose "
+                "another key."
             )
         # Its writer may not have come to this yet, and our caller goes on to build on it.
         staging.sync_folder(path.parent)
@@ -195,7 +225,10 @@ class LocalBucket:
 
     def _refuse_folder(self, key: str, path: Path) -> None:
         if path.is_dir():
-            raise BadKey(f"Key {key!r} cannot be kept in {self._root} because it is a folder there; choose another key.")
+            raise BadKey(
+                f"Key {key!r} cannot be kept in {self._root} because it is a folder there; choose "
+                "another key."
+            )
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[BinaryIO]:
@@ -206,7 +239,10 @@ class LocalBucket:
             except FileNotFoundError:
                 source = None
             if not source:
-                raise NotFound(f"There is no {key!r} in {self._root}; look at what is there, or run the step that makes it.")
+                raise NotFound(
+                    f"There is no {key!r} in {self._root}; look at what is there, or run the step "
+                    "that makes it."
+                )
             with source:
                 yield source
 
@@ -220,7 +256,9 @@ class LocalBucket:
                 yield from self._walk(key, prefix)
 
     def _entries(self, folder: str) -> Sequence[tuple[str, os.stat_result | None]]:
-        """Return the keys in the folder, in byte order, with their status; a subfolder's key ends in '/' and has none."""
+        """Return the keys in the folder, in byte order, with their status; a subfolder's key ends
+        in '/' and has none.
+        """
         path = self._inside(folder.rstrip("/"))
         with self._explained(f"list {folder!r} in {self._root}"):
             try:
@@ -244,18 +282,29 @@ class LocalBucket:
         path = Path(error.filename)
         culprit = next(place for place in (path, *path.parents) if os.path.lexists(place))
         why = f"Not able to {doing} because {culprit} is a file where a folder is needed"
-        return BadKey(f"{why}; choose another key.") if self._root.is_dir() else NotFound(f"{why}; give the path of a folder.")
+        return (
+            BadKey(f"{why}; choose another key.")
+            if self._root.is_dir()
+            else NotFound(f"{why}; give the path of a folder.")
+        )
 
     def _check_token(self, key: str, found: os.stat_result | None, token: Token) -> None:
         if not found:
-            raise Conflict(f"Key {key!r} in {self._root} was to be replaced but is not there any more; create it instead.")
+            raise Conflict(
+                f"Key {key!r} in {self._root} was to be replaced but is not there any more; "
+                "create it instead."
+            )
         if _token(found) != token:
-            raise Conflict(f"Key {key!r} in {self._root} has changed since it was looked at and was kept; look again, then try again.")
+            raise Conflict(
+                f"Key {key!r} in {self._root} has changed since it was looked at and was kept; "
+                "look again, then try again."
+            )
 
     def _check_crc(self, key: str, crc: int, want_crc: int) -> None:
         if crc != want_crc:
             raise Corrupt(
-                f"The bytes of {key!r} in {self._root} have CRC32C {crc:08x} where {want_crc:08x} was expected; "
+                f"The bytes of {key!r} in {self._root} have CRC32C {crc:08x} where {want_crc:08x} "
+                "was expected; "
                 "delete the object and make it again."
             )
 

@@ -6,14 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from storage.bucket import Bucket
+from diamond_cutter.storage.bucket import Bucket
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def at_once(bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Yield what the call makes of each item, in their order; no more results than are under way are held.
+def at_once(
+    bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """Yield what the call makes of each item, in their order; no more results than are under way
+    are held.
 
     Raises:
         Whatever the call raises, when its turn comes; what has not begun by then is left.
@@ -21,14 +24,20 @@ def at_once(bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_I
     return in_threads(bucket.transfers, call, items)
 
 
-def in_threads(threads: int, call: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Yield what the call makes of each item, in their order, as `at_once` does; one thread is the caller's own."""
+def in_threads(
+    threads: int, call: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """Yield what the call makes of each item, in their order, as `at_once` does; one thread is the
+    caller's own.
+    """
     if threads == 1:
         yield from map(call, items)
         return
     pending = iter(items)
     with ThreadPoolExecutor(threads) as pool:
-        under_way: deque[Future[_Result]] = deque(pool.submit(call, item) for item in islice(pending, 2 * threads))
+        under_way: deque[Future[_Result]] = deque(
+            pool.submit(call, item) for item in islice(pending, 2 * threads)
+        )
         try:
             while under_way:
                 result = under_way.popleft().result()

@@ -1,7 +1,9 @@
-"""How a file comes from where it is: a public object of Google Cloud Storage, a web server, another folder.
+"""How a file comes from where it is: a public object of Google Cloud Storage, a web server, another
+folder.
 
-Each function gives a `Receiver` what it does not have yet. A connection may break at any byte; what came until then is with the
-receiver, and the next call goes on behind it, if the file is still the same version. Nothing here tries twice.
+Each function gives a `Receiver` what it does not have yet. A connection may break at any byte; what
+came until then is with the receiver, and the next call goes on behind it, if the file is still the
+same version. Nothing here tries twice.
 """
 
 import base64
@@ -15,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
-from storage.errors import AccessDenied, NotFound, StorageError, Unavailable
-from storage.gcs_client import leave_buckets_alone
+from diamond_cutter.storage.errors import AccessDenied, NotFound, StorageError, Unavailable
+from diamond_cutter.storage.gcs.client import leave_buckets_alone
 
 if TYPE_CHECKING:
     import requests
@@ -27,7 +29,9 @@ _PASSING = {408, 429, 500, 502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the place says of the file before it sends it; `version` is None where it does not tell versions apart."""
+    """What the place says of the file before it sends it; `version` is None where it does not tell
+    versions apart.
+    """
 
     size: int | None
     crc32c: int | None
@@ -35,7 +39,9 @@ class Facts:
 
 
 class Refused(Exception):
-    """No file came; `reason` completes "... cannot be fetched (...)", `passing` tells whether another try may help."""
+    """No file came; `reason` completes "... cannot be fetched (...)", `passing` tells whether
+    another try may help.
+    """
 
     def __init__(self, kind: type[StorageError], reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
@@ -58,7 +64,8 @@ class Receiver(Protocol):
 
 
 def send(url: str, to: Receiver, timeout_s: float) -> None:
-    """Give what is at a `gs://`, `http://`, `https://` or `file://` URL, or at a path, to the receiver.
+    """Give what is at a `gs://`, `http://`, `https://` or `file://` URL, or at a path, to the
+    receiver.
 
     Raises:
         Refused: it did not come, or not to its end.
@@ -80,7 +87,9 @@ def _send_file(path: Path, to: Receiver) -> None:
     try:
         with open(path, "rb") as source:
             status = os.fstat(source.fileno())
-            facts = Facts(status.st_size, None, f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}")
+            facts = Facts(
+                status.st_size, None, f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+            )
             at = to.size if to.has_begun(facts) else 0
             to.begin(facts, at)
             source.seek(at)
@@ -95,21 +104,30 @@ def _send_file(path: Path, to: Receiver) -> None:
 def _local_path(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        raise Refused(StorageError, f"it names the host {parts.netloc!r}, where an absolute path of this machine is needed")
+        raise Refused(
+            StorageError,
+            f"it names the host {parts.netloc!r}, where an absolute path of this machine is needed",
+        )
     return Path(unquote(parts.path))
 
 
 def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None:
-    """Give a public object; the environment variable STORAGE_EMULATOR_HOST is the library's and names another server."""
+    """Give a public object; the environment variable STORAGE_EMULATOR_HOST is the library's and
+    names another server.
+    """
     from google.auth.credentials import AnonymousCredentials
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud import storage
 
     leave_buckets_alone()
     nobody = AnonymousCredentials()
-    # The library's own session tries to log in where it may not read, and leaves the connection open.
+    # The library's own session tries to log in where it may not read, and leaves the connection
+    # open.
     session = AuthorizedSession(nobody, refresh_status_codes=())
-    with _network_explained(timeout_s), closing(storage.Client(project="<none>", credentials=nobody, _http=session)) as client:
+    with (
+        _network_explained(timeout_s),
+        closing(storage.Client(project="<none>", credentials=nobody, _http=session)) as client,
+    ):
         known = client.bucket(bucket).blob(name)
         known.reload(timeout=timeout_s, retry=None)
         facts = Facts(known.size, _crc32c(known.crc32c), str(known.generation))
@@ -117,9 +135,12 @@ def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None
         to.begin(facts, at)
         if at == facts.size:
             return
-        # Pinned to its generation, so that no two versions are put together; the library checks nothing of a part, we check the whole.
+        # Pinned to its generation, so that no two versions are put together; the library checks
+        # nothing of a part, we check the whole.
         pinned = client.bucket(bucket).blob(name, generation=known.generation)
-        pinned.download_to_file(to, start=at or None, raw_download=True, checksum=None, timeout=timeout_s, retry=None)
+        pinned.download_to_file(
+            to, start=at or None, raw_download=True, checksum=None, timeout=timeout_s, retry=None
+        )
 
 
 def _bucket_and_name(place: str) -> tuple[str, str]:
@@ -141,7 +162,9 @@ def _send_page(url: str, to: Receiver, timeout_s: float) -> None:
         # The last byte is asked for again: behind the end of a file nothing could be asked for.
         at = max(to.size - 1, 0)
         answer = _ask(session, url, at, timeout_s)
-        if at and not (answer.status_code == 206 and _first_byte(answer) == at and to.has_begun(_facts(answer))):
+        if at and not (
+            answer.status_code == 206 and _first_byte(answer) == at and to.has_begun(_facts(answer))
+        ):
             at = 0
             if answer.status_code != 200:
                 answer.close()
@@ -168,9 +191,15 @@ def _first_byte(answer: "requests.Response") -> int | None:
 
 
 def _facts(answer: "requests.Response") -> Facts:
-    """Return what the headers say; a weak ETag does not promise the same bytes, and a packed body has another length."""
+    """Return what the headers say; a weak ETag does not promise the same bytes, and a packed body
+    has another length.
+    """
     headers = answer.headers
-    total = headers.get("Content-Range", "").rpartition("/")[2] if answer.status_code == 206 else headers.get("Content-Length", "")
+    total = (
+        headers.get("Content-Range", "").rpartition("/")[2]
+        if answer.status_code == 206
+        else headers.get("Content-Length", "")
+    )
     packed = headers.get("Content-Encoding", "identity") != "identity"
     etag = headers.get("ETag", "")
     version = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
@@ -192,7 +221,9 @@ def _check_answer(url: str, answer: "requests.Response") -> None:
 
 
 def _refuse_html(beginning: bytes) -> None:
-    """Refuse what servers and hotels send in place of a file, with a status that says that all is well."""
+    """Refuse what servers and hotels send in place of a file, with a status that says that all is
+    well.
+    """
     if beginning[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise Refused(Unavailable, "a web page came instead of the file")
 
@@ -216,7 +247,12 @@ def _network_explained(timeout_s: float) -> Iterator[None]:
         yield
     except exceptions.InvalidJSONError as error:
         raise Refused(Unavailable, "the answer is not Google Cloud Storage's") from error
-    except (requests.TooManyRedirects, exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema) as error:
+    except (
+        requests.TooManyRedirects,
+        exceptions.InvalidURL,
+        exceptions.InvalidSchema,
+        exceptions.MissingSchema,
+    ) as error:
         raise Refused(StorageError, str(error)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Refused(Unavailable, _cause(error, timeout_s), passing=True) from error
@@ -241,15 +277,29 @@ def _google_refusal(error: Exception) -> Refused | None:
 
 
 def _cause(error: Exception, timeout_s: float) -> str:
-    """Return what lies at the bottom of an error of the network, in the system's own words where it has some."""
+    """Return what lies at the bottom of an error of the network, in the system's own words where it
+    has some.
+    """
     inner = list(_inside(error))
-    if any(isinstance(each, TimeoutError) or type(each).__name__.endswith("TimeoutError") for each in inner):
+    if any(
+        isinstance(each, TimeoutError) or type(each).__name__.endswith("TimeoutError")
+        for each in inner
+    ):
         return f"no answer within {timeout_s:g} s"
-    return next((each.strerror for each in inner if isinstance(each, OSError) and each.errno and each.strerror), "the connection broke off")
+    return next(
+        (
+            each.strerror
+            for each in inner
+            if isinstance(each, OSError) and each.errno and each.strerror
+        ),
+        "the connection broke off",
+    )
 
 
 def _inside(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all that it was made of; the libraries keep some as causes, some as arguments."""
+    """Yield the error and all that it was made of; the libraries keep some as causes, some as
+    arguments.
+    """
     seen: list[BaseException] = []
     pending: list[object] = [error]
     while pending:
@@ -257,4 +307,9 @@ def _inside(error: BaseException) -> Iterator[BaseException]:
         if isinstance(inner, BaseException) and not any(inner is other for other in seen):
             seen.append(inner)
             yield inner
-            pending += [*inner.args, getattr(inner, "reason", None), inner.__cause__, inner.__context__]
+            pending += [
+                *inner.args,
+                getattr(inner, "reason", None),
+                inner.__cause__,
+                inner.__context__,
+            ]

@@ -1,4 +1,6 @@
-"""Files that are whole or absent: written aside, flushed to the disk, then put in their place under one name."""
+"""Files that are whole or absent: written aside, flushed to the disk, then put in their place under
+one name.
+"""
 
 import errno
 import fcntl
@@ -15,7 +17,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from storage.errors import AccessDenied, NotFound, StorageError, Unavailable
+from diamond_cutter.storage.errors import AccessDenied, NotFound, StorageError, Unavailable
 
 LEFTOVER_AGE_S = 24 * 3600
 LOCK_NAME = "lock"
@@ -40,7 +42,9 @@ def staging_name() -> str:
 
 @contextmanager
 def staged(path: Path, source: BinaryIO) -> Iterator[Staged]:
-    """Write what is left of `source` to the new file `path` and flush it; remove what is still at `path` at the end."""
+    """Write what is left of `source` to the new file `path` and flush it; remove what is still at
+    `path` at the end.
+    """
     with empty(path) as target:
         size, crc = copy(source, target)
         flush(target)
@@ -100,17 +104,23 @@ def opened(data: bytes | Path) -> Iterator[BinaryIO]:
     try:
         source = open(data, "rb")
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {data} to keep in the bucket; give the path of a file that exists.") from error
+        raise NotFound(
+            f"There is no file {data} to keep in the bucket; give the path of a file that exists."
+        ) from error
     except OSError as error:
-        raise StorageError(f"File {data} cannot be read ({error.strerror}); give a file that you may read.") from error
+        raise StorageError(
+            f"File {data} cannot be read ({error.strerror}); give a file that you may read."
+        ) from error
     with source:
         yield source
 
 
 def redate(path: Path, after: os.stat_result | None) -> os.stat_result:
-    """Date the file to the nanosecond, later than the version that it is to replace; return its new status."""
-    # The kernel dates files by its clock tick, milliseconds apart, and inodes are used again at once: without this, an
-    # old token could name a new version.
+    """Date the file to the nanosecond, later than the version that it is to replace; return its new
+    status.
+    """
+    # The kernel dates files by its clock tick, milliseconds apart, and inodes are used again at
+    # once: without this, an old token could name a new version.
     now_ns = max(time.time_ns(), after.st_mtime_ns + 1 if after else 0)
     os.utime(path, ns=(now_ns, now_ns))
     return os.stat(path)
@@ -129,7 +139,9 @@ def make_folders(folder: Path) -> None:
         folder.mkdir()
     except FileExistsError:
         if not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+            raise NotADirectoryError(
+                errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)
+            ) from None
     sync_folder(folder.parent)
 
 
@@ -178,9 +190,18 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def _explain(error: OSError, doing: str) -> StorageError:
-    found = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
+    found = (
+        f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
+    )
     if error.errno in _NO_SPACE:
-        return Unavailable(f"No space left to {doing}; free some, or give a folder on another disk.")
+        return Unavailable(
+            f"No space left to {doing}; free some, or give a folder on another disk."
+        )
     if error.errno in _NOT_ALLOWED:
-        return AccessDenied(f"Not allowed to {doing} ({found}); have its permissions changed, or give another folder.")
-    return Unavailable(f"Not able to {doing} ({found}); look at the disk or give another folder, then try again.")
+        return AccessDenied(
+            f"Not allowed to {doing} ({found}); have its permissions changed, or give another "
+            "folder."
+        )
+    return Unavailable(
+        f"Not able to {doing} ({found}); look at the disk or give another folder, then try again."
+    )

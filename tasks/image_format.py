@@ -1,4 +1,6 @@
-"""The formats that spritemaps can be written in; without NumPy or Pillow, as the command line needs it at once."""
+"""The formats that spritemaps can be written in; without NumPy or Pillow, as the command line needs
+it at once.
+"""
 
 from typing import Literal
 

@@ -1,4 +1,6 @@
-"""What is dear to make is made once for all tests. TensorFlow is imported by the tests that need it, and by no other."""
+"""What is dear to make is made once for all tests. TensorFlow is imported by the tests that need
+it, and by no other.
+"""
 
 import os
 import signal
@@ -11,24 +13,26 @@ import pytest
 # Prefect reads it when it is imported; no test touches the runs of whoever tests.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
 os.environ["DO_NOT_TRACK"] = "1"
-# As the processes of devices have it: sprites are the same bit for bit in any company with the kernels that render them.
+# As the processes of devices have it: sprites are the same bit for bit in any company with the
+# kernels that render them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# Tests that run in the background of a script ignore Ctrl-C, and so would the commands that they start and interrupt.
+# Tests that run in the background of a script ignore Ctrl-C, and so would the commands that they
+# start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model_inventory.bundle import Bundle
-    from tasks.rendering.lucid_reference import Lucid
+    from benchmarks.lucid_reference import Lucid
+    from diamond_cutter.model_inventory.bundle import Bundle
     from tests.storage.gcs_server import GcsServer
 
 
 @pytest.fixture(scope="session")
 def lite0() -> "Bundle":
     """Return the bundle of a real network, efficientnet-lite0."""
-    from model_inventory.catalogue import import_model
+    from diamond_cutter.model_inventory.catalogue import import_model
 
     return import_model("efficientnet-lite0")
 
@@ -44,7 +48,7 @@ def toy() -> "Bundle":
 @pytest.fixture(scope="session")
 def lucid() -> "Lucid":
     """Return lucid, the reference."""
-    from tasks.rendering.lucid_reference import import_lucid
+    from benchmarks.lucid_reference import import_lucid
 
     return import_lucid()
 
@@ -59,7 +63,9 @@ def nowhere() -> "Iterator[str]":
 
 @pytest.fixture
 def gcs_place(monkeypatch: pytest.MonkeyPatch) -> "Iterator[GcsServer]":
-    """Run a server of Google Cloud Storage with an empty bucket named `place`, which whoever asks for gs:// in this test finds."""
+    """Run a server of Google Cloud Storage with an empty bucket named `place`, which whoever asks
+    for gs:// in this test finds.
+    """
     from tests.storage.gcs_server import serving
 
     with serving() as server:

@@ -1,12 +1,14 @@
-"""A network of four layers that renders within milliseconds, and whose weights a test may change."""
+"""A network of four layers that renders within milliseconds, and whose weights a test may
+change.
+"""
 
 from contextlib import nullcontext
 
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, make_bundle
-from model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
+from diamond_cutter.model_inventory.bundle import Bundle, make_bundle
+from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 
 IMAGE_SIZE = 32
 LAYERS = ("first", "second", "third", "logits")
@@ -18,7 +20,12 @@ Weights = dict[str, np.ndarray]
 def toy_weights(seed: int = 0) -> Weights:
     """Draw the weights, float32: kernels, and what each BatchNorm needs."""
     stream = np.random.default_rng(seed)
-    shapes = {"first": (3, 3, 3, 8), "second": (3, 3, 8, 1), "third": (1, 1, 8, 6), "logits": (6, 5)}
+    shapes = {
+        "first": (3, 3, 3, 8),
+        "second": (3, 3, 8, 1),
+        "third": (1, 1, 8, 6),
+        "logits": (6, 5),
+    }
     weights = {f"{layer}/kernel": stream.normal(0, 0.5, shape) for layer, shape in shapes.items()}
     for layer in LAYERS[:3]:
         channels = CHANNELS[layer]
@@ -36,11 +43,19 @@ def toy_bundle(weights: Weights | None = None, *, name: str = "toy", scope: str 
     graph = tf.Graph()
     with graph.as_default(), tf.name_scope(scope) if scope else nullcontext():
         image = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3], name="input")
-        first = tf.nn.relu6(_normalised(tf.nn.conv2d(image, weights["first/kernel"], 2, "SAME"), weights, "first"), name="first")
+        first = tf.nn.relu6(
+            _normalised(tf.nn.conv2d(image, weights["first/kernel"], 2, "SAME"), weights, "first"),
+            name="first",
+        )
         deep = tf.nn.depthwise_conv2d(first, weights["second/kernel"], [1, 1, 1, 1], "SAME")
         second = tf.nn.relu6(_normalised(deep, weights, "second"), name="second")
-        third = tf.nn.relu(_normalised(tf.nn.conv2d(second, weights["third/kernel"], 1, "SAME"), weights, "third"), name="third")
-        product = tf.linalg.matmul(tf.reduce_mean(third, [1, 2]), tf.constant(weights["logits/kernel"]))
+        third = tf.nn.relu(
+            _normalised(tf.nn.conv2d(second, weights["third/kernel"], 1, "SAME"), weights, "third"),
+            name="third",
+        )
+        product = tf.linalg.matmul(
+            tf.reduce_mean(third, [1, 2]), tf.constant(weights["logits/kernel"])
+        )
         logits = tf.nn.bias_add(product, tf.constant(weights["logits/bias"]), name="logits")
     return make_bundle(
         name=name,
@@ -60,5 +75,9 @@ def toy_bundle(weights: Weights | None = None, *, name: str = "toy", scope: str 
 
 
 def _normalised(x: tf.Tensor, weights: Weights, layer: str) -> tf.Tensor:
-    gamma, beta, mean, variance = (weights[f"{layer}/{part}"] for part in ("gamma", "beta", "mean", "variance"))
-    return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon=1e-3, is_training=False)[0]
+    gamma, beta, mean, variance = (
+        weights[f"{layer}/{part}"] for part in ("gamma", "beta", "mean", "variance")
+    )
+    return tf.compat.v1.nn.fused_batch_norm(
+        x, gamma, beta, mean, variance, epsilon=1e-3, is_training=False
+    )[0]

@@ -1,4 +1,6 @@
-"""Waits for what another process or thread does. On a busy machine it comes late, so the limit is only for what never comes."""
+"""Waits for what another process or thread does. On a busy machine it comes late, so the limit is
+only for what never comes.
+"""
 
 import re
 import time
@@ -23,5 +25,7 @@ def wait_for(what: Callable[[], Found | None], every_s: float = 0.05) -> Found:
 
 
 def without_progress(said: str) -> str:
-    """Return what a command said on standard error but for how far it is, which it tells every few seconds on a busy machine."""
+    """Return what a command said on standard error but for how far it is, which it tells every few
+    seconds on a busy machine.
+    """
     return re.sub(r"^(\d+ of \d+ .*|.*, for .* so far)\n", "", said, flags=re.MULTILINE)

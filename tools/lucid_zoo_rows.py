@@ -1,4 +1,6 @@
-"""Writes model_inventory/lucid_zoo.json from the classes of lucid 0.3.10: python -m tools.lucid_zoo_rows."""
+"""Writes model_inventory/lucid/lucid_zoo.json from the classes of lucid 0.3.10: python -m
+tools.lucid_zoo_rows.
+"""
 
 import importlib
 import json
@@ -7,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.rendering import lucid_reference
+from benchmarks import lucid_reference
 
-ROWS = Path(__file__).parents[1] / "model_inventory" / "lucid_zoo.json"
+ROWS = Path(__file__).parents[1] / "model_inventory" / "lucid" / "lucid_zoo.json"
 
-# Lucid does not say where the logits are. These are the names that the code which built the graphs gives them: slim's nets,
-# caffe-tensorflow, and the graph of InceptionV1 itself, whose name lucid's notebooks use. `{scope}` is the first part of the output's name.
+# Lucid does not say where the logits are. These are the names that the code which built the graphs
+# gives them: slim's nets, caffe-tensorflow, and the graph of InceptionV1 itself, whose name lucid's
+# notebooks use. `{scope}` is the first part of the output's name.
 LOGITS = {
     r"InceptionV[123]_slim|MobilenetV1.*_slim": "{scope}/Logits/SpatialSqueeze",
     r"MobilenetV2.*_slim": "{scope}/Logits/Squeeze",
@@ -55,17 +58,27 @@ def row(name: str, lucid_class: Any) -> dict[str, Any]:
         },
         "output_layer": output,
         "logits_layer": logits(name, output),
-        "pre_relu_layers": lucid_class.post_import is not lucid_reference.import_lucid().vision_base.Model.post_import,
+        "pre_relu_layers": lucid_class.post_import
+        is not lucid_reference.import_lucid().vision_base.Model.post_import,
         "layers": [
-            {"name": layer.name, "channels": layer.depth, "tags": sorted(layer.tags), "main": is_main(model.layers, place)}
+            {
+                "name": layer.name,
+                "channels": layer.depth,
+                "tags": sorted(layer.tags),
+                "main": is_main(model.layers, place),
+            }
             for place, layer in enumerate(model.layers)
         ],
     }
 
 
 def value_range(model: Any) -> Iterator[list[float]]:
-    """Yield what 0 and 1 become at the graph's input, once or for each channel, as `Model.create_input` makes it of them."""
-    low, high = (list(end) if hasattr(end, "__iter__") else [end] for end in model.image_value_range)
+    """Yield what 0 and 1 become at the graph's input, once or for each channel, as
+    `Model.create_input` makes it of them.
+    """
+    low, high = (
+        list(end) if hasattr(end, "__iter__") else [end] for end in model.image_value_range
+    )
     for ends in zip(low, high, strict=True):
         yield [round(float(end), 6) for end in ends]
 
@@ -81,8 +94,14 @@ def is_main(layers: Any, place: int) -> bool:
     layer = layers[place]
     following = layers[place + 1] if place + 1 < len(layers) else None
     scope = layer.name.rpartition("/")[0]
-    # `block35_1/add` before `block35_1/Relu`, `conv5/concat` before `conv5/conv5`: the same layer before its ReLU.
-    is_before_relu = bool(scope and following and following.name.rpartition("/")[0] == scope and following.depth == layer.depth)
+    # `block35_1/add` before `block35_1/Relu`, `conv5/concat` before `conv5/conv5`: the same layer
+    # before its ReLU.
+    is_before_relu = bool(
+        scope
+        and following
+        and following.name.rpartition("/")[0] == scope
+        and following.depth == layer.depth
+    )
     # ResNetV2's blocks begin with a ReLU of the last block's output, which is there already.
     is_again = "/preact/" in layer.name and place > 0
     is_auxiliary = layer.name.startswith("head")
@@ -95,10 +114,17 @@ def as_text(rows: list[dict[str, Any]]) -> str:
 
 
 def _row_as_text(row: dict[str, Any]) -> str:
-    fields = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in row.items() if name != "layers"]
+    fields = [
+        f"  {json.dumps(name)}: {json.dumps(value)}"
+        for name, value in row.items()
+        if name != "layers"
+    ]
     layers = ",".join(f"\n   {json.dumps(layer)}" for layer in row["layers"])
     return " {\n" + ",\n".join([*fields, f'  "layers": [{layers}]']) + "\n }"
 
 
 if __name__ == "__main__":
-    ROWS.write_text(as_text([row(name, lucid_class) for name, lucid_class in lucid_classes().items()]), encoding="utf-8")
+    ROWS.write_text(
+        as_text([row(name, lucid_class) for name, lucid_class in lucid_classes().items()]),
+        encoding="utf-8",
+    )

@@ -1,10 +1,12 @@
-"""Plants every operation that a model may not hold in every place of every format, and imports the model.
+"""Plants every operation that a model may not hold in every place of every format, and imports the
+model.
 
     uv run python -m tools.plant_operations [--sample 400] [--seed 0]
 
-No planted operation may touch what its bait names: a folder, watched through inotify, and a server on the loopback interface. One whose
-value the output depends on must be refused. Prints a table of counts, and exits with 1 if anything was touched, accepted against the
-rule, or failed in another way than by a sentence. First some operations run unguarded, to show that the watch would see them.
+No planted operation may touch what its bait names: a folder, watched through inotify, and a server
+on the loopback interface. One whose value the output depends on must be refused. Prints a table of
+counts, and exits with 1 if anything was touched, accepted against the rule, or failed in another
+way than by a sentence. First some operations run unguarded, to show that the watch would see them.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from model_inventory.errors import ModelError
+from diamond_cutter.model_inventory.errors import ModelError
 from tools.planted_graphs import Bait, can_be_needed, planted_node
 from tools.planted_models import cases
 
@@ -35,7 +37,10 @@ class Watch:
         self._libc = ctypes.CDLL(None, use_errno=True)
         (folder / "there").write_text("bait")
         self._events = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._events < 0 or self._libc.inotify_add_watch(self._events, os.fsencode(folder), _ALL_EVENTS) < 0:
+        if (
+            self._events < 0
+            or self._libc.inotify_add_watch(self._events, os.fsencode(folder), _ALL_EVENTS) < 0
+        ):
             raise OSError(ctypes.get_errno(), "inotify cannot watch the folder")
         self._server = socket.create_server(("127.0.0.1", 0))
         self.bait = Bait(folder, f"127.0.0.1:{self._server.getsockname()[1]}")
@@ -85,10 +90,15 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
                 outcome = "refused"
                 named = op in str(error) or "planted" in str(error)
                 if "\n" in str(error) or (place.on_the_way and can_be_needed(op) and not named):
-                    faults.append(f"{op} in {place.title} was refused for something else: {str(error)[:200]!r}")
+                    faults.append(
+                        f"{op} in {place.title} was refused for something else: "
+                        f"{str(error)[:200]!r}"
+                    )
             except Exception as error:
                 outcome = "failed"
-                faults.append(f"{op} in {place.title} failed: {type(error).__name__}: {str(error)[:200]}")
+                faults.append(
+                    f"{op} in {place.title} failed: {type(error).__name__}: {str(error)[:200]}"
+                )
         if outcome == "accepted" and place.on_the_way and can_be_needed(op):
             faults.append(f"{op} in {place.title} was accepted")
         faults += [f"{op} in {place.title} touched {what}" for what in watch.touched()]
@@ -97,7 +107,12 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
             print(f"{number + 1} planted", file=sys.stderr)
     faulthandler.cancel_dump_traceback_later()
     for title in dict.fromkeys(title for title, _ in counts):
-        print(f"{title}: " + ", ".join(f"{counts[title, kind]} {kind}" for kind in ("refused", "accepted", "failed")))
+        print(
+            f"{title}: "
+            + ", ".join(
+                f"{counts[title, kind]} {kind}" for kind in ("refused", "accepted", "failed")
+            )
+        )
     print(f"{sum(counts.values())} planted, {len(faults)} faults")
     for fault in faults[:50]:
         print(fault)
@@ -105,7 +120,9 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
 
 
 def unseen_operations(watch: Watch) -> list[str]:
-    """Run operations that write, read and list files, and open a connection; return what the watch has not seen of that."""
+    """Run operations that write, read and list files, and open a connection; return what the watch
+    has not seen of that.
+    """
     import tensorflow as tf
 
     unseen = []

@@ -1,6 +1,7 @@
 """Graphs with one operation planted in them, for `tools.planted_models`.
 
-Every text that an operation takes is bait: a file of the watched folder, or the address of the watched server.
+Every text that an operation takes is bait: a file of the watched folder, or the address of the
+watched server.
 """
 
 import re
@@ -13,18 +14,26 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.framework import op_def_registry
 
-from model_inventory.allowed_operations import ALLOWED_OPERATIONS
+from diamond_cutter.model_inventory.graph.allowed_operations import ALLOWED_OPERATIONS
 
 IMAGE = [None, 16, 16, 3]
 _ADDRESS = re.compile(r"target|address|host|worker|server|url|protocol|device")
 _NUMBERS = (tf.float32, tf.float64, tf.int32, tf.int64, tf.bool, tf.uint8)
 _BODY = "planted_body"
-_PASSED_BY = {"CheckNumerics", "CheckNumericsV2", "Print", "PlaceholderWithDefault", "ReadVariableOp"}
+_PASSED_BY = {
+    "CheckNumerics",
+    "CheckNumericsV2",
+    "Print",
+    "PlaceholderWithDefault",
+    "ReadVariableOp",
+}
 
 
 @dataclass(frozen=True)
 class Bait:
-    """What a planted operation is given to reach for: a folder with the file `there`, and the address of a server."""
+    """What a planted operation is given to reach for: a folder with the file `there`, and the
+    address of a server.
+    """
 
     folder: Path
     address: str
@@ -35,29 +44,41 @@ class Bait:
             return self.address
         if "pattern" in name and "shard" not in name:
             return str(self.folder / "*")
-        return str(self.folder / ("there" if re.search(r"read|restore|old|vocab|filename|input", name) else "made"))
+        return str(
+            self.folder
+            / ("there" if re.search(r"read|restore|old|vocab|filename|input", name) else "made")
+        )
 
 
 def planted_operations() -> list[str]:
     """Return every operation that TensorFlow has and that no bundle may hold, by name."""
     known = op_def_pb2.OpList()
     known.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
-    return sorted(operation.name for operation in known.op if operation.name not in ALLOWED_OPERATIONS)
+    return sorted(
+        operation.name for operation in known.op if operation.name not in ALLOWED_OPERATIONS
+    )
 
 
 def can_be_needed(op: str) -> bool:
-    """Tell whether the output can depend on an operation: it returns a number, and no importer lets its input pass in its place."""
+    """Tell whether the output can depend on an operation: it returns a number, and no importer lets
+    its input pass in its place.
+    """
     return _number_output(op) is not None and op not in _PASSED_BY
 
 
-def planted_node(op: str, bait: Bait, name: str = "planted") -> tuple[tf.compat.v1.NodeDef, list[tf.compat.v1.NodeDef]]:
+def planted_node(
+    op: str, bait: Bait, name: str = "planted"
+) -> tuple[tf.compat.v1.NodeDef, list[tf.compat.v1.NodeDef]]:
     """Return a node of an operation with plausible attributes, and the nodes that it reads."""
     definition = op_def_registry.get(op)
     node = tf.compat.v1.NodeDef(name=name, op=op)
     for attr in definition.attr:
         value = node.attr[attr.name]
         texts = attr.type in ("string", "list(string)")
-        reaches = texts and re.search(r"file|path|dir|url|prefix|target|address|stream|container|shared_name|region", attr.name)
+        reaches = texts and re.search(
+            r"file|path|dir|url|prefix|target|address|stream|container|shared_name|region",
+            attr.name,
+        )
         if attr.name == "tensor_name":
             value.s = b"planted:0"  # or the debugging operations stop before they write
         elif attr.HasField("default_value") and not reaches:
@@ -96,7 +117,14 @@ def _set(value: tf.compat.v1.AttrValue, attr: op_def_pb2.OpDef.AttrDef, bait: Ba
             value.list.shape.add().CopyFrom(tf.TensorShape([1]).as_proto())
         case "type":
             allowed = list(attr.allowed_values.list.type)
-            value.type = next((t.as_datatype_enum for t in _NUMBERS if not allowed or t.as_datatype_enum in allowed), (allowed or [1])[0])
+            value.type = next(
+                (
+                    t.as_datatype_enum
+                    for t in _NUMBERS
+                    if not allowed or t.as_datatype_enum in allowed
+                ),
+                (allowed or [1])[0],
+            )
         case "list(type)":
             value.list.type.extend([tf.float32.as_datatype_enum] * max(attr.minimum, 1))
         case "func":
@@ -116,7 +144,10 @@ def _value(name: str, dtype: int, text: str) -> tf.compat.v1.NodeDef:
     kind = tf.as_dtype(dtype).base_dtype
     if kind in (tf.resource, tf.variant):
         node = tf.compat.v1.NodeDef(name=name, op="VarHandleOp")
-        node.attr["dtype"].type, node.attr["shape"].shape.unknown_rank = tf.float32.as_datatype_enum, True
+        node.attr["dtype"].type, node.attr["shape"].shape.unknown_rank = (
+            tf.float32.as_datatype_enum,
+            True,
+        )
         node.attr["shared_name"].s = name.encode()
         return node
     value: object = text if kind == tf.string else np.zeros([1], np.float32)
@@ -128,7 +159,9 @@ def _value(name: str, dtype: int, text: str) -> tf.compat.v1.NodeDef:
 
 
 def _number_output(op: str) -> int | None:
-    """Return which of an operation's tensors is a number, or None if none is, or they are not known without its attributes."""
+    """Return which of an operation's tensors is a number, or None if none is, or they are not known
+    without its attributes.
+    """
     for place, argument in enumerate(op_def_registry.get(op).output_arg):
         if argument.number_attr or argument.type_list_attr or argument.is_ref:
             return None
@@ -142,13 +175,17 @@ def network() -> tf.compat.v1.GraphDef:
     graph = tf.Graph()
     with graph.as_default():
         image = tf.compat.v1.placeholder(tf.float32, IMAGE, name="image")
-        weights = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32), name="weights")
+        weights = tf.constant(
+            np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32), name="weights"
+        )
         features = tf.nn.relu(tf.nn.conv2d(image, weights, 1, "SAME", name="conv"), name="features")
         tf.nn.softmax(tf.reduce_mean(features, [1, 2], name="pooled"), name="scores")
     return graph.as_graph_def()
 
 
-def with_planted(graph: tf.compat.v1.GraphDef, op: str, bait: Bait, how: str) -> tf.compat.v1.GraphDef:
+def with_planted(
+    graph: tf.compat.v1.GraphDef, op: str, bait: Bait, how: str
+) -> tf.compat.v1.GraphDef:
     """Plant an operation between `pooled` and `scores`, or let `pooled` wait for it."""
     scores = next(node for node in graph.node if node.name == "scores")
     pooled = next(node for node in graph.node if node.name == "pooled")
@@ -164,7 +201,9 @@ def with_planted(graph: tf.compat.v1.GraphDef, op: str, bait: Bait, how: str) ->
     if number is None or how == "waited for":
         pooled.input.append(f"^{node.name}")
         return graph
-    cast = tf.compat.v1.NodeDef(name="planted_number", op="Cast", input=[f"{node.name}:{number}" if number else node.name])
+    cast = tf.compat.v1.NodeDef(
+        name="planted_number", op="Cast", input=[f"{node.name}:{number}" if number else node.name]
+    )
     cast.attr["SrcT"].type = cast.attr["DstT"].type = tf.float32.as_datatype_enum
     total = tf.compat.v1.NodeDef(name="planted_sum", op="AddV2", input=["pooled", cast.name])
     total.attr["T"].type = tf.float32.as_datatype_enum
@@ -173,20 +212,28 @@ def with_planted(graph: tf.compat.v1.GraphDef, op: str, bait: Bait, how: str) ->
     return graph
 
 
-def _call(graph: tf.compat.v1.GraphDef, nodes: list[tf.compat.v1.NodeDef], number: int | None, how: str) -> list[tf.compat.v1.NodeDef]:
-    """Put nodes into a function, and return those that call it, the last of which returns a float."""
+def _call(
+    graph: tf.compat.v1.GraphDef, nodes: list[tf.compat.v1.NodeDef], number: int | None, how: str
+) -> list[tf.compat.v1.NodeDef]:
+    """Put nodes into a function, and return those that call it, the last of which returns a
+    float.
+    """
     function = graph.library.function.add()
     function.signature.name = _BODY
     function.signature.output_arg.add(name="returned", type=tf.float32.as_datatype_enum)
     body = [tf.compat.v1.NodeDef() for _ in nodes]
     for copy, node in zip(body, nodes, strict=True):
         copy.CopyFrom(node)
-        copy.input[:] = [f"{reference}:{_first_output(nodes, reference)}:0" for reference in node.input]
+        copy.input[:] = [
+            f"{reference}:{_first_output(nodes, reference)}:0" for reference in node.input
+        ]
     zero = _value("zero", tf.float32.as_datatype_enum, "")
     zero_out = "zero:output:0"
     if number is not None:
         outputs = op_def_registry.get(body[-1].op).output_arg
-        cast = tf.compat.v1.NodeDef(name="number", op="Cast", input=[f"{body[-1].name}:{outputs[number].name}:0"])
+        cast = tf.compat.v1.NodeDef(
+            name="number", op="Cast", input=[f"{body[-1].name}:{outputs[number].name}:0"]
+        )
         cast.attr["SrcT"].type = cast.attr["DstT"].type = tf.float32.as_datatype_enum
         body.append(cast)
         zero_out = "number:y:0"
@@ -194,7 +241,9 @@ def _call(graph: tf.compat.v1.GraphDef, nodes: list[tf.compat.v1.NodeDef], numbe
     function.ret["returned"] = zero_out
     function.control_ret["planted"] = nodes[-1].name
     function.signature.control_output.append("planted")
-    call = tf.compat.v1.NodeDef(name="planted_call", op="StatefulPartitionedCall" if how == "function" else "If")
+    call = tf.compat.v1.NodeDef(
+        name="planted_call", op="StatefulPartitionedCall" if how == "function" else "If"
+    )
     call.attr["Tout"].list.type.append(tf.float32.as_datatype_enum)
     if how == "function":
         call.attr["Tin"].list.SetInParent()

@@ -1,4 +1,6 @@
-"""Models with one operation planted in them, in each format that a model comes in: what `tools.plant_operations` tries."""
+"""Models with one operation planted in them, in each format that a model comes in: what
+`tools.plant_operations` tries.
+"""
 
 import hashlib
 import io
@@ -16,16 +18,25 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
-from model_inventory.bundle import Bundle, load_bundle
-from model_inventory.user_models import ImportOptions, import_user_model
-from tools.planted_graphs import IMAGE, Bait, network, planted_node, planted_operations, with_planted
+from diamond_cutter.model_inventory.bundle import Bundle, load_bundle
+from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
+from tools.planted_graphs import (
+    IMAGE,
+    Bait,
+    network,
+    planted_node,
+    planted_operations,
+    with_planted,
+)
 
 _OPTIONS = ImportOptions(value_range=(0, 1))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a model an operation is planted, and whether its value, if it is a number, is on the way from the image to the output."""
+    """Where in a model an operation is planted, and whether its value, if it is a number, is on the
+    way from the image to the output.
+    """
 
     format: str
     place: str
@@ -40,14 +51,30 @@ class Place:
 
 def places() -> list[Place]:
     """Return every place that an operation is planted in."""
-    found = [Place(".pb", how, how != "waited for", _frozen_graph(how)) for how in ("alone", "function", "branch", "waited for")]
+    found = [
+        Place(".pb", how, how != "waited for", _frozen_graph(how))
+        for how in ("alone", "function", "branch", "waited for")
+    ]
     for tensorflow in (1, 2):
         for how in ("alone", "function", "branch", "waited for", "initialiser", "restorer"):
             on_the_way = how not in ("waited for", "initialiser", "restorer")
-            found.append(Place(f"SavedModel of TensorFlow {tensorflow}", how, on_the_way, _saved_model(tensorflow, how)))
+            found.append(
+                Place(
+                    f"SavedModel of TensorFlow {tensorflow}",
+                    how,
+                    on_the_way,
+                    _saved_model(tensorflow, how),
+                )
+            )
     for suffix in (".keras", ".h5"):
-        found += [Place(suffix, how, True, _keras_file(suffix, how)) for how in ("layer", "function", "initialiser")]
-    return [*found, *(Place("bundle", how, True, _bundle(how)) for how in ("alone", "function", "branch"))]
+        found += [
+            Place(suffix, how, True, _keras_file(suffix, how))
+            for how in ("layer", "function", "initialiser")
+        ]
+    return [
+        *found,
+        *(Place("bundle", how, True, _bundle(how)) for how in ("alone", "function", "branch")),
+    ]
 
 
 def _frozen_graph(how: str) -> Callable[[str, Bait, Path], None]:
@@ -81,7 +108,10 @@ def _saved_model(tensorflow: int, how: str) -> Callable[[str, Bait, Path], None]
             for collection in ("saved_model_main_op", "legacy_init_op", "table_initializer"):
                 part.collection_def[collection].node_list.value.append("planted")
         elif how == "restorer":
-            part.saver_def.restore_op_name, part.saver_def.filename_tensor_name = "planted", "planted/in0:0"
+            part.saver_def.restore_op_name, part.saver_def.filename_tensor_name = (
+                "planted",
+                "planted/in0:0",
+            )
         (folder / "saved").mkdir()
         (folder / "saved" / "saved_model.pb").write_bytes(saved.SerializeToString())
         import_user_model(folder / "saved", "planted", (), _OPTIONS)
@@ -89,16 +119,27 @@ def _saved_model(tensorflow: int, how: str) -> Callable[[str, Bait, Path], None]
     return plant
 
 
-def _signature(part: meta_graph_pb2.MetaGraphDef, name: str, inputs: dict[str, str], outputs: dict[str, str]) -> None:
-    for infos, given, shape in ((part.signature_def[name].inputs, inputs, IMAGE), (part.signature_def[name].outputs, outputs, [None, 4])):
+def _signature(
+    part: meta_graph_pb2.MetaGraphDef, name: str, inputs: dict[str, str], outputs: dict[str, str]
+) -> None:
+    for infos, given, shape in (
+        (part.signature_def[name].inputs, inputs, IMAGE),
+        (part.signature_def[name].outputs, outputs, [None, 4]),
+    ):
         for key, tensor in given.items():
             infos[key].name, infos[key].dtype = tensor, tf.float32.as_datatype_enum
             infos[key].tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
 
 
 def _as_function(graph: tf.compat.v1.GraphDef, how: str) -> tf.compat.v1.GraphDef:
-    """Put all of a graph but the image, and what initialises it, into a function that the graph calls, as TensorFlow 2 saves it."""
-    outside = {"image"} | {node.name for node in graph.node if how in ("initialiser", "restorer") and node.name.startswith("planted")}
+    """Put all of a graph but the image, and what initialises it, into a function that the graph
+    calls, as TensorFlow 2 saves it.
+    """
+    outside = {"image"} | {
+        node.name
+        for node in graph.node
+        if how in ("initialiser", "restorer") and node.name.startswith("planted")
+    }
     result = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     function = result.library.function.add()
     function.signature.name = "network"
@@ -127,14 +168,23 @@ def _in_function(reference: str, names: dict[str, op_def_pb2.OpDef]) -> str:
 
 
 def _keras_config(op: str, how: str) -> dict[str, object]:
-    """Return the configuration of a Keras model that names an operation where a layer, a function or an initialiser is named."""
-    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu", name="conv")])
+    """Return the configuration of a Keras model that names an operation where a layer, a function
+    or an initialiser is named.
+    """
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu", name="conv")]
+    )
     config = json.loads(model.to_json())
     layer = next(each for each in config["config"]["layers"] if each["class_name"] == "Conv2D")
     if how == "layer":
         layer |= {"class_name": op, "module": "tensorflow.raw_ops", "registered_name": None}
     else:
-        named = {"module": "tensorflow.raw_ops", "class_name": "function", "config": op, "registered_name": op}
+        named = {
+            "module": "tensorflow.raw_ops",
+            "class_name": "function",
+            "config": op,
+            "registered_name": op,
+        }
         layer["config"]["activation" if how == "function" else "kernel_initializer"] = named
     return dict(config)
 
@@ -174,7 +224,9 @@ def _bundle(how: str) -> Callable[[str, Bait, Path], None]:
 
 
 def cases(seed: int, sample: int | None) -> Iterator[tuple[str, Place]]:
-    """Yield operations with places to plant them in: all of them, or a sample that has every place."""
+    """Yield operations with places to plant them in: all of them, or a sample that has every
+    place.
+    """
     every = [(op, place) for place in places() for op in planted_operations()]
     if sample is None:
         yield from every

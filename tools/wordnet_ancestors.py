@@ -1,9 +1,11 @@
-"""Writes model_inventory/wordnet_ancestors.csv and its licence from WordNet 3.0, whose numbers ImageNet's ids are.
+"""Writes model_inventory/wordnet_ancestors.csv and its licence from WordNet 3.0, whose numbers
+ImageNet's ids are.
 
     apt-get download wordnet-base && dpkg-deb -x wordnet-base_*.deb wordnet
     uv run python -m tools.wordnet_ancestors wordnet/usr/share/wordnet/data.noun
 
-WordNet-3.0.tar.gz of wordnet.princeton.edu holds the same file (sha256 fea17d2f96566113...). Other versions have other numbers.
+WordNet-3.0.tar.gz of wordnet.princeton.edu holds the same file (sha256 fea17d2f96566113...). Other
+versions have other numbers.
 """
 
 import csv
@@ -11,10 +13,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from model_inventory.imagenet import imagenet_labels
+from diamond_cutter.model_inventory.imagenet import imagenet_labels
 
 FOLDER = Path(__file__).parents[1] / "model_inventory"
-PREFACE = "wordnet_ancestors.csv is a part of the file data.noun of WordNet 3.0, written in another form by tools/wordnet_ancestors.py.\n\n"
+PREFACE = (
+    "wordnet_ancestors.csv is a part of the file data.noun of WordNet 3.0, written in "
+    "another form by tools/wordnet_ancestors.py.\n\n"
+)
 # The pointers of data.noun that lead to what a thing is a kind of, or an instance of.
 HYPERNYMS = ("@", "@i")
 
@@ -24,12 +29,17 @@ def main() -> None:
     text = Path(sys.argv[1]).read_text(encoding="ascii")
     if "WordNet 3.0 Copyright" not in text[:2000]:
         raise SystemExit(f"{sys.argv[1]} is not data.noun of WordNet 3.0")
-    (FOLDER / "wordnet_license.txt").write_text(PREFACE + "".join(licence(text.splitlines())), encoding="utf-8")
+    (FOLDER / "wordnet_license.txt").write_text(
+        PREFACE + "".join(licence(text.splitlines())), encoding="utf-8"
+    )
     with (FOLDER / "wordnet_ancestors.csv").open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["wnid", "name", "parents"])
         classes = [label.wnid for label in imagenet_labels() if label.wnid]
-        out.writerows((wnid, name, " ".join(parents)) for wnid, name, parents in rows(text.splitlines(), classes))
+        out.writerows(
+            (wnid, name, " ".join(parents))
+            for wnid, name, parents in rows(text.splitlines(), classes)
+        )
 
 
 def licence(lines: Iterable[str]) -> Iterator[str]:
@@ -41,7 +51,8 @@ def licence(lines: Iterable[str]) -> Iterator[str]:
 
 
 def rows(lines: Iterable[str], classes: Iterable[str]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return id, first word and parents of the classes and all that is above them, by id; parents in WordNet's order.
+    """Return id, first word and parents of the classes and all that is above them, by id; parents
+    in WordNet's order.
 
     Raises KeyError where a class is not in the file.
     """
@@ -57,11 +68,16 @@ def rows(lines: Iterable[str], classes: Iterable[str]) -> list[tuple[str, str, t
 
 
 def _synset(line: str) -> tuple[str, tuple[str, tuple[str, ...]]]:
-    """Return id, first word and parents of a line; its form is described in WordNet's manual page wndb(5WN)."""
+    """Return id, first word and parents of a line; its form is described in WordNet's manual page
+    wndb(5WN).
+    """
     fields = line.split(" | ")[0].split()
     pointers = 4 + 2 * int(fields[3], 16)
     ends = range(pointers + 1, pointers + 1 + 4 * int(fields[pointers]), 4)
-    return f"n{fields[0]}", (fields[4].replace("_", " "), tuple(f"n{fields[end + 1]}" for end in ends if fields[end] in HYPERNYMS))
+    return f"n{fields[0]}", (
+        fields[4].replace("_", " "),
+        tuple(f"n{fields[end + 1]}" for end in ends if fields[end] in HYPERNYMS),
+    )
 
 
 if __name__ == "__main__":

@@ -1,1 +1,3 @@
-"""What decides a class in the user's own images: which channels, where in the image, at which layer; and words for it."""
+"""What decides a class in the user's own images: which channels, where in the image, at which
+layer; and words for it.
+"""

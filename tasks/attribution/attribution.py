@@ -1,8 +1,9 @@
-"""Signed attribution of each image's score to the activations of some layers, all layers in one pass.
+"""Signed attribution of each image's score to the activations of some layers, all layers in one
+pass.
 
-Gradient times activation is that of "The Building Blocks of Interpretability" (Olah et al. 2018): linear in the activations. Integrated
-gradients (Sundararajan et al. 2017) go the straight way from the layer's silence to its activations, so that they add up to what the
-score gains on the way.
+Gradient times activation is that of "The Building Blocks of Interpretability" (Olah et al. 2018):
+linear in the activations. Integrated gradients (Sundararajan et al. 2017) go the straight way from
+the layer's silence to its activations, so that they add up to what the score gains on the way.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model_inventory.cutting import Tail
-from tasks.attribution.network import Network
-from tasks.attribution.score import Chosen, choose, score_of
-from tasks.attribution.spec import AttributionSpec
+from diamond_cutter.model_inventory.graph.cutting import Tail
+from diamond_cutter.tasks.attribution.network import Network
+from diamond_cutter.tasks.attribution.score import Chosen, choose, score_of
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
 
 
 class LayerAttribution(NamedTuple):
@@ -50,15 +51,21 @@ Attribute = Callable[[tf.Tensor], BatchAttribution]
 
 
 def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
-    """Return a compiled function from images, float32 `[batch, height, width, channel]` in [0, 1], to their attributions."""
+    """Return a compiled function from images, float32 `[batch, height, width, channel]` in [0, 1],
+    to their attributions.
+    """
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False)
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False
+    )
     def attribute(images: tf.Tensor) -> BatchAttribution:
         forward = Forward(network, images)
         chosen = choose(forward.logits, spec.positive, spec.negative)
         gradients = gradients_inside(forward, chosen, spec)
         found = map(_summed_up, forward.activations, gradients)
-        return BatchAttribution(forward.logits, network.probabilities(forward.logits), chosen, list(found))
+        return BatchAttribution(
+            forward.logits, network.probabilities(forward.logits), chosen, list(found)
+        )
 
     return attribute
 
@@ -84,7 +91,9 @@ class Forward:
 
 
 def gradients_inside(forward: Forward, chosen: Chosen, spec: AttributionSpec) -> list[tf.Tensor]:
-    """Add to the graph being traced what each layer's activations are multiplied with to be attributions, shaped as they are."""
+    """Add to the graph being traced what each layer's activations are multiplied with to be
+    attributions, shaped as they are.
+    """
     if spec.method == "gradient":
         score = tf.reduce_sum(score_of(forward.logits, chosen))
         return tf.gradients(score, forward.activations, unconnected_gradients="zero")
@@ -92,16 +101,24 @@ def gradients_inside(forward: Forward, chosen: Chosen, spec: AttributionSpec) ->
     return [_mean_gradient(tail, layer, around, chosen, spec.steps) for tail, layer, around in ways]
 
 
-def _mean_gradient(tail: Tail, layer: tf.Tensor, around: list[tf.Tensor], chosen: Chosen, steps: int) -> tf.Tensor:
-    """Return the mean gradient at the middles of `steps` equal parts of the way, which is exact in the second order."""
+def _mean_gradient(
+    tail: Tail, layer: tf.Tensor, around: list[tf.Tensor], chosen: Chosen, steps: int
+) -> tf.Tensor:
+    """Return the mean gradient at the middles of `steps` equal parts of the way, which is exact in
+    the second order.
+    """
 
     def add(step: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         on_the_way = layer * ((tf.cast(step, tf.float32) + 0.5) / steps)
         (logits,) = tail.run(on_the_way, around)
-        (gradient,) = tf.gradients(tf.reduce_sum(score_of(logits, chosen)), [on_the_way], unconnected_gradients="zero")
+        (gradient,) = tf.gradients(
+            tf.reduce_sum(score_of(logits, chosen)), [on_the_way], unconnected_gradients="zero"
+        )
         return step + 1, total + gradient
 
-    _, total = tf.while_loop(lambda step, total: step < steps, add, [0, tf.zeros_like(layer)], maximum_iterations=steps)
+    _, total = tf.while_loop(
+        lambda step, total: step < steps, add, [0, tf.zeros_like(layer)], maximum_iterations=steps
+    )
     return total / steps
 
 
@@ -116,7 +133,9 @@ def _summed_up(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttribution:
 
 
 def by_position(values: tf.Tensor) -> tf.Tensor:
-    """Return a layer's values as `[batch, position, channel]`, positions row by row; a vector has one."""
+    """Return a layer's values as `[batch, position, channel]`, positions row by row; a vector has
+    one.
+    """
     sides = values.shape.as_list()[1:-1]
     positions = 1 if not sides else -1 if None in sides else sides[0] * sides[1]
     return tf.reshape(values, [-1, positions, values.shape[-1]])

@@ -2,7 +2,7 @@
 
 import math
 
-from model_inventory.card import LayerCard
+from diamond_cutter.model_inventory.card import LayerCard
 
 MOST_IN_A_ROW = 20
 

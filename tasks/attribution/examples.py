@@ -1,10 +1,12 @@
-"""The images that excite each channel most, and a sample of all, from images that are seen once and let go."""
+"""The images that excite each channel most, and a sample of all, from images that are seen once and
+let go.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.attribution.numbers import LayerRows
+from diamond_cutter.tasks.attribution.measurements import LayerRows
 
 HIGHEST = 6
 QUANTILES = (0.9, 0.75, 0.5)
@@ -13,7 +15,9 @@ _SAMPLED = 1024
 
 @dataclass(frozen=True)
 class Found:
-    """Images for each channel, `[channel, place]`: how high the channel is, float32; the image's number, int32; the position, int32."""
+    """Images for each channel, `[channel, place]`: how high the channel is, float32; the image's
+    number, int32; the position, int32.
+    """
 
     values: np.ndarray
     images: np.ndarray
@@ -21,9 +25,11 @@ class Found:
 
 
 class Examples:
-    """Keeps, for each channel of a layer, the images in which it is highest, and a sample of all images to take quantiles from.
+    """Keeps, for each channel of a layer, the images in which it is highest, and a sample of all
+    images to take quantiles from.
 
-    Which images are in the sample is decided by their numbers, whatever the order in which they come.
+    Which images are in the sample is decided by their numbers, whatever the order in which they
+    come.
     """
 
     def __init__(self, channels: int) -> None:
@@ -41,10 +47,17 @@ class Examples:
         if len(self._ranks) > _SAMPLED:
             kept = np.sort(np.argpartition(self._ranks, _SAMPLED)[:_SAMPLED])
             self._ranks = self._ranks[kept]
-            self._sample = Found(*(part[:, kept] for part in (self._sample.values, self._sample.images, self._sample.where)))
+            self._sample = Found(
+                *(
+                    part[:, kept]
+                    for part in (self._sample.values, self._sample.images, self._sample.where)
+                )
+            )
 
     def highest(self) -> Found:
-        """Return the images in which each channel is highest, the highest first; image -1 where there are fewer."""
+        """Return the images in which each channel is highest, the highest first; image -1 where
+        there are fewer.
+        """
         return self._highest
 
     def at_quantiles(self) -> Found:
@@ -52,7 +65,12 @@ class Examples:
         count = self._sample.values.shape[1]
         order = np.lexsort((self._sample.images, self._sample.values), axis=1)
         chosen = order[:, [min(int(quantile * count), count - 1) for quantile in QUANTILES]]
-        return Found(*(np.take_along_axis(part, chosen, 1) for part in (self._sample.values, self._sample.images, self._sample.where)))
+        return Found(
+            *(
+                np.take_along_axis(part, chosen, 1)
+                for part in (self._sample.values, self._sample.images, self._sample.where)
+            )
+        )
 
 
 def _nothing(channels: int, places: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,13 +90,18 @@ def _joined(first: Found, second: Found) -> Found:
 
 
 def _best(found: Found) -> Found:
-    # Of two images that are as high, that of the lower number: the order in which they come must not matter.
+    # Of two images that are as high, that of the lower number: the order in which they come must
+    # not matter.
     order = np.lexsort((found.images, -found.values), axis=1)[:, :HIGHEST]
-    return Found(*(np.take_along_axis(part, order, 1) for part in (found.values, found.images, found.where)))
+    return Found(
+        *(np.take_along_axis(part, order, 1) for part in (found.values, found.images, found.where))
+    )
 
 
 def _ranks(numbers: np.ndarray) -> np.ndarray:
-    """Return numbers that look random, the same for the same image: those of SplitMix64 (Steele et al. 2014)."""
+    """Return numbers that look random, the same for the same image: those of SplitMix64 (Steele et
+    al. 2014).
+    """
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

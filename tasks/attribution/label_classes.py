@@ -3,8 +3,8 @@
 import functools
 import unicodedata
 
-from model_inventory.card import ModelCard
-from tasks.photos.image_set import FoundImage
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.photos.image_set import FoundImage
 
 NO_CLASS = -1
 
@@ -22,7 +22,9 @@ def label_class(card: ModelCard, image: FoundImage) -> int:
 
 
 def class_named(card: ModelCard, label: str) -> int:
-    """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS if there is none."""
+    """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS
+    if there is none.
+    """
     names = _by_name(card)
     return names.get(label, names.get(_plain(label), NO_CLASS))
 
@@ -34,15 +36,22 @@ def _by_name(card: ModelCard) -> dict[str, int]:
         for number, label in enumerate(card.labels):
             names = [*label.name.split(","), label.wnid or label.name] if synonyms else [label.name]
             found |= {_plain(name): number for name in names}
-    # Letter by letter a name wins over all: ImageNet has a Cardigan, which is a dog, and a cardigan.
+    # Letter by letter a name wins over all: ImageNet has a Cardigan, which is a dog, and a
+    # cardigan.
     return found | {label.name: number for number, label in enumerate(card.labels)}
 
 
 def _names(card: ModelCard) -> range:
-    classes = next((layer.channels for layer in card.layers if layer.tensor == card.logits_tensor), 0)
+    classes = next(
+        (layer.channels for layer in card.layers if layer.tensor == card.logits_tensor), 0
+    )
     return range(classes)
 
 
 def _plain(name: str) -> str:
-    """Return a name as files and folders write it: small letters, blanks for what joins words, an accent and its letter as one."""
-    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split())
+    """Return a name as files and folders write it: small letters, blanks for what joins words, an
+    accent and its letter as one.
+    """
+    return " ".join(
+        unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split()
+    )

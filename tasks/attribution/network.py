@@ -1,22 +1,26 @@
-"""A model as attribution sees it: some layers, the logits, and what is between; nothing in it is the renderer's."""
+"""A model as attribution sees it: some layers, the logits, and what is between; nothing in it is
+the renderer's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, layer_graph, parse_graph, to_model_input
-from model_inventory.card import ModelCard
-from model_inventory.cutting import Tail, behind
-from model_inventory.errors import BadModel
-from model_inventory.graph import activation_behind, run_inside
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, parse_graph, to_model_input
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.cutting import Tail, behind
+from diamond_cutter.model_inventory.graph.graph_def import activation_behind, run_inside
 
 
 @dataclass(frozen=True)
 class Network:
-    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm folded.
+    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm
+    folded.
 
-    `exclusive` tells whether an image is of one of the classes (softmax), or may be of several (a sigmoid for each).
+    `exclusive` tells whether an image is of one of the classes (softmax), or may be of several (a
+    sigmoid for each).
     """
 
     card: ModelCard
@@ -42,11 +46,18 @@ class Network:
             images: `[batch, height, width, channel]` with values in [0, 1].
             tensors: which.
         """
-        return run_inside(self.graph, self.card.input_tensor, to_model_input(images, self.card), tensors)
+        return run_inside(
+            self.graph, self.card.input_tensor, to_model_input(images, self.card), tensors
+        )
 
     def tail(self, layer: str) -> Tail:
         """Return what is between a layer and the logits."""
-        return behind(self.graph, self.card.input_tensor, self.tensors[self.layers.index(layer)], [self.logits])
+        return behind(
+            self.graph,
+            self.card.input_tensor,
+            self.tensors[self.layers.index(layer)],
+            [self.logits],
+        )
 
     def between(self, layer: str, next_layer: str) -> Tail:
         """Return what is between a layer and another one behind it."""
@@ -77,4 +88,7 @@ def check_logits(card: ModelCard) -> str:
     for layer in card.layers:
         if layer.tensor == card.logits_tensor:
             return layer.name
-    raise BadModel(f"{card.name} has no logits, so that there is no class to attribute to; take a model that ends in a classifier")
+    raise BadModel(
+        f"{card.name} has no logits, so that there is no class to attribute to; take a model that "
+        "ends in a classifier"
+    )

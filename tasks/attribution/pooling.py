@@ -2,12 +2,14 @@
 
 import tensorflow as tf
 
-from model_inventory.card import LayerCard
-from tasks.attribution.cells import cell_grid, side_of
+from diamond_cutter.model_inventory.card import LayerCard
+from diamond_cutter.tasks.attribution.cells import cell_grid, side_of
 
 
 def sums(values: tf.Tensor, layer: LayerCard) -> tf.Tensor:
-    """Return the sum in each cell, `[batch, cell, channel]`, of `[batch, row, column, channel]` or `[batch, channel]`."""
+    """Return the sum in each cell, `[batch, cell, channel]`, of `[batch, row, column, channel]` or
+    `[batch, channel]`.
+    """
     return tf.reduce_sum(_in_cells(values, layer, 0.0), axis=2)
 
 
@@ -22,7 +24,9 @@ def highest(values: tf.Tensor, layer: LayerCard) -> tf.Tensor:
 
 
 def _in_cells(values: tf.Tensor, layer: LayerCard, filling: float) -> tf.Tensor:
-    """Return values as `[batch, cell, position in the cell, channel]`; cells that stand over the edge are filled up."""
+    """Return values as `[batch, cell, position in the cell, channel]`; cells that stand over the
+    edge are filled up.
+    """
     channels = values.shape[-1]
     if layer.height is None or layer.width is None:
         return tf.reshape(values, [-1, 1, 1, channels])
@@ -30,4 +34,6 @@ def _in_cells(values: tf.Tensor, layer: LayerCard, filling: float) -> tf.Tensor:
     over = [[0, 0], [0, rows * side - layer.height], [0, columns * side - layer.width], [0, 0]]
     padded = tf.pad(values, over, constant_values=filling) if side > 1 else values
     apart = tf.reshape(padded, [-1, rows, side, columns, side, channels])
-    return tf.reshape(tf.transpose(apart, [0, 1, 3, 2, 4, 5]), [-1, rows * columns, side * side, channels])
+    return tf.reshape(
+        tf.transpose(apart, [0, 1, 3, 2, 4, 5]), [-1, rows * columns, side * side, channels]
+    )

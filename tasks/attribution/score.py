@@ -1,16 +1,20 @@
-"""What is explained: a logit, the difference of two, or the log-sum-exp of all; for each image of a batch its own."""
+"""What is explained: a logit, the difference of two, or the log-sum-exp of all; for each image of a
+batch its own.
+"""
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from tasks.attribution.spec import Negative, Positive
+from diamond_cutter.tasks.attribution.spec import Negative, Positive
 
 NONE = -1
 
 
 class Chosen(NamedTuple):
-    """The classes that explain the images of a batch, int32 `[batch]`; NONE where there is none, or all are."""
+    """The classes that explain the images of a batch, int32 `[batch]`; NONE where there is none, or
+    all are.
+    """
 
     positive: tf.Tensor
     negative: tf.Tensor
@@ -29,7 +33,9 @@ def choose(logits: tf.Tensor, positive: Positive, negative: Negative) -> Chosen:
     nobody = tf.fill([count], NONE)
     if isinstance(negative, int) and positive == "auto":
         # Held against itself a class would explain nothing.
-        for_class = tf.argmax(_without(logits, tf.fill([count], negative)), axis=1, output_type=tf.int32)
+        for_class = tf.argmax(
+            _without(logits, tf.fill([count], negative)), axis=1, output_type=tf.int32
+        )
     elif positive == "auto":
         for_class = tf.argmax(logits, axis=1, output_type=tf.int32)
     else:
@@ -42,13 +48,19 @@ def choose(logits: tf.Tensor, positive: Positive, negative: Negative) -> Chosen:
 
 
 def score_of(logits: tf.Tensor, chosen: Chosen) -> tf.Tensor:
-    """Return what is explained, float32 `[batch]`: the positive class's logit, or the log-sum-exp of all, less the negative class's."""
+    """Return what is explained, float32 `[batch]`: the positive class's logit, or the log-sum-exp
+    of all, less the negative class's.
+    """
     every = tf.reduce_logsumexp(logits, axis=1)
-    return tf.where(chosen.positive == NONE, every, _picked(logits, chosen.positive)) - _picked(logits, chosen.negative)
+    return tf.where(chosen.positive == NONE, every, _picked(logits, chosen.positive)) - _picked(
+        logits, chosen.negative
+    )
 
 
 def _picked(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Return one logit of each image, 0 where the class is NONE. A product, because a gather's gradient is slow."""
+    """Return one logit of each image, 0 where the class is NONE. A product, because a gather's
+    gradient is slow.
+    """
     return tf.reduce_sum(logits * tf.one_hot(classes, logits.shape[1]), axis=1)
 
 

@@ -26,18 +26,49 @@ class AttributionSpec(BaseModel):
 
     layers: tuple[str, ...] = Field(min_length=1, description="names, in forward order")
     positive: Positive = Field(
-        default="auto", description="the class that is explained; auto is each image's highest logit, all is the log-sum-exp of all logits"
+        default="auto",
+        description="the class that is explained; auto is each image's highest logit, all is the "
+        "log-sum-exp of all logits",
     )
-    negative: Negative = Field(default="auto", description="the class that it is held against; auto is each image's highest other logit")
-    method: Method = Field(default="gradient", description="gradient times activation, or integrated gradients from the silent layer")
-    steps: int = Field(default=100, ge=1, le=10_000, description="points on the way from the silent layer, of integrated gradients")
-    groups: int = Field(default=6, ge=0, le=64, description="groups of neurons in each layer; none if 0")
-    channels: int = Field(default=32, ge=0, le=4096, description="channels of each layer that the report has sprites rendered of")
-    shown: int = Field(default=200, ge=1, le=10_000, description="images that the report shows one by one, evenly from all")
+    negative: Negative = Field(
+        default="auto",
+        description="the class that it is held against; auto is each image's highest other logit",
+    )
+    method: Method = Field(
+        default="gradient",
+        description="gradient times activation, or integrated gradients from the silent layer",
+    )
+    steps: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="points on the way from the silent layer, of integrated gradients",
+    )
+    groups: int = Field(
+        default=6, ge=0, le=64, description="groups of neurons in each layer; none if 0"
+    )
+    channels: int = Field(
+        default=32,
+        ge=0,
+        le=4096,
+        description="channels of each layer that the report has sprites rendered of",
+    )
+    shown: int = Field(
+        default=200,
+        ge=1,
+        le=10_000,
+        description="images that the report shows one by one, evenly from all",
+    )
     sprites: str = Field(description="key of the recipe of the sprites that are shown")
-    card: str = Field(default="", description="hash of what the model's card says of labels and images, which its graph does not")
+    card: str = Field(
+        default="",
+        description="hash of what the model's card says of labels and images, which its graph "
+        "does not",
+    )
 
     @property
     def key(self) -> str:
-        """Name the report by what was asked for, as in the bucket's keys: `attribution@1a2b3c4d`."""
+        """Name the report by what was asked for, as in the bucket's keys:
+        `attribution@1a2b3c4d`.
+        """
         return f"attribution@{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"

@@ -9,21 +9,27 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from storage import Bucket, crc32c, open_bucket
-from storage.layout import images_record_key, report_folder
-from storage.parallel import in_threads
-from storage.records import ImagesRecord
-from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
-from tasks.attribution.batches import Batch, Numbered, batches
-from tasks.attribution.label_classes import label_class
-from tasks.attribution.numbers import TOP_CLASSES, ImageRows, LayerRows, joined, to_parquet
-from tasks.attribution.spec import AttributionSpec
-from tasks.devices import DeviceSlots, report_progress
-from tasks.importing.stored import read_bundle
-from tasks.rendering.task import may_help, software_versions
+from diamond_cutter.storage import Bucket, crc32c, open_bucket
+from diamond_cutter.storage.parallel import in_threads
+from diamond_cutter.storage.sets.layout import images_record_key, report_folder
+from diamond_cutter.storage.sets.records import ImagesRecord
+from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
+from diamond_cutter.tasks.attribution.batches import Batch, Numbered, batches
+from diamond_cutter.tasks.attribution.label_classes import label_class
+from diamond_cutter.tasks.attribution.measurements import (
+    TOP_CLASSES,
+    ImageRows,
+    LayerRows,
+    joined,
+    to_parquet,
+)
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.rendering.task import may_help, software_versions
 
 if TYPE_CHECKING:
-    from tasks.attribution.attribution import Attribute, BatchAttribution
+    from diamond_cutter.tasks.attribution.attribution import Attribute, BatchAttribution
 
 IMAGES_AT_ONCE = 128
 _RETRIES = 2
@@ -65,7 +71,9 @@ class ImagesJob:
     persist_result=False,
 )
 def attribute_images(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
-    """Measure images on the next free device, unless their record is there by now, and return the record's key."""
+    """Measure images on the next free device, unless their record is there by now, and return the
+    record's key.
+    """
     if stored_images(open_bucket(job.bucket), job) is None:
         slots.run(attribute_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
     return job.record_key
@@ -82,7 +90,9 @@ def _is_whole(bucket: Bucket, record: ImagesRecord) -> bool:
 
 
 def attribute_and_commit(job: ImagesJob) -> None:
-    """Measure images in this process: the table goes into the bucket first, then the record that makes it count."""
+    """Measure images in this process: the table goes into the bucket first, then the record that
+    makes it count.
+    """
     clock, refused = time.perf_counter(), dict[str, str]()
     rows, bucket = attribute(job, refused), open_bucket(job.bucket)
     data = to_parquet(rows) if rows else b""
@@ -93,7 +103,9 @@ def attribute_and_commit(job: ImagesJob) -> None:
         first=job.images[0].number,
         images=len(job.images),
         refused=refused,
-        file=put_fingerprinted(bucket, job.record_key, data, "parquet", crc32c(data)) if rows else None,
+        file=put_fingerprinted(bucket, job.record_key, data, "parquet", crc32c(data))
+        if rows
+        else None,
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )
@@ -101,12 +113,19 @@ def attribute_and_commit(job: ImagesJob) -> None:
 
 
 def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
-    """Return what is measured of a job's images, None if none can be read; why some cannot is put into `refused`, by their names."""
+    """Return what is measured of a job's images, None if none can be read; why some cannot is put
+    into `refused`, by their names.
+    """
     card = read_bundle(job.bucket, job.model).card
     function = _function(job.bucket, job.model, job.spec)
     found = []
-    # Two at once, so that cores which one batch leaves idle (a small operation, a sum, decoding) work on the other.
-    for rows in in_threads(2, lambda batch: _rows(job, batch, function(batch.pixels)), batches(job.images, card.image.shape, refused)):
+    # Two at once, so that cores which one batch leaves idle (a small operation, a sum, decoding)
+    # work on the other.
+    for rows in in_threads(
+        2,
+        lambda batch: _rows(job, batch, function(batch.pixels)),
+        batches(job.images, card.image.shape, refused),
+    ):
         found.append(rows)
         report_progress(len(rows.numbers))
     return joined(found)
@@ -114,15 +133,17 @@ def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
 
 @functools.lru_cache(maxsize=2)
 def _function(bucket_url: str, model: str, spec: AttributionSpec) -> "Attribute":
-    from tasks.attribution.attribution import attribution_function
-    from tasks.attribution.network import network_of
+    from diamond_cutter.tasks.attribution.attribution import attribution_function
+    from diamond_cutter.tasks.attribution.network import network_of
 
     return attribution_function(network_of(read_bundle(bucket_url, model), spec.layers), spec)
 
 
 def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
     card = read_bundle(job.bucket, job.model).card
-    classes = np.argsort(-found.logits.numpy(), axis=1, kind="stable")[:, :TOP_CLASSES].astype(np.int32)
+    classes = np.argsort(-found.logits.numpy(), axis=1, kind="stable")[:, :TOP_CLASSES].astype(
+        np.int32
+    )
     return ImageRows(
         numbers=np.array([each.number for each in batch.images], np.int32),
         names=[each.image.name for each in batch.images],
@@ -132,5 +153,8 @@ def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
         probabilities=np.take_along_axis(found.probabilities.numpy(), classes, 1),
         positive=found.chosen.positive.numpy(),
         negative=found.chosen.negative.numpy(),
-        layers={name: LayerRows(*(part.numpy() for part in layer)) for name, layer in zip(job.spec.layers, found.layers, strict=True)},
+        layers={
+            name: LayerRows(*(part.numpy() for part in layer))
+            for name, layer in zip(job.spec.layers, found.layers, strict=True)
+        },
     )

@@ -1,4 +1,6 @@
-"""Sums over images that are seen once and let go: attributions and activations of each channel, over each set of images."""
+"""Sums over images that are seen once and let go: attributions and activations of each channel,
+over each set of images.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.attribution.numbers import ImageRows, LayerRows
+from diamond_cutter.tasks.attribution.measurements import ImageRows, LayerRows
 
 SetKind = Literal["all", "label", "class", "wrong"]
 
@@ -16,7 +18,9 @@ _MOST_SETS = 4000
 
 
 class SetName(NamedTuple):
-    """Names a set of images: `all`, those of a label, those that the model takes for a class, or those that it is wrong about."""
+    """Names a set of images: `all`, those of a label, those that the model takes for a class, or
+    those that it is wrong about.
+    """
 
     kind: SetKind
     label: str = ""
@@ -61,7 +65,10 @@ class LayerTotals:
 
     def add(self, rows: LayerRows, places: np.ndarray) -> None:
         """Count some images in, `places` being theirs in the rows."""
-        attribution, highest = rows.channels[places].astype(np.float64), rows.highest[places].astype(np.float64)
+        attribution, highest = (
+            rows.channels[places].astype(np.float64),
+            rows.highest[places].astype(np.float64),
+        )
         self.images += len(places)
         self.attribution += attribution.sum(axis=0)
         self.squares += np.square(attribution).sum(axis=0)
@@ -97,20 +104,25 @@ class LayerTotals:
 
     @property
     def highest_spread(self) -> np.ndarray:
-        """Return the standard deviation over the images of the highest activation in each, `[channel]`."""
+        """Return the standard deviation over the images of the highest activation in each,
+        `[channel]`.
+        """
         return _deviation(self.highest, self.highest_squares, self.images)
 
 
 def _deviation(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
     mean_square = squares / count
     variance = mean_square - np.square(total / count)
-    # Less than a millionth of the values is the rounding of float32: what is constant must not seem to vary.
+    # Less than a millionth of the values is the rounding of float32: what is constant must not seem
+    # to vary.
     return np.sqrt(np.where(variance > 1e-12 * mean_square, variance, 0))
 
 
 @dataclass
 class Totals:
-    """All sums of a dataset: `sets` by set and layer, how many images have a label that is a class, and how often the model is right."""
+    """All sums of a dataset: `sets` by set and layer, how many images have a label that is a class,
+    and how often the model is right.
+    """
 
     sets: dict[SetName, dict[str, LayerTotals]] = field(default_factory=dict)
     labelled: int = 0
@@ -122,7 +134,13 @@ class Totals:
         for name, places in sets_of(rows).items():
             if name not in self.sets and len(self.sets) >= _MOST_SETS:
                 continue
-            layers = self.sets.setdefault(name, {layer: LayerTotals.of(found.channels.shape[1]) for layer, found in rows.layers.items()})
+            layers = self.sets.setdefault(
+                name,
+                {
+                    layer: LayerTotals.of(found.channels.shape[1])
+                    for layer, found in rows.layers.items()
+                },
+            )
             for layer, found in rows.layers.items():
                 layers[layer].add(found, places)
         known = rows.label_classes >= 0
@@ -137,6 +155,11 @@ class Totals:
         return next(iter(layers.values())).images if layers else 0
 
     def ordered(self) -> Iterator[SetName]:
-        """Yield the sets: all, the labels in their order, the classes that most images are in first, and what is wrong."""
+        """Yield the sets: all, the labels in their order, the classes that most images are in
+        first, and what is wrong.
+        """
         order = {"all": 0, "label": 1, "class": 2, "wrong": 3}
-        yield from sorted(self.sets, key=lambda name: (order[name.kind], name.label, -self.images(name), name.number))
+        yield from sorted(
+            self.sets,
+            key=lambda name: (order[name.kind], name.label, -self.images(name), name.number),
+        )

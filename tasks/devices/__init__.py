@@ -1,6 +1,6 @@
 """The devices of this machine, each with a process of its own: where tasks render."""
 
-from tasks.devices.slots import (
+from diamond_cutter.tasks.devices.slots import (
     DeviceSlots,
     SlotsClosed,
     WorkerDied,

@@ -16,12 +16,20 @@ _KILL_WAIT_S = 10.0
 _LOG_TAIL_BYTES = 2000
 
 
-def start_child(module: str, *, pass_fd: int, environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start `python -m module PARENT_PID FD` in a session of its own, with all it prints going to `log`."""
+def start_child(
+    module: str, *, pass_fd: int, environment: Mapping[str, str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start `python -m module PARENT_PID FD` in a session of its own, with all it prints going to
+    `log`.
+    """
     return subprocess.Popen(
-        # -P: a file of the user's that happens to be called tasks.py or numpy.py must not be imported.
+        # -P: a file of the user's that happens to be called tasks.py or numpy.py must not be
+        # imported.
         [sys.executable, "-P", "-m", module, str(os.getpid()), str(pass_fd)],
-        env={**environment, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        env={
+            **environment,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        },
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -62,7 +70,8 @@ def log_tail(log: IO[bytes]) -> str:
 
 def end_with_parent(parent_pid: int) -> None:
     """Make this process end soon after its parent has, however the parent went."""
-    # Linux has a signal for this, but it is sent when the parent's *thread* ends, and task threads come and go.
+    # Linux has a signal for this, but it is sent when the parent's *thread* ends, and task threads
+    # come and go.
     threading.Thread(target=_outlast, args=(parent_pid,), daemon=True).start()
 
 

@@ -1,7 +1,7 @@
 """One long-lived worker process per device, used from the threads of a flow.
 
-A worker sees its one device only, ignores Ctrl-C, prints nothing on the terminal and does not outlive us. What it runs reports
-on its way with `report_progress`.
+A worker sees its one device only, ignores Ctrl-C, prints nothing on the terminal and does not
+outlive us. What it runs reports on its way with `report_progress`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar, TypeVarTuple
 
-from tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
+from diamond_cutter.tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
 # A worker that has not begun the call by then hangs in its imports.
 _START_LIMIT_S = 300.0
@@ -30,9 +30,13 @@ _CLOSE_GRACE_S = 5.0
 # How soon a death is noticed when a child of the worker's own still holds the pipe open.
 _LIFE_CHECK_S = 1.0
 
-# What TensorFlow reads when it is imported; the user's own settings win. On processors without AVX-512 it would leave its faster
-# kernels, oneDNN's, unused.
-_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_ENABLE_ONEDNN_OPTS": "1"}
+# What TensorFlow reads when it is imported; the user's own settings win. On processors without
+# AVX-512 it would leave its faster kernels, oneDNN's, unused.
+_TENSORFLOW = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -52,7 +56,9 @@ class WorkerTimedOut(WorkerError):
 
 
 class WorkerRaised(WorkerError):
-    """The call raised or returned what cannot be sent between processes; the text tells what it was."""
+    """The call raised or returned what cannot be sent between processes; the text tells what it
+    was.
+    """
 
 
 class SlotsClosed(WorkerError):
@@ -83,7 +89,9 @@ def report_progress_to(parent: Connection) -> None:
 
 
 def report_progress(value: object) -> None:
-    """Hand a small value to the `on_progress` of the call that runs in this worker; do nothing in other processes."""
+    """Hand a small value to the `on_progress` of the call that runs in this worker; do nothing in
+    other processes.
+    """
     if _parent is not None:
         _parent.send(Message("progress", value))
 
@@ -103,7 +111,9 @@ def _count_gpus() -> int:
     if command is None:
         return 0
     try:
-        listing = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
+        listing = subprocess.run(
+            [command, "-L"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return 0
     return sum(line.startswith("GPU ") for line in listing.splitlines())
@@ -117,7 +127,9 @@ class DeviceSlots:
 
     def __init__(self, devices: Sequence[str]) -> None:
         if not devices:
-            raise ValueError("There must be at least one device; a machine without a GPU has the device ''.")
+            raise ValueError(
+                "There must be at least one device; a machine without a GPU has the device ''."
+            )
         self._slots = [_Slot(device) for device in devices]
         self._free = self._slots[::-1]
         self._closed = False
@@ -126,7 +138,12 @@ class DeviceSlots:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def run(
@@ -136,14 +153,17 @@ class DeviceSlots:
         timeout_s: float,
         on_progress: _OnProgress | None = None,
     ) -> _Result:
-        """Run a module-level function on the next free device and return its result, which should be small.
+        """Run a module-level function on the next free device and return its result, which should
+        be small.
 
-        The time spent on waiting for a device, starting its process and importing the function's module does not count.
+        The time spent on waiting for a device, starting its process and importing the function's
+        module does not count.
 
         Raises:
             WorkerDied: The process ended in the middle of the call.
             WorkerTimedOut: The call took longer than `timeout_s`.
-            WorkerRaised: The call raised, or returned, what cannot be pickled. Any other exception arrives as it was raised.
+            WorkerRaised: The call raised, or returned, what cannot be pickled. Any other exception
+                arrives as it was raised.
             SlotsClosed: The slots were closed before the call had its result.
         """
         request = pickle.dumps((function, args))
@@ -154,7 +174,9 @@ class DeviceSlots:
             # It may still be busy, and its answer must not reach the next caller.
             slot.discard()
             if isinstance(error, WorkerDied) and self._closed:
-                raise SlotsClosed("The device slots were closed in the middle of the call.") from None
+                raise SlotsClosed(
+                    "The device slots were closed in the middle of the call."
+                ) from None
             raise
         finally:
             self._give_back(slot)
@@ -222,7 +244,12 @@ class _Worker:
         self.log = tempfile.TemporaryFile()
         self.connection, theirs = Pipe()
         with theirs:
-            self.process = start_child("tasks.devices.worker", pass_fd=theirs.fileno(), environment=environment, log=self.log)
+            self.process = start_child(
+                "diamond_cutter.tasks.devices.worker",
+                pass_fd=theirs.fileno(),
+                environment=environment,
+                log=self.log,
+            )
 
     def call(self, request: bytes, timeout_s: float, on_progress: _OnProgress | None) -> Message:
         with suppress(ConnectionError):  # the answer, or that there is none, is still to be read
@@ -232,7 +259,9 @@ class _Worker:
         while True:
             message = self._receive(deadline)
             if message is None or (message.kind == "progress" and time.monotonic() > deadline):
-                raise WorkerTimedOut(f"{self.name} was killed because it did not {doing} within {limit_s:g} s.")
+                raise WorkerTimedOut(
+                    f"{self.name} was killed because it did not {doing} within {limit_s:g} s."
+                )
             if message.kind == "started":
                 limit_s, doing = timeout_s, "finish the call"
                 deadline = time.monotonic() + limit_s
@@ -267,14 +296,22 @@ class _Worker:
         if status is None:
             end = "closed its pipe"
         else:
-            end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with code {status}"
+            end = (
+                f"was killed by {signal.Signals(-status).name}"
+                if status < 0
+                else f"exited with code {status}"
+            )
         printed = log_tail(self.log)
-        return f"{self.name} {end} in the middle of the call." + (f" It had printed:\n{printed}" if printed else "")
+        return f"{self.name} {end} in the middle of the call." + (
+            f" It had printed:\n{printed}" if printed else ""
+        )
 
 
 def _revived(raised: Raised) -> BaseException:
     if raised.pickled is None:
-        return WorkerRaised(f"The call raised what cannot be sent between processes:\n{raised.text}")
+        return WorkerRaised(
+            f"The call raised what cannot be sent between processes:\n{raised.text}"
+        )
     error: Exception = pickle.loads(raised.pickled)
     error.add_note(f"In the worker:\n{raised.text}")
     return error

@@ -1,4 +1,6 @@
-"""The process behind a device slot: `python -m tasks.devices.worker PARENT_PID FD` answers calls until the pipe closes."""
+"""The process behind a device slot: `python -m diamond_cutter.tasks.devices.worker PARENT_PID FD`
+answers calls until the pipe closes.
+"""
 
 import os
 import pickle
@@ -7,8 +9,8 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from tasks.devices.child_process import end_with_parent
-from tasks.devices.slots import Message, Raised, report_progress_to
+from diamond_cutter.tasks.devices.child_process import end_with_parent
+from diamond_cutter.tasks.devices.slots import Message, Raised, report_progress_to
 
 
 def main() -> None:

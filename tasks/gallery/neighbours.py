@@ -10,15 +10,17 @@ COUNT = 8
 def nearest(pictures: np.ndarray, count: int = COUNT) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each picture, the others that look most like it, and how much.
 
-    Likeness is the cosine of the pictures' spectra and mean colours. Spectra are magnitudes only, so that a texture is like itself
-    wherever it begins; the layer's mean is taken off, so that what all pictures of a layer share counts for nothing.
+    Likeness is the cosine of the pictures' spectra and mean colours. Spectra are magnitudes only,
+    so that a texture is like itself wherever it begins; the layer's mean is taken off, so that what
+    all pictures of a layer share counts for nothing.
 
     Args:
         pictures: uint8 `[n, side, side, 3]`.
         count: how many neighbours; fewer where there are not so many others.
 
     Returns:
-        Indices, int64 `[n, count]`, the most alike first, and likeness, float32 `[n, count]` in [-1, 1].
+        Indices, int64 `[n, count]`, the most alike first, and likeness, float32 `[n, count]` in
+        [-1, 1].
     """
     features = _features(pictures)
     likeness = features @ features.T
@@ -29,7 +31,9 @@ def nearest(pictures: np.ndarray, count: int = COUNT) -> tuple[np.ndarray, np.nd
 
 
 def _features(pictures: np.ndarray) -> np.ndarray:
-    """Return a vector of length 1, or 0 for one that is as the mean, for each picture: float32 `[n, features]`."""
+    """Return a vector of length 1, or 0 for one that is as the mean, for each picture: float32 `[n,
+    features]`.
+    """
     values = pictures.astype(np.float32) / 255
     colour = values.mean(axis=(1, 2))
     spectrum = np.abs(np.fft.rfft2(values - colour[:, None, None], axes=(1, 2))).astype(np.float32)

@@ -7,21 +7,24 @@ from typing import Any
 
 from jinja2 import UndefinedError
 
-from storage.layout import gallery_asset_key
-from tasks.pages.frontend import Frontend, judge, render
+from diamond_cutter.storage.sets.layout import gallery_asset_key
+from diamond_cutter.tasks.pages.frontend import Frontend, judge, render
 
 _SCRIPTS = ("words", "data", "layers", "sprite_tip", "grid", "layer", "unit", "main")
 _DATA = re.compile(rb'<script type="application/json" id="site">(.*)</script>')
-GALLERY = Frontend("tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
+GALLERY = Frontend("diamond_cutter.tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
 
 
 def set_page(shown: Mapping[str, Any]) -> bytes:
-    """Return the page of a sprite set, `shown` being what its script reads; its files lie beside it."""
+    """Return the page of a sprite set, `shown` being what its script reads; its files lie beside
+    it.
+    """
     return render(GALLERY, "set.html.jinja", "", site=shown)
 
 
 def judge_set_page(page: bytes) -> bool | None:
-    """Tell whether a set's page that has no record is whole, which it is if this version makes the same page of its data.
+    """Tell whether a set's page that has no record is whole, which it is if this version makes the
+    same page of its data.
 
     Returns:
         None if another version may have made it.
@@ -34,8 +37,12 @@ def judge_set_page(page: bytes) -> bool | None:
     return judge(GALLERY, page, built)
 
 
-def bucket_page(url: str, models: Mapping[str, Sequence[str]], reports: Sequence[tuple[str, str, str]] = ()) -> bytes:
-    """Return a page of a bucket's sprite sets, recipes by model, and its reports: folder, images and model; its files lie at the top."""
+def bucket_page(
+    url: str, models: Mapping[str, Sequence[str]], reports: Sequence[tuple[str, str, str]] = ()
+) -> bytes:
+    """Return a page of a bucket's sprite sets, recipes by model, and its reports: folder, images
+    and model; its files lie at the top.
+    """
     return render(GALLERY, "bucket.html.jinja", "/", url=url, models=models, reports=reports)
 
 

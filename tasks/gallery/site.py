@@ -9,19 +9,32 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from storage import Bucket
-from storage.layout import gallery_layer_key, is_mixes, report_folder, set_folder
-from storage.records import Attempt, Flag, SpritemapRecord
-from tasks.gallery import neighbours
-from tasks.gallery.pages import set_page
-from tasks.gallery.sources import LayerSource, lossless_places
-from tasks.gallery.thumbnails import thumbnails
-from tasks.pages.scripts import as_script
-from tasks.rendering.recipe import RenderRecipe
-from tasks.reporting.contents import ReportContents
-from tasks.reporting.explained import explained_in_words
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.layout import (
+    gallery_layer_key,
+    is_mixes,
+    report_folder,
+    set_folder,
+)
+from diamond_cutter.storage.sets.records import Attempt, Flag, SpritemapRecord
+from diamond_cutter.tasks.gallery import neighbours
+from diamond_cutter.tasks.gallery.pages import set_page
+from diamond_cutter.tasks.gallery.sources import LayerSource, lossless_places
+from diamond_cutter.tasks.gallery.thumbnails import thumbnails
+from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.explained import explained_in_words
 
-Score = Literal["objective", "highest_activation", "specificity", "photo_ratio", "contrast", "saturation", "checkerboard"]
+Score = Literal[
+    "objective",
+    "highest_activation",
+    "specificity",
+    "photo_ratio",
+    "contrast",
+    "saturation",
+    "checkerboard",
+]
 _PREVIEW_PX, _PREVIEWED = 64, 16
 
 
@@ -95,14 +108,22 @@ class LayerNumbers(Shown):
 
 
 def index_page(
-    model: str, recipe: str, settings: RenderRecipe | None, sources: Iterable[LayerSource], reports: Iterable[ReportContents] = ()
+    model: str,
+    recipe: str,
+    settings: RenderRecipe | None,
+    sources: Iterable[LayerSource],
+    reports: Iterable[ReportContents] = (),
 ) -> bytes:
-    """Return the page that a set's gallery begins with; `reports` are those that show its sprites."""
+    """Return the page that a set's gallery begins with; `reports` are those that show its
+    sprites.
+    """
     shown = ShownSet(
         model=model,
         recipe=recipe,
         # A spectrum is hundreds of numbers; what is different at single layers is shown there.
-        settings=settings.model_dump(mode="json", exclude={"spectrum", "layers"}) if settings else {},
+        settings=settings.model_dump(mode="json", exclude={"spectrum", "layers"})
+        if settings
+        else {},
         layers=tuple(_shown_layer(model, recipe, settings, source) for source in sources),
         reports=tuple(map(_shown_report, reports)),
     )
@@ -134,7 +155,9 @@ def layer_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) ->
     return dict(zip(layer_keys(model, recipe, source), files, strict=True))
 
 
-def _shown_layer(model: str, recipe: str, settings: RenderRecipe | None, source: LayerSource) -> ShownLayer:
+def _shown_layer(
+    model: str, recipe: str, settings: RenderRecipe | None, source: LayerSource
+) -> ShownLayer:
     known, folder = source.known, set_folder(model, recipe)
     flags = Counter(flag for sprite in source.sprites for flag in sprite.scores.flags)
     numbers, preview = (key.removeprefix(folder) for key in layer_keys(model, recipe, source))
@@ -144,7 +167,11 @@ def _shown_layer(model: str, recipe: str, settings: RenderRecipe | None, source:
         name=source.layer,
         mixes=mixes,
         kind=known.kind if known else None,
-        channels=known.channels if known else len(source.labels) if mixes and source.labels else None,
+        channels=known.channels
+        if known
+        else len(source.labels)
+        if mixes and source.labels
+        else None,
         height=known.height if known else None,
         width=known.width if known else None,
         sprites=len(source.sprites),
@@ -166,9 +193,14 @@ def _shown_report(contents: ReportContents) -> ShownReport:
     )
 
 
-def _layer_numbers(bucket: Bucket, model: str, recipe: str, source: LayerSource, pictures: np.ndarray | None) -> LayerNumbers:
+def _layer_numbers(
+    bucket: Bucket, model: str, recipe: str, source: LayerSource, pictures: np.ndarray | None
+) -> LayerNumbers:
     sprites = [sprite.scores for sprite in source.sprites]
-    labels = tuple(source.labels[sprite.channel] if sprite.channel < len(source.labels) else "" for sprite in sprites)
+    labels = tuple(
+        source.labels[sprite.channel] if sprite.channel < len(source.labels) else ""
+        for sprite in sprites
+    )
     places, folder = lossless_places(bucket, source), set_folder(model, recipe)
     found = [places.get((sprite.channel, sprite.variant)) for sprite in sprites]
     shards = {place.record_key: place.shard for place in found if place}
@@ -178,13 +210,21 @@ def _layer_numbers(bucket: Bucket, model: str, recipe: str, source: LayerSource,
         channels=tuple(sprite.channel for sprite in sprites),
         variants=tuple(sprite.variant for sprite in sprites),
         labels=labels if any(labels) else (),
-        scores={score: tuple(_rounded(getattr(sprite, score)) for sprite in sprites) for score in get_args(Score)},
+        scores={
+            score: tuple(_rounded(getattr(sprite, score)) for sprite in sprites)
+            for score in get_args(Score)
+        },
         flags=tuple(sprite.flags for sprite in sprites),
         rungs=tuple(sprite.rung for sprite in sprites),
         spritemaps=tuple(sprite.spritemap for sprite in source.sprites),
         cells=tuple(sprite.cell for sprite in source.sprites),
         shards=tuple(
-            ShownSheet(file=shard.file.key.removeprefix(folder), columns=shard.columns, cell_px=shard.cell_px) for shard in shards.values()
+            ShownSheet(
+                file=shard.file.key.removeprefix(folder),
+                columns=shard.columns,
+                cell_px=shard.cell_px,
+            )
+            for shard in shards.values()
         ),
         shard_of=tuple(order[place.record_key] if place else None for place in found),
         shard_cells=tuple(place.cell if place else 0 for place in found),
@@ -193,19 +233,27 @@ def _layer_numbers(bucket: Bucket, model: str, recipe: str, source: LayerSource,
     )
 
 
-def _neighbours(pictures: np.ndarray | None) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
+def _neighbours(
+    pictures: np.ndarray | None,
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
     if pictures is None:
         return (), ()
     step = _PREVIEW_PX // neighbours.SIDE_PX
     count, side = len(pictures), neighbours.SIDE_PX
     small = pictures.reshape(count, side, step, side, step, 3).mean(axis=(2, 4), dtype=np.float32)
     alike, likeness = neighbours.nearest(small)
-    return tuple(map(tuple, alike.tolist())), tuple(tuple(round(value, 3) for value in row) for row in likeness.tolist())
+    return tuple(map(tuple, alike.tolist())), tuple(
+        tuple(round(value, 3) for value in row) for row in likeness.tolist()
+    )
 
 
 def _preview(source: LayerSource, pictures: np.ndarray | None) -> bytes:
-    """Return a strip of some sprites, evenly from all of the layer's that have no flag, if there are such."""
-    sound = [number for number, sprite in enumerate(source.sprites) if not sprite.scores.flags] or range(len(source.sprites))
+    """Return a strip of some sprites, evenly from all of the layer's that have no flag, if there
+    are such.
+    """
+    sound = [
+        number for number, sprite in enumerate(source.sprites) if not sprite.scores.flags
+    ] or range(len(source.sprites))
     chosen = _evenly(sound, _PREVIEWED)
     strip = np.full((_PREVIEW_PX, len(chosen) * _PREVIEW_PX, 3), 128, np.uint8)
     if pictures is not None:
@@ -222,7 +270,9 @@ def _evenly(numbers: Sequence[int], count: int) -> list[int]:
 
 
 def _sheet(folder: str, record: SpritemapRecord) -> ShownSheet:
-    return ShownSheet(file=record.file.key.removeprefix(folder), columns=record.columns, cell_px=record.cell_px)
+    return ShownSheet(
+        file=record.file.key.removeprefix(folder), columns=record.columns, cell_px=record.cell_px
+    )
 
 
 def _rounded(value: float | None) -> float | None:

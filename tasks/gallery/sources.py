@@ -1,4 +1,6 @@
-"""What a gallery shows of a layer, read from its records: which sprites, in which cells of which spritemaps."""
+"""What a gallery shows of a layer, read from its records: which sprites, in which cells of which
+spritemaps.
+"""
 
 import json
 import math
@@ -7,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import get_args
 
-from model_inventory.card import LayerCard, ModelCard
-from storage import BadKey, Bucket
-from storage.layout import layer_folder, record_beside
-from storage.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
-from storage.sprite_set import LayerShards, SpritePlace, read_record
-from tasks.gathering.contents import channel_labels, known_layer, layer_names, spritemap_records
-from tasks.image_format import ImageFormat
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.storage import BadKey, Bucket
+from diamond_cutter.storage.sets.layout import layer_folder, record_beside
+from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
+from diamond_cutter.storage.sets.sprite_set import LayerShards, SpritePlace, read_record
+from diamond_cutter.tasks.gathering.contents import (
+    channel_labels,
+    known_layer,
+    layer_names,
+    spritemap_records,
+)
+from diamond_cutter.tasks.image_format import ImageFormat
 
 # Raised when the same records make other files.
 _FORMAT = 1
@@ -30,7 +37,9 @@ class ShownSprite:
 
 @dataclass(frozen=True)
 class LayerSource:
-    """What a gallery shows of a layer, or of mixes: `spritemaps` hold all `sprites`, which are in order of channels and variants."""
+    """What a gallery shows of a layer, or of mixes: `spritemaps` hold all `sprites`, which are in
+    order of channels and variants.
+    """
 
     layer: str
     known: LayerCard | None
@@ -45,17 +54,28 @@ class LayerSource:
         return json.dumps([_FORMAT, self.layer, self.labels, records]).encode()
 
 
-def read_sources(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> Iterator[LayerSource]:
-    """Yield what there is to show of a set, layers in forward order, mixes behind them; a layer without spritemaps is left out."""
+def read_sources(
+    bucket: Bucket, model: str, recipe: str, card: ModelCard | None
+) -> Iterator[LayerSource]:
+    """Yield what there is to show of a set, layers in forward order, mixes behind them; a layer
+    without spritemaps is left out.
+    """
     for layer in layer_names(bucket, model, recipe, card):
         source = read_source(bucket, model, recipe, layer, card)
         if source.sprites:
             yield source
 
 
-def read_source(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> LayerSource:
-    """Return what there is to show of a layer; of sprites that several spritemaps hold, those of the largest are shown."""
-    listed = {info.key: info.size for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")}
+def read_source(
+    bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
+) -> LayerSource:
+    """Return what there is to show of a layer; of sprites that several spritemaps hold, those of
+    the largest are shown.
+    """
+    listed = {
+        info.key: info.size
+        for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")
+    }
     records = [
         record
         for record in spritemap_records(bucket, model, recipe, layer)
@@ -80,16 +100,24 @@ def read_source(bucket: Bucket, model: str, recipe: str, layer: str, card: Model
 
 
 def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int], SpritePlace]:
-    """Return, by channel and variant, the cells of the shards that the layer's spritemaps were gathered from."""
+    """Return, by channel and variant, the cells of the shards that the layer's spritemaps were
+    gathered from.
+    """
     places: dict[tuple[int, int], SpritePlace] = {}
     for record in source.spritemaps:
-        sound = {key: shard for file in record.shards for key, shard in _shard_of(bucket, record, file)}
+        sound = {
+            key: shard for file in record.shards for key, shard in _shard_of(bucket, record, file)
+        }
         places = LayerShards(sound).places() | places
     return places
 
 
-def _shard_of(bucket: Bucket, spritemap: SpritemapRecord, file: FileRef) -> Iterator[tuple[str, ShardRecord]]:
-    """Yield the record that commits a shard, and its key, unless it is gone or another one by now."""
+def _shard_of(
+    bucket: Bucket, spritemap: SpritemapRecord, file: FileRef
+) -> Iterator[tuple[str, ShardRecord]]:
+    """Yield the record that commits a shard, and its key, unless it is gone or another one
+    by now.
+    """
     key = record_beside(file.key) if _lies_beside(file, spritemap.file) else None
     try:
         shard = read_record(bucket, key, ShardRecord) if key else None

@@ -6,16 +6,22 @@ from collections.abc import Iterator, Mapping
 
 from PIL import WebPImagePlugin
 
-from storage import Bucket, Corrupt, NotFound, ObjectInfo, crc32c
-from storage.bucket import is_key
-from storage.layout import gallery_asset_key, gallery_key, is_gallery_file, set_folder, view_record_key
-from storage.records import FileRef, PublishedFiles
-from storage.sprite_set import commit, put_determined, read_record
-from storage.views import Finding, check_view, is_published
-from tasks.gallery.pages import judge_set_page
-from tasks.gallery.site import layer_files, layer_keys, layer_record_key
-from tasks.gallery.sources import LayerSource
-from tasks.pages.scripts import read_script
+from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo, crc32c
+from diamond_cutter.storage.bucket import is_key
+from diamond_cutter.storage.sets.layout import (
+    gallery_asset_key,
+    gallery_key,
+    is_gallery_file,
+    set_folder,
+    view_record_key,
+)
+from diamond_cutter.storage.sets.records import FileRef, PublishedFiles
+from diamond_cutter.storage.sets.sprite_set import commit, put_determined, read_record
+from diamond_cutter.storage.sets.views import Finding, check_view, is_published
+from diamond_cutter.tasks.gallery.pages import judge_set_page
+from diamond_cutter.tasks.gallery.site import layer_files, layer_keys, layer_record_key
+from diamond_cutter.tasks.gallery.sources import LayerSource
+from diamond_cutter.tasks.pages.scripts import read_script
 
 _NAMED = re.compile(r"[A-Za-z0-9_=@+,./-]*gallery\.[0-9a-f]{16}\.(?:css|js|svg|webp)")
 _AGAIN = "the next run publishes it again"
@@ -25,9 +31,13 @@ def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> b
     """Tell whether the files of a layer are in the bucket as they were published."""
     key = layer_record_key(model, recipe, source)
     record = read_record(bucket, key, PublishedFiles)
-    if record is None or {file.key for file in record.files} != set(layer_keys(model, recipe, source)):
+    if record is None or {file.key for file in record.files} != set(
+        layer_keys(model, recipe, source)
+    ):
         return False
-    return _are_whole(bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))})
+    return _are_whole(
+        bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))}
+    )
 
 
 def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> None:
@@ -37,11 +47,18 @@ def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> N
         Corrupt, NotFound: a spritemap is not what its record says.
     """
     files = layer_files(bucket, model, recipe, source)
-    record = PublishedFiles(files=tuple(FileRef.of(put_determined(bucket, key, data), crc32c(data)) for key, data in files.items()))
+    record = PublishedFiles(
+        files=tuple(
+            FileRef.of(put_determined(bucket, key, data), crc32c(data))
+            for key, data in files.items()
+        )
+    )
     commit(bucket, layer_record_key(model, recipe, source), record, lambda theirs: theirs == record)
 
 
-def gallery_checks(bucket: Bucket, model: str, recipe: str, *, committed: bool) -> Iterator[Finding | None]:
+def gallery_checks(
+    bucket: Bucket, model: str, recipe: str, *, committed: bool
+) -> Iterator[Finding | None]:
     """Yield, for the page of a set and each file that it names, what is wrong with it, or None.
 
     Args:
@@ -91,17 +108,25 @@ def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
         sound = gallery_asset_key(folder, bucket.get(key), key.rpartition(".")[2]) == key
     except NotFound:
         sound = False
-    return None if sound else Finding(key, f"The file is missing or is not what its name says; {_AGAIN}.")
+    return (
+        None
+        if sound
+        else Finding(key, f"The file is missing or is not what its name says; {_AGAIN}.")
+    )
 
 
-def _check_file(bucket: Bucket, file: FileRef | None, key: str, listed: Mapping[str, ObjectInfo]) -> Finding | None:
+def _check_file(
+    bucket: Bucket, file: FileRef | None, key: str, listed: Mapping[str, ObjectInfo]
+) -> Finding | None:
     if file is not None and file.is_whole_in(bucket, listed.get(key)):
         return None
     return Finding(key, f"The file is missing or is not what was published; {_AGAIN}.")
 
 
 def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
-    """Check a layer's file without a record by its form: numbers have to be JSON and no other script, a preview a picture."""
+    """Check a layer's file without a record by its form: numbers have to be JSON and no other
+    script, a preview a picture.
+    """
     try:
         data = bucket.get(key)
         if key.endswith(".js"):

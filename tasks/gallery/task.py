@@ -5,26 +5,27 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from model_inventory.card import ModelCard
-from storage import Bucket, Corrupt, NotFound, open_bucket
-from storage.layout import gallery_key, set_folder
-from storage.parallel import at_once
-from storage.sprite_set import put_determined
-from storage.views import publish_view
-from tasks.gallery.pages import GALLERY
-from tasks.gallery.site import index_page
-from tasks.gallery.sources import LayerSource, read_sources
-from tasks.gallery.stored import has_layer, put_layer
-from tasks.gathering.contents import read_settings
-from tasks.pages.frontend import asset_files
-from tasks.reporting.stored import reports_with
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket, Corrupt, NotFound, open_bucket
+from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.sets.layout import gallery_key, set_folder
+from diamond_cutter.storage.sets.sprite_set import put_determined
+from diamond_cutter.storage.sets.views import publish_view
+from diamond_cutter.tasks.gallery.pages import GALLERY
+from diamond_cutter.tasks.gallery.site import index_page
+from diamond_cutter.tasks.gallery.sources import LayerSource, read_sources
+from diamond_cutter.tasks.gallery.stored import has_layer, put_layer
+from diamond_cutter.tasks.gathering.contents import read_settings
+from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.reporting.stored import reports_with
 
 
 @task(name="publish gallery", cache_policy=NO_CACHE, persist_result=False)
 def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
     """Rebuild the gallery of a set from all its records, and return the key of its page.
 
-    The page comes last: what it names is there when it is seen. A layer whose files are as they were published is not looked at again.
+    The page comes last: what it names is there when it is seen. A layer whose files are as they
+    were published is not looked at again.
 
     Args:
         bucket_url: where.
@@ -42,15 +43,27 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
         sources = list(read_sources(bucket, card.key, recipe, card))
         there = at_once(bucket, lambda source: has_layer(bucket, card.key, recipe, source), sources)
         # One at a time: a large layer's spritemap takes a gigabyte while it is looked at.
-        shown = [source for source, whole in zip(sources, there, strict=True) if whole or _put(bucket, card.key, recipe, source)]
-        return index_page(card.key, recipe, read_settings(bucket, card.key, recipe), shown, reports_with(bucket, card.key, recipe))
+        shown = [
+            source
+            for source, whole in zip(sources, there, strict=True)
+            if whole or _put(bucket, card.key, recipe, source)
+        ]
+        return index_page(
+            card.key,
+            recipe,
+            read_settings(bucket, card.key, recipe),
+            shown,
+            reports_with(bucket, card.key, recipe),
+        )
 
     publish_view(bucket, key, build)
     return key
 
 
 def _put(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
-    """Publish a layer's files, and tell whether it could be; a damaged spritemap is left to the run that mends it."""
+    """Publish a layer's files, and tell whether it could be; a damaged spritemap is left to the run
+    that mends it.
+    """
     try:
         put_layer(bucket, model, recipe, source)
     except (Corrupt, NotFound) as error:

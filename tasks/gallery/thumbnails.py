@@ -8,12 +8,13 @@ import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
-from storage import Bucket, Corrupt
-from storage.records import SpritemapRecord
-from tasks.gallery.sources import LayerSource
-from tasks.sheets import cut
+from diamond_cutter.storage import Bucket, Corrupt
+from diamond_cutter.storage.sets.records import SpritemapRecord
+from diamond_cutter.tasks.gallery.sources import LayerSource
+from diamond_cutter.tasks.sheets import cut
 
-# Pillow's own limit is one that a layer of 2048 large sprites exceeds, so its classes are called without it.
+# Pillow's own limit is one that a layer of 2048 large sprites exceeds, so its classes are called
+# without it.
 _MAX_PIXELS = 2**28
 _OPENERS: Mapping[str, Callable[[BinaryIO], ImageFile]] = {
     "webp": WebPImagePlugin.WebPImageFile,
@@ -23,7 +24,8 @@ _OPENERS: Mapping[str, Callable[[BinaryIO], ImageFile]] = {
 
 
 def thumbnails(bucket: Bucket, source: LayerSource, side_px: int) -> np.ndarray | None:
-    """Return the layer's sprites made small, uint8 `[sprite, side_px, side_px, 3]`, or None if a spritemap is too large to be opened.
+    """Return the layer's sprites made small, uint8 `[sprite, side_px, side_px, 3]`, or None if a
+    spritemap is too large to be opened.
 
     Raises:
         Corrupt, NotFound: a spritemap is not what its record says.
@@ -48,4 +50,7 @@ def _opened(bucket: Bucket, record: SpritemapRecord) -> Image.Image:
             raise ValueError(f"it has {picture.width} x {picture.height} px")
         return picture.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
-        raise Corrupt(f"Spritemap {file.key} is not the picture that its record says ({error}); delete both and run again.") from error
+        raise Corrupt(
+            f"Spritemap {file.key} is not the picture that its record says ({error}); delete both "
+            "and run again."
+        ) from error

@@ -1,17 +1,29 @@
-"""What a bucket's sprite sets hold: sets, layers in order, mixes, spritemaps, and what channels stand for."""
+"""What a bucket's sprite sets hold: sets, layers in order, mixes, spritemaps, and what channels
+stand for.
+"""
 
 from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from model_inventory.card import LayerCard, ModelCard
-from storage import Bucket, NotFound
-from storage.layout import escape, is_mixes, is_spritemap_record, layer_folder, mixes_key, recipe_key, set_folder, sets_folder, unescape
-from storage.parallel import at_once
-from storage.records import SpritemapRecord
-from storage.sprite_set import read_record
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Mixes
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.storage import Bucket, NotFound
+from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.sets.layout import (
+    escape,
+    is_mixes,
+    is_spritemap_record,
+    layer_folder,
+    mixes_key,
+    recipe_key,
+    set_folder,
+    sets_folder,
+    unescape,
+)
+from diamond_cutter.storage.sets.records import SpritemapRecord
+from diamond_cutter.storage.sets.sprite_set import read_record
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Mixes
 
 
 def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
@@ -28,7 +40,9 @@ def recipe_names(bucket: Bucket, model: str) -> list[str]:
 
 
 def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | None:
-    """Return the recipe of a set, or None where it is missing or not the one that the set is named after."""
+    """Return the recipe of a set, or None where it is missing or not the one that the set is named
+    after.
+    """
     try:
         settings = RenderRecipe.model_validate_json(bucket.get(recipe_key(model, recipe)))
     except (NotFound, ValidationError):
@@ -37,19 +51,30 @@ def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | Non
 
 
 def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:
-    """Return the names of a set's layers in forward order; behind them layers that no card knows, and mixes."""
-    return in_forward_order((folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card)
+    """Return the names of a set's layers in forward order; behind them layers that no card knows,
+    and mixes.
+    """
+    return in_forward_order(
+        (folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card
+    )
 
 
 def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str]:
-    """Return the names of the layers that folders of a set are of, in forward order, and those that no card knows behind them."""
+    """Return the names of the layers that folders of a set are of, in forward order, and those that
+    no card knows behind them.
+    """
     names = map(_layer_of, folders)
     order = {layer.name: place for place, layer in enumerate(card.layers)} if card else {}
-    return sorted((name for name in names if name is not None), key=lambda name: (order.get(name, len(order)), name))
+    return sorted(
+        (name for name in names if name is not None),
+        key=lambda name: (order.get(name, len(order)), name),
+    )
 
 
 def known_layer(card: ModelCard | None, layer: str) -> LayerCard | None:
-    """Return what the card says of a layer, or None where there is no card, or it does not know the layer."""
+    """Return what the card says of a layer, or None where there is no card, or it does not know the
+    layer.
+    """
     return next((known for known in card.layers if known.name == layer), None) if card else None
 
 
@@ -62,15 +87,25 @@ def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | No
     return mixes if mixes.name == name else None
 
 
-def spritemap_records(bucket: Bucket, model: str, recipe: str, layer: str) -> Iterator[SpritemapRecord]:
+def spritemap_records(
+    bucket: Bucket, model: str, recipe: str, layer: str
+) -> Iterator[SpritemapRecord]:
     """Yield the records of a layer's spritemaps that can be read."""
-    keys = [info.key for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.") if is_spritemap_record(info.key)]
+    keys = [
+        info.key
+        for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")
+        if is_spritemap_record(info.key)
+    ]
     records = at_once(bucket, lambda key: read_record(bucket, key, SpritemapRecord), keys)
     return (record for record in records if record is not None)
 
 
-def channel_labels(bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None) -> list[str]:
-    """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits; else nothing."""
+def channel_labels(
+    bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
+) -> list[str]:
+    """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits;
+    else nothing.
+    """
     known = known_layer(card, layer)
     if card and known:
         return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
@@ -79,7 +114,9 @@ def channel_labels(bucket: Bucket, model: str, recipe: str, layer: str, card: Mo
 
 
 def _layer_of(folder: str) -> str | None:
-    """Return the layer that a folder of a set is of, or None for any other: that of the runs, or one that we did not make."""
+    """Return the layer that a folder of a set is of, or None for any other: that of the runs, or
+    one that we did not make.
+    """
     try:
         name = unescape(folder)
     except UnicodeDecodeError:

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from storage import Bucket, Corrupt, NotFound, StorageError
-from storage.layout import index_key
-from storage.records import FLAGS, FileRef
-from storage.set_survey import SurveyedShard, SurveyedSprite
-from storage.sprite_set import LayerShards
-from tasks.gathering.photo_ratios import with_photo_ratios
+from diamond_cutter.storage import Bucket, Corrupt, NotFound, StorageError
+from diamond_cutter.storage.sets.layout import index_key
+from diamond_cutter.storage.sets.records import FLAGS, FileRef
+from diamond_cutter.storage.sets.sprite_set import LayerShards
+from diamond_cutter.storage.sets.survey import SurveyedShard, SurveyedSprite
+from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
 
 COLUMNS = {
     "layer": "string",
@@ -41,18 +41,27 @@ COLUMNS = {
 
 
 def sprite_table(
-    layers: Mapping[str, LayerShards], order: Iterable[str], photo_highest: Mapping[str, Mapping[int, float]] | None = None
+    layers: Mapping[str, LayerShards],
+    order: Iterable[str],
+    photo_highest: Mapping[str, Mapping[int, float]] | None = None,
 ) -> pd.DataFrame:
-    """Return a row for each sprite: layers in the order given, channels ascending, a channel's variants behind each other.
+    """Return a row for each sprite: layers in the order given, channels ascending, a channel's
+    variants behind each other.
 
-    `shard`, `cell`, `columns` and `cell_px` say where the sprite's lossless picture is; `record` and the sums what it is known from.
+    `shard`, `cell`, `columns` and `cell_px` say where the sprite's lossless picture is; `record`
+    and the sums what it is known from.
 
     Args:
         layers: the shards of each layer.
         order: names of layers; those that have no shards are left out.
         photo_highest: the highest activation on any photo, by layer and channel.
     """
-    rows = [row for layer in order if layer in layers for row in _rows(layer, layers[layer], (photo_highest or {}).get(layer, {}))]
+    rows = [
+        row
+        for layer in order
+        if layer in layers
+        for row in _rows(layer, layers[layer], (photo_highest or {}).get(layer, {}))
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -71,23 +80,37 @@ def read_table(bucket: Bucket, key: str, columns: Sequence[str] | None = None) -
         Corrupt: it cannot be read.
     """
     try:
-        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a table of some kilobytes.
-        # Keys stand in many rows: as a dictionary they take a tenth of the memory.
+        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a
+        # table of some kilobytes. Keys stand in many rows: as a dictionary they take a tenth of the
+        # memory.
         file = pq.ParquetFile(io.BytesIO(bucket.get(key)), read_dictionary=["record", "shard"])
         return file.read(columns, use_threads=False).to_pandas()
     except StorageError:
         raise
     except Exception as error:  # whatever the Parquet reader makes of rubbish
-        raise Corrupt(f"The index {key} cannot be read ({type(error).__name__}); the next run writes it anew.") from error
+        raise Corrupt(
+            f"The index {key} cannot be read ({type(error).__name__}); the next run writes it anew."
+        ) from error
 
 
 def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, SurveyedShard]:
-    """Return what the index of a set knows of its shards, by the key of their records; nothing where there is none that can be read.
+    """Return what the index of a set knows of its shards, by the key of their records; nothing
+    where there is none that can be read.
 
     A shard of which the index shows but some sprites is left out.
     """
     flags = [f"flag_{flag}" for flag in FLAGS]
-    columns = ["record", "record_crc32c", "shard", "shard_size", "shard_crc32c", "shard_sprites", "channel", "variant", *flags]
+    columns = [
+        "record",
+        "record_crc32c",
+        "shard",
+        "shard_size",
+        "shard_crc32c",
+        "shard_sprites",
+        "channel",
+        "variant",
+        *flags,
+    ]
     try:
         table = read_table(bucket, index_key(model, recipe), columns)
         table["flagged"] = table[flags].any(axis=1)
@@ -97,23 +120,47 @@ def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, Surveye
 
 
 def _shards(table: pd.DataFrame) -> Iterator[tuple[str, SurveyedShard]]:
-    """Yield what the rows say of each shard; hundreds of thousands of them, so that they are not looked at one by one."""
+    """Yield what the rows say of each shard; hundreds of thousands of them, so that they are not
+    looked at one by one.
+    """
     codes, records = pd.factorize(table["record"])
     table = table.iloc[np.argsort(codes, kind="stable")]
     ends = np.cumsum(np.bincount(codes, minlength=len(records))).tolist()
     firsts = table.iloc[[0, *ends[:-1]] if ends else []]
-    facts = zip(*(firsts[name].tolist() for name in ("record_crc32c", "shard", "shard_size", "shard_crc32c", "shard_sprites")), strict=True)
-    sprites = list(map(SurveyedSprite, table["channel"].tolist(), table["variant"].tolist(), table["flagged"].tolist()))
+    facts = zip(
+        *(
+            firsts[name].tolist()
+            for name in ("record_crc32c", "shard", "shard_size", "shard_crc32c", "shard_sprites")
+        ),
+        strict=True,
+    )
+    sprites = list(
+        map(
+            SurveyedSprite,
+            table["channel"].tolist(),
+            table["variant"].tolist(),
+            table["flagged"].tolist(),
+        )
+    )
     begin = 0
     for record, end, (record_crc, file, size, crc, count) in zip(records, ends, facts, strict=True):
         if end - begin == count and not pd.isna(record_crc):
-            yield str(record), SurveyedShard(record_crc, FileRef(key=file, size=size, crc32c=crc), tuple(sprites[begin:end]))
+            yield (
+                str(record),
+                SurveyedShard(
+                    record_crc, FileRef(key=file, size=size, crc32c=crc), tuple(sprites[begin:end])
+                ),
+            )
         begin = end
 
 
-def _rows(layer: str, shards: LayerShards, photo_highest: Mapping[int, float]) -> Iterator[dict[str, object]]:
+def _rows(
+    layer: str, shards: LayerShards, photo_highest: Mapping[int, float]
+) -> Iterator[dict[str, object]]:
     places = shards.places().values()
-    for place, scores in zip(places, with_photo_ratios((place.scores for place in places), photo_highest), strict=True):
+    for place, scores in zip(
+        places, with_photo_ratios((place.scores for place in places), photo_highest), strict=True
+    ):
         yield {
             "layer": layer,
             **scores.model_dump(exclude={"flags"}),

@@ -3,18 +3,25 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from storage.records import SpriteScores
+from diamond_cutter.storage.sets.records import SpriteScores
 
 
-def with_photo_ratios(sprites: Iterable[SpriteScores], photo_highest: Mapping[int, float]) -> tuple[SpriteScores, ...]:
+def with_photo_ratios(
+    sprites: Iterable[SpriteScores], photo_highest: Mapping[int, float]
+) -> tuple[SpriteScores, ...]:
     """Return the scores with their photo ratio, where they have none and it can be told.
 
     Args:
         sprites: of one layer.
-        photo_highest: the highest activation on any photo, by channel; a channel that no photo excites has no ratio.
+        photo_highest: the highest activation on any photo, by channel; a channel that no photo
+            excites has no ratio.
     """
     return tuple(
-        sprite.model_copy(update={"photo_ratio": _ratio(sprite.highest_activation, photo_highest.get(sprite.channel))})
+        sprite.model_copy(
+            update={
+                "photo_ratio": _ratio(sprite.highest_activation, photo_highest.get(sprite.channel))
+            }
+        )
         if sprite.photo_ratio is None
         else sprite
         for sprite in sprites

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from storage.bucket import Bucket
-from storage.sprite_set import SpritePlace
-from tasks.rendering.scores import on_white
-from tasks.sheets import compose, cut, decode, spritemap_shape
+from diamond_cutter.storage.bucket import Bucket
+from diamond_cutter.storage.sets.sprite_set import SpritePlace
+from diamond_cutter.tasks.rendering.scores import on_white
+from diamond_cutter.tasks.sheets import compose, cut, decode, spritemap_shape
 
 
 def gather_sheet(bucket: Bucket, places: Sequence[SpritePlace], cell_px: int) -> np.ndarray:
-    """Return the spritemap of sprites in the order given, those with opacity on white, uint8 `[rows * cell_px, columns * cell_px, 3]`.
+    """Return the spritemap of sprites in the order given, those with opacity on white, uint8 `[rows
+    * cell_px, columns * cell_px, 3]`.
 
     One shard is held beside the sheet at a time.
 

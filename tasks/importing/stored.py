@@ -7,36 +7,58 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from model_inventory.card import ModelCard, ModelSource
-from model_inventory.catalogue import import_model, model_names, model_source, unknown_model
-from model_inventory.errors import AmbiguousModel, BadModel, UnknownModel, WeightsMissing
-from storage import Bucket, NotFound, open_bucket
-from storage.layout import card_key, graph_key
-from storage.sprite_set import put_determined
+from diamond_cutter.model_inventory.card import ModelCard, ModelSource
+from diamond_cutter.model_inventory.catalogue import (
+    import_model,
+    model_names,
+    model_source,
+    unknown_model,
+)
+from diamond_cutter.model_inventory.errors import (
+    AmbiguousModel,
+    BadModel,
+    UnknownModel,
+    WeightsMissing,
+)
+from diamond_cutter.storage import Bucket, NotFound, open_bucket
+from diamond_cutter.storage.sets.layout import card_key, graph_key
+from diamond_cutter.storage.sets.sprite_set import put_determined
 
 if TYPE_CHECKING:
-    from model_inventory.bundle import Bundle
+    from diamond_cutter.model_inventory.bundle import Bundle
 
 
 def find_model(bucket: Bucket, name: str) -> ModelCard | None:
-    """Return the card of a model whose bundle is in the bucket, or None where one that we know has yet to be imported.
+    """Return the card of a model whose bundle is in the bucket, or None where one that we know has
+    yet to be imported.
 
-    A known model is that of the weights on this machine. Without them, as with a user's own model, it is the one of that name in the
-    bucket. A name with a hash, such as `mine@1a2b3c4d`, says which.
+    A known model is that of the weights on this machine. Without them, as with a user's own model,
+    it is the one of that name in the bucket. A name with a hash, such as `mine@1a2b3c4d`, says
+    which.
 
     Raises:
         UnknownModel: there is none of that name.
-        AmbiguousModel: the bucket has several of that name; names them. A damaged one counts, too: it may be the one that is meant.
+        AmbiguousModel: the bucket has several of that name; names them. A damaged one counts, too:
+            it may be the one that is meant.
         BadModel: the bundle in the bucket is damaged, and only the user can bring the model again.
         WeightsMissing: it is known, but neither its weights nor its bundle are here.
     """
     source, found = _source_here(name), bundles_named(bucket, name)
     if source is not None:
-        # The others of its name are of other weights, and a damaged one is written again by the import.
-        found = {model: card for model, card in found.items() if card and card.source == source and graph_is_whole(bucket, card)}
+        # The others of its name are of other weights, and a damaged one is written again by the
+        # import.
+        found = {
+            model: card
+            for model, card in found.items()
+            if card and card.source == source and graph_is_whole(bucket, card)
+        }
     if len(found) > 1:
-        which = ", ".join(f"{model} (damaged)" if bundle_damage(bucket, model) else model for model in found)
-        raise AmbiguousModel(f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {which}")
+        which = ", ".join(
+            f"{model} (damaged)" if bundle_damage(bucket, model) else model for model in found
+        )
+        raise AmbiguousModel(
+            f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {which}"
+        )
     if name in model_names():
         for model, card in found.items():
             if source is not None or bundle_damage(bucket, model) is None:
@@ -46,17 +68,25 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
     for model in found:
         return _sound(bucket, model)
     if "@" in name:
-        raise UnknownModel(f"the bucket {bucket.url} has no model {name!r}; diamond-cutter models lists those that it has")
+        raise UnknownModel(
+            f"the bucket {bucket.url} has no model {name!r}; diamond-cutter models lists those "
+            "that it has"
+        )
     raise unknown_model(name, (card.name for card in stored_cards(bucket)))
 
 
 def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
-    """Return the cards of the bundles of a name, or of a name with a hash, by their name and hash; None for cards that cannot be read.
+    """Return the cards of the bundles of a name, or of a name with a hash, by their name and hash;
+    None for cards that cannot be read.
 
-    Only what may be of that name is read: it may be far away. A graph without a card is what an interrupted import leaves; it is
-    returned only where the bucket has nothing else of the name.
+    Only what may be of that name is read: it may be far away. A graph without a card is what an
+    interrupted import leaves; it is returned only where the bucket has nothing else of the name.
     """
-    wanted, begun, found = name.replace("/", "."), dict[str, ModelCard | None](), dict[str, ModelCard | None]()
+    wanted, begun, found = (
+        name.replace("/", "."),
+        dict[str, ModelCard | None](),
+        dict[str, ModelCard | None](),
+    )
     for model in _stored_models(bucket):
         if wanted in (model, model.rpartition("@")[0]):
             card = read_card(bucket, model)
@@ -74,7 +104,9 @@ def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:
 
 
 def read_card(bucket: Bucket, model: str) -> ModelCard | None:
-    """Return the card of a bundle, `model` being its name and hash, or None where there is none of it that can be read."""
+    """Return the card of a bundle, `model` being its name and hash, or None where there is none of
+    it that can be read.
+    """
     try:
         card = ModelCard.model_validate_json(bucket.get(card_key(model)))
     except (NotFound, ValidationError):
@@ -83,7 +115,9 @@ def read_card(bucket: Bucket, model: str) -> ModelCard | None:
 
 
 def bundle_damage(bucket: Bucket, model: str) -> tuple[str, str] | None:
-    """Return the key of what is wrong with a bundle and a sentence that says so, or None if the bundle is sound."""
+    """Return the key of what is wrong with a bundle and a sentence that says so, or None if the
+    bundle is sound.
+    """
     card = read_card(bucket, model)
     if card is None:
         return card_key(model), "The card is missing, cannot be read, or is that of another model."
@@ -93,19 +127,24 @@ def bundle_damage(bucket: Bucket, model: str) -> tuple[str, str] | None:
 
 
 def bundle_remedy(model: str) -> str:
-    """Return what mends a damaged bundle, in a sentence: nobody but the user has the file that the user's own model came from."""
+    """Return what mends a damaged bundle, in a sentence: nobody but the user has the file that the
+    user's own model came from.
+    """
     name = model.rpartition("@")[0]
     known = next((known for known in model_names() if known.replace("/", ".") == name), None)
     if known is None:
-        return f"Run `diamond-cutter models add FILE --name {name}` with the same file and options to write it again."
+        return (
+            f"Run `diamond-cutter models add FILE --name {name}` with the same file and "
+            "options to write it again."
+        )
     return f"The next run of {known} imports it again."
 
 
 def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
     """Tell whether the graph beside a card is the one that the card describes.
 
-    It is read only where the bucket does not know its checksum: one that does has compared it with that of who wrote the graph, and
-    `read_bundle` reads it anyway.
+    It is read only where the bucket does not know its checksum: one that does has compared it with
+    that of who wrote the graph, and `read_bundle` reads it anyway.
     """
     found = bucket.stat(graph_key(card.key))
     if found is None or found.crc32c is not None:
@@ -132,13 +171,16 @@ def read_bundle(bucket_url: str, model: str) -> "Bundle":
         NotFound: the bucket has no such bundle.
         BadModel: it is damaged.
     """
-    from model_inventory.bundle import load_bundle
+    from diamond_cutter.model_inventory.bundle import load_bundle
 
     bucket = open_bucket(bucket_url)
     try:
         return load_bundle(bucket.get(card_key(model)), bucket.get(graph_key(model)))
     except BadModel as error:
-        raise BadModel(f"model {model} in the bucket {bucket.url} cannot be used: {error}. {bundle_remedy(model)}") from error
+        raise BadModel(
+            f"model {model} in the bucket {bucket.url} cannot be used: {error}. "
+            f"{bundle_remedy(model)}"
+        ) from error
 
 
 def find_or_import(bucket_url: str, name: str) -> "Bundle":
@@ -152,7 +194,9 @@ def find_or_import(bucket_url: str, name: str) -> "Bundle":
 
 
 def _source_here(name: str) -> ModelSource | None:
-    """Return where the weights of a known model come from, or None if it is not known or they are not here."""
+    """Return where the weights of a known model come from, or None if it is not known or they are
+    not here.
+    """
     if name not in model_names():
         return None
     try:
@@ -174,5 +218,7 @@ def _sound(bucket: Bucket, model: str) -> ModelCard:
     card, damage = read_card(bucket, model), bundle_damage(bucket, model)
     if card is None or damage is not None:
         what = damage[1] if damage else "The card is missing."
-        raise BadModel(f"model {model} in the bucket {bucket.url} is damaged. {what} {bundle_remedy(model)}")
+        raise BadModel(
+            f"model {model} in the bucket {bucket.url} is damaged. {what} {bundle_remedy(model)}"
+        )
     return card

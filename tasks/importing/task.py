@@ -3,16 +3,21 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from model_inventory.card import ModelCard
-from model_inventory.catalogue import import_model
-from storage import open_bucket
-from tasks.devices import DeviceSlots
-from tasks.importing.stored import find_model, keep_bundle
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.catalogue import import_model
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.stored import find_model, keep_bundle
 
 _TIMEOUT_S = 1800.0
 
 
-@task(name="ensure bundle", task_run_name="ensure bundle of {name}", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="ensure bundle",
+    task_run_name="ensure bundle of {name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
     """Return the card of the model's bundle in the bucket, importing the model first if need be.
 

@@ -1,1 +1,3 @@
-"""What all pages for people share: how they are made, how they look, and what their scripts build on."""
+"""What all pages for people share: how they are made, how they look, and what their scripts build
+on.
+"""

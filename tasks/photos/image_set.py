@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 LABELS_FILE = "labels.csv"
-SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
 # An image of as many pixels as are taken, in 16 bits and four channels, is hardly larger than this.
 MAX_FILE_BYTES = 768 << 20
 
@@ -23,9 +32,10 @@ class BadPhotos(Exception):
 class FoundImage:
     """An image that is there, though it may turn out to be unreadable.
 
-    `name` is its path below the folder with '/' in it, valid Unicode, and no other image's: a backslash stands twice in it, and what is
-    no text is written as `\\xff`. It is as hostile as whoever named the file, so whoever shows it escapes it. `place` is what it is read
-    from: an absolute path, or `gs://bucket/object`.
+    `name` is its path below the folder with '/' in it, valid Unicode, and no other image's: a
+    backslash stands twice in it, and what is no text is written as `\\xff`. It is as hostile as
+    whoever named the file, so whoever shows it escapes it. `place` is what it is read from: an
+    absolute path, or `gs://bucket/object`.
     """
 
     name: str
@@ -36,7 +46,9 @@ class FoundImage:
 
 @dataclass(frozen=True, slots=True)
 class BadImage:
-    """A file that is not among the images, or a line of labels.csv that names none; `reason` goes behind its name and a colon."""
+    """A file that is not among the images, or a line of labels.csv that names none; `reason` goes
+    behind its name and a colon.
+    """
 
     name: str
     reason: str
@@ -46,8 +58,9 @@ class BadImage:
 class ImageSet:
     """The images in a folder and below it, in the order of their names.
 
-    `name` is the folder's name and the hash of its images as the bucket's keys have them, such as `holiday@1a2b3c4d`; `digest` is that
-    hash at full length, over names, contents and the labels of labels.csv. `labels` says where labels come from.
+    `name` is the folder's name and the hash of its images as the bucket's keys have them, such as
+    `holiday@1a2b3c4d`; `digest` is that hash at full length, over names, contents and the labels of
+    labels.csv. `labels` says where labels come from.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""What lies in a folder of this machine or of Google Cloud Storage: the files that may be images, and why the others are none."""
+"""What lies in a folder of this machine or of Google Cloud Storage: the files that may be images,
+and why the others are none.
+"""
 
 import os
 import stat
@@ -7,20 +9,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from storage.foreign import list_objects, read_object
-from storage.plain_files import check_size, read_file
-from storage.url import GcsUrl, split_url
-from tasks.photos.image_set import LABELS_FILE, MAX_FILE_BYTES, SUFFIXES, BadImage, BadPhotos, printable, shown_name
+from diamond_cutter.storage.gcs.source_objects import list_objects, read_object
+from diamond_cutter.storage.plain_files import check_size, read_file
+from diamond_cutter.storage.url import GcsUrl, split_url
+from diamond_cutter.tasks.photos.image_set import (
+    LABELS_FILE,
+    MAX_FILE_BYTES,
+    SUFFIXES,
+    BadImage,
+    BadPhotos,
+    printable,
+    shown_name,
+)
 
 NO_IMAGE = f"it does not end as images do: {', '.join(SUFFIXES)}"
-# More than a table of ImageNet's 1.3 million images has; in memory, a table takes many times as much as in the file.
+# More than a table of ImageNet's 1.3 million images has; in memory, a table takes many times as
+# much as in the file.
 MAX_LABELS_BYTES = 64 << 20
 _LEADS_OUT = "it is a link that leads out of the folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be an image: its path below the folder, where it is, and what tells its content if that is known unread."""
+    """A file that may be an image: its path below the folder, where it is, and what tells its
+    content if that is known unread.
+    """
 
     below: str
     place: str
@@ -29,7 +42,9 @@ class Candidate:
 
 @dataclass(slots=True)
 class Listing:
-    """What was found: the folder's name, the bytes of its labels.csv if it has one, candidates, and files that are none."""
+    """What was found: the folder's name, the bytes of its labels.csv if it has one, candidates, and
+    files that are none.
+    """
 
     folder: str
     labels: bytes | None = None
@@ -42,10 +57,12 @@ class Listing:
 
 
 def list_place(place: str) -> Listing:
-    """Return what is in a folder, given as a path, a `file://` URL or a `gs://` URL, and in those below it, without hidden ones.
+    """Return what is in a folder, given as a path, a `file://` URL or a `gs://` URL, and in those
+    below it, without hidden ones.
 
     Raises:
-        BadPhotos: there is no such folder, nothing in it may be an image, or its labels.csv cannot be read.
+        BadPhotos: there is no such folder, nothing in it may be an image, or its labels.csv cannot
+            be read.
         StorageError: the cloud does not answer, or not to us.
     """
     found = split_url(place, "Photos") if place else None
@@ -54,7 +71,9 @@ def list_place(place: str) -> Listing:
     elif found is not None and os.path.isdir(found):
         listing = _FolderWalk(Path(os.path.realpath(found))).listing
     else:
-        raise BadPhotos(f"photos {printable(place)} is not a folder; give one that has images in it")
+        raise BadPhotos(
+            f"photos {printable(place)} is not a folder; give one that has images in it"
+        )
     if not listing.candidates:
         raise no_image(place, listing.refused)
     return listing
@@ -62,13 +81,21 @@ def list_place(place: str) -> Listing:
 
 def no_image(place: str, refused: list[BadImage]) -> BadPhotos:
     """Return what is to be raised where nothing is an image; what came close is named."""
-    close = next((f" ({bad.name!r}: {bad.reason})" for bad in refused if bad.reason != NO_IMAGE), "")
-    return BadPhotos(f"no image is in the folder {printable(place)}{close}; images are files that end in {', '.join(SUFFIXES)}")
+    close = next(
+        (f" ({bad.name!r}: {bad.reason})" for bad in refused if bad.reason != NO_IMAGE), ""
+    )
+    return BadPhotos(
+        f"no image is in the folder {printable(place)}{close}; images are files that end in "
+        f"{', '.join(SUFFIXES)}"
+    )
 
 
 def no_labels(place: str, reason: str) -> BadPhotos:
     """Return the error for a labels.csv that cannot be read."""
-    return BadPhotos(f"{LABELS_FILE} in {printable(place)} cannot be used: {reason}; replace the file, or remove it")
+    return BadPhotos(
+        f"{LABELS_FILE} in {printable(place)} cannot be used: {reason}; replace the file, or "
+        "remove it"
+    )
 
 
 def why_unreadable(error: OSError) -> str:
@@ -96,7 +123,9 @@ def _list_cloud(place: str, url: GcsUrl) -> Listing:
             listing.refuse(found.name, reason)
         else:
             sum_of_all = "unknown" if found.crc32c is None else f"{found.crc32c:08x}"
-            listing.candidates.append(Candidate(found.name, found.url, f"{sum_of_all}-{found.size}"))
+            listing.candidates.append(
+                Candidate(found.name, found.url, f"{sum_of_all}-{found.size}")
+            )
     return listing
 
 
@@ -104,18 +133,24 @@ def _why_no_candidate(below: str, size: int) -> str | None:
     if PurePosixPath(below).suffix.lower() not in SUFFIXES:
         return NO_IMAGE
     if size > MAX_FILE_BYTES:
-        return f"it is of {size >> 20:,} MiB, more than the {MAX_FILE_BYTES >> 20:,} that an image may have"
+        return (
+            f"it is of {size >> 20:,} MiB, more than the {MAX_FILE_BYTES >> 20:,} that an "
+            "image may have"
+        )
     return None
 
 
 class _FolderWalk:
-    """Walks through a folder of this machine; each real folder once, however many links lead to it."""
+    """Walks through a folder of this machine; each real folder once, however many links lead
+    to it.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self.listing = Listing(root.name or "photos")
         self._walked = set[str]()
-        # Links wait until all folders have been walked, so that what is there under its own name is found under it.
+        # Links wait until all folders have been walked, so that what is there under its own name is
+        # found under it.
         links = deque[str]()
         links.extend(self._walk(""))
         while links:
@@ -162,7 +197,10 @@ class _FolderWalk:
                 return _LEADS_OUT, False
             status = entry.stat()
         except FileNotFoundError:
-            return "it is a link to nothing" if entry.is_symlink() else "it is not there any more", False
+            return (
+                "it is a link to nothing" if entry.is_symlink() else "it is not there any more",
+                False,
+            )
         except OSError as error:
             return why_unreadable(error), False
         if stat.S_ISDIR(status.st_mode):

@@ -1,4 +1,6 @@
-"""Decodes the user's images. They are files from anywhere: whatever is in one costs that image, not the run."""
+"""Decodes the user's images. They are files from anywhere: whatever is in one costs that image, not
+the run.
+"""
 
 import io
 import os
@@ -11,14 +13,15 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from storage import AccessDenied, NotFound, StorageError
-from storage.foreign import read_object
-from storage.parallel import in_threads
-from storage.plain_files import open_file
-from tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
-from tasks.photos.listing import why_unreadable
+from diamond_cutter.storage import AccessDenied, NotFound, StorageError
+from diamond_cutter.storage.gcs.source_objects import read_object
+from diamond_cutter.storage.parallel import in_threads
+from diamond_cutter.storage.plain_files import open_file
+from diamond_cutter.tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
+from diamond_cutter.tasks.photos.listing import why_unreadable
 
-# Pillow's own, from which on it warns: of a few kilobytes an image can be made that takes gigabytes.
+# Pillow's own, from which on it warns: of a few kilobytes an image can be made that takes
+# gigabytes.
 MAX_PIXELS = 89_478_485
 
 _FORMATS = sorted(set(SUFFIXES.values()))
@@ -40,13 +43,16 @@ _TURNS = {
 # Of the largest, decoders take up to 1.4 GB on the way: not several of those at once.
 _one_large = threading.Lock()
 
-# Pillow warns of odd metadata, which do not matter here, and of many pixels, which are refused below. Not around each call: a filter
-# is the whole process's, and threads that set it would undo each other's.
+# Pillow warns of odd metadata, which do not matter here, and of many pixels, which are refused
+# below. Not around each call: a filter is the whole process's, and threads that set it would undo
+# each other's.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class UnreadablePhoto(Exception):
-    """An image cannot be read; `reason` says in plain words why, and goes behind its name and a colon."""
+    """An image cannot be read; `reason` says in plain words why, and goes behind its name and a
+    colon.
+    """
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -57,7 +63,9 @@ class UnreadablePhoto(Exception):
 
 
 class GonePhoto(UnreadablePhoto, BadPhotos):
-    """An image was there a moment ago and cannot be read now: whoever keeps what was measured is not to keep that it is bad."""
+    """An image was there a moment ago and cannot be read now: whoever keeps what was measured is
+    not to keep that it is bad.
+    """
 
 
 class _Refused(Exception):
@@ -72,12 +80,16 @@ def check_channels(channels: int) -> None:
     """
     if channels not in (1, 3):
         raise BadPhotos(
-            f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; take a model of colour or grey images"
+            f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; "
+            "take a model of colour or grey images"
         )
 
 
-def read_images(images: Iterable[FoundImage], shape: tuple[int, int, int]) -> Iterator[tuple[FoundImage, np.ndarray | UnreadablePhoto]]:
-    """Yield each image with what `read_image` returns or raises, in their order; some are decoded ahead, in threads.
+def read_images(
+    images: Iterable[FoundImage], shape: tuple[int, int, int]
+) -> Iterator[tuple[FoundImage, np.ndarray | UnreadablePhoto]]:
+    """Yield each image with what `read_image` returns or raises, in their order; some are decoded
+    ahead, in threads.
 
     Raises:
         StorageError: the cloud does not answer, which is no image's fault.
@@ -93,7 +105,8 @@ def read_images(images: Iterable[FoundImage], shape: tuple[int, int, int]) -> It
 
 
 def read_image(image: FoundImage, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return an image as a model of that height, width and channels, 1 or 3, sees it: see `as_input`.
+    """Return an image as a model of that height, width and channels, 1 or 3, sees it: see
+    `as_input`.
 
     Raises:
         UnreadablePhoto: it is no image, or none that can be taken.
@@ -113,7 +126,8 @@ def read_picture(image: FoundImage, shape: tuple[int, int, int], side_px: int) -
 
 
 def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return what `decode` has made of an image as a model sees it: filling its sides, the middle of what is too long.
+    """Return what `decode` has made of an image as a model sees it: filling its sides, the middle
+    of what is too long.
 
     Args:
         picture: the image, upright in RGB.
@@ -123,19 +137,30 @@ def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
         float32 of that shape with values in [0, 1].
     """
     height, width, channels = shape
-    values = np.asarray(_fitted(picture if channels == 3 else picture.convert("L"), height, width)).reshape(shape)
-    return np.divide(values, 255, dtype=np.float32)  # in one pass: a quarter of the time of a conversion before it
+    values = np.asarray(
+        _fitted(picture if channels == 3 else picture.convert("L"), height, width)
+    ).reshape(shape)
+    return np.divide(
+        values, 255, dtype=np.float32
+    )  # in one pass: a quarter of the time of a conversion before it
 
 
 def as_picture(picture: Image.Image, shape: tuple[int, int, int], side_px: int) -> np.ndarray:
-    """Return the same part of an image as `as_input`, to be looked at: in colour, its longer side of `side_px`.
+    """Return the same part of an image as `as_input`, to be looked at: in colour, its longer side
+    of `side_px`.
 
     Returns:
         uint8 `[height, width, 3]`, `[side_px, side_px, 3]` for a model of square images.
     """
     height, width, _ = shape
     longer = max(height, width)
-    return np.asarray(_fitted(picture, max(1, round(side_px * height / longer)), max(1, round(side_px * width / longer))))
+    return np.asarray(
+        _fitted(
+            picture,
+            max(1, round(side_px * height / longer)),
+            max(1, round(side_px * width / longer)),
+        )
+    )
 
 
 def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
@@ -143,10 +168,11 @@ def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def decode(image: FoundImage, at_least_px: int) -> Image.Image:
-    """Return an image upright in RGB, what is transparent laid on white; of an animation the first picture.
+    """Return an image upright in RGB, what is transparent laid on white; of an animation the first
+    picture.
 
-    A JPEG is decoded to a fraction of its size where that leaves each side twice `at_least_px`: take the longest side that is wanted.
-    Most of the time other Python threads can run.
+    A JPEG is decoded to a fraction of its size where that leaves each side twice `at_least_px`:
+    take the longest side that is wanted. Most of the time other Python threads can run.
 
     Raises:
         UnreadablePhoto: it is no image, or none that can be taken.
@@ -174,21 +200,28 @@ def _opened(place: str) -> BinaryIO:
 def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:
     size = file.seek(0, os.SEEK_END)
     if not 0 < size <= MAX_FILE_BYTES:
-        raise _Refused(f"it is of {size >> 20:,} MiB, more than an image may have" if size else "it is empty, a file of no bytes")
+        raise _Refused(
+            f"it is of {size >> 20:,} MiB, more than an image may have"
+            if size
+            else "it is empty, a file of no bytes"
+        )
     file.seek(0)
     with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _Refused(_too_many(f"{image.width:,} x {image.height:,}"))
         image.draft(None, (2 * at_least_px, 2 * at_least_px))
         with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
-            # Before its orientation is asked for, which some formats have behind the pixels, and TIFF obeys by itself.
+            # Before its orientation is asked for, which some formats have behind the pixels, and
+            # TIFF obeys by itself.
             image.load()
             turn = _turn(image)
             return _in_colour(image if turn is None else image.transpose(turn))
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Return what turns an image upright, if anything does; damaged metadata do not make its pixels worse."""
+    """Return what turns an image upright, if anything does; damaged metadata do not make its pixels
+    worse.
+    """
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:
@@ -196,16 +229,24 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _in_colour(image: Image.Image) -> Image.Image:
-    """Return an image in RGB; in bands, so that a large one does not stand in memory in three forms."""
+    """Return an image in RGB; in bands, so that a large one does not stand in memory in three
+    forms.
+    """
     if image.mode in ("I", "F"):
         kind = "whole numbers of 32 bits" if image.mode == "I" else "floating-point numbers"
-        raise _Refused(f"its pixels are {kind}, of which nobody says which are black and white; save it with 8 or 16 bits")
+        raise _Refused(
+            f"its pixels are {kind}, of which nobody says which are black and white; save it with "
+            "8 or 16 bits"
+        )
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     rows = max(1, _BAND_PIXELS // image.width)
     coloured = Image.new("RGB", image.size)
     for top in range(0, image.height, rows):
-        coloured.paste(_band_in_colour(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+        coloured.paste(
+            _band_in_colour(image.crop((0, top, image.width, min(top + rows, image.height)))),
+            (0, top),
+        )
     return coloured
 
 

@@ -1,4 +1,6 @@
-"""Measures in a device's process what the user's photos do to some layers, and keeps a record for each layer."""
+"""Measures in a device's process what the user's photos do to some layers, and keeps a record for
+each layer.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -7,25 +9,36 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from storage import Bucket, open_bucket
-from storage.layout import photo_activations_key
-from storage.records import PhotoActivations
-from storage.sprite_set import commit, read_record
-from tasks.devices import DeviceSlots
-from tasks.importing.stored import read_bundle
-from tasks.photos.finding import find_images
-from tasks.photos.image_set import BadPhotos, FoundImage, printable
-from tasks.photos.listing import NO_IMAGE
-from tasks.photos.reading import UnreadablePhoto, check_channels, read_images
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.layout import photo_activations_key
+from diamond_cutter.storage.sets.records import PhotoActivations
+from diamond_cutter.storage.sets.sprite_set import commit, read_record
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.photos.finding import find_images
+from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage, printable
+from diamond_cutter.tasks.photos.listing import NO_IMAGE
+from diamond_cutter.tasks.photos.reading import UnreadablePhoto, check_channels, read_images
 
 _START_S, _EACH_S = 600.0, 5.0
 
 
-@task(name="measure photos", task_run_name="photos in {folder}", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="measure photos",
+    task_run_name="photos in {folder}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def measure_photos(
-    bucket_url: str, model: str, folder: str, layers: Sequence[str], pre_activation: bool, slots: DeviceSlots
+    bucket_url: str,
+    model: str,
+    folder: str,
+    layers: Sequence[str],
+    pre_activation: bool,
+    slots: DeviceSlots,
 ) -> dict[str, PhotoActivations]:
-    """Return by layer how high the images in a folder, here or in a cloud, drive its channels, measuring what the bucket has no record of.
+    """Return by layer how high the images in a folder, here or in a cloud, drive its channels,
+    measuring what the bucket has no record of.
 
     Raises:
         BadPhotos: the folder is none, or has no image that can be read.
@@ -46,17 +59,31 @@ def measure_photos(
 
 
 def measure_and_commit(
-    bucket_url: str, model: str, folder: str, images: Sequence[FoundImage], name: str, layers: tuple[str, ...], pre_activation: bool
+    bucket_url: str,
+    model: str,
+    folder: str,
+    images: Sequence[FoundImage],
+    name: str,
+    layers: tuple[str, ...],
+    pre_activation: bool,
 ) -> None:
     """Measure some layers in this process and commit a record for each."""
-    from tasks.photos.activations import highest_activations
+    from diamond_cutter.tasks.photos.activations import highest_activations
 
     bundle, unreadable = read_bundle(bucket_url, model), list[str]()
     check_channels(bundle.card.image.channels)
-    highest = highest_activations(bundle, layers, _readable(images, bundle.card.image.shape, unreadable), pre_activation=pre_activation)
+    highest = highest_activations(
+        bundle,
+        layers,
+        _readable(images, bundle.card.image.shape, unreadable),
+        pre_activation=pre_activation,
+    )
     readable = len(images) - len(unreadable)
     if not readable:
-        raise BadPhotos(f"none of the {len(images)} images in the folder {printable(folder)} can be read; the first is {images[0].name}")
+        raise BadPhotos(
+            f"none of the {len(images)} images in the folder {printable(folder)} can be read; the "
+            f"first is {images[0].name}"
+        )
     bucket = open_bucket(bucket_url)
     for layer, values in zip(layers, highest, strict=True):
         record = PhotoActivations(
@@ -79,19 +106,32 @@ def keep_activations(bucket: Bucket, record: PhotoActivations) -> None:
 
 def activations_key(record: PhotoActivations) -> str:
     """Return the key of a record."""
-    return photo_activations_key(record.model, record.photos, record.layer, pre_activation=record.pre_activation)
+    return photo_activations_key(
+        record.model, record.photos, record.layer, pre_activation=record.pre_activation
+    )
 
 
-def stored_activations(bucket_url: str, model: str, name: str, layers: Sequence[str], pre_activation: bool) -> dict[str, PhotoActivations]:
+def stored_activations(
+    bucket_url: str, model: str, name: str, layers: Sequence[str], pre_activation: bool
+) -> dict[str, PhotoActivations]:
     """Return by layer what the bucket knows of photos; `name` is their folder's name and hash."""
     bucket = open_bucket(bucket_url)
-    keys = {layer: photo_activations_key(model, name, layer, pre_activation=pre_activation) for layer in layers}
+    keys = {
+        layer: photo_activations_key(model, name, layer, pre_activation=pre_activation)
+        for layer in layers
+    }
     found = {layer: read_record(bucket, key, PhotoActivations) for layer, key in keys.items()}
     # A record of another layer, or of other photos, is damage: it is measured again.
-    return {layer: record for layer, record in found.items() if record is not None and activations_key(record) == keys[layer]}
+    return {
+        layer: record
+        for layer, record in found.items()
+        if record is not None and activations_key(record) == keys[layer]
+    }
 
 
-def _readable(images: Sequence[FoundImage], shape: tuple[int, int, int], unreadable: list[str]) -> Iterator[np.ndarray]:
+def _readable(
+    images: Sequence[FoundImage], shape: tuple[int, int, int], unreadable: list[str]
+) -> Iterator[np.ndarray]:
     """Yield the images that can be read, and note the names of the others."""
     for image, pixels in read_images(images, shape):
         if isinstance(pixels, UnreadablePhoto):

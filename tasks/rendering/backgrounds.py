@@ -1,17 +1,20 @@
-"""What stands behind a transparent sprite while it is optimised: another random picture at each step.
+"""What stands behind a transparent sprite while it is optimised: another random picture at each
+step.
 
-After lucid's `transform.collapse_alpha_random`: noise with the frequencies and colours of natural images.
+After lucid's `transform.collapse_alpha_random`: noise with the frequencies and colours of natural
+images.
 """
 
 import tensorflow as tf
 
-from tasks.rendering.image import fourier_image
+from diamond_cutter.tasks.rendering.image import fourier_image
 
 _SD = 0.5
 
 
 def backgrounds(seeds: tf.Tensor, size_px: int, channels: int = 3) -> tf.Tensor:
-    """Draw a background for each batch element, float32 `[batch, size_px, size_px, channels]` with values in (0, 1).
+    """Draw a background for each batch element, float32 `[batch, size_px, size_px, channels]` with
+    values in (0, 1).
 
     Args:
         seeds: int32 `[batch, 2]`; each element's own, so that it is the same in any company.
@@ -24,6 +27,8 @@ def backgrounds(seeds: tf.Tensor, size_px: int, channels: int = 3) -> tf.Tensor:
 
 
 def laid_on(images: tf.Tensor, behind: tf.Tensor) -> tf.Tensor:
-    """Lay images whose last plane is opacity, float32 `[batch, height, width, plane]`, on others with one plane less."""
+    """Lay images whose last plane is opacity, float32 `[batch, height, width, plane]`, on others
+    with one plane less.
+    """
     opacity = images[..., -1:]
     return images[..., :-1] * opacity + behind * (1.0 - opacity)

@@ -5,50 +5,73 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.parallel import in_threads
-from tasks.importing.stored import find_or_import
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mixes
+from diamond_cutter.storage.parallel import in_threads
+from diamond_cutter.tasks.importing.stored import find_or_import
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
 
 if TYPE_CHECKING:
-    from model_inventory.bundle import Bundle
-    from tasks.rendering.precision import Execution
+    from diamond_cutter.model_inventory.bundle import Bundle
+    from diamond_cutter.tasks.rendering.precision import Execution
 
 _STEPS = 8
 
 
 class LayerCost(NamedTuple):
-    """What rendering costs at a layer, in seconds: once, and for each step of a picture in a full batch beside others."""
+    """What rendering costs at a layer, in seconds: once, and for each step of a picture in a full
+    batch beside others.
+    """
 
     tracing_s: float
     step_s: float
 
 
 def measure_layers(
-    bucket_url: str, name: str, subjects: Sequence[Channels | Mixes], recipe: RenderRecipe, batch_size: int
+    bucket_url: str,
+    name: str,
+    subjects: Sequence[Channels | Mixes],
+    recipe: RenderRecipe,
+    batch_size: int,
 ) -> list[LayerCost]:
     """Return what rendering costs at each of a model's layers, or of mixes."""
-    from tasks.rendering.precision import execution_here
+    from diamond_cutter.tasks.rendering.precision import execution_here
 
     bundle, execution = find_or_import(bucket_url, name), execution_here()
-    return [measure_layer(bundle, each, recipe.at(each.name), execution, batch_size) for each in subjects]
+    return [
+        measure_layer(bundle, each, recipe.at(each.name), execution, batch_size)
+        for each in subjects
+    ]
 
 
-def measure_layer(bundle: "Bundle", subjects: Channels | Mixes, recipe: RenderRecipe, execution: "Execution", batch_size: int) -> LayerCost:
-    """Return what rendering costs at a layer, or of mixes, by a few steps of full batches that no redirected ReLU has to wake."""
-    from tasks.rendering.renderer import LayerRenderer, Shape
-    from tasks.rendering.sprites import Member, batches_at_once, course_of, focus_of
+def measure_layer(
+    bundle: "Bundle",
+    subjects: Channels | Mixes,
+    recipe: RenderRecipe,
+    execution: "Execution",
+    batch_size: int,
+) -> LayerCost:
+    """Return what rendering costs at a layer, or of mixes, by a few steps of full batches that no
+    redirected ReLU has to wake.
+    """
+    from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
+    from diamond_cutter.tasks.rendering.sprites import Member, batches_at_once, course_of, focus_of
 
-    members = [Member(0, variant) for variant in range(recipe.variants)] * recipe.subjects_in(batch_size)
+    members = [Member(0, variant) for variant in range(recipe.variants)] * recipe.subjects_in(
+        batch_size
+    )
     short = recipe.model_copy(update={"steps": _STEPS, "redirect_steps": 0})
     course = course_of(subjects.name, members, short, bundle.card.image.channels)
     at_once = batches_at_once(execution)
     started = time.perf_counter()
     renderer = LayerRenderer(bundle, subjects.layers, Shape.of(recipe, len(members), execution))
-    run = functools.partial(renderer.optimise, targets=subjects.targets([0] * len(members)), focus=focus_of(recipe))
+    run = functools.partial(
+        renderer.optimise, targets=subjects.targets([0] * len(members)), focus=focus_of(recipe)
+    )
     # With the steps that are timed: XLA compiles anew for another number.
     run(course)
     traced = time.perf_counter()
     list(in_threads(at_once, run, [course] * at_once))
     batch_s = (time.perf_counter() - traced) / at_once
-    return LayerCost(tracing_s=max(traced - started - batch_s, 0.0), step_s=batch_s / (_STEPS * len(members)))
+    return LayerCost(
+        tracing_s=max(traced - started - batch_s, 0.0), step_s=batch_s / (_STEPS * len(members))
+    )

@@ -1,13 +1,14 @@
-"""How a sprite that failed is tried again: rung by rung, each a change of the recipe, until a short trial of one shows life.
+"""How a sprite that failed is tried again: rung by rung, each a change of the recipe, until a short
+trial of one shows life.
 
-The rungs build on each other: a channel that only opens from before its activation function is still tried that way when the
-next rung takes another seed.
+The rungs build on each other: a channel that only opens from before its activation function is
+still tried that way when the next rung takes another seed.
 """
 
 from collections.abc import Iterator
 
-from storage.records import Flag, Rung
-from tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.storage.sets.records import Flag, Rung
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # What makes a sprite worth another try; the others are said of it and no more.
 FAILURES: frozenset[Flag] = frozenset({"dead", "grey", "not_finite"})
@@ -31,9 +32,13 @@ def rungs(recipe: RenderRecipe) -> Iterator[tuple[Rung, RenderRecipe]]:
 
 
 def trial(recipe: RenderRecipe) -> RenderRecipe:
-    """Return a rung's recipe with as few steps as show whether the rung helps at all: an eighth of them, but at least 20."""
+    """Return a rung's recipe with as few steps as show whether the rung helps at all: an eighth of
+    them, but at least 20.
+    """
     steps = min(max(recipe.steps // _TRIAL_SHARE, _LEAST_TRIAL_STEPS), recipe.steps)
-    return recipe.model_copy(update={"steps": steps, "redirect_steps": min(recipe.redirect_steps, steps)})
+    return recipe.model_copy(
+        update={"steps": steps, "redirect_steps": min(recipe.redirect_steps, steps)}
+    )
 
 
 def _change(rung: Rung, recipe: RenderRecipe) -> dict[str, object]:
@@ -47,6 +52,12 @@ def _change(rung: Rung, recipe: RenderRecipe) -> dict[str, object]:
             return {"seed": (recipe.seed + _OTHER_SEED) % 2**63}
         case "steps":
             steps = min(_MORE_STEPS * recipe.steps, 10_000)
-            return {"steps": steps, "redirect_steps": min(_MORE_STEPS * recipe.redirect_steps, steps)}
+            return {
+                "steps": steps,
+                "redirect_steps": min(_MORE_STEPS * recipe.redirect_steps, steps),
+            }
         case "regularise":
-            return {"decay_power": min(recipe.decay_power + _SMOOTHER, 3.0), "blur": min(recipe.blur + _BLUR, 100.0)}
+            return {
+                "decay_power": min(recipe.decay_power + _SMOOTHER, 3.0),
+                "blur": min(recipe.blur + _BLUR, 100.0),
+            }

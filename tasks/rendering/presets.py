@@ -1,4 +1,6 @@
-"""The recipes that have a name, as what they change in the defaults, which are the recipe `fast`."""
+"""The recipes that have a name, as what they change in the defaults, which are the recipe
+`fast`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +34,8 @@ WIDER: Mapping[str, Any] = {
     "rotate_degrees": (*(float(angle) for angle in range(-30, 31, 2)), 0.0, 0.0, 0.0),
 }
 
-# As `spectrum.natural_spectrum` measured it on 90 photographs of animals and vehicles, 288 pixels high or wide.
+# As `spectrum.natural_spectrum` measured it on 90 photographs of animals and vehicles, 288 pixels
+# high or wide.
 SPECTRUM_OF_PHOTOS = (
     (94.9, 73.7, 58.7, 35.4, 22.7, 14.8, 9.42, 6.2, 3.95, 2.57, 1.68, 1.1, 0.744, 0.497, 0.281),
     (82.6, 70.2, 58.6, 35.2, 22.3, 14.0, 8.79, 5.55, 3.4, 2.01, 1.19, 0.698, 0.453, 0.325, 0.244),
@@ -51,7 +54,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "redirect_steps": 16,
         "gate_smoothing": 0.0,
     },
-    # Larger and coarser under wider transforms, so that a picture of a class means it to other networks, too: docs/performance.md.
+    # Larger and coarser under wider transforms, so that a picture of a class means it to other
+    # networks, too: docs/performance.md.
     "robust": {
         "size_px": 192,
         "steps": 96,
@@ -60,7 +64,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "rotate_degrees": tuple(float(angle) for angle in range(-15, 16, 3)),
     },
     # The transparent sprites of Olah et al. 2018, "The Building Blocks of Interpretability"
-    # (https://distill.pub/2018/building-blocks), with their transforms. Theirs take 1000 steps; 384 gave as good pictures.
+    # (https://distill.pub/2018/building-blocks), with their transforms. Theirs take 1000 steps; 384
+    # gave as good pictures.
     "alpha": {
         "objective": "neuron-and-channel",
         "pre_activation": True,
@@ -78,8 +83,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "input_sides": 1,
         "rotate_degrees": (*_degrees(20), *_degrees(10), *_degrees(5), 0.0, 0.0, 0.0, 0.0, 0.0),
     },
-    # Fel et al. 2023 (https://arxiv.org/abs/2306.06805). Their crops of many sizes are the wide range of scales here,
-    # seen through one size of input.
+    # Fel et al. 2023 (https://arxiv.org/abs/2306.06805). Their crops of many sizes are the wide
+    # range of scales here, seen through one size of input.
     "maco": {
         "parameterisation": "maco",
         "spectrum": SPECTRUM_OF_PHOTOS,

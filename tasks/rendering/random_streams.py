@@ -1,6 +1,7 @@
 """A random stream for each sprite, so that its picture does not depend on its company.
 
-The numbers are drawn by NumPy on the host, whatever device renders: counter-based Philox, keyed by what names the sprite.
+The numbers are drawn by NumPy on the host, whatever device renders: counter-based Philox, keyed by
+what names the sprite.
 """
 
 import hashlib
@@ -8,8 +9,11 @@ import hashlib
 import numpy as np
 
 
-def sprite_stream(seed: int, name: str, number: int, variant: int, purpose: str) -> np.random.Generator:
-    """Return the stream of one sprite for one purpose ('image', 'transforms', ...); streams are independent of each other.
+def sprite_stream(
+    seed: int, name: str, number: int, variant: int, purpose: str
+) -> np.random.Generator:
+    """Return the stream of one sprite for one purpose ('image', 'transforms', ...); streams are
+    independent of each other.
 
     Args:
         seed: the recipe's.

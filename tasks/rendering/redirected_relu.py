@@ -1,15 +1,16 @@
-"""Lets gradient through shut ReLUs in the first steps, so that a channel that starts at zero can wake up.
+"""Lets gradient through shut ReLUs in the first steps, so that a channel that starts at zero can
+wake up.
 
-After lucid's misc/redirected_relu_grad.py: only where the true gradient is zero for a whole batch element, and never in
-the direction that would shut the unit further. The overrides live in a copy of the graph that only the first steps run;
-attribution never sees it.
+After lucid's misc/redirected_relu_grad.py: only where the true gradient is zero for a whole batch
+element, and never in the direction that would shut the unit further. The overrides live in a copy
+of the graph that only the first steps run; attribution never sees it.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from model_inventory.graph import with_gradients
+from diamond_cutter.model_inventory.graph.graph_def import with_gradients
 
 _OVERRIDES = {"Relu": "DiamondCutterRedirectedRelu", "Relu6": "DiamondCutterRedirectedRelu6"}
 
@@ -40,10 +41,14 @@ def _redirected_relu6(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _where_nothing_passes(true: tf.Tensor, upstream: tf.Tensor, pushed_out: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Let the upstream gradient through, but where it pushes further out, for batch elements whose true gradient is zero everywhere.
+def _where_nothing_passes(
+    true: tf.Tensor, upstream: tf.Tensor, pushed_out: Callable[[], tf.Tensor]
+) -> tf.Tensor:
+    """Let the upstream gradient through, but where it pushes further out, for batch elements whose
+    true gradient is zero everywhere.
 
-    That is so in few ReLUs and few steps, so the redirected gradient is only computed if some element needs it.
+    That is so in few ReLUs and few steps, so the redirected gradient is only computed if some
+    element needs it.
     """
     axes = list(range(1, true.shape.rank))
     passes = tf.reduce_max(tf.abs(true), axis=axes, keepdims=True) > 0.0

@@ -1,8 +1,9 @@
 """The optimisation loop, compiled once for a layer and a batch shape.
 
-Whatever differs between sprites and recipes of one shape is data: targets, first spectra, transforms, learning rates, weights
-of penalties, how many steps redirect ReLUs. So a whole layer runs through one trace, and no member of a batch knows of
-another, unless they are variants of one channel.
+Whatever differs between sprites and recipes of one shape is data: targets, first spectra,
+transforms, learning rates, weights of penalties, how many steps redirect ReLUs. So a whole layer
+runs through one trace, and no member of a batch knows of another, unless they are variants of one
+channel.
 """
 
 import functools
@@ -13,19 +14,30 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, layer_graph, to_model_input
-from model_inventory.card import ModelCard
-from model_inventory.errors import BadModel
-from model_inventory.graph import run_inside
-from tasks.rendering.backgrounds import backgrounds, laid_on
-from tasks.rendering.image import parameters_shape, to_image
-from tasks.rendering.objectives import Focus, Targets, likeness, objective, target_maps
-from tasks.rendering.penalties import fine_detail, opacity
-from tasks.rendering.precision import Execution, faster_gradients, fitting, in_precision
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.redirected_relu import with_redirected_relus
-from tasks.rendering.smooth_gates import with_smooth_gates
-from tasks.rendering.transforms import Views, enlarged, warp
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_input
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.tasks.rendering.backgrounds import backgrounds, laid_on
+from diamond_cutter.tasks.rendering.image import parameters_shape, to_image
+from diamond_cutter.tasks.rendering.objectives import (
+    Focus,
+    Targets,
+    likeness,
+    objective,
+    target_maps,
+)
+from diamond_cutter.tasks.rendering.penalties import fine_detail, opacity
+from diamond_cutter.tasks.rendering.precision import (
+    Execution,
+    faster_gradients,
+    fitting,
+    in_precision,
+)
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
+from diamond_cutter.tasks.rendering.smooth_gates import with_smooth_gates
+from diamond_cutter.tasks.rendering.transforms import Views, enlarged, warp
 
 _Traced = TypeVar("_Traced", bound=Any)
 
@@ -59,8 +71,14 @@ class Shape:
         """Return the shape that a recipe's sprites are rendered in."""
         jitter = (sum(recipe.jitter_px),)
         scales = tuple(sum(group) / len(group) for group in recipe.scales_by_side)
-        penalties = {"alpha_weight": float(recipe.alpha), "blur": float(recipe.blur > 0), "diversity": 1.0}
-        fixed = recipe.model_copy(update={**_DATA, **penalties, "jitter_px": jitter, "scale": scales})
+        penalties = {
+            "alpha_weight": float(recipe.alpha),
+            "blur": float(recipe.blur > 0),
+            "diversity": 1.0,
+        }
+        fixed = recipe.model_copy(
+            update={**_DATA, **penalties, "jitter_px": jitter, "scale": scales}
+        )
         return cls(batch_size, execution, fixed.model_dump_json())
 
     @property
@@ -80,13 +98,12 @@ class Weights(NamedTuple):
 class Course(NamedTuple):
     """What a batch's optimisation starts from and goes through.
 
-    parameters: of `image.initial_parameters`, float32 `[part, batch, plane, height, width // 2 + 1]`.
-    views: the transforms of each step.
-    noise: seeds of each step's background, int32 `[step, batch, 2]`; only a recipe with `alpha` looks at them.
-    rates: the learning rate of each step, float32 `[step]`.
-    redirect_steps: how many first steps let gradient through shut ReLUs, int32 `[]`.
-    weights: of the penalties.
-    epsilon: Adam's, float32 `[]`: what is added to the gradient's size, so that a gradient far below it moves nothing.
+    parameters: of `image.initial_parameters`, float32 `[part, batch, plane, height, width // 2 +
+    1]`. views: the transforms of each step. noise: seeds of each step's background, int32 `[step,
+    batch, 2]`; only a recipe with `alpha` looks at them. rates: the learning rate of each step,
+    float32 `[step]`. redirect_steps: how many first steps let gradient through shut ReLUs, int32
+    `[]`. weights: of the penalties. epsilon: Adam's, float32 `[]`: what is added to the gradient's
+    size, so that a gradient far below it moves nothing.
     """
 
     parameters: tf.Tensor
@@ -99,7 +116,9 @@ class Course(NamedTuple):
 
 
 class _State(NamedTuple):
-    """The variables of one batch's optimisation, resources; the batch's own, so that others can run beside it."""
+    """The variables of one batch's optimisation, resources; the batch's own, so that others can run
+    beside it.
+    """
 
     parameters: tf.Tensor
     first_moment: tf.Tensor
@@ -120,7 +139,9 @@ class Scored(NamedTuple):
 
 
 class _InputSide(NamedTuple):
-    """A size that the network's input has: rows and columns, and how many times as large as the recipe makes it that is."""
+    """A size that the network's input has: rows and columns, and how many times as large as the
+    recipe makes it that is.
+    """
 
     shape: tuple[int, int]
     factor: float
@@ -141,20 +162,31 @@ class LayerRenderer:
         self._card, self._shape, self._recipe = bundle.card, shape, shape.recipe
         self._layers, self._channels = layers, bundle.card.layer(layers[0]).channels
         only = _only_side(bundle.card, layers, self._recipe)
-        self._sides = [only] if only else [_InputSide((side, side), 1.0) for side in self._recipe.input_sides_px]
+        self._sides = (
+            [only]
+            if only
+            else [_InputSide((side, side), 1.0) for side in self._recipe.input_sides_px]
+        )
         self._side_at_scale_1 = only or _InputSide((self._recipe.input_px,) * 2, 1.0)
-        graph, self._tensors = layer_graph(bundle, layers, pre_activation=self._recipe.pre_activation or self._recipe.negative)
+        graph, self._tensors = layer_graph(
+            bundle, layers, pre_activation=self._recipe.pre_activation or self._recipe.negative
+        )
         execution = fitting(graph, shape.execution)
         self._dtype = execution.dtype
         self._exact = graph
-        self._graph = with_smooth_gates(faster_gradients(in_precision(graph, execution), execution), self._recipe.gate_smoothing)
+        self._graph = with_smooth_gates(
+            faster_gradients(in_precision(graph, execution), execution), self._recipe.gate_smoothing
+        )
         self._redirected = with_redirected_relus(self._graph)
         self._to_image = to_image(self._recipe, bundle.card.image.channels)
         part, *planes = parameters_shape(self._recipe, bundle.card.image.channels)
         self._state_shape = [part, shape.batch_size, *planes]
         batch, scalar = [shape.batch_size], tf.TensorSpec([])
         views = Views(tf.TensorSpec([None, *batch, 6]), tf.TensorSpec([None], tf.int32))
-        targets = tuple(Targets(tf.TensorSpec([*batch, None], tf.int32), tf.TensorSpec([*batch, None])) for _ in layers)
+        targets = tuple(
+            Targets(tf.TensorSpec([*batch, None], tf.int32), tf.TensorSpec([*batch, None]))
+            for _ in layers
+        )
         focus = Focus(scalar, tf.TensorSpec([2]))
         course = Course(
             parameters=tf.TensorSpec(self._state_shape),
@@ -167,43 +199,61 @@ class LayerRenderer:
         )
         state = _State(*[tf.TensorSpec([], tf.resource)] * 3)
         compiled = {"autograph": False, "jit_compile": execution.xla or None}
-        self._optimise = tf.function(self._trace_optimise, input_signature=[state, course, targets, focus], **compiled)
+        self._optimise = tf.function(
+            self._trace_optimise, input_signature=[state, course, targets, focus], **compiled
+        )
         images = tf.TensorSpec([*batch, *planes[1:2] * 2, planes[0]])
-        self._score = tf.function(self._trace_score, input_signature=[images, views, targets, focus], **compiled)
+        self._score = tf.function(
+            self._trace_score, input_signature=[images, views, targets, focus], **compiled
+        )
 
     @property
     def trace_count(self) -> int:
-        """Return how often the optimisation was traced: once, however many shards it has rendered."""
+        """Return how often the optimisation was traced: once, however many shards it has
+        rendered.
+        """
         return int(self._optimise.experimental_get_tracing_count())
 
     def optimise(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> np.ndarray:
-        """Return the optimised images, float32 `[batch, height, width, plane]` with values in (0, 1).
+        """Return the optimised images, float32 `[batch, height, width, plane]` with values in (0,
+        1).
 
         Several threads may optimise batches at once.
 
         Args:
             course: where to start and how to go on.
-            targets: what each member looks for, for each of the layers; their sum is what it maximises.
+            targets: what each member looks for, for each of the layers; their sum is what it
+                maximises.
             focus: where in the layers.
         """
         variables = [tf.Variable(tf.zeros(self._state_shape)) for _ in _State._fields]
-        images: np.ndarray = self._optimise(_State(*(each.handle for each in variables)), course, targets, focus).numpy()
+        images: np.ndarray = self._optimise(
+            _State(*(each.handle for each in variables)), course, targets, focus
+        ).numpy()
         return images
 
-    def score(self, images: np.ndarray, views: Views, targets: tuple[Targets, ...], focus: Focus) -> Scored:
-        """Return what each image does under the transforms, in float32 whatever the loop's precision.
+    def score(
+        self, images: np.ndarray, views: Views, targets: tuple[Targets, ...], focus: Focus
+    ) -> Scored:
+        """Return what each image does under the transforms, in float32 whatever the loop's
+        precision.
 
         Args:
-            images: float32 `[batch, height, width, plane]` with values in [0, 1]; what is transparent shows white.
+            images: float32 `[batch, height, width, plane]` with values in [0, 1]; what is
+                transparent shows white.
             views: how they are seen at each draw; objectives are averaged over the draws.
             targets: as in `optimise`.
             focus: as in `optimise`.
         """
         return Scored(*(values.numpy() for values in self._score(images, views, targets, focus)))
 
-    def _activations(self, images: tf.Tensor, maps: tf.Tensor, side: _InputSide, graph: tf.compat.v1.GraphDef) -> list[tf.Tensor]:
+    def _activations(
+        self, images: tf.Tensor, maps: tf.Tensor, side: _InputSide, graph: tf.compat.v1.GraphDef
+    ) -> list[tf.Tensor]:
         recipe = self._recipe
-        seen = warp(images, enlarged(maps, side.factor), side.shape, recipe.pad_px, recipe.pad_value)
+        seen = warp(
+            images, enlarged(maps, side.factor), side.shape, recipe.pad_px, recipe.pad_value
+        )
         fed = to_model_input(seen, self._card)
         dtype = tf.float32 if graph is self._exact else self._dtype
         try:
@@ -211,29 +261,52 @@ class LayerRenderer:
         except ValueError as error:
             rows, columns = side.shape
             raise BadModel(
-                f"layer {self._layers[-1]} of {self._card.name} cannot be computed of {rows} x {columns} pixels, "
-                f"which is what it sees of a sprite of {recipe.size_px}; take a larger one, such as --recipe.size-px {2 * recipe.size_px}"
+                f"layer {self._layers[-1]} of {self._card.name} cannot be computed of {rows} x "
+                f"{columns} pixels, "
+                f"which is what it sees of a sprite of {recipe.size_px}; take a larger one, such "
+                f"as --recipe.size-px {2 * recipe.size_px}"
             ) from error
 
-    def _trace_optimise(self, state: _State, course: Course, targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
+    def _trace_optimise(
+        self, state: _State, course: Course, targets: tuple[Targets, ...], focus: Focus
+    ) -> tf.Tensor:
         tf.raw_ops.AssignVariableOp(resource=state.parameters, value=course.parameters)
         end = tf.shape(course.views.maps)[0]
 
         def body(step: tf.Tensor) -> list[tf.Tensor]:
-            self._apply(state, self._gradient(self._parameters(state), course, targets, focus, step), course, step)
+            self._apply(
+                state,
+                self._gradient(self._parameters(state), course, targets, focus, step),
+                course,
+                step,
+            )
             return [step + 1]
 
         tf.while_loop(lambda step: step < end, body, [tf.constant(0)])
         return self._to_image(self._parameters(state))
 
     def _parameters(self, state: _State) -> tf.Tensor:
-        return tf.ensure_shape(tf.raw_ops.ReadVariableOp(resource=state.parameters, dtype=tf.float32), self._state_shape)
+        return tf.ensure_shape(
+            tf.raw_ops.ReadVariableOp(resource=state.parameters, dtype=tf.float32),
+            self._state_shape,
+        )
 
-    def _gradient(self, parameters: tf.Tensor, course: Course, targets: tuple[Targets, ...], focus: Focus, step: tf.Tensor) -> tf.Tensor:
-        """Return the step's gradient; that of redirected ReLUs for members that get none otherwise, in the first steps."""
+    def _gradient(
+        self,
+        parameters: tf.Tensor,
+        course: Course,
+        targets: tuple[Targets, ...],
+        focus: Focus,
+        step: tf.Tensor,
+    ) -> tf.Tensor:
+        """Return the step's gradient; that of redirected ReLUs for members that get none otherwise,
+        in the first steps.
+        """
 
         def through(graph: tf.compat.v1.GraphDef, side: _InputSide) -> tf.Tensor:
-            (gradient,) = tf.gradients(self._loss(graph, side, parameters, course, targets, focus, step), [parameters])
+            (gradient,) = tf.gradients(
+                self._loss(graph, side, parameters, course, targets, focus, step), [parameters]
+            )
             return gradient
 
         gradient = self._by_side(course.views.sides[step], functools.partial(through, self._graph))
@@ -242,7 +315,9 @@ class LayerRenderer:
             asleep = tf.reduce_all(tf.equal(gradient, 0.0), axis=[0, 2, 3, 4], keepdims=True)
             return tf.cond(
                 tf.reduce_any(asleep),
-                lambda: tf.where(asleep, through(self._redirected, self._side_at_scale_1), gradient),
+                lambda: tf.where(
+                    asleep, through(self._redirected, self._side_at_scale_1), gradient
+                ),
                 lambda: gradient,
             )
 
@@ -259,14 +334,21 @@ class LayerRenderer:
         step: tf.Tensor,
     ) -> tf.Tensor:
         images, recipe = self._to_image(parameters), self._recipe
-        shown = laid_on(images, backgrounds(course.noise[step], recipe.size_px, self._card.image.channels)) if recipe.alpha else images
+        shown = (
+            laid_on(
+                images, backgrounds(course.noise[step], recipe.size_px, self._card.image.channels)
+            )
+            if recipe.alpha
+            else images
+        )
         activations = self._activations(shown, course.views.maps[step], side, graph)
         achieved = _total(activations, targets, focus)
         unit = tf.stop_gradient(tf.abs(achieved))
         done = tf.cast(step, tf.float32) / tf.cast(tf.shape(course.views.maps)[0], tf.float32)
         held_back = tf.zeros_like(achieved)
         if recipe.alpha:
-            # As in Distill's recipe, opacity costs nothing in the beginning, when the picture has yet to form.
+            # As in Distill's recipe, opacity costs nothing in the beginning, when the picture has
+            # yet to form.
             held_back += course.weights.opacity * tf.cast(done > 0.15, tf.float32) * opacity(images)
         if recipe.blur:
             held_back += course.weights.detail * (1.0 - done) * fine_detail(images)
@@ -276,7 +358,9 @@ class LayerRenderer:
         return tf.reduce_sum(unit * held_back - achieved)
 
     def _by_side(self, side: tf.Tensor, at: Callable[[_InputSide], _Traced]) -> _Traced:
-        """Return what a function of the input's side gives for one of the recipe's sides; each is compiled by itself."""
+        """Return what a function of the input's side gives for one of the recipe's sides; each is
+        compiled by itself.
+        """
         branches = [functools.partial(at, of_input) for of_input in self._sides]
         return tf.switch_case(side, branches) if len(branches) > 1 else branches[0]()
 
@@ -305,22 +389,39 @@ class LayerRenderer:
         def seen(draw: tf.Tensor, side: _InputSide) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             activations = self._activations(shown, views.maps[draw], side, self._exact)
             highest = sum(
-                tf.reduce_max(target_maps(values, wanted), axis=[1, 2]) for values, wanted in zip(activations, targets, strict=True)
+                tf.reduce_max(target_maps(values, wanted), axis=[1, 2])
+                for values, wanted in zip(activations, targets, strict=True)
             )
-            means = tf.reduce_mean(activations[0], axis=list(range(1, activations[0].shape.rank - 1)))
+            means = tf.reduce_mean(
+                activations[0], axis=list(range(1, activations[0].shape.rank - 1))
+            )
             return _total(activations, targets, focus), highest, means
 
-        def body(draw: tf.Tensor, total: tf.Tensor, highest: tf.Tensor, means: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def body(
+            draw: tf.Tensor, total: tf.Tensor, highest: tf.Tensor, means: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             achieved, peak, mean = self._by_side(views.sides[draw], functools.partial(seen, draw))
             return draw + 1, total + achieved, tf.maximum(highest, peak), means + mean
 
         nothing = tf.zeros([self._shape.batch_size])
-        start = [tf.constant(0), nothing, nothing - np.inf, tf.zeros([self._shape.batch_size, self._channels])]
+        start = [
+            tf.constant(0),
+            nothing,
+            nothing - np.inf,
+            tf.zeros([self._shape.batch_size, self._channels]),
+        ]
         _, total, highest, means = tf.while_loop(lambda draw, *_: draw < draws, body, start)
         count = tf.cast(draws, tf.float32)
         return total / count, highest, means / count
 
 
 def _total(activations: list[tf.Tensor], targets: tuple[Targets, ...], focus: Focus) -> tf.Tensor:
-    """Return the sum over the layers of what each batch element achieves there, float32 `[batch]`."""
-    return tf.add_n([objective(target_maps(values, wanted), focus) for values, wanted in zip(activations, targets, strict=True)])
+    """Return the sum over the layers of what each batch element achieves there, float32
+    `[batch]`.
+    """
+    return tf.add_n(
+        [
+            objective(target_maps(values, wanted), focus)
+            for values, wanted in zip(activations, targets, strict=True)
+        ]
+    )

@@ -1,21 +1,25 @@
-"""Lets the gradient through ReLUs in part by how often their channel is open, instead of by whether each one is at this moment.
+"""Lets the gradient through ReLUs in part by how often their channel is open, instead of by whether
+each one is at this moment.
 
-Which ReLUs are open changes with every transform, so the gradient of one view is mostly noise: at a class logit of
-EfficientNet-Lite0 its cosine with the mean over many views is 0.35 early on, 0.29 later. A gate that is shut here and open
-elsewhere in the map would be open under another shift. So a share of each gate is replaced by the mean of its channel's gates over
-the picture, which raises the cosines to 0.43 and 0.34, and the sprite needs about half as many steps. It is a direction to climb
-in only: what a sprite achieves, and what attribution tells, comes from the network as it is. Figures: docs/performance.md.
+Which ReLUs are open changes with every transform, so the gradient of one view is mostly noise: at a
+class logit of EfficientNet-Lite0 its cosine with the mean over many views is 0.35 early on, 0.29
+later. A gate that is shut here and open elsewhere in the map would be open under another shift. So
+a share of each gate is replaced by the mean of its channel's gates over the picture, which raises
+the cosines to 0.43 and 0.34, and the sprite needs about half as many steps. It is a direction to
+climb in only: what a sprite achieves, and what attribution tells, comes from the network as it is.
+Figures: docs/performance.md.
 
 The gates live in a copy of the graph that only the optimisation runs.
 """
 
 import tensorflow as tf
 
-from model_inventory.graph import with_gradients
+from diamond_cutter.model_inventory.graph.graph_def import with_gradients
 
 _OVERRIDES = {"Relu": "DiamondCutterSmoothRelu", "Relu6": "DiamondCutterSmoothRelu6"}
 _SHARE = "_diamond_cutter_gate_smoothing"
-# How many rows and columns of a map the mean is taken of; of all of a large one it would take longer than the gradient itself.
+# How many rows and columns of a map the mean is taken of; of all of a large one it would take
+# longer than the gradient itself.
 _ROWS = 8
 
 
@@ -23,8 +27,10 @@ def with_smooth_gates(graph: tf.compat.v1.GraphDef, share: float) -> tf.compat.v
     """Return a copy of the graph whose ReLU and ReLU6 have the smoothed gradient.
 
     Args:
-        graph: whose activations are `[batch, height, width, channel]`; others' gates stay as they are.
-        share: of each gate that its channel's mean takes, 0 to 1; with 0 the graph itself is returned.
+        graph: whose activations are `[batch, height, width, channel]`; others' gates stay as they
+            are.
+        share: of each gate that its channel's mean takes, 0 to 1; with 0 the graph itself is
+            returned.
     """
     if not share:
         return graph

@@ -1,17 +1,24 @@
-"""What natural images have in common: how their colours go together, and how strong each spatial frequency is.
+"""What natural images have in common: how their colours go together, and how strong each spatial
+frequency is.
 
-The renderer parameterises an image before the sigmoid, in decorrelated colours. There a spectrum is a row for each colour, or
-one for all: the mean magnitude of the discrete Fourier transform over the side of the image, at each of `FREQUENCIES`. The
-recipe `maco` keeps these magnitudes while it optimises phases.
+The renderer parameterises an image before the sigmoid, in decorrelated colours. There a spectrum is
+a row for each colour, or one for all: the mean magnitude of the discrete Fourier transform over the
+side of the image, at each of `FREQUENCIES`. The recipe `maco` keeps these magnitudes while it
+optimises phases.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 
-# Square root of the colour correlation of ImageNet, scaled so that its largest column has norm 1 (lucid's param/color.py).
-_COLOR_CORRELATION_SQRT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
-COLOR_FROM_DECORRELATED = _COLOR_CORRELATION_SQRT / np.linalg.norm(_COLOR_CORRELATION_SQRT, axis=0).max()
+# Square root of the colour correlation of ImageNet, scaled so that its largest column has norm 1
+# (lucid's param/color.py).
+_COLOR_CORRELATION_SQRT = np.array(
+    [[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32
+)
+COLOR_FROM_DECORRELATED = (
+    _COLOR_CORRELATION_SQRT / np.linalg.norm(_COLOR_CORRELATION_SQRT, axis=0).max()
+)
 
 # Cycles a pixel, in half octaves up to the highest that a pixel grid has.
 FREQUENCIES = 2.0 ** np.arange(-8.0, -0.9, 0.5)
@@ -24,12 +31,15 @@ _DARKEST = 0.02
 
 
 def radial_frequencies(size_px: int) -> np.ndarray:
-    """Return the frequency of each coefficient of a real image's half spectrum, cycles a pixel, [height, width // 2 + 1]."""
+    """Return the frequency of each coefficient of a real image's half spectrum, cycles a pixel,
+    [height, width // 2 + 1].
+    """
     return _frequencies(size_px, size_px)
 
 
 def magnitudes(spectrum: Spectrum, size_px: int, planes: int) -> np.ndarray:
-    """Return the magnitude of each coefficient, float32 [plane, height, width // 2 + 1]; nothing at frequency 0.
+    """Return the magnitude of each coefficient, float32 [plane, height, width // 2 + 1]; nothing at
+    frequency 0.
 
     Args:
         spectrum: a row for each colour, or one for all.
@@ -39,12 +49,16 @@ def magnitudes(spectrum: Spectrum, size_px: int, planes: int) -> np.ndarray:
     frequency = radial_frequencies(size_px)
     rows = [spectrum[plane if plane < len(spectrum) else 0] for plane in range(planes)]
     logarithm = np.log(np.maximum(frequency, FREQUENCIES[0]))
-    found = [np.exp(np.interp(logarithm, np.log(FREQUENCIES), np.log(np.maximum(row, 1e-12)))) for row in rows]
+    found = [
+        np.exp(np.interp(logarithm, np.log(FREQUENCIES), np.log(np.maximum(row, 1e-12))))
+        for row in rows
+    ]
     return (np.stack(found) * size_px * (frequency > 0)).astype(np.float32)
 
 
 def natural_spectrum(images: Iterable[np.ndarray]) -> Spectrum:
-    """Measure the mean spectrum of images, which may differ in size: a row for each decorrelated colour.
+    """Measure the mean spectrum of images, which may differ in size: a row for each decorrelated
+    colour.
 
     A frequency that none of them is large enough for gets the value of the next one.
 
@@ -57,10 +71,15 @@ def natural_spectrum(images: Iterable[np.ndarray]) -> Spectrum:
     sums, counts = np.zeros((3, len(FREQUENCIES))), np.zeros(len(FREQUENCIES))
     for image in images:
         height, width = _checked(image).shape[:2]
-        planes = np.einsum("cd,hwd->chw", np.linalg.inv(COLOR_FROM_DECORRELATED), _before_sigmoid(image))
-        # A window that fades out at the borders; without it their jump from one side to the other would look like fine detail.
+        planes = np.einsum(
+            "cd,hwd->chw", np.linalg.inv(COLOR_FROM_DECORRELATED), _before_sigmoid(image)
+        )
+        # A window that fades out at the borders; without it their jump from one side to the other
+        # would look like fine detail.
         window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[None, 1:-1]
-        centred = planes - np.average(planes, axis=(1, 2), weights=np.broadcast_to(window, planes.shape), keepdims=True)
+        centred = planes - np.average(
+            planes, axis=(1, 2), weights=np.broadcast_to(window, planes.shape), keepdims=True
+        )
         found = np.abs(np.fft.rfft2(centred * window)) / np.sqrt((window**2).sum())
         band = _bands(_frequencies(height, width))
         counts += np.bincount(band, minlength=len(FREQUENCIES) + 1)[:-1]
@@ -68,7 +87,10 @@ def natural_spectrum(images: Iterable[np.ndarray]) -> Spectrum:
     measured = np.flatnonzero(counts)
     if not measured.size:
         raise ValueError("a spectrum is measured on one image or more; found none")
-    rows = (np.interp(np.arange(len(FREQUENCIES)), measured, row[measured] / counts[measured]) for row in sums)
+    rows = (
+        np.interp(np.arange(len(FREQUENCIES)), measured, row[measured] / counts[measured])
+        for row in sums
+    )
     return tuple(tuple(float(f"{value:.4g}") for value in row) for row in rows)
 
 
@@ -77,9 +99,15 @@ def _frequencies(height: int, width: int) -> np.ndarray:
 
 
 def _bands(frequency: np.ndarray) -> np.ndarray:
-    """Return the index of the nearest of FREQUENCIES for each coefficient, flat; for that at 0, one too many."""
-    nearest = np.round(2 * np.log2(np.maximum(frequency, FREQUENCIES[0]) / FREQUENCIES[0])).astype(int)
-    return np.where(frequency > 0, np.minimum(nearest, len(FREQUENCIES) - 1), len(FREQUENCIES)).ravel()
+    """Return the index of the nearest of FREQUENCIES for each coefficient, flat; for that at 0, one
+    too many.
+    """
+    nearest = np.round(2 * np.log2(np.maximum(frequency, FREQUENCIES[0]) / FREQUENCIES[0])).astype(
+        int
+    )
+    return np.where(
+        frequency > 0, np.minimum(nearest, len(FREQUENCIES) - 1), len(FREQUENCIES)
+    ).ravel()
 
 
 def _before_sigmoid(image: np.ndarray) -> np.ndarray:
@@ -90,9 +118,13 @@ def _before_sigmoid(image: np.ndarray) -> np.ndarray:
 def _checked(image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < _LEAST_SIDE_PX:
         raise ValueError(
-            f"a spectrum is measured on images of shape [height, width, 3] with sides of {_LEAST_SIDE_PX} pixels or more; "
+            "a spectrum is measured on images of shape [height, width, 3] with sides of "
+            f"{_LEAST_SIDE_PX} pixels or more; "
             f"found {list(image.shape)}"
         )
     if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
-        raise ValueError("a spectrum is measured on images with values from 0 to 1; found others, so divide bytes by 255")
+        raise ValueError(
+            "a spectrum is measured on images with values from 0 to 1; found others, so divide "
+            "bytes by 255"
+        )
     return image

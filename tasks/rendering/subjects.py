@@ -1,4 +1,6 @@
-"""What a set of sprites is of: the channels of one layer, or mixes of channels. Each is a number and its targets."""
+"""What a set of sprites is of: the channels of one layer, or mixes of channels. Each is a number
+and its targets.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,8 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 if TYPE_CHECKING:
-    from model_inventory.card import ModelCard
-    from tasks.rendering.objectives import Targets
+    from diamond_cutter.model_inventory.card import ModelCard
+    from diamond_cutter.tasks.rendering.objectives import Targets
 
 
 class Subjects(Protocol):
@@ -17,7 +19,9 @@ class Subjects(Protocol):
 
     @property
     def name(self) -> str:
-        """Name them all: a layer's name, or that of a set of mixes; it is part of every random stream."""
+        """Name them all: a layer's name, or that of a set of mixes; it is part of every random
+        stream.
+        """
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -46,14 +50,18 @@ class Channels(BaseModel):
 
     def targets(self, numbers: Sequence[int]) -> "tuple[Targets, ...]":
         """Return each channel as a target of weight 1."""
-        from tasks.rendering.objectives import Targets  # not for all who name subjects: TensorFlow takes seconds
+        from diamond_cutter.tasks.rendering.objectives import (
+            Targets,  # not for all who name subjects: TensorFlow takes seconds
+        )
 
         channels = np.array(numbers, np.int32)[:, None]
         return (Targets(channels, np.ones(channels.shape, np.float32)),)
 
 
 class Term(BaseModel):
-    """A part of a mix: a channel, or a direction in the space of a layer's channels, and how much it counts."""
+    """A part of a mix: a channel, or a direction in the space of a layer's channels, and how much
+    it counts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +72,10 @@ class Term(BaseModel):
     @model_validator(mode="after")
     def _weights_fit(self) -> "Term":
         if len(self.weights) != len(self.channels):
-            raise ValueError(f"a term has a weight for each channel; found {len(self.weights)} for {len(self.channels)}")
+            raise ValueError(
+                f"a term has a weight for each channel; found {len(self.weights)} for "
+                f"{len(self.channels)}"
+            )
         if not np.isfinite(self.weights).all() or not any(self.weights):
             raise ValueError("the weights of a term are finite numbers, not all of them 0")
         return self
@@ -81,7 +92,9 @@ class Mix(BaseModel):
     @model_validator(mode="after")
     def _a_layer_comes_once(self) -> "Mix":
         if len({term.layer for term in self.terms}) != len(self.terms):
-            raise ValueError(f"the mix {self.label!r} names a layer in two terms; put its channels into one")
+            raise ValueError(
+                f"the mix {self.label!r} names a layer in two terms; put its channels into one"
+            )
         return self
 
 
@@ -103,24 +116,43 @@ class Mixes(BaseModel):
         return tuple(dict.fromkeys(term.layer for mix in self.mixes for term in mix.terms))
 
     def targets(self, numbers: Sequence[int]) -> "tuple[Targets, ...]":
-        """Return what some of the mixes look for in each layer; in a layer that a mix does not name, nothing."""
+        """Return what some of the mixes look for in each layer; in a layer that a mix does not
+        name, nothing.
+        """
         return tuple(self._targets_in(layer, numbers) for layer in self.layers)
 
     def _targets_in(self, layer: str, numbers: Sequence[int]) -> "Targets":
-        from tasks.rendering.objectives import Targets
+        from diamond_cutter.tasks.rendering.objectives import Targets
 
-        terms = {number: term for number in numbers for term in self.mixes[number].terms if term.layer == layer}
+        terms = {
+            number: term
+            for number in numbers
+            for term in self.mixes[number].terms
+            if term.layer == layer
+        }
         # The same width for whichever are asked for, so that a sprite is the same in any company.
-        width = max(len(term.channels) for mix in self.mixes for term in mix.terms if term.layer == layer)
-        channels, weights = np.zeros((len(numbers), width), np.int32), np.zeros((len(numbers), width), np.float32)
+        width = max(
+            len(term.channels) for mix in self.mixes for term in mix.terms if term.layer == layer
+        )
+        channels, weights = (
+            np.zeros((len(numbers), width), np.int32),
+            np.zeros((len(numbers), width), np.float32),
+        )
         for row, number in enumerate(numbers):
             if number in terms:
                 count = len(terms[number].channels)
-                channels[row, :count], weights[row, :count] = terms[number].channels, terms[number].weights
+                channels[row, :count], weights[row, :count] = (
+                    terms[number].channels,
+                    terms[number].weights,
+                )
         return Targets(channels, weights)
 
 
 def sha256_of(card: "ModelCard", subjects: Channels | Mixes) -> str:
     """Return a layer's hash, or that over the hashes of all layers that mixes look for."""
     hashes = [card.layer(layer).sha256 for layer in subjects.layers]
-    return hashes[0] if isinstance(subjects, Channels) else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    return (
+        hashes[0]
+        if isinstance(subjects, Channels)
+        else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    )

@@ -14,18 +14,18 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 from pydantic import BaseModel, ConfigDict
 
-from model_inventory.errors import ModelError
-from storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
-from storage.layout import shard_record_key
-from storage.records import PhotoActivations, ShardRecord, Versions
-from storage.sprite_set import commit, is_whole, put_fingerprinted, read_record
-from tasks.devices import DeviceSlots, SlotsClosed, report_progress
-from tasks.gathering.photo_ratios import with_photo_ratios
-from tasks.importing.stored import read_bundle
-from tasks.rendering.batch_size import batch_size_for
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mixes, sha256_of
-from tasks.sheets import compose, encode_lossless, shard_columns
+from diamond_cutter.model_inventory.errors import ModelError
+from diamond_cutter.storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
+from diamond_cutter.storage.sets.layout import shard_record_key
+from diamond_cutter.storage.sets.records import PhotoActivations, ShardRecord, Versions
+from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
+from diamond_cutter.tasks.devices import DeviceSlots, SlotsClosed, report_progress
+from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.rendering.batch_size import batch_size_for
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
+from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 
 SHARD_CHANNELS = 32
 _RETRIES = 2
@@ -84,7 +84,9 @@ def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     persist_result=False,
 )
 def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
-    """Render a shard on the next free device, unless its record is there by now, and return the record's key."""
+    """Render a shard on the next free device, unless its record is there by now, and return the
+    record's key.
+    """
     bucket = open_bucket(job.bucket)
     present = read_record(bucket, job.record_key, ShardRecord)
     if present is None or not is_whole(bucket, present.file):
@@ -93,9 +95,11 @@ def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progres
 
 
 def render_and_commit(job: ShardJob) -> None:
-    """Render a shard in this process: its picture goes into the bucket first, then the record that makes it count."""
-    from tasks.rendering.precision import execution_here
-    from tasks.rendering.sprites import render_sprites
+    """Render a shard in this process: its picture goes into the bucket first, then the record that
+    makes it count.
+    """
+    from diamond_cutter.tasks.rendering.precision import execution_here
+    from diamond_cutter.tasks.rendering.sprites import render_sprites
 
     started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
@@ -136,9 +140,14 @@ def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
     """Return the highest activation on any photo by channel, if there are photos.
 
     Raises:
-        Corrupt, NotFound: their record is damaged. Without it the shard would lack its ratios for good.
+        Corrupt, NotFound: their record is damaged. Without it the shard would lack its ratios for
+            good.
     """
-    return dict(enumerate(PhotoActivations.from_bytes(bucket.get(job.photos), job.photos).highest)) if job.photos else {}
+    return (
+        dict(enumerate(PhotoActivations.from_bytes(bucket.get(job.photos), job.photos).highest))
+        if job.photos
+        else {}
+    )
 
 
 def software_versions() -> Versions:
@@ -146,7 +155,11 @@ def software_versions() -> Versions:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else platform.machine() + " CPU"
+    device = (
+        tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        if gpus
+        else platform.machine() + " CPU"
+    )
     return Versions(
         diamond_cutter=importlib.metadata.version("diamond-cutter"),
         python=platform.python_version(),

@@ -1,8 +1,10 @@
-"""The random transforms that a sprite must withstand: shift, scale and rotation, drawn for each sprite and step.
+"""The random transforms that a sprite must withstand: shift, scale and rotation, drawn for each
+sprite and step.
 
-A transform is one affine map, float32 `[6]` = (a, b, c, d, e, f): the network's input at x columns and y rows from its centre
-shows the image at column a*x + b*y + c, row d*x + e*y + f. All of a sprite's transforms are drawn on the host and applied in one
-resampling of fixed shape, whatever their kind, so that nothing is compiled anew when a recipe changes.
+A transform is one affine map, float32 `[6]` = (a, b, c, d, e, f): the network's input at x columns
+and y rows from its centre shows the image at column a*x + b*y + c, row d*x + e*y + f. All of a
+sprite's transforms are drawn on the host and applied in one resampling of fixed shape, whatever
+their kind, so that nothing is compiled anew when a recipe changes.
 """
 
 from typing import NamedTuple
@@ -10,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tasks.rendering.named_gradient import with_gradient
-from tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _GRADIENT = "DiamondCutterWarp"
 
-# Square roots of which no small multiple, sum or difference is nearly a whole number: their multiples, modulo 1, stay far apart.
+# Square roots of which no small multiple, sum or difference is nearly a whole number: their
+# multiples, modulo 1, stay far apart.
 _STRIDES = np.sqrt([2.0, 22.0, 33.0, 57.0])
 _SIDE_STRIDE = np.sqrt(3.0)
 
@@ -32,15 +35,21 @@ class Views(NamedTuple):
 
 
 def input_sides(recipe: RenderRecipe, count: int) -> np.ndarray:
-    """Return which of the recipe's input sides each step has, the same for all sprites: int32 `[count]`, evenly mixed."""
+    """Return which of the recipe's input sides each step has, the same for all sprites: int32
+    `[count]`, evenly mixed.
+    """
     ends = np.cumsum([len(scales) for scales in recipe.scales_by_side]) / len(recipe.scale)
-    return np.searchsorted(ends, (0.5 + np.arange(count) * _SIDE_STRIDE) % 1.0, side="right").astype(np.int32)
+    return np.searchsorted(
+        ends, (0.5 + np.arange(count) * _SIDE_STRIDE) % 1.0, side="right"
+    ).astype(np.int32)
 
 
 def draw_transforms(stream: np.random.Generator, recipe: RenderRecipe, count: int) -> np.ndarray:
-    """Draw transforms from the recipe's distribution, float32 `[count, 6]`, each with a scale that goes with its step's input side.
+    """Draw transforms from the recipe's distribution, float32 `[count, 6]`, each with a scale that
+    goes with its step's input side.
 
-    Each has the distribution that independent draws have, but together they spread more evenly (`_spread`).
+    Each has the distribution that independent draws have, but together they spread more evenly
+    (`_spread`).
     """
     shares, sides = _spread(stream, count), input_sides(recipe, count)
     shift = np.stack([_jitter(shares[:, axis], recipe.jitter_px) for axis in range(2)], axis=1)
@@ -50,7 +59,8 @@ def draw_transforms(stream: np.random.Generator, recipe: RenderRecipe, count: in
 
 
 def _spread(stream: np.random.Generator, count: int) -> np.ndarray:
-    """Return points that fill the unit cube evenly, whichever run of them is looked at: float64 `[count, 4]` in [0, 1).
+    """Return points that fill the unit cube evenly, whichever run of them is looked at: float64
+    `[count, 4]` in [0, 1).
 
     An additive recurrence (Weyl 1916) from a random start.
     """
@@ -63,14 +73,18 @@ def _choice(shares: np.ndarray, values: tuple[float, ...]) -> np.ndarray:
 
 
 def _jitter(shares: np.ndarray, amplitudes: tuple[int, ...]) -> np.ndarray:
-    """Return shifts in pixels: the sum of random crops, one after the other, as lucid's `jitter`, about their middle."""
+    """Return shifts in pixels: the sum of random crops, one after the other, as lucid's `jitter`,
+    about their middle.
+    """
     ways = np.ones(1)
     for amplitude in amplitudes:
         ways = np.convolve(ways, np.ones(amplitude + 1))
     return np.searchsorted(np.cumsum(ways), shares * ways.sum(), side="right") - sum(amplitudes) / 2
 
 
-def affine_maps(shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_px: int) -> np.ndarray:
+def affine_maps(
+    shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_px: int
+) -> np.ndarray:
     """Return the affine maps that scale and turn an image about its centre and then move it.
 
     Args:
@@ -81,11 +95,16 @@ def affine_maps(shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_
     """
     cosine, sine = np.cos(angle) / factor, np.sin(angle) / factor
     centre = (image_px - 1) / 2 + shift
-    return np.stack([cosine, -sine, centre[:, 0], sine, cosine, centre[:, 1]], axis=1).astype(np.float32)
+    return np.stack([cosine, -sine, centre[:, 0], sine, cosine, centre[:, 1]], axis=1).astype(
+        np.float32
+    )
 
 
-def warp(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float) -> tf.Tensor:
-    """Show images through their affine maps: framed, and on black beyond the frame, as lucid's transforms leave them.
+def warp(
+    images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float
+) -> tf.Tensor:
+    """Show images through their affine maps: framed, and on black beyond the frame, as lucid's
+    transforms leave them.
 
     Args:
         images: float32 `[batch, height, width, channel]`.
@@ -101,15 +120,19 @@ def warp(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: 
 
 
 @tf.function(autograph=False)
-def _warped(images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float) -> tf.Tensor:
+def _warped(
+    images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float
+) -> tf.Tensor:
     seen = _resample(images, maps, input_px, pad_px, pad_value)
     return with_gradient(_GRADIENT, seen, images, maps)
 
 
 @tf.RegisterGradient(_GRADIENT)
-def _gradient_of_warp(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor) -> tuple[None, tf.Tensor, None]:
-    # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map over the map's
-    # determinant. The exact one would scatter: twice the time for the same sprites.
+def _gradient_of_warp(
+    op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor
+) -> tuple[None, tf.Tensor, None]:
+    # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map
+    # over the map's determinant. The exact one would scatter: twice the time for the same sprites.
     seen, images, maps = op.inputs
     image_px = int(images.shape[1])
     inverse, determinant = _inverse(maps, image_px, tuple(seen.shape[1:3]))
@@ -117,20 +140,35 @@ def _gradient_of_warp(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _divided(images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], by: tf.Tensor) -> tf.Tensor:
+def _divided(
+    images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], by: tf.Tensor
+) -> tf.Tensor:
     return _resample(images, maps, output_px) / by[:, None, None, None]
 
 
-# Compiled even where the rest is not: fused, the gathers take a third of the time of TensorFlow's own resampling.
+# Compiled even where the rest is not: fused, the gathers take a third of the time of TensorFlow's
+# own resampling.
 @tf.function(jit_compile=True, autograph=False)
-def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], pad_px: int = 0, pad_value: float = 0.0) -> tf.Tensor:
-    """Sample framed images bilinearly at the places that affine maps name; beyond the frame lies 0."""
-    framed = tf.pad(images, [[0, 0], [pad_px, pad_px], [pad_px, pad_px], [0, 0]], constant_values=pad_value)
+def _resample(
+    images: tf.Tensor,
+    maps: tf.Tensor,
+    output_px: tuple[int, int],
+    pad_px: int = 0,
+    pad_value: float = 0.0,
+) -> tf.Tensor:
+    """Sample framed images bilinearly at the places that affine maps name; beyond the frame
+    lies 0.
+    """
+    framed = tf.pad(
+        images, [[0, 0], [pad_px, pad_px], [pad_px, pad_px], [0, 0]], constant_values=pad_value
+    )
     # One pixel of nothing around it: whatever lies further out is read from there.
     ground = tf.pad(framed, [[0, 0], [1, 1], [1, 1], [0, 0]])
     batch, height, width, planes = ground.shape
     flat = tf.reshape(ground, [batch, height * width, planes])
-    row, column = tf.meshgrid(*(tf.range(side, dtype=tf.float32) - (side - 1) / 2 for side in output_px), indexing="ij")
+    row, column = tf.meshgrid(
+        *(tf.range(side, dtype=tf.float32) - (side - 1) / 2 for side in output_px), indexing="ij"
+    )
     a, b, c, d, e, f = (value[:, None, None] for value in tf.unstack(maps, axis=1))
     x, y = a * column + b * row + c + (pad_px + 1.0), d * column + e * row + f + (pad_px + 1.0)
     left, top = tf.floor(x), tf.floor(y)
@@ -139,21 +177,31 @@ def _resample(images: tf.Tensor, maps: tf.Tensor, output_px: tuple[int, int], pa
         at_x = tf.clip_by_value(left + across, 0.0, width - 1.0)
         at_y = tf.clip_by_value(top + down, 0.0, height - 1.0)
         weight = (1.0 - tf.abs(x - left - across)) * (1.0 - tf.abs(y - top - down))
-        return tf.gather(flat, tf.cast(at_y * width + at_x, tf.int32), axis=1, batch_dims=1) * weight[..., None]
+        return (
+            tf.gather(flat, tf.cast(at_y * width + at_x, tf.int32), axis=1, batch_dims=1)
+            * weight[..., None]
+        )
 
     return corner(0.0, 0.0) + corner(1.0, 0.0) + corner(0.0, 1.0) + corner(1.0, 1.0)
 
 
 def enlarged(maps: tf.Tensor, factor: float) -> tf.Tensor:
-    """Return the maps, float32 `[batch, 6]`, that show the same in an input that is so many times as large."""
+    """Return the maps, float32 `[batch, 6]`, that show the same in an input that is so many times
+    as large.
+    """
     return maps / tf.constant([factor, factor, 1.0, factor, factor, 1.0])
 
 
-def _inverse(maps: tf.Tensor, image_px: int, input_px: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+def _inverse(
+    maps: tf.Tensor, image_px: int, input_px: tuple[int, int]
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the maps from the image's places to the input's, and the determinants of the maps."""
     a, b, c, d, e, f = tf.unstack(maps, axis=1)
     determinant = a * e - b * d
     column, row = (image_px - 1) / 2 - c, (image_px - 1) / 2 - f
     middle_row, middle_column = (determinant * (side - 1) / 2 for side in input_px)
-    inverse = tf.stack([e, -b, e * column - b * row + middle_column, -d, a, a * row - d * column + middle_row], axis=1)
+    inverse = tf.stack(
+        [e, -b, e * column - b * row + middle_column, -d, a, a * row - d * column + middle_row],
+        axis=1,
+    )
     return inverse / determinant[:, None], determinant

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_inventory.card import LayerCard, ModelCard
-from storage import Bucket
-from storage.sprite_set import SpritePlace
-from tasks.attribution.cells import cell_grid
-from tasks.attribution.examples import QUANTILES
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.totals import ALL, LayerTotals, SetName
-from tasks.attribution.words import describe
-from tasks.pages.scripts import as_script
-from tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
-from tasks.reporting.contents import (
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.sprite_set import SpritePlace
+from diamond_cutter.tasks.attribution.cells import cell_grid
+from diamond_cutter.tasks.attribution.examples import QUANTILES
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName
+from diamond_cutter.tasks.attribution.words import describe
+from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
+from diamond_cutter.tasks.reporting.contents import (
     ChannelNumbers,
     DetailsRecord,
     FoundGroups,
@@ -30,14 +30,14 @@ from tasks.reporting.contents import (
     SetNumbers,
     Sheet,
 )
-from tasks.reporting.evidence import LayerEvidence
-from tasks.reporting.files import ReportFiles
-from tasks.reporting.pictures import PATCH_PX, sprite_sheet
-from tasks.reporting.pictures import Patches as PatchCutter
-from tasks.reporting.reducing import Reduced
-from tasks.reporting.rounding import short
-from tasks.reporting.scripts import IMAGE_LIST, layer_name
-from tasks.reporting.tables import set_title
+from diamond_cutter.tasks.reporting.evidence import LayerEvidence
+from diamond_cutter.tasks.reporting.files import ReportFiles
+from diamond_cutter.tasks.reporting.pictures import PATCH_PX, sprite_sheet
+from diamond_cutter.tasks.reporting.pictures import Patches as PatchCutter
+from diamond_cutter.tasks.reporting.reducing import Reduced
+from diamond_cutter.tasks.reporting.rounding import short
+from diamond_cutter.tasks.reporting.scripts import IMAGE_LIST, layer_name
+from diamond_cutter.tasks.reporting.tables import set_title
 
 _GROUP_CHANNELS = 12
 _MOST_CELL_CHANNELS = 2048
@@ -63,18 +63,30 @@ class Material:
     names: Mapping[int, str]
 
 
-def report_layer(material: Material, layer: LayerCard, sprites: LayerSprites, cutter: PatchCutter, files: ReportFiles) -> ReportedLayer:
+def report_layer(
+    material: Material,
+    layer: LayerCard,
+    sprites: LayerSprites,
+    cutter: PatchCutter,
+    files: ReportFiles,
+) -> ReportedLayer:
     """Write what the page loads of a layer, and return what the report says of it."""
     card, reduced, details = material.card, material.reduced, material.details
     sets = shown_sets(reduced.totals)
-    numbers = [_set_numbers(reduced.totals.sets[name][layer.name], TOP if name == ALL else TOP_OF_A_SET) for name in sets]
+    numbers = [
+        _set_numbers(reduced.totals.sets[name][layer.name], TOP if name == ALL else TOP_OF_A_SET)
+        for name in sets
+    ]
     channels = _channels(numbers, details.cells.get(layer.name, {}))
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
-    sheet = _sheet(material.bucket, files, layer, "sprites", [sprites.channels[channel] for channel in drawn])
+    sheet = _sheet(
+        material.bucket, files, layer, "sprites", [sprites.channels[channel] for channel in drawn]
+    )
     highest = reduced.highest(layer.name)
     evidence = LayerEvidence(card, material.spec, reduced.totals, layer.name, highest)
-    # A patch stands in for a sprite under the pointer; all of them are for who reads of the channel.
+    # A patch stands in for a sprite under the pointer; all of them are for who reads of the
+    # channel.
     whole = _of_sets(numbers).union(drawn)
     patches, patch_sheet = _patches(material, layer, channels, whole, cutter, files)
     labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
@@ -131,7 +143,9 @@ def set_cards(material: Material) -> tuple[ImageSetCard, ...]:
 
 
 def image_list(material: Material, pictures: Mapping[int, str], files: ReportFiles) -> str:
-    """Write what the list of images loads, `pictures` being the shown images' files; return its place."""
+    """Write what the list of images loads, `pictures` being the shown images' files; return its
+    place.
+    """
     names = shown_sets(material.reduced.totals)
     lines = {line.image: line for line in material.reduced.images if line.image in pictures}
     listed = []
@@ -176,11 +190,18 @@ def _of_sets(numbers: Sequence[SetNumbers]) -> set[int]:
     return {channel for found in numbers for channel in (*found.top, *found.bottom)}
 
 
-def _means(mean: np.ndarray, channels: Sequence[int], cells: Mapping[int, int]) -> tuple[MeanChannel, ...]:
-    return tuple(MeanChannel(channel=channel, attribution=short(mean[channel]), sprite=cells.get(channel)) for channel in channels)
+def _means(
+    mean: np.ndarray, channels: Sequence[int], cells: Mapping[int, int]
+) -> tuple[MeanChannel, ...]:
+    return tuple(
+        MeanChannel(channel=channel, attribution=short(mean[channel]), sprite=cells.get(channel))
+        for channel in channels
+    )
 
 
-def _sheet(bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, places: Sequence[SpritePlace]) -> Sheet | None:
+def _sheet(
+    bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, places: Sequence[SpritePlace]
+) -> Sheet | None:
     if not places:
         return None
     data, columns, cell_px = sprite_sheet(bucket, places)
@@ -188,9 +209,16 @@ def _sheet(bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, plac
 
 
 def _patches(
-    material: Material, layer: LayerCard, channels: Sequence[int], whole: Collection[int], cutter: PatchCutter, files: ReportFiles
+    material: Material,
+    layer: LayerCard,
+    channels: Sequence[int],
+    whole: Collection[int],
+    cutter: PatchCutter,
+    files: ReportFiles,
 ) -> tuple[dict[int, Patches], Sheet | None]:
-    """Return the patches of each channel, of those that are not to be whole one, and the sheet that they are in."""
+    """Return the patches of each channel, of those that are not to be whole one, and the sheet that
+    they are in.
+    """
     examples = material.reduced.examples[layer.name]
     highest, sampled = examples.highest(), examples.at_quantiles()
     wanted: list[tuple[int, int]] = []
@@ -198,9 +226,16 @@ def _patches(
     for channel in channels:
         lines = [
             (int(image), int(where), short(value), quantile)
-            for examples, quantiles in ((highest, [None] * highest.values.shape[1]), (sampled, QUANTILES))
+            for examples, quantiles in (
+                (highest, [None] * highest.values.shape[1]),
+                (sampled, QUANTILES),
+            )
             for image, where, value, quantile in zip(
-                examples.images[channel], examples.where[channel], examples.values[channel], quantiles, strict=True
+                examples.images[channel],
+                examples.where[channel],
+                examples.values[channel],
+                quantiles,
+                strict=True,
             )
             if image >= 0
         ][: None if channel in whole else 1]
@@ -215,21 +250,32 @@ def _patches(
     if not wanted:
         return found, None
     data, columns = cutter.sheet(layer, wanted)
-    return found, Sheet(file=files.layer(layer.name, "patches", data, "webp"), columns=columns, cell_px=PATCH_PX)
+    return found, Sheet(
+        file=files.layer(layer.name, "patches", data, "webp"), columns=columns, cell_px=PATCH_PX
+    )
 
 
 def _groups(
-    material: Material, layer: LayerCard, found: FoundGroups | None, sprites: LayerSprites, files: ReportFiles
+    material: Material,
+    layer: LayerCard,
+    found: FoundGroups | None,
+    sprites: LayerSprites,
+    files: ReportFiles,
 ) -> tuple[tuple[Group, ...], Sheet | None]:
     if found is None:
         return (), None
     drawn = sorted(sprites.groups)
     cells = {number: cell for cell, number in enumerate(drawn)}
-    sheet = _sheet(material.bucket, files, layer, "groups", [sprites.groups[number] for number in drawn])
+    sheet = _sheet(
+        material.bucket, files, layer, "groups", [sprites.groups[number] for number in drawn]
+    )
     groups = []
     for number, direction in enumerate(found.directions):
         strongest = np.argsort(-np.abs(direction), kind="stable")[:_GROUP_CHANNELS]
-        by_class = sorted(((key, values[number]) for key, values in found.by_class.items()), key=lambda pair: (-abs(pair[1]), pair[0]))
+        by_class = sorted(
+            ((key, values[number]) for key, values in found.by_class.items()),
+            key=lambda pair: (-abs(pair[1]), pair[0]),
+        )
         groups.append(
             Group(
                 number=number,
@@ -246,6 +292,10 @@ def _groups(
 def named_classes(material: Material) -> set[int]:
     """Return the classes that any part of the report names."""
     totals, spec = material.reduced.totals, material.spec
-    named = {name.number for name in shown_sets(totals) if name.kind == "class"} | set(material.details.classes)
+    named = {name.number for name in shown_sets(totals) if name.kind == "class"} | set(
+        material.details.classes
+    )
     named |= {number for number in (spec.positive, spec.negative) if isinstance(number, int)}
-    return named | {number for found in material.details.groups.values() for number in found.by_class}
+    return named | {
+        number for found in material.details.groups.values() for number in found.by_class
+    }

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from model_inventory.card import ModelCard
-from tasks.attribution.label_classes import class_named
-from tasks.attribution.spec import AttributionSpec, ablated_channels
-from tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
-from tasks.attribution.words import ChannelEvidence, ClassEvidence
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.attribution.label_classes import class_named
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
+from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
+from diamond_cutter.tasks.attribution.words import ChannelEvidence, ClassEvidence
 
 _NAMED_CLASSES = 3
 
@@ -17,19 +17,34 @@ def class_title(card: ModelCard, number: int) -> str:
 
 
 class LayerEvidence:
-    """The evidence for each channel of a layer, of which `highest` is the highest activation on any image, float32 `[channel]`.
+    """The evidence for each channel of a layer, of which `highest` is the highest activation on any
+    image, float32 `[channel]`.
 
-    Channels are selective for what the user's labels say, or for what the model takes images for where there are no labels. A channel
-    supports a class if it is among those that add most to it.
+    Channels are selective for what the user's labels say, or for what the model takes images for
+    where there are no labels. A channel supports a class if it is among those that add most to it.
     """
 
-    def __init__(self, card: ModelCard, spec: AttributionSpec, totals: Totals, layer: str, highest: np.ndarray) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        spec: AttributionSpec,
+        totals: Totals,
+        layer: str,
+        highest: np.ndarray,
+    ) -> None:
         self._card, self._images, self._highest = card, totals.images(), highest
         self._all = totals.sets[ALL][layer]
         names = list(totals.ordered())
-        self._compared = [name for name in names if name.kind == "label"] or [name for name in names if name.kind == "class"]
+        self._compared = [name for name in names if name.kind == "label"] or [
+            name for name in names if name.kind == "class"
+        ]
         sets = {name: totals.sets[name][layer] for name in names}
-        self._wnids = {name: _wnid(card, class_named(card, name.label) if name.kind == "label" else name.number) for name in self._compared}
+        self._wnids = {
+            name: _wnid(
+                card, class_named(card, name.label) if name.kind == "label" else name.number
+            )
+            for name in self._compared
+        }
         self._deviations = {name: _deviations(sets[name], self._all) for name in self._compared}
         self._counts = {name: found.images for name, found in sets.items()}
         explained = _explained(spec, names)
@@ -48,22 +63,43 @@ class LayerEvidence:
         )
 
     def selective(self, channel: int) -> tuple[tuple[str, float], ...]:
-        """Return the classes in which a channel is highest in the mean, the highest first, each with its deviations above all."""
-        found = sorted(((self._deviations[name][channel], name) for name in self._compared), key=lambda pair: -pair[0])
-        return tuple((self._title(name), round(float(value), 3)) for value, name in found[:_NAMED_CLASSES] if value > 0)
+        """Return the classes in which a channel is highest in the mean, the highest first, each
+        with its deviations above all.
+        """
+        found = sorted(
+            ((self._deviations[name][channel], name) for name in self._compared),
+            key=lambda pair: -pair[0],
+        )
+        return tuple(
+            (self._title(name), round(float(value), 3))
+            for value, name in found[:_NAMED_CLASSES]
+            if value > 0
+        )
 
     def _compared_with(self, name: SetName, channel: int) -> ClassEvidence:
-        return ClassEvidence(self._title(name), self._wnids[name], float(self._deviations[name][channel]), self._counts[name])
+        return ClassEvidence(
+            self._title(name),
+            self._wnids[name],
+            float(self._deviations[name][channel]),
+            self._counts[name],
+        )
 
     def _explained(self, name: SetName, channel: int) -> ClassEvidence | None:
-        """Return what a channel adds to a class, if it is among the channels that add most to it, or take most from it."""
+        """Return what a channel adds to a class, if it is among the channels that add most to it,
+        or take most from it.
+        """
         means, number = self._means[name], self._titles[name]
         rank = ablated_channels(len(means))
         value = means[channel]
         outdone = int((means > value).sum() if value > 0 else (means < value).sum())
         if value == 0 or outdone >= rank:
             return None
-        return ClassEvidence(class_title(self._card, number), _wnid(self._card, number), float(value), self._counts[name])
+        return ClassEvidence(
+            class_title(self._card, number),
+            _wnid(self._card, number),
+            float(value),
+            self._counts[name],
+        )
 
     def _title(self, name: SetName) -> str:
         return name.label if name.kind == "label" else class_title(self._card, name.number)
@@ -77,7 +113,11 @@ def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int
     """Return the sets of images that one class explains, with its number."""
     if spec.positive == "auto":
         # Images of the class that all are held against are explained by another one.
-        return {name: name.number for name in names if name.kind == "class" and name.number != spec.negative}
+        return {
+            name: name.number
+            for name in names
+            if name.kind == "class" and name.number != spec.negative
+        }
     return {ALL: spec.positive} if isinstance(spec.positive, int) else {}
 
 

@@ -1,6 +1,6 @@
 """What a report explains, in words."""
 
-from tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.contents import ReportContents
 
 
 def explained_in_words(contents: ReportContents) -> str:
@@ -10,8 +10,14 @@ def explained_in_words(contents: ReportContents) -> str:
     what = {"auto": "each image's highest class", "all": "all classes together"}.get(
         str(spec.positive), names.get(_number(spec.positive), "")
     )
-    against = {"auto": " against its next highest", "none": ""}.get(str(spec.negative), f" against {names.get(_number(spec.negative), '')}")
-    method = f"integrated gradients of {spec.steps} steps" if spec.method == "integrated" else "gradient times activation"
+    against = {"auto": " against its next highest", "none": ""}.get(
+        str(spec.negative), f" against {names.get(_number(spec.negative), '')}"
+    )
+    method = (
+        f"integrated gradients of {spec.steps} steps"
+        if spec.method == "integrated"
+        else "gradient times activation"
+    )
     return f"{what}{against}, by {method}"
 
 

@@ -1,4 +1,6 @@
-"""Groups of neurons over the images that are looked at closely: what they are, what they add, what flows from one to another."""
+"""Groups of neurons over the images that are looked at closely: what they are, what they add, what
+flows from one to another.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,35 +8,44 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tasks.attribution.batches import Batch, Numbered, batches
-from tasks.attribution.between import group_flow_function
-from tasks.attribution.details import BatchDetails
-from tasks.attribution.groups import Groups, fit_groups
-from tasks.attribution.network import Network
-from tasks.attribution.pooling import means
-from tasks.attribution.spec import AttributionSpec
-from tasks.reporting.contents import FoundGroups
-from tasks.reporting.rounding import short
+from diamond_cutter.tasks.attribution.batches import Batch, Numbered, batches
+from diamond_cutter.tasks.attribution.details import BatchDetails
+from diamond_cutter.tasks.attribution.groups import Groups, fit_groups
+from diamond_cutter.tasks.attribution.layer_contributions import group_flow_function
+from diamond_cutter.tasks.attribution.network import Network
+from diamond_cutter.tasks.attribution.pooling import means
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.reporting.contents import FoundGroups
+from diamond_cutter.tasks.reporting.rounding import short
 
 # By layer, float32 `[batch, cell, group]`; None where a layer has no groups.
 ByGroup = list[np.ndarray | None]
 
 
-def fitted_groups(network: Network, spec: AttributionSpec, images: Sequence[Numbered]) -> dict[str, Groups]:
+def fitted_groups(
+    network: Network, spec: AttributionSpec, images: Sequence[Numbered]
+) -> dict[str, Groups]:
     """Return the groups of the layers that have rows and columns."""
     wanted = [name for name in spec.layers if spec.groups and network.card.layer(name).height]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False)
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False
+    )
     def activations(pixels: tf.Tensor) -> list[tf.Tensor]:
         values = network.run(pixels, [network.tensors[spec.layers.index(name)] for name in wanted])
-        return [means(layer, network.card.layer(name)) for name, layer in zip(wanted, values, strict=True)]
+        return [
+            means(layer, network.card.layer(name))
+            for name, layer in zip(wanted, values, strict=True)
+        ]
 
     found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     for batch in batches(images, network.card.image.shape, {}) if wanted else ():
         for name, layer in zip(wanted, activations(batch.pixels), strict=True):
             found[name].append(layer.numpy().reshape(-1, layer.shape[-1]))
     together = {name: np.concatenate(parts) for name, parts in found.items() if parts}
-    return {name: fit_groups(values, spec.groups) for name, values in together.items() if np.any(values)}
+    return {
+        name: fit_groups(values, spec.groups) for name, values in together.items() if np.any(values)
+    }
 
 
 def group_amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]) -> ByGroup:
@@ -42,7 +53,11 @@ def group_amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, G
     amounts: ByGroup = []
     for name, layer in zip(spec.layers, seen.layers, strict=True):
         values = layer.mean
-        found = groups[name].over_positions(values.reshape(-1, values.shape[-1])) if name in groups else None
+        found = (
+            groups[name].over_positions(values.reshape(-1, values.shape[-1]))
+            if name in groups
+            else None
+        )
         amounts.append(None if found is None else found.reshape(*values.shape[:2], -1))
     return amounts
 
@@ -50,7 +65,9 @@ def group_amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, G
 def group_worth(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]) -> ByGroup:
     """Return what a unit of each group adds to the score in each cell, by layer."""
     return [
-        np.einsum("bpc,gc->bpg", layer.gradients, groups[name].directions) if name in groups else None
+        np.einsum("bpc,gc->bpg", layer.gradients, groups[name].directions)
+        if name in groups
+        else None
         for name, layer in zip(spec.layers, seen.layers, strict=True)
     ]
 
@@ -70,7 +87,9 @@ class GroupTotals:
         self._images: Counter[int] = Counter()
 
     def add(self, number: int, attributions: dict[str, np.ndarray]) -> None:
-        """Count an image in, which the model takes for a class: what each group adds to its score, by layer."""
+        """Count an image in, which the model takes for a class: what each group adds to its score,
+        by layer.
+        """
         self._images[number] += 1
         for name, attribution in attributions.items():
             before = self._sums[name].get(number)
@@ -82,9 +101,14 @@ class GroupTotals:
         images = max(sum(self._images.values()), 1)
         total = sum(by_class.values(), np.zeros(len(groups.parts)))
         return FoundGroups(
-            directions=tuple(tuple(short(weight, digits=5) for weight in row) for row in groups.directions),
+            directions=tuple(
+                tuple(short(weight, digits=5) for weight in row) for row in groups.directions
+            ),
             attribution=tuple(map(short, total / images)),
-            by_class={number: tuple(map(short, values / self._images[number])) for number, values in by_class.items()},
+            by_class={
+                number: tuple(map(short, values / self._images[number]))
+                for number, values in by_class.items()
+            },
             explained=round(groups.explained, 4),
         )
 
@@ -92,14 +116,32 @@ class GroupTotals:
 class GroupFlows:
     """Sums of what flows from group to group, over some of the images."""
 
-    def __init__(self, network: Network, spec: AttributionSpec, groups: dict[str, Groups], images: Sequence[Numbered]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        spec: AttributionSpec,
+        groups: dict[str, Groups],
+        images: Sequence[Numbered],
+    ) -> None:
         self._layers, self._wanted = spec.layers, {image.number for image in images}
-        pairs = [(before, after) for before, after in pairs_of_layers(network, spec) if before in groups and after in groups]
+        pairs = [
+            (before, after)
+            for before, after in pairs_of_layers(network, spec)
+            if before in groups and after in groups
+        ]
         self._functions = {
-            before: (after, group_flow_function(network, before, after, groups[before].directions, groups[after].directions))
+            before: (
+                after,
+                group_flow_function(
+                    network, before, after, groups[before].directions, groups[after].directions
+                ),
+            )
             for before, after in pairs
         }
-        self._sums = {before: np.zeros((len(groups[before].parts), len(groups[after].parts))) for before, after in pairs}
+        self._sums = {
+            before: np.zeros((len(groups[before].parts), len(groups[after].parts)))
+            for before, after in pairs
+        }
         self._images = 0
 
     def add(self, batch: Batch, amounts: ByGroup, worth: ByGroup) -> None:
@@ -111,7 +153,9 @@ class GroupFlows:
         for before, (after, function) in self._functions.items():
             amount, worthy = amounts[self._layers.index(before)], worth[self._layers.index(after)]
             if amount is not None and worthy is not None:
-                self._sums[before] += function(tf.constant(batch.pixels[places]), amount[places], worthy[places]).sum(axis=0)
+                self._sums[before] += function(
+                    tf.constant(batch.pixels[places]), amount[places], worthy[places]
+                ).sum(axis=0)
 
     def means(self) -> dict[str, np.ndarray]:
         """Return the means over the images, by the layer that it flows from."""

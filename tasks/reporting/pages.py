@@ -1,8 +1,8 @@
 """The report's page."""
 
-from storage.layout import report_asset_key
-from tasks.pages.frontend import Frontend, render
-from tasks.reporting.contents import ReportContents
+from diamond_cutter.storage.sets.layout import report_asset_key
+from diamond_cutter.tasks.pages.frontend import Frontend, render
+from diamond_cutter.tasks.reporting.contents import ReportContents
 
 _SCRIPTS = (
     "wording",
@@ -20,9 +20,11 @@ _SCRIPTS = (
     "image",
     "main",
 )
-REPORT = Frontend("tasks.reporting", _SCRIPTS, "report", report_asset_key)
+REPORT = Frontend("diamond_cutter.tasks.reporting", _SCRIPTS, "report", report_asset_key)
 
 
 def report_page(contents: ReportContents) -> bytes:
-    """Return the page of a report; `asset_files(REPORT, folder)` and all files that the contents name lie beside it."""
+    """Return the page of a report; `asset_files(REPORT, folder)` and all files that the contents
+    name lie beside it.
+    """
     return render(REPORT, "report.html.jinja", "", report=contents.model_dump(mode="json"))

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from model_inventory.card import LayerCard, ModelCard
-from storage import Bucket, Corrupt, NotFound
-from storage.sprite_set import SpritePlace, read_layer
-from tasks.photos.image_set import FoundImage
-from tasks.photos.reading import UnreadablePhoto, read_picture
-from tasks.rendering.scores import on_white
-from tasks.sheets import compose, cut, decode, encode
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.storage import Bucket, Corrupt, NotFound
+from diamond_cutter.storage.sets.sprite_set import SpritePlace, read_layer
+from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_picture
+from diamond_cutter.tasks.rendering.scores import on_white
+from diamond_cutter.tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
 _KEPT_PICTURES = 256
@@ -22,7 +22,9 @@ _GREY = 128
 
 
 def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[int, SpritePlace]:
-    """Return where the sprites of a layer, or of mixes, are, by channel or number; of several variants the first."""
+    """Return where the sprites of a layer, or of mixes, are, by channel or number; of several
+    variants the first.
+    """
     places: dict[int, SpritePlace] = {}
     for (channel, _), place in read_layer(bucket, model, recipe, name).places().items():
         places.setdefault(channel, place)
@@ -30,7 +32,9 @@ def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[in
 
 
 def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, int, int]:
-    """Return a sheet of sprites, those with opacity on white, as an image file; its columns; and its cells' side in pixels."""
+    """Return a sheet of sprites, those with opacity on white, as an image file; its columns; and
+    its cells' side in pixels.
+    """
     side = min(SPRITE_PX, places[0].shard.cell_px)
     columns = math.ceil(math.sqrt(len(places)))
     by_shard: dict[str, list[int]] = {}
@@ -43,10 +47,15 @@ def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, 
             try:
                 sheet = decode(bucket.get(shard.file.key, want_crc=shard.file.crc32c))
             except (Corrupt, NotFound):
-                yield from ((position, np.full((side, side, 3), _GREY, np.uint8)) for position in positions)
+                yield from (
+                    (position, np.full((side, side, 3), _GREY, np.uint8)) for position in positions
+                )
                 continue
             pictures = list(cut(sheet, len(shard.sprites), shard.columns, shard.cell_px))
-            yield from ((position, _resized(on_white(pictures[places[position].cell]), side)) for position in positions)
+            yield from (
+                (position, _resized(on_white(pictures[places[position].cell]), side))
+                for position in positions
+            )
 
     return encode(compose(cells(), len(places), columns, side), "webp"), columns, side
 
@@ -59,18 +68,26 @@ class Patches:
         self._decoded: dict[int, np.ndarray | None] = {}
 
     def sheet(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> tuple[bytes, int]:
-        """Return a sheet of patches, of pairs of an image's number and a position in it, as an image file; and its columns."""
+        """Return a sheet of patches, of pairs of an image's number and a position in it, as an
+        image file; and its columns.
+        """
         columns = max(1, math.ceil(math.sqrt(len(wanted))))
         in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
         cells = ((place, self._patch(layer, *wanted[place])) for place in in_order)
-        return encode(compose(cells, len(wanted), columns, PATCH_PX), "webp", _PATCH_QUALITY), columns
+        return encode(
+            compose(cells, len(wanted), columns, PATCH_PX), "webp", _PATCH_QUALITY
+        ), columns
 
     def _patch(self, layer: LayerCard, number: int, position: int) -> np.ndarray:
         picture = self._picture(number)
         if picture is None:
             return np.full((PATCH_PX, PATCH_PX, 3), _GREY, np.uint8)
-        top, bottom = _seen(layer.receptive_field, position // (layer.width or 1), layer.height, picture.shape[0])
-        left, right = _seen(layer.receptive_field, position % (layer.width or 1), layer.width, picture.shape[1])
+        top, bottom = _seen(
+            layer.receptive_field, position // (layer.width or 1), layer.height, picture.shape[0]
+        )
+        left, right = _seen(
+            layer.receptive_field, position % (layer.width or 1), layer.width, picture.shape[1]
+        )
         return _resized(picture[top:bottom, left:right], PATCH_PX)
 
     def _picture(self, number: int) -> np.ndarray | None:
@@ -86,7 +103,9 @@ class Patches:
 
 
 def _seen(field_px: int | None, place: int, places: int | None, side_px: int) -> tuple[int, int]:
-    """Return the first pixel that a position sees, and the one behind the last: a window as wide as its field, moved into the image."""
+    """Return the first pixel that a position sees, and the one behind the last: a window as wide as
+    its field, moved into the image.
+    """
     if field_px is None or places is None or field_px >= side_px:
         return 0, side_px
     first = round((place + 0.5) / places * side_px - field_px / 2)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.attribution.examples import Examples
-from tasks.attribution.numbers import ImageRows
-from tasks.attribution.totals import Totals
+from diamond_cutter.tasks.attribution.examples import Examples
+from diamond_cutter.tasks.attribution.measurements import ImageRows
+from diamond_cutter.tasks.attribution.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class ImageLine:
 
 @dataclass
 class Reduced:
-    """A dataset in sums: over sets of images, the images that excite each channel, by layer, and a line for each image."""
+    """A dataset in sums: over sets of images, the images that excite each channel, by layer, and a
+    line for each image.
+    """
 
     totals: Totals = field(default_factory=Totals)
     examples: dict[str, Examples] = field(default_factory=dict)
@@ -43,13 +45,24 @@ def reduce(parts: Iterable[ImageRows]) -> Reduced:
     for rows in parts:
         found.totals.add(rows)
         for layer, numbers in rows.layers.items():
-            found.examples.setdefault(layer, Examples(numbers.channels.shape[1])).add(rows.numbers, numbers)
+            found.examples.setdefault(layer, Examples(numbers.channels.shape[1])).add(
+                rows.numbers, numbers
+            )
         found.images += _lines(rows)
     return found
 
 
 def _lines(rows: ImageRows) -> Iterable[ImageLine]:
-    columns = (rows.numbers, rows.label_classes, rows.classes[:, 0], rows.probabilities[:, 0], rows.positive, rows.negative)
+    columns = (
+        rows.numbers,
+        rows.label_classes,
+        rows.classes[:, 0],
+        rows.probabilities[:, 0],
+        rows.positive,
+        rows.negative,
+    )
     numbers = zip(*(column.tolist() for column in columns), strict=True)
-    for name, label, (image, label_class, predicted, probability, positive, negative) in zip(rows.names, rows.labels, numbers, strict=True):
+    for name, label, (image, label_class, predicted, probability, positive, negative) in zip(
+        rows.names, rows.labels, numbers, strict=True
+    ):
         yield ImageLine(image, name, label, label_class, predicted, probability, positive, negative)

@@ -2,15 +2,19 @@
 
 from pydantic import BaseModel, ValidationError
 
-from storage import Corrupt
-from tasks.pages.scripts import as_script, read_script
-from tasks.reporting.contents import ImageList, ImagesPage, LayerNumbers
+from diamond_cutter.storage import Corrupt
+from diamond_cutter.tasks.pages.scripts import as_script, read_script
+from diamond_cutter.tasks.reporting.contents import ImageList, ImagesPage, LayerNumbers
 
 __all__ = ["IMAGE_LIST", "as_script", "from_script", "layer_name", "page_name"]
 
 # Under which the page takes the list of images.
 IMAGE_LIST = "images"
-_KINDS: dict[str, type[BaseModel]] = {"images": ImageList, "page": ImagesPage, "layer": LayerNumbers}
+_KINDS: dict[str, type[BaseModel]] = {
+    "images": ImageList,
+    "page": ImagesPage,
+    "layer": LayerNumbers,
+}
 
 
 def layer_name(layer: str) -> str:
@@ -19,12 +23,15 @@ def layer_name(layer: str) -> str:
 
 
 def page_name(number: int) -> str:
-    """Return the name under which the page takes an `ImagesPage`, by its place in the report's `pages`."""
+    """Return the name under which the page takes an `ImagesPage`, by its place in the report's
+    `pages`.
+    """
     return f"page:{number}"
 
 
 def from_script(script: bytes) -> tuple[str, BaseModel]:
-    """Return the name and the numbers that a script of a report hands over; `as_script` writes it anew.
+    """Return the name and the numbers that a script of a report hands over; `as_script` writes it
+    anew.
 
     Raises:
         Corrupt: it is not such a script, or not of such numbers.
@@ -37,4 +44,7 @@ def from_script(script: bytes) -> tuple[str, BaseModel]:
         return name, kind.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise Corrupt(f"The numbers of {name!r} cannot be read ({first['msg']} at {'.'.join(map(str, first['loc']))}).") from error
+        raise Corrupt(
+            f"The numbers of {name!r} cannot be read ({first['msg']} at "
+            f"{'.'.join(map(str, first['loc']))})."
+        ) from error

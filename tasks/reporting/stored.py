@@ -6,14 +6,20 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage import Bucket, Corrupt, NotFound, ObjectInfo
-from storage.layout import details_key, is_fingerprinted, report_folder, report_key, report_page_key
-from storage.records import FileRef, ImagesRecord, Record
-from storage.sprite_set import read_record
-from storage.views import Finding, check_view
-from tasks.pages.frontend import judge
-from tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
-from tasks.reporting.pages import REPORT, report_page
+from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo
+from diamond_cutter.storage.sets.layout import (
+    details_key,
+    is_fingerprinted,
+    report_folder,
+    report_key,
+    report_page_key,
+)
+from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
+from diamond_cutter.storage.sets.sprite_set import read_record
+from diamond_cutter.storage.sets.views import Finding, check_view
+from diamond_cutter.tasks.pages.frontend import judge
+from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
+from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 
 _IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
 
@@ -29,7 +35,9 @@ class ReportListing(BaseModel):
     report: str
     complete: bool
     images: int | None = Field(description="that the report is of; none if it is not complete")
-    measured: int = Field(description="images that were looked at so far, those that cannot be read among them")
+    measured: int = Field(
+        description="images that were looked at so far, those that cannot be read among them"
+    )
     bytes: int
     updated: datetime | None = Field(description="when something was last written")
 
@@ -60,7 +68,9 @@ def shown_files(bucket: Bucket, folder: str) -> list[FileRef]:
 def _listing(bucket: Bucket, folder: str) -> ReportListing:
     _, dataset, model, report, _ = folder.split("/")
     infos = list(bucket.list(folder))
-    parts = filter(None, (_IMAGES_RECORD.fullmatch(info.key.removeprefix(folder)) for info in infos))
+    parts = filter(
+        None, (_IMAGES_RECORD.fullmatch(info.key.removeprefix(folder)) for info in infos)
+    )
     record = read_record(bucket, report_key(folder), ReportRecord)
     return ReportListing(
         key=folder,
@@ -76,12 +86,18 @@ def _listing(bucket: Bucket, folder: str) -> ReportListing:
 
 
 def reports_with(bucket: Bucket, model: str, recipe: str) -> Iterator[ReportContents]:
-    """Yield what the reports say that show the sprites of a set; those that are not complete are passed over."""
+    """Yield what the reports say that show the sprites of a set; those that are not complete are
+    passed over.
+    """
     for folder in report_folders(bucket):
         if folder.split("/")[2] == model:
             record = read_record(bucket, report_key(folder), ReportRecord)
             # What a record says of itself may be somebody else's: its pages are named by it.
-            if record is not None and record.contents.sprites == recipe and folder_of(record.contents) == folder:
+            if (
+                record is not None
+                and record.contents.sprites == recipe
+                and folder_of(record.contents) == folder
+            ):
                 yield record.contents
 
 
@@ -91,7 +107,9 @@ def folder_of(contents: ReportContents) -> str:
 
 
 def find_report(bucket: Bucket, key: str) -> str | None:
-    """Return the folder of the report that a key is, or is in, or None if there is none such; `reports/` may be left out."""
+    """Return the folder of the report that a key is, or is in, or None if there is none such;
+    `reports/` may be left out.
+    """
     names = key.strip("/").removeprefix("reports/").split("/")
     if len(names) < 3 or not all(names[:3]):
         return None
@@ -109,28 +127,43 @@ def report_checks(bucket: Bucket) -> Iterator[Finding | None]:
             yield _check_page(bucket, folder)
 
 
-def _check(bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]) -> Finding | None:
+def _check(
+    bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]
+) -> Finding | None:
     try:
         record = kind.from_bytes(bucket.get(key), key)
     except (Corrupt, NotFound) as error:
         return Finding(key, str(error))
     for rests_on in record.records if isinstance(record, ReportRecord) else ():
         if rests_on not in listed:
-            return Finding(rests_on, f"The record is missing, and {key} rests on it; the same run again makes it anew.")
+            return Finding(
+                rests_on,
+                f"The record is missing, and {key} rests on it; the same run again makes it anew.",
+            )
     for file in _files_of(record):
         if not file.is_whole_in(bucket, listed.get(file.key)):
-            return Finding(file.key, f"The file is missing or is not what {key} says; the same run again makes it anew.")
+            return Finding(
+                file.key,
+                f"The file is missing or is not what {key} says; the same run again makes it anew.",
+            )
     return None
 
 
 def _check_page(bucket: Bucket, folder: str) -> Finding | None:
     record = read_record(bucket, report_key(folder), ReportRecord)
     built = None if record is None else report_page(record.contents)
-    return check_view(bucket, report_page_key(folder), due=record is not None, judge=lambda page: judge(REPORT, page, built))
+    return check_view(
+        bucket,
+        report_page_key(folder),
+        due=record is not None,
+        judge=lambda page: judge(REPORT, page, built),
+    )
 
 
 def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str]]:
-    """Yield the files of a report that none of its records names, and why they are left over; none where a record cannot be read."""
+    """Yield the files of a report that none of its records names, and why they are left over; none
+    where a record cannot be read.
+    """
     listed, named = list(bucket.list(folder)), set[str]()
     for key, kind in _records(folder, (info.key for info in listed)):
         record = read_record(bucket, key, kind)

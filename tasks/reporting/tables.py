@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from model_inventory.card import ModelCard
-from tasks.attribution.examples import QUANTILES, Examples, Found
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.totals import SetName, Totals
-from tasks.reporting.contents import FoundGroups
-from tasks.reporting.evidence import class_title
-from tasks.reporting.reducing import Reduced
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples, Found
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.totals import SetName, Totals
+from diamond_cutter.tasks.reporting.contents import FoundGroups
+from diamond_cutter.tasks.reporting.evidence import class_title
+from diamond_cutter.tasks.reporting.reducing import Reduced
 
 
 def set_title(card: ModelCard, name: SetName) -> str:
@@ -53,7 +53,9 @@ def channels_table(card: ModelCard, spec: AttributionSpec, totals: Totals) -> pd
 
 
 def examples_table(examples: Mapping[str, Examples]) -> pd.DataFrame:
-    """Return a row for each image that is an example for a channel; `quantile` is none for those in which it is highest."""
+    """Return a row for each image that is an example for a channel; `quantile` is none for those in
+    which it is highest.
+    """
     tables = []
     for layer, found in examples.items():
         highest, sampled = found.highest(), found.at_quantiles()

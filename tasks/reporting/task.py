@@ -10,26 +10,38 @@ from PIL import Image
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from model_inventory.card import ModelCard
-from storage import Bucket, NotFound, open_bucket
-from storage.layout import details_key, report_folder, report_key, report_page_key
-from storage.records import ImagesRecord
-from storage.sprite_set import are_whole, commit, read_record
-from storage.views import is_published, publish_view
-from tasks.attribution.batches import Numbered
-from tasks.attribution.numbers import ImageRows, from_parquet
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.task import ImagesJob
-from tasks.devices import DeviceSlots, report_progress
-from tasks.gathering.index import to_parquet
-from tasks.importing.stored import read_bundle
-from tasks.pages.frontend import asset_files
-from tasks.pages.scripts import as_script
-from tasks.photos.image_set import BadPhotos, ImageSet
-from tasks.photos.reading import read_picture
-from tasks.rendering.task import may_help, software_versions
-from tasks.reporting.building import LayerSprites, Material, image_list, named_classes, report_layer, set_cards
-from tasks.reporting.contents import (
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket, NotFound, open_bucket
+from diamond_cutter.storage.sets.layout import (
+    details_key,
+    report_folder,
+    report_key,
+    report_page_key,
+)
+from diamond_cutter.storage.sets.records import ImagesRecord
+from diamond_cutter.storage.sets.sprite_set import are_whole, commit, read_record
+from diamond_cutter.storage.sets.views import is_published, publish_view
+from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.task import ImagesJob
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.tasks.gathering.index import to_parquet
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.photos.image_set import BadPhotos, ImageSet
+from diamond_cutter.tasks.photos.reading import read_picture
+from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.reporting.building import (
+    LayerSprites,
+    Material,
+    image_list,
+    named_classes,
+    report_layer,
+    set_cards,
+)
+from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
     DetailsRecord,
     GroupFlow,
@@ -41,29 +53,47 @@ from tasks.reporting.contents import (
     ShownPage,
     Table,
 )
-from tasks.reporting.evidence import class_title
-from tasks.reporting.files import ReportFiles
-from tasks.reporting.pages import REPORT, report_page
-from tasks.reporting.pictures import IMAGE_PX, Patches, sprite_places
-from tasks.reporting.reducing import Reduced
-from tasks.reporting.rounding import short
-from tasks.reporting.scripts import page_name
-from tasks.reporting.tables import channels_table, examples_table, groups_table, images_table
-from tasks.sheets import encode
+from diamond_cutter.tasks.reporting.evidence import class_title
+from diamond_cutter.tasks.reporting.files import ReportFiles
+from diamond_cutter.tasks.reporting.pages import REPORT, report_page
+from diamond_cutter.tasks.reporting.pictures import IMAGE_PX, Patches, sprite_places
+from diamond_cutter.tasks.reporting.reducing import Reduced
+from diamond_cutter.tasks.reporting.rounding import short
+from diamond_cutter.tasks.reporting.scripts import page_name
+from diamond_cutter.tasks.reporting.tables import (
+    channels_table,
+    examples_table,
+    groups_table,
+    images_table,
+)
+from diamond_cutter.tasks.sheets import encode
 
 _ON_A_PAGE = 12
 
 
-@task(name="look closely", retries=2, retry_delay_seconds=1, retry_condition_fn=may_help, cache_policy=NO_CACHE, persist_result=False)
-def look_closely(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> DetailsRecord:
-    """Look at images on the next free device, unless their record is there by now, and return it."""
+@task(
+    name="look closely",
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=may_help,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def look_closely(
+    job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any
+) -> DetailsRecord:
+    """Look at images on the next free device, unless their record is there by now, and
+    return it.
+    """
     bucket = open_bucket(job.bucket)
     stored = stored_details(bucket, job.folder)
     if stored is None or stored.shown != _numbers(job):
         slots.run(look_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
         stored = stored_details(bucket, job.folder)
     if stored is None:
-        raise RuntimeError(f"{details_key(job.folder)} was written and is gone; run the same command again")
+        raise RuntimeError(
+            f"{details_key(job.folder)} was written and is gone; run the same command again"
+        )
     return stored
 
 
@@ -78,13 +108,14 @@ def _numbers(job: ImagesJob) -> tuple[int, ...]:
 
 
 def look_and_commit(job: ImagesJob) -> None:
-    """Look at images in this process: what the page loads of them goes into the bucket first, then the record that makes it count.
+    """Look at images in this process: what the page loads of them goes into the bucket first, then
+    the record that makes it count.
 
     Raises:
         BadPhotos: an image that was measured cannot be read any more.
     """
-    from tasks.reporting.closely import cell_counts, image_details
-    from tasks.reporting.closely import look_closely as look
+    from diamond_cutter.tasks.reporting.image_details import cell_counts, image_details
+    from diamond_cutter.tasks.reporting.image_details import look_closely as look
 
     clock = time.perf_counter()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
@@ -93,19 +124,33 @@ def look_and_commit(job: ImagesJob) -> None:
     gone = [image.image.name for image in job.images if image.number not in seen_numbers]
     if gone:
         raise BadPhotos(
-            f"{len(gone)} images were measured and cannot be read any more, the first is {gone[0]!r}; put them back, or begin anew"
+            f"{len(gone)} images were measured and cannot be read any more, the first is "
+            f"{gone[0]!r}; put them back, or begin anew"
         )
     files = ReportFiles(bucket, job.folder)
     pages, classes = list[ShownPage](), set[int]()
     for first in range(0, len(seen.images), _ON_A_PAGE):
         shown = seen.images[first : first + _ON_A_PAGE]
-        pictures = [files.image(f"{each.image.number:05d}", _picture(bundle.card, each.image), "webp") for each in shown]
-        page = ImagesPage(images=tuple(image_details(each, seen, job.spec, file) for each, file in zip(shown, pictures, strict=True)))
+        pictures = [
+            files.image(f"{each.image.number:05d}", _picture(bundle.card, each.image), "webp")
+            for each in shown
+        ]
+        page = ImagesPage(
+            images=tuple(
+                image_details(each, seen, job.spec, file)
+                for each, file in zip(shown, pictures, strict=True)
+            )
+        )
         file = files.image(f"page-{len(pages)}", as_script(page_name(len(pages)), page), "js")
         pages.append(ShownPage(file=file, images=tuple(image.number for image in page.images)))
         for image in page.images:
             classes |= {number for number, _ in image.predicted}
-            classes |= {number for each in image.explained for number in (each.positive, each.negative) if number is not None}
+            classes |= {
+                number
+                for each in image.explained
+                for number in (each.positive, each.negative)
+                if number is not None
+            }
     layers = list(job.spec.layers)
     record = DetailsRecord(
         shown=tuple(each.image.number for each in seen.images),
@@ -127,7 +172,10 @@ def look_and_commit(job: ImagesJob) -> None:
         versions=software_versions(),
     )
     commit(
-        bucket, details_key(job.folder), record, lambda theirs: theirs.shown == record.shown and are_whole(bucket, job.folder, theirs.files)
+        bucket,
+        details_key(job.folder),
+        record,
+        lambda theirs: theirs.shown == record.shown and are_whole(bucket, job.folder, theirs.files),
     )
 
 
@@ -138,20 +186,36 @@ def _picture(card: ModelCard, image: Numbered) -> bytes:
 
 
 def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
-    """Yield what was measured of a report's images, table by table, given the keys of their records."""
+    """Yield what was measured of a report's images, table by table, given the keys of their
+    records.
+    """
     for key in keys:
         record = ImagesRecord.from_bytes(bucket.get(key), key)
         if record.file is not None:
-            yield from_parquet(bucket.get(record.file.key, want_crc=record.file.crc32c), record.file.key)
+            yield from_parquet(
+                bucket.get(record.file.key, want_crc=record.file.crc32c), record.file.key
+            )
 
 
 def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
-    """Return a report's record, or None if there is none that counts: all of the report is there, and it lacks nothing."""
+    """Return a report's record, or None if there is none that counts: all of the report is there,
+    and it lacks nothing.
+    """
     record = read_record(bucket, report_key(folder), ReportRecord)
-    if record is None or not _counts(bucket, folder, record) or not _has_page(bucket, folder, record):
+    if (
+        record is None
+        or not _counts(bucket, folder, record)
+        or not _has_page(bucket, folder, record)
+    ):
         return None
-    measured = [read_record(bucket, key, ImagesRecord) for key in record.records if key != details_key(folder)]
-    whole = None not in measured and are_whole(bucket, folder, (found.file for found in measured if found and found.file))
+    measured = [
+        read_record(bucket, key, ImagesRecord)
+        for key in record.records
+        if key != details_key(folder)
+    ]
+    whole = None not in measured and are_whole(
+        bucket, folder, (found.file for found in measured if found and found.file)
+    )
     return record if whole and stored_details(bucket, folder) is not None else None
 
 
@@ -171,7 +235,8 @@ def _counts(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
 
 @dataclass(frozen=True)
 class ReportJob:
-    """What a report is made of: the images, the records of what was measured of them, and the sprites of the groups, by mixes.
+    """What a report is made of: the images, the records of what was measured of them, and the
+    sprites of the groups, by mixes.
 
     `lacks` says, in sentences, what could not be rendered.
     """
@@ -193,11 +258,23 @@ class ReportJob:
 
 @task(name="publish report", cache_policy=NO_CACHE, persist_result=False)
 def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> ReportRecord:
-    """Write a report's files, then its page, then the record that commits them; return the record."""
+    """Write a report's files, then its page, then the record that commits them; return the
+    record.
+    """
     bucket, files = open_bucket(job.bucket), ReportFiles(open_bucket(job.bucket), job.folder)
-    material = Material(bucket, job.card, job.spec, reduced, details, {line.image: line.name for line in reduced.images})
+    material = Material(
+        bucket,
+        job.card,
+        job.spec,
+        reduced,
+        details,
+        {line.image: line.name for line in reduced.images},
+    )
     cutter = Patches(job.card, dict(enumerate(job.images.images)))
-    layers = tuple(report_layer(material, job.card.layer(name), _sprites(bucket, job, name), cutter, files) for name in job.spec.layers)
+    layers = tuple(
+        report_layer(material, job.card.layer(name), _sprites(bucket, job, name), cutter, files)
+        for name in job.spec.layers
+    )
     tables = {
         "images": images_table(job.card, reduced),
         "channels": channels_table(job.card, job.spec, reduced.totals),
@@ -215,7 +292,11 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         images=totals.images(),
         labels=job.images.labels,
         refused=_refused(job),
-        accuracy=Accuracy(images=labelled, top1=totals.right / labelled, top5=totals.right_of_five / labelled) if labelled else None,
+        accuracy=Accuracy(
+            images=labelled, top1=totals.right / labelled, top5=totals.right_of_five / labelled
+        )
+        if labelled
+        else None,
         classes=tuple(
             ShownClass(
                 number=number,
@@ -229,16 +310,23 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         flows=details.flows,
         shown=image_list(material, _pictures(details), files),
         pages=details.pages,
-        tables=tuple(Table(title=title, file=files.table(title, to_parquet(table)), rows=len(table)) for title, table in tables.items()),
+        tables=tuple(
+            Table(title=title, file=files.table(title, to_parquet(table)), rows=len(table))
+            for title, table in tables.items()
+        ),
     )
     for key, data in asset_files(REPORT, job.folder).items():
         files.put(key, data)
     records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())
     record = ReportRecord(contents=contents, records=records, files=refs, lacks=job.lacks)
     publish_view(bucket, report_page_key(job.folder), lambda: report_page(contents))
-    # The record of another writer says the same, unless it is damaged, of another version, or has sprites that could not be rendered here.
+    # The record of another writer says the same, unless it is damaged, of another version, or has
+    # sprites that could not be rendered here.
     kept = commit(
-        bucket, report_key(job.folder), record, lambda theirs: theirs == record or _lacks_less(bucket, theirs, record, job.folder)
+        bucket,
+        report_key(job.folder),
+        record,
+        lambda theirs: theirs == record or _lacks_less(bucket, theirs, record, job.folder),
     )
     if kept != record:
         publish_view(bucket, report_page_key(job.folder), lambda: report_page(kept.contents))
@@ -250,7 +338,9 @@ def _lacks_less(bucket: Bucket, theirs: ReportRecord, ours: ReportRecord, folder
 
 
 def _pictures(details: DetailsRecord) -> dict[int, str]:
-    """Return the pictures of the shown images, by their numbers, as seen from the report's folder."""
+    """Return the pictures of the shown images, by their numbers, as seen from the report's
+    folder.
+    """
     files = (file.key.rpartition("/")[2] for file in details.files if file.key.endswith(".webp"))
     return {int(name.partition(".")[0]): f"images/{name}" for name in files}
 

@@ -1,16 +1,19 @@
-"""A model's preset: the recipe that tuning has put together, layer by layer, and the figures it rests on."""
+"""A model's preset: the recipe that tuning has put together, layer by layer, and the figures it
+rests on.
+"""
 
 from collections.abc import Callable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from storage import Bucket, Conflict, Corrupt, NotFound, Unavailable
-from storage.layout import preset_key
-from storage.records import Record
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, Unavailable
+from diamond_cutter.storage.sets.layout import preset_key
+from diamond_cutter.storage.sets.records import Record
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 
-# Each that fails means that another writer has finished a layer, of which each device has one at a time.
+# Each that fails means that another writer has finished a layer, of which each device has one at a
+# time.
 _ATTEMPTS = 50
 # What is less is nothing: two trials that achieve nothing are equally good.
 _LEAST = 1e-6
@@ -25,13 +28,16 @@ class Trial(BaseModel):
     steps: int
     objective: float = Field(description="mean over channels and wide transforms")
     specificity: float | None = Field(description="mean over channels, under wide transforms")
-    saturation: float = Field(description="mean share of a picture's values that are almost black or almost white")
+    saturation: float = Field(
+        description="mean share of a picture's values that are almost black or almost white"
+    )
     seconds_per_sprite: float
 
     def merit(self, base: "Trial") -> float:
         """Return how good the settings are, the base being 1.
 
-        The geometric mean of the gains in objective and specificity, times that in what is not burnt to black and white.
+        The geometric mean of the gains in objective and specificity, times that in what is not
+        burnt to black and white.
         """
         gain = _ratio(self.objective, base.objective)
         if self.specificity is not None and base.specificity is not None:
@@ -73,7 +79,9 @@ class Preset(Record):
     def recipe(self) -> RenderRecipe:
         """Return the recipe: what tuning started from, with each layer's best settings."""
         settings = {layer.layer: layer.best.settings for layer in self.layers}
-        return self.start.model_copy(update={"name": "tuned", "layers": {**self.start.layers, **settings}})
+        return self.start.model_copy(
+            update={"name": "tuned", "layers": {**self.start.layers, **settings}}
+        )
 
 
 class BadPreset(Corrupt):
@@ -81,7 +89,10 @@ class BadPreset(Corrupt):
 
     def __init__(self, model: str, problem: str) -> None:
         self.problem = f"preset {preset_key(model)} {problem}"
-        remedy = f"Run `diamond-cutter tune {model}` to create it again, or name a recipe, such as `--recipe fast`."
+        remedy = (
+            f"Run `diamond-cutter tune {model}` to create it again, or name a recipe, such "
+            "as `--recipe fast`."
+        )
         super().__init__(f"{self.problem}. {remedy}")
 
 
@@ -96,16 +107,23 @@ def read_preset(bucket: Bucket, model: str) -> Preset | None:
     except NotFound:
         return None
     except ValidationError as error:
-        raise BadPreset(model, f"cannot be read ({error.errors(include_url=False)[0]['msg']})") from error
+        raise BadPreset(
+            model, f"cannot be read ({error.errors(include_url=False)[0]['msg']})"
+        ) from error
     if preset.model != model:
         raise BadPreset(model, f"cannot be used (it is the preset of {preset.model})")
     return preset
 
 
 def preset_to_continue(
-    bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, on_restart: Callable[[str], object] = lambda why: None
+    bucket: Bucket,
+    model: str,
+    start: RenderRecipe,
+    budget_s: float | None,
+    on_restart: Callable[[str], object] = lambda why: None,
 ) -> Preset | None:
-    """Return the preset of a model that tuning adds layers to, or None where it starts from scratch.
+    """Return the preset of a model that tuning adds layers to, or None where it starts from
+    scratch.
 
     Args:
         bucket: where.
@@ -122,12 +140,18 @@ def preset_to_continue(
     if stored is None or (stored.start, stored.budget_s) == (start, budget_s):
         return stored
     budget = "no budget" if stored.budget_s is None else f"{stored.budget_s:g} s a sprite"
-    on_restart(f"preset {preset_key(model)} was tuned from {stored.start.key} with {budget}; tuning starts from scratch")
+    on_restart(
+        f"preset {preset_key(model)} was tuned from {stored.start.key} with {budget}; tuning "
+        "starts from scratch"
+    )
     return None
 
 
-def add_layer(bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, found: LayerTuning) -> Preset:
-    """Put a layer's tuning into the model's preset; a damaged one, or one that started from another recipe or budget, is replaced.
+def add_layer(
+    bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, found: LayerTuning
+) -> Preset:
+    """Put a layer's tuning into the model's preset; a damaged one, or one that started from another
+    recipe or budget, is replaced.
 
     Raises:
         Unavailable: others keep replacing the preset.
@@ -137,13 +161,18 @@ def add_layer(bucket: Bucket, model: str, start: RenderRecipe, budget_s: float |
         present, stored = bucket.stat(key), preset_to_continue(bucket, model, start, budget_s)
         stored = stored or Preset(model=model, start=start, budget_s=budget_s)
         others = tuple(layer for layer in stored.layers if layer.layer != found.layer)
-        preset = stored.model_copy(update={"layers": tuple(sorted((*others, found), key=lambda layer: layer.layer))})
+        preset = stored.model_copy(
+            update={"layers": tuple(sorted((*others, found), key=lambda layer: layer.layer))}
+        )
         try:
             bucket.put(key, preset.to_bytes(), mode=present.token if present else "create")
             return preset
         except Conflict:
             continue
-    raise Unavailable(f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same command again.")
+    raise Unavailable(
+        f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same "
+        "command again."
+    )
 
 
 def _ratio(value: float, base: float) -> float:

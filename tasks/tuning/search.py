@@ -1,7 +1,9 @@
-"""Finds the settings that suit a layer: candidates are rendered on a sample of its channels, and the best by score wins.
+"""Finds the settings that suit a layer: candidates are rendered on a sample of its channels, and
+the best by score wins.
 
-What makes the pictures of deep layers vague is that they work at one size and angle only. So candidates are judged under
-transforms wider than those that the defaults are optimised under: a picture that holds there shows a thing, not a trick.
+What makes the pictures of deep layers vague is that they work at one size and angle only. So
+candidates are judged under transforms wider than those that the defaults are optimised under: a
+picture that holds there shows a thing, not a trick.
 """
 
 import time
@@ -10,23 +12,34 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pydantic import ValidationError
 
-from model_inventory.bundle import Bundle
-from tasks.rendering.estimate import measure_layer
-from tasks.rendering.precision import execution_here
-from tasks.rendering.presets import WIDER
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.rendering.renderer import Shape
-from tasks.rendering.scores import specificities
-from tasks.rendering.sprites import Member, Sprite, focus_of, layer_renderer, render_sprites, views_of
-from tasks.rendering.subjects import Channels
-from tasks.tuning.preset import LayerTuning, Trial
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.estimate import measure_layer
+from diamond_cutter.tasks.rendering.precision import execution_here
+from diamond_cutter.tasks.rendering.presets import WIDER
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import Shape
+from diamond_cutter.tasks.rendering.scores import specificities
+from diamond_cutter.tasks.rendering.sprites import (
+    Member,
+    Sprite,
+    focus_of,
+    layer_renderer,
+    render_sprites,
+    views_of,
+)
+from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.tuning.preset import LayerTuning, Trial
 
 SAMPLE = 16
 _JUDGING_DRAWS = 16
 
 _TRANSFORMS = (
     LayerSettings(),
-    LayerSettings(jitter_px=(16, 8), scale=tuple(round(0.8 + 0.04 * i, 2) for i in range(11)), rotate_degrees=tuple(range(-20, 21, 2))),
+    LayerSettings(
+        jitter_px=(16, 8),
+        scale=tuple(round(0.8 + 0.04 * i, 2) for i in range(11)),
+        rotate_degrees=tuple(range(-20, 21, 2)),
+    ),
     LayerSettings(**WIDER),
 )
 _REGULARISATION = (
@@ -55,14 +68,15 @@ def tune_layer(
 ) -> LayerTuning:
     """Find the settings for a layer that win on a sample of its channels.
 
-    Transforms are tried first, then regularisation and rate on top of the best of them, with half of the steps; the winner
-    then meets the recipe as it was with all of them.
+    Transforms are tried first, then regularisation and rate on top of the best of them, with half
+    of the steps; the winner then meets the recipe as it was with all of them.
 
     Args:
         bundle: the model.
         layer: one of its layers.
         recipe: what to start from.
-        budget_s: seconds for a sprite, which decide the number of steps; None for the recipe's steps.
+        budget_s: seconds for a sprite, which decide the number of steps; None for the recipe's
+            steps.
         on_trial: called with each trial.
 
     Raises:
@@ -74,14 +88,29 @@ def tune_layer(
     tried: list[Trial] = []
 
     def trial(settings: LayerSettings, steps: int) -> Trial:
-        tried.append(judge(bundle, layer, channels, recipe, settings.model_copy(update={"steps": steps})))
+        tried.append(
+            judge(bundle, layer, channels, recipe, settings.model_copy(update={"steps": steps}))
+        )
         on_trial(tried[-1])
         return tried[-1]
 
     half = max(steps // 2, 1)
     base = trial(_TRANSFORMS[0], half)
-    best = _best([base, *(trial(settings, half) for settings in _TRANSFORMS[1:] if _suits(recipe, layer, settings))], base)
-    best = _best([best, *(trial(_joined(best.settings, settings), half) for settings in _REGULARISATION)], base)
+    best = _best(
+        [
+            base,
+            *(
+                trial(settings, half)
+                for settings in _TRANSFORMS[1:]
+                if _suits(recipe, layer, settings)
+            ),
+        ],
+        base,
+    )
+    best = _best(
+        [best, *(trial(_joined(best.settings, settings), half) for settings in _REGULARISATION)],
+        base,
+    )
     base = trial(_TRANSFORMS[0], steps)
     if best.settings.model_copy(update={"steps": steps}) != base.settings:
         best = _best([base, trial(best.settings, steps)], base)
@@ -99,23 +128,43 @@ def tune_layer(
 
 
 def affordable_steps(bundle: Bundle, layer: str, recipe: RenderRecipe, budget_s: float) -> int:
-    """Return how many steps a sprite of a full batch has in `budget_s` seconds on this device, measured."""
+    """Return how many steps a sprite of a full batch has in `budget_s` seconds on this device,
+    measured.
+    """
     size = len(sample_channels(bundle.card.layer(layer).channels))
     step_s = measure_layer(bundle, Channels(layer=layer), recipe, execution_here(), size).step_s
     return int(np.clip(budget_s / step_s, 16, 10_000))
 
 
-def judge(bundle: Bundle, layer: str, channels: Sequence[int], recipe: RenderRecipe, settings: LayerSettings) -> Trial:
-    """Render a sample by the recipe with some settings, and say what it achieves under wide transforms."""
+def judge(
+    bundle: Bundle,
+    layer: str,
+    channels: Sequence[int],
+    recipe: RenderRecipe,
+    settings: LayerSettings,
+) -> Trial:
+    """Render a sample by the recipe with some settings, and say what it achieves under wide
+    transforms.
+    """
     changed = recipe.model_copy(update={"layers": {layer: settings}, "ladder": ()})
     started = time.perf_counter()
-    sprites = render_sprites(bundle, Channels(layer=layer), channels, changed, batch_size=len(channels))
+    sprites = render_sprites(
+        bundle, Channels(layer=layer), channels, changed, batch_size=len(channels)
+    )
     seconds = time.perf_counter() - started
     return _judged(bundle, layer, sprites, recipe, settings, seconds / len(channels))
 
 
-def _judged(bundle: Bundle, layer: str, sprites: list[Sprite], recipe: RenderRecipe, settings: LayerSettings, seconds: float) -> Trial:
-    # Before the activation function, where nothing is cut off: a ReLU6 that is full everywhere hides what is still to gain.
+def _judged(
+    bundle: Bundle,
+    layer: str,
+    sprites: list[Sprite],
+    recipe: RenderRecipe,
+    settings: LayerSettings,
+    seconds: float,
+) -> Trial:
+    # Before the activation function, where nothing is cut off: a ReLU6 that is full everywhere
+    # hides what is still to gain.
     wide = recipe.model_copy(update={**WIDER, "pre_activation": True, "layers": {}})
     members = [Member(sprite.scores.channel, sprite.scores.variant) for sprite in sprites]
     (sought,) = Channels(layer=layer).targets([member.number for member in members])
@@ -124,7 +173,11 @@ def _judged(bundle: Bundle, layer: str, sprites: list[Sprite], recipe: RenderRec
     images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / 255
     views = views_of(layer, members, wide, "judging", _JUDGING_DRAWS)
     scored = renderer.score(images, views, targets, focus_of(wide))
-    known = [value for value in specificities(scored.means, targets) if value is not None and np.isfinite(value)]
+    known = [
+        value
+        for value in specificities(scored.means, targets)
+        if value is not None and np.isfinite(value)
+    ]
     finite = np.nan_to_num(scored.objective, nan=0.0, posinf=0.0, neginf=0.0)
     return Trial(
         settings=settings,
@@ -137,7 +190,9 @@ def _judged(bundle: Bundle, layer: str, sprites: list[Sprite], recipe: RenderRec
 
 
 def _suits(recipe: RenderRecipe, layer: str, settings: LayerSettings) -> bool:
-    """Tell whether a recipe can have the settings: in a small picture without a border the image would be moved out of sight."""
+    """Tell whether a recipe can have the settings: in a small picture without a border the image
+    would be moved out of sight.
+    """
     try:
         RenderRecipe.model_validate({**dict(recipe), "layers": {layer: settings}})
     except ValidationError:
@@ -150,5 +205,7 @@ def _joined(settings: LayerSettings, more: LayerSettings) -> LayerSettings:
 
 
 def _best(trials: Sequence[Trial], base: Trial) -> Trial:
-    """Return the trial of the highest merit; of equals the first, so that nothing is changed for nothing."""
+    """Return the trial of the highest merit; of equals the first, so that nothing is changed for
+    nothing.
+    """
     return max(trials, key=lambda trial: trial.merit(base))

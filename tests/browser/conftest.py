@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests.waiting import AT_MOST_S
 
-# Without a sandbox, which containers do not allow, and without anything that Chromium would do on its own.
+# Without a sandbox, which containers do not allow, and without anything that Chromium would do on
+# its own.
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -33,7 +34,9 @@ def chromium() -> Iterator[Any]:
     if path is None:
         pytest.skip("there is no Chromium to look at the gallery with (apt-get install chromium)")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=list(ARGUMENTS), timeout=1000 * AT_MOST_S)
+        browser = started.chromium.launch(
+            executable_path=path, args=list(ARGUMENTS), timeout=1000 * AT_MOST_S
+        )
         yield browser
         browser.close()
 
@@ -49,7 +52,9 @@ class Window:
         self.page = self._context.new_page()
         self.page.set_default_timeout(1000 * AT_MOST_S)
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        self.page.on(
+            "console", lambda message: self.complaints.append(f"{message.type}: {message.text}")
+        )
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
 
@@ -70,10 +75,14 @@ class Window:
     def settle(self) -> None:
         """Wait until what was asked for is drawn."""
         self.until("!document.querySelector('[aria-busy=true]')")
-        self.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+        self.page.evaluate(
+            "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
+        )
 
     def until(self, condition: str) -> None:
-        """Wait until a condition holds; Playwright's own way of waiting is what the page's policy forbids scripts."""
+        """Wait until a condition holds; Playwright's own way of waiting is what the page's policy
+        forbids scripts.
+        """
         deadline = time.monotonic() + AT_MOST_S
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, condition

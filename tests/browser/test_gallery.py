@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from flows.browse import server_of
-from storage import LocalBucket
-from storage.layout import set_folder
+from diamond_cutter.flows.cli.browse import server_of
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import set_folder
 from tests.browser.conftest import Window, file_url
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
@@ -42,12 +42,22 @@ NewWindow = Callable[..., Window]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a bucket's folder: a small layer, a large one, variants, mixes, and layers of evil names."""
+    """Return a bucket's folder: a small layer, a large one, variants, mixes, and layers of evil
+    names.
+    """
     folder = tmp_path_factory.mktemp("gallery") / "bucket"
     bucket = LocalBucket(folder)
     put_layer(bucket, "stem", STEM)
-    put_layer(bucket, "block_0", [scores(channel, flags=("grey",) if channel % 9 == 5 else ()) for channel in range(MANY)])
-    put_layer(bucket, "variants", [scores(channel, variant=variant) for channel in (3, 9) for variant in (0, 1)])
+    put_layer(
+        bucket,
+        "block_0",
+        [scores(channel, flags=("grey",) if channel % 9 == 5 else ()) for channel in range(MANY)],
+    )
+    put_layer(
+        bucket,
+        "variants",
+        [scores(channel, variant=variant) for channel in (3, 9) for variant in (0, 1)],
+    )
     put_layer(bucket, put_mixes(bucket).name, [scores(0), scores(1)])
     for name in HOSTILE:
         put_layer(bucket, name, [scores(channel) for channel in range(4)])
@@ -71,7 +81,9 @@ def new_window(chromium: Any, folder: Path) -> Iterator[NewWindow]:
     windows: list[Window] = []
     site = file_url(folder, set_folder(MODEL, RECIPE.key) + "index.html")
 
-    def open_window(width: int = 1200, height: int = 800, site: str = site, **options: Any) -> Window:
+    def open_window(
+        width: int = 1200, height: int = 800, site: str = site, **options: Any
+    ) -> Window:
         windows.append(Window(chromium, site, width, height, **options))
         return windows[-1]
 
@@ -120,7 +132,16 @@ def test_hovering_shows_number_scores_and_flags(either: Window) -> None:
     tip = page.locator(".tip")
     assert tip.is_hidden()
     page.mouse.move(box["x"] + 1.5 * box["width"] + 6, box["y"] + 20)
-    assert tip.inner_text().split("\n") == ["channel 1", "objective", "30.0", "specificity", "1.50", "photo ratio", "0.500", "no flags"]
+    assert tip.inner_text().split("\n") == [
+        "channel 1",
+        "objective",
+        "30.0",
+        "specificity",
+        "1.50",
+        "photo ratio",
+        "0.500",
+        "no flags",
+    ]
     page.mouse.move(box["x"] + 3.5 * box["width"] + 18, box["y"] + 20)
     assert tip.inner_text().split("\n") == ["channel 3", "dead, not finite"]
     page.mouse.move(600, 700)
@@ -134,7 +155,9 @@ def test_each_cell_is_drawn_from_its_place_in_the_spritemap(either: Window) -> N
         assert either.active_colour() == colour_of(sprite)
 
 
-def test_the_large_sprite_comes_from_the_shard_or_else_from_the_spritemap(new_window: NewWindow, folder: Path) -> None:
+def test_the_large_sprite_comes_from_the_shard_or_else_from_the_spritemap(
+    new_window: NewWindow, folder: Path
+) -> None:
     window = new_window()
     page = window.open("#/layer/stem/4")
     window.settle()
@@ -214,7 +237,9 @@ def test_everything_works_with_the_keyboard(window: Window) -> None:
     page.keyboard.press("Escape")
     page.wait_for_selector(".cursor")
     assert window.active() == "1235"
-    assert "channel 1235, objective 1235" in str(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    assert "channel 1235, objective 1235" in str(
+        page.evaluate("document.activeElement.getAttribute('aria-label')")
+    )
     page.keyboard.press("Escape")
     page.wait_for_selector(".layers")
 
@@ -258,7 +283,9 @@ def test_2048_channels_take_one_image_and_few_elements(either: Window) -> None:
     assert either.active_colour() == colour_of(scores(int(either.active())))
 
 
-@pytest.mark.parametrize("path", ["", "#/layer/block_0", "#/layer/stem/3", "#/layer/" + quote("層 🦊", safe="")])
+@pytest.mark.parametrize(
+    "path", ["", "#/layer/block_0", "#/layer/stem/3", "#/layer/" + quote("層 🦊", safe="")]
+)
 def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow, path: str) -> None:
     window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
     page = window.open(path)
@@ -282,7 +309,13 @@ def test_a_tap_opens_a_unit(new_window: NewWindow) -> None:
 def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
     page = window.open("#/layer/stem/1")
     facts = page.locator(".scores").inner_text()
-    for words in ("objective\n30.0", "specificity\n1.50", "photo ratio\n0.500", "contrast\n0.250", "attempt\nfirst"):
+    for words in (
+        "objective\n30.0",
+        "specificity\n1.50",
+        "photo ratio\n0.500",
+        "contrast\n0.250",
+        "attempt\nfirst",
+    ):
         assert words in facts
     page.locator("summary").click()
     assert "size px\n32" in page.locator(".recipe").inner_text()
@@ -303,10 +336,14 @@ def test_a_unit_says_what_it_does_in_the_images_of_a_report(either: Window) -> N
     assert "pictures" in section.locator("h2").inner_text() and "adds" in section.inner_text()
     assert section.locator(".derived").count() == 1
     patches = section.locator(".patches canvas")
-    assert patches.count() > 0 and all(patches.nth(place).get_attribute("aria-label") for place in range(patches.count()))
+    assert patches.count() > 0 and all(
+        patches.nth(place).get_attribute("aria-label") for place in range(patches.count())
+    )
     section.get_by_role("link").first.click()
     page.wait_for_selector("h1")
-    assert "/reports/pictures" in page.url.replace("%40", "@") and page.url.endswith("#/layer/stem/0")
+    assert "/reports/pictures" in page.url.replace("%40", "@") and page.url.endswith(
+        "#/layer/stem/0"
+    )
 
 
 def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
@@ -325,7 +362,17 @@ def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
     assert page.locator(".label").inner_text() == "stem and block"
 
 
-@pytest.mark.parametrize("path", ["#/layer/nothing", "#/layer/stem/6", "#/layer/stem/1.1", "#/else", "#/layer/%ff", "#/layer/stem/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "#/layer/nothing",
+        "#/layer/stem/6",
+        "#/layer/stem/1.1",
+        "#/else",
+        "#/layer/%ff",
+        "#/layer/stem/x",
+    ],
+)
 def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
     page = window.open(path)
     window.until("document.querySelector('h1').textContent === 'Not here'")
@@ -336,7 +383,9 @@ def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_name_means_anything(window: Window, name: str) -> None:
     page = window.open()
-    assert name in page.locator(".layer-name").evaluate_all("nodes => nodes.map((node) => node.textContent)")
+    assert name in page.locator(".layer-name").evaluate_all(
+        "nodes => nodes.map((node) => node.textContent)"
+    )
     page = window.open_layer(quote(name, safe=""))
     assert page.locator("h1").evaluate("node => node.textContent") == name
     window.sprites_shown()
@@ -352,7 +401,10 @@ def test_a_layer_that_cannot_be_loaded_is_said_to_be(new_window: NewWindow, fold
     (numbers,) = folder.rglob("variants/gallery.*.js")
     (spritemap,) = folder.rglob("variants/spritemap.*.png")
     window = new_window()
-    for file, words in ((numbers, "The layer's numbers could not be loaded."), (spritemap, "The layer's spritemap could not be loaded.")):
+    for file, words in (
+        (numbers, "The layer's numbers could not be loaded."),
+        (spritemap, "The layer's spritemap could not be loaded."),
+    ):
         hidden = file.rename(file.with_suffix(".gone"))
         try:
             page = window.open("#/layer/variants")
@@ -368,7 +420,8 @@ def test_the_policy_holds_whatever_would_get_into_the_page(either: Window) -> No
     blocked = page.evaluate(
         """async () => {
           const blocked = [];
-          document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+          const note = (event) => blocked.push(event.effectiveDirective);
+          document.addEventListener("securitypolicyviolation", note);
           const script = document.createElement("script");
           script.textContent = "window.evil = true";
           document.head.append(script);
@@ -382,7 +435,10 @@ def test_the_policy_holds_whatever_would_get_into_the_page(either: Window) -> No
         }"""
     )
     assert blocked == ["connect-src", "img-src", "script-src-elem", "style-src-attr"]
-    assert all("Content Security Policy" in text or "Fetch API cannot load" in text for text in either.complaints)
+    assert all(
+        "Content Security Policy" in text or "Fetch API cannot load" in text
+        for text in either.complaints
+    )
     either.complaints.clear()
     either.requests.remove("https://elsewhere.invalid/x.png")  # which never left
 

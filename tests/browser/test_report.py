@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.contents import ReportContents
 from tests.browser.conftest import Window, file_url
 from tests.tasks.reporting.made_up_report import (
     CLASSES,
@@ -46,7 +46,9 @@ def new_window(chromium: Any, folder: Path, contents: ReportContents) -> Iterato
     windows: list[Window] = []
 
     def open_window(width: int = 1280, height: int = 900, **options: Any) -> Window:
-        windows.append(Window(chromium, file_url(folder, FOLDER + "index.html"), width, height, **options))
+        windows.append(
+            Window(chromium, file_url(folder, FOLDER + "index.html"), width, height, **options)
+        )
         return windows[-1]
 
     yield open_window
@@ -79,7 +81,9 @@ def spot(window: Window, layer: int, place: int) -> Spot:
     side = list(LAYERS.values())[layer][1]
     box = window.page.locator(".stage").bounding_box()
     row, column = divmod(place, side)
-    return box["x"] + (column + 0.5) * box["width"] / side, box["y"] + (row + 0.5) * box["height"] / side
+    return box["x"] + (column + 0.5) * box["width"] / side, box["y"] + (row + 0.5) * box[
+        "height"
+    ] / side
 
 
 def hover(window: Window, layer: int, place: int) -> None:
@@ -105,18 +109,34 @@ def open_image(window: Window, image: int, layer: int) -> Any:
 def test_the_overview_says_what_ran_and_how_far_to_believe_it(window: Window) -> None:
     page = window.open()
     assert page.locator("h1").inner_text() == "pictures 0a1b2c3d seen by made-up 11111111"
-    assert "each image’s highest class against its second highest" in page.locator(".lead").inner_text()
+    assert (
+        "each image’s highest class against its second highest"
+        in page.locator(".lead").inner_text()
+    )
     ran = page.locator(".ran").inner_text()
-    for words in (f"images\n{IMAGES}", "right\n76 %", "among the five highest\n96 %", f"left out\n{REFUSED} images"):
+    for words in (
+        f"images\n{IMAGES}",
+        "right\n76 %",
+        "among the five highest\n96 %",
+        f"left out\n{REFUSED} images",
+    ):
         assert words in ran
     rows = page.locator("tbody tr").all_inner_texts()
-    assert len(rows) == len(LAYERS) and "30 %" in rows[0] and "5.00 ×" in rows[0] and rows[3].endswith("–")
+    assert (
+        len(rows) == len(LAYERS)
+        and "30 %" in rows[0]
+        and "5.00 ×" in rows[0]
+        and rows[3].endswith("–")
+    )
     refused = page.locator(".refused")
     assert refused.get_attribute("open") is None
     refused.locator("summary").click()
     assert refused.locator("li").count() == REFUSED and "ends too early" in refused.inner_text()
     assert page.get_by_role("link", name="report.json").get_attribute("href") == "report.json"
-    assert page.get_by_role("link", name="channels", exact=True).get_attribute("href") == "channels.parquet"
+    assert (
+        page.get_by_role("link", name="channels", exact=True).get_attribute("href")
+        == "channels.parquet"
+    )
 
 
 def test_nothing_is_loaded_before_it_is_looked_at(new_window: NewWindow) -> None:
@@ -124,7 +144,10 @@ def test_nothing_is_loaded_before_it_is_looked_at(new_window: NewWindow) -> None
     page = window.open()
     window.settle()
     assert loaded(window) == set()
-    assert "sprites.0.png" in loaded(window, ".png") and not loaded(window, ".png") & {"sprites.3.png", "00000.png"}
+    assert "sprites.0.png" in loaded(window, ".png") and not loaded(window, ".png") & {
+        "sprites.3.png",
+        "00000.png",
+    }
     page.locator(".layer").last.scroll_into_view_if_needed()
     window.until("[...document.querySelectorAll('.layer')].pop().querySelector('.drawn')")
     assert "sprites.3.png" in loaded(window, ".png")
@@ -135,7 +158,9 @@ def test_nothing_is_loaded_before_it_is_looked_at(new_window: NewWindow) -> None
     page.locator(".patches").first.scroll_into_view_if_needed()
     window.until("document.querySelector('.patches .drawn')")
     window.open("#/images/1")
-    assert "images.js" in loaded(window) and not any(name.startswith("page.") for name in loaded(window))
+    assert "images.js" in loaded(window) and not any(
+        name.startswith("page.") for name in loaded(window)
+    )
     open_image(window, 30, 1)
     assert {name for name in loaded(window) if name.startswith("page.")} == {"page.2.js"}
 
@@ -151,14 +176,20 @@ def test_the_flow_between_groups_is_drawn_by_sign(window: Window, contents: Repo
     assert page.locator(".link.dim").count() == 0
 
 
-def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(window: Window, contents: ReportContents) -> None:
+def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(
+    window: Window, contents: ReportContents
+) -> None:
     page = window.open("#/layer/block_0/0")
     for side, channels in (("for", contents.layers[1].top), ("against", contents.layers[1].bottom)):
         cards = page.locator(f".side.{side} .channel")
         assert cards.count() == len(channels)
-        assert [int(card.get_attribute("data-channel")) for card in cards.all()] == [one.channel for one in channels]
+        assert [int(card.get_attribute("data-channel")) for card in cards.all()] == [
+            one.channel for one in channels
+        ]
     top = contents.layers[1].top[0].channel
-    assert window.colour_at(*middle(window, ".side.for .channel .sprite canvas")) == colour_of(1, top)
+    assert window.colour_at(*middle(window, ".side.for .channel .sprite canvas")) == colour_of(
+        1, top
+    )
     card = page.locator(".side.for .channel").first
     assert "derived" in card.inner_text() and "for in 90 % of the images" in card.inner_text()
     assert card.locator("a.sprite").get_attribute("href") == (
@@ -177,7 +208,9 @@ def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(window
     window.until("location.hash === '#/layer/logits/3'")
 
 
-def test_the_bars_of_all_channels_tell_theirs_and_open_it(window: Window, contents: ReportContents) -> None:
+def test_the_bars_of_all_channels_tell_theirs_and_open_it(
+    window: Window, contents: ReportContents
+) -> None:
     page = window.open("#/layer/block_0/0")
     plot = page.locator(".distribution")
     box = plot.bounding_box()
@@ -205,7 +238,11 @@ def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) ->
     links = page.locator(".patches a[href^='#/image/']")
     assert patches.count() == 6 and links.count()
     patches.first.hover()
-    assert page.locator(".tip:visible").inner_text().split("\n") == [name_of(first), "activation", "9.50"]
+    assert page.locator(".tip:visible").inner_text().split("\n") == [
+        name_of(first),
+        "activation",
+        "9.50",
+    ]
     patches.last.hover()
     assert "a sample of the 50 % quantile" in page.locator(".tip:visible").inner_text()
     goal = links.first.get_attribute("href")
@@ -218,8 +255,13 @@ def test_groups_have_sprites_channels_and_classes(window: Window) -> None:
     page = window.open("#/layer/block_0/0")
     groups = page.locator(".group")
     assert groups.count() == 4
-    assert groups.first.locator(".members li").count() == 6 and groups.first.locator(".by-class li").count() == len(CLASSES)
-    values = [float(text.replace("−", "-")) for text in page.locator(".group .group-facts b").all_inner_texts()]
+    assert groups.first.locator(".members li").count() == 6 and groups.first.locator(
+        ".by-class li"
+    ).count() == len(CLASSES)
+    values = [
+        float(text.replace("−", "-"))
+        for text in page.locator(".group .group-facts b").all_inner_texts()
+    ]
     assert values == sorted(values, reverse=True)
     assert page.locator(".flow-node").count() == 12
     assert window.open("#/layer/logits/0").locator(".group").count() == 0
@@ -229,7 +271,10 @@ def test_hovering_a_position_shows_its_sprites(window: Window) -> None:
     page = open_image(window, 5, 1)
     for place in (14, 15, 33):
         hover(window, 1, place)
-        assert page.locator(".position h2").inner_text() == f"Row {place // 6 + 1}, column {place % 6 + 1}"
+        assert (
+            page.locator(".position h2").inner_text()
+            == f"Row {place // 6 + 1}, column {place % 6 + 1}"
+        )
         assert channels_shown(window) == strings(channels_at(1, 0, place))
         first = channels_at(1, 0, place)[0]
         assert window.colour_at(*middle(window, ".position-sprites canvas")) == colour_of(1, first)
@@ -275,7 +320,9 @@ def test_the_map_is_orange_for_and_blue_against_and_follows_the_class(window: Wi
     assert abs(red - blue) < 40
 
 
-def test_another_layer_is_shown_at_the_same_place_without_loading_the_image_again(window: Window) -> None:
+def test_another_layer_is_shown_at_the_same_place_without_loading_the_image_again(
+    window: Window,
+) -> None:
     page = open_image(window, 5, 1)
     page.mouse.click(*spot(window, 1, 35))
     page.evaluate("document.querySelector('.stage').dataset.same = 'yes'")
@@ -353,7 +400,9 @@ def test_the_list_of_images_is_paged_filtered_and_searched(window: Window) -> No
     window.until("document.querySelectorAll('.image-card').length === 15")
     assert page.url.endswith("#/images/1/4")
     page.get_by_label("find an image").fill("04")
-    assert page.locator(".image-name").all_inner_texts() == [name_of(number) for number in (4, 40, 44, 48) if "04" in name_of(number)]
+    assert page.locator(".image-name").all_inner_texts() == [
+        name_of(number) for number in (4, 40, 44, 48) if "04" in name_of(number)
+    ]
     cards.first.click()
     page.wait_for_selector(".stage")
     page.keyboard.press("Escape")
@@ -361,13 +410,18 @@ def test_the_list_of_images_is_paged_filtered_and_searched(window: Window) -> No
     assert page.get_by_label("find an image").input_value() == "04"
 
 
-@pytest.mark.parametrize("path", ["", "#/layer/" + EVIL, "#/layer/block_0/2", "#/images/1", f"#/image/3/{EVIL}", "#/image/5"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "#/layer/" + EVIL, "#/layer/block_0/2", "#/images/1", f"#/image/3/{EVIL}", "#/image/5"],
+)
 def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow, path: str) -> None:
     window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
     page = window.open(path)
     window.settle()
     assert window.overflow_px() <= 0
-    for tool in page.locator("input, select, button:not(.cursor), .turn, .layer, .choices button").all():
+    for tool in page.locator(
+        "input, select, button:not(.cursor), .turn, .layer, .choices button"
+    ).all():
         box = tool.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 360
 
@@ -383,7 +437,9 @@ def test_a_tap_looks_at_a_position(new_window: NewWindow) -> None:
 
 def test_no_name_means_anything(window: Window) -> None:
     page = window.open()
-    names = page.locator(".layer-name").evaluate_all("nodes => nodes.map((node) => node.textContent)")
+    names = page.locator(".layer-name").evaluate_all(
+        "nodes => nodes.map((node) => node.textContent)"
+    )
     assert names == list(LAYERS)
     assert window.overflow_px() <= 0
     page = window.open(f"#/layer/{EVIL}/2")
@@ -400,7 +456,9 @@ def test_no_name_means_anything(window: Window) -> None:
     assert window.overflow_px() <= 0
 
 
-@pytest.mark.parametrize("path", ["#/layer/nothing", "#/image/1000", "#/image/x", "#/image/100", "#/else", "#/layer/%ff"])
+@pytest.mark.parametrize(
+    "path", ["#/layer/nothing", "#/image/1000", "#/image/x", "#/image/100", "#/else", "#/layer/%ff"]
+)
 def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
     page = window.open(path)
     window.until("document.querySelector('h1').textContent === 'Not here'")
@@ -409,18 +467,26 @@ def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
 
 
 def test_numbers_that_cannot_be_loaded_are_said_to_be(window: Window, folder: Path) -> None:
-    for name, path in (("layer.1.js", "#/layer/block_0"), ("page.0.js", "#/image/5"), ("images.js", "#/images/1")):
+    for name, path in (
+        ("layer.1.js", "#/layer/block_0"),
+        ("page.0.js", "#/image/5"),
+        ("images.js", "#/images/1"),
+    ):
         file = folder / FOLDER / name
         hidden = file.rename(file.with_suffix(".gone"))
         try:
             window.open(path).get_by_text("could not be loaded").wait_for()
         finally:
             hidden.rename(file)
-    assert len(window.complaints) == 3 and all("ERR_FILE_NOT_FOUND" in complaint for complaint in window.complaints)
+    assert len(window.complaints) == 3 and all(
+        "ERR_FILE_NOT_FOUND" in complaint for complaint in window.complaints
+    )
     window.complaints.clear()
 
 
-def test_without_javascript_there_are_numbers(new_window: NewWindow, contents: ReportContents) -> None:
+def test_without_javascript_there_are_numbers(
+    new_window: NewWindow, contents: ReportContents
+) -> None:
     page = new_window(java_script_enabled=False).open()
     text = page.locator("body").inner_text()
     assert f"channel {contents.layers[0].top[0].channel} (" in text and "report.json" in text

@@ -5,10 +5,11 @@ import signal
 import time
 from pathlib import Path
 
-# As it takes long, it is done before a call begins: the time that a call may take is then for rendering alone.
+# As it takes long, it is done before a call begins: the time that a call may take is then for
+# rendering alone.
 import tensorflow as tf  # noqa: F401
 
-from tasks.rendering.task import ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.task import ShardJob, render_and_commit
 
 
 def fail_on_second_shard(job: ShardJob) -> None:

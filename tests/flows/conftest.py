@@ -1,4 +1,6 @@
-"""One Prefect server for all tests of flows; commands that are started find it through PREFECT_API_URL."""
+"""One Prefect server for all tests of flows; commands that are started find it through
+PREFECT_API_URL.
+"""
 
 import io
 import json
@@ -17,12 +19,22 @@ import pytest
 from tests.waiting import AT_MOST_S, without_progress
 
 if TYPE_CHECKING:
-    from tasks.devices import DeviceSlots
+    from diamond_cutter.tasks.devices import DeviceSlots
 
 
 def small(steps: int) -> tuple[str, ...]:
-    """Return the options of sprites that take no time and are not tried again; what they look like is other tests' business."""
-    return ("--recipe.ladder", "--recipe.size-px", "32", "--recipe.steps", str(steps), "--recipe.input-sides", "1")
+    """Return the options of sprites that take no time and are not tried again; what they look like
+    is other tests' business.
+    """
+    return (
+        "--recipe.ladder",
+        "--recipe.size-px",
+        "32",
+        "--recipe.steps",
+        str(steps),
+        "--recipe.input-sides",
+        "1",
+    )
 
 
 SMALL = small(steps=4)
@@ -32,8 +44,10 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep commands in this process from telling how far they are, as they do every few seconds: sentences are counted here."""
-    from flows import progress
+    """Keep commands in this process from telling how far they are, as they do every few seconds:
+    sentences are counted here.
+    """
+    from diamond_cutter.flows import progress
 
     monkeypatch.setattr(progress, "EVERY_S", 3600.0)
 
@@ -41,7 +55,7 @@ def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[None]:
     """Run a Prefect server as long as there are tests that need it."""
-    from flows.prefect_server import prefect_server
+    from diamond_cutter.flows.server.prefect_server import prefect_server
 
     with prefect_server():
         yield
@@ -52,8 +66,14 @@ def diamond_cutter() -> Command:
     """Return what runs the command line in a process of its own, and returns how it ended."""
 
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "flows.cli", *arguments]
-        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=3 * AT_MOST_S)
+        command = [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments]
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=3 * AT_MOST_S,
+        )
         done.stderr = without_progress(done.stderr)
         return done
 
@@ -62,28 +82,37 @@ def diamond_cutter() -> Command:
 
 @pytest.fixture(scope="session")
 def lasting_slots() -> "Iterator[DeviceSlots]":
-    """Return devices whose processes stay when a run ends, so that TensorFlow is imported once for many runs."""
-    from tasks.devices import DeviceSlots, visible_devices
+    """Return devices whose processes stay when a run ends, so that TensorFlow is imported once for
+    many runs.
+    """
+    from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 
     with DeviceSlots(visible_devices()) as slots:
-        slots.run(os.getpid, timeout_s=AT_MOST_S)  # so that it begins with the environment of no single test
+        slots.run(
+            os.getpid, timeout_s=AT_MOST_S
+        )  # so that it begins with the environment of no single test
         yield slots
 
 
 @pytest.fixture
 def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs in this process find devices whose processes have begun; that a run starts and ends its own is others' business."""
-    for module in ("attribution", "describing", "models", "sprites", "tuning"):
-        monkeypatch.setattr(f"flows.{module}.DeviceSlots", lambda devices: nullcontext(lasting_slots))
+    """Let runs in this process find devices whose processes have begun; that a run starts and ends
+    its own is others' business.
+    """
+    for module in ("attribution", "cli.estimates", "cli.model_changes", "sprites", "tuning"):
+        monkeypatch.setattr(
+            f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(lasting_slots)
+        )
 
 
 @pytest.fixture
 def at_once(server: None, ready_devices: None) -> Command:
     """Return what runs the command line in this process, without the wait for imports.
 
-    That a command does as well in a process of its own is what `rendered` shows, and the tests of interrupted runs.
+    That a command does as well in a process of its own is what `rendered` shows, and the tests of
+    interrupted runs.
     """
-    from flows.cli import run as run_command
+    from diamond_cutter.flows.cli.main import run as run_command
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         printed, said = io.StringIO(), io.StringIO()
@@ -96,8 +125,10 @@ def at_once(server: None, ready_devices: None) -> Command:
 
 @pytest.fixture
 def only_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have folders refuse what is written, as a read-only disk does; root cannot be kept out by a folder's mode."""
-    from storage import AccessDenied, LocalBucket
+    """Have folders refuse what is written, as a read-only disk does; root cannot be kept out by a
+    folder's mode.
+    """
+    from diamond_cutter.storage import AccessDenied, LocalBucket
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AccessDenied("Not allowed to keep objects here; give another folder.")
@@ -114,8 +145,12 @@ def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Pat
 
 
 @pytest.fixture(scope="session")
-def rendered(server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Return a bucket with eight sprites of the stem, and what the command printed; copy it before changing it."""
+def rendered(
+    server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    """Return a bucket with eight sprites of the stem, and what the command printed; copy it before
+    changing it.
+    """
     bucket = tmp_path_factory.mktemp("rendered") / "bucket"
     arguments = ("--layers", "stem", "--channels", "0:8", "--bucket", str(bucket), "--json")
     done = diamond_cutter("sprites", "efficientnet-lite0", *arguments, *SMALL)

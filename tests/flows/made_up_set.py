@@ -6,14 +6,22 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from model_inventory.card import ImageSpec, LayerCard, ModelCard, ModelSource
-from storage import Bucket, crc32c
-from storage.layout import card_key, graph_key, is_mixes, mixes_key, recipe_key, run_record_key, shard_record_key
-from storage.records import RunRecord, SpriteScores
-from storage.sprite_set import put_fingerprinted, read_layer
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Mix, Mixes, Term
-from tasks.sheets import compose, encode_lossless
+from diamond_cutter.model_inventory.card import ImageSpec, LayerCard, ModelCard, ModelSource
+from diamond_cutter.storage import Bucket, crc32c
+from diamond_cutter.storage.sets.layout import (
+    card_key,
+    graph_key,
+    is_mixes,
+    mixes_key,
+    recipe_key,
+    run_record_key,
+    shard_record_key,
+)
+from diamond_cutter.storage.sets.records import RunRecord, SpriteScores
+from diamond_cutter.storage.sets.sprite_set import put_fingerprinted, read_layer
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
+from diamond_cutter.tasks.sheets import compose, encode_lossless
 from tests.storage.shard_records import shard_record
 
 RECIPE = RenderRecipe(size_px=32, steps=4)
@@ -24,7 +32,16 @@ GRAPH = b"a graph"
 def made_up_card() -> ModelCard:
     """Return the card of a model with two layers."""
     layers = (
-        LayerCard(name=name, tensor=f"{name}:0", kind="block", main=True, channels=count, height=4, width=4, sha256="0" * 64)
+        LayerCard(
+            name=name,
+            tensor=f"{name}:0",
+            kind="block",
+            main=True,
+            channels=count,
+            height=4,
+            width=4,
+            sha256="0" * 64,
+        )
         for name, count in CHANNELS.items()
     )
     return ModelCard(
@@ -47,9 +64,20 @@ def put_bundle(bucket: Bucket) -> None:
 
 def put_mixes(bucket: Bucket) -> Mixes:
     """Keep two mixes and return them."""
-    stem, block = Term(layer="stem", channels=(1,), weights=(1.0,)), Term(layer="block_0", channels=(2, 3), weights=(0.5, -1.0))
-    mixes = Mixes(mixes=(Mix(label="stem and block", terms=(stem, block)), Mix(label="[red]層\x1b[31m", terms=(block,))))
-    bucket.put(mixes_key(made_up_card().key, RECIPE.key, mixes.name), mixes.model_dump_json(indent=1).encode())
+    stem, block = (
+        Term(layer="stem", channels=(1,), weights=(1.0,)),
+        Term(layer="block_0", channels=(2, 3), weights=(0.5, -1.0)),
+    )
+    mixes = Mixes(
+        mixes=(
+            Mix(label="stem and block", terms=(stem, block)),
+            Mix(label="[red]層\x1b[31m", terms=(block,)),
+        )
+    )
+    bucket.put(
+        mixes_key(made_up_card().key, RECIPE.key, mixes.name),
+        mixes.model_dump_json(indent=1).encode(),
+    )
     return mixes
 
 
@@ -62,21 +90,33 @@ def put_shard(
     scores: Sequence[SpriteScores] | None = None,
     recipe: RenderRecipe = RECIPE,
 ) -> str:
-    """Keep a shard of noise and its record, and return the record's key; without scores they are made up, too."""
+    """Keep a shard of noise and its record, and return the record's key; without scores they are
+    made up, too.
+    """
     model, count = made_up_card().key, len(channels) * variants
     key = shard_record_key(model, recipe.key, layer, channels)
-    noise = (np.random.default_rng([*channels, cell]).integers(0, 256, (32, 32, 3), np.uint8) for cell in range(count))
+    noise = (
+        np.random.default_rng([*channels, cell]).integers(0, 256, (32, 32, 3), np.uint8)
+        for cell in range(count)
+    )
     data = encode_lossless(compose(enumerate(noise), count, count, 32))
     file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
     record = shard_record(channels, file, variants=variants, cell_px=32)
-    said = {"model": model, "recipe": recipe.key, "layer": layer, "sprites": tuple(scores or record.sprites)}
+    said = {
+        "model": model,
+        "recipe": recipe.key,
+        "layer": layer,
+        "sprites": tuple(scores or record.sprites),
+    }
     bucket.put(key, record.model_copy(update=said).to_bytes())
     return key
 
 
 def finish(bucket: Bucket, layers: Iterable[str]) -> str:
-    """Gather and publish what is there, as a run does at its end; return the key of the run's record."""
-    from tasks.gathering.task import gather_spritemap, publish_index
+    """Gather and publish what is there, as a run does at its end; return the key of the run's
+    record.
+    """
+    from diamond_cutter.tasks.gathering.task import gather_spritemap, publish_index
 
     card = made_up_card()
     bucket.put(recipe_key(card.key, RECIPE.key), RECIPE.to_bytes())
@@ -84,7 +124,9 @@ def finish(bucket: Bucket, layers: Iterable[str]) -> str:
     for layer, found in shards.items():
         # A made-up set of mixes is always whole.
         out_of = len(found.channels()) if is_mixes(layer) else None
-        gather_spritemap.fn(bucket.url, card, RECIPE.key, layer, found.channels(), "webp", out_of=out_of)
+        gather_spritemap.fn(
+            bucket.url, card, RECIPE.key, layer, found.channels(), "webp", out_of=out_of
+        )
     publish_index.fn(bucket.url, card, RECIPE.key)
     record = RunRecord(
         model=card.key,

@@ -1,4 +1,6 @@
-"""A relay on loopback that stands before the tests' Prefect server, so that a run can lose it while other tests keep it."""
+"""A relay on loopback that stands before the tests' Prefect server, so that a run can lose it while
+other tests keep it.
+"""
 
 import socket
 import threading
@@ -11,7 +13,9 @@ Loss = Literal["dead", "mute"]
 
 
 class Relay:
-    """Passes connections on, until the server is to be lost: dead refuses them all, mute takes them and says nothing."""
+    """Passes connections on, until the server is to be lost: dead refuses them all, mute takes them
+    and says nothing.
+    """
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream)
@@ -55,7 +59,9 @@ class Relay:
                 server = socket.create_connection((self._upstream.hostname, self._upstream.port))
                 self._sockets += [theirs, server]
                 for source, target in ((theirs, server), (server, theirs)):
-                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                    threading.Thread(
+                        target=self._pass_on, args=(source, target), daemon=True
+                    ).start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError), source:

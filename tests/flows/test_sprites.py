@@ -13,14 +13,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flows.request import SpritesRequest
-from storage import LocalBucket
-from storage.layout import is_shard_record
-from storage.records import PhotoActivations, RunRecord, ShardRecord, SpritemapRecord
-from tasks.devices import DeviceSlots
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Mixes
-from tasks.rendering.task import render_and_commit
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import is_shard_record
+from diamond_cutter.storage.sets.records import (
+    PhotoActivations,
+    RunRecord,
+    ShardRecord,
+    SpritemapRecord,
+)
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Mixes
+from diamond_cutter.tasks.rendering.task import render_and_commit
 from tests.flows import broken_rendering
 from tests.flows.conftest import SMALL, Command
 
@@ -38,7 +43,9 @@ def copied(rendered: Rendered, tmp_path: Path) -> Path:
 @pytest.fixture
 def sprites_of(at_once: Command) -> Callable[..., dict[str, Any]]:
     def run(bucket: Path, *arguments: str) -> dict[str, Any]:
-        done = at_once("sprites", "efficientnet-lite0", "--bucket", str(bucket), "--json", *arguments, *SMALL)
+        done = at_once(
+            "sprites", "efficientnet-lite0", "--bucket", str(bucket), "--json", *arguments, *SMALL
+        )
         assert done.returncode == 0, done.stderr
         summary: dict[str, Any] = json.loads(done.stdout)
         return summary
@@ -47,14 +54,20 @@ def sprites_of(at_once: Command) -> Callable[..., dict[str, Any]]:
 
 
 def files(bucket: Path) -> dict[str, tuple[int, int]]:
-    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in bucket.rglob("*") if path.is_file()}
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in bucket.rglob("*")
+        if path.is_file()
+    }
 
 
 def keys(bucket: Path, *endings: str) -> list[str]:
     return [info.key for info in LocalBucket(bucket).list("sprites/") if info.key.endswith(endings)]
 
 
-def test_what_is_there_can_be_asked_for_where_nothing_can_be_written(rendered: Rendered, at_once: Command, only_read: None) -> None:
+def test_what_is_there_can_be_asked_for_where_nothing_can_be_written(
+    rendered: Rendered, at_once: Command, only_read: None
+) -> None:
     options = ("--layers", "stem", "--bucket", str(rendered[0]), *SMALL)
     done = at_once("sprites", "efficientnet-lite0", "--channels", "0:8", *options, "--json")
     assert done.returncode == 0, done.stderr
@@ -86,32 +99,54 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
     (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
-    assert (run.selection, run.shards, run.spritemaps, run.failures) == ({"stem": tuple(range(8))}, (shard_key,), (map_key,), ())
+    assert (run.selection, run.shards, run.spritemaps, run.failures) == (
+        {"stem": tuple(range(8))},
+        (shard_key,),
+        (map_key,),
+        (),
+    )
     index = pd.read_parquet(io.BytesIO(bucket.get(keys(rendered[0], "index.parquet")[0])))
     assert index["channel"].tolist() == list(range(8))
     assert index["objective"].tolist() == [sprite.objective for sprite in shard.sprites]
 
 
-def test_the_same_command_again_renders_and_writes_nothing(copied: Path, sprites_of: Callable[..., dict[str, Any]]) -> None:
+def test_the_same_command_again_renders_and_writes_nothing(
+    copied: Path, sprites_of: Callable[..., dict[str, Any]]
+) -> None:
     before = files(copied)
     summary = sprites_of(copied, "--layers", "stem", "--channels", "0:8")
     assert (summary["rendered"], summary["reused"]) == (0, 8)
     assert files(copied) == before
 
 
-def test_a_larger_request_renders_only_the_rest(copied: Path, sprites_of: Callable[..., dict[str, Any]]) -> None:
+def test_a_larger_request_renders_only_the_rest(
+    copied: Path, sprites_of: Callable[..., dict[str, Any]]
+) -> None:
     before = files(copied)
     summary = sprites_of(copied, "--layers", "stem", "--channels", "1,6,20,9")
     assert (summary["rendered"], summary["reused"]) == (2, 2)
     changed = {path for path, stamp in before.items() if files(copied)[path] != stamp}
-    assert {Path(path).name for path in changed} == {"index.parquet", "index.parquet.json", "index.html", "index.html.json"}
+    assert {Path(path).name for path in changed} == {
+        "index.parquet",
+        "index.parquet.json",
+        "index.html",
+        "index.html.json",
+    }
     (record,) = (key for key in keys(copied, ".json") if "/stem/00009-00020." in key)
-    assert [sprite.channel for sprite in ShardRecord.from_bytes(LocalBucket(copied).get(record), record).sprites] == [9, 20]
+    assert [
+        sprite.channel
+        for sprite in ShardRecord.from_bytes(LocalBucket(copied).get(record), record).sprites
+    ] == [9, 20]
 
 
 @pytest.mark.parametrize(("ending", "rendered_again"), [(".webp", 8), (".json", 8)])
 def test_what_is_damaged_is_found_and_made_anew(
-    ending: str, rendered_again: int, rendered: Rendered, copied: Path, at_once: Command, sprites_of: Callable[..., dict[str, Any]]
+    ending: str,
+    rendered_again: int,
+    rendered: Rendered,
+    copied: Path,
+    at_once: Command,
+    sprites_of: Callable[..., dict[str, Any]],
 ) -> None:
     (key,) = (key for key in keys(copied, ending) if "/stem/00000-00007" in key)
     whole = (copied / key).read_bytes()
@@ -127,16 +162,31 @@ def test_what_is_damaged_is_found_and_made_anew(
     assert (copied / shard).read_bytes() == (rendered[0] / shard).read_bytes()
 
 
-def test_mixes_are_rendered_as_a_layer_of_their_name(copied: Path, at_once: Command, sprites_of: Callable[..., dict[str, Any]]) -> None:
+def test_mixes_are_rendered_as_a_layer_of_their_name(
+    copied: Path, at_once: Command, sprites_of: Callable[..., dict[str, Any]]
+) -> None:
     before = set(files(copied))
-    options = ("--mix", "0.5*stem:1 - block_0:2", "--interpolate", "stem:3", "stem:4", "--frames", "3")
+    options = (
+        "--mix",
+        "0.5*stem:1 - block_0:2",
+        "--interpolate",
+        "stem:3",
+        "stem:4",
+        "--frames",
+        "3",
+    )
     summary = sprites_of(copied, *options)
     assert (summary["rendered"], summary["reused"], summary["failed"]) == (4, 0, 0)
     ((name, spritemap),) = summary["spritemaps"].items()
     bucket = LocalBucket(copied)
     (mixes_key,) = keys(copied, f"/{name}/mixes.json")
     mixes = Mixes.model_validate_json(bucket.get(mixes_key))
-    assert [mix.label for mix in mixes.mixes] == ["0.5*stem:1 - block_0:2", "stem:3", "0.5*stem:3 + 0.5*stem:4", "stem:4"]
+    assert [mix.label for mix in mixes.mixes] == [
+        "0.5*stem:1 - block_0:2",
+        "stem:3",
+        "0.5*stem:3 + 0.5*stem:4",
+        "stem:4",
+    ]
     assert mixes.name == name
     (shard_key,) = keys(copied, f"/{name}/00000-00003.json")
     shard = ShardRecord.from_bytes(bucket.get(shard_key), shard_key)
@@ -147,14 +197,22 @@ def test_mixes_are_rendered_as_a_layer_of_their_name(copied: Path, at_once: Comm
     assert index["layer"].tolist() == ["stem"] * 8 + [name] * 4
     assert before < set(files(copied))
     again = sprites_of(copied, *options)
-    assert (again["rendered"], again["reused"], again["spritemaps"]) == (0, 4, summary["spritemaps"])
+    assert (again["rendered"], again["reused"], again["spritemaps"]) == (
+        0,
+        4,
+        summary["spritemaps"],
+    )
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
 
 
-def test_classes_are_rendered_by_name(copied: Path, sprites_of: Callable[..., dict[str, Any]]) -> None:
+def test_classes_are_rendered_by_name(
+    copied: Path, sprites_of: Callable[..., dict[str, Any]]
+) -> None:
     summary = sprites_of(copied, "--layers", "logits", "--channels", "tabby; Goldfish")
     assert summary["rendered"] == 2
-    assert [key.rpartition("/")[2].split(".")[0] for key in keys(copied, ".json") if "/logits/00" in key] == ["00001-00281"]
+    assert [
+        key.rpartition("/")[2].split(".")[0] for key in keys(copied, ".json") if "/logits/00" in key
+    ] == ["00001-00281"]
 
 
 @pytest.fixture
@@ -163,12 +221,16 @@ def photos(tmp_path: Path) -> Path:
     (folder / "sub").mkdir(parents=True)
     ramp = np.linspace(0, 255, 300).astype(np.uint8)
     Image.fromarray(np.stack([np.tile(ramp, (200, 1))] * 3, axis=2)).save(folder / "ramp.jpg")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)).save(folder / "sub" / "noise.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)).save(
+        folder / "sub" / "noise.png"
+    )
     (folder / "broken.png").write_bytes(b"not an image")
     return folder
 
 
-def test_photos_are_what_sprites_are_compared_with(copied: Path, photos: Path, at_once: Command) -> None:
+def test_photos_are_what_sprites_are_compared_with(
+    copied: Path, photos: Path, at_once: Command
+) -> None:
     small = ("--recipe.ladder", "seed", *SMALL[1:])
     arguments = (
         "sprites",
@@ -186,18 +248,32 @@ def test_photos_are_what_sprites_are_compared_with(copied: Path, photos: Path, a
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["rendered"], summary["photos"]) == (2, 2)
-    assert summary["warnings"] == [f"1 of 3 images in {photos} could not be read and do not count: broken.png"]
+    assert summary["warnings"] == [
+        f"1 of 3 images in {photos} could not be read and do not count: broken.png"
+    ]
     bucket = LocalBucket(copied)
     (key,) = (info.key for info in bucket.list("models/") if "/photos/" in info.key)
     record = PhotoActivations.from_bytes(bucket.get(key), key)
-    assert (record.layer, record.images, record.unreadable, len(record.highest)) == ("stem", 2, ("broken.png",), 32)
+    assert (record.layer, record.images, record.unreadable, len(record.highest)) == (
+        "stem",
+        2,
+        ("broken.png",),
+        32,
+    )
     (shard_key,) = (key for key in keys(copied, ".json") if "/stem/00003-00011." in key)
     shard = ShardRecord.from_bytes(bucket.get(shard_key), shard_key)
     third, eleventh = shard.sprites
     assert shard.photos == key
-    assert third.photo_ratio == pytest.approx((third.highest_activation or 0) / record.highest[3], abs=1e-3)
+    assert third.photo_ratio == pytest.approx(
+        (third.highest_activation or 0) / record.highest[3], abs=1e-3
+    )
     # A channel of the stem whose weights are zeros.
-    assert (eleventh.photo_ratio, eleventh.rung, record.highest[11], summary["dead"]) == (None, "none", 0.0, {"stem": [11]})
+    assert (eleventh.photo_ratio, eleventh.rung, record.highest[11], summary["dead"]) == (
+        None,
+        "none",
+        0.0,
+        {"stem": [11]},
+    )
 
     written = files(copied)
     said = at_once(*arguments, *small)
@@ -207,19 +283,39 @@ def test_photos_are_what_sprites_are_compared_with(copied: Path, photos: Path, a
     assert files(copied) == written
 
 
-def test_photos_none_of_which_can_be_read_end_the_run(copied: Path, photos: Path, at_once: Command) -> None:
+def test_photos_none_of_which_can_be_read_end_the_run(
+    copied: Path, photos: Path, at_once: Command
+) -> None:
     before = files(copied)
     for file in photos.rglob("*.*"):
         file.write_bytes(b"not an image")
-    options = ("--layers", "stem", "--channels", "0:9", "--photos", str(photos), "--bucket", str(copied))
+    options = (
+        "--layers",
+        "stem",
+        "--channels",
+        "0:9",
+        "--photos",
+        str(photos),
+        "--bucket",
+        str(copied),
+    )
     done = at_once("sprites", "efficientnet-lite0", *options, *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == [f"diamond-cutter: none of the 3 images in the folder {photos} can be read; the first is broken.png"]
+    assert done.stderr.splitlines() == [
+        f"diamond-cutter: none of the 3 images in the folder {photos} can be read; the first is "
+        "broken.png"
+    ]
     assert files(copied) == before
 
 
-def run_flow(bucket: Path, layer: str, channels: str, rendering: object = render_and_commit, timeout_s: float = 300) -> Any:
-    from flows.sprites import sprites
+def run_flow(
+    bucket: Path,
+    layer: str,
+    channels: str,
+    rendering: object = render_and_commit,
+    timeout_s: float = 300,
+) -> Any:
+    from diamond_cutter.flows.sprites import sprites
 
     asked = SpritesRequest(
         model="efficientnet-lite0",
@@ -230,26 +326,31 @@ def run_flow(bucket: Path, layer: str, channels: str, rendering: object = render
         shard_timeout_s=timeout_s,
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tasks.rendering.task.render_and_commit", rendering)
+        patched.setattr("diamond_cutter.tasks.rendering.task.render_and_commit", rendering)
         return sprites(asked)
 
 
 @pytest.mark.usefixtures("ready_devices")
 def test_a_shard_that_keeps_failing_leaves_the_rest_intact(imported: tuple[Path, str]) -> None:
-    from flows.summary import SpritesFailed
+    from diamond_cutter.flows.sprites_summary import SpritesFailed
 
     bucket = imported[0]
     with pytest.raises(SpritesFailed) as failed:
         run_flow(bucket, "block_3", "0:40", broken_rendering.fail_on_second_shard)
-    assert "1 part of the run failed (block_3 channels 32-39: the second shard cannot be rendered)" in str(failed.value)
+    assert (
+        "1 part of the run failed (block_3 channels 32-39: the second shard cannot be rendered)"
+        in str(failed.value)
+    )
     assert (failed.value.summary.rendered, failed.value.summary.failed) == (32, 8)
     summary = run_flow(bucket, "block_3", "0:40")
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
 @pytest.mark.usefixtures("ready_devices")
-def test_a_long_run_publishes_its_index_on_the_way(imported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import sprites as flow
+def test_a_long_run_publishes_its_index_on_the_way(
+    imported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diamond_cutter.flows import sprites as flow
 
     bucket, publish, seen = imported[0], flow.publish_index, list[int]()
 
@@ -261,7 +362,11 @@ def test_a_long_run_publishes_its_index_on_the_way(imported: tuple[Path, str], m
     monkeypatch.setattr(flow, "publish_index", published)
     monkeypatch.setattr(flow, "_INDEXED_TOGETHER", 1)
     request = SpritesRequest(
-        model="efficientnet-lite0", layers=("stem", "block_1"), channels="0:4", bucket=str(bucket), recipe=SMALL_RECIPE
+        model="efficientnet-lite0",
+        layers=("stem", "block_1"),
+        channels="0:4",
+        bucket=str(bucket),
+        recipe=SMALL_RECIPE,
     )
     assert flow.sprites(request).rendered == 8
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
@@ -290,7 +395,11 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with get_client(sync_client=True) as client:
-        runs = [run for run in client.read_flow_runs() if run.parameters.get("request", {}).get("bucket") == str(rendered[0])]
+        runs = [
+            run
+            for run in client.read_flow_runs()
+            if run.parameters.get("request", {}).get("bucket") == str(rendered[0])
+        ]
         run = min(runs, key=lambda run: run.created)  # the others of this bucket rendered nothing
         rows = [row for row in client.read_task_runs() if row.flow_run_id == run.id]
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[uuid.UUID(str(run.id))]))
@@ -299,7 +408,13 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
     names = sorted(row.name for row in rows)
     gallery, index = names[1:3]
     assert gallery.startswith("publish gallery") and index.startswith("publish index")
-    assert names == ["ensure bundle of efficientnet-lite0", gallery, index, "spritemap of stem", "stem channels 0-7"]
+    assert names == [
+        "ensure bundle of efficientnet-lite0",
+        gallery,
+        index,
+        "spritemap of stem",
+        "stem channels 0-7",
+    ]
     assert all(row.state is not None and row.state.is_completed() for row in rows)
     assert {artifact.type for artifact in artifacts} == {"progress", "table", "markdown"}
     (markdown,) = (artifact.data for artifact in artifacts if artifact.type == "markdown")

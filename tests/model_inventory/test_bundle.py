@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, activation_function, layer_graph, load_bundle, parse_graph, to_model_input
-from model_inventory.card import ImageSpec
-from model_inventory.catalogue import import_model
-from model_inventory.errors import BadModel, UnknownLayer
-from model_inventory.graph import run_inside
+from diamond_cutter.model_inventory.bundle import (
+    Bundle,
+    activation_function,
+    layer_graph,
+    load_bundle,
+    parse_graph,
+    to_model_input,
+)
+from diamond_cutter.model_inventory.card import ImageSpec
+from diamond_cutter.model_inventory.catalogue import import_model
+from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from tests.toy_network import CHANNELS, LAYERS, toy_bundle, toy_weights
 
 
@@ -25,7 +32,9 @@ def whole_graph(bundle: Bundle, layer: str, images: np.ndarray) -> np.ndarray:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(parse_graph(bundle), name="")
         ((low, high),) = bundle.card.image.value_range
-        return session.run(bundle.card.layer(layer).tensor, {bundle.card.input_tensor: images * (high - low) + low})
+        return session.run(
+            bundle.card.layer(layer).tensor, {bundle.card.input_tensor: images * (high - low) + low}
+        )
 
 
 def assert_close(found: np.ndarray, wanted: np.ndarray) -> None:
@@ -48,10 +57,14 @@ def test_a_toy_bundle_is_the_same_each_time(toy: Bundle) -> None:
     assert toy_bundle() == toy
 
 
-@pytest.mark.parametrize("layer", ["stem", "block_3.expand", "block_3.depthwise", "block_10", "logits"])
+@pytest.mark.parametrize(
+    "layer", ["stem", "block_3.expand", "block_3.depthwise", "block_10", "logits"]
+)
 def test_a_truncated_layer_equals_the_whole_graph(lite0: Bundle, layer: str) -> None:
     images = np.random.default_rng(1).random((2, 64, 64, 3), np.float32)
-    assert_close(activation_function(lite0, layer)(images).numpy(), whole_graph(lite0, layer, images))
+    assert_close(
+        activation_function(lite0, layer)(images).numpy(), whole_graph(lite0, layer, images)
+    )
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -64,7 +77,10 @@ def test_a_layer_of_any_kind_equals_the_whole_graph(toy: Bundle, layer: str) -> 
 
 def test_images_of_any_size_go_in(lite0: Bundle) -> None:
     block = activation_function(lite0, "block_2")
-    assert [block(np.zeros((1, height, width, 3), np.float32)).shape[1:3] for height, width in ((97, 131), (33, 224))] == [
+    assert [
+        block(np.zeros((1, height, width, 3), np.float32)).shape[1:3]
+        for height, width in ((97, 131), (33, 224))
+    ] == [
         [25, 33],
         [9, 56],
     ]
@@ -77,12 +93,17 @@ def test_a_layer_is_cut_off_from_what_comes_after_it(lite0: Bundle) -> None:
 
 
 def test_an_unknown_layer_cannot_be_run(toy: Bundle) -> None:
-    for ask in (lambda: activation_function(toy, "thrid"), lambda: layer_graph(toy, ["first", "thrid"])):
+    for ask in (
+        lambda: activation_function(toy, "thrid"),
+        lambda: layer_graph(toy, ["first", "thrid"]),
+    ):
         with pytest.raises(UnknownLayer, match="did you mean 'third'"):
             ask()
 
 
-def values_of(graph: tf.compat.v1.GraphDef, tensors: list[str], fed: np.ndarray) -> list[np.ndarray]:
+def values_of(
+    graph: tf.compat.v1.GraphDef, tensors: list[str], fed: np.ndarray
+) -> list[np.ndarray]:
     run = tf.function(lambda images: run_inside(graph, "input:0", images, tensors), autograph=False)
     return [value.numpy() for value in run(tf.constant(fed, tf.float32))]
 
@@ -91,7 +112,9 @@ def test_several_layers_come_out_of_one_graph(toy: Bundle) -> None:
     images = np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
     graph, tensors = layer_graph(toy, ["third", "first", "logits"])
     assert tensors == [toy.card.layer(layer).tensor for layer in ("third", "first", "logits")]
-    for layer, found in zip(("third", "first", "logits"), values_of(graph, tensors, images * 2 - 1), strict=True):
+    for layer, found in zip(
+        ("third", "first", "logits"), values_of(graph, tensors, images * 2 - 1), strict=True
+    ):
         assert_close(found, whole_graph(toy, layer, images))
 
 
@@ -107,7 +130,9 @@ def test_before_the_activation_function_values_go_on_below_zero(toy: Bundle) -> 
 
 
 @pytest.mark.parametrize("pre_activation", [False, True])
-def test_batch_norms_are_folded_whichever_side_of_the_activation_function_is_looked_at(lite0: Bundle, pre_activation: bool) -> None:
+def test_batch_norms_are_folded_whichever_side_of_the_activation_function_is_looked_at(
+    lite0: Bundle, pre_activation: bool
+) -> None:
     graph, _ = layer_graph(lite0, ["block_3.depthwise", "block_4"], pre_activation=pre_activation)
     assert not any(node.op.startswith("FusedBatchNorm") for node in graph.node)
 
@@ -118,11 +143,16 @@ def test_batch_norms_are_folded_whichever_side_of_the_activation_function_is_loo
         ({"value_range": ((-2.0, 6.0),)}, [-2.0, 2.0, 6.0]),
         ({"value_range": ((-2.0, 6.0),), "channel_order": "bgr"}, [6.0, 2.0, -2.0]),
         ({"value_range": ((0.0, 1.0), (-1.0, 1.0), (-5.0, 0.0))}, [0.0, 0.0, 0.0]),
-        ({"value_range": ((0.0, 1.0), (-1.0, 1.0), (-5.0, 0.0)), "channel_order": "bgr"}, [1.0, 0.0, -5.0]),
+        (
+            {"value_range": ((0.0, 1.0), (-1.0, 1.0), (-5.0, 0.0)), "channel_order": "bgr"},
+            [1.0, 0.0, -5.0],
+        ),
     ],
     ids=["one range", "bgr", "a range for each channel", "a range for each, in the graph's order"],
 )
-def test_images_become_what_the_model_expects(toy: Bundle, given: dict[str, object], wanted: list[float]) -> None:
+def test_images_become_what_the_model_expects(
+    toy: Bundle, given: dict[str, object], wanted: list[float]
+) -> None:
     image = ImageSpec.model_validate({"height": 32, "width": 32, **given})
     card = toy.card.model_copy(update={"image": image})
     assert to_model_input(tf.constant([[[[0.0, 0.5, 1.0]]]]), card).numpy().tolist() == [[[wanted]]]
@@ -130,16 +160,29 @@ def test_images_become_what_the_model_expects(toy: Bundle, given: dict[str, obje
 
 def test_lite_sees_values_as_it_was_trained(lite0: Bundle) -> None:
     levels = tf.constant([0.0, 127 / 255, 1.0])
-    np.testing.assert_allclose(to_model_input(levels[None, None, :, None], lite0.card)[0, 0, :, 0], [-127 / 128, 0.0, 1.0], atol=1e-6)
+    np.testing.assert_allclose(
+        to_model_input(levels[None, None, :, None], lite0.card)[0, 0, :, 0],
+        [-127 / 128, 0.0, 1.0],
+        atol=1e-6,
+    )
 
 
 def test_a_stored_bundle_is_loaded_as_it_was(toy: Bundle) -> None:
     assert load_bundle(card_json(toy), toy.graph_bytes) == toy
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:], lambda data: b""])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[:-1],
+        lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+        lambda data: b"",
+    ],
+)
 def test_a_changed_graph_is_refused(toy: Bundle, spoil: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(BadModel, match=f"the graph of {toy.card.key} is not the one its card describes") as caught:
+    with pytest.raises(
+        BadModel, match=f"the graph of {toy.card.key} is not the one its card describes"
+    ) as caught:
         load_bundle(card_json(toy), spoil(toy.graph_bytes))
     assert sentence(str(caught.value))
 
@@ -162,13 +205,19 @@ def test_a_stored_graph_that_does_more_than_compute_is_refused(toy: Bundle) -> N
     def write(graph: tf.compat.v1.GraphDef) -> None:
         next(node for node in graph.node if node.op == "Relu6").op = "DebugIdentity"
 
-    with pytest.raises(BadModel, match=r"in the bucket holds operations that do more than compute numbers \(DebugIdentity in first"):
+    with pytest.raises(
+        BadModel,
+        match=r"in the bucket holds operations that do more than compute numbers \(DebugIdentity "
+        r"in first",
+    ):
         with_graph(toy, write)
     with pytest.raises(BadModel, match=r"the graph of toy@.* cannot be read"):
         stored(toy, b"\xff" * 9)
 
 
-def test_functions_devices_and_private_attributes_of_a_stored_graph_are_dropped(toy: Bundle) -> None:
+def test_functions_devices_and_private_attributes_of_a_stored_graph_are_dropped(
+    toy: Bundle,
+) -> None:
     def add(graph: tf.compat.v1.GraphDef) -> None:
         graph.library.function.add().node_def.add(name="write", op="WriteFile")
         graph.node[-1].device = "/job:elsewhere/task:0"
@@ -190,7 +239,9 @@ def test_a_broken_card_is_refused(toy: Bundle, broken: bytes) -> None:
 
 def test_a_card_with_an_unknown_field_is_refused(toy: Bundle) -> None:
     with pytest.raises(BadModel, match="cannot be read"):
-        load_bundle(json.dumps(json.loads(card_json(toy)) | {"flavour": "sweet"}).encode(), toy.graph_bytes)
+        load_bundle(
+            json.dumps(json.loads(card_json(toy)) | {"flavour": "sweet"}).encode(), toy.graph_bytes
+        )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -198,7 +249,9 @@ def test_a_card_with_an_unknown_field_is_refused(toy: Bundle) -> None:
 def test_weights_that_are_no_numbers_are_refused(value: float, weight: str) -> None:
     weights = toy_weights()
     weights[weight].flat[-1] = value
-    with pytest.raises(BadModel, match=r"^toy has weights that are not finite numbers \(first in \S+\), so it") as caught:
+    with pytest.raises(
+        BadModel, match=r"^toy has weights that are not finite numbers \(first in \S+\), so it"
+    ) as caught:
         toy_bundle(weights)
     assert sentence(str(caught.value))
 

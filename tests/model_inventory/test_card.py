@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from model_inventory.bundle import Bundle
-from model_inventory.card import LayerCard, ModelCard
-from model_inventory.errors import UnknownLayer
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.model_inventory.errors import UnknownLayer
 
 BLOCKS = [f"block_{index}" for index in range(16)]
 
 
 def test_lite0_has_its_layers_in_forward_order(lite0: Bundle) -> None:
     names = [layer.name for layer in lite0.card.layers]
-    inner = [name for index in range(1, 16) for name in (f"block_{index}.expand", f"block_{index}.depthwise", f"block_{index}")]
+    inner = [
+        name
+        for index in range(1, 16)
+        for name in (f"block_{index}.expand", f"block_{index}.depthwise", f"block_{index}")
+    ]
     assert names == ["stem", "block_0.depthwise", "block_0", *inner, "head", "logits"]
     assert len(names) == 50
 
@@ -35,14 +39,21 @@ def test_the_main_layers_are_stem_blocks_and_head(lite0: Bundle) -> None:
         ("logits", "dense", 1000, None),
     ],
 )
-def test_a_layer_says_its_kind_and_size(lite0: Bundle, layer: str, kind: str, channels: int, side: int | None) -> None:
+def test_a_layer_says_its_kind_and_size(
+    lite0: Bundle, layer: str, kind: str, channels: int, side: int | None
+) -> None:
     card = lite0.card.layer(layer)
     assert (card.kind, card.channels, card.height, card.width) == (kind, channels, side, side)
 
 
 def test_there_are_a_thousand_labels_and_no_two_alike(lite0: Bundle) -> None:
     labels = lite0.card.labels
-    assert len({label.name for label in labels}) == len({label.wnid for label in labels}) == len(labels) == 1000
+    assert (
+        len({label.name for label in labels})
+        == len({label.wnid for label in labels})
+        == len(labels)
+        == 1000
+    )
     assert (labels[0].name, labels[0].wnid, labels[999].wnid) == ("tench", "n01440764", "n15075141")
 
 
@@ -56,7 +67,9 @@ def test_there_are_a_thousand_labels_and_no_two_alike(lite0: Bundle) -> None:
         (["main"], ["stem", *BLOCKS, "head"]),
     ],
 )
-def test_layers_are_chosen_by_name_glob_and_main(lite0: Bundle, patterns: list[str], chosen: list[str]) -> None:
+def test_layers_are_chosen_by_name_glob_and_main(
+    lite0: Bundle, patterns: list[str], chosen: list[str]
+) -> None:
     assert [layer.name for layer in lite0.card.select_layers(patterns)] == chosen
 
 
@@ -67,12 +80,18 @@ def test_all_means_all_layers(lite0: Bundle) -> None:
 @pytest.mark.parametrize("name", ["block10", "Block_10"])
 def test_an_unknown_layer_is_answered_with_the_nearest(lite0: Bundle, name: str) -> None:
     for ask in (lite0.card.layer, lambda name: lite0.card.select_layers(["main", name])):
-        with pytest.raises(UnknownLayer, match=f"^layer '{name}' is not in efficientnet-lite0; did you mean .*'block_10'"):
+        with pytest.raises(
+            UnknownLayer,
+            match=f"^layer '{name}' is not in efficientnet-lite0; did you mean .*'block_10'",
+        ):
             ask(name)
 
 
 def test_a_glob_that_fits_nothing_is_refused(toy: Bundle) -> None:
-    with pytest.raises(UnknownLayer, match=r"layer 'mixed\*' is not in toy; did you mean 'first' or 'second' or 'third'\?"):
+    with pytest.raises(
+        UnknownLayer,
+        match=r"layer 'mixed\*' is not in toy; did you mean 'first' or 'second' or 'third'\?",
+    ):
         toy.card.select_layers(["first", "mixed*"])
 
 
@@ -100,4 +119,6 @@ def test_the_glob_in_the_readme_means_what_is_said_there(lite0: Bundle) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     ((glob, first, last),) = re.findall(r"globs \(`'(.+?)'` is `(.+?)` to `(.+?)`\)", readme)
     chosen = [layer.name for layer in lite0.card.select_layers([glob])]
-    assert [chosen[0], chosen[-1]] == [first, last] and chosen == [name for name in chosen if name in BLOCKS]
+    assert [chosen[0], chosen[-1]] == [first, last] and chosen == [
+        name for name in chosen if name in BLOCKS
+    ]

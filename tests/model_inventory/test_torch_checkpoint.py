@@ -1,4 +1,6 @@
-"""A checkpoint is read as PyTorch would; what is no checkpoint, or would run something, is refused in a sentence."""
+"""A checkpoint is read as PyTorch would; what is no checkpoint, or would run something, is refused
+in a sentence.
+"""
 
 import os
 import pickle
@@ -13,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from model_inventory.errors import BadModel
-from model_inventory.torch_checkpoint import read_state_dict
-from model_inventory.weight_packages import weights_file
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.torch_checkpoint import read_state_dict
+from diamond_cutter.model_inventory.weight_packages import weights_file
 
 MAGIC = 0x1950A86A20F9469CFC6C
 Shape = tuple[int, ...]
@@ -51,7 +53,10 @@ class CheckpointPickler(pickle.Pickler):
     def persistent_id(self, value: object) -> object:
         if not isinstance(value, Storage):
             return None
-        kind = getattr(sys.modules["torch"], "LongStorage" if value.values.dtype == np.int64 else "FloatStorage")
+        kind = getattr(
+            sys.modules["torch"],
+            "LongStorage" if value.values.dtype == np.int64 else "FloatStorage",
+        )
         return ("storage", kind, value.key, "cpu", value.values.size, None)
 
 
@@ -59,15 +64,31 @@ class CheckpointPickler(pickle.Pickler):
 def write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes checkpoints as PyTorch 1.5 does, without PyTorch."""
     torch, utils = ModuleType("torch"), ModuleType("torch._utils")
-    for module, name in ((torch, "FloatStorage"), (torch, "LongStorage"), (utils, "_rebuild_tensor_v2")):
+    for module, name in (
+        (torch, "FloatStorage"),
+        (torch, "LongStorage"),
+        (utils, "_rebuild_tensor_v2"),
+    ):
         setattr(module, name, type(name, (), {"__module__": module.__name__}))
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
 
-    def write(state: object, storages: list[Storage], *, magic: object = MAGIC, counts: Mapping[str, int] | None = None) -> Path:
+    def write(
+        state: object,
+        storages: list[Storage],
+        *,
+        magic: object = MAGIC,
+        counts: Mapping[str, int] | None = None,
+    ) -> Path:
         path = tmp_path / "weights.pth"
         with path.open("wb") as file:
-            for part in (magic, 1001, {"little_endian": True}, state, [storage.key for storage in storages]):
+            for part in (
+                magic,
+                1001,
+                {"little_endian": True},
+                state,
+                [storage.key for storage in storages],
+            ):
                 CheckpointPickler(file, protocol=2).dump(part)
             for storage in storages:
                 count = (counts or {}).get(storage.key, storage.values.size)
@@ -103,9 +124,9 @@ def test_tensors_are_read_with_their_values(write: Callable[..., Path]) -> None:
     assert found["part"].tolist() == [20, 21, 22, 23]
     assert found["turned"].tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
     assert found["steps"].shape == () and found["steps"] == 2**40
-    assert {name: value.dtype for name, value in found.items()} == dict.fromkeys(["whole", "part", "turned"], np.float32) | {
-        "steps": np.int64
-    }
+    assert {name: value.dtype for name, value in found.items()} == dict.fromkeys(
+        ["whole", "part", "turned"], np.float32
+    ) | {"steps": np.int64}
 
 
 def test_the_packaged_weights_are_read_whole() -> None:
@@ -121,7 +142,9 @@ def test_the_packaged_weights_are_read_whole() -> None:
 
 
 @pytest.mark.parametrize("place", ["magic", "state", "within"])
-def test_nothing_that_a_checkpoint_names_is_run(write: Callable[..., Path], tmp_path: Path, place: str) -> None:
+def test_nothing_that_a_checkpoint_names_is_run(
+    write: Callable[..., Path], tmp_path: Path, place: str
+) -> None:
     trace = tmp_path / "trace"
     evil = Executes(trace)
     path = write(
@@ -135,7 +158,9 @@ def test_nothing_that_a_checkpoint_names_is_run(write: Callable[..., Path], tmp_
 
 @pytest.mark.parametrize("named", [eval, getattr, np.ndarray, Path], ids=repr)
 def test_names_of_anything_else_are_refused(write: Callable[..., Path], named: object) -> None:
-    assert_refused(write(OrderedDict(a=named), []), r"it names \S+, which no table of weights needs")
+    assert_refused(
+        write(OrderedDict(a=named), []), r"it names \S+, which no table of weights needs"
+    )
 
 
 def test_a_file_cut_short_anywhere_is_refused(write: Callable[..., Path]) -> None:
@@ -160,7 +185,10 @@ def test_packaged_weights_cut_short_are_refused(tmp_path: Path, share: float) ->
 @pytest.mark.parametrize("count", [7, 2**40, 2**62, -1], ids=str)
 def test_a_storage_larger_than_its_file_is_refused(write: Callable[..., Path], count: int) -> None:
     table = floats(6)
-    assert_refused(write(OrderedDict(a=Tensor(table, 0, (6,), (1,))), [table], counts={"7": count}), "it is cut short")
+    assert_refused(
+        write(OrderedDict(a=Tensor(table, 0, (6,), (1,))), [table], counts={"7": count}),
+        "it is cut short",
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,7 +208,9 @@ def test_a_storage_larger_than_its_file_is_refused(write: Callable[..., Path], c
     ],
     ids=str,
 )
-def test_a_tensor_outside_its_storage_is_refused(write: Callable[..., Path], offset: int, shape: Shape, stride: Shape) -> None:
+def test_a_tensor_outside_its_storage_is_refused(
+    write: Callable[..., Path], offset: int, shape: Shape, stride: Shape
+) -> None:
     table = floats(6)
     assert_refused(write(OrderedDict(a=Tensor(table, offset, shape, stride)), [table]))
 
@@ -197,6 +227,12 @@ def test_a_tensor_without_its_storage_is_refused(write: Callable[..., Path]) -> 
 def test_rubbish_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     stream = random.Random(0)
-    for data in (b"", b"PK\x03\x04", b"<html>", pickle.dumps(5), *(stream.randbytes(300) for _ in range(50))):
+    for data in (
+        b"",
+        b"PK\x03\x04",
+        b"<html>",
+        pickle.dumps(5),
+        *(stream.randbytes(300) for _ in range(50)),
+    ):
         path.write_bytes(data)
         assert_refused(path)

@@ -1,4 +1,6 @@
-"""A user's model, of whatever kind its file is, becomes a bundle; what has to be guessed is said, what cannot be guessed is asked for."""
+"""A user's model, of whatever kind its file is, becomes a bundle; what has to be guessed is said,
+what cannot be guessed is asked for.
+"""
 
 import hashlib
 import os
@@ -9,10 +11,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import activation_function
-from model_inventory.card import ClassLabel
-from model_inventory.errors import BadModel
-from model_inventory.user_models import Imported, ImportOptions, check_name, content_hash, import_user_model, read_labels
+from diamond_cutter.model_inventory.bundle import activation_function
+from diamond_cutter.model_inventory.card import ClassLabel
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.user_models import (
+    Imported,
+    ImportOptions,
+    check_name,
+    content_hash,
+    import_user_model,
+    read_labels,
+)
 
 NAMES = tuple(ClassLabel(name=name) for name in ("cat", "dog", "bird"))
 UNSCALED = ImportOptions(value_range=(0.0, 1.0))
@@ -23,11 +32,20 @@ def small_model(*, scaled: bool = True, size: int | None = 24, channels: int = 3
     keras.backend.clear_session()
     keras.utils.set_random_seed(3)
     convolution = keras.layers.Conv2D(6, 3, padding="same", name="convolution")
-    inner = [convolution, keras.layers.BatchNormalization(name="norm"), keras.layers.ReLU(name="relu")]
+    inner = [
+        convolution,
+        keras.layers.BatchNormalization(name="norm"),
+        keras.layers.ReLU(name="relu"),
+    ]
     backbone = keras.Sequential([keras.Input((size, size, channels)), *inner], name="backbone")
-    head = [keras.layers.GlobalAveragePooling2D(name="pool"), keras.layers.Dense(3, activation="softmax", name="classes")]
+    head = [
+        keras.layers.GlobalAveragePooling2D(name="pool"),
+        keras.layers.Dense(3, activation="softmax", name="classes"),
+    ]
     before = [keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaling")] if scaled else []
-    return keras.Sequential([keras.Input((size, size, channels)), *before, backbone, *head], name="whole")
+    return keras.Sequential(
+        [keras.Input((size, size, channels)), *before, backbone, *head], name="whole"
+    )
 
 
 def saved(tmp_path: Path, kind: str, model: keras.Model) -> Path:
@@ -39,7 +57,7 @@ def saved(tmp_path: Path, kind: str, model: keras.Model) -> Path:
     if kind != "pb":
         model.save(path)
         return path
-    from model_inventory.keras_tracing import trace
+    from diamond_cutter.model_inventory.keras.tracing import trace
 
     path.write_bytes(trace(model).graph.SerializeToString())
     return path
@@ -47,7 +65,9 @@ def saved(tmp_path: Path, kind: str, model: keras.Model) -> Path:
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("kind", ["keras", "h5", "saved model", "pb"])
-def test_whatever_the_file_is_the_bundle_computes_what_the_model_does(tmp_path: Path, kind: str) -> None:
+def test_whatever_the_file_is_the_bundle_computes_what_the_model_does(
+    tmp_path: Path, kind: str
+) -> None:
     model = small_model()
     path = saved(tmp_path, kind, model)
     found = import_user_model(path, "mine", NAMES, ImportOptions(image_size=24))
@@ -60,7 +80,9 @@ def test_whatever_the_file_is_the_bundle_computes_what_the_model_does(tmp_path: 
     logits = activation_function(found.bundle, "logits")(images)
     np.testing.assert_allclose(tf.nn.softmax(logits), model(images * 255).numpy(), atol=1e-5)
     if kind in ("keras", "h5"):
-        assert {"backbone/convolution", "backbone/norm", "backbone/relu", "classes"} <= {layer.name for layer in card.layers}
+        assert {"backbone/convolution", "backbone/norm", "backbone/relu", "classes"} <= {
+            layer.name for layer in card.layers
+        }
         assert [layer.name for layer in card.layers if layer.main] == ["backbone/relu"]
 
 
@@ -74,12 +96,16 @@ def test_adding_twice_gives_the_same_bundle_and_a_changed_weight_another(tmp_pat
     model.set_weights(weights)
     changed = import_user_model(saved(tmp_path, "keras", model), "mine").bundle
     assert changed.card.key != first.card.key
-    assert [layer.sha256 for layer in changed.card.layers] != [layer.sha256 for layer in first.card.layers]
+    assert [layer.sha256 for layer in changed.card.layers] != [
+        layer.sha256 for layer in first.card.layers
+    ]
 
 
 def test_a_model_that_does_not_scale_its_images_has_to_say_what_they_are(tmp_path: Path) -> None:
     path = saved(tmp_path, "keras", small_model(scaled=False))
-    with pytest.raises(BadModel, match=r"^model.keras does not say how images are scaled; give --value-range"):
+    with pytest.raises(
+        BadModel, match=r"^model.keras does not say how images are scaled; give --value-range"
+    ):
         import_user_model(path, "mine")
     found = import_user_model(path, "mine", options=UNSCALED)
     assert (found.bundle.card.image.value_range, found.guesses) == (((0.0, 1.0),), ())
@@ -87,18 +113,28 @@ def test_a_model_that_does_not_scale_its_images_has_to_say_what_they_are(tmp_pat
 
 def test_a_model_of_any_size_has_to_say_what_it_was_trained_on(tmp_path: Path) -> None:
     path = saved(tmp_path, "keras", small_model(size=None))
-    with pytest.raises(BadModel, match=r"^model.keras takes images of any size; say with --image-size"):
+    with pytest.raises(
+        BadModel, match=r"^model.keras takes images of any size; say with --image-size"
+    ):
         import_user_model(path, "mine")
-    assert import_user_model(path, "mine", options=ImportOptions(image_size=40)).bundle.card.image.shape == (40, 40, 3)
+    assert import_user_model(
+        path, "mine", options=ImportOptions(image_size=40)
+    ).bundle.card.image.shape == (40, 40, 3)
 
 
 def imported(tmp_path: Path, channels: int, **options: object) -> Imported:
     model = small_model(scaled=False, channels=channels)
-    return import_user_model(saved(tmp_path, "keras", model), "mine", options=ImportOptions(**{"value_range": (0.0, 1.0), **options}))  # type: ignore[arg-type]
+    return import_user_model(
+        saved(tmp_path, "keras", model),
+        "mine",
+        options=ImportOptions(**{"value_range": (0.0, 1.0), **options}),
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("channels", "order"), [(1, "none"), (3, "rgb"), (5, "none")])
-def test_images_have_as_many_channels_as_the_model_takes(tmp_path: Path, channels: int, order: str) -> None:
+def test_images_have_as_many_channels_as_the_model_takes(
+    tmp_path: Path, channels: int, order: str
+) -> None:
     image = imported(tmp_path, channels).bundle.card.image
     assert (image.channels, image.channel_order) == (channels, order)
 
@@ -106,13 +142,19 @@ def test_images_have_as_many_channels_as_the_model_takes(tmp_path: Path, channel
 def test_the_order_of_colours_is_as_said(tmp_path: Path) -> None:
     rgb, bgr = (imported(tmp_path, 3, input_channels=order).bundle for order in ("rgb", "bgr"))
     images = np.random.default_rng(0).random((1, 24, 24, 3), np.float32)
-    np.testing.assert_allclose(activation_function(bgr, "logits")(images), activation_function(rgb, "logits")(images[..., ::-1]), atol=1e-6)
+    np.testing.assert_allclose(
+        activation_function(bgr, "logits")(images),
+        activation_function(rgb, "logits")(images[..., ::-1]),
+        atol=1e-6,
+    )
     with pytest.raises(BadModel, match="have no order of colours"):
         imported(tmp_path, 1, input_channels="bgr")
 
 
 @pytest.mark.parametrize("value_range", [(1.0, 0.0), (0.0, 0.0), (float("nan"), 1.0)])
-def test_a_value_range_that_is_none_is_refused(tmp_path: Path, value_range: tuple[float, float]) -> None:
+def test_a_value_range_that_is_none_is_refused(
+    tmp_path: Path, value_range: tuple[float, float]
+) -> None:
     with pytest.raises(BadModel, match="a value range is what black and white are"):
         imported(tmp_path, 3, value_range=value_range)
 
@@ -123,7 +165,9 @@ def test_labels_must_be_as_many_as_the_classes(tmp_path: Path) -> None:
         import_user_model(path, "mine", NAMES[:2])
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "-x", "x" * 81, "a b", "../x", "efficientnet-lite0", "x@1"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "-x", "x" * 81, "a b", "../x", "efficientnet-lite0", "x@1"]
+)
 def test_a_name_that_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(BadModel, match=r"choose another|cannot be the name"):
         check_name(name)
@@ -146,7 +190,11 @@ def test_labels_that_are_none_are_one_sentence(tmp_path: Path, content: bytes | 
 
 @pytest.mark.parametrize("name", ["nothing.keras", "nothing.pb", "nothing"])
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadModel, match=r"^there is no file .+; give a .keras, .h5 or .pb file, or the folder of a SavedModel$"):
+    with pytest.raises(
+        BadModel,
+        match=r"^there is no file .+; give a .keras, .h5 or .pb file, or the folder of a "
+        r"SavedModel$",
+    ):
         import_user_model(tmp_path / name, "mine")
 
 
@@ -177,7 +225,9 @@ def test_a_folders_hash_is_that_of_its_files_and_their_names(tmp_path: Path) -> 
     assert content_hash(tmp_path) != before
 
 
-@pytest.mark.parametrize("name", ["model.pb", "model.keras", "model.h5", "saved_model.pb", "labels.txt"])
+@pytest.mark.parametrize(
+    "name", ["model.pb", "model.keras", "model.h5", "saved_model.pb", "labels.txt"]
+)
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(BadModel, match=r"is a pipe, a socket or a device|holds no saved_model\.pb"):

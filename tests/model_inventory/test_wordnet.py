@@ -2,8 +2,8 @@ from importlib import resources
 
 import pytest
 
-from model_inventory.imagenet import imagenet_labels
-from model_inventory.wordnet import ancestors, common_ancestor
+from diamond_cutter.model_inventory.imagenet import imagenet_labels
+from diamond_cutter.model_inventory.wordnet import ancestors, common_ancestor
 from tools.wordnet_ancestors import licence, rows
 
 BY_NAME = {label.name: label.wnid for label in imagenet_labels()}
@@ -12,11 +12,15 @@ CLASSES = [label.wnid for label in imagenet_labels()]
 DATA_NOUN = [
     "  14 WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved.  ",
     "  15   ",
-    "00001740 03 n 01 entity 0 003 ~ 00001930 n 0000 ~ 00002137 n 0000 ~ 04424418 n 0000 | that which is perceived or known",
-    "00001930 03 n 01 physical_entity 0 007 @ 00001740 n 0000 ~ 00002452 n 0000 ~ 00002684 n 0000 ~ 00007347 n 0000 "
+    "00001740 03 n 01 entity 0 003 ~ 00001930 n 0000 ~ 00002137 n 0000 ~ 04424418 n 0000 | that "
+    "which is perceived or known",
+    "00001930 03 n 01 physical_entity 0 007 @ 00001740 n 0000 ~ 00002452 n 0000 ~ 00002684 n 0000 "
+    "~ 00007347 n 0000 "
     "~ 00020827 n 0000 ~ 00029677 n 0000 ~ 14580597 n 0000 | an entity that has physical existence",
-    "00002452 03 n 01 thing 0 009 @ 00001930 n 0000 ~ 04347225 n 0000 ~ 09225146 n 0000 ~ 09312645 n 0000 "
-    "~ 09367203 n 0000 ~ 09385911 n 0000 ~ 09407867 n 0000 ~ 09465459 n 0000 ~ 09468959 n 0000 | a separate and self-contained entity",
+    "00002452 03 n 01 thing 0 009 @ 00001930 n 0000 ~ 04347225 n 0000 ~ 09225146 n 0000 ~ "
+    "09312645 n 0000 "
+    "~ 09367203 n 0000 ~ 09385911 n 0000 ~ 09407867 n 0000 ~ 09465459 n 0000 ~ 09468959 n 0000 | "
+    "a separate and self-contained entity",
 ]
 
 
@@ -34,7 +38,11 @@ def test_every_class_leads_up_to_entity():
     for wnid in CLASSES:
         above = ancestors(wnid)
 
-        assert (above[-1].wnid, above[-1].name, above[-1].classes) == ("n00001740", "entity", 1000), wnid
+        assert (above[-1].wnid, above[-1].name, above[-1].classes) == (
+            "n00001740",
+            "entity",
+            1000,
+        ), wnid
         assert len(set(above)) == len(above) >= 3, wnid
         assert not {ancestor.wnid for ancestor in above} & set(CLASSES), wnid
 
@@ -82,7 +90,13 @@ def test_classes_of_a_kind(classes, name):
 
 
 @pytest.mark.parametrize(
-    "classes", [("pug", "goldfish", "sports car"), ("pug", "robin", "goldfish"), ("violin", "sports car", "screwdriver"), ("pug", "cliff")]
+    "classes",
+    [
+        ("pug", "goldfish", "sports car"),
+        ("pug", "robin", "goldfish"),
+        ("violin", "sports car", "screwdriver"),
+        ("pug", "cliff"),
+    ],
 )
 def test_classes_that_only_a_general_word_covers(classes):
     assert common(*classes) is None
@@ -108,15 +122,26 @@ def test_what_has_no_id_is_not_of_a_kind():
 
 
 def test_rows_are_what_is_above_the_classes():
-    assert rows(DATA_NOUN, ["n00001930"]) == [("n00001740", "entity", ()), ("n00001930", "physical entity", ("n00001740",))]
-    assert [wnid for wnid, _, _ in rows(DATA_NOUN, ["n00002452", "n00001740"])] == ["n00001740", "n00001930", "n00002452"]
+    assert rows(DATA_NOUN, ["n00001930"]) == [
+        ("n00001740", "entity", ()),
+        ("n00001930", "physical entity", ("n00001740",)),
+    ]
+    assert [wnid for wnid, _, _ in rows(DATA_NOUN, ["n00002452", "n00001740"])] == [
+        "n00001740",
+        "n00001930",
+        "n00002452",
+    ]
     with pytest.raises(KeyError, match="n02110958"):
         rows(DATA_NOUN, ["n02110958"])
 
 
 def test_the_licence_goes_with_the_data():
     [copyright_line, _] = licence(DATA_NOUN)
-    text = resources.files("model_inventory").joinpath("wordnet_license.txt").read_text(encoding="utf-8")
+    text = (
+        resources.files("diamond_cutter.model_inventory")
+        .joinpath("wordnet_license.txt")
+        .read_text(encoding="utf-8")
+    )
 
     assert copyright_line in text
     assert "Permission to use, copy, modify and distribute" in text

@@ -1,4 +1,6 @@
-"""What every bucket must do. A backend's test class inherits `BucketContract` and provides the fixture `bucket`."""
+"""What every bucket must do. A backend's test class inherits `BucketContract` and provides the
+fixture `bucket`.
+"""
 
 import random
 from collections.abc import Callable
@@ -10,7 +12,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-from storage import BadKey, Bucket, Conflict, Corrupt, NotFound, ObjectInfo, StorageError, Token, crc32c
+from diamond_cutter.storage import (
+    BadKey,
+    Bucket,
+    Conflict,
+    Corrupt,
+    NotFound,
+    ObjectInfo,
+    StorageError,
+    Token,
+    crc32c,
+)
 
 MIB = 1 << 20
 STALE = Token("1-2-3")
@@ -77,12 +89,19 @@ class BucketContract:
 
     @pytest.mark.parametrize("size", [0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1])
     @pytest.mark.parametrize("from_file", [False, True])
-    def test_what_was_put_comes_back(self, bucket: Bucket, tmp_path: Path, size: int, from_file: bool) -> None:
+    def test_what_was_put_comes_back(
+        self, bucket: Bucket, tmp_path: Path, size: int, from_file: bool
+    ) -> None:
         data = random.Random(size).randbytes(size)
         source = tmp_path / "source"
         source.write_bytes(data)
         info = bucket.put("a/b.webp", source if from_file else data)
-        assert (info.key, info.size, info.crc32c, info.content_type) == ("a/b.webp", size, crc32c(data), "image/webp")
+        assert (info.key, info.size, info.crc32c, info.content_type) == (
+            "a/b.webp",
+            size,
+            crc32c(data),
+            "image/webp",
+        )
         assert bucket.get("a/b.webp", want_crc=info.crc32c) == data
         assert source.read_bytes() == data
         fetched = tmp_path / "new" / "folder" / "copy"
@@ -143,7 +162,9 @@ class BucketContract:
         third = bucket.put("k", b"three", mode=swapped.token)
         assert bucket.get("k", want_crc=third.crc32c) == b"three"
 
-    def test_swap_with_a_token_from_a_listing_and_from_fetch(self, bucket: Bucket, tmp_path: Path) -> None:
+    def test_swap_with_a_token_from_a_listing_and_from_fetch(
+        self, bucket: Bucket, tmp_path: Path
+    ) -> None:
         bucket.put("k", b"one")
         [listed] = bucket.list()
         bucket.put("k", b"two", mode=listed.token)
@@ -203,7 +224,9 @@ class BucketContract:
         with pytest.raises(Corrupt):
             bucket.get("k", want_crc=0)
 
-    @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 10), (3, 7), (9, 10), (5, 99), (10, 11), (50, 60)])
+    @pytest.mark.parametrize(
+        ("start", "end"), [(0, 1), (0, 10), (3, 7), (9, 10), (5, 99), (10, 11), (50, 60)]
+    )
     def test_ranges_are_slices(self, bucket: Bucket, start: int, end: int) -> None:
         bucket.put("k", b"0123456789")
         assert bucket.get_range("k", start, end) == b"0123456789"[start:end]
@@ -238,7 +261,24 @@ class BucketContract:
     # listing
 
     def test_listing_is_in_byte_order_of_keys(self, bucket: Bucket) -> None:
-        keys = ["a/b", "a-b", "a.b", "a0", "a=b", "A", "Z/a", "_", "a+", "ab/c/d", "ab/c-d", "ab/c.d", "ab/c/d.e", "0", "a@", "a,"]
+        keys = [
+            "a/b",
+            "a-b",
+            "a.b",
+            "a0",
+            "a=b",
+            "A",
+            "Z/a",
+            "_",
+            "a+",
+            "ab/c/d",
+            "ab/c-d",
+            "ab/c.d",
+            "ab/c/d.e",
+            "0",
+            "a@",
+            "a,",
+        ]
         for key in random.Random(0).sample(keys, len(keys)):
             bucket.put(key, key.encode())
         listed = list(bucket.list())
@@ -279,11 +319,17 @@ class BucketContract:
     def test_a_folder_goes_with_its_last_object(self, bucket: Bucket) -> None:
         bucket.put("a/b/c", b"")
         bucket.delete("a/b/c")
-        assert not list(bucket.folders()) and not list(bucket.folders("a/")) and not list(bucket.list())
+        assert (
+            not list(bucket.folders())
+            and not list(bucket.folders("a/"))
+            and not list(bucket.list())
+        )
         bucket.put("a/b/c", b"again")
         assert list(bucket.folders()) == ["a/"]
 
-    @pytest.mark.parametrize("prefix", ["/", "../", "a//", ".staging/", ".", "a b", "a/../", "a/.", "é"])
+    @pytest.mark.parametrize(
+        "prefix", ["/", "../", "a//", ".staging/", ".", "a b", "a/../", "a/.", "é"]
+    )
     def test_prefixes_that_no_key_can_have(self, bucket: Bucket, prefix: str) -> None:
         with pytest.raises(BadKey):
             bucket.list(prefix)
@@ -345,13 +391,18 @@ class BucketContract:
 
     def test_of_threads_creating_other_bytes_one_wins(self, bucket: Bucket) -> None:
         for round_ in range(5):
-            outcomes = at_once(16, lambda number: put_or_conflict(bucket, f"k{round_}", b"%d" % number))  # noqa: B023
+            key = f"k{round_}"
+            outcomes = at_once(
+                16, lambda number, key=key: put_or_conflict(bucket, key, b"%d" % number)
+            )
             [winner] = [number for number, info in enumerate(outcomes) if info]
-            assert bucket.get(f"k{round_}") == b"%d" % winner
+            assert bucket.get(key) == b"%d" % winner
 
     def test_of_threads_swapping_one_version_one_wins(self, bucket: Bucket) -> None:
         token = bucket.put("k", b"before").token
-        outcomes = at_once(16, lambda number: put_or_conflict(bucket, "k", b"%d" % number, mode=token))
+        outcomes = at_once(
+            16, lambda number: put_or_conflict(bucket, "k", b"%d" % number, mode=token)
+        )
         [winner] = [number for number, info in enumerate(outcomes) if info]
         assert bucket.get("k") == b"%d" % winner
 
@@ -359,7 +410,9 @@ class BucketContract:
         versions = [bytes([value]) * MIB for value in range(10)]
         bucket.put("k", versions[0])
         with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(lambda: [bucket.put("k", data, mode="overwrite") for data in versions])
+            writing = pool.submit(
+                lambda: [bucket.put("k", data, mode="overwrite") for data in versions]
+            )
             while not writing.done():
                 assert bucket.get("k") in versions
             writing.result()
@@ -378,7 +431,12 @@ def same_version(found: ObjectInfo | None, expected: ObjectInfo) -> bool:
     """Compare all but the checksum, which some calls of some buckets do not know."""
     if not found:
         return False
-    return (found.key, found.size, found.token, found.updated) == (expected.key, expected.size, expected.token, expected.updated)
+    return (found.key, found.size, found.token, found.updated) == (
+        expected.key,
+        expected.size,
+        expected.token,
+        expected.updated,
+    )
 
 
 def put_or_conflict(bucket: Bucket, key: str, data: bytes, **options: Any) -> ObjectInfo | None:

@@ -1,7 +1,8 @@
-"""A proxy on loopback that stands before a server of Google Cloud Storage and makes calls fail, to order or by chance.
+"""A proxy on loopback that stands before a server of Google Cloud Storage and makes calls fail, to
+order or by chance.
 
-What fails is a call of a kind (how the API is used), in one of the ways in which networks and services fail. Requests and answers that
-do not fail pass unchanged.
+What fails is a call of a kind (how the API is used), in one of the ways in which networks and
+services fail. Requests and answers that do not fail pass unchanged.
 """
 
 import http.client
@@ -22,7 +23,9 @@ from urllib.parse import urlsplit
 from tests.storage.loopback import listening
 
 Call = Literal["read", "look", "list", "write", "begin", "chunk", "delete"]
-Failure = Literal["503", "429", "408", "reset", "reset in the body", "lost reply", "stall", "flip", "cut"]
+Failure = Literal[
+    "503", "429", "408", "reset", "reset in the body", "lost reply", "stall", "flip", "cut"
+]
 CALLS: tuple[Call, ...] = get_args(Call)
 FAILURES: tuple[Failure, ...] = get_args(Failure)
 _WITH_BODY = {"write", "begin", "chunk"}
@@ -30,7 +33,9 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 def can_happen(call: Call, failure: Failure) -> bool:
-    """Tell whether a call can fail in this way: without bytes none of them is flipped, without encryption none of JSON is."""
+    """Tell whether a call can fail in this way: without bytes none of them is flipped, without
+    encryption none of JSON is.
+    """
     if failure == "reset in the body":
         return call in _WITH_BODY
     if failure == "flip":
@@ -75,7 +80,9 @@ class FaultProxy:
             if ordered:
                 self.orders.remove((call, ordered))
             possible = [failure for failure in self.by_chance if can_happen(call, failure)]
-            failure = ordered or (self.random.choice(possible) if self.random.random() < self.chance else None)
+            failure = ordered or (
+                self.random.choice(possible) if self.random.random() < self.chance else None
+            )
             if failure:
                 self.failed[call, failure] += 1
             return failure
@@ -142,13 +149,21 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         if failure == "flip" and call == "read":
             answer = _flipped(answer, at=len(answer) // 2)
-        self._answer(status, headers, answer, until=len(answer) // 2 if failure == "cut" else len(answer))
+        self._answer(
+            status, headers, answer, until=len(answer) // 2 if failure == "cut" else len(answer)
+        )
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Ask the server; on a connection of its own, since what is tried here leaves connections in any state."""
-        connection = http.client.HTTPConnection(self.faults.upstream.hostname or "", self.faults.upstream.port, timeout=60)
+        """Ask the server; on a connection of its own, since what is tried here leaves connections
+        in any state.
+        """
+        connection = http.client.HTTPConnection(
+            self.faults.upstream.hostname or "", self.faults.upstream.port, timeout=60
+        )
         try:
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                self.command, self.path, skip_host=True, skip_accept_encoding=True
+            )
             for name, value in self.headers.items():
                 if name.lower() not in _HOP_BY_HOP or name.lower() == "content-length":
                     connection.putheader(name, value)
@@ -171,7 +186,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = until < len(body)
 
     def _refuse(self, status: int) -> None:
-        body = json.dumps({"error": {"code": status, "message": "ordered by the test", "errors": []}}).encode()
+        body = json.dumps(
+            {"error": {"code": status, "message": "ordered by the test", "errors": []}}
+        ).encode()
         self._answer(status, [("Content-Type", "application/json; charset=UTF-8")], body, len(body))
 
     def _reset(self) -> None:

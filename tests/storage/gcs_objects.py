@@ -1,4 +1,5 @@
-"""The objects of a small, strict Google Cloud Storage: generations, preconditions, sums, unfinished uploads. All in memory, for threads.
+"""The objects of a small, strict Google Cloud Storage: generations, preconditions, sums, unfinished
+uploads. All in memory, for threads.
 
 Wording follows https://cloud.google.com/storage/docs/json_api; the statuses are those of
 https://cloud.google.com/storage/docs/json_api/v1/status-codes.
@@ -16,7 +17,16 @@ from typing import Any
 import google_crc32c
 
 MAX_NAME_BYTES = 1024
-_SETTABLE = {"name", "bucket", "contentType", "cacheControl", "metadata", "crc32c", "size", "storageClass"}
+_SETTABLE = {
+    "name",
+    "bucket",
+    "contentType",
+    "cacheControl",
+    "metadata",
+    "crc32c",
+    "size",
+    "storageClass",
+}
 
 
 class Refusal(Exception):
@@ -86,7 +96,14 @@ class Objects:
         self._sorted: dict[str, tuple[int, list[str]]] = {}
         self._changes = 0
 
-    def put(self, bucket: str, name: str, data: bytes, content_type: str = "application/octet-stream", **facts: Any) -> StoredObject:
+    def put(
+        self,
+        bucket: str,
+        name: str,
+        data: bytes,
+        content_type: str = "application/octet-stream",
+        **facts: Any,
+    ) -> StoredObject:
         """Keep an object, whatever is there; the bucket is made."""
         with self.lock:
             kept = StoredObject(data, next(self._generations), content_type, **facts)
@@ -113,16 +130,27 @@ class Objects:
         self.check_conditions(found, query)
         return found
 
-    def create(self, bucket: str, description: Mapping[str, Any], data: bytes, query: Mapping[str, str]) -> StoredObject:
+    def create(
+        self, bucket: str, description: Mapping[str, Any], data: bytes, query: Mapping[str, str]
+    ) -> StoredObject:
         """Keep what a client sends, if its conditions hold and its sum is right."""
         with self.lock:
             name = check_description(bucket, description)
             self.check_conditions(self.of(bucket).get(name), query)
             sent = google_crc32c.value(data).to_bytes(4, "big")
-            if "crc32c" in description and description["crc32c"] != (calculated := base64.b64encode(sent).decode()):
-                raise Refusal(400, f'Provided CRC32C "{description["crc32c"]}" doesn\'t match calculated CRC32C "{calculated}".')
+            if "crc32c" in description and description["crc32c"] != (
+                calculated := base64.b64encode(sent).decode()
+            ):
+                raise Refusal(
+                    400,
+                    f'Provided CRC32C "{description["crc32c"]}" doesn\'t match calculated CRC32C '
+                    f'"{calculated}".',
+                )
             content_type = str(description.get("contentType", "application/octet-stream"))
-            facts = {"cache_control": description.get("cacheControl"), "metadata": description.get("metadata") or {}}
+            facts = {
+                "cache_control": description.get("cacheControl"),
+                "metadata": description.get("metadata") or {},
+            }
             return self.put(bucket, name, data, content_type, **facts)
 
     def delete(self, bucket: str, name: str, query: Mapping[str, str]) -> None:
@@ -131,8 +159,12 @@ class Objects:
             del self.buckets[bucket][name]
             self._changes += 1
 
-    def listing(self, bucket: str, query: Mapping[str, str]) -> tuple[list[tuple[str, StoredObject]], list[str], str | None]:
-        """Return a page: objects, prefixes, and where the next page begins, all in byte order of names."""
+    def listing(
+        self, bucket: str, query: Mapping[str, str]
+    ) -> tuple[list[tuple[str, StoredObject]], list[str], str | None]:
+        """Return a page: objects, prefixes, and where the next page begins, all in byte order of
+        names.
+        """
         with self.lock:
             objects, names = self.of(bucket), self._names(bucket)
             prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
@@ -166,8 +198,14 @@ class Objects:
         return names
 
     def check_conditions(self, found: StoredObject | None, query: Mapping[str, str]) -> None:
-        if "ifGenerationMatch" in query and query["ifGenerationMatch"] != str(found.generation if found else 0):
-            raise Refusal(412, "At least one of the pre-conditions you specified did not hold.", "conditionNotMet")
+        if "ifGenerationMatch" in query and query["ifGenerationMatch"] != str(
+            found.generation if found else 0
+        ):
+            raise Refusal(
+                412,
+                "At least one of the pre-conditions you specified did not hold.",
+                "conditionNotMet",
+            )
 
 
 def check_description(bucket: str, description: Mapping[str, Any]) -> str:
@@ -175,7 +213,12 @@ def check_description(bucket: str, description: Mapping[str, Any]) -> str:
     if unknown := set(description) - _SETTABLE:
         raise Refusal(400, f"unknown fields {sorted(unknown)}")
     name = description.get("name")
-    if not isinstance(name, str) or not 0 < len(name.encode()) <= MAX_NAME_BYTES or "\n" in name or "\r" in name:
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name.encode()) <= MAX_NAME_BYTES
+        or "\n" in name
+        or "\r" in name
+    ):
         raise Refusal(400, "The specified object name is not valid.")
     if description.get("bucket", bucket) != bucket:
         raise Refusal(400, "The bucket of the object is not that of the address.")

@@ -1,8 +1,11 @@
 """A small, strict server of Google Cloud Storage's JSON API on loopback, with faults to order.
 
-It knows what this project asks of the service: metadata, media (whole, ranged, pinned to a generation), uploads in one part and resumable
-ones, listings in pages, deletions, preconditions on each of them, and the plain addresses `/bucket/object`. A path, a parameter or a
-field that it does not know is refused, so that no test passes on a guess. tests/storage/test_gcs_server.py proves it strict.
+It knows what this project asks of the service: metadata, media (whole, ranged, pinned to a
+generation), uploads in one part and resumable ones, listings in pages, deletions, preconditions on
+each of them, and the plain addresses `/bucket/object`. A path, a parameter or a field that it does
+not know is refused, so that no test passes on a guess. tests/storage/gcs/test_gcs_server.py
+proves it
+strict.
 """
 
 import json
@@ -35,11 +38,13 @@ _CHUNK_UNIT = 256 << 10
 
 @dataclass
 class Fault:
-    """What goes wrong with the next answer that carries an object's bytes, or with the next answer of any kind.
+    """What goes wrong with the next answer that carries an object's bytes, or with the next answer
+    of any kind.
 
-    cut: the connection ends behind byte `at` of the object. flip: the bit of byte `at` is another one. short: the body lacks its
-    last byte, and Content-Length agrees. stall: nothing comes behind byte `at` until `released`. status: an error answer.
-    page: a web page with status 200. redirect: status 302 to `location`. whole: the range that was asked for is ignored.
+    cut: the connection ends behind byte `at` of the object. flip: the bit of byte `at` is another
+    one. short: the body lacks its last byte, and Content-Length agrees. stall: nothing comes behind
+    byte `at` until `released`. status: an error answer. page: a web page with status 200. redirect:
+    status 302 to `location`. whole: the range that was asked for is ignored.
     """
 
     kind: Literal["cut", "flip", "short", "stall", "status", "page", "redirect", "whole", "reset"]
@@ -72,7 +77,12 @@ class GcsServer(Objects):
         self.seen: list[Seen] = []
         self.plain_headers: dict[str, str] = {}
         self.unknown: list[str] = []
-        self.granted = {"storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"}
+        self.granted = {
+            "storage.objects.create",
+            "storage.objects.delete",
+            "storage.objects.get",
+            "storage.objects.list",
+        }
         self.url = ""
 
     def ranges(self) -> list[str | None]:
@@ -116,11 +126,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(self._delete)
 
     def _respond(self, answer: Any) -> None:
-        # Read whole whatever comes of it, or the next request on this connection begins in the middle.
+        # Read whole whatever comes of it, or the next request on this connection begins in the
+        # middle.
         self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         parts = urlsplit(self.path)
         self.route = parts.path
-        self.query = {key: values[-1] for key, values in parse_qs(parts.query, True, bool(parts.query)).items()}
+        self.query = {
+            key: values[-1]
+            for key, values in parse_qs(parts.query, True, bool(parts.query)).items()
+        }
         try:
             answer()
         except Refusal as refusal:
@@ -128,19 +142,28 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             raise
         except Exception as error:
-            # A status that no client tries again: what is wrong with the server itself is to be seen at once.
+            # A status that no client tries again: what is wrong with the server itself is to be
+            # seen at once.
             self._error(Refusal(501, f"{type(error).__name__}: {error}"))
 
     def _take(self, kind: Any) -> None:
-        """Note a request, refuse what is not known of its kind, and let the next fault for it happen."""
-        self.gcs.seen.append(Seen(kind, self.path, self.headers["Range"], self.query.get("generation")))
+        """Note a request, refuse what is not known of its kind, and let the next fault for it
+        happen.
+        """
+        self.gcs.seen.append(
+            Seen(kind, self.path, self.headers["Range"], self.query.get("generation"))
+        )
         if kind != "page" and (unknown := set(self.query) - _PARAMETERS[kind] - _EVERYWHERE):
             raise Refusal(400, f"unknown parameters {sorted(unknown)}")
 
     def _get(self) -> None:
         bucket_route = re.fullmatch(r"/storage/v1/b/([^/]+)/(o|iam/testPermissions)", self.route)
         if bucket_route:
-            return self._list(unquote(bucket_route[1])) if bucket_route[2] == "o" else self._permissions(unquote(bucket_route[1]))
+            return (
+                self._list(unquote(bucket_route[1]))
+                if bucket_route[2] == "o"
+                else self._permissions(unquote(bucket_route[1]))
+            )
         found = _OBJECT.fullmatch(self.route)
         if not found and self.route.startswith(("/storage/", "/download/", "/upload/")):
             self.gcs.unknown.append(self.path)
@@ -166,7 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.gcs.of(bucket)
         asked = parse_qs(urlsplit(self.path).query)["permissions"]
-        self._answer(200, json.dumps({"permissions": [each for each in asked if each in self.gcs.granted]}).encode(), _JSON)
+        self._answer(
+            200,
+            json.dumps(
+                {"permissions": [each for each in asked if each in self.gcs.granted]}
+            ).encode(),
+            _JSON,
+        )
 
     def _list(self, bucket: str) -> None:
         self._take("list")
@@ -176,10 +205,23 @@ class _Handler(BaseHTTPRequestHandler):
         fields = self.query.get("fields", "kind,items,prefixes,nextPageToken")
         wanted = re.search(r"items\(([^)]*)\)", fields)
         names = set(wanted[1].split(",")) if wanted else None
-        items = [{key: value for key, value in each.resource(bucket, name).items() if not names or key in names} for name, each in found]
+        items = [
+            {
+                key: value
+                for key, value in each.resource(bucket, name).items()
+                if not names or key in names
+            }
+            for name, each in found
+        ]
         page = {"items": items, "prefixes": folders, "nextPageToken": token}
         asked = set(re.sub(r"\([^)]*\)", "", fields).split(","))
-        self._answer(200, json.dumps({key: value for key, value in page.items() if key in asked and value}).encode(), _JSON)
+        self._answer(
+            200,
+            json.dumps(
+                {key: value for key, value in page.items() if key in asked and value}
+            ).encode(),
+            _JSON,
+        )
 
     def _delete(self) -> None:
         self._take("delete")
@@ -196,27 +238,41 @@ class _Handler(BaseHTTPRequestHandler):
         if self._happens(media=False):
             return
         if "storage.objects.create" not in self.gcs.granted:
-            raise Refusal(403, "whoever asks does not have storage.objects.create access", "forbidden")
+            raise Refusal(
+                403, "whoever asks does not have storage.objects.create access", "forbidden"
+            )
         found = re.fullmatch(r"/upload/storage/v1/b/([^/]+)/o", self.route)
         kind = self.query.get("uploadType")
         if not found or kind not in ("multipart", "resumable"):
-            raise Refusal(501, f"this server does not know uploads of the kind {kind!r} to {self.route}")
+            raise Refusal(
+                501, f"this server does not know uploads of the kind {kind!r} to {self.route}"
+            )
         bucket = unquote(found[1])
         self.gcs.of(bucket)
         if kind == "multipart":
             description, data = self._parts()
-            return self._resource(bucket, description["name"], self.gcs.create(bucket, description, data, self.query))
+            return self._resource(
+                bucket, description["name"], self.gcs.create(bucket, description, data, self.query)
+            )
         description = {"contentType": self.headers["X-Upload-Content-Type"]} | json.loads(self.body)
-        self.gcs.check_conditions(self.gcs.of(bucket).get(check_description(bucket, description)), self.query)
+        self.gcs.check_conditions(
+            self.gcs.of(bucket).get(check_description(bucket, description)), self.query
+        )
         size = self.headers["X-Upload-Content-Length"]
         upload_id = uuid.uuid4().hex
-        self.gcs.uploads[upload_id] = Upload(bucket, description, self.query, int(size) if size else None)
+        self.gcs.uploads[upload_id] = Upload(
+            bucket, description, self.query, int(size) if size else None
+        )
         # As the client reaches it, which may be through something in between.
-        place = f"http://{self.headers['Host']}{self.route}?uploadType=resumable&upload_id={upload_id}"
+        place = (
+            f"http://{self.headers['Host']}{self.route}?uploadType=resumable&upload_id={upload_id}"
+        )
         self._answer(200, b"", {"Location": place})
 
     def _parts(self) -> tuple[dict[str, Any], bytes]:
-        boundary = re.fullmatch(r"multipart/related; boundary=\"?([^\"]+)\"?", self.headers["Content-Type"] or "")
+        boundary = re.fullmatch(
+            r"multipart/related; boundary=\"?([^\"]+)\"?", self.headers["Content-Type"] or ""
+        )
         if not boundary:
             raise Refusal(400, "a multipart upload has to be multipart/related")
         mark = b"--" + boundary[1].encode()
@@ -236,7 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
         upload = self.gcs.uploads.get(self.query.get("upload_id", ""))
         if upload is None:
             raise Refusal(404, "there is no such upload", "notFound")
-        asked = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"] or "")
+        asked = re.fullmatch(
+            r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"] or ""
+        )
         if not asked:
             raise Refusal(400, "Content-Range is missing or not understood")
         with self.gcs.lock:
@@ -244,14 +302,20 @@ class _Handler(BaseHTTPRequestHandler):
                 self._receive(upload, int(asked[1]), int(asked[2]), asked[3])
             complete = asked[3] != "*" and len(upload.received) == int(asked[3])
             if upload.kept is None and complete:
-                upload.kept = self.gcs.create(upload.bucket, upload.description, bytes(upload.received), upload.query)
+                upload.kept = self.gcs.create(
+                    upload.bucket, upload.description, bytes(upload.received), upload.query
+                )
                 upload.received = bytearray()
         if upload.kept is not None:
             return self._resource(upload.bucket, upload.description["name"], upload.kept)
-        self._answer(308, b"", {"Range": f"bytes=0-{len(upload.received) - 1}"} if upload.received else {})
+        self._answer(
+            308, b"", {"Range": f"bytes=0-{len(upload.received) - 1}"} if upload.received else {}
+        )
 
     def _receive(self, upload: Upload, first: int, last: int, total: str) -> None:
-        if last - first + 1 != len(self.body) or (total != "*" and upload.size not in (None, int(total))):
+        if last - first + 1 != len(self.body) or (
+            total != "*" and upload.size not in (None, int(total))
+        ):
             raise Refusal(400, "the range is not what was sent")
         if total != "*" and last + 1 != int(total) and len(self.body) % _CHUNK_UNIT:
             raise Refusal(400, "a chunk has to be a multiple of 256 KiB")
@@ -279,10 +343,14 @@ class _Handler(BaseHTTPRequestHandler):
             headers |= self.gcs.plain_headers
         if self.headers["Range"] and not (fault and fault.kind == "whole"):
             headers["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{len(found.data)}"
-        return self._send(found.data, span, {key: value for key, value in headers.items() if value}, fault)
+        return self._send(
+            found.data, span, {key: value for key, value in headers.items() if value}, fault
+        )
 
     def _span(self, found: StoredObject) -> tuple[int, int] | None:
-        """Return the bytes that were asked for, as a slice, or None where there are no such bytes."""
+        """Return the bytes that were asked for, as a slice, or None where there are no such
+        bytes.
+        """
         size = len(found.data)
         if not self.headers["Range"]:
             return 0, size
@@ -292,7 +360,9 @@ class _Handler(BaseHTTPRequestHandler):
         start, end = int(asked[1]), min(int(asked[2]) + 1, size) if asked[2] else size
         return (start, end) if start < end else None
 
-    def _send(self, data: bytes, span: tuple[int, int], headers: dict[str, str], fault: Fault | None) -> None:
+    def _send(
+        self, data: bytes, span: tuple[int, int], headers: dict[str, str], fault: Fault | None
+    ) -> None:
         body = bytearray(data) if fault else data
         if fault and fault.kind == "flip":
             body[fault.at] ^= 1  # type: ignore[index]
@@ -323,13 +393,19 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "redirect":
             return self._answer(302, b"", {"Location": fault.location})
         if fault.kind == "page":
-            return self._answer(200, b"\n<!DOCTYPE html><title>Sign in</title>", {"Content-Type": "text/html; charset=utf-8"})
+            return self._answer(
+                200,
+                b"\n<!DOCTYPE html><title>Sign in</title>",
+                {"Content-Type": "text/html; charset=utf-8"},
+            )
         self.close_connection = True
         return None
 
     def _resource(self, bucket: str, name: str, found: StoredObject) -> None:
         body = found.resource(bucket, name)
-        body["mediaLink"] = f"{self.gcs.url}/download/storage/v1/b/{bucket}/o/{name}?generation={found.generation}&alt=media"
+        body["mediaLink"] = (
+            f"{self.gcs.url}/download/storage/v1/b/{bucket}/o/{name}?generation={found.generation}&alt=media"
+        )
         return self._answer(200, json.dumps(body).encode(), _JSON)
 
     def _error(self, refusal: Refusal) -> None:
@@ -339,7 +415,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for key, value in (({} if status == 204 else {"Content-Length": str(len(body))}) | headers).items():
+        for key, value in (
+            ({} if status == 204 else {"Content-Length": str(len(body))}) | headers
+        ).items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(body)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage import BadKey, check_key, content_type_of, crc32c
-from storage.bucket import check_folder, check_prefix
+from diamond_cutter.storage import BadKey, check_key, content_type_of, crc32c
+from diamond_cutter.storage.bucket import check_folder, check_prefix
 from tests.storage.conformance import BAD_KEYS, GOOD_KEYS
 
 
@@ -48,10 +48,26 @@ def test_bad_keys(key: str) -> None:
     ("key", "message"),
     [
         ("a//b", "Key 'a//b' is refused because it has an empty name in it; a key is names of"),
-        ("é", r"Key '\xe9' is refused because it has a character in it that is not allowed; a key is names of"),
-        ("../a", "Key '../a' is refused because a name in it begins or ends with a dot; a key is names of"),
-        ("x" * 250, "... (250 characters) is refused because a name in it has 250 characters; a key is names of"),
-        ("x/" * 500, "... (1000 characters) is refused because it has 1000 characters; at most 900 are allowed."),
+        (
+            "é",
+            r"Key '\xe9' is refused because it has a character in it that is not allowed; a key "
+            r"is names of",
+        ),
+        (
+            "../a",
+            "Key '../a' is refused because a name in it begins or ends with a dot; a key is names "
+            "of",
+        ),
+        (
+            "x" * 250,
+            "... (250 characters) is refused because a name in it has 250 characters; a key is "
+            "names of",
+        ),
+        (
+            "x/" * 500,
+            "... (1000 characters) is refused because it has 1000 characters; at most 900 are "
+            "allowed.",
+        ),
     ],
 )
 def test_the_message_names_key_and_rule(key: str, message: str) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from storage import Bucket, LocalBucket
-from storage.doubting import WithoutSums
+from diamond_cutter.storage import Bucket, LocalBucket
+from diamond_cutter.storage.doubting import WithoutSums
 from tests.storage.conformance import BucketContract
 
 

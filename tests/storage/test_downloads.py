@@ -14,8 +14,8 @@ from typing import Literal
 
 import pytest
 
-from storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
-from storage.downloads import Patience, fetch_file, without_secrets
+from diamond_cutter.storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
+from diamond_cutter.storage.downloads import Patience, fetch_file, without_secrets
 from tests.storage.gcs_server import Fault, GcsServer, serving
 from tests.waiting import AT_MOST_S, wait_for
 
@@ -34,9 +34,10 @@ HASTIER = Patience(tries=3, wait_s=0.01, timeout_s=0.5)
 FETCH = """
 import sys
 from pathlib import Path
-from storage.downloads import Patience, fetch_file
+from diamond_cutter.storage.downloads import Patience, fetch_file
 print("ready", flush=True)
-fetch_file(sys.argv[1], Path(sys.argv[2]), patience=Patience(tries=3, wait_s=0.05, timeout_s=float(sys.argv[3])))
+patience = Patience(tries=3, wait_s=0.05, timeout_s=float(sys.argv[3]))
+fetch_file(sys.argv[1], Path(sys.argv[2]), patience=patience)
 """
 
 
@@ -66,13 +67,17 @@ def files(folder: Path) -> list[str]:
 
 def fetching(url: str, path: Path, timeout_s: float = 30.0) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", FETCH, url, str(path), str(timeout_s)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout and process.stdout.readline() == "ready\n"
     return process
 
 
 def refusal(error: type[StorageError], url: str, place: Path, **others: Patience) -> str:
-    """Return the sentence with which a fetch ends, which names the URL and the place; there is nothing then."""
+    """Return the sentence with which a fetch ends, which names the URL and the place; there is
+    nothing then.
+    """
     with pytest.raises(error) as caught:
         fetch_file(url, place, **({"patience": HASTY} | others))  # type: ignore[arg-type]
     assert type(caught.value) is error
@@ -86,9 +91,13 @@ def refusal(error: type[StorageError], url: str, place: Path, **others: Patience
 # whole
 
 
-def test_a_file_comes_whole_and_nothing_stays_beside_it(url: str, gcs: GcsServer, place: Path) -> None:
+def test_a_file_comes_whole_and_nothing_stays_beside_it(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     told: list[tuple[int, int | None]] = []
-    fetch_file(url, place, on_progress=lambda here, total: told.append((here, total)), patience=HASTY)
+    fetch_file(
+        url, place, on_progress=lambda here, total: told.append((here, total)), patience=HASTY
+    )
     assert place.read_bytes() == DATA
     assert files(place.parent) == [place.name]
     assert told[0] == (0, len(DATA)) and told[-1] == (len(DATA), len(DATA))
@@ -105,7 +114,10 @@ def test_what_is_here_is_not_fetched_again(url: str, gcs: GcsServer, place: Path
 
 def test_an_object_is_read_in_the_version_that_was_looked_at(gcs: GcsServer, place: Path) -> None:
     fetch_file(OBJECT, place)
-    assert [(seen.kind, seen.generation) for seen in gcs.seen] == [("metadata", None), ("media", "1700000000000001")]
+    assert [(seen.kind, seen.generation) for seen in gcs.seen] == [
+        ("metadata", None),
+        ("media", "1700000000000001"),
+    ]
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB])
@@ -133,7 +145,13 @@ def test_memory_stays_flat(gcs: GcsServer, place: Path) -> None:
     script = FETCH + "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
     for url in ("gs://zoo/large", f"{gcs.url}/zoo/large"):
         place.unlink(missing_ok=True)
-        run = subprocess.run([sys.executable, "-c", script, url, place, "30"], cwd=REPOSITORY, text=True, capture_output=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-c", script, url, place, "30"],
+            cwd=REPOSITORY,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
         assert int(run.stdout.split()[-1]) < 110 * 1024
         assert place.stat().st_size == 120 * MIB
 
@@ -153,22 +171,30 @@ def test_a_cut_page_goes_on_near_where_it_was_cut(gcs: GcsServer, place: Path) -
     fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTIER)
     assert place.read_bytes() == DATA
     first, second, third = (int((asked or "bytes=0-")[6:-1]) for asked in gcs.ranges())
-    assert first == 0 and 2 * MIB - 65537 <= second < 2 * MIB and 4 * MIB - 65537 <= third <= 4 * MIB
+    assert (
+        first == 0 and 2 * MIB - 65537 <= second < 2 * MIB and 4 * MIB - 65537 <= third <= 4 * MIB
+    )
 
 
-def test_a_server_that_ignores_ranges_sends_all_again(url: str, gcs: GcsServer, place: Path) -> None:
+def test_a_server_that_ignores_ranges_sends_all_again(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("whole")]
     fetch_file(url, place, patience=HASTY)
     assert place.read_bytes() == DATA
 
 
-def test_many_cuts_are_borne_as_long_as_something_comes(url: str, gcs: GcsServer, place: Path) -> None:
+def test_many_cuts_are_borne_as_long_as_something_comes(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     gcs.faults = [Fault("cut", at=int(at * 1.05 * MIB)) for at in range(1, 5)]
     fetch_file(url, place, patience=Patience(tries=2, wait_s=0.0, timeout_s=AT_MOST_S))
     assert place.read_bytes() == DATA
 
 
-def test_cuts_after_which_nothing_more_comes_are_not_borne_for_ever(url: str, gcs: GcsServer, place: Path) -> None:
+def test_cuts_after_which_nothing_more_comes_are_not_borne_for_ever(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB + 10 * at) for at in range(50)]
     assert "3 times in a row" in refusal(Unavailable, url, place)
     assert len(gcs.ranges()) == 4
@@ -185,7 +211,9 @@ def test_a_busy_server_is_asked_again(url: str, gcs: GcsServer, place: Path, sta
 
 
 @pytest.mark.parametrize("kind", ["status", "reset"])
-def test_the_look_at_an_object_is_repeated_too(gcs: GcsServer, place: Path, kind: Literal["status", "reset"]) -> None:
+def test_the_look_at_an_object_is_repeated_too(
+    gcs: GcsServer, place: Path, kind: Literal["status", "reset"]
+) -> None:
     gcs.faults = [Fault(kind, media_only=False), Fault(kind, media_only=False)]
     fetch_file(OBJECT, place, patience=HASTY)
     assert place.read_bytes() == DATA
@@ -197,9 +225,13 @@ def test_a_server_that_stays_busy_is_given_up(url: str, gcs: GcsServer, place: P
     assert len(gcs.ranges()) == 3
 
 
-def test_a_server_that_says_nothing_is_given_up_in_time(url: str, gcs: GcsServer, place: Path) -> None:
+def test_a_server_that_says_nothing_is_given_up_in_time(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     gcs.faults = [Fault("stall", at=10) for _ in range(9)]
-    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(Unavailable, url, place, patience=HASTIER)
+    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(
+        Unavailable, url, place, patience=HASTIER
+    )
 
 
 def test_no_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +261,9 @@ def test_no_network(place: Path) -> None:
 # refusals
 
 
-@pytest.mark.parametrize("missing", ["gs://zoo/nothing.pb", "gs://no-zoo/x.pb", "/zoo/nothing.pb", "/no-zoo/x.pb"])
+@pytest.mark.parametrize(
+    "missing", ["gs://zoo/nothing.pb", "gs://no-zoo/x.pb", "/zoo/nothing.pb", "/no-zoo/x.pb"]
+)
 def test_what_is_not_there(gcs: GcsServer, place: Path, missing: str) -> None:
     url = missing if missing.startswith("gs:") else gcs.url + missing
     assert "there is nothing of that name, HTTP 404" in refusal(NotFound, url, place)
@@ -238,7 +272,9 @@ def test_what_is_not_there(gcs: GcsServer, place: Path, missing: str) -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("media_only", [True, False])
-def test_what_is_not_public(url: str, gcs: GcsServer, place: Path, status: int, media_only: bool) -> None:
+def test_what_is_not_public(
+    url: str, gcs: GcsServer, place: Path, status: int, media_only: bool
+) -> None:
     gcs.faults = [Fault("status", status=status, media_only=media_only)]
     assert f"it is not there for everybody, HTTP {status}" in refusal(AccessDenied, url, place)
 
@@ -261,7 +297,9 @@ def test_a_web_page_is_no_file(gcs: GcsServer, place: Path) -> None:
     gcs.put("zoo", "page.txt", b"\n <!DOCTYPE HTML><html>Not found</html>", "text/plain")
     gcs.faults = [Fault("page")]
     for name in ("plain.pb", "page.txt"):
-        assert "a web page came instead of the file" in refusal(Unavailable, f"{gcs.url}/zoo/{name}", place)
+        assert "a web page came instead of the file" in refusal(
+            Unavailable, f"{gcs.url}/zoo/{name}", place
+        )
     assert files(place.parent) == []
 
 
@@ -281,9 +319,12 @@ def test_a_redirect_is_followed(gcs: GcsServer, place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "reason"), [("/zoo/round", "Exceeded 30 redirects"), ("file:///etc/passwd", "No connection adapters")]
+    ("location", "reason"),
+    [("/zoo/round", "Exceeded 30 redirects"), ("file:///etc/passwd", "No connection adapters")],
 )
-def test_redirects_that_lead_nowhere(gcs: GcsServer, place: Path, location: str, reason: str) -> None:
+def test_redirects_that_lead_nowhere(
+    gcs: GcsServer, place: Path, location: str, reason: str
+) -> None:
     gcs.faults = [Fault("redirect", location=location) for _ in range(40)]
     assert reason in refusal(StorageError, f"{gcs.url}/zoo/round", place)
 
@@ -291,7 +332,9 @@ def test_redirects_that_lead_nowhere(gcs: GcsServer, place: Path, location: str,
 # damage
 
 
-def test_a_wrong_byte_is_noticed_and_the_file_fetched_again(url: str, gcs: GcsServer, place: Path) -> None:
+def test_a_wrong_byte_is_noticed_and_the_file_fetched_again(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     gcs.faults = [Fault("flip", at=3 * MIB)]
     fetch_file(url, place, patience=HASTY)
     assert place.read_bytes() == DATA and gcs.ranges() == [None, None]
@@ -311,7 +354,9 @@ def test_bytes_that_stay_wrong_are_refused(url: str, gcs: GcsServer, place: Path
 
 def test_an_object_that_is_shorter_than_it_should_be(gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("short") for _ in range(9)]
-    assert f"ended after {len(DATA) - 1} of {len(DATA)} bytes" in refusal(Unavailable, OBJECT, place)
+    assert f"ended after {len(DATA) - 1} of {len(DATA)} bytes" in refusal(
+        Unavailable, OBJECT, place
+    )
 
 
 def test_a_page_without_a_checksum_is_held_to_its_length(gcs: GcsServer, place: Path) -> None:
@@ -322,7 +367,9 @@ def test_a_page_without_a_checksum_is_held_to_its_length(gcs: GcsServer, place: 
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"weak"'])
-def test_a_page_that_does_not_tell_versions_apart_is_fetched_from_the_start(gcs: GcsServer, place: Path, etag: str) -> None:
+def test_a_page_that_does_not_tell_versions_apart_is_fetched_from_the_start(
+    gcs: GcsServer, place: Path, etag: str
+) -> None:
     gcs.plain_headers = {"ETag": etag}
     gcs.faults = [Fault("cut", at=3 * MIB)]
     fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTY)
@@ -350,7 +397,9 @@ def test_what_lies_here_of_another_address_is_not_gone_on_with(gcs: GcsServer, p
 # several at once, killed
 
 
-def test_two_processes_that_want_one_file_fetch_it_once(url: str, gcs: GcsServer, place: Path) -> None:
+def test_two_processes_that_want_one_file_fetch_it_once(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     held = Fault("stall", at=MIB)
     gcs.faults = [held]
     processes = [fetching(url, place) for _ in range(2)]
@@ -372,7 +421,9 @@ def test_threads_that_want_one_file_fetch_it_once(gcs: GcsServer, place: Path) -
     assert place.read_bytes() == DATA and gcs.ranges() == [None]
 
 
-def test_a_killed_process_leaves_what_the_next_goes_on_from(url: str, gcs: GcsServer, place: Path) -> None:
+def test_a_killed_process_leaves_what_the_next_goes_on_from(
+    url: str, gcs: GcsServer, place: Path
+) -> None:
     for at in (2 * MIB, 4 * MIB):
         held = Fault("stall", at=at)
         gcs.faults = [held]
@@ -410,14 +461,21 @@ def test_killed_at_any_moment_there_is_the_file_or_none(gcs: GcsServer, place: P
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True, text=True, check=False)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mount.returncode:
         pytest.skip(f"needs the right to mount a tmpfs: {mount.stderr.strip()}")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_disk_that_is_too_small_is_noticed_before_it_is_full(url: str, gcs: GcsServer, small_disk: Path) -> None:
+def test_a_disk_that_is_too_small_is_noticed_before_it_is_full(
+    url: str, gcs: GcsServer, small_disk: Path
+) -> None:
     text = refusal(Unavailable, url, small_disk / "Tiny.pb")
     assert text.startswith("No space left to put ") and "free some" in text
     assert files(small_disk) == []
@@ -425,7 +483,9 @@ def test_a_disk_that_is_too_small_is_noticed_before_it_is_full(url: str, gcs: Gc
 
 def test_a_disk_that_fills_up_is_left_as_it_was(gcs: GcsServer, small_disk: Path) -> None:
     gcs.plain_headers = {"Content-Encoding": "x-none"}  # so that the length is no promise
-    assert refusal(Unavailable, f"{gcs.url}/zoo/plain.pb", small_disk / "Tiny.pb").startswith("No space left to put ")
+    assert refusal(Unavailable, f"{gcs.url}/zoo/plain.pb", small_disk / "Tiny.pb").startswith(
+        "No space left to put "
+    )
     assert files(small_disk) == []
 
 
@@ -457,6 +517,10 @@ def test_secrets_are_not_shown(gcs: GcsServer, place: Path) -> None:
 
 
 def test_the_import_is_light() -> None:
-    script = "import sys, storage.downloads; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout.split()
-    assert not {"numpy", "google.cloud.storage", "google.auth", "requests", "tensorflow"} & set(loaded)
+    script = "import sys, diamond_cutter.storage.downloads; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    ).stdout.split()
+    assert not {"numpy", "google.cloud.storage", "google.auth", "requests", "tensorflow"} & set(
+        loaded
+    )

@@ -14,7 +14,17 @@ from typing import Any, Literal
 
 import pytest
 
-from storage import AccessDenied, BadKey, Bucket, Conflict, LocalBucket, NotFound, StorageError, Unavailable, crc32c
+from diamond_cutter.storage import (
+    AccessDenied,
+    BadKey,
+    Bucket,
+    Conflict,
+    LocalBucket,
+    NotFound,
+    StorageError,
+    Unavailable,
+    crc32c,
+)
 from tests.storage.conformance import MIB, BucketContract, at_once, put_or_conflict
 from tests.waiting import AT_MOST_S
 
@@ -58,7 +68,9 @@ def test_reading_creates_nothing(bucket: LocalBucket, root: Path) -> None:
     assert not root.exists()
 
 
-def test_an_object_is_a_plain_file_and_staging_is_left_empty(bucket: LocalBucket, root: Path) -> None:
+def test_an_object_is_a_plain_file_and_staging_is_left_empty(
+    bucket: LocalBucket, root: Path
+) -> None:
     bucket.put("a/b.json", b"{}")
     bucket.put("a/b.json", b"[]", mode="overwrite")
     assert files(root) == [".staging/lock", "a/b.json"]
@@ -68,7 +80,9 @@ def test_an_object_is_a_plain_file_and_staging_is_left_empty(bucket: LocalBucket
     assert (root / "a/b.json").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_the_bucket_stays_where_it_was_when_the_working_directory_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bucket_stays_where_it_was_when_the_working_directory_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     bucket = LocalBucket(Path("here"))
     monkeypatch.chdir("/")
@@ -86,7 +100,9 @@ def test_names_that_are_no_keys_are_not_listed(bucket: LocalBucket, root: Path) 
         bucket.get("a/pipe")
 
 
-def test_the_link_and_every_new_folder_are_flushed(bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_link_and_every_new_folder_are_flushed(
+    bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flushed: list[str] = []
     fsync = os.fsync
 
@@ -101,7 +117,9 @@ def test_the_link_and_every_new_folder_are_flushed(bucket: LocalBucket, root: Pa
     assert flushed == ["..", ".", ".", "a", "a/b"]
 
 
-def test_a_stopped_clock_still_dates_each_version_later(bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_clock_still_dates_each_version_later(
+    bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 10**18)
     dates = []
     for _ in range(4):
@@ -113,7 +131,9 @@ def test_a_stopped_clock_still_dates_each_version_later(bucket: LocalBucket, roo
 # leftovers
 
 
-def test_old_leftovers_of_any_host_are_swept_and_new_ones_kept(bucket: LocalBucket, root: Path) -> None:
+def test_old_leftovers_of_any_host_are_swept_and_new_ones_kept(
+    bucket: LocalBucket, root: Path
+) -> None:
     bucket.put("k", b"data", mode="overwrite")
     staging = root / ".staging"
     for name, age in {"here.1.aa": 25, "there.2.bb": 25, "here.3.cc": 23, "there.4.dd": 0}.items():
@@ -127,7 +147,9 @@ def test_old_leftovers_of_any_host_are_swept_and_new_ones_kept(bucket: LocalBuck
     assert sorted(os.listdir(staging)) == ["folder", "here.3.cc", "lock", "there.4.dd"]
 
 
-def test_two_hosts_do_not_share_staging_names(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+def test_two_hosts_do_not_share_staging_names(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
     names: list[str] = []
     link = os.link
 
@@ -174,10 +196,14 @@ def test_a_killed_writer_leaves_no_half_object(root: Path) -> None:
 
 
 def verify_whole(root: Path) -> int:
-    """Check each object against its name, then remove the created ones to spare the disk; return how many there were."""
+    """Check each object against its name, then remove the created ones to spare the disk; return
+    how many there were.
+    """
     bucket = LocalBucket(root)
     listed = list(bucket.list())
-    assert sorted(info.key for info in listed) == [name for name in files(root) if not name.startswith(".staging/")]
+    assert sorted(info.key for info in listed) == [
+        name for name in files(root) if not name.startswith(".staging/")
+    ]
     for info in listed:
         data = bucket.get(info.key)
         assert len(data) == MIB and data == data[:1] * MIB
@@ -241,7 +267,8 @@ def test_eight_processes_swapping_lose_no_update(root: Path, bucket: LocalBucket
 def test_a_lock_dies_with_its_holder(root: Path, bucket: LocalBucket) -> None:
     holder = python(
         "import sys, pathlib, time\nfrom storage import staging\n"
-        "with staging.locked(pathlib.Path(sys.argv[1]) / '.staging'):\n    print('ready', flush=True)\n    time.sleep(60)",
+        "with staging.locked(pathlib.Path(sys.argv[1]) / '.staging'):\n    print('ready', "
+        "flush=True)\n    time.sleep(60)",
         root,
     )
     assert holder.stdout and holder.stdout.readline() == "ready\n"
@@ -270,7 +297,12 @@ def test_creating_and_deleting_at_once(bucket: LocalBucket) -> None:
 def mounted(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "mounted"
     place.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, text=True, check=False)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mount.returncode:
         pytest.skip(f"needs the right to mount a tmpfs: {mount.stderr.strip()}")
     yield place
@@ -281,7 +313,10 @@ def test_a_full_disk(mounted: Path) -> None:
     bucket = LocalBucket(mounted / "bucket")
     bucket.put("kept", b"data")
     too_big = bytes(2 * MIB)
-    calls: list[Callable[[], object]] = [lambda: bucket.put("big", too_big), lambda: bucket.put("kept", too_big, mode="overwrite")]
+    calls: list[Callable[[], object]] = [
+        lambda: bucket.put("big", too_big),
+        lambda: bucket.put("kept", too_big, mode="overwrite"),
+    ]
     for call in calls:
         with pytest.raises(Unavailable, match=r"No space left to keep '\w+' in .*bucket"):
             call()
@@ -298,7 +333,9 @@ def test_a_full_disk(mounted: Path) -> None:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("call", ["fsync", "link", "mkdir"])
-def test_no_space_at_any_moment(bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str) -> None:
+def test_no_space_at_any_moment(
+    bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str
+) -> None:
     bucket.put("a/kept", b"data")
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing(code))
@@ -309,7 +346,9 @@ def test_no_space_at_any_moment(bucket: LocalBucket, root: Path, monkeypatch: py
     bucket.put("b/k", b"data")
 
 
-def test_a_failing_disk(bucket: LocalBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk(
+    bucket: LocalBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket.put("k", b"data")
     monkeypatch.setattr(os, "fsync", failing(errno.EIO))
     with pytest.raises(Unavailable, match="Input/output error"):
@@ -319,7 +358,9 @@ def test_a_failing_disk(bucket: LocalBucket, tmp_path: Path, monkeypatch: pytest
     assert list((tmp_path / "copies").iterdir()) == []
 
 
-def test_a_filesystem_that_cannot_flush_folders(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filesystem_that_cannot_flush_folders(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fsync = os.fsync
 
     def fsync_of_files_only(descriptor: int) -> None:
@@ -374,7 +415,9 @@ def test_a_file_where_the_bucket_should_be(tmp_path: Path) -> None:
     for root in (tmp_path / "file", tmp_path / "file" / "bucket"):
         bucket = LocalBucket(root)
         for call in (bucket.check, lambda: bucket.put("k", b""), lambda: list(bucket.list())):  # noqa: B023
-            with pytest.raises(NotFound, match=r"/file is a file where a folder is needed") as raised:
+            with pytest.raises(
+                NotFound, match=r"/file is a file where a folder is needed"
+            ) as raised:
                 call()
             assert str(raised.value).count(". ") == 0
         assert bucket.stat("k") is None
@@ -398,7 +441,9 @@ def test_a_key_is_not_a_folder_of_another(bucket: LocalBucket, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("target", ["outside", "bucket/real", "nowhere"])
-def test_links_are_no_part_of_the_bucket(bucket: LocalBucket, root: Path, tmp_path: Path, target: str) -> None:
+def test_links_are_no_part_of_the_bucket(
+    bucket: LocalBucket, root: Path, tmp_path: Path, target: str
+) -> None:
     bucket.put("real/k", b"data")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "k").write_bytes(b"secret")
@@ -436,7 +481,9 @@ def test_the_bucket_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_filesystem_without_hard_links(bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_filesystem_without_hard_links(
+    bucket: LocalBucket, root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     monkeypatch.setattr(os, "link", failing(code))
     bucket.put("k", b"data")
     bucket.put("k", b"data")
@@ -485,7 +532,11 @@ def failing(code: int) -> Callable[..., None]:
 
 def python(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
     )
 
 

@@ -6,16 +6,25 @@ from pathlib import Path
 
 import pytest
 
-import storage
-from storage import GcsBucket, LocalBucket, StorageError, open_bucket
+from diamond_cutter import storage
+from diamond_cutter.storage import GcsBucket, LocalBucket, StorageError, open_bucket
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_paths_and_file_urls_are_the_same_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_and_file_urls_are_the_same_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "a b#c?d%41"
-    for url in (place, str(place), place.name, f"./{place.name}", place.as_uri(), place.as_uri().replace("file://", "FILE://localhost")):
+    for url in (
+        place,
+        str(place),
+        place.name,
+        f"./{place.name}",
+        place.as_uri(),
+        place.as_uri().replace("file://", "FILE://localhost"),
+    ):
         bucket = open_bucket(url)
         assert isinstance(bucket, LocalBucket)
         assert bucket.url == place.as_uri()
@@ -73,5 +82,7 @@ def test_what_callers_can_import() -> None:
 
 def test_the_import_is_light() -> None:
     script = "import sys, storage; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    ).stdout.split()
     assert not {"numpy", "pydantic", "prefect", "tensorflow", "requests"} & set(loaded)

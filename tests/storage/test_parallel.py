@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import LocalBucket
-from storage.parallel import at_once
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.parallel import at_once
 from tests.waiting import AT_MOST_S
 
 
@@ -23,13 +23,18 @@ def test_results_come_in_the_order_of_the_items(tmp_path: Path, transfers: int) 
         time.sleep(0.002 * (item % 3))
         return item * item
 
-    assert list(at_once(bucket_of(transfers, tmp_path), call, iter(range(100)))) == [item * item for item in range(100)]
+    assert list(at_once(bucket_of(transfers, tmp_path), call, iter(range(100)))) == [
+        item * item for item in range(100)
+    ]
     assert list(at_once(bucket_of(transfers, tmp_path), call, [])) == []
 
 
 def test_as_many_go_at_once_as_the_bucket_says(tmp_path: Path) -> None:
     barrier = threading.Barrier(8, timeout=AT_MOST_S)
-    assert list(at_once(bucket_of(8, tmp_path), lambda item: barrier.wait() >= 0, range(16))) == [True] * 16
+    assert (
+        list(at_once(bucket_of(8, tmp_path), lambda item: barrier.wait() >= 0, range(16)))
+        == [True] * 16
+    )
 
 
 def test_no_more_is_begun_than_is_soon_wanted(tmp_path: Path) -> None:

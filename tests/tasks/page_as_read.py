@@ -19,7 +19,11 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1] == ("script", {"type": "application/json", "id": "site"}) and data.startswith("{"):
+        if (
+            self.tags
+            and self.tags[-1] == ("script", {"type": "application/json", "id": "site"})
+            and data.startswith("{")
+        ):
             self.site = json.loads(data)
         else:
             self.text += data

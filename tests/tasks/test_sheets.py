@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.sheets import SheetTooLarge, compose, cut, decode, encode, encode_lossless, shard_columns, spritemap_shape
+from diamond_cutter.tasks.sheets import (
+    SheetTooLarge,
+    compose,
+    cut,
+    decode,
+    encode,
+    encode_lossless,
+    shard_columns,
+    spritemap_shape,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -17,7 +26,17 @@ def pictures(count: int, cell_px: int = 8, planes: int = 3) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("count", "shape"),
-    [(1, (1, 1)), (2, (1, 2)), (3, (1, 3)), (4, (2, 2)), (32, (5, 7)), (112, (10, 12)), (508, (22, 24)), (512, (22, 24)), (2048, (45, 46))],
+    [
+        (1, (1, 1)),
+        (2, (1, 2)),
+        (3, (1, 3)),
+        (4, (2, 2)),
+        (32, (5, 7)),
+        (112, (10, 12)),
+        (508, (22, 24)),
+        (512, (22, 24)),
+        (2048, (45, 46)),
+    ],
 )
 def test_a_spritemap_has_distills_shape(count: int, shape: tuple[int, int]) -> None:
     assert spritemap_shape(count) == shape
@@ -30,7 +49,10 @@ def test_every_count_fits_into_its_spritemap_without_an_empty_row() -> None:
         assert columns * (rows - 1) < count <= columns * rows
 
 
-@pytest.mark.parametrize(("count", "cell_px", "columns"), [(32, 128, 32), (7, 128, 7), (32, 512, 31), (32, 511, 32), (1, 512, 1)])
+@pytest.mark.parametrize(
+    ("count", "cell_px", "columns"),
+    [(32, 128, 32), (7, 128, 7), (32, 512, 31), (32, 511, 32), (1, 512, 1)],
+)
 def test_a_shard_is_one_strip_unless_webp_ends(count: int, cell_px: int, columns: int) -> None:
     assert shard_columns(count, cell_px) == columns
     assert columns * cell_px <= 16_383
@@ -41,7 +63,9 @@ def test_a_shard_is_one_strip_unless_webp_ends(count: int, cell_px: int, columns
 def test_cutting_undoes_composing(count: int, columns: int, planes: int) -> None:
     cells = pictures(count, planes=planes)
     sheet = compose(enumerate(cells), count, columns, 8)
-    assert sheet.shape == (-(-count // columns) * 8, columns * 8, planes) and sheet.dtype == np.uint8
+    assert (
+        sheet.shape == (-(-count // columns) * 8, columns * 8, planes) and sheet.dtype == np.uint8
+    )
     np.testing.assert_array_equal(list(cut(sheet, count, columns, 8)), cells)
 
 
@@ -99,10 +123,14 @@ def test_an_opaque_sheet_needs_no_opacity() -> None:
     np.testing.assert_array_equal(decode(encode_lossless(sheet)), sheet[..., :3])
 
 
-@pytest.mark.parametrize(("image_format", "name"), [("webp", "WEBP"), ("png", "PNG"), ("jpg", "JPEG")])
+@pytest.mark.parametrize(
+    ("image_format", "name"), [("webp", "WEBP"), ("png", "PNG"), ("jpg", "JPEG")]
+)
 def test_a_sheet_is_written_in_each_format(image_format: str, name: str) -> None:
     slope = np.linspace(0, 255, 96)
-    sheet = np.stack(np.broadcast_arrays(slope[:, None], slope[None, :], 128.0), axis=2).astype(np.uint8)
+    sheet = np.stack(np.broadcast_arrays(slope[:, None], slope[None, :], 128.0), axis=2).astype(
+        np.uint8
+    )
     data = encode(sheet, image_format)  # type: ignore[arg-type]
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size, image.mode) == (name, (96, 96), "RGB")
@@ -117,7 +145,9 @@ def test_a_better_looking_file_is_not_a_lossless_one() -> None:
 
 @pytest.mark.parametrize(("image_format", "limit"), [("webp", 16_383), ("jpg", 65_500)])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_a_sheet_too_large_for_its_format_is_refused(image_format: str, limit: int, axis: int) -> None:
+def test_a_sheet_too_large_for_its_format_is_refused(
+    image_format: str, limit: int, axis: int
+) -> None:
     shape = [1, 1, 3]
     shape[axis] = limit
     assert decode(encode(np.zeros(shape, np.uint8), image_format)).shape == tuple(shape)  # type: ignore[arg-type]
@@ -125,5 +155,9 @@ def test_a_sheet_too_large_for_its_format_is_refused(image_format: str, limit: i
     with pytest.raises(SheetTooLarge) as caught:
         encode(np.zeros(shape, np.uint8), image_format)  # type: ignore[arg-type]
     size = f"{shape[1]} x {shape[0]}"
-    assert str(caught.value) == f"a sheet of {size} px does not fit into {image_format}, which ends at {limit} px; take png"
+    assert (
+        str(caught.value)
+        == f"a sheet of {size} px does not fit into {image_format}, which ends at {limit} px; "
+        "take png"
+    )
     assert decode(encode(np.zeros(shape, np.uint8), "png")).shape == tuple(shape)

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tasks.attribution.numbers import ImageRows, LayerRows
+from diamond_cutter.tasks.attribution.measurements import ImageRows, LayerRows
 
 HOSTILE = "</script>:channels:é\u202e層 🐱"
-LAYERS: Mapping[str, tuple[int, int]] = {"stem": (6, 9), "positions:head": (4, 1), HOSTILE: (3, 4)}  # channels and positions
+LAYERS: Mapping[str, tuple[int, int]] = {
+    "stem": (6, 9),
+    "positions:head": (4, 1),
+    HOSTILE: (3, 4),
+}  # channels and positions
 CLASSES = 7
 
 
@@ -23,13 +27,21 @@ def rows(numbers: Sequence[int], layers: Mapping[str, tuple[int, int]] = LAYERS)
         probabilities=np.array([each["probabilities"] for each in drawn], np.float32),
         positive=np.array([each["classes"][0] for each in drawn], np.int32),
         negative=np.full(len(numbers), -1, np.int32),
-        layers={layer: LayerRows(*(np.array([each[layer][part] for each in drawn]) for part in range(4))) for layer in layers},
+        layers={
+            layer: LayerRows(
+                *(np.array([each[layer][part] for each in drawn]) for part in range(4))
+            )
+            for layer in layers
+        },
     )
 
 
 def _image(number: int, layers: Mapping[str, tuple[int, int]]) -> dict:
     stream = np.random.default_rng(number)
-    found = {"classes": stream.permutation(CLASSES)[:5], "probabilities": -np.sort(-stream.dirichlet(np.ones(5)))}
+    found = {
+        "classes": stream.permutation(CLASSES)[:5],
+        "probabilities": -np.sort(-stream.dirichlet(np.ones(5))),
+    }
     for layer, (channels, positions) in layers.items():
         found[layer] = (
             stream.normal(0, 1, channels).astype(np.float32),

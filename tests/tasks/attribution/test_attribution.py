@@ -1,4 +1,6 @@
-"""Attributions are what they are called: gradients by finite differences, sums that add up, and the same in any company."""
+"""Attributions are what they are called: gradients by finite differences, sums that add up, and the
+same in any company.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,18 +9,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle
-from model_inventory.errors import BadModel, UnknownLayer
-from tasks.attribution.attribution import BatchAttribution, attribution_function
-from tasks.attribution.network import network_of
-from tasks.attribution.score import NONE, Chosen, score_of
-from tasks.attribution.spec import AttributionSpec, Negative, Positive
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
+from diamond_cutter.tasks.attribution.attribution import BatchAttribution, attribution_function
+from diamond_cutter.tasks.attribution.network import network_of
+from diamond_cutter.tasks.attribution.score import NONE, Chosen, score_of
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, Negative, Positive
 from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, images
 from tests.tasks.attribution.running import cut_at, every_layer, values_of, whole
 from tests.toy_network import IMAGE_SIZE, toy_bundle
 
-# Of integrated gradients, which take longer: some of which nothing, or much, goes around, and one that leads nowhere.
+# Of integrated gradients, which take longer: some of which nothing, or much, goes around, and one
+# that leads nowhere.
 INTEGRATED = {
     "toy": ("first", "third"),
     "residual": ("stem", "aside", "branch"),
@@ -26,7 +29,12 @@ INTEGRATED = {
     "with image": ("first",),
     "linear": ("bent", "second"),
 }
-SCORES: list[tuple[Positive, Negative]] = [(2, "none"), ("auto", "auto"), ("all", "none"), ("all", 1)]
+SCORES: list[tuple[Positive, Negative]] = [
+    (2, "none"),
+    ("auto", "auto"),
+    ("all", "none"),
+    ("all", 1),
+]
 
 
 @cache
@@ -48,15 +56,29 @@ def function(
     name: str, positive: Positive, negative: Negative, method: str = "gradient", steps: int = 1
 ) -> Callable[[np.ndarray], BatchAttribution]:
     layers = layers_of(name, method)
-    spec = AttributionSpec(layers=layers, positive=positive, negative=negative, method=method, steps=steps, sprites="none")
+    spec = AttributionSpec(
+        layers=layers,
+        positive=positive,
+        negative=negative,
+        method=method,
+        steps=steps,
+        sprites="none",
+    )
     return attribution_function(network_of(bundle(name), spec.layers), spec)
 
 
 def scores(logits: np.ndarray, chosen: Chosen) -> np.ndarray:
     """Return the scores of images, float64 `[image, ...]`, of logits `[image, ..., class]`."""
     each = logits.shape[1:-1]
-    repeated = Chosen(*(tf.constant(np.repeat(part.numpy(), int(np.prod(each)))) for part in chosen))
-    return score_of(tf.constant(logits.reshape(-1, logits.shape[-1])), repeated).numpy().astype(np.float64).reshape(-1, *each)
+    repeated = Chosen(
+        *(tf.constant(np.repeat(part.numpy(), int(np.prod(each)))) for part in chosen)
+    )
+    return (
+        score_of(tf.constant(logits.reshape(-1, logits.shape[-1])), repeated)
+        .numpy()
+        .astype(np.float64)
+        .reshape(-1, *each)
+    )
 
 
 # The shortest crosses the fewest kinks of a network, the longest loses the fewest digits.
@@ -65,19 +87,32 @@ STEPS = np.array([2e-2, 8e-3, 4e-3, 2e-3, 1e-3])
 
 @cache
 def perturbed(name: str, layer: str) -> np.ndarray:
-    """Return the logits with each channel of a layer a little higher and lower, `[image, channel, step, higher or lower, class]`."""
+    """Return the logits with each channel of a layer a little higher and lower, `[image, channel,
+    step, higher or lower, class]`.
+    """
     cut = cut_at(whole(bundle(name)), layer, pictures(name, 2))
     count, channels = len(cut.activations), cut.activations.shape[-1]
-    factors = 1 + np.multiply.outer(np.eye(channels), np.multiply.outer(STEPS, [1, -1]))  # [channel, which, step, sign]
-    factors = np.moveaxis(factors, 1, -1).reshape(-1, *[1] * (cut.activations.ndim - 2), channels).astype(np.float32)
+    factors = 1 + np.multiply.outer(
+        np.eye(channels), np.multiply.outer(STEPS, [1, -1])
+    )  # [channel, which, step, sign]
+    factors = (
+        np.moveaxis(factors, 1, -1)
+        .reshape(-1, *[1] * (cut.activations.ndim - 2), channels)
+        .astype(np.float32)
+    )
     places = np.repeat(np.arange(count), len(factors))
-    logits = cut.logits_of(cut.activations[places] * np.tile(factors, (count, *[1] * (cut.activations.ndim - 1))), places)
+    logits = cut.logits_of(
+        cut.activations[places] * np.tile(factors, (count, *[1] * (cut.activations.ndim - 1))),
+        places,
+    )
     return logits.reshape(count, channels, len(STEPS), 2, -1)
 
 
 @pytest.mark.parametrize(("positive", "negative"), SCORES)
 @pytest.mark.parametrize("name", ["toy", "residual", "gated", "with image"])
-def test_gradient_times_activation_is_what_the_score_gains_with_a_channel(name: str, positive: Positive, negative: Negative) -> None:
+def test_gradient_times_activation_is_what_the_score_gains_with_a_channel(
+    name: str, positive: Positive, negative: Negative
+) -> None:
     found = function(name, positive, negative)(pictures(name, 2))
     for layer, attributed in zip(every_layer(bundle(name)), found.layers, strict=True):
         ends = scores(perturbed(name, layer), found.chosen)
@@ -92,15 +127,25 @@ def test_gradient_times_activation_is_what_the_score_gains_with_a_channel(name: 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated"])
 @pytest.mark.parametrize("name", ["toy", "residual", "gated"])
-def test_channels_and_positions_are_two_sums_over_the_same_and_the_highest_is_where_it_is_said_to_be(name: str, method: str) -> None:
+def test_channels_and_positions_are_sums_over_the_same_and_the_highest_is_where_it_is_said(
+    name: str, method: str
+) -> None:
     seen = pictures(name, 3)
-    found, network = function(name, "auto", "auto", method, 4)(seen), network_of(bundle(name), layers_of(name, method))
+    found, network = (
+        function(name, "auto", "auto", method, 4)(seen),
+        network_of(bundle(name), layers_of(name, method)),
+    )
     values = values_of(network, seen, network.tensors)
     for layer, attributed, activations in zip(network.layers, found.layers, values, strict=True):
         card = bundle(name).card.layer(layer)
         assert attributed.channels.shape == (3, card.channels)
         assert attributed.positions.shape == (3, (card.height or 1) * (card.width or 1))
-        np.testing.assert_allclose(tf.reduce_sum(attributed.channels, 1), tf.reduce_sum(attributed.positions, 1), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            tf.reduce_sum(attributed.channels, 1),
+            tf.reduce_sum(attributed.positions, 1),
+            rtol=1e-3,
+            atol=1e-5,
+        )
         flat = activations.reshape(3, -1, card.channels)
         np.testing.assert_allclose(attributed.highest, flat.max(axis=1), rtol=1e-5, atol=1e-6)
         there = np.take_along_axis(flat, attributed.where.numpy()[:, None], 1)[:, 0]
@@ -111,30 +156,45 @@ def test_channels_and_positions_are_two_sums_over_the_same_and_the_highest_is_wh
 def gains(name: str, layer: str, seen: np.ndarray, chosen: Chosen) -> np.ndarray:
     """Return what the score of each image gains from the silent layer on."""
     cut = cut_at(whole(bundle(name)), layer, seen)
-    return scores(cut.logits, chosen) - scores(cut.logits_of(np.zeros_like(cut.activations)), chosen)
+    return scores(cut.logits, chosen) - scores(
+        cut.logits_of(np.zeros_like(cut.activations)), chosen
+    )
 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated"])
 @pytest.mark.parametrize(("positive", "negative"), [(3, "none"), ("auto", "auto"), (0, 4)])
-def test_behind_which_all_is_linear_attributions_add_up(positive: Positive, negative: Negative, method: str) -> None:
+def test_behind_which_all_is_linear_attributions_add_up(
+    positive: Positive, negative: Negative, method: str
+) -> None:
     seen = pictures("linear", 3)
     found = function("linear", positive, negative, method, 3)(seen)
     for layer, attributed in zip(layers_of("linear", method), found.layers, strict=True):
         wanted = gains("linear", layer, seen, found.chosen)
         assert np.abs(wanted).max() > 0.1
-        np.testing.assert_allclose(attributed.channels.numpy().sum(axis=1), wanted, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            attributed.channels.numpy().sum(axis=1), wanted, rtol=1e-3, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "positive", "negative"),
-    [("toy", "auto", "auto"), ("residual", 1, "none"), ("gated", "all", 1), ("with image", "auto", "none")],
+    [
+        ("toy", "auto", "auto"),
+        ("residual", 1, "none"),
+        ("gated", "all", 1),
+        ("with image", "auto", "none"),
+    ],
 )
-def test_integrated_gradients_add_up_the_better_with_many_steps(name: str, positive: Positive, negative: Negative) -> None:
+def test_integrated_gradients_add_up_the_better_with_many_steps(
+    name: str, positive: Positive, negative: Negative
+) -> None:
     seen = pictures(name, 6)
     errors = []
     for steps in (2, 64):
         found = function(name, positive, negative, "integrated", steps)(seen)
-        wanted = np.array([gains(name, layer, seen, found.chosen) for layer in layers_of(name, "integrated")])
+        wanted = np.array(
+            [gains(name, layer, seen, found.chosen) for layer in layers_of(name, "integrated")]
+        )
         got = [attributed.channels.numpy().sum(axis=1) for attributed in found.layers]
         error = np.abs(got - wanted).sum(axis=1) / np.maximum(np.abs(wanted).sum(axis=1), 1e-6)
         errors.append(error.max())
@@ -150,10 +210,14 @@ def test_an_image_is_the_same_in_any_batch(name: str, method: str) -> None:
     alone, among_many, last = attribute(seen[4:5]), attribute(seen), attribute(seen[:5])
     for other, place in ((among_many, 4), (last, 4)):
         np.testing.assert_allclose(other.logits[place], alone.logits[0], rtol=1e-5, atol=1e-5)
-        assert [int(part[place]) for part in other.chosen] == [int(part[0]) for part in alone.chosen]
+        assert [int(part[place]) for part in other.chosen] == [
+            int(part[0]) for part in alone.chosen
+        ]
         for one, same in zip(alone.layers, other.layers, strict=True):
             for what in ("channels", "positions", "highest"):
-                np.testing.assert_allclose(getattr(same, what)[place], getattr(one, what)[0], rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(
+                    getattr(same, what)[place], getattr(one, what)[0], rtol=1e-5, atol=1e-5
+                )
 
 
 def one_class(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -168,7 +232,9 @@ def test_a_single_class_is_explained_by_its_logit(positive: Positive, negative: 
     found = attribution_function(network_of(single, spec.layers), spec)(images(2))
     silent = cut_at(whole(single), "first", images(2))
     wanted = silent.logits - silent.logits_of(np.zeros_like(silent.activations))
-    np.testing.assert_allclose(found.layers[0].channels.numpy().sum(axis=1), wanted[:, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found.layers[0].channels.numpy().sum(axis=1), wanted[:, 0], rtol=1e-4, atol=1e-5
+    )
     assert found.chosen.negative.numpy().tolist() == [NONE] * 2
 
 

@@ -1,4 +1,6 @@
-"""Images come in batches, in their order; what cannot be read costs itself only; and no more than a batch is decoded ahead."""
+"""Images come in batches, in their order; what cannot be read costs itself only; and no more than a
+batch is decoded ahead.
+"""
 
 import threading
 import time
@@ -7,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import Unavailable
-from tasks.attribution.batches import BATCH, Batch, Numbered, batches
-from tasks.photos import reading
-from tasks.photos.image_set import FoundImage
+from diamond_cutter.storage import Unavailable
+from diamond_cutter.tasks.attribution.batches import BATCH, Batch, Numbered, batches
+from diamond_cutter.tasks.photos import reading
+from diamond_cutter.tasks.photos.image_set import FoundImage
 from tests.tasks.photos.small_images import plain, save
 from tests.waiting import wait_for
 
@@ -40,22 +42,44 @@ def test_images_come_in_their_order_with_their_pixels(tmp_path: Path, count: int
     images = numbered(tmp_path, count)
     found, refused = taken(images)
     assert refused == {}
-    assert [len(batch.images) for batch in found] == [min(BATCH, count - first) for first in range(0, count, BATCH)]
+    assert [len(batch.images) for batch in found] == [
+        min(BATCH, count - first) for first in range(0, count, BATCH)
+    ]
     assert [image for batch in found for image in batch.images] == images
     for batch in found:
-        assert batch.pixels.shape == (len(batch.images), *SHAPE) and batch.pixels.dtype == np.float32
+        assert (
+            batch.pixels.shape == (len(batch.images), *SHAPE) and batch.pixels.dtype == np.float32
+        )
         wanted = np.array([image.number - 100 for image in batch.images]) / 255
-        np.testing.assert_allclose(batch.pixels, np.broadcast_to(wanted[:, None, None, None], batch.pixels.shape), atol=1e-6)
+        np.testing.assert_allclose(
+            batch.pixels,
+            np.broadcast_to(wanted[:, None, None, None], batch.pixels.shape),
+            atol=1e-6,
+        )
 
 
-@pytest.mark.parametrize("bad", [(0,), (3, BATCH, BATCH + 1), (2 * BATCH,), tuple(range(BATCH)), tuple(range(BATCH, 2 * BATCH + 1))])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (0,),
+        (3, BATCH, BATCH + 1),
+        (2 * BATCH,),
+        tuple(range(BATCH)),
+        tuple(range(BATCH, 2 * BATCH + 1)),
+    ],
+)
 def test_what_cannot_be_read_costs_itself_only(tmp_path: Path, bad: tuple[int, ...]) -> None:
     images = numbered(tmp_path, 2 * BATCH + 1, bad)
     found, refused = taken(images)
-    assert [image for batch in found for image in batch.images] == [image for place, image in enumerate(images) if place not in bad]
+    assert [image for batch in found for image in batch.images] == [
+        image for place, image in enumerate(images) if place not in bad
+    ]
     assert all(len(batch.images) == len(batch.pixels) > 0 for batch in found)
     assert set(refused) == {images[place].image.name for place in bad}
-    assert all(reason.startswith("it is no image of a kind that is known here") for reason in refused.values())
+    assert all(
+        reason.startswith("it is no image of a kind that is known here")
+        for reason in refused.values()
+    )
 
 
 def test_where_all_are_bad_or_there_are_none_nothing_comes(tmp_path: Path) -> None:
@@ -71,7 +95,9 @@ def test_an_image_that_has_vanished_may_come_back_and_is_not_said_to_be_bad(tmp_
         taken(images)
 
 
-def test_no_more_is_decoded_ahead_than_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_decoded_ahead_than_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded, lock = [], threading.Lock()
     decode = reading.read_image
 
@@ -93,7 +119,9 @@ def test_no_more_is_decoded_ahead_than_is_said(tmp_path: Path, monkeypatch: pyte
     assert len(decoded) < 8 * BATCH
 
 
-def test_a_cloud_that_does_not_answer_is_no_images_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloud_that_does_not_answer_is_no_images_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unavailable(image: FoundImage, shape: tuple[int, int, int]) -> np.ndarray:
         raise Unavailable("nobody answers")
 

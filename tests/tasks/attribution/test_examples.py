@@ -1,11 +1,13 @@
-"""The images that excite a channel most, and a sample of all, whatever the order in which they come."""
+"""The images that excite a channel most, and a sample of all, whatever the order in which they
+come.
+"""
 
 import numpy as np
 import pytest
 
-from tasks.attribution import examples
-from tasks.attribution.examples import HIGHEST, QUANTILES, Examples, Found
-from tasks.attribution.numbers import LayerRows
+from diamond_cutter.tasks.attribution import examples
+from diamond_cutter.tasks.attribution.examples import HIGHEST, QUANTILES, Examples, Found
+from diamond_cutter.tasks.attribution.measurements import LayerRows
 
 CHANNELS = 5
 
@@ -38,7 +40,11 @@ def test_examples_are_the_same_in_any_order_of_any_parts(count: int, ties: bool)
     numbers = np.arange(count)
     shuffled = np.random.default_rng(1).permutation(count)
     whole = seen([numbers], ties=ties)
-    for parts in (np.array_split(numbers, 7), np.array_split(shuffled, 13)[::-1], np.array_split(numbers[::-1], 3)):
+    for parts in (
+        np.array_split(numbers, 7),
+        np.array_split(shuffled, 13)[::-1],
+        np.array_split(numbers[::-1], 3),
+    ):
         other = seen(parts, ties=ties)
         check_same(other.highest(), whole.highest())
         check_same(other.at_quantiles(), whole.at_quantiles())
@@ -62,7 +68,9 @@ def test_at_a_quantile_is_an_image_as_many_are_below(count: int) -> None:
     for place, quantile in enumerate(QUANTILES):
         below = (rows.highest < found.values[:, place]).mean(axis=0)
         assert (below <= quantile).all() and (below > quantile - 1 / count - 1e-6).all()
-        assert [rows.highest[image, channel] for channel, image in enumerate(found.images[:, place])] == found.values[:, place].tolist()
+        assert [
+            rows.highest[image, channel] for channel, image in enumerate(found.images[:, place])
+        ] == found.values[:, place].tolist()
 
 
 def test_of_many_images_a_sample_has_nearly_the_quantiles_of_all() -> None:
@@ -75,7 +83,9 @@ def test_of_many_images_a_sample_has_nearly_the_quantiles_of_all() -> None:
 def test_of_fewer_images_than_are_kept_the_rest_are_none(count: int) -> None:
     found = seen([np.arange(count)]).highest()
     assert found.images.shape == (CHANNELS, HIGHEST)
-    assert (np.sort(found.images[:, :count], axis=1) == np.arange(count)).all() and (found.images[:, count:] == -1).all()
+    assert (np.sort(found.images[:, :count], axis=1) == np.arange(count)).all() and (
+        found.images[:, count:] == -1
+    ).all()
     assert np.isfinite(found.values[:, :count]).all()
 
 

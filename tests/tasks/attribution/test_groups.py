@@ -1,19 +1,27 @@
-"""Groups are directions that images excite together: those that were made up are found again, whatever the layer is like."""
+"""Groups are directions that images excite together: those that were made up are found again,
+whatever the layer is like.
+"""
 
 import numpy as np
 import pytest
 
-from tasks.attribution.groups import Groups, fit_groups
+from diamond_cutter.tasks.attribution.groups import Groups, fit_groups
 
 STREAM = np.random.default_rng(0)
-FACTORS = np.array([[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 3, 1, 2, 0, 0], [0, 0, 0, 0, 0, 0, 1, 4]], np.float32)
+FACTORS = np.array(
+    [[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 3, 1, 2, 0, 0], [0, 0, 0, 0, 0, 0, 1, 4]], np.float32
+)
 SIGNS = np.array([1, -1, 1, 1, -1, -1, 1, 1], np.float32)
 
 
 def amounts(positions: int, groups: int) -> np.ndarray:
-    """Draw how much of each group is where; often there is none, so that no other factors would do."""
+    """Draw how much of each group is where; often there is none, so that no other factors
+    would do.
+    """
     stream = np.random.default_rng(positions)
-    shares = stream.uniform(0.5, 2, (positions, groups)) * (stream.uniform(size=(positions, groups)) < 0.4)
+    shares = stream.uniform(0.5, 2, (positions, groups)) * (
+        stream.uniform(size=(positions, groups)) < 0.4
+    )
     return (shares * np.arange(groups, 0, -1)).astype(np.float32)  # the first accounts for most
 
 
@@ -32,7 +40,10 @@ def test_made_up_groups_are_found_again(signs: np.ndarray) -> None:
     assert sorted(alike.argmax(axis=1)) == [0, 1, 2] and (alike.max(axis=1) > 0.999).all()
     # How much of each is where, in units of the direction; on images that were not fitted, too.
     for positions in (600, 50):
-        found, wanted = groups.over_positions(amounts(positions, 3) @ factors), amounts(positions, 3) * np.linalg.norm(factors, axis=1)
+        found, wanted = (
+            groups.over_positions(amounts(positions, 3) @ factors),
+            amounts(positions, 3) * np.linalg.norm(factors, axis=1),
+        )
         np.testing.assert_allclose(found, wanted[:, alike.argmax(axis=1)], atol=0.02 * wanted.max())
 
 
@@ -72,11 +83,20 @@ def test_directions_have_length_one_whatever_the_layer_is_like(layer: str) -> No
     shares = found.over_positions(values)
     assert shares.shape == (positions, groups) and shares.dtype == np.float32
     assert np.isfinite(shares).all() and (shares >= 0).all() and shares.any()
-    np.testing.assert_allclose(found.over_positions(np.zeros_like(values)), np.zeros_like(shares), atol=1e-12)
+    np.testing.assert_allclose(
+        found.over_positions(np.zeros_like(values)), np.zeros_like(shares), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
-    ("layer", "groups"), [("few patterns", 3), ("few channels", 2), ("one position", 1), ("signed", 6), ("signed rank one", 2)]
+    ("layer", "groups"),
+    [
+        ("few patterns", 3),
+        ("few channels", 2),
+        ("one position", 1),
+        ("signed", 6),
+        ("signed rank one", 2),
+    ],
 )
 def test_there_are_no_more_groups_than_there_is_to_tell_apart(layer: str, groups: int) -> None:
     found = fit_groups(LAYERS[layer].astype(np.float32), 6 if layer != "signed rank one" else 2)
@@ -84,7 +104,9 @@ def test_there_are_no_more_groups_than_there_is_to_tell_apart(layer: str, groups
 
 
 def test_as_many_groups_as_independent_channels_account_for_all() -> None:
-    values = (np.eye(5)[STREAM.integers(0, 5, 300)] * STREAM.uniform(1, 2, (300, 1))).astype(np.float32)
+    values = (np.eye(5)[STREAM.integers(0, 5, 300)] * STREAM.uniform(1, 2, (300, 1))).astype(
+        np.float32
+    )
     found = fit_groups(values, 5)
     assert found.explained == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(found.over_positions(values) @ found.directions, values, atol=0.02)

@@ -4,10 +4,10 @@ import unicodedata
 
 import pytest
 
-from model_inventory.bundle import Bundle
-from model_inventory.card import ClassLabel, ModelCard
-from tasks.attribution.label_classes import NO_CLASS, class_named, label_class
-from tasks.photos.image_set import FoundImage
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
+from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, class_named, label_class
+from diamond_cutter.tasks.photos.image_set import FoundImage
 
 LABELS = (
     ClassLabel(name="tabby, tabby cat", wnid="n02123045"),
@@ -55,9 +55,19 @@ def test_a_label_is_the_class_of_that_name(card: ModelCard, label: str, wanted: 
 
 @pytest.mark.parametrize(
     ("label", "number", "wanted"),
-    [("tabby", 4, 4), (None, 0, 0), ("tabby", 5, 0), ("tabby", -1, 0), (None, 5, NO_CLASS), ("dog", 3, 3), (None, None, NO_CLASS)],
+    [
+        ("tabby", 4, 4),
+        (None, 0, 0),
+        ("tabby", 5, 0),
+        ("tabby", -1, 0),
+        (None, 5, NO_CLASS),
+        ("dog", 3, 3),
+        (None, None, NO_CLASS),
+    ],
 )
-def test_a_number_says_it_if_there_is_such_a_class(card: ModelCard, label: str | None, number: int | None, wanted: int) -> None:
+def test_a_number_says_it_if_there_is_such_a_class(
+    card: ModelCard, label: str | None, number: int | None, wanted: int
+) -> None:
     assert label_class(card, image(label, number)) == wanted
 
 
@@ -65,7 +75,10 @@ def test_a_model_without_labels_knows_numbers_only(card: ModelCard) -> None:
     nameless = card.model_copy(update={"labels": ()})
     assert label_class(nameless, image("tabby")) == NO_CLASS
     assert label_class(nameless, image("tabby", 4)) == 4
-    assert label_class(nameless.model_copy(update={"logits_tensor": None}), image("tabby", 4)) == NO_CLASS
+    assert (
+        label_class(nameless.model_copy(update={"logits_tensor": None}), image("tabby", 4))
+        == NO_CLASS
+    )
 
 
 def test_imagenets_own_names_are_all_found(lite0: Bundle) -> None:

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from model_inventory.bundle import Bundle
-from tasks.attribution.attribution import attribution_function
-from tasks.attribution.checks import LayerChecks, check_function
-from tasks.attribution.network import network_of
-from tasks.attribution.spec import AttributionSpec
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.attribution.attribution import attribution_function
+from diamond_cutter.tasks.attribution.checks import LayerChecks, check_function
+from diamond_cutter.tasks.attribution.network import network_of
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from tests.tasks.attribution.running import cut_at
 
 PHOTOS = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
@@ -36,8 +36,13 @@ def checks(lite0: Bundle, photos: np.ndarray) -> dict[str, LayerChecks]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_twentieth_of_the_channels_takes_much_more_than_as_many_at_random(checks: dict[str, LayerChecks], layer: str) -> None:
-    top, random = (float(np.median(values)) for values in (checks[layer].drop_of_top, checks[layer].drop_of_random))
+def test_a_twentieth_of_the_channels_takes_much_more_than_as_many_at_random(
+    checks: dict[str, LayerChecks], layer: str
+) -> None:
+    top, random = (
+        float(np.median(values))
+        for values in (checks[layer].drop_of_top, checks[layer].drop_of_random)
+    )
     assert top > 5 * max(random, 0) and top > 1
 
 
@@ -49,6 +54,9 @@ def test_a_hundred_steps_add_up_to_what_the_score_gains(lite0: Bundle, photos: n
     for layer, attributed in zip(LAYERS, found.layers, strict=True):
         cut = cut_at(network, layer, photos)
         chosen = found.chosen.positive.numpy()
-        gain = cut.logits[places, chosen] - cut.logits_of(np.zeros_like(cut.activations))[places, chosen]
+        gain = (
+            cut.logits[places, chosen]
+            - cut.logits_of(np.zeros_like(cut.activations))[places, chosen]
+        )
         error = np.abs(attributed.channels.numpy().sum(axis=1) - gain) / np.abs(gain)
         assert np.median(error) < 0.02, layer

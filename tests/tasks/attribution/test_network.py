@@ -1,4 +1,6 @@
-"""What the renderer does to gradients never reaches attribution, whatever was rendered before in the same process."""
+"""What the renderer does to gradients never reaches attribution, whatever was rendered before in
+the same process.
+"""
 
 from collections.abc import Callable
 
@@ -6,19 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, parse_graph
-from model_inventory.graph import run_inside
-from tasks.attribution.attribution import attribution_function
-from tasks.attribution.checks import check_function
-from tasks.attribution.details import details_function
-from tasks.attribution.network import check_logits, network_of
-from tasks.attribution.spec import AttributionSpec, Method
-from tasks.rendering.precision import Execution
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.redirected_relu import with_redirected_relus
-from tasks.rendering.renderer import LayerRenderer, Shape
-from tasks.rendering.sprites import Member, course_of, focus_of
-from tasks.rendering.subjects import Channels
+from diamond_cutter.model_inventory.bundle import Bundle, parse_graph
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.tasks.attribution.attribution import attribution_function
+from diamond_cutter.tasks.attribution.checks import check_function
+from diamond_cutter.tasks.attribution.details import details_function
+from diamond_cutter.tasks.attribution.network import check_logits, network_of
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method
+from diamond_cutter.tasks.rendering.precision import Execution
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
+from diamond_cutter.tasks.rendering.sprites import Member, course_of, focus_of
+from diamond_cutter.tasks.rendering.subjects import Channels
 from tests.small_networks import images
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS, toy_bundle, toy_weights
 
@@ -31,20 +33,29 @@ def render(bundle: Bundle) -> None:
     """Render all channels of a layer with redirected gradients."""
     subjects, members = Channels(layer="third"), [Member(channel, 0) for channel in range(6)]
     renderer = LayerRenderer(bundle, subjects.layers, Shape.of(QUICK, 6, Execution()))
-    renderer.optimise(course_of("third", members, QUICK), subjects.targets(range(6)), focus_of(QUICK))
+    renderer.optimise(
+        course_of("third", members, QUICK), subjects.targets(range(6)), focus_of(QUICK)
+    )
 
 
 def redirected(function: Callable[..., object], *arguments: object) -> list[str]:
-    """Return the operations in a compiled function, and in the functions and loops in it, that have another gradient than their own."""
+    """Return the operations in a compiled function, and in the functions and loops in it, that have
+    another gradient than their own.
+    """
     concrete = function.get_concrete_function(*arguments)  # type: ignore[attr-defined]
     definition = concrete.graph.as_graph_def()
-    nodes = [*definition.node, *(node for inner in definition.library.function for node in inner.node_def)]
+    nodes = [
+        *definition.node,
+        *(node for inner in definition.library.function for node in inner.node_def),
+    ]
     assert {"Relu6", "Conv2D"} <= {node.op for node in nodes}  # it is the network
     return [node.name for node in nodes if "_gradient_op_type" in node.attr]
 
 
 def shut_toy() -> Bundle:
-    """Return a toy no ReLU of whose second layer ever opens: what is before it gets no gradient, unless it is redirected."""
+    """Return a toy no ReLU of whose second layer ever opens: what is before it gets no gradient,
+    unless it is redirected.
+    """
     weights = toy_weights()
     weights["second/beta"] = np.full(CHANNELS["second"], -100, np.float32)
     return toy_bundle(weights)
@@ -54,12 +65,16 @@ def test_a_graph_with_the_renderers_gradients_is_told_from_one_without(toy: Bund
     def function(graph: tf.compat.v1.GraphDef) -> Callable[..., object]:
         return tf.function(lambda x: run_inside(graph, "input:0", x, ["third:0"]), autograph=False)
 
-    assert len(redirected(function(with_redirected_relus(parse_graph(toy))), tf.constant(PIXELS))) == 3
+    assert (
+        len(redirected(function(with_redirected_relus(parse_graph(toy))), tf.constant(PIXELS))) == 3
+    )
     assert redirected(function(parse_graph(toy)), tf.constant(PIXELS)) == []
 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated"])
-def test_no_gradient_is_redirected_even_after_sprites_have_been_rendered(toy: Bundle, method: Method) -> None:
+def test_no_gradient_is_redirected_even_after_sprites_have_been_rendered(
+    toy: Bundle, method: Method
+) -> None:
     render(toy)
     spec = SPEC.model_copy(update={"method": method, "steps": 2, "layers": ("first",)})
     network = network_of(toy, ["first"])

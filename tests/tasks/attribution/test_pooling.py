@@ -1,18 +1,29 @@
-"""Cells of positions hold their sums, means and highest, whatever the sides, and nothing that is not there."""
+"""Cells of positions hold their sums, means and highest, whatever the sides, and nothing that is
+not there.
+"""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.card import LayerCard
-from tasks.attribution.cells import MOST_IN_A_ROW, cell_grid, side_of
-from tasks.attribution.pooling import highest, means, sums
+from diamond_cutter.model_inventory.card import LayerCard
+from diamond_cutter.tasks.attribution.cells import MOST_IN_A_ROW, cell_grid, side_of
+from diamond_cutter.tasks.attribution.pooling import highest, means, sums
 
 SIDES = [(1, 1), (7, 7), (20, 20), (21, 21), (35, 30), (3, 41), (112, 112)]
 
 
 def card(height: int | None, width: int | None) -> LayerCard:
-    return LayerCard(name="one", tensor="one:0", kind="other", main=True, channels=3, height=height, width=width, sha256="0" * 64)
+    return LayerCard(
+        name="one",
+        tensor="one:0",
+        kind="other",
+        main=True,
+        channels=3,
+        height=height,
+        width=width,
+        sha256="0" * 64,
+    )
 
 
 def by_hand(values: np.ndarray, side: int) -> list[list[np.ndarray]]:
@@ -31,7 +42,9 @@ def by_hand(values: np.ndarray, side: int) -> list[list[np.ndarray]]:
 def test_cells_are_as_few_as_a_person_can_point_at_and_cover_all(height: int, width: int) -> None:
     side, (rows, columns) = side_of(card(height, width)), cell_grid(card(height, width))
     assert max(rows, columns) <= MOST_IN_A_ROW
-    assert (rows - 1) * side < height <= rows * side and (columns - 1) * side < width <= columns * side
+    assert (rows - 1) * side < height <= rows * side and (
+        columns - 1
+    ) * side < width <= columns * side
     if max(height, width) <= MOST_IN_A_ROW:
         assert (rows, columns, side) == (height, width, 1)
     else:  # and no coarser than need be

@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.attribution.numbers import ImageRows, joined
-from tasks.attribution.totals import ALL, WRONG, LayerTotals, SetName, Totals, sets_of
+from diamond_cutter.tasks.attribution.measurements import ImageRows, joined
+from diamond_cutter.tasks.attribution.totals import (
+    ALL,
+    WRONG,
+    LayerTotals,
+    SetName,
+    Totals,
+    sets_of,
+)
 from tests.tasks.attribution.made_up_rows import HOSTILE, LAYERS, rows
 
 NUMBERS = list(range(60))
@@ -27,7 +34,9 @@ def whole() -> ImageRows:
 
 @pytest.fixture(scope="module", params=[60, 7, 1], ids=["in one go", "in parts", "one by one"])
 def totals(request: pytest.FixtureRequest) -> Totals:
-    return summed([rows(NUMBERS[first : first + request.param]) for first in range(0, 60, request.param)])
+    return summed(
+        [rows(NUMBERS[first : first + request.param]) for first in range(0, 60, request.param)]
+    )
 
 
 def members(whole: ImageRows) -> dict[SetName, np.ndarray]:
@@ -35,10 +44,14 @@ def members(whole: ImageRows) -> dict[SetName, np.ndarray]:
     first, labels, known = whole.classes[:, 0], np.array(whole.labels, object), whole.label_classes
     found = {ALL: np.ones(60, bool), WRONG: (known >= 0) & (known != first)}
     found |= {SetName("label", label): labels == label for label in ("cat", HOSTILE)}
-    return found | {SetName("class", number=int(number)): first == number for number in set(first.tolist())}
+    return found | {
+        SetName("class", number=int(number)): first == number for number in set(first.tolist())
+    }
 
 
-def test_sets_are_all_and_labels_and_classes_and_what_is_wrong(totals: Totals, whole: ImageRows) -> None:
+def test_sets_are_all_and_labels_and_classes_and_what_is_wrong(
+    totals: Totals, whole: ImageRows
+) -> None:
     wanted = {name: int(places.sum()) for name, places in members(whole).items()}
     assert {name: totals.images(name) for name in totals.sets} == wanted
     assert totals.images() == 60 and totals.images(SetName("label", "dog")) == 0
@@ -48,7 +61,10 @@ def test_numbers_are_those_of_numpy(totals: Totals, whole: ImageRows) -> None:
     for name, places in members(whole).items():
         for layer in LAYERS:
             found, numbers = totals.sets[name][layer], whole.layers[layer]
-            attribution, highest = numbers.channels[places].astype(np.float64), numbers.highest[places].astype(np.float64)
+            attribution, highest = (
+                numbers.channels[places].astype(np.float64),
+                numbers.highest[places].astype(np.float64),
+            )
             for got, wanted in (
                 (found.mean, attribution.mean(axis=0)),
                 (found.spread, attribution.std(axis=0)),
@@ -64,7 +80,10 @@ def test_how_often_the_model_is_right(totals: Totals, whole: ImageRows) -> None:
     known = whole.label_classes >= 0
     assert totals.labelled == known.sum() == 40
     assert totals.right == (whole.classes[known, 0] == whole.label_classes[known]).sum() > 0
-    assert totals.right_of_five == sum(label in five for label, five in zip(whole.label_classes[known], whole.classes[known], strict=True))
+    assert totals.right_of_five == sum(
+        label in five
+        for label, five in zip(whole.label_classes[known], whole.classes[known], strict=True)
+    )
     assert totals.images(WRONG) == totals.labelled - totals.right
 
 
@@ -89,7 +108,9 @@ def test_an_empty_label_is_a_label() -> None:
 
 @pytest.mark.parametrize("rounding", [0, 1e-7])
 @pytest.mark.parametrize("value", [0.0, 6.0, 0.1, 1 / 3, 1234.567, -0.7])
-def test_what_varies_by_rounding_only_has_no_spread_however_many_images_there_are(value: float, rounding: float) -> None:
+def test_what_varies_by_rounding_only_has_no_spread_however_many_images_there_are(
+    value: float, rounding: float
+) -> None:
     numbers = rows(range(100), {"stem": (2, 1)}).layers["stem"]
     totals, stream = LayerTotals.of(2), np.random.default_rng(0)
     for _ in range(50):
@@ -104,13 +125,20 @@ def test_a_small_spread_around_a_large_mean_is_not_lost() -> None:
     values = (1000 + 0.1 * np.arange(100)[:, None]).astype(np.float32)
     totals = LayerTotals.of(1)
     totals.add(replace(numbers, highest=values), np.arange(100))
-    np.testing.assert_allclose(totals.highest_spread, values.astype(np.float64).std(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(
+        totals.highest_spread, values.astype(np.float64).std(axis=0), rtol=1e-4
+    )
 
 
 def test_sums_do_not_grow_with_images() -> None:
     def held(count: int) -> int:
         layers = summed([rows(range(first, first + 10)) for first in range(0, count, 10)]).sets[ALL]
-        return sum(part.nbytes for layer in layers.values() for part in vars(layer).values() if isinstance(part, np.ndarray))
+        return sum(
+            part.nbytes
+            for layer in layers.values()
+            for part in vars(layer).values()
+            if isinstance(part, np.ndarray)
+        )
 
     assert held(10) == held(200)
     assert joined([rows([1])]) is not None

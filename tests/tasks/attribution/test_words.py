@@ -4,8 +4,13 @@ import random
 import numpy as np
 import pytest
 
-from model_inventory.imagenet import imagenet_labels
-from tasks.attribution.words import LONGEST_NAME, ChannelEvidence, ClassEvidence, describe
+from diamond_cutter.model_inventory.imagenet import imagenet_labels
+from diamond_cutter.tasks.attribution.words import (
+    LONGEST_NAME,
+    ChannelEvidence,
+    ClassEvidence,
+    describe,
+)
 
 WNIDS = {label.name: label.wnid for label in imagenet_labels()}
 OTHERS = ("sports car", "banana", "violin", "cliff", "goldfish", "robin", "volcano", "sock")
@@ -32,7 +37,10 @@ def test_names_of_a_kind_and_both_tails():
         )
     )
 
-    assert line == "responds most to kinds of dog (pug, bloodhound, beagle); supports pug; opposes tabby"
+    assert (
+        line
+        == "responds most to kinds of dog (pug, bloodhound, beagle); supports pug; opposes tabby"
+    )
 
 
 def test_at_most_three_names_and_the_rest_is_counted():
@@ -44,21 +52,36 @@ def test_at_most_three_names_and_the_rest_is_counted():
         )
     )
 
-    assert line == "responds most to kinds of dog (pug, beagle, boxer and 2 more); supports sports car, banana, violin and 5 more"
-
-
-def test_two_of_a_kind_are_named_only():
-    assert describe(evidence([entry("pug", 2), entry("beagle", 1.9), *cold()])) == "responds most to pug, beagle"
-
-
-def test_no_kind_where_nothing_is_shared():
-    assert describe(evidence([entry("pug", 2), entry("banana", 1.9), entry("cliff", 1.8), *cold("sock", "violin")])) == (
-        "responds most to pug, banana, cliff"
+    assert (
+        line
+        == "responds most to kinds of dog (pug, beagle, boxer and 2 more); supports sports car, "
+        "banana, violin and 5 more"
     )
 
 
+def test_two_of_a_kind_are_named_only():
+    assert (
+        describe(evidence([entry("pug", 2), entry("beagle", 1.9), *cold()]))
+        == "responds most to pug, beagle"
+    )
+
+
+def test_no_kind_where_nothing_is_shared():
+    assert describe(
+        evidence(
+            [entry("pug", 2), entry("banana", 1.9), entry("cliff", 1.8), *cold("sock", "violin")]
+        )
+    ) == ("responds most to pug, banana, cliff")
+
+
 def test_an_exception_among_many_is_counted():
-    selective = [entry("pug", 2), entry("beagle", 1.9), entry("boxer", 1.8), entry("basset", 1.7), entry("sports car", 1.6)]
+    selective = [
+        entry("pug", 2),
+        entry("beagle", 1.9),
+        entry("boxer", 1.8),
+        entry("basset", 1.7),
+        entry("sports car", 1.6),
+    ]
 
     line = describe(evidence([*selective, *cold(*OTHERS[1:])]))
 
@@ -66,9 +89,18 @@ def test_an_exception_among_many_is_counted():
 
 
 def test_an_exception_that_comes_first_is_named():
-    selective = [entry("sports car", 2.5), entry("pug", 2), entry("beagle", 1.9), entry("boxer", 1.8), entry("basset", 1.7)]
+    selective = [
+        entry("sports car", 2.5),
+        entry("pug", 2),
+        entry("beagle", 1.9),
+        entry("boxer", 1.8),
+        entry("basset", 1.7),
+    ]
 
-    assert describe(evidence([*selective, *cold(*OTHERS[1:])])) == "responds most to sports car, pug, beagle and 2 more"
+    assert (
+        describe(evidence([*selective, *cold(*OTHERS[1:])]))
+        == "responds most to sports car, pug, beagle and 2 more"
+    )
 
 
 def test_a_kind_that_most_other_classes_are_of_too_is_no_explanation():
@@ -83,46 +115,79 @@ def test_a_kind_that_most_other_classes_are_of_too_is_no_explanation():
 
 
 def test_classes_far_below_the_first_are_left_out():
-    assert describe(evidence([entry("pug", 3.0), entry("banana", 1.3), *cold()])) == "responds most to pug"
+    assert (
+        describe(evidence([entry("pug", 3.0), entry("banana", 1.3), *cold()]))
+        == "responds most to pug"
+    )
 
 
 def test_a_preference_that_chance_would_give_is_none():
     def line(value, images):
         return describe(evidence([entry("pug", value, images), *cold()]))
 
-    assert line(2.2, 2) == line(0.8, 10) == line(0.4, 10_000) == "responds to no class in particular on these 90 images"
+    assert (
+        line(2.2, 2)
+        == line(0.8, 10)
+        == line(0.4, 10_000)
+        == "responds to no class in particular on these 90 images"
+    )
     assert line(2.4, 2) == line(0.9, 10) == line(0.6, 10_000) == "responds most to pug"
 
 
 @pytest.mark.parametrize(("classes", "images"), [(9, 10), (10, 2), (100, 5), (1000, 3)])
 def test_channels_that_care_for_no_class_are_seldom_given_one(classes, images):
     activations = np.random.default_rng(0).standard_exponential((200, classes, images))
-    scores = (activations - activations.mean((1, 2), keepdims=True)) / activations.std((1, 2), keepdims=True)
-    lines = [describe(evidence([entry(f"class {n}", z, images) for n, z in enumerate(channel)])) for channel in scores.mean(2)]
+    scores = (activations - activations.mean((1, 2), keepdims=True)) / activations.std(
+        (1, 2), keepdims=True
+    )
+    lines = [
+        describe(evidence([entry(f"class {n}", z, images) for n, z in enumerate(channel)]))
+        for channel in scores.mean(2)
+    ]
 
     # A tenth is what is allowed; of 200 draws it may be a little more.
     assert sum(line.startswith("responds most") for line in lines) <= 30
 
 
 def test_a_channel_of_half_the_images_is_described():
-    """Two classes, one of which it responds to: no mean can be more than one standard deviation up."""
-    assert describe(evidence([entry("pug", 0.95, 50), entry("tabby", -0.95, 50)], images=100)) == "responds most to pug"
+    """Two classes, one of which it responds to: no mean can be more than one standard
+    deviation up.
+    """
+    assert (
+        describe(evidence([entry("pug", 0.95, 50), entry("tabby", -0.95, 50)], images=100))
+        == "responds most to pug"
+    )
 
 
 def test_single_images_say_nothing_of_a_class():
     single = [entry("pug", 9, images=1), entry("beagle", 8, images=1), entry("sock", -1, images=1)]
 
-    assert describe(evidence(single, images=3)) == "which classes it responds to cannot be told from these 3 images"
-    assert describe(evidence(single[:1], images=1)) == "which classes it responds to cannot be told from this one image"
+    assert (
+        describe(evidence(single, images=3))
+        == "which classes it responds to cannot be told from these 3 images"
+    )
+    assert (
+        describe(evidence(single[:1], images=1))
+        == "which classes it responds to cannot be told from this one image"
+    )
     assert describe(evidence([entry("pug", 0.0, images=1200)], images=1200)) == (
         "which classes it responds to cannot be told from these 1,200 images"
     )
 
 
 def test_attribution_of_a_single_image_says_so():
-    line = describe(evidence(cold(), supports=[entry("pug", 0.4, images=1)], opposes=[entry("tabby", -1, images=1), entry("lion", -0.1)]))
+    line = describe(
+        evidence(
+            cold(),
+            supports=[entry("pug", 0.4, images=1)],
+            opposes=[entry("tabby", -1, images=1), entry("lion", -0.1)],
+        )
+    )
 
-    assert line == "responds to no class in particular on these 90 images; supports pug (1 image); opposes lion"
+    assert (
+        line == "responds to no class in particular on these 90 images; supports pug (1 image); "
+        "opposes lion"
+    )
 
 
 def test_silent_channels():
@@ -132,7 +197,9 @@ def test_silent_channels():
 
 def test_no_evidence():
     assert describe(evidence(images=0)) == "no images to go by"
-    assert describe(evidence()) == "which classes it responds to cannot be told from these 90 images"
+    assert (
+        describe(evidence()) == "which classes it responds to cannot be told from these 90 images"
+    )
 
 
 def test_what_is_not_a_number_or_on_the_wrong_side_is_no_evidence():
@@ -149,13 +216,19 @@ def test_what_is_not_a_number_or_on_the_wrong_side_is_no_evidence():
 
 
 def test_strong_negative_responses_do_not_hide_the_positive_ones():
-    assert describe(evidence([entry("tabby", -5.0), entry("pug", 2.0), *cold()])) == "responds most to pug"
+    assert (
+        describe(evidence([entry("tabby", -5.0), entry("pug", 2.0), *cold()]))
+        == "responds most to pug"
+    )
 
 
 def test_ties_are_broken_by_name_whatever_the_order():
     tied = [entry(name, 2.0) for name in ("pug", "banana", "cliff", "sock")]
 
-    lines = {describe(evidence([*order, *cold("violin", "robin")])) for order in itertools.permutations(tied)}
+    lines = {
+        describe(evidence([*order, *cold("violin", "robin")]))
+        for order in itertools.permutations(tied)
+    }
 
     assert lines == {"responds most to banana, cliff, pug and 1 more"}
 
@@ -168,11 +241,22 @@ def test_the_order_of_the_classes_does_not_matter():
 
 
 def test_names_are_shortened_to_the_first_synonym():
-    assert describe(evidence([entry("tench, Tinca tinca", 2.0), *cold()])) == "responds most to tench"
+    assert (
+        describe(evidence([entry("tench, Tinca tinca", 2.0), *cold()])) == "responds most to tench"
+    )
 
 
 def test_names_that_would_become_alike_stay_whole():
-    line = describe(evidence([entry("crane, bird", 2.0), entry("maillot, tank suit", 1.9), entry("crane, machine", -0.1), *cold()]))
+    line = describe(
+        evidence(
+            [
+                entry("crane, bird", 2.0),
+                entry("maillot, tank suit", 1.9),
+                entry("crane, machine", -0.1),
+                *cold(),
+            ]
+        )
+    )
 
     assert line == "responds most to crane, bird, maillot"
 
@@ -186,7 +270,10 @@ def test_names_that_would_become_alike_stay_whole():
         ("", "a class without a name"),
         ("\u202egup\u2066\x00\x1b[31m", "gup [31m"),
         ("\ud800", "a class without a name"),
-        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),  # whoever displays it escapes it
+        (
+            "<img src=x onerror=alert(1)>",
+            "<img src=x onerror=alert(1)>",
+        ),  # whoever displays it escapes it
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("p" * 10_000, "p" * (LONGEST_NAME - 1) + "…"),
         ("{0.__class__} %s", "{0.__class__} %s"),
@@ -197,6 +284,11 @@ def test_hostile_names_stay_one_short_line(name, shown):
 
 
 def test_classes_without_wordnet_ids_are_named_only():
-    selective = [ClassEvidence(name, None, 2.0, 10) for name in ("digit 1", "digit 2", "digit 3", "digit 4")]
+    selective = [
+        ClassEvidence(name, None, 2.0, 10) for name in ("digit 1", "digit 2", "digit 3", "digit 4")
+    ]
 
-    assert describe(evidence([*selective, *cold()])) == "responds most to digit 1, digit 2, digit 3 and 1 more"
+    assert (
+        describe(evidence([*selective, *cold()]))
+        == "responds most to digit 1, digit 2, digit 3 and 1 more"
+    )

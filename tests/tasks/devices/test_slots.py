@@ -12,7 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.devices.slots import DeviceSlots, SlotsClosed, WorkerDied, WorkerRaised, WorkerTimedOut, report_progress, visible_devices
+from diamond_cutter.tasks.devices.slots import (
+    DeviceSlots,
+    SlotsClosed,
+    WorkerDied,
+    WorkerRaised,
+    WorkerTimedOut,
+    report_progress,
+    visible_devices,
+)
 from tests.waiting import AT_MOST_S, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +86,11 @@ def start_grandchild_and_die(pid_file: Path):
 
 
 def see_environment():
-    return os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_CPP_MIN_LOG_LEVEL"], "tensorflow" in sys.modules
+    return (
+        os.environ["CUDA_VISIBLE_DEVICES"],
+        os.environ["TF_CPP_MIN_LOG_LEVEL"],
+        "tensorflow" in sys.modules,
+    )
 
 
 def make_lambda():
@@ -103,7 +115,11 @@ def two_slots():
 
 def test_a_call_returns_and_its_process_stays(slots):
     assert slots.run(pow, 2, 10, timeout_s=AT_MOST_S) == 1024
-    assert slots.run(os.getpid, timeout_s=AT_MOST_S) == slots.run(os.getpid, timeout_s=AT_MOST_S) != os.getpid()
+    assert (
+        slots.run(os.getpid, timeout_s=AT_MOST_S)
+        == slots.run(os.getpid, timeout_s=AT_MOST_S)
+        != os.getpid()
+    )
 
 
 def test_each_worker_sees_its_own_device_only(two_slots, monkeypatch):
@@ -122,7 +138,9 @@ def test_each_worker_sees_its_own_device_only(two_slots, monkeypatch):
 
 
 @pytest.mark.parametrize(("chosen", "seen"), [(None, "1"), ("0", "0")])
-def test_a_worker_has_tensorflows_faster_kernels_unless_the_user_wants_others(slots, monkeypatch, chosen, seen):
+def test_a_worker_has_tensorflows_faster_kernels_unless_the_user_wants_others(
+    slots, monkeypatch, chosen, seen
+):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if chosen is not None:
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
@@ -131,7 +149,15 @@ def test_a_worker_has_tensorflows_faster_kernels_unless_the_user_wants_others(sl
 
 def test_progress_arrives_in_the_thread_of_the_caller(slots):
     seen = []
-    assert slots.run(count_to, 5, timeout_s=AT_MOST_S, on_progress=lambda value: seen.append((value, threading.get_ident()))) == 5
+    assert (
+        slots.run(
+            count_to,
+            5,
+            timeout_s=AT_MOST_S,
+            on_progress=lambda value: seen.append((value, threading.get_ident())),
+        )
+        == 5
+    )
     assert seen == [(value, threading.get_ident()) for value in range(5)]
 
 
@@ -149,7 +175,10 @@ def test_an_exception_of_on_progress_reaches_the_caller_and_ends_the_call(slots)
     assert slots.run(count_to, 1, timeout_s=AT_MOST_S) == 1
 
 
-@pytest.mark.parametrize("error", [ValueError("bad layer"), FileNotFoundError(2, "gone", "x.npy"), OddErrorThatTravels("a", 1)])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("bad layer"), FileNotFoundError(2, "gone", "x.npy"), OddErrorThatTravels("a", 1)],
+)
 def test_an_exception_keeps_its_type_and_shows_where_it_was_raised(slots, error):
     with pytest.raises(type(error)) as caught:
         slots.run(raise_error, error, timeout_s=AT_MOST_S)
@@ -206,7 +235,13 @@ def test_a_worker_that_died_between_calls_is_replaced_unseen(slots):
 def test_a_hanging_call_is_killed_and_the_other_slot_goes_on(two_slots, tmp_path):
     with ThreadPoolExecutor(1) as thread:
         # Both processes run before the time of the call that hangs does.
-        first = thread.submit(two_slots.run, wait_until_there, tmp_path / "begun", tmp_path / "go on", timeout_s=AT_MOST_S)
+        first = thread.submit(
+            two_slots.run,
+            wait_until_there,
+            tmp_path / "begun",
+            tmp_path / "go on",
+            timeout_s=AT_MOST_S,
+        )
         pid_in(tmp_path / "begun")
         two_slots.run(os.getpid, timeout_s=AT_MOST_S)
         (tmp_path / "go on").touch()
@@ -214,7 +249,10 @@ def test_a_hanging_call_is_killed_and_the_other_slot_goes_on(two_slots, tmp_path
         hanging = thread.submit(two_slots.run, stay_deaf, tmp_path / "pid", timeout_s=2.5)
         hung = psutil.Process(pid_in(tmp_path / "pid"))
         others = {two_slots.run(os.getpid, timeout_s=AT_MOST_S) for _ in range(10)}
-        with pytest.raises(WorkerTimedOut, match=r"device '0' was killed because it did not finish the call within 2.5 s"):
+        with pytest.raises(
+            WorkerTimedOut,
+            match=r"device '0' was killed because it did not finish the call within 2.5 s",
+        ):
             hanging.result(AT_MOST_S)
     assert len(others) == 1
     assert not hung.is_running()
@@ -227,7 +265,10 @@ def test_reporting_progress_does_not_save_a_call_from_its_limit(slots):
 
 
 def test_the_start_of_the_process_does_not_count(slots, tmp_path, monkeypatch):
-    slow = "import sys, time\nif 'worker' in sys.argv[0]:\n    time.sleep(2)\ndef answer():\n    return 4\n"
+    slow = (
+        "import sys, time\nif 'worker' in sys.argv[0]:\n    time.sleep(2)\ndef answer():\n    "
+        "return 4\n"
+    )
     (tmp_path / "slow_to_import.py").write_text(slow)
     monkeypatch.syspath_prepend(tmp_path)
     assert slots.run(importlib.import_module("slow_to_import").answer, timeout_s=1.5) == 4
@@ -243,7 +284,9 @@ def test_ctrl_c_does_not_reach_a_worker(slots, tmp_path):
 def test_closing_ends_running_and_waiting_calls(tmp_path):
     slots = DeviceSlots([""])
     with ThreadPoolExecutor(2) as threads:
-        running = threads.submit(slots.run, announce_and_sleep, tmp_path / "pid", timeout_s=AT_MOST_S)
+        running = threads.submit(
+            slots.run, announce_and_sleep, tmp_path / "pid", timeout_s=AT_MOST_S
+        )
         worker = psutil.Process(pid_in(tmp_path / "pid"))
         waiting = threads.submit(slots.run, pow, 2, 3, timeout_s=AT_MOST_S)
         slots.close()
@@ -263,14 +306,17 @@ def test_there_must_be_a_device():
 
 PARENT = """
 import os, time
-from tasks.devices.slots import DeviceSlots
+from diamond_cutter.tasks.devices.slots import DeviceSlots
 with DeviceSlots(["0", "1"]) as slots:
     print(slots.run(os.getpid, timeout_s=300), flush=True)
     slots.run(time.sleep, 600, timeout_s=700)
 """
 
 
-@pytest.mark.parametrize(("to_signal", "to_group"), [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True)])
+@pytest.mark.parametrize(
+    ("to_signal", "to_group"),
+    [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True)],
+)
 def test_no_worker_outlives_its_parent(to_signal, to_group):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT],
@@ -292,7 +338,13 @@ def test_no_worker_outlives_its_parent(to_signal, to_group):
 
 @pytest.mark.parametrize(
     ("chosen", "devices"),
-    [("0,1", ["0", "1"]), (" 2 , GPU-8a ", ["2", "GPU-8a"]), ("", [""]), ("-1", [""]), ("0,-1,1", ["0"])],
+    [
+        ("0,1", ["0", "1"]),
+        (" 2 , GPU-8a ", ["2", "GPU-8a"]),
+        ("", [""]),
+        ("-1", [""]),
+        ("0,-1,1", ["0"]),
+    ],
 )
 def test_the_users_choice_of_devices_holds(monkeypatch, chosen, devices):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
@@ -302,7 +354,11 @@ def test_the_users_choice_of_devices_holds(monkeypatch, chosen, devices):
 @pytest.mark.parametrize(
     ("script", "devices"),
     [
-        ("echo 'GPU 0: H200 (UUID: GPU-1)'; echo '  MIG 1g: x'; echo 'GPU 1: H200 (UUID: GPU-2)'", ["0", "1"]),
+        (
+            "echo 'GPU 0: H200 (UUID: GPU-1)'; echo '  MIG 1g: x'; echo 'GPU 1: H200 (UUID: "
+            "GPU-2)'",
+            ["0", "1"],
+        ),
         ("echo 'No devices found'", [""]),
         ("echo 'driver/library version mismatch'; exit 18", [""]),
     ],
@@ -322,5 +378,10 @@ def test_a_machine_without_nvidia_smi_has_the_cpu(monkeypatch, tmp_path):
 
 
 def test_importing_devices_imports_neither_prefect_nor_tensorflow():
-    code = "import sys, tasks.devices.slots; sys.exit(bool({'prefect', 'tensorflow'} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    code = (
+        "import sys, diamond_cutter.tasks.devices.slots; sys.exit(bool({'prefect', "
+        "'tensorflow'} & set(sys.modules)))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )

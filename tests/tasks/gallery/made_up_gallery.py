@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from model_inventory.card import ModelCard
-from storage import Bucket, crc32c
-from storage.layout import recipe_key, shard_record_key, spritemap_record_key
-from storage.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
-from storage.sprite_set import put_fingerprinted
-from tasks.gallery.task import publish_gallery
-from tasks.rendering.recipe import RenderRecipe
-from tasks.sheets import compose, encode_lossless, shard_columns, spritemap_shape
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket, crc32c
+from diamond_cutter.storage.sets.layout import recipe_key, shard_record_key, spritemap_record_key
+from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
+from diamond_cutter.storage.sets.sprite_set import put_fingerprinted
+from diamond_cutter.tasks.gallery.task import publish_gallery
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns, spritemap_shape
 from tests.flows.made_up_set import RECIPE, made_up_card, put_bundle
 from tests.storage.shard_records import shard_record
 
@@ -22,7 +22,13 @@ MODEL = made_up_card().key
 
 def scores(channel: int, **known: object) -> SpriteScores:
     """Return scores that a test need not name."""
-    plain = {"objective": float(channel), "highest_activation": 1.0, "contrast": 0.25, "saturation": 0.125, "checkerboard": 0.5}
+    plain = {
+        "objective": float(channel),
+        "highest_activation": 1.0,
+        "contrast": 0.25,
+        "saturation": 0.125,
+        "checkerboard": 0.5,
+    }
     return SpriteScores.model_validate({"channel": channel, **plain, **known})
 
 
@@ -32,7 +38,13 @@ def colour_of(sprite: SpriteScores) -> tuple[int, int, int]:
 
 
 def put_layer(
-    bucket: Bucket, layer: str, sprites: Sequence[SpriteScores], *, part: str = "all", cell_px: int = 32, recipe: RenderRecipe = RECIPE
+    bucket: Bucket,
+    layer: str,
+    sprites: Sequence[SpriteScores],
+    *,
+    part: str = "all",
+    cell_px: int = 32,
+    recipe: RenderRecipe = RECIPE,
 ) -> SpritemapRecord:
     """Keep a shard and a spritemap of the sprites, a square of another colour each."""
     cells = [np.full((cell_px, cell_px, 3), colour_of(sprite), np.uint8) for sprite in sprites]
@@ -58,7 +70,9 @@ def put_picture(bucket: Bucket, record_key: str, picture: np.ndarray) -> FileRef
     """Keep a spritemap's picture as PNG, whose colours stay what they are."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
-    return put_fingerprinted(bucket, record_key, buffer.getvalue(), "png", crc32c(buffer.getvalue()))
+    return put_fingerprinted(
+        bucket, record_key, buffer.getvalue(), "png", crc32c(buffer.getvalue())
+    )
 
 
 def publish(bucket: Bucket, recipe: RenderRecipe = RECIPE, card: ModelCard | None = None) -> str:
@@ -70,10 +84,18 @@ def publish(bucket: Bucket, recipe: RenderRecipe = RECIPE, card: ModelCard | Non
 
 
 def _put_shard(
-    bucket: Bucket, layer: str, sprites: Sequence[SpriteScores], cells: list[np.ndarray], cell_px: int, recipe: RenderRecipe
+    bucket: Bucket,
+    layer: str,
+    sprites: Sequence[SpriteScores],
+    cells: list[np.ndarray],
+    cell_px: int,
+    recipe: RenderRecipe,
 ) -> FileRef:
     channels = sorted({sprite.channel for sprite in sprites})
-    key, columns = shard_record_key(MODEL, recipe.key, layer, channels), shard_columns(len(cells), cell_px)
+    key, columns = (
+        shard_record_key(MODEL, recipe.key, layer, channels),
+        shard_columns(len(cells), cell_px),
+    )
     data = encode_lossless(compose(enumerate(cells), len(cells), columns, cell_px))
     file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
     record: ShardRecord = shard_record(channels, file, cell_px=cell_px, columns=columns)

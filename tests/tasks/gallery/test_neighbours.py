@@ -4,10 +4,12 @@ import time
 
 import numpy as np
 
-from tasks.gallery.neighbours import COUNT, nearest
+from diamond_cutter.tasks.gallery.neighbours import COUNT, nearest
 
 
-def stripes(period: int, phase: int, *, across: bool, colour: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
+def stripes(
+    period: int, phase: int, *, across: bool, colour: tuple[float, float, float] = (1, 1, 1)
+) -> np.ndarray:
     wave = np.sin(2 * np.pi * (np.arange(16) + phase) / period)
     picture = np.broadcast_to(wave if across else wave[:, None], (16, 16))[..., None] * colour
     return (127.5 + 120 * picture).astype(np.uint8)
@@ -15,14 +17,19 @@ def stripes(period: int, phase: int, *, across: bool, colour: tuple[float, float
 
 def test_a_texture_is_like_itself_wherever_it_begins() -> None:
     kinds = [(4, True), (4, False), (8, True), (8, False)]
-    pictures = np.stack([stripes(period, phase, across=across) for period, across in kinds for phase in (0, 1)])
+    pictures = np.stack(
+        [stripes(period, phase, across=across) for period, across in kinds for phase in (0, 1)]
+    )
     order, likeness = nearest(pictures, 1)
     assert order[:, 0].tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
     assert (likeness > 0.9).all()
 
 
 def test_colour_counts_where_the_texture_is_the_same() -> None:
-    flat = [np.full((16, 16, 3), colour, np.uint8) for colour in [(200, 0, 0), (0, 0, 200), (210, 10, 0), (0, 10, 210)]]
+    flat = [
+        np.full((16, 16, 3), colour, np.uint8)
+        for colour in [(200, 0, 0), (0, 0, 200), (210, 10, 0), (0, 10, 210)]
+    ]
     assert nearest(np.stack(flat), 1)[0][:, 0].tolist() == [2, 3, 0, 1]
 
 
@@ -30,7 +37,9 @@ def test_no_picture_is_its_own_neighbour_and_the_nearest_come_first() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     order, likeness = nearest(pictures)
     assert order.shape == likeness.shape == (40, COUNT)
-    assert all(number not in row and len(set(row)) == COUNT for number, row in enumerate(order.tolist()))
+    assert all(
+        number not in row and len(set(row)) == COUNT for number, row in enumerate(order.tolist())
+    )
     assert (np.diff(likeness, axis=1) <= 0).all()
     assert (np.abs(likeness) <= 1).all()
 

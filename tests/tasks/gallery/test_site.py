@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import Corrupt, LocalBucket
-from tasks.gallery.pages import GALLERY, bucket_page, message_page
-from tasks.gallery.site import index_page, layer_files, layer_keys
-from tasks.gallery.sources import read_source, read_sources
-from tasks.gallery.thumbnails import thumbnails
-from tasks.pages.frontend import assets
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.storage import Corrupt, LocalBucket
+from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
+from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
+from diamond_cutter.tasks.gallery.sources import read_source, read_sources
+from diamond_cutter.tasks.gallery.thumbnails import thumbnails
+from diamond_cutter.tasks.pages.frontend import assets
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, put_layer, put_picture, scores
 from tests.tasks.page_as_read import Page
@@ -33,7 +33,9 @@ def bucket(tmp_path: Path) -> LocalBucket:
 def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:
     """Return what a layer's script hands over."""
     source = read_source(bucket, MODEL, RECIPE.key, layer, CARD)
-    script = layer_files(bucket, MODEL, RECIPE.key, source)[layer_keys(MODEL, RECIPE.key, source)[0]].decode()
+    script = layer_files(bucket, MODEL, RECIPE.key, source)[
+        layer_keys(MODEL, RECIPE.key, source)[0]
+    ].decode()
     handed = re.fullmatch(r"diamondCutter\.take\(\.\.\.(\[.*\])\);\n", script)
     assert handed and script.isascii() and "<" not in script
     name, numbers = json.loads(handed[1])
@@ -41,18 +43,37 @@ def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:
 
 
 def page_of(bucket: LocalBucket, recipe: RenderRecipe = RECIPE) -> Page:
-    return Page(index_page(MODEL, recipe.key, recipe, read_sources(bucket, MODEL, recipe.key, CARD)))
+    return Page(
+        index_page(MODEL, recipe.key, recipe, read_sources(bucket, MODEL, recipe.key, CARD))
+    )
 
 
 def test_the_page_lists_layers_with_their_files_and_flags(bucket: LocalBucket) -> None:
-    put_layer(bucket, "block_0", [scores(0), scores(1, flags=("grey",)), scores(2, flags=("grey", "saturated"))])
+    put_layer(
+        bucket,
+        "block_0",
+        [scores(0), scores(1, flags=("grey",)), scores(2, flags=("grey", "saturated"))],
+    )
     put_layer(bucket, "stem", [scores(5)])
     site = page_of(bucket).site
     assert [layer["name"] for layer in site["layers"]] == ["stem", "block_0"]
     block = site["layers"][1]
-    assert (block["sprites"], block["flagged"], block["flags"]) == (3, 2, {"grey": 2, "saturated": 1})
-    assert (block["channels"], block["height"], block["kind"], block["mixes"]) == (80, 4, "block", False)
-    for file in (block["numbers"], block["preview"], *(sheet["file"] for sheet in block["spritemaps"])):
+    assert (block["sprites"], block["flagged"], block["flags"]) == (
+        3,
+        2,
+        {"grey": 2, "saturated": 1},
+    )
+    assert (block["channels"], block["height"], block["kind"], block["mixes"]) == (
+        80,
+        4,
+        "block",
+        False,
+    )
+    for file in (
+        block["numbers"],
+        block["preview"],
+        *(sheet["file"] for sheet in block["spritemaps"]),
+    ):
         assert re.fullmatch(r"block_0/(gallery|spritemap\.all)\.[0-9a-f]{16}\.(js|webp|png)", file)
     assert site["settings"]["size_px"] == 32 and "spectrum" not in site["settings"]
 
@@ -73,7 +94,11 @@ def test_numbers_are_those_of_the_records(bucket: LocalBucket) -> None:
     assert numbers["scores"]["specificity"] == [1.235, None, None]
     assert numbers["scores"]["photo_ratio"] == [0.5, None, None]
     assert (numbers["flags"], numbers["rungs"]) == ([["dead"], [], []], ["none", "first", "first"])
-    assert (numbers["cells"], numbers["spritemaps"], numbers["shard_cells"]) == ([1, 2, 0], [0, 0, 0], [1, 2, 0])
+    assert (numbers["cells"], numbers["spritemaps"], numbers["shard_cells"]) == (
+        [1, 2, 0],
+        [0, 0, 0],
+        [1, 2, 0],
+    )
     assert numbers["shard_of"] == [0, 0, 0] and numbers["shards"][0]["columns"] == 3
     assert [len(row) for row in numbers["neighbours"]] == [2, 2, 2]
     assert numbers["labels"] == []
@@ -90,7 +115,9 @@ def test_mixes_have_their_labels(bucket: LocalBucket) -> None:
 def test_the_same_records_make_the_same_files(bucket: LocalBucket) -> None:
     put_layer(bucket, "stem", [scores(channel) for channel in range(9)])
     source = read_source(bucket, MODEL, RECIPE.key, "stem", CARD)
-    assert layer_files(bucket, MODEL, RECIPE.key, source) == layer_files(bucket, MODEL, RECIPE.key, source)
+    assert layer_files(bucket, MODEL, RECIPE.key, source) == layer_files(
+        bucket, MODEL, RECIPE.key, source
+    )
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -121,7 +148,9 @@ def test_the_preview_shows_sprites_without_flags(bucket: LocalBucket) -> None:
 def test_a_picture_that_is_not_what_its_record_says_is_refused(bucket: LocalBucket) -> None:
     record = put_layer(bucket, "stem", [scores(0), scores(1)])
     source = read_source(bucket, MODEL, RECIPE.key, "stem", CARD)
-    other = put_picture(bucket, record.file.key.replace(".png", ".json"), np.zeros((8, 8, 3), np.uint8))
+    other = put_picture(
+        bucket, record.file.key.replace(".png", ".json"), np.zeros((8, 8, 3), np.uint8)
+    )
     wrong = record.model_copy(update={"file": other})
     with pytest.raises(Corrupt, match="8 x 8 px"):
         thumbnails(bucket, type(source)("stem", None, (), (wrong,), source.sprites), 8)
@@ -139,7 +168,11 @@ def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
     page = page_of(bucket)
     assert page.site["layers"][0]["name"] == HOSTILE
     assert numbers_of(bucket, HOSTILE)[0] == HOSTILE
-    others = [bucket_page(HOSTILE, {HOSTILE: [HOSTILE]}), message_page(HOSTILE, HOSTILE), index_page(HOSTILE, HOSTILE, None, [])]
+    others = [
+        bucket_page(HOSTILE, {HOSTILE: [HOSTILE]}),
+        message_page(HOSTILE, HOSTILE),
+        index_page(HOSTILE, HOSTILE, None, []),
+    ]
     for tags in (page.tags, *(Page(other).tags for other in others)):
         scripts = [attributes for tag, attributes in tags if tag == "script"]
         assert all("src" in attributes or attributes.get("id") == "site" for attributes in scripts)
@@ -148,9 +181,15 @@ def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
 
 def test_pages_hold_no_inline_code_and_nothing_from_elsewhere(bucket: LocalBucket) -> None:
     put_layer(bucket, "stem", [scores(0)])
-    for page in (page_of(bucket), Page(bucket_page("gs://x", {"a@b": ["c@d"]})), Page(message_page("a", "b"))):
+    for page in (
+        page_of(bucket),
+        Page(bucket_page("gs://x", {"a@b": ["c@d"]})),
+        Page(message_page("a", "b")),
+    ):
         for tag, attributes in page.tags:
-            assert tag != "style" and not any(name == "style" or name.startswith("on") for name in attributes)
+            assert tag != "style" and not any(
+                name == "style" or name.startswith("on") for name in attributes
+            )
             assert not any("://" in (attributes.get(name) or "") for name in ("src", "href"))
     for data in assets(GALLERY).values():
         assert not re.search(rb"https?://(?!www\.w3\.org/2000/svg)", data)

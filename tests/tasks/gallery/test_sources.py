@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from storage import LocalBucket
-from storage.layout import layer_folder, spritemap_record_key
-from storage.records import FileRef, SpritemapRecord
-from tasks.gallery.sources import LayerSource, lossless_places, read_source, read_sources
-from tasks.gathering.contents import read_settings
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import layer_folder, spritemap_record_key
+from diamond_cutter.storage.sets.records import FileRef, SpritemapRecord
+from diamond_cutter.tasks.gallery.sources import (
+    LayerSource,
+    lossless_places,
+    read_source,
+    read_sources,
+)
+from diamond_cutter.tasks.gathering.contents import read_settings
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 
@@ -25,7 +30,10 @@ def source_of(bucket: LocalBucket, layer: str = "stem") -> LayerSource:
 
 
 def shown(source: LayerSource) -> list[tuple[int, int, int, int]]:
-    return [(sprite.scores.channel, sprite.scores.variant, sprite.spritemap, sprite.cell) for sprite in source.sprites]
+    return [
+        (sprite.scores.channel, sprite.scores.variant, sprite.spritemap, sprite.cell)
+        for sprite in source.sprites
+    ]
 
 
 def replace(bucket: LocalBucket, record: SpritemapRecord, **changes: object) -> None:
@@ -59,9 +67,19 @@ def test_variants_stand_behind_each_other(bucket: LocalBucket) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"cell_px": 0}, {"columns": 0}, {"columns": -1}, {"rows": 9}, {"sprites": ()}, {"layer": "block_0"}, {"model": "other@01234567"}],
+    [
+        {"cell_px": 0},
+        {"columns": 0},
+        {"columns": -1},
+        {"rows": 9},
+        {"sprites": ()},
+        {"layer": "block_0"},
+        {"model": "other@01234567"},
+    ],
 )
-def test_a_record_that_makes_no_sense_is_not_shown(bucket: LocalBucket, changes: dict[str, object]) -> None:
+def test_a_record_that_makes_no_sense_is_not_shown(
+    bucket: LocalBucket, changes: dict[str, object]
+) -> None:
     record = put_layer(bucket, "stem", [scores(0), scores(1)])
     key = spritemap_record_key(MODEL, RECIPE.key, "stem", "all")
     bucket.put(key, record.model_copy(update=changes).to_bytes(), mode="overwrite")
@@ -69,14 +87,24 @@ def test_a_record_that_makes_no_sense_is_not_shown(bucket: LocalBucket, changes:
     assert list(read_sources(bucket, MODEL, RECIPE.key, CARD)) == []
 
 
-@pytest.mark.parametrize("key", ["index.html", "models/secret.png", "../../etc/passwd", "sprites/other/set/stem/spritemap.all.png"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "index.html",
+        "models/secret.png",
+        "../../etc/passwd",
+        "sprites/other/set/stem/spritemap.all.png",
+    ],
+)
 def test_only_pictures_of_the_layers_own_folder_are_shown(bucket: LocalBucket, key: str) -> None:
     record = put_layer(bucket, "stem", [scores(0), scores(1)])
     replace(bucket, record, file=record.file.model_copy(update={"key": key}))
     assert source_of(bucket).sprites == ()
 
 
-def test_a_spritemap_that_is_gone_or_cut_short_is_not_shown(bucket: LocalBucket, tmp_path: Path) -> None:
+def test_a_spritemap_that_is_gone_or_cut_short_is_not_shown(
+    bucket: LocalBucket, tmp_path: Path
+) -> None:
     record = put_layer(bucket, "stem", [scores(0), scores(1)])
     (tmp_path / "bucket" / record.file.key).write_bytes(b"short")
     assert source_of(bucket).sprites == ()
@@ -88,7 +116,9 @@ def test_lossless_cells_are_those_the_spritemap_was_gathered_from(bucket: LocalB
     put_layer(bucket, "stem", [scores(9), scores(2)])
     places = lossless_places(bucket, source_of(bucket))
     assert {key: place.cell for key, place in places.items()} == {(2, 0): 1, (9, 0): 0}
-    assert places[2, 0].shard.file.key.startswith(layer_folder(MODEL, RECIPE.key, "stem") + "00002-00009.")
+    assert places[2, 0].shard.file.key.startswith(
+        layer_folder(MODEL, RECIPE.key, "stem") + "00002-00009."
+    )
 
 
 @pytest.mark.parametrize(

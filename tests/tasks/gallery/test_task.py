@@ -1,4 +1,6 @@
-"""A gallery is published whole, again only where something has changed, and no reader of a set takes it for anything else."""
+"""A gallery is published whole, again only where something has changed, and no reader of a set
+takes it for anything else.
+"""
 
 import re
 from collections.abc import Callable
@@ -6,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.looking import list_sets, verify
-from flows.showing import SetReport, show
-from storage import Bucket, GcsBucket, LocalBucket
-from storage.layout import is_gallery_file, is_view, is_view_record
-from tasks.gallery import stored
-from tasks.gathering.task import publish_index
+from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.records import SetReport, show
+from diamond_cutter.storage import Bucket, GcsBucket, LocalBucket
+from diamond_cutter.storage.sets.layout import is_gallery_file, is_view, is_view_record
+from diamond_cutter.tasks.gallery import stored
+from diamond_cutter.tasks.gathering.task import publish_index
 from tests.flows.damages import DAMAGES
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard
 from tests.storage.gcs_server import GcsServer
@@ -24,7 +26,11 @@ def bucket(tmp_path: Path) -> LocalBucket:
 
 
 def gallery_files(bucket: LocalBucket) -> dict[str, object]:
-    return {info.key: info.token for info in bucket.list("sprites/") if is_gallery_file(info.key) or info.key.endswith("index.html")}
+    return {
+        info.key: info.token
+        for info in bucket.list("sprites/")
+        if is_gallery_file(info.key) or info.key.endswith("index.html")
+    }
 
 
 def published_set(bucket: Bucket) -> dict[str, bytes]:
@@ -33,7 +39,9 @@ def published_set(bucket: Bucket) -> dict[str, bytes]:
     put_shard(bucket, "stem", (1, 2))
     finish(bucket, ["stem"])
     publish(bucket)
-    return {info.key: bucket.get(info.key) for info in bucket.list("sprites/") if is_published(info.key)}
+    return {
+        info.key: bucket.get(info.key) for info in bucket.list("sprites/") if is_published(info.key)
+    }
 
 
 def is_published(key: str) -> bool:
@@ -59,8 +67,14 @@ def test_all_that_the_page_names_is_there(bucket: LocalBucket) -> None:
     key = publish(bucket)
     assert key == f"sprites/{MODEL}/{RECIPE.key}/index.html"
     page = bucket.get(key).decode()
-    files = [name.removeprefix(key.removesuffix("index.html")) for name in gallery_files(bucket) if name != key]
-    assert len(files) == 9  # script, style and icon; numbers, a preview and their record of each layer
+    files = [
+        name.removeprefix(key.removesuffix("index.html"))
+        for name in gallery_files(bucket)
+        if name != key
+    ]
+    assert (
+        len(files) == 9
+    )  # script, style and icon; numbers, a preview and their record of each layer
     assert all(file in page for file in files if not file.endswith(".json"))
 
 
@@ -72,12 +86,16 @@ def test_the_same_again_writes_nothing(bucket: LocalBucket) -> None:
     assert gallery_files(bucket) == before
 
 
-def test_a_new_layer_leaves_the_files_of_the_others_alone(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_layer_leaves_the_files_of_the_others_alone(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_layer(bucket, "stem", [scores(0), scores(1)])
     key = publish(bucket)
     before, made = gallery_files(bucket), list[str]()
     layer_files = stored.layer_files
-    monkeypatch.setattr(stored, "layer_files", lambda *of: (made.append(of[3].layer), layer_files(*of))[1])
+    monkeypatch.setattr(
+        stored, "layer_files", lambda *of: (made.append(of[3].layer), layer_files(*of))[1]
+    )
     put_layer(bucket, "block_0", [scores(0)])
     publish(bucket)
     after = gallery_files(bucket)
@@ -114,17 +132,28 @@ def test_nobody_takes_the_gallery_for_a_layer_or_a_record(bucket: LocalBucket) -
     assert isinstance(show(bucket, key), SetReport)
 
 
-def test_each_published_file_that_is_damaged_is_named_and_published_again(bucket: LocalBucket) -> None:
+def test_each_published_file_that_is_damaged_is_named_and_published_again(
+    bucket: LocalBucket,
+) -> None:
     sound = published_set(bucket)
     kinds = {re.sub("[0-9a-f]{16}", "*", key.rpartition("/")[2]) for key in sound}
     gallery = {f"gallery.*.{suffix}" for suffix in ("js", "css", "svg", "webp", "json")}
-    assert kinds == {"index.html", "index.html.json", "index.parquet", "index.parquet.json", *gallery}
+    assert kinds == {
+        "index.html",
+        "index.html.json",
+        "index.parquet",
+        "index.parquet.json",
+        *gallery,
+    }
     assert verified(bucket) == ([], ())
     for damage in DAMAGES.values():
         for key, data in sound.items():
             put(bucket, key, damage(data))
             # Without its record a page is checked by its form.
-            assert verified(bucket) == ([] if damage(data) is None and is_view_record(key) else [key], ())
+            assert verified(bucket) == (
+                [] if damage(data) is None and is_view_record(key) else [key],
+                (),
+            )
             put(bucket, key, data)
         for key, data in sound.items():
             put(bucket, key, damage(data))
@@ -134,11 +163,15 @@ def test_each_published_file_that_is_damaged_is_named_and_published_again(bucket
         assert verified(bucket) == ([], ())
 
 
-def test_where_the_bucket_knows_checksums_layers_are_listed_only(gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_bucket_knows_checksums_layers_are_listed_only(
+    gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket = GcsBucket("place", "team")
     sound = published_set(bucket)
     with monkeypatch.context() as while_read:
-        while_read.setattr(GcsBucket, "get", refusing(GcsBucket.get, "/gallery.", (".js", ".webp"), depth=4))
+        while_read.setattr(
+            GcsBucket, "get", refusing(GcsBucket.get, "/gallery.", (".js", ".webp"), depth=4)
+        )
         publish(bucket)
         assert verified(bucket) == ([], ())
         for key in (key for key in sound if key.count("/") == 4):
@@ -147,7 +180,9 @@ def test_where_the_bucket_knows_checksums_layers_are_listed_only(gcs_place: GcsS
             bucket.put(key, sound[key], mode="overwrite")
 
 
-def refusing(get: Callable[..., bytes], name: str, endings: tuple[str, ...], depth: int) -> Callable[..., bytes]:
+def refusing(
+    get: Callable[..., bytes], name: str, endings: tuple[str, ...], depth: int
+) -> Callable[..., bytes]:
     """Return a bucket's method that does not hand out some files."""
 
     def read(self: GcsBucket, key: str, *, want_crc: int | None = None) -> bytes:
@@ -157,7 +192,9 @@ def refusing(get: Callable[..., bytes], name: str, endings: tuple[str, ...], dep
     return read
 
 
-def test_a_gallery_from_before_checksums_is_checked_by_its_form_until_it_is_published_again(bucket: LocalBucket) -> None:
+def test_a_gallery_from_before_checksums_is_checked_by_its_form_until_it_is_published_again(
+    bucket: LocalBucket,
+) -> None:
     sound = published_set(bucket)
     for info in list(bucket.list("sprites/")):
         if is_view_record(info.key) or (is_gallery_file(info.key) and info.key.endswith(".json")):
@@ -171,7 +208,9 @@ def test_a_gallery_from_before_checksums_is_checked_by_its_form_until_it_is_publ
             assert verified(bucket)[0] == [key]
         put(bucket, key, data)
     page = next(key for key in old if key.endswith(".html"))
-    of_another_version = re.sub(rb"gallery\.[0-9a-f]{16}\.css", b"gallery.0123456789abcdef.css", old[page])
+    of_another_version = re.sub(
+        rb"gallery\.[0-9a-f]{16}\.css", b"gallery.0123456789abcdef.css", old[page]
+    )
     style = page.replace("index.html", "gallery.0123456789abcdef.css")
     put(bucket, page, of_another_version)
     assert verified(bucket) == ([style], (page, *layers))

@@ -5,9 +5,9 @@ import io
 import pandas as pd
 import pyarrow.parquet as parquet
 
-from storage.records import FLAGS, FileRef, SpriteScores
-from storage.sprite_set import LayerShards
-from tasks.gathering.index import COLUMNS, sprite_table, to_parquet
+from diamond_cutter.storage.sets.records import FLAGS, FileRef, SpriteScores
+from diamond_cutter.storage.sets.sprite_set import LayerShards
+from diamond_cutter.tasks.gathering.index import COLUMNS, sprite_table, to_parquet
 from tests.storage.shard_records import shard_record
 
 
@@ -16,14 +16,25 @@ def file_of(name: str) -> FileRef:
 
 
 LAYERS = {
-    "stem": LayerShards({"b": shard_record([5, 4], file_of("b"), columns=1), "a": shard_record([0, 1], file_of("a"))}),
+    "stem": LayerShards(
+        {
+            "b": shard_record([5, 4], file_of("b"), columns=1),
+            "a": shard_record([0, 1], file_of("a")),
+        }
+    ),
     "head": LayerShards({"c": shard_record([7], file_of("c"), cell_px=64)}),
 }
 
 
 def test_a_row_for_each_sprite_in_order_of_layers_and_channels() -> None:
     table = sprite_table(LAYERS, ["head", "logits", "stem"])
-    assert list(zip(table["layer"], table["channel"], strict=True)) == [("head", 7), ("stem", 0), ("stem", 1), ("stem", 4), ("stem", 5)]
+    assert list(zip(table["layer"], table["channel"], strict=True)) == [
+        ("head", 7),
+        ("stem", 0),
+        ("stem", 1),
+        ("stem", 4),
+        ("stem", 5),
+    ]
     assert table["shard"].tolist() == ["c.webp", "a.webp", "a.webp", "b.webp", "b.webp"]
     assert table["cell"].tolist() == [0, 0, 1, 1, 0]
     assert table["columns"].tolist() == [1, 2, 2, 1, 1]
@@ -38,13 +49,30 @@ def test_columns_and_types_are_fixed() -> None:
 
 
 def test_flags_become_columns_and_a_missing_number_a_gap() -> None:
-    numbers = {"objective": None, "highest_activation": None, "contrast": 0, "saturation": 0.75, "checkerboard": 1.5}
-    flagged = SpriteScores(channel=3, **numbers, flags=("grey", "checkerboard", "not_finite"), rung="none")
+    numbers = {
+        "objective": None,
+        "highest_activation": None,
+        "contrast": 0,
+        "saturation": 0.75,
+        "checkerboard": 1.5,
+    }
+    flagged = SpriteScores(
+        channel=3, **numbers, flags=("grey", "checkerboard", "not_finite"), rung="none"
+    )
     shard = shard_record([3], file_of("a")).model_copy(update={"sprites": (flagged,)})
     row = sprite_table({"stem": LayerShards({"a": shard})}, ["stem"]).iloc[0]
     flags = {flag: row[f"flag_{flag}"] for flag in FLAGS}
-    assert flags == {"dead": False, "grey": True, "saturated": False, "checkerboard": True, "not_finite": True}
-    assert all(pd.isna(row[name]) for name in ("objective", "highest_activation", "specificity", "photo_ratio"))
+    assert flags == {
+        "dead": False,
+        "grey": True,
+        "saturated": False,
+        "checkerboard": True,
+        "not_finite": True,
+    }
+    assert all(
+        pd.isna(row[name])
+        for name in ("objective", "highest_activation", "specificity", "photo_ratio")
+    )
     assert (row["saturation"], row["checkerboard"], row["rung"]) == (0.75, 1.5, "none")
 
 
@@ -64,13 +92,23 @@ def test_every_score_of_a_record_has_its_column() -> None:
     )
     shard = shard_record([3], file_of("a")).model_copy(update={"sprites": (known,)})
     row = sprite_table({"stem": LayerShards({"a": shard})}, ["stem"]).iloc[0]
-    assert SpriteScores(**row[[name for name in SpriteScores.model_fields if name != "flags"]].to_dict()) == known
+    assert (
+        SpriteScores(
+            **row[[name for name in SpriteScores.model_fields if name != "flags"]].to_dict()
+        )
+        == known
+    )
 
 
 def test_variants_have_a_row_each() -> None:
     layers = {"stem": LayerShards({"a": shard_record([5, 4], file_of("a"), variants=2, columns=3)})}
     table = sprite_table(layers, layers)
-    assert list(zip(table["channel"], table["variant"], table["cell"], strict=True)) == [(4, 0, 2), (4, 1, 3), (5, 0, 0), (5, 1, 1)]
+    assert list(zip(table["channel"], table["variant"], table["cell"], strict=True)) == [
+        (4, 0, 2),
+        (4, 1, 3),
+        (5, 0, 0),
+        (5, 1, 1),
+    ]
 
 
 def test_photos_that_came_later_fill_in_the_ratio_of_their_layer() -> None:
@@ -95,5 +133,7 @@ def test_a_table_is_read_back_as_it_was() -> None:
 def test_other_readers_find_the_columns_typed() -> None:
     schema = parquet.read_schema(io.BytesIO(to_parquet(sprite_table({}, []))))
     assert schema.names == list(COLUMNS)
-    assert [str(schema.field(name).type) for name in ("channel", "objective", "flag_dead", "cell")] == ["int32", "double", "bool", "int32"]
+    assert [
+        str(schema.field(name).type) for name in ("channel", "objective", "flag_dead", "cell")
+    ] == ["int32", "double", "bool", "int32"]
     assert "string" in str(schema.field("layer").type)

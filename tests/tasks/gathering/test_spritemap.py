@@ -8,22 +8,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage import Corrupt, LocalBucket, crc32c
-from storage.layout import shard_record_key
-from storage.sprite_set import put_fingerprinted, read_layer
-from tasks.gathering.spritemap import gather_sheet
-from tasks.sheets import compose, cut, encode_lossless, shard_columns, spritemap_shape
+from diamond_cutter.storage import Corrupt, LocalBucket, crc32c
+from diamond_cutter.storage.sets.layout import shard_record_key
+from diamond_cutter.storage.sets.sprite_set import put_fingerprinted, read_layer
+from diamond_cutter.tasks.gathering.spritemap import gather_sheet
+from diamond_cutter.tasks.sheets import (
+    compose,
+    cut,
+    encode_lossless,
+    shard_columns,
+    spritemap_shape,
+)
 from tests.storage.shard_records import LAYER, MODEL, RECIPE, shard_record
 
 ROOT = Path(__file__).parents[3]
-# Peak resident set, in MiB, after the imports and after a layer of 2048 channels was gathered and encoded.
+# Peak resident set, in MiB, after the imports and after a layer of 2048 channels was gathered and
+# encoded.
 GATHER = rf"""
 import re, sys
 from pathlib import Path
 from storage import open_bucket
-from storage.sprite_set import read_layer
-from tasks.gathering.spritemap import gather_sheet
-from tasks.sheets import encode
+from diamond_cutter.storage.sets.sprite_set import read_layer
+from diamond_cutter.tasks.gathering.spritemap import gather_sheet
+from diamond_cutter.tasks.sheets import encode
 
 def peak():
     # Not getrusage: that counts what the process that started this one had in memory, too.
@@ -45,14 +52,21 @@ def bucket(tmp_path: Path) -> LocalBucket:
     return LocalBucket(tmp_path / "bucket")
 
 
-def keep_shard(bucket: LocalBucket, channels: Sequence[int], pictures: np.ndarray, columns: int | None = None) -> None:
+def keep_shard(
+    bucket: LocalBucket, channels: Sequence[int], pictures: np.ndarray, columns: int | None = None
+) -> None:
     cell_px = pictures.shape[1]
     columns = columns or shard_columns(len(pictures), cell_px)
     key = shard_record_key(MODEL, RECIPE, LAYER, channels)
     data = encode_lossless(compose(enumerate(pictures), len(pictures), columns, cell_px))
     file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
     variants = len(pictures) // len(channels)
-    bucket.put(key, shard_record(channels, file, variants=variants, cell_px=cell_px, columns=columns).to_bytes())
+    bucket.put(
+        key,
+        shard_record(
+            channels, file, variants=variants, cell_px=cell_px, columns=columns
+        ).to_bytes(),
+    )
 
 
 def test_sprites_are_gathered_in_the_order_asked_for(bucket: LocalBucket) -> None:
@@ -64,8 +78,12 @@ def test_sprites_are_gathered_in_the_order_asked_for(bucket: LocalBucket) -> Non
         sheet = gather_sheet(bucket, [places[channel, 0] for channel in channels], 8)
         columns, rows = spritemap_shape(len(channels))
         assert sheet.shape == (rows * 8, columns * 8, 3)
-        np.testing.assert_array_equal(list(cut(sheet, len(channels), columns, 8)), pictures[list(channels)])
-        assert not any(cell.any() for cell in list(cut(sheet, rows * columns, columns, 8))[len(channels) :])
+        np.testing.assert_array_equal(
+            list(cut(sheet, len(channels), columns, 8)), pictures[list(channels)]
+        )
+        assert not any(
+            cell.any() for cell in list(cut(sheet, rows * columns, columns, 8))[len(channels) :]
+        )
 
 
 def test_variants_lie_behind_each_other(bucket: LocalBucket) -> None:
@@ -74,7 +92,9 @@ def test_variants_lie_behind_each_other(bucket: LocalBucket) -> None:
     keep_shard(bucket, [1], pictures[1])
     places = list(read_layer(bucket, MODEL, RECIPE, LAYER).places().values())
     sheet = gather_sheet(bucket, places, 8)
-    np.testing.assert_array_equal(list(cut(sheet, 6, spritemap_shape(6)[0], 8)), pictures.reshape(6, 8, 8, 3))
+    np.testing.assert_array_equal(
+        list(cut(sheet, 6, spritemap_shape(6)[0], 8)), pictures.reshape(6, 8, 8, 3)
+    )
 
 
 def test_pictures_with_opacity_lie_on_white(bucket: LocalBucket) -> None:
@@ -101,14 +121,27 @@ def test_a_shard_that_was_damaged_since_is_corrupt(bucket: LocalBucket) -> None:
 
 
 @pytest.mark.parametrize("image_format", ["webp", "png"])
-def test_a_layer_of_2048_channels_needs_a_few_hundred_megabytes(tmp_path: Path, image_format: str) -> None:
+def test_a_layer_of_2048_channels_needs_a_few_hundred_megabytes(
+    tmp_path: Path, image_format: str
+) -> None:
     bucket = LocalBucket(tmp_path / "bucket")
     ramp = np.arange(128)
     for first in range(0, 2048, 32):
-        waves = [128 + 100 * np.sin((ramp[:, None] * (1 + channel % 7) + ramp * (channel % 5)) / 9) for channel in range(first, first + 32)]
-        keep_shard(bucket, range(first, first + 32), np.repeat(np.array(waves, np.uint8)[..., None], 3, axis=3))
+        waves = [
+            128 + 100 * np.sin((ramp[:, None] * (1 + channel % 7) + ramp * (channel % 5)) / 9)
+            for channel in range(first, first + 32)
+        ]
+        keep_shard(
+            bucket,
+            range(first, first + 32),
+            np.repeat(np.array(waves, np.uint8)[..., None], 3, axis=3),
+        )
     done = subprocess.run(
-        [sys.executable, "-c", GATHER, str(tmp_path / "bucket"), image_format], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", GATHER, str(tmp_path / "bucket"), image_format],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     *peaks, shape = done.stdout.splitlines()
     assert shape == "5888 5760 3 2048"

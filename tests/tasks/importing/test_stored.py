@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.looking import verify
-from model_inventory.catalogue import unknown_model
-from model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
-from storage import LocalBucket
-from storage.layout import card_key, graph_key, preset_key
-from tasks.importing.stored import find_model
+from diamond_cutter.flows.cli.listing import verify
+from diamond_cutter.model_inventory.catalogue import unknown_model
+from diamond_cutter.model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import card_key, graph_key, preset_key
+from diamond_cutter.tasks.importing.stored import find_model
 from tests.flows.made_up_set import made_up_card, put_bundle
 
 CARD = made_up_card()
@@ -41,7 +41,9 @@ def put_other(bucket: LocalBucket) -> None:
         (card_key(CARD.key), None),
     ],
 )
-def test_a_damaged_model_is_said_to_be_and_how_it_is_mended(bucket: LocalBucket, name: str, key: str, damage: bytes | None) -> None:
+def test_a_damaged_model_is_said_to_be_and_how_it_is_mended(
+    bucket: LocalBucket, name: str, key: str, damage: bytes | None
+) -> None:
     bucket.delete(key) if damage is None else bucket.put(key, damage, mode="overwrite")
     with pytest.raises(BadModel, match=f"^model {CARD.key} in the bucket .* is damaged") as caught:
         find_model(bucket, name)
@@ -58,7 +60,9 @@ def test_of_several_models_a_damaged_one_may_be_the_one_that_is_meant(bucket: Lo
     bucket.put(card_key(CARD.key), b"rubbish", mode="overwrite")
     with pytest.raises(AmbiguousModel) as caught:
         find_model(bucket, "made-up")
-    assert f"{CARD.key} (damaged)" in str(caught.value) and f"{OTHER.key} (damaged)" not in str(caught.value)
+    assert f"{CARD.key} (damaged)" in str(caught.value) and f"{OTHER.key} (damaged)" not in str(
+        caught.value
+    )
     assert find_model(bucket, OTHER.key) == OTHER
     # A graph alone is what an interrupted import leaves.
     bucket.delete(card_key(CARD.key))

@@ -13,7 +13,9 @@ _NOBODY = 65534
 
 @pytest.fixture
 def not_root() -> Iterator[Path]:
-    """Return a folder, and be a user whom permissions hold for; root, as whom tests may run, reads everything."""
+    """Return a folder, and be a user whom permissions hold for; root, as whom tests may run, reads
+    everything.
+    """
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0
     if root:

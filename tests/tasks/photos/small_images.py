@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.photos.image_set import FoundImage
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -29,7 +29,9 @@ def encoded(values: np.ndarray, kind: str, **options: object) -> bytes:
 
 
 def write(root: Path, *names: str) -> Path:
-    """Put files into a folder, each of which holds its own name; what is in an image does not matter until it is read."""
+    """Put files into a folder, each of which holds its own name; what is in an image does not
+    matter until it is read.
+    """
     for name in names:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)

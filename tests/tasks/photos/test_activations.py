@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
-from model_inventory.bundle import Bundle, activation_function
-from model_inventory.errors import UnknownLayer
-from tasks.photos.activations import highest_activations
+from diamond_cutter.model_inventory.bundle import Bundle, activation_function
+from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.tasks.photos.activations import highest_activations
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS
 
 
 def photos(count: int) -> np.ndarray:
-    return np.random.default_rng(7).uniform(0, 1, (count, IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
+    return (
+        np.random.default_rng(7)
+        .uniform(0, 1, (count, IMAGE_SIZE, IMAGE_SIZE, 3))
+        .astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 16, 37])
@@ -20,11 +24,15 @@ def test_the_highest_is_over_all_photos_and_positions(count: int, toy: Bundle) -
     for layer, highest in zip(LAYERS, found, strict=True):
         activations = activation_function(toy, layer)(seen).numpy()
         assert highest.shape == (CHANNELS[layer],)
-        np.testing.assert_allclose(highest, activations.reshape(-1, CHANNELS[layer]).max(axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            highest, activations.reshape(-1, CHANNELS[layer]).max(axis=0), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_the_last_batch_is_filled_up_with_nothing_new(toy: Bundle) -> None:
-    (whole,), (first,) = (highest_activations(toy, ["first"], photos(17)[:count]) for count in (17, 16))
+    (whole,), (first,) = (
+        highest_activations(toy, ["first"], photos(17)[:count]) for count in (17, 16)
+    )
     (last,) = highest_activations(toy, ["first"], photos(17)[16:])
     np.testing.assert_allclose(whole, np.maximum(first, last), rtol=1e-5)
 

@@ -1,4 +1,6 @@
-"""The images of a folder: their names, their labels, and the hash that is different once anything of that is."""
+"""The images of a folder: their names, their labels, and the hash that is different once anything
+of that is.
+"""
 
 import os
 import pickle
@@ -6,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import NotFound, StorageError
-from storage.bucket import is_name
-from tasks.photos.finding import check_images, find_images
-from tasks.photos.image_set import BadImage, BadPhotos, FoundImage
+from diamond_cutter.storage import NotFound, StorageError
+from diamond_cutter.storage.bucket import is_name
+from diamond_cutter.tasks.photos.finding import check_images, find_images
+from diamond_cutter.tasks.photos.image_set import BadImage, BadPhotos, FoundImage
 from tests.storage.gcs_server import GcsServer
 from tests.tasks.photos.small_images import sparse, write
 
@@ -19,9 +21,26 @@ def labels(place: Path | str) -> dict[str, str | None]:
 
 
 def test_images_come_in_the_order_of_their_names(tmp_path: Path) -> None:
-    write(tmp_path, "b.png", "a/c.png", "a-b.png", "Z.png", "a/B.png", "z.txt", "c.txt", os.fsdecode(b"\xff.png"))
+    write(
+        tmp_path,
+        "b.png",
+        "a/c.png",
+        "a-b.png",
+        "Z.png",
+        "a/B.png",
+        "z.txt",
+        "c.txt",
+        os.fsdecode(b"\xff.png"),
+    )
     found = find_images(str(tmp_path))
-    assert [image.name for image in found.images] == ["Z.png", "\\xff.png", "a-b.png", "a/B.png", "a/c.png", "b.png"]
+    assert [image.name for image in found.images] == [
+        "Z.png",
+        "\\xff.png",
+        "a-b.png",
+        "a/B.png",
+        "a/c.png",
+        "b.png",
+    ]
     assert [bad.name for bad in found.refused] == ["c.txt", "z.txt"]
     assert found.images[1] == FoundImage("\\xff.png", f"{tmp_path}/\udcff.png")
     assert pickle.loads(pickle.dumps(found)) == found
@@ -31,7 +50,12 @@ def test_images_come_in_the_order_of_their_names(tmp_path: Path) -> None:
 def test_a_folder_is_named_by_what_is_in_it_as_records_of_it_are(tmp_path: Path) -> None:
     here, there = tmp_path / "my photos", tmp_path / "copy" / "my photos"
     for folder in (here, there):
-        for name, content in (("a/b.png", b"1"), ("a-b.png", b"2"), ("c.JPG", b"3"), (os.fsdecode(b"caf\xe9.png"), b"x")):
+        for name, content in (
+            ("a/b.png", b"1"),
+            ("a-b.png", b"2"),
+            ("c.JPG", b"3"),
+            (os.fsdecode(b"caf\xe9.png"), b"x"),
+        ):
             write(folder, name)
             (folder / name).write_bytes(content)
     # What earlier versions called it, so that what they have measured is found.
@@ -64,15 +88,29 @@ def test_the_name_changes_with_what_is_in_the_folder(tmp_path: Path) -> None:
     assert len(set(seen)) == len(seen)
 
 
-@pytest.mark.parametrize("name", ["x" * 200, "été", "<script>", "a\nb", os.fsdecode(b"caf\xe9"), "-rf", "...", "a."])
+@pytest.mark.parametrize(
+    "name", ["x" * 200, "été", "<script>", "a\nb", os.fsdecode(b"caf\xe9"), "-rf", "...", "a."]
+)
 def test_the_name_can_be_part_of_a_key(name: str, tmp_path: Path) -> None:
     write(tmp_path / name, "a.png")
     assert is_name(find_images(str(tmp_path / name)).name)
 
 
 def test_folders_are_labels_if_all_images_are_in_some(tmp_path: Path) -> None:
-    write(tmp_path, "cat/a.png", "dog/deep/a.png", "<b>/c.png", "notes.txt", os.fsdecode(b"caf\xe9/a.png"))
-    assert labels(tmp_path) == {"cat/a.png": "cat", "dog/deep/a.png": "dog", "<b>/c.png": "<b>", "caf\\xe9/a.png": "caf\\xe9"}
+    write(
+        tmp_path,
+        "cat/a.png",
+        "dog/deep/a.png",
+        "<b>/c.png",
+        "notes.txt",
+        os.fsdecode(b"caf\xe9/a.png"),
+    )
+    assert labels(tmp_path) == {
+        "cat/a.png": "cat",
+        "dog/deep/a.png": "dog",
+        "<b>/c.png": "<b>",
+        "caf\\xe9/a.png": "caf\\xe9",
+    }
     assert find_images(str(tmp_path)).labels == "folders"
     write(tmp_path, "top.png")
     assert set(labels(tmp_path).values()) == {None} and find_images(str(tmp_path)).labels is None
@@ -80,8 +118,8 @@ def test_folders_are_labels_if_all_images_are_in_some(tmp_path: Path) -> None:
 
 def test_a_table_of_labels_wins_over_folders(tmp_path: Path) -> None:
     write(tmp_path, "dog/a.png", "cat/b.png", "cat/c.png", "notes.txt")
-    table = "group,file,imagenet_index\ncanine,dog/a.png,154\ncat,b.png,281\ncat,gone.png,1\nx,notes.txt,\n"
-    (tmp_path / "labels.csv").write_text(table)
+    rows = ["canine,dog/a.png,154", "cat,b.png,281", "cat,gone.png,1", "x,notes.txt,", ""]
+    (tmp_path / "labels.csv").write_text("\n".join(["group,file,imagenet_index", *rows]))
     found = find_images(str(tmp_path))
     assert found.labels == "labels.csv"
     assert [(image.name, image.label, image.class_index) for image in found.images] == [
@@ -90,11 +128,15 @@ def test_a_table_of_labels_wins_over_folders(tmp_path: Path) -> None:
         ("dog/a.png", "canine", 154),
     ]
     assert [bad.name for bad in found.refused] == ["gone.png", "notes.txt"]
-    assert found.refused[0] == BadImage("gone.png", "labels.csv names it in line 4, but there is no such image")
+    assert found.refused[0] == BadImage(
+        "gone.png", "labels.csv names it in line 4, but there is no such image"
+    )
 
 
 @pytest.mark.parametrize("table", ["", "file,label\na.png\n", "file,label\na.png,x\na.png,y\n"])
-def test_a_table_that_cannot_be_used_is_refused_before_images_are_read(table: str, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_used_is_refused_before_images_are_read(
+    table: str, tmp_path: Path
+) -> None:
     write(tmp_path, "a.png")
     (tmp_path / "labels.csv").write_text(table)
     for call in (check_images, find_images):
@@ -106,10 +148,17 @@ def test_a_table_that_is_no_file_of_the_folder_is_refused(tmp_path: Path) -> Non
     root = write(tmp_path / "root", "a.png")
     write(tmp_path, "labels.csv")
     for make, words in (
-        (lambda path: os.symlink("../labels.csv", path), "it is a link that leads out of the folder"),
+        (
+            lambda path: os.symlink("../labels.csv", path),
+            "it is a link that leads out of the folder",
+        ),
         (lambda path: os.symlink("nothing", path), "it is a link to nothing"),
         (os.mkfifo, "it is no plain file"),
-        (lambda path: sparse(path, 6 << 30), r"it has 6,442,450,944 bytes: expected at most 67,108,864; replace the file, or remove it$"),
+        (
+            lambda path: sparse(path, 6 << 30),
+            r"it has 6,442,450,944 bytes: expected at most 67,108,864; replace the file, or "
+            r"remove it$",
+        ),
     ):
         make(root / "labels.csv")
         with pytest.raises(BadPhotos, match=rf"labels\.csv in .* cannot be used: {words}"):
@@ -124,11 +173,16 @@ def test_a_file_that_may_not_be_read_is_refused(not_root: Path) -> None:
     assert [image.name for image in found.images] == ["a.png"]
     assert found.refused == (BadImage("closed.png", "it may not be read by this user"),)
     (not_root / "a.png").unlink()
-    with pytest.raises(BadPhotos, match=r"no image is in the folder .*\('closed\.png': it may not be read by this user\)"):
+    with pytest.raises(
+        BadPhotos,
+        match=r"no image is in the folder .*\('closed\.png': it may not be read by this user\)",
+    ):
         find_images(str(not_root))
     (not_root / "labels.csv").write_text("file,label\n")
     os.chmod(not_root / "labels.csv", 0)
-    with pytest.raises(BadPhotos, match=r"labels\.csv in .* cannot be used: it may not be read by this user"):
+    with pytest.raises(
+        BadPhotos, match=r"labels\.csv in .* cannot be used: it may not be read by this user"
+    ):
         find_images(str(not_root))
 
 
@@ -147,7 +201,11 @@ def test_images_in_a_bucket_are_named_by_what_it_knows_of_them(gcs_place: GcsSer
     changed = find_images("gs://place/team/my photos").name
     gcs_place.put("place", "team/my photos/labels.csv", b"group,file,class_index\ncat,a b.png,3\n")
     labelled = find_images("gs://place/team/my photos")
-    assert (labelled.labels, labelled.images[0].label, labelled.images[0].class_index) == ("labels.csv", "cat", 3)
+    assert (labelled.labels, labelled.images[0].label, labelled.images[0].class_index) == (
+        "labels.csv",
+        "cat",
+        3,
+    )
     assert len({found.name, changed, labelled.name}) == 3
 
 
@@ -155,5 +213,7 @@ def test_a_bucket_that_is_not_there_is_a_sentence_of_the_storage(gcs_place: GcsS
     for call in (check_images, find_images):
         with pytest.raises(NotFound, match="there is no bucket gs://no-such-place"):
             call("gs://no-such-place/photos")
-        with pytest.raises(StorageError, match=r"Photos 'https://example\.com/x' has the unknown scheme 'https'"):
+        with pytest.raises(
+            StorageError, match=r"Photos 'https://example\.com/x' has the unknown scheme 'https'"
+        ):
             call("https://example.com/x")

@@ -5,7 +5,13 @@ import pickle
 
 import pytest
 
-from tasks.photos.image_set import BadImage, FoundImage, ImageSet, printable, shown_name
+from diamond_cutter.tasks.photos.image_set import (
+    BadImage,
+    FoundImage,
+    ImageSet,
+    printable,
+    shown_name,
+)
 
 PAIRS = [
     ("a/b.png", "a/b.png"),
@@ -36,5 +42,11 @@ def test_a_folder_s_name_keeps_its_backslashes() -> None:
 
 
 def test_images_can_be_sent_to_another_process() -> None:
-    images = ImageSet("a@01234567", (FoundImage("a", "/caf\udce9", "cat", 3),), (BadImage("b", "it is none"),), "labels.csv", "01" * 32)
+    images = ImageSet(
+        "a@01234567",
+        (FoundImage("a", "/caf\udce9", "cat", 3),),
+        (BadImage("b", "it is none"),),
+        "labels.csv",
+        "01" * 32,
+    )
     assert pickle.loads(pickle.dumps(images)) == images

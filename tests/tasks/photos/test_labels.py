@@ -2,16 +2,20 @@
 
 import pytest
 
-from tasks.photos.image_set import BadPhotos
-from tasks.photos.labels import match_labels, read_labels
+from diamond_cutter.tasks.photos.image_set import BadPhotos
+from diamond_cutter.tasks.photos.labels import match_labels, read_labels
 
 Said = dict[str, tuple[str | None, int | None]]
 
 
-def said(table: str | bytes, *names: str, refused: tuple[str, ...] = ()) -> tuple[Said, dict[str, str]]:
+def said(
+    table: str | bytes, *names: str, refused: tuple[str, ...] = ()
+) -> tuple[Said, dict[str, str]]:
     rows = read_labels(table.encode() if isinstance(table, str) else table, "here")
     matched, unknown = match_labels(rows, names, refused, "here")
-    return {name: (row.label, row.class_index) for name, row in matched.items()}, {bad.name: bad.reason for bad in unknown}
+    return {name: (row.label, row.class_index) for name, row in matched.items()}, {
+        bad.name: bad.reason for bad in unknown
+    }
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,11 @@ def test_columns_go_by_their_names(table: str | bytes) -> None:
 @pytest.mark.parametrize("column", ["imagenet_index", "class_index"])
 def test_a_class_may_have_its_number(column: str) -> None:
     table = f"file,label,{column}\na.png,cat,281\nb.png,,\nc.png,dog,007\n"
-    assert said(table, "a.png", "b.png", "c.png")[0] == {"a.png": ("cat", 281), "b.png": (None, None), "c.png": ("dog", 7)}
+    assert said(table, "a.png", "b.png", "c.png")[0] == {
+        "a.png": ("cat", 281),
+        "b.png": (None, None),
+        "c.png": ("dog", 7),
+    }
 
 
 @pytest.mark.parametrize(
@@ -67,22 +75,35 @@ def test_spellings_of_unicode_that_are_two_files_are_told_apart() -> None:
 
 
 def test_lines_that_name_no_image_are_told() -> None:
-    found, unknown = said("file,label\ngone.png,x\na.png,x\n\nnotes.txt,x\n", "1/a.png", "2/a.png", refused=("notes.txt",))
+    found, unknown = said(
+        "file,label\ngone.png,x\na.png,x\n\nnotes.txt,x\n",
+        "1/a.png",
+        "2/a.png",
+        refused=("notes.txt",),
+    )
     assert found == {}
     assert unknown == {
         "gone.png": "labels.csv names it in line 2, but there is no such image",
-        "a.png": "labels.csv names it in line 3, but 2 images have that name; write the path below the folder",
+        "a.png": "labels.csv names it in line 3, but 2 images have that name; write the path "
+        "below the folder",
     }
 
 
 def test_the_same_line_twice_does_not_matter() -> None:
-    assert said("group,file\ndog,a.png\ndog,dog/a.png\n", "dog/a.png") == ({"dog/a.png": ("dog", None)}, {})
+    assert said("group,file\ndog,a.png\ndog,dog/a.png\n", "dog/a.png") == (
+        {"dog/a.png": ("dog", None)},
+        {},
+    )
 
 
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("", "has no column of files (file, path, image, filename); begin it with a line such as file,label"),
+        (
+            "",
+            "has no column of files (file, path, image, filename); begin it with a line such as "
+            "file,label",
+        ),
         ("a.png,cat\n", "has no column of files"),
         ("file;label\na.png;cat\n", "has no column of files"),
         ("file,weight\na.png,3\n", "has no column of labels (label, class, group)"),
@@ -91,12 +112,18 @@ def test_the_same_line_twice_does_not_matter() -> None:
         ("file,label\n,cat\n", "names no file in line 2"),
         ('file,label\n"a.png,cat\n', "is no table with commas between its cells"),
         ('file,label\n"a"b.png,cat\n', "is no table with commas"),
-        ("file,label,class_index\na.png,cat,many\n", "has 'many' as class_index in line 2 where a whole number is expected"),
+        (
+            "file,label,class_index\na.png,cat,many\n",
+            "has 'many' as class_index in line 2 where a whole number is expected",
+        ),
         ("file,label,class_index\na.png,cat,-1\n", "has '-1' as class_index"),
         ("file,label,class_index\na.png,cat,1.5\n", "has '1.5' as class_index"),
         ("file,label,class_index\na.png,cat,9999999999\n", "has '9999999999' as class_index"),
         ("file,label,class_index\na.png,cat,\u0663\n", "as class_index in line 2"),
-        ("file,label\na.png,cat\na.png,dog\n", "says two things of 'a.png', in lines 2 and 3; leave one of them"),
+        (
+            "file,label\na.png,cat\na.png,dog\n",
+            "says two things of 'a.png', in lines 2 and 3; leave one of them",
+        ),
         ("file,label\na.png," + "x" * 200_000, "is no table with commas"),
         (b"file,label\ncaf\xe9.png,cat\n", "is no UTF-8 text; save it as UTF-8"),
         ("file,label\n".encode("utf-16"), "is no UTF-8 text"),

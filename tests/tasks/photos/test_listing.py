@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.plain_files import open_file
-from tasks.photos import listing
-from tasks.photos.image_set import BadPhotos
-from tasks.photos.listing import NO_IMAGE, list_place
+from diamond_cutter.storage.plain_files import open_file
+from diamond_cutter.tasks.photos import listing
+from diamond_cutter.tasks.photos.image_set import BadPhotos
+from diamond_cutter.tasks.photos.listing import NO_IMAGE, list_place
 from tests.storage.gcs_server import GcsServer
 from tests.tasks.photos.small_images import write
 
@@ -26,7 +26,17 @@ def reasons(place: Path | str) -> dict[str, str]:
 
 
 def test_images_are_known_by_their_suffix_and_hidden_ones_are_not_looked_at(tmp_path: Path) -> None:
-    write(tmp_path, "b.jpg", "a/z.PNG", "c.webp", "d/e/f.tiff", ".hidden.png", ".trash/d.png", "a/.thumbs/e.jpg", "a/.DS_Store")
+    write(
+        tmp_path,
+        "b.jpg",
+        "a/z.PNG",
+        "c.webp",
+        "d/e/f.tiff",
+        ".hidden.png",
+        ".trash/d.png",
+        "a/.thumbs/e.jpg",
+        "a/.DS_Store",
+    )
     write(tmp_path, "notes.txt", "README", "LICENSE.md", "a/labels.csv", "archive.png.zip", "png")
     assert names(tmp_path) == ["a/z.PNG", "b.jpg", "c.webp", "d/e/f.tiff"]
     others = ("notes.txt", "README", "LICENSE.md", "a/labels.csv", "archive.png.zip", "png")
@@ -54,23 +64,34 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     write(tmp_path, name, "same/name.png", "other/name.png")
-    (candidate,) = [each for each in list_place(str(tmp_path)).candidates if not each.below.endswith("/name.png")]
+    (candidate,) = [
+        each
+        for each in list_place(str(tmp_path)).candidates
+        if not each.below.endswith("/name.png")
+    ]
     assert candidate.below == name
     with open_file(candidate.place) as file:
         assert file.read() == os.fsencode(name)
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "a?b#c%41", os.fsdecode(b"caf\xe9")])
-def test_a_folder_is_given_as_a_path_or_a_url(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_given_as_a_path_or_a_url(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write(tmp_path / name, "a.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for place in (str(folder), f"{folder}/", name, f"./{name}", f"~/{name}", folder.as_uri()):
         found = list_place(place)
-        assert (found.folder, [each.place for each in found.candidates]) == (name, [f"{folder}/a.png"])
+        assert (found.folder, [each.place for each in found.candidates]) == (
+            name,
+            [f"{folder}/a.png"],
+        )
 
 
-def test_links_inside_the_folder_are_followed_and_no_folder_is_counted_twice(tmp_path: Path) -> None:
+def test_links_inside_the_folder_are_followed_and_no_folder_is_counted_twice(
+    tmp_path: Path,
+) -> None:
     root = write(tmp_path / "root", "a/1.png", "b/2.png", ".store/3.png", ".store/deep/4.png")
     os.symlink("a/1.png", root / "link.png")
     os.symlink(root / "a" / "1.png", root / "absolute.png")
@@ -82,9 +103,18 @@ def test_links_inside_the_folder_are_followed_and_no_folder_is_counted_twice(tmp
     os.symlink("../a", root / "b" / "a")
     os.symlink("../..", root / ".store" / "deep" / "root")
     # Of links to a folder that has no name of its own here, the first counts.
-    assert names(root) == ["a/1.png", "absolute.png", "again/3.png", "again/deep/4.png", "b/2.png", "link.png"]
+    assert names(root) == [
+        "a/1.png",
+        "absolute.png",
+        "again/3.png",
+        "again/deep/4.png",
+        "b/2.png",
+        "link.png",
+    ]
     others = ("a/up", "a/here", "a/b", "b/a", "b/stored", "again/deep/root")
-    assert reasons(root) == dict.fromkeys(others, "it is a link to a folder that is looked at already")
+    assert reasons(root) == dict.fromkeys(
+        others, "it is a link to a folder that is looked at already"
+    )
 
 
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
@@ -99,7 +129,8 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     os.symlink("../root/a.png", root / "out and in.png")
     assert names(root) == ["a.png", "out and in.png"]
     assert reasons(root) == dict.fromkeys(
-        ("file.png", "folder", "up", "everything", "through.png", "nowhere.png"), "it is a link that leads out of the folder"
+        ("file.png", "folder", "up", "everything", "through.png", "nowhere.png"),
+        "it is a link that leads out of the folder",
     )
 
 
@@ -117,7 +148,10 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     write(tmp_path / "real", "a.png")
     os.symlink("real", tmp_path / "link")
     found = list_place(str(tmp_path / "link"))
-    assert (found.folder, [each.place for each in found.candidates]) == ("real", [f"{tmp_path}/real/a.png"])
+    assert (found.folder, [each.place for each in found.candidates]) == (
+        "real",
+        [f"{tmp_path}/real/a.png"],
+    )
 
 
 def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -135,7 +169,9 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.png")
     with open(tmp_path / "huge.png", "wb") as file:
         file.truncate(800 << 20)
-    assert reasons(tmp_path) == {"huge.png": "it is of 800 MiB, more than the 768 that an image may have"}
+    assert reasons(tmp_path) == {
+        "huge.png": "it is of 800 MiB, more than the 768 that an image may have"
+    }
 
 
 def test_a_folder_that_may_not_be_read_is_refused(not_root: Path) -> None:
@@ -148,7 +184,9 @@ def test_a_folder_that_may_not_be_read_is_refused(not_root: Path) -> None:
         "listed/c.png": "it may not be read by this user",
     }
     os.chmod(not_root, 0o100)
-    with pytest.raises(BadPhotos, match=r"no image is in the folder .*\('\.': it may not be read by this user"):
+    with pytest.raises(
+        BadPhotos, match=r"no image is in the folder .*\('\.': it may not be read by this user"
+    ):
         list_place(str(not_root))
 
 
@@ -174,7 +212,9 @@ def a_file(root: Path) -> None:
         (lambda root: os.symlink(root, root), "is not a folder"),
     ],
 )
-def test_a_folder_without_images_is_refused(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(
+    make: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
     make(tmp_path / "photos")
     with pytest.raises(BadPhotos, match=words):
         list_place(str(tmp_path / "photos"))
@@ -188,32 +228,62 @@ def test_what_is_no_folder_is_refused(place: str) -> None:
 
 def test_what_came_close_to_an_image_is_named(tmp_path: Path) -> None:
     os.symlink("/nowhere.png", tmp_path / "a\n.png")
-    with pytest.raises(BadPhotos, match=r"\('a\\n\.png': it is a link that leads out of the folder\); images are files"):
+    with pytest.raises(
+        BadPhotos,
+        match=r"\('a\\n\.png': it is a link that leads out of the folder\); images are files",
+    ):
         list_place(str(tmp_path))
 
 
 def test_objects_of_a_bucket_are_listed_as_files_are(gcs_place: GcsServer) -> None:
-    for name in ("b.png", "cats/a b.JPG", "cats/été?#.png", ".hidden.png", "x/.trash/y.png", "cats/", "notes.txt", "<b>.png", "../up.png"):
+    for name in (
+        "b.png",
+        "cats/a b.JPG",
+        "cats/été?#.png",
+        ".hidden.png",
+        "x/.trash/y.png",
+        "cats/",
+        "notes.txt",
+        "<b>.png",
+        "../up.png",
+    ):
         gcs_place.put("place", f"my photos/{name}", name.encode())
     gcs_place.put("place", "my photos/labels.csv", b"file,label\n")
     gcs_place.put("place", "my photos 2/c.png", b"other")
     found = list_place("gs://place/my photos/")
-    assert [each.below for each in found.candidates] == ["<b>.png", "b.png", "cats/a b.JPG", "cats/été?#.png"]
+    assert [each.below for each in found.candidates] == [
+        "<b>.png",
+        "b.png",
+        "cats/a b.JPG",
+        "cats/été?#.png",
+    ]
     assert [each.place for each in found.candidates][2] == "gs://place/my photos/cats/a b.JPG"
-    assert (found.folder, found.labels, [bad.name for bad in found.refused]) == ("my photos", b"file,label\n", ["notes.txt"])
+    assert (found.folder, found.labels, [bad.name for bad in found.refused]) == (
+        "my photos",
+        b"file,label\n",
+        ["notes.txt"],
+    )
     assert list_place("gs://place").folder == "place"
     # Nothing but the table is downloaded.
     assert [seen.kind for seen in gcs_place.seen].count("media") == 1
 
 
-def test_an_object_that_is_too_large_is_refused(gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_too_large_is_refused(
+    gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listing, "MAX_FILE_BYTES", 1 << 20)
     gcs_place.put("place", "p/a.png", b"x")
     gcs_place.put("place", "p/b.png", bytes(2 << 20))
-    assert reasons("gs://place/p") == {"b.png": "it is of 2 MiB, more than the 1 that an image may have"}
+    assert reasons("gs://place/p") == {
+        "b.png": "it is of 2 MiB, more than the 1 that an image may have"
+    }
     monkeypatch.setattr(listing, "MAX_LABELS_BYTES", 10)
     gcs_place.put("place", "p/labels.csv", b"file,label\n")
-    with pytest.raises(BadPhotos, match=r"^labels\.csv in gs://place/p cannot be used: it has 11 bytes: expected at most 10; replace"):
+    with pytest.raises(
+        BadPhotos,
+        match=r"^labels\.csv in gs://place/p cannot be used: it has 11 bytes: expected at most "
+        r"10; replace",
+    ):
         list_place("gs://place/p")
     assert "media" not in [seen.kind for seen in gcs_place.seen]
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import Unavailable
-from storage.gcs_client import Retries
-from tasks.photos import reading
-from tasks.photos.image_set import BadPhotos, FoundImage
-from tasks.photos.reading import (
+from diamond_cutter.storage import Unavailable
+from diamond_cutter.storage.gcs.client import Retries
+from diamond_cutter.tasks.photos import reading
+from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage
+from diamond_cutter.tasks.photos.reading import (
     UnreadablePhoto,
     as_input,
     as_picture,
@@ -43,21 +43,30 @@ def seen(file: Path, shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
 def reason(file: Path) -> str:
     with pytest.raises(UnreadablePhoto) as raised:
         seen(file)
-    assert str(raised.value) == f"{file.name}: {raised.value.reason}" and "\n" not in raised.value.reason
+    assert (
+        str(raised.value) == f"{file.name}: {raised.value.reason}"
+        and "\n" not in raised.value.reason
+    )
     return raised.value.reason
 
 
-@pytest.mark.parametrize(("height", "width"), [(20, 60), (60, 20), (8, 24), (3, 9), (1, 20_000), (20_000, 1)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(20, 60), (60, 20), (8, 24), (3, 9), (1, 20_000), (20_000, 1)]
+)
 def test_the_middle_of_the_long_side_stays(height: int, width: int, tmp_path: Path) -> None:
     values = plain(RED, height, width)
     third = max(height, width) // 3
     middle = slice(third, max(height, width) - third)
-    values[middle if height > width else slice(None), middle if width > height else slice(None)] = GREEN
+    values[middle if height > width else slice(None), middle if width > height else slice(None)] = (
+        GREEN
+    )
     file = save(tmp_path / "a.png", values)
     image = seen(file, (20, 20, 3))
     assert (image.shape, image.dtype) == ((20, 20, 3), np.float32)
     assert image.min() >= 0 and image.max() <= 1
-    np.testing.assert_allclose(image[5:-5, 5:-5], np.broadcast_to((0, 1, 0), (10, 10, 3)), atol=0.02)
+    np.testing.assert_allclose(
+        image[5:-5, 5:-5], np.broadcast_to((0, 1, 0), (10, 10, 3)), atol=0.02
+    )
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (224, 224, 3), (5, 9, 3), (8, 8, 1)])
@@ -66,16 +75,25 @@ def test_one_pixel_fills_an_image(shape: tuple[int, int, int], tmp_path: Path) -
     np.testing.assert_allclose(image, np.full(shape, 0.4), atol=0.01)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((8, 8, 3), (32, 32)), ((8, 16, 3), (16, 32)), ((16, 8, 1), (32, 16)), ((1, 300, 3), (1, 32))])
-def test_people_see_in_colour_the_part_that_the_model_sees(shape: tuple[int, int, int], size: tuple[int, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((8, 8, 3), (32, 32)), ((8, 16, 3), (16, 32)), ((16, 8, 1), (32, 16)), ((1, 300, 3), (1, 32))],
+)
+def test_people_see_in_colour_the_part_that_the_model_sees(
+    shape: tuple[int, int, int], size: tuple[int, int], tmp_path: Path
+) -> None:
     values = plain(RED, 60, 90)
     values[:, 40:] = BLUE
     image = found(save(tmp_path / "a.png", values))
     picture = read_picture(image, shape, 32)
     assert (picture.shape, picture.dtype) == ((*size, 3), np.uint8)
     longer = max(shape[:2])
-    same = Image.fromarray(read_picture(image, shape, longer)).convert("RGB" if shape[2] == 3 else "L")
-    np.testing.assert_allclose(np.asarray(same).reshape(shape) / 255, read_image(image, shape), atol=0.02)
+    same = Image.fromarray(read_picture(image, shape, longer)).convert(
+        "RGB" if shape[2] == 3 else "L"
+    )
+    np.testing.assert_allclose(
+        np.asarray(same).reshape(shape) / 255, read_image(image, shape), atol=0.02
+    )
     assert tuple(picture[0, 0]) == RED and tuple(picture[-1, -1]) == BLUE
 
 
@@ -85,24 +103,37 @@ def test_one_decoding_serves_model_and_people(tmp_path: Path) -> None:
     picture = decode(image, 64)
     # The JPEG has been decoded to a fraction of its size.
     assert picture.mode == "RGB" and 128 <= min(picture.size) < 900
-    np.testing.assert_array_equal(as_picture(picture, (32, 32, 3), 64), read_picture(image, (32, 32, 3), 64))
-    np.testing.assert_array_equal(as_input(decode(image, 32), (32, 32, 3)), read_image(image, (32, 32, 3)))
+    np.testing.assert_array_equal(
+        as_picture(picture, (32, 32, 3), 64), read_picture(image, (32, 32, 3), 64)
+    )
+    np.testing.assert_array_equal(
+        as_input(decode(image, 32), (32, 32, 3)), read_image(image, (32, 32, 3))
+    )
     grey = read_image(image, (32, 32, 1))
-    np.testing.assert_allclose(grey[..., 0], read_image(image, (32, 32, 3)) @ (0.299, 0.587, 0.114), atol=0.02)
+    np.testing.assert_allclose(
+        grey[..., 0], read_image(image, (32, 32, 3)) @ (0.299, 0.587, 0.114), atol=0.02
+    )
 
 
 def test_a_large_jpeg_is_what_its_own_size_says(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 1600)[None, :, None]
     values = np.broadcast_to(ramp, (1600, 1600, 3)).astype(np.uint8)
     image = seen(save(tmp_path / "a.jpg", values, quality=95), (16, 16, 3))
-    np.testing.assert_allclose(image, np.broadcast_to((np.arange(16)[None, :, None] + 0.5) / 16, (16, 16, 3)), atol=0.02)
+    np.testing.assert_allclose(
+        image, np.broadcast_to((np.arange(16)[None, :, None] + 0.5) / 16, (16, 16, 3)), atol=0.02
+    )
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff"])
 @pytest.mark.parametrize("orientation", range(10))
 def test_a_photo_is_turned_upright(orientation: int, kind: str, tmp_path: Path) -> None:
     upright = np.zeros((16, 32, 3), np.uint8)
-    upright[:8, :16], upright[:8, 16:], upright[8:, :16], upright[8:, 16:] = RED, GREEN, BLUE, (255, 255, 255)
+    upright[:8, :16], upright[:8, 16:], upright[8:, :16], upright[8:, 16:] = (
+        RED,
+        GREEN,
+        BLUE,
+        (255, 255, 255),
+    )
     stored = {
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -114,16 +145,28 @@ def test_a_photo_is_turned_upright(orientation: int, kind: str, tmp_path: Path) 
     }.get(orientation, upright)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    lossless = {"quality": 100, "subsampling": 0} if kind == "jpg" else {"lossless": True} if kind == "webp" else {}
+    lossless = (
+        {"quality": 100, "subsampling": 0}
+        if kind == "jpg"
+        else {"lossless": True}
+        if kind == "webp"
+        else {}
+    )
     file = save(tmp_path / f"a.{kind}", np.ascontiguousarray(stored), exif=exif, **lossless)
-    np.testing.assert_allclose(seen(file, (16, 32, 3))[::15, ::31], upright[::15, ::31] / 255, atol=0.02)
+    np.testing.assert_allclose(
+        seen(file, (16, 32, 3))[::15, ::31], upright[::15, ::31] / 255, atol=0.02
+    )
 
 
-@pytest.mark.parametrize("damage", [b"Exif\0\0rubbish", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"\0" * 40])
+@pytest.mark.parametrize(
+    "damage", [b"Exif\0\0rubbish", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"\0" * 40]
+)
 def test_damaged_metadata_do_not_matter(damage: bytes, tmp_path: Path) -> None:
     for kind in ("jpg", "png", "webp"):
         np.testing.assert_allclose(
-            seen(save(tmp_path / f"a.{kind}", plain(GREEN), exif=damage)), np.broadcast_to((0, 1, 0), SHAPE), atol=0.02
+            seen(save(tmp_path / f"a.{kind}", plain(GREEN), exif=damage)),
+            np.broadcast_to((0, 1, 0), SHAPE),
+            atol=0.02,
         )
 
 
@@ -151,21 +194,36 @@ def half_clear(mode: str) -> bytes:
 GREY16 = np.full((8, 8), 102 * 256 + 77, np.uint16)
 ONES: dict[str, tuple[Callable[[], bytes], tuple[float, float, float]]] = {
     "palette.png": (lambda: saved(palette(), "PNG"), (0, 1, 0)),
-    "palette with transparency.png": (lambda: saved(palette(), "PNG", transparency=bytes([0, 255, 255, 255])), (1, 1, 1)),
-    "palette with one clear colour.gif": (lambda: saved(palette(), "GIF", transparency=0), (1, 1, 1)),
-    "adobe cmyk.jpg": (lambda: saved(Image.fromarray(plain(GREEN)).convert("CMYK"), "JPEG", quality=100), (0, 1, 0)),
+    "palette with transparency.png": (
+        lambda: saved(palette(), "PNG", transparency=bytes([0, 255, 255, 255])),
+        (1, 1, 1),
+    ),
+    "palette with one clear colour.gif": (
+        lambda: saved(palette(), "GIF", transparency=0),
+        (1, 1, 1),
+    ),
+    "adobe cmyk.jpg": (
+        lambda: saved(Image.fromarray(plain(GREEN)).convert("CMYK"), "JPEG", quality=100),
+        (0, 1, 0),
+    ),
     "cmyk.tif": (lambda: saved(Image.fromarray(plain(GREEN)).convert("CMYK"), "TIFF"), (0, 1, 0)),
     "grey.png": (lambda: encoded(np.full((8, 8), 102, np.uint8), "PNG"), (0.4, 0.4, 0.4)),
     "grey.jpg": (lambda: encoded(np.full((8, 8), 102, np.uint8), "JPEG"), (0.4, 0.4, 0.4)),
     "grey16.png": (lambda: encoded(GREY16, "PNG"), (0.4, 0.4, 0.4)),
     "grey16.tif": (lambda: encoded(GREY16, "TIFF"), (0.4, 0.4, 0.4)),
-    "grey16 big-endian.tif": (lambda: saved(Image.frombytes("I;16B", (8, 8), GREY16.astype(">u2").tobytes()), "TIFF"), (0.4, 0.4, 0.4)),
+    "grey16 big-endian.tif": (
+        lambda: saved(Image.frombytes("I;16B", (8, 8), GREY16.astype(">u2").tobytes()), "TIFF"),
+        (0.4, 0.4, 0.4),
+    ),
     "black and white.png": (lambda: saved(Image.new("1", (8, 8), 1), "PNG"), (1, 1, 1)),
     "clear.png": (lambda: encoded(plain((*RED, 0)), "PNG"), (1, 1, 1)),
     "half clear.png": (lambda: encoded(plain((*RED, 128)), "PNG"), (1, 0.5, 0.5)),
     "half clear.webp": (lambda: encoded(plain((*RED, 128)), "WEBP", lossless=True), (1, 0.5, 0.5)),
     "clear grey.png": (lambda: half_clear("LA"), (1, 1, 1)),
-    "one clear colour.png": (lambda: saved(Image.fromarray(plain(GREEN)), "PNG", transparency=GREEN), (1, 1, 1)),
+    "one clear colour.png": (
+        lambda: saved(Image.fromarray(plain(GREEN)), "PNG", transparency=GREEN),
+        (1, 1, 1),
+    ),
     "animation.gif": (lambda: animation("GIF"), (0, 1, 0)),
     "animation.webp": (lambda: animation("WEBP"), (0, 1, 0)),
     "pages.tiff": (lambda: animation("TIFF"), (0, 1, 0)),
@@ -181,7 +239,9 @@ def test_every_kind_of_colour_becomes_rgb(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(seen(tmp_path / name), np.broadcast_to(colour, SHAPE), atol=0.03)
 
 
-def test_a_large_image_is_coloured_in_bands_that_fit_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_large_image_is_coloured_in_bands_that_fit_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     values = np.random.default_rng(0).integers(0, 256, (50, 30, 4), np.uint8)
     image = found(save(tmp_path / "a.png", values))
     whole = np.asarray(decode(image, 8))
@@ -192,7 +252,12 @@ def test_a_large_image_is_coloured_in_bands_that_fit_together(monkeypatch: pytes
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def png_that_says(width: int, height: int) -> bytes:
@@ -211,9 +276,15 @@ def half(kind: str) -> bytes:
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty.png": (b"", "it is empty, a file of no bytes"),
-    "rubbish.jpg": (b"rubbish", "it is no image of a kind that is known here: BMP, GIF, JPEG, PNG, TIFF, WEBP"),
+    "rubbish.jpg": (
+        b"rubbish",
+        "it is no image of a kind that is known here: BMP, GIF, JPEG, PNG, TIFF, WEBP",
+    ),
     "page.png": (b"<html><script>alert(1)</script>", "it is no image of a kind"),
-    "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is no image of a kind"),
+    "postscript.png": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "it is no image of a kind",
+    ),
     "cut off.jpg": (half("JPEG"), "it is cut off: its end is missing"),
     "cut off.png": (half("PNG"), "it is cut off: its end is missing"),
     "cut off.gif": (half("GIF"), "it is cut off: its end is missing"),
@@ -222,13 +293,22 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cut off.tif": (half("TIFF"), "it is"),
     "head only.png": (noise("PNG")[:20], "it is"),
     "head only.jpg": (noise("JPEG")[:20], "it is"),
-    "bomb.png": (png_that_says(30_000, 30_000), "it has far too many pixels, more than the 89,478,485 that are taken; make it smaller"),
-    "small bomb.png": (png_that_says(10_000, 10_000), "it has 10,000 x 10,000 pixels, more than the 89,478,485 that are taken"),
+    "bomb.png": (
+        png_that_says(30_000, 30_000),
+        "it has far too many pixels, more than the 89,478,485 that are taken; make it smaller",
+    ),
+    "small bomb.png": (
+        png_that_says(10_000, 10_000),
+        "it has 10,000 x 10,000 pixels, more than the 89,478,485 that are taken",
+    ),
     "float.tif": (
         encoded(np.ones((8, 8), np.float32), "TIFF"),
         "its pixels are floating-point numbers, of which nobody says which are black",
     ),
-    "integers.tif": (encoded(np.ones((8, 8), np.int32), "TIFF"), "its pixels are whole numbers of 32 bits, of which nobody says"),
+    "integers.tif": (
+        encoded(np.ones((8, 8), np.int32), "TIFF"),
+        "its pixels are whole numbers of 32 bits, of which nobody says",
+    ),
 }
 
 
@@ -246,17 +326,23 @@ def test_a_bomb_below_the_limit_takes_little_more_than_its_pixels(tmp_path: Path
     clear.save(tmp_path / "a.png", transparency=bytes([128, 255]), bits=1, compress_level=1)
     assert (tmp_path / "a.png").stat().st_size < 50_000
     script = (
-        "import resource, sys; from tasks.photos.reading import decode; from tasks.photos.image_set import FoundImage\n"
+        "import resource, sys; from diamond_cutter.tasks.photos.reading import decode; from "
+        "diamond_cutter.tasks.photos.image_set import FoundImage\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak(); picture = decode(FoundImage('a.png', sys.argv[1]), 8)\n"
         "print(picture.getpixel((0, 0)), (peak() - before) >> 10)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "a.png")], capture_output=True, text=True, check=True, cwd=REPOSITORY
+        [sys.executable, "-c", script, str(tmp_path / "a.png")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
     )
     colour, _, mebibytes = done.stdout.strip().rpartition(" ")
     assert colour == "(255, 127, 127)"
-    # Four bytes a pixel in colour, one with a palette, and a band; whole, it would stand there four times.
+    # Four bytes a pixel in colour, one with a palette, and a band; whole, it would stand there four
+    # times.
     assert int(mebibytes) < 5 * side * side / 2**20 + 100
 
 
@@ -290,9 +376,19 @@ def test_a_bad_file_costs_itself_only_and_threads_see_the_same(tmp_path: Path) -
     images = [found(tmp_path / f"{number:02}.png") for number in range(24)]
     seen = list(read_images(images, SHAPE))
     assert [image for image, _ in seen] == images
-    assert [image.name for image, pixels in seen if isinstance(pixels, UnreadablePhoto)] == ["07.png", "23.png"]
+    assert [image.name for image, pixels in seen if isinstance(pixels, UnreadablePhoto)] == [
+        "07.png",
+        "23.png",
+    ]
     with ThreadPoolExecutor(8) as pool:
-        again = list(pool.map(lambda image: None if image.name in ("07.png", "23.png") else read_image(image, SHAPE), images))
+        again = list(
+            pool.map(
+                lambda image: (
+                    None if image.name in ("07.png", "23.png") else read_image(image, SHAPE)
+                ),
+                images,
+            )
+        )
     for (_, pixels), other in zip(seen, again, strict=True):
         assert other is None or np.array_equal(pixels, other)
 
@@ -301,28 +397,40 @@ def test_a_bad_file_costs_itself_only_and_threads_see_the_same(tmp_path: Path) -
 def test_models_of_other_images_take_no_photos(channels: int) -> None:
     check_channels(1)
     check_channels(3)
-    with pytest.raises(BadPhotos, match=f"takes images of {channels}; take a model of colour or grey images"):
+    with pytest.raises(
+        BadPhotos, match=f"takes images of {channels}; take a model of colour or grey images"
+    ):
         check_channels(channels)
 
 
 def test_an_object_of_a_bucket_is_read_as_a_file_is(gcs_place: GcsServer, tmp_path: Path) -> None:
-    file = save(tmp_path / "a b?.png", np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
+    file = save(
+        tmp_path / "a b?.png", np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    )
     gcs_place.put("place", "my photos/a b?.png", file.read_bytes())
     gcs_place.put("place", "my photos/none.png", b"rubbish")
-    images = [FoundImage(name, f"gs://place/my photos/{name}") for name in ("a b?.png", "none.png", "gone.png")]
+    images = [
+        FoundImage(name, f"gs://place/my photos/{name}")
+        for name in ("a b?.png", "none.png", "gone.png")
+    ]
     (_, there), (_, none), (_, gone) = read_images(images, SHAPE)
     np.testing.assert_array_equal(there, seen(file))
     assert isinstance(none, UnreadablePhoto) and none.reason.startswith("it is no image of a kind")
     assert isinstance(gone, UnreadablePhoto) and gone.reason == "it is not there any more"
 
 
-def test_a_cloud_that_fails_is_no_image_s_fault(gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloud_that_fails_is_no_image_s_fault(
+    gcs_place: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = FoundImage("a.png", "gs://place/a.png")
     gcs_place.put("place", "a.png", encoded(plain(RED), "PNG"))
     gcs_place.faults = [Fault("status", status=403)]
     with pytest.raises(UnreadablePhoto, match="it may not be read by this user"):
         read_image(image, SHAPE)
     gcs_place.faults = [Fault("status", status=503) for _ in range(500)]
-    monkeypatch.setattr("storage.foreign.Retries", lambda: Retries(total_s=0.3, first_wait_s=0.01))
+    monkeypatch.setattr(
+        "diamond_cutter.storage.gcs.source_objects.Retries",
+        lambda: Retries(total_s=0.3, first_wait_s=0.01),
+    )
     with pytest.raises(Unavailable, match="HTTP 503"):
         list(read_images([image], SHAPE))

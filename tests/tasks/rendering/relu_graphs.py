@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from model_inventory.graph import run_inside
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
 
 
 def graph_of(operation: str, *shape: int) -> tf.compat.v1.GraphDef:
@@ -15,7 +15,9 @@ def graph_of(operation: str, *shape: int) -> tf.compat.v1.GraphDef:
     return graph.as_graph_def()
 
 
-def run(graph: tf.compat.v1.GraphDef, x: np.ndarray, upstream: np.ndarray, dtype: tf.DType = tf.float32) -> tuple[np.ndarray, np.ndarray]:
+def run(
+    graph: tf.compat.v1.GraphDef, x: np.ndarray, upstream: np.ndarray, dtype: tf.DType = tf.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the graph's output, and the gradient at its input."""
 
     @tf.function

@@ -1,4 +1,6 @@
-"""Every kind of Keras network is computed as Keras does, BatchNorm folded, and rendered, without a line of code for it."""
+"""Every kind of Keras network is computed as Keras does, BatchNorm folded, and rendered, without a
+line of code for it.
+"""
 
 import gc
 from collections.abc import Iterator
@@ -8,14 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, layer_graph, parse_graph
-from model_inventory.card import ModelSource
-from model_inventory.graph import run_inside
-from model_inventory.keras_applications import build, to_bundle
-from model_inventory.keras_calls import layer_activations
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.sprites import layer_renderer, render_sprites
-from tasks.rendering.subjects import Channels
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, parse_graph
+from diamond_cutter.model_inventory.card import ModelSource
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.model_inventory.keras.applications import build, to_bundle
+from diamond_cutter.model_inventory.keras.calls import layer_activations
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.sprites import layer_renderer, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels
 from tools.models_table import RENDERED, TABLE, page
 
 SOURCE = ModelSource(origin="a test", weights_sha256="0" * 64, importer="test/1")
@@ -34,7 +36,9 @@ SIDES = {
 
 @pytest.fixture(params=SIDES)
 def model(request: pytest.FixtureRequest) -> Iterator[tuple[str, keras.Model]]:
-    """Build a network of 10 classes whose BatchNorms have statistics of their own, as after training."""
+    """Build a network of 10 classes whose BatchNorms have statistics of their own, as after
+    training.
+    """
     model = build(request.param, SIDES[request.param], classes=10)
     stream = np.random.default_rng(0)
     for layer in model._flatten_layers():
@@ -77,8 +81,11 @@ def test_a_network_is_computed_as_keras_does_and_rendered(model: tuple[str, kera
     (unfolded,) = run(parse_graph(bundle), fed, tensors[-1:])
     assert_close(logits, unfolded, "logits")
 
-    # Deep enough for every kind of block; TensorFlow optimises all that is before the layer, which takes longer than to render.
-    sprites = render_sprites(bundle, Channels(layer=main[len(main) // 4]), [0, 1], QUICK, batch_size=2)
+    # Deep enough for every kind of block; TensorFlow optimises all that is before the layer, which
+    # takes longer than to render.
+    sprites = render_sprites(
+        bundle, Channels(layer=main[len(main) // 4]), [0, 1], QUICK, batch_size=2
+    )
     assert [sprite.picture.shape for sprite in sprites] == [(96, 96, 3)] * 2
     assert all(sprite.scores.objective is not None for sprite in sprites)
 

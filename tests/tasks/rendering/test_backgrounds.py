@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.rendering.backgrounds import backgrounds, laid_on
-from tasks.rendering.lucid_reference import Lucid
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.sprites import Member, course_of
+from benchmarks.lucid_reference import Lucid
+from diamond_cutter.tasks.rendering.backgrounds import backgrounds, laid_on
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.sprites import Member, course_of
 
 SEEDS = np.array([[1, 2], [3, 4], [1, 4], [2**31 - 1, 0]], np.int32)
 
@@ -38,7 +38,9 @@ def test_every_step_and_sprite_has_another_seed() -> None:
     assert noise.shape == (20, 3, 2) and noise.dtype == np.int32
     assert len({tuple(seed) for seed in noise.reshape(-1, 2)}) == 60
     np.testing.assert_array_equal(course_of("stem", members[2:], recipe).noise[:, 0], noise[:, 2])
-    assert not np.array_equal(course_of("stem", members, recipe.model_copy(update={"seed": 1})).noise, noise)
+    assert not np.array_equal(
+        course_of("stem", members, recipe.model_copy(update={"seed": 1})).noise, noise
+    )
 
 
 def test_backgrounds_are_as_strong_and_as_smooth_as_lucids(lucid: Lucid) -> None:
@@ -63,4 +65,6 @@ def test_what_is_opaque_hides_its_background() -> None:
     np.testing.assert_array_equal(found[:, :2], images[:, :2, :, :3])
     np.testing.assert_array_equal(found[:, 2:4], behind[:, 2:4])
     opacity = images[:, 4:, :, 3:]
-    np.testing.assert_allclose(found[:, 4:], images[:, 4:, :, :3] * opacity + behind[:, 4:] * (1 - opacity), rtol=1e-6)
+    np.testing.assert_allclose(
+        found[:, 4:], images[:, 4:, :, :3] * opacity + behind[:, 4:] * (1 - opacity), rtol=1e-6
+    )

@@ -1,4 +1,6 @@
-"""A processor gets its batch size without a probe, a GPU the largest with which a picture takes clearly less time."""
+"""A processor gets its batch size without a probe, a GPU the largest with which a picture takes
+clearly less time.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +8,13 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle
-from tasks.rendering import batch_size
-from tasks.rendering.batch_size import batch_size_for, probe_batch_size
-from tasks.rendering.estimate import LayerCost
-from tasks.rendering.precision import Execution
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.subjects import Channels, Mix, Mixes, Term
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering import batch_size
+from diamond_cutter.tasks.rendering.batch_size import batch_size_for, probe_batch_size
+from diamond_cutter.tasks.rendering.estimate import LayerCost
+from diamond_cutter.tasks.rendering.precision import Execution
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Term
 
 QUICK = RenderRecipe(size_px=32, steps=500, input_sides=1)
 SECOND = Channels(layer="second")
@@ -27,14 +29,18 @@ def nothing_probed_before() -> Iterator[None]:
 
 
 class Stopwatch:
-    """Takes the place of `measure_layer`: what a step takes in batches of each size, or None where memory does not suffice."""
+    """Takes the place of `measure_layer`: what a step takes in batches of each size, or None where
+    memory does not suffice.
+    """
 
     def __init__(self, **seconds: float | None) -> None:
         self.seconds = {int(size.removeprefix("of_")): each for size, each in seconds.items()}
         self.probed: list[int] = []
         self.recipes: list[RenderRecipe] = []
 
-    def __call__(self, bundle: Bundle, subjects: Any, recipe: RenderRecipe, execution: Execution, size: int) -> LayerCost:
+    def __call__(
+        self, bundle: Bundle, subjects: Any, recipe: RenderRecipe, execution: Execution, size: int
+    ) -> LayerCost:
         self.probed.append(size)
         self.recipes.append(recipe)
         if (found := self.seconds[size]) is None:
@@ -50,7 +56,9 @@ def stopwatch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_processor_gets_16_without_a_probe(toy: Bundle, stopwatch: Stopwatch, precision: Any) -> None:
+def test_a_processor_gets_16_without_a_probe(
+    toy: Bundle, stopwatch: Stopwatch, precision: Any
+) -> None:
     assert batch_size_for(toy, SECOND, QUICK, Execution(precision=precision)) == 16
     assert stopwatch.probed == []
 
@@ -72,12 +80,16 @@ def test_a_processor_gets_16_without_a_probe(toy: Bundle, stopwatch: Stopwatch, 
     indirect=["stopwatch"],
     ids=str,
 )
-def test_a_gpu_gets_the_largest_that_pays_and_fits(toy: Bundle, stopwatch: Stopwatch, best: int, probed: list[int]) -> None:
+def test_a_gpu_gets_the_largest_that_pays_and_fits(
+    toy: Bundle, stopwatch: Stopwatch, best: int, probed: list[int]
+) -> None:
     assert batch_size_for(toy, SECOND, QUICK, ON_A_GPU) == best
     assert stopwatch.probed == probed
 
 
-def test_any_other_error_is_not_taken_for_a_lack_of_memory(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_error_is_not_taken_for_a_lack_of_memory(
+    toy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any) -> LayerCost:
         raise tf.errors.InternalError(None, None, "the device is gone")
 
@@ -87,7 +99,9 @@ def test_any_other_error_is_not_taken_for_a_lack_of_memory(toy: Bundle, monkeypa
 
 
 def test_a_layer_is_probed_once_with_its_own_recipe(toy: Bundle, stopwatch: Stopwatch) -> None:
-    recipe = RenderRecipe.model_validate({**QUICK.model_dump(), "layers": {"second": {"pad_px": 20}}})
+    recipe = RenderRecipe.model_validate(
+        {**QUICK.model_dump(), "layers": {"second": {"pad_px": 20}}}
+    )
     assert {batch_size_for(toy, SECOND, recipe, ON_A_GPU) for _ in range(3)} == {16}
     assert stopwatch.probed == [8, 16, 32]
     assert {each.pad_px for each in stopwatch.recipes} == {20}
@@ -97,7 +111,16 @@ def test_a_layer_is_probed_once_with_its_own_recipe(toy: Bundle, stopwatch: Stop
 
 @pytest.mark.parametrize(
     "subjects",
-    [SECOND, Mixes(mixes=(Mix(label="both", terms=(Term(layer="second", channels=(0, 1), weights=(1.0, 1.0)),)),))],
+    [
+        SECOND,
+        Mixes(
+            mixes=(
+                Mix(
+                    label="both", terms=(Term(layer="second", channels=(0, 1), weights=(1.0, 1.0)),)
+                ),
+            )
+        ),
+    ],
     ids=["channels", "mixes"],
 )
 def test_the_probe_times_real_renderings(toy: Bundle, subjects: Channels | Mixes) -> None:

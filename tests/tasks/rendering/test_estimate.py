@@ -2,19 +2,21 @@
 
 import pytest
 
-from model_inventory.bundle import Bundle
-from tasks.rendering.estimate import measure_layer
-from tasks.rendering.precision import Execution
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.renderer import Course, LayerRenderer
-from tasks.rendering.subjects import Channels
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.estimate import measure_layer
+from diamond_cutter.tasks.rendering.precision import Execution
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import Course, LayerRenderer
+from diamond_cutter.tasks.rendering.subjects import Channels
 
 SECOND = Channels(layer="second")
 LONG = RenderRecipe(size_px=32, steps=10_000, input_sides=1)
 
 
 @pytest.mark.parametrize("variants", [1, 3, 5])
-def test_few_steps_of_whole_groups_of_variants_tell(toy: Bundle, variants: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_steps_of_whole_groups_of_variants_tell(
+    toy: Bundle, variants: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures, optimise = [], LayerRenderer.optimise
 
     def watched(self: LayerRenderer, course: Course, **rest: object) -> object:
@@ -22,7 +24,9 @@ def test_few_steps_of_whole_groups_of_variants_tell(toy: Bundle, variants: int, 
         return optimise(self, course, **rest)
 
     monkeypatch.setattr(LayerRenderer, "optimise", watched)
-    cost = measure_layer(toy, SECOND, LONG.model_copy(update={"variants": variants}), Execution(), 4)
+    cost = measure_layer(
+        toy, SECOND, LONG.model_copy(update={"variants": variants}), Execution(), 4
+    )
     assert 0 < cost.step_s < cost.tracing_s < 600
     assert {batch for _, batch in pictures} == {max(4 // variants, 1) * variants}
     assert all(steps < 20 for steps, _ in pictures)

@@ -1,12 +1,14 @@
-"""Each rung changes what it says, on top of those before it, and none draws the same picture again."""
+"""Each rung changes what it says, on top of those before it, and none draws the same picture
+again.
+"""
 
 from typing import Any
 
 import pytest
 
-from storage.records import Rung
-from tasks.rendering.ladder import rungs, trial
-from tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.storage.sets.records import Rung
+from diamond_cutter.tasks.rendering.ladder import rungs, trial
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 RECIPE = RenderRecipe(steps=100, redirect_steps=10, decay_power=1.0, blur=0.25, seed=3)
 CHANGES: dict[Rung, dict[str, Any]] = {
@@ -58,16 +60,27 @@ def test_a_recipe_without_a_ladder_tries_once() -> None:
         ({"negative": True, "pre_activation": True}, "pre-activation"),
     ],
 )
-def test_a_rung_that_would_draw_the_same_picture_again_is_left_out(fields: dict[str, Any], left_out: Rung) -> None:
-    assert [rung for rung in RECIPE.ladder if rung not in climbed(RECIPE.model_copy(update=fields))] == [left_out]
+def test_a_rung_that_would_draw_the_same_picture_again_is_left_out(
+    fields: dict[str, Any], left_out: Rung
+) -> None:
+    assert [
+        rung for rung in RECIPE.ladder if rung not in climbed(RECIPE.model_copy(update=fields))
+    ] == [left_out]
 
 
 def test_the_same_rung_twice_goes_on_from_itself() -> None:
-    seeds = [changed.seed for _, changed in rungs(RECIPE.model_copy(update={"ladder": ("seed", "seed", "seed")}))]
+    seeds = [
+        changed.seed
+        for _, changed in rungs(RECIPE.model_copy(update={"ladder": ("seed", "seed", "seed")}))
+    ]
     assert len({RECIPE.seed, *seeds}) == 4
 
 
-@pytest.mark.parametrize(("steps", "short"), [(160, 20), (320, 40), (512, 64), (96, 20), (20, 20), (7, 7)])
+@pytest.mark.parametrize(
+    ("steps", "short"), [(160, 20), (320, 40), (512, 64), (96, 20), (20, 20), (7, 7)]
+)
 def test_a_trial_has_an_eighth_of_the_steps_but_enough_to_tell(steps: int, short: int) -> None:
     recipe = RECIPE.model_copy(update={"steps": steps, "redirect_steps": 30})
-    assert trial(recipe) == recipe.model_copy(update={"steps": short, "redirect_steps": min(30, short)})
+    assert trial(recipe) == recipe.model_copy(
+        update={"steps": short, "redirect_steps": min(30, short)}
+    )

@@ -1,15 +1,19 @@
-"""A value has the gradient that is registered for it, in a graph and where all else runs eagerly; the others keep theirs."""
+"""A value has the gradient that is registered for it, in a graph and where all else runs eagerly;
+the others keep theirs.
+"""
 
 import numpy as np
 import tensorflow as tf
 
-from tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.named_gradient import with_gradient
 
 NAME = "DiamondCutterTestOfNames"
 
 
 @tf.RegisterGradient(NAME)
-def _thrice(op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor) -> tuple[None, tf.Tensor, None]:
+def _thrice(
+    op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor
+) -> tuple[None, tf.Tensor, None]:
     value, x, factor = op.inputs
     return None, 3.0 * upstream * factor + 0.0 * (value + x), None
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.rendering.image import fourier_image
-from tasks.rendering.penalties import fine_detail, opacity
+from diamond_cutter.tasks.rendering.image import fourier_image
+from diamond_cutter.tasks.rendering.penalties import fine_detail, opacity
 
 
-def pictures(count: int, size_px: int = 32, decay_power: float = 1.0, planes: int = 3) -> np.ndarray:
+def pictures(
+    count: int, size_px: int = 32, decay_power: float = 1.0, planes: int = 3
+) -> np.ndarray:
     drawn = np.random.default_rng(0).normal(0, 3.0, (2, count, planes, size_px, size_px // 2 + 1))
     return fourier_image(tf.constant(drawn, tf.float32), size_px, decay_power).numpy()
 
@@ -57,19 +59,34 @@ def test_opacity_pulls_at_the_fourth_plane_alone() -> None:
 def test_an_even_image_has_no_detail() -> None:
     assert fine_detail(tf.fill([2, 16, 16, 3], 0.7)).numpy() == pytest.approx([0, 0], abs=1e-9)
     ramp = np.linspace(0, 1, 64, dtype=np.float32)
-    assert fine_detail(tf.constant(np.broadcast_to(ramp[None, None, :, None], (1, 64, 64, 3)))).numpy()[0] < 0.001
+    assert (
+        fine_detail(
+            tf.constant(np.broadcast_to(ramp[None, None, :, None], (1, 64, 64, 3)))
+        ).numpy()[0]
+        < 0.001
+    )
 
 
 def test_detail_is_a_share_that_grows_with_what_is_fine() -> None:
-    smooth, natural, rough = (fine_detail(tf.constant(pictures(4, decay_power=power))).numpy() for power in (2.0, 1.0, 0.0))
-    assert (smooth > 0).all() and (smooth < natural).all() and (natural < rough).all() and (rough < 1).all()
+    smooth, natural, rough = (
+        fine_detail(tf.constant(pictures(4, decay_power=power))).numpy()
+        for power in (2.0, 1.0, 0.0)
+    )
+    assert (
+        (smooth > 0).all()
+        and (smooth < natural).all()
+        and (natural < rough).all()
+        and (rough < 1).all()
+    )
     assert fine_detail(tf.constant(stripes())).numpy()[0] == pytest.approx(16 / 9, rel=0.06)
 
 
 def test_detail_is_a_share_of_the_contrast() -> None:
     images = pictures(2)
     half = 0.5 + (images - 0.5) / 2
-    np.testing.assert_allclose(fine_detail(tf.constant(half)).numpy(), fine_detail(tf.constant(images)).numpy(), rtol=0.1)
+    np.testing.assert_allclose(
+        fine_detail(tf.constant(half)).numpy(), fine_detail(tf.constant(images)).numpy(), rtol=0.1
+    )
     # But grey stays grey: no share of nothing.
     assert fine_detail(tf.constant(0.5 + (images - 0.5) * 1e-4)).numpy().max() < 1e-3
 
@@ -89,6 +106,8 @@ def test_a_step_against_the_gradient_of_detail_blurs(planes: int) -> None:
     # The step that would take all of the difference to the blurred image, and half of it.
     whole = images[0].size * variance / 2
     np.testing.assert_allclose(images - whole * found, blurred(images), atol=1e-5)
-    np.testing.assert_allclose(images - 0.5 * whole * found, (images + blurred(images)) / 2, atol=1e-5)
+    np.testing.assert_allclose(
+        images - 0.5 * whole * found, (images + blurred(images)) / 2, atol=1e-5
+    )
     after = fine_detail(tf.constant(images - 0.5 * whole * found)).numpy()
     assert (after < 0.6 * fine_detail(tf.constant(images)).numpy()).all()

@@ -1,4 +1,6 @@
-"""Bfloat16 comes close, the faster gradients are TensorFlow's own in value, and scores do not depend on either."""
+"""Bfloat16 comes close, the faster gradients are TensorFlow's own in value, and scores do not
+depend on either.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +9,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, layer_graph
-from model_inventory.graph import run_inside
-from tasks.rendering.precision import Execution, execution_here, faster_gradients, fitting, in_precision
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.renderer import LayerRenderer, Shape
-from tasks.rendering.sprites import Member, course_of, focus_of, render_sprites
-from tasks.rendering.subjects import Channels
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.tasks.rendering.precision import (
+    Execution,
+    execution_here,
+    faster_gradients,
+    fitting,
+    in_precision,
+)
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
+from diamond_cutter.tasks.rendering.sprites import Member, course_of, focus_of, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels
 from tests.built_bundle import bundle_of, weights
 
 RNG = np.random.default_rng(0)
@@ -21,14 +29,22 @@ FLOAT32, BFLOAT16 = Execution(), Execution(precision="bfloat16")
 
 
 def test_an_execution_is_named_for_the_record() -> None:
-    assert [each.name for each in (FLOAT32, BFLOAT16, Execution(xla=True))] == ["float32", "bfloat16", "float32, XLA"]
+    assert [each.name for each in (FLOAT32, BFLOAT16, Execution(xla=True))] == [
+        "float32",
+        "bfloat16",
+        "float32, XLA",
+    ]
     assert (FLOAT32.dtype, BFLOAT16.dtype) == (tf.float32, tf.bfloat16)
 
 
-@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="says what a processor does")
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="says what a processor does"
+)
 def test_a_processor_computes_in_bfloat16_if_it_has_units_for_it() -> None:
     facts = Path("/proc/cpuinfo")
-    assert execution_here() == (BFLOAT16 if facts.exists() and "amx_bf16" in facts.read_text() else FLOAT32)
+    assert execution_here() == (
+        BFLOAT16 if facts.exists() and "amx_bf16" in facts.read_text() else FLOAT32
+    )
 
 
 def photos(count: int, side: int) -> np.ndarray:
@@ -42,7 +58,9 @@ def photos(count: int, side: int) -> np.ndarray:
 def values_and_gradient(
     graph: tf.compat.v1.GraphDef, tensor: str, images: np.ndarray, execution: Execution
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a layer's activations, and the gradient of the mean of its first channels, at images."""
+    """Return a layer's activations, and the gradient of the mean of its first channels, at
+    images.
+    """
 
     @tf.function(autograph=False)
     def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -59,13 +77,24 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other))
 
 
-# Others come out further off, for a reason not looked into: on a Zen 3 the stem's gradient had a cosine of 0.9939. They never render in it.
-@pytest.mark.skipif(execution_here().precision != "bfloat16", reason="this processor has no units for bfloat16, so nothing renders in it")
+# Others come out further off, for a reason not looked into: on a Zen 3 the stem's gradient had a
+# cosine of 0.9939. They never render in it.
+@pytest.mark.skipif(
+    execution_here().precision != "bfloat16",
+    reason="this processor has no units for bfloat16, so nothing renders in it",
+)
 @pytest.mark.parametrize(
     ("layer", "tolerance", "direction"),
-    [("stem", 0.005, 0.995), ("block_1.depthwise", 0.02, 0.97), ("block_10", 0.05, 0.93), ("logits", 0.06, 0.88)],
+    [
+        ("stem", 0.005, 0.995),
+        ("block_1.depthwise", 0.02, 0.97),
+        ("block_10", 0.05, 0.93),
+        ("logits", 0.06, 0.88),
+    ],
 )
-def test_a_real_network_in_bfloat16_is_close_to_the_one_in_float32(lite0: Bundle, layer: str, tolerance: float, direction: float) -> None:
+def test_a_real_network_in_bfloat16_is_close_to_the_one_in_float32(
+    lite0: Bundle, layer: str, tolerance: float, direction: float
+) -> None:
     graph, (tensor,) = layer_graph(lite0, [layer])
     images = photos(2, 64)
     exact, gradient = values_and_gradient(graph, tensor, images, FLOAT32)
@@ -79,7 +108,9 @@ def test_a_graph_in_bfloat16_holds_no_float32_and_the_graph_stays_as_it_was(lite
     graph, _ = layer_graph(lite0, ["logits"])
     before = graph.SerializeToString(deterministic=True)
     coarse = in_precision(graph, BFLOAT16)
-    types = {attribute.type for node in coarse.node for attribute in node.attr.values() if attribute.type}
+    types = {
+        attribute.type for node in coarse.node for attribute in node.attr.values() if attribute.type
+    }
     assert tf.bfloat16.as_datatype_enum in types and tf.float32.as_datatype_enum not in types
     exact = in_precision(graph, FLOAT32)
     assert exact == graph and exact is not graph
@@ -88,16 +119,23 @@ def test_a_graph_in_bfloat16_holds_no_float32_and_the_graph_stays_as_it_was(lite
 
 
 @pytest.mark.parametrize(
-    ("execution", "replaced"), [(FLOAT32, False), (BFLOAT16, True), (Execution(xla=True, precision="bfloat16"), False)]
+    ("execution", "replaced"),
+    [(FLOAT32, False), (BFLOAT16, True), (Execution(xla=True, precision="bfloat16"), False)],
 )
-def test_gradients_are_replaced_where_they_are_slow(toy: Bundle, execution: Execution, replaced: bool) -> None:
+def test_gradients_are_replaced_where_they_are_slow(
+    toy: Bundle, execution: Execution, replaced: bool
+) -> None:
     graph = faster_gradients(layer_graph(toy, ["third"])[0], execution)
     overridden = {node.op for node in graph.node if "_gradient_op_type" in node.attr}
     assert overridden == ({"Relu", "Relu6", "DepthwiseConv2dNative"} if replaced else set())
 
 
-def own_and_faster(build: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, dtype: tf.DType = tf.float32) -> tuple[np.ndarray, np.ndarray]:
-    """Return the gradients of a random projection of what is built, at `x`: TensorFlow's own, and the faster one."""
+def own_and_faster(
+    build: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, dtype: tf.DType = tf.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of a random projection of what is built, at `x`: TensorFlow's own, and
+    the faster one.
+    """
     graph = tf.Graph()
     with graph.as_default():
         tf.identity(build(tf.compat.v1.placeholder(dtype, x.shape, name="input")), name="out")
@@ -117,17 +155,29 @@ def gradient_of(graph: tf.compat.v1.GraphDef, x: np.ndarray, dtype: tf.DType) ->
     return gradient(tf.constant(x, dtype)).numpy()
 
 
-def depthwise(kernel: tuple[int, int], stride: int = 1, padding: object = "SAME", multiplier: int = 1, dilation: int = 1) -> Callable:
+def depthwise(
+    kernel: tuple[int, int],
+    stride: int = 1,
+    padding: object = "SAME",
+    multiplier: int = 1,
+    dilation: int = 1,
+) -> Callable:
     weights = RNG.normal(size=(*kernel, 5, multiplier)).astype(np.float32)
     return lambda x: tf.nn.depthwise_conv2d(
-        x, tf.cast(weights, x.dtype), [1, stride, stride, 1], padding, dilations=[dilation, dilation] if dilation > 1 else None
+        x,
+        tf.cast(weights, x.dtype),
+        [1, stride, stride, 1],
+        padding,
+        dilations=[dilation, dilation] if dilation > 1 else None,
     )
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (7, 7), (9, 12), (5, 6), (2, 1)], ids=str)
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (5, 5), (3, 4)], ids=str)
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_the_gradient_of_a_depthwise_convolution_is_tensorflows_own(stride: int, kernel: tuple[int, int], sides: tuple[int, int]) -> None:
+def test_the_gradient_of_a_depthwise_convolution_is_tensorflows_own(
+    stride: int, kernel: tuple[int, int], sides: tuple[int, int]
+) -> None:
     own, faster = own_and_faster(depthwise(kernel, stride), RNG.normal(size=(2, *sides, 5)))
     assert faster.shape == own.shape and own.any()
     np.testing.assert_allclose(faster, own, atol=1e-5)
@@ -144,7 +194,9 @@ def test_the_gradient_of_a_depthwise_convolution_is_tensorflows_own(stride: int,
     ],
     ids=["VALID", "VALID with stride", "two of each channel", "dilated", "explicit padding"],
 )
-def test_any_other_depthwise_convolution_keeps_tensorflows_gradient(convolution: Callable[[tf.Tensor], tf.Tensor]) -> None:
+def test_any_other_depthwise_convolution_keeps_tensorflows_gradient(
+    convolution: Callable[[tf.Tensor], tf.Tensor],
+) -> None:
     own, faster = own_and_faster(convolution, RNG.normal(size=(2, 9, 8, 5)))
     assert own.any()
     np.testing.assert_array_equal(faster, own)
@@ -152,15 +204,21 @@ def test_any_other_depthwise_convolution_keeps_tensorflows_gradient(convolution:
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_gradient_of_a_depthwise_convolution_is_close_in_bfloat16(stride: int) -> None:
-    own, faster = own_and_faster(depthwise((5, 5), stride), RNG.normal(size=(2, 9, 8, 5)), tf.bfloat16)
+    own, faster = own_and_faster(
+        depthwise((5, 5), stride), RNG.normal(size=(2, 9, 8, 5)), tf.bfloat16
+    )
     assert cosine(own, faster) > 0.999
     np.testing.assert_allclose(faster, own, atol=0.05 * np.abs(own).max())
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("activation", [tf.nn.relu, tf.nn.relu6], ids=["ReLU", "ReLU6"])
-def test_the_gradient_of_a_relu_is_tensorflows_own(activation: Callable[[tf.Tensor], tf.Tensor], dtype: tf.DType) -> None:
-    x = np.concatenate([np.random.default_rng(2).uniform(-4, 10, 200), [0.0, -0.0, 6.0, 5.96875, 6.03125]]).reshape(5, 41)
+def test_the_gradient_of_a_relu_is_tensorflows_own(
+    activation: Callable[[tf.Tensor], tf.Tensor], dtype: tf.DType
+) -> None:
+    x = np.concatenate(
+        [np.random.default_rng(2).uniform(-4, 10, 200), [0.0, -0.0, 6.0, 5.96875, 6.03125]]
+    ).reshape(5, 41)
     own, faster = own_and_faster(activation, x, dtype)
     assert 50 < (own == 0).sum() < 150
     np.testing.assert_array_equal(faster, own)
@@ -201,9 +259,15 @@ def normalised(x: tf.Tensor) -> tf.Tensor:
     ],
     ids=["relu", "silu", "batch norm", "local response normalisation", "resizing"],
 )
-def test_a_network_is_rendered_in_float32_where_an_operation_needs_it(build: Callable[[tf.Tensor], tf.Tensor], wanted: str) -> None:
-    bundle = bundle_of(lambda x: {"one": tf.nn.relu(tf.nn.conv2d(build(x), weights(3, 3, 3, 4), 1, "SAME"))})
+def test_a_network_is_rendered_in_float32_where_an_operation_needs_it(
+    build: Callable[[tf.Tensor], tf.Tensor], wanted: str
+) -> None:
+    bundle = bundle_of(
+        lambda x: {"one": tf.nn.relu(tf.nn.conv2d(build(x), weights(3, 3, 3, 4), 1, "SAME"))}
+    )
     assert fitting(layer_graph(bundle, ["one"])[0], BFLOAT16).precision == wanted
     recipe = RenderRecipe(name="quick", size_px=32, steps=3, ladder=())
-    (sprite,) = render_sprites(bundle, Channels(layer="one"), [0], recipe, batch_size=1, execution=BFLOAT16)
+    (sprite,) = render_sprites(
+        bundle, Channels(layer="one"), [0], recipe, batch_size=1, execution=BFLOAT16
+    )
     assert sprite.scores.objective is not None

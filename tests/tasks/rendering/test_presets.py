@@ -1,17 +1,25 @@
-"""The recipes with a name are what they say: lucid's numbers, opacity where the channel looks, magnitudes that stay."""
+"""The recipes with a name are what they say: lucid's numbers, opacity where the channel looks,
+magnitudes that stay.
+"""
 
 import numpy as np
 import pytest
 
-from model_inventory.bundle import Bundle
-from tasks.rendering.precision import Execution
-from tasks.rendering.presets import PRESETS, SPECTRUM_OF_PHOTOS
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.renderer import LayerRenderer, Shape
-from tasks.rendering.spectrum import FREQUENCIES, magnitudes
-from tasks.rendering.sprites import Member, Sprite, course_of, focus_of, render_sprites
-from tasks.rendering.subjects import Channels
-from tasks.rendering.transforms import Views
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.precision import Execution
+from diamond_cutter.tasks.rendering.presets import PRESETS, SPECTRUM_OF_PHOTOS
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
+from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES, magnitudes
+from diamond_cutter.tasks.rendering.sprites import (
+    Member,
+    Sprite,
+    course_of,
+    focus_of,
+    render_sprites,
+)
+from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.transforms import Views
 from tests.tasks.rendering.test_image import before_sigmoid
 
 
@@ -35,7 +43,13 @@ def test_lucid_has_lucids_numbers() -> None:
     assert recipe.scale == pytest.approx([1 + (i - 5) / 50 for i in range(11)])
     assert sorted(recipe.rotate_degrees) == sorted([*range(-10, 11), *5 * [0]])
     assert (sum(recipe.jitter_px), recipe.pad_px, recipe.pad_value) == (12, 12, 0.5)
-    assert (recipe.steps, recipe.learning_rate, recipe.decay_power, recipe.initial_sd, recipe.cooldown) == (512, 0.05, 1, 0.01, 0)
+    assert (
+        recipe.steps,
+        recipe.learning_rate,
+        recipe.decay_power,
+        recipe.initial_sd,
+        recipe.cooldown,
+    ) == (512, 0.05, 1, 0.01, 0)
 
 
 def test_alpha_has_the_transforms_of_the_building_blocks() -> None:
@@ -44,7 +58,10 @@ def test_alpha_has_the_transforms_of_the_building_blocks() -> None:
     np.testing.assert_allclose(sorted(recipe.scale), sorted(scales), atol=1e-4)
     angles = [*range(-20, 21), *range(-10, 11), *range(-5, 6), *5 * [0]]
     assert sorted(recipe.rotate_degrees) == sorted(angles)
-    assert sorted(recipe.jitter_px) == [4, 4, 8, 8, 8] and (recipe.pad_px, recipe.pad_value) == (4, 1)
+    assert sorted(recipe.jitter_px) == [4, 4, 8, 8, 8] and (recipe.pad_px, recipe.pad_value) == (
+        4,
+        1,
+    )
     assert recipe.alpha and recipe.pre_activation and recipe.objective == "neuron-and-channel"
 
 
@@ -53,7 +70,12 @@ def test_alpha_is_opaque_where_the_channel_looks_and_nowhere_else(lite0: Bundle)
     channels = Channels(layer="block_5")
     drawn = [
         render_sprites(
-            lite0, channels, [0, 1, 2, 3], recipe.model_copy(update={"alpha_weight": weight}), batch_size=4, execution=Execution()
+            lite0,
+            channels,
+            [0, 1, 2, 3],
+            recipe.model_copy(update={"alpha_weight": weight}),
+            batch_size=4,
+            execution=Execution(),
         )
         for weight in (0.0, recipe.alpha_weight)
     ]
@@ -67,7 +89,11 @@ def test_alpha_is_opaque_where_the_channel_looks_and_nowhere_else(lite0: Bundle)
     # Without the weight of opacity nothing is transparent for nothing.
     assert (opacities(drawn[0]).mean(axis=(1, 2)) > held_back.mean(axis=(1, 2)) + 0.15).all()
     for sprite in drawn[1]:
-        assert not sprite.scores.flags and sprite.scores.objective is not None and sprite.scores.objective > 1
+        assert (
+            not sprite.scores.flags
+            and sprite.scores.objective is not None
+            and sprite.scores.objective > 1
+        )
 
 
 def test_the_spectrum_of_photos_is_one_of_natural_images() -> None:
@@ -84,14 +110,27 @@ def test_maco_keeps_its_magnitudes_and_excites_the_channel(toy: Bundle, layer: s
     recipe = RenderRecipe(name="maco", size_px=32, steps=60, redirect_steps=3, ladder=())
     channels, members = Channels(layer=layer), [Member(number, 0) for number in range(4)]
     renderer = LayerRenderer(toy, (layer,), Shape.of(recipe, 4, Execution()))
-    targets, focus, course = channels.targets(range(4)), focus_of(recipe), course_of(layer, members, recipe)
-    start = course._replace(views=Views(course.views.maps[:0], course.views.sides[:0]), rates=course.rates[:0])
+    targets, focus, course = (
+        channels.targets(range(4)),
+        focus_of(recipe),
+        course_of(layer, members, recipe),
+    )
+    start = course._replace(
+        views=Views(course.views.maps[:0], course.views.sides[:0]), rates=course.rates[:0]
+    )
     before, after = (renderer.optimise(way, targets, focus) for way in (start, course))
     wanted = magnitudes(recipe.spectrum, 32, 3)
     for images in (before, after):
         found = np.abs(np.fft.rfft2(before_sigmoid(images)))
-        np.testing.assert_allclose(found, np.broadcast_to(wanted, found.shape), rtol=0.01, atol=0.01 * wanted[wanted > 0].min())
+        np.testing.assert_allclose(
+            found,
+            np.broadcast_to(wanted, found.shape),
+            rtol=0.01,
+            atol=0.01 * wanted[wanted > 0].min(),
+        )
     assert np.abs(after - before).mean() > 0.05
     first = Views(course.views.maps[:16], course.views.sides[:16])
-    low, high = (renderer.score(images, first, targets, focus).objective for images in (before, after))
+    low, high = (
+        renderer.score(images, first, targets, focus).objective for images in (before, after)
+    )
     assert (high > low).all() and high.mean() > 1.1 * low.mean()

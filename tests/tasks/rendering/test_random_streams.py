@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from tasks.rendering.random_streams import sprite_stream
+from diamond_cutter.tasks.rendering.random_streams import sprite_stream
 
 
 def test_a_stream_is_the_same_each_time_and_everywhere() -> None:
-    draws = [sprite_stream(0, "block_10", 3, 0, "image").standard_normal(3, np.float32) for _ in range(2)]
+    draws = [
+        sprite_stream(0, "block_10", 3, 0, "image").standard_normal(3, np.float32) for _ in range(2)
+    ]
     assert draws[0].tobytes() == draws[1].tobytes()
     np.testing.assert_allclose(draws[0], [0.03990275, 0.51407063, 0.8213833], rtol=1e-6)
 

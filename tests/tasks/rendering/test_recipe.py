@@ -1,4 +1,6 @@
-"""A recipe is named by its content, starts from a preset, and is refused where a field is out of range."""
+"""A recipe is named by its content, starts from a preset, and is refused where a field is out of
+range.
+"""
 
 import math
 from typing import Any
@@ -6,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.rendering.presets import PRESETS
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.rendering.spectrum import FREQUENCIES
+from diamond_cutter.tasks.rendering.presets import PRESETS
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
 
 ROW = tuple(float(index) for index in range(len(FREQUENCIES)))
 SETTINGS = {
@@ -23,7 +25,8 @@ SETTINGS = {
     "gate_smoothing": 0.5,
     "pre_activation": True,
 }
-# Every field, so that the key below stays when a default changes, and falls when a field is added: then pictures are drawn anew.
+# Every field, so that the key below stays when a default changes, and falls when a field is added:
+# then pictures are drawn anew.
 WHOLE: dict[str, Any] = {
     "name": "golden",
     "engine": 2,
@@ -105,7 +108,9 @@ def sentence_of(**fields: Any) -> str:
 
 
 def test_the_key_of_a_recipe_is_stable() -> None:
-    assert set(WHOLE) == set(RenderRecipe.model_fields) and set(SETTINGS) == set(LayerSettings.model_fields)
+    assert set(WHOLE) == set(RenderRecipe.model_fields) and set(SETTINGS) == set(
+        LayerSettings.model_fields
+    )
     assert RenderRecipe(**WHOLE).key == "golden@42fdd85c"
 
 
@@ -115,7 +120,10 @@ def test_a_name_is_no_part_of_the_hash() -> None:
 
 
 def test_whole_numbers_and_fractions_of_one_value_are_one_recipe() -> None:
-    assert RenderRecipe(learning_rate=1, scale=(1, 1)).key == RenderRecipe(learning_rate=1.0, scale=[1.0, 1.0]).key
+    assert (
+        RenderRecipe(learning_rate=1, scale=(1, 1)).key
+        == RenderRecipe(learning_rate=1.0, scale=[1.0, 1.0]).key
+    )
 
 
 def test_the_order_of_layers_does_not_matter() -> None:
@@ -134,7 +142,9 @@ def test_any_other_field_changes_the_hash(field: str) -> None:
 @pytest.mark.parametrize("field", SETTINGS)
 def test_any_setting_of_a_layer_changes_the_hash(field: str) -> None:
     less = {name: value for name, value in SETTINGS.items() if name != field}
-    assert digest(RenderRecipe(**WHOLE | {"layers": {"block_3": less, "head": {}}})) != digest(RenderRecipe(**WHOLE))
+    assert digest(RenderRecipe(**WHOLE | {"layers": {"block_3": less, "head": {}}})) != digest(
+        RenderRecipe(**WHOLE)
+    )
 
 
 def test_another_parameterisation_is_another_recipe() -> None:
@@ -150,7 +160,11 @@ def test_a_name_starts_from_its_preset() -> None:
     assert RenderRecipe.model_validate("lucid") == recipe and PRESETS["lucid"]
     for field, value in PRESETS["lucid"].items():
         assert getattr(recipe, field) == value
-    changed = {field for field in RenderRecipe.model_fields if getattr(recipe, field) != getattr(RenderRecipe(), field)}
+    changed = {
+        field
+        for field in RenderRecipe.model_fields
+        if getattr(recipe, field) != getattr(RenderRecipe(), field)
+    }
     assert changed <= {"name", *PRESETS["lucid"]}
 
 
@@ -162,7 +176,10 @@ def test_every_preset_is_a_recipe_under_its_name(name: str) -> None:
 
 def test_what_is_given_changes_the_preset() -> None:
     recipe = RenderRecipe(name="lucid", steps=7)
-    assert recipe.steps == 7 and recipe.beta2 == RenderRecipe(name="lucid").beta2 != RenderRecipe().beta2
+    assert (
+        recipe.steps == 7
+        and recipe.beta2 == RenderRecipe(name="lucid").beta2 != RenderRecipe().beta2
+    )
     assert recipe == RenderRecipe.model_validate({"steps": 7, "name": "lucid"})
 
 
@@ -170,7 +187,11 @@ def test_a_name_of_ones_own_starts_from_fast() -> None:
     assert digest(RenderRecipe(name="mine")) == digest(RenderRecipe())
 
 
-@pytest.mark.parametrize("fields", [WHOLE, FOURIER, {"name": "lucid", "steps": 5}, {}], ids=["maco", "fourier", "lucid", "fast"])
+@pytest.mark.parametrize(
+    "fields",
+    [WHOLE, FOURIER, {"name": "lucid", "steps": 5}, {}],
+    ids=["maco", "fourier", "lucid", "fast"],
+)
 def test_a_stored_recipe_is_read_as_it_was(fields: dict[str, Any]) -> None:
     recipe = RenderRecipe(**fields)
     stored = recipe.to_bytes()
@@ -271,16 +292,34 @@ def test_a_name_that_is_no_text_is_refused() -> None:
 
 def test_an_image_is_not_moved_out_of_sight() -> None:
     assert RenderRecipe(size_px=32, pad_px=0, jitter_px=(8, 8)).input_px == 16
-    assert "jitter_px (8, 9) would move the image out of sight; at most 2 * pad_px" in sentence_of(size_px=32, pad_px=0, jitter_px=(8, 9))
+    assert "jitter_px (8, 9) would move the image out of sight; at most 2 * pad_px" in sentence_of(
+        size_px=32, pad_px=0, jitter_px=(8, 9)
+    )
 
 
-@pytest.mark.parametrize("settings", [{"jitter_px": (500,)}, {"scale": (9.0,)}, {"rotate_degrees": ()}, {"pad_px": 0, "jitter_px": (70,)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"jitter_px": (500,)},
+        {"scale": (9.0,)},
+        {"rotate_degrees": ()},
+        {"pad_px": 0, "jitter_px": (70,)},
+    ],
+)
 def test_what_makes_no_sense_at_one_layer_is_refused_too(settings: dict[str, Any]) -> None:
     assert next(reversed(settings)) in sentence_of(layers={"block_3": settings})
 
 
 @pytest.mark.parametrize(
-    "spectrum", [(), (ROW, ROW), (ROW[:-1],), ((*ROW[:-1], -1.0),), ((*ROW[:-1], math.nan),), ((*ROW[:-1], math.inf),)]
+    "spectrum",
+    [
+        (),
+        (ROW, ROW),
+        (ROW[:-1],),
+        ((*ROW[:-1], -1.0),),
+        ((*ROW[:-1], math.nan),),
+        ((*ROW[:-1], math.inf),),
+    ],
 )
 def test_maco_needs_a_whole_spectrum(spectrum: tuple[tuple[float, ...], ...]) -> None:
     assert "spectrum" in sentence_of(parameterisation="maco", spectrum=spectrum)
@@ -302,7 +341,13 @@ def test_every_scale_belongs_to_one_side(count: int, input_sides: int) -> None:
 
 
 def test_the_networks_input_grows_with_the_scale() -> None:
-    recipe = RenderRecipe(size_px=128, pad_px=12, jitter_px=(8, 4), scale=(1.2, 0.8, 1.1, 1.0, 0.9, 0.9), input_sides=3)
+    recipe = RenderRecipe(
+        size_px=128,
+        pad_px=12,
+        jitter_px=(8, 4),
+        scale=(1.2, 0.8, 1.1, 1.0, 0.9, 0.9),
+        input_sides=3,
+    )
     assert recipe.scales_by_side == ((0.8, 0.9), (0.9, 1.0), (1.1, 1.2))
     # Of 140 pixels at scale 1: the means of the groups are 0.85, 0.95 and 1.15.
     assert recipe.input_sides_px == (119, 133, 161)

@@ -1,4 +1,6 @@
-"""The redirected gradient is lucid's: for batch elements that get none otherwise, and never further out."""
+"""The redirected gradient is lucid's: for batch elements that get none otherwise, and never further
+out.
+"""
 
 import importlib
 from types import SimpleNamespace
@@ -7,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.rendering.lucid_reference import Lucid
-from tasks.rendering.redirected_relu import with_redirected_relus
+from benchmarks.lucid_reference import Lucid
+from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
 from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)
@@ -17,7 +19,8 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("x", "upstream", "wanted"),
     [
-        # All shut: what pushes up (a negative gradient, as losses are minimised) passes, what pushes down does not.
+        # All shut: what pushes up (a negative gradient, as losses are minimised) passes, what
+        # pushes down does not.
         ([-1, -2, -3, -4], [-1, 2, -3, 4], [-1, 0, -3, 0]),
         # One is open: the true gradient.
         ([-1, 2, -3, -4], [-1, 2, -3, 4], [0, 2, 0, 0]),
@@ -26,8 +29,12 @@ RNG = np.random.default_rng(0)
         ([0, -1, -1, -1], [-1, 0, 0, 0], [-1, 0, 0, 0]),
     ],
 )
-def test_gradient_passes_shut_relus_where_nothing_else_does(x: list[float], upstream: list[float], wanted: list[float]) -> None:
-    _, gradient = run(with_redirected_relus(graph_of("Relu", 4)), np.array([x]), np.array([upstream]))
+def test_gradient_passes_shut_relus_where_nothing_else_does(
+    x: list[float], upstream: list[float], wanted: list[float]
+) -> None:
+    _, gradient = run(
+        with_redirected_relus(graph_of("Relu", 4)), np.array([x]), np.array([upstream])
+    )
     assert gradient.tolist() == [wanted]
 
 
@@ -39,8 +46,12 @@ def test_gradient_passes_shut_relus_where_nothing_else_does(x: list[float], upst
         ([9, 9, 7, 8], [-1, -1, -1, -1], [0, 0, 0, 0]),
     ],
 )
-def test_gradient_passes_relu6_at_both_ends(x: list[float], upstream: list[float], wanted: list[float]) -> None:
-    _, gradient = run(with_redirected_relus(graph_of("Relu6", 4)), np.array([x]), np.array([upstream]))
+def test_gradient_passes_relu6_at_both_ends(
+    x: list[float], upstream: list[float], wanted: list[float]
+) -> None:
+    _, gradient = run(
+        with_redirected_relus(graph_of("Relu6", 4)), np.array([x]), np.array([upstream])
+    )
     assert gradient.tolist() == [wanted]
 
 
@@ -48,9 +59,14 @@ def test_gradient_passes_relu6_at_both_ends(x: list[float], upstream: list[float
 def test_the_gradient_is_lucids(lucid: Lucid, operation: str) -> None:
     x = RNG.uniform(-8, 12, (200, 4)).astype(np.float32)
     upstream = RNG.normal(size=(200, 4)).astype(np.float32)
-    theirs = getattr(importlib.import_module("lucid.misc.redirected_relu_grad"), f"redirected_{operation.lower()}_grad")
+    theirs = getattr(
+        importlib.import_module("lucid.misc.redirected_relu_grad"),
+        f"redirected_{operation.lower()}_grad",
+    )
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        wanted = theirs(SimpleNamespace(type=operation, inputs=[tf.constant(x)]), tf.constant(upstream))
+        wanted = theirs(
+            SimpleNamespace(type=operation, inputs=[tf.constant(x)]), tf.constant(upstream)
+        )
         session.run(tf.compat.v1.global_variables_initializer())
         wanted = session.run(wanted)
     _, gradient = run(with_redirected_relus(graph_of(operation, 4)), x, upstream)

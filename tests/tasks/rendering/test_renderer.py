@@ -1,4 +1,6 @@
-"""The loop climbs, treats each member as if it were alone, compiles once, and measures what it says."""
+"""The loop climbs, treats each member as if it were alone, compiles once, and measures what it
+says.
+"""
 
 import gc
 from collections.abc import Sequence
@@ -8,16 +10,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import Bundle, activation_function
-from tasks.rendering.precision import Execution
-from tasks.rendering.presets import PRESETS
-from tasks.rendering.recipe import RenderRecipe
-from tasks.rendering.renderer import LayerRenderer, Scored, Shape
-from tasks.rendering.scores import on_white
-from tasks.rendering.spectrum import FREQUENCIES
-from tasks.rendering.sprites import Member, course_of, focus_of, layer_renderer, views_of
-from tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
-from tasks.rendering.transforms import Views, warp
+from diamond_cutter.model_inventory.bundle import Bundle, activation_function
+from diamond_cutter.tasks.rendering.precision import Execution
+from diamond_cutter.tasks.rendering.presets import PRESETS
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Scored, Shape
+from diamond_cutter.tasks.rendering.scores import on_white
+from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
+from diamond_cutter.tasks.rendering.sprites import (
+    Member,
+    course_of,
+    focus_of,
+    layer_renderer,
+    views_of,
+)
+from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
+from diamond_cutter.tasks.rendering.transforms import Views, warp
 from tests.toy_network import toy_bundle, toy_weights
 
 BATCH = 4
@@ -29,7 +37,9 @@ FLOAT32, BFLOAT16, XLA = Execution(), Execution(precision="bfloat16"), Execution
 PENALISED = {"alpha": True, "blur": 0.5, "variants": 2}
 
 
-def renderer_of(bundle: Bundle, subjects: Subjects, recipe: RenderRecipe, execution: Execution = FLOAT32) -> LayerRenderer:
+def renderer_of(
+    bundle: Bundle, subjects: Subjects, recipe: RenderRecipe, execution: Execution = FLOAT32
+) -> LayerRenderer:
     return layer_renderer(bundle, subjects.layers, Shape.of(recipe, BATCH, execution))
 
 
@@ -38,19 +48,35 @@ def members_of(numbers: Sequence[int], recipe: RenderRecipe) -> list[Member]:
 
 
 def drawn(
-    renderer: LayerRenderer, subjects: Subjects, numbers: Sequence[int], recipe: RenderRecipe, steps: int | None = None
+    renderer: LayerRenderer,
+    subjects: Subjects,
+    numbers: Sequence[int],
+    recipe: RenderRecipe,
+    steps: int | None = None,
 ) -> np.ndarray:
     """Return the images before they become bytes, after all steps or the first few."""
     members = members_of(numbers, recipe)
     course = course_of(subjects.name, members, recipe)
-    course = course._replace(views=Views(*(each[:steps] for each in course.views)), rates=course.rates[:steps])
-    return renderer.optimise(course, subjects.targets([member.number for member in members]), focus_of(recipe))
+    course = course._replace(
+        views=Views(*(each[:steps] for each in course.views)), rates=course.rates[:steps]
+    )
+    return renderer.optimise(
+        course, subjects.targets([member.number for member in members]), focus_of(recipe)
+    )
 
 
-def scored(renderer: LayerRenderer, subjects: Subjects, numbers: Sequence[int], recipe: RenderRecipe, images: np.ndarray) -> Scored:
+def scored(
+    renderer: LayerRenderer,
+    subjects: Subjects,
+    numbers: Sequence[int],
+    recipe: RenderRecipe,
+    images: np.ndarray,
+) -> Scored:
     members = members_of(numbers, recipe)
     views = views_of(subjects.name, members, recipe, "scores", 8)
-    return renderer.score(images, views, subjects.targets([member.number for member in members]), focus_of(recipe))
+    return renderer.score(
+        images, views, subjects.targets([member.number for member in members]), focus_of(recipe)
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +91,14 @@ def scored(renderer: LayerRenderer, subjects: Subjects, numbers: Sequence[int], 
         ("third", {"pre_activation": True}),
         ("second", {"alpha": True, "blur": 0.2}),
         ("third", {"input_sides": 2, "scale": (0.8, 1.2)}),
-        ("second", {"parameterisation": "maco", "spectrum": (tuple(0.3 * FREQUENCIES**-1.0),), "learning_rate": 0.3}),
+        (
+            "second",
+            {
+                "parameterisation": "maco",
+                "spectrum": (tuple(0.3 * FREQUENCIES**-1.0),),
+                "learning_rate": 0.3,
+            },
+        ),
     ],
     ids=str,
 )
@@ -77,7 +110,10 @@ def test_the_objective_rises(toy: Bundle, layer: str, fields: dict[str, Any]) ->
     )
     renderer = renderer_of(toy, subjects, recipe)
     before, after = (
-        scored(renderer, subjects, numbers, recipe, drawn(renderer, subjects, numbers, recipe, steps)).objective for steps in (0, None)
+        scored(
+            renderer, subjects, numbers, recipe, drawn(renderer, subjects, numbers, recipe, steps)
+        ).objective
+        for steps in (0, None)
     )
     assert (after > before).all() and (after - before).mean() > 0.1
 
@@ -87,7 +123,9 @@ SHUT = 5
 
 @pytest.fixture(scope="module")
 def with_a_shut_channel() -> Bundle:
-    """Return the toy network whose third layer has a channel that gets no gradient, but that of redirected ReLUs."""
+    """Return the toy network whose third layer has a channel that gets no gradient, but that of
+    redirected ReLUs.
+    """
     weights = toy_weights()
     weights["third/beta"][SHUT] = -1e4
     return toy_bundle(weights)
@@ -95,12 +133,23 @@ def with_a_shut_channel() -> Bundle:
 
 @pytest.mark.parametrize("execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name)
 @pytest.mark.parametrize("layer", ["second", "third", "logits"])
-def test_an_image_is_the_same_bit_for_bit_in_any_company(with_a_shut_channel: Bundle, layer: str, execution: Execution) -> None:
+def test_an_image_is_the_same_bit_for_bit_in_any_company(
+    with_a_shut_channel: Bundle, layer: str, execution: Execution
+) -> None:
     subjects = Channels(layer=layer)
     renderer = renderer_of(with_a_shut_channel, subjects, TWO_SIDES, execution)
-    companies = ([2, 0, 1, 3], [4, 1, 2, 0], [3, 3, 3, 2], [SHUT, 4, 2, SHUT] if layer == "third" else [2] * 4)
-    images = [drawn(renderer, subjects, company, TWO_SIDES)[company.index(2)] for company in companies]
-    assert images[0].dtype == np.float32 and images[0].shape == (32, 32, 3) and images[0].std() > 0.03
+    companies = (
+        [2, 0, 1, 3],
+        [4, 1, 2, 0],
+        [3, 3, 3, 2],
+        [SHUT, 4, 2, SHUT] if layer == "third" else [2] * 4,
+    )
+    images = [
+        drawn(renderer, subjects, company, TWO_SIDES)[company.index(2)] for company in companies
+    ]
+    assert (
+        images[0].dtype == np.float32 and images[0].shape == (32, 32, 3) and images[0].std() > 0.03
+    )
     assert len({image.tobytes() for image in images}) == 1
 
 
@@ -110,34 +159,57 @@ def test_a_member_that_sleeps_redirects_the_relus_of_no_other(with_a_shut_channe
     both = Mix(label="both", terms=(shut, Term(layer="second", channels=(2,), weights=(1.0,))))
     subjects = Mixes(mixes=(both, Mix(label="asleep", terms=(shut,))))
     renderer = renderer_of(with_a_shut_channel, subjects, QUICK)
-    awake, beside_a_sleeper = drawn(renderer, subjects, [0, 0, 0, 0], QUICK), drawn(renderer, subjects, [0, 0, 0, 1], QUICK)
+    awake, beside_a_sleeper = (
+        drawn(renderer, subjects, [0, 0, 0, 0], QUICK),
+        drawn(renderer, subjects, [0, 0, 0, 1], QUICK),
+    )
     assert awake[0].tobytes() == beside_a_sleeper[0].tobytes() != beside_a_sleeper[3].tobytes()
 
 
 @pytest.mark.parametrize("execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name)
-def test_a_group_of_variants_is_the_same_bit_for_bit_in_any_company(toy: Bundle, execution: Execution) -> None:
+def test_a_group_of_variants_is_the_same_bit_for_bit_in_any_company(
+    toy: Bundle, execution: Execution
+) -> None:
     recipe, subjects = QUICK.model_copy(update=PENALISED), Channels(layer="second")
     renderer = renderer_of(toy, subjects, recipe, execution)
-    groups = [drawn(renderer, subjects, [2, 0], recipe)[:2], drawn(renderer, subjects, [5, 2], recipe)[2:]]
+    groups = [
+        drawn(renderer, subjects, [2, 0], recipe)[:2],
+        drawn(renderer, subjects, [5, 2], recipe)[2:],
+    ]
     assert groups[0].shape == (2, 32, 32, 4)
     assert groups[0].tobytes() == groups[1].tobytes()
     assert np.abs(groups[0][0] - groups[0][1]).max() > 0.05
 
 
-@pytest.mark.parametrize("recipe", [TWO_SIDES, QUICK.model_copy(update=PENALISED)], ids=["of two sides", "with alpha, blur and variants"])
-def test_xla_draws_the_same_images(toy: Bundle, recipe: RenderRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    [TWO_SIDES, QUICK.model_copy(update=PENALISED)],
+    ids=["of two sides", "with alpha, blur and variants"],
+)
+def test_xla_draws_the_same_images(
+    toy: Bundle, recipe: RenderRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # XLA draws other noise from the same seeds, so what stands behind is grey here.
-    monkeypatch.setattr("tasks.rendering.renderer.backgrounds", lambda seeds, size_px, channels: tf.fill([BATCH, size_px, size_px, 3], 0.5))
+    monkeypatch.setattr(
+        "diamond_cutter.tasks.rendering.renderer.backgrounds",
+        lambda seeds, size_px, channels: tf.fill([BATCH, size_px, size_px, 3], 0.5),
+    )
     recipe, subjects = recipe.model_copy(update={"steps": 5}), Channels(layer="third")
     numbers = [0, 1, 2, 3][: BATCH // recipe.variants]
     # Of no use to other tests, as the grey is compiled in.
-    plain, compiled = (LayerRenderer(toy, subjects.layers, Shape.of(recipe, BATCH, execution)) for execution in (FLOAT32, XLA))
+    plain, compiled = (
+        LayerRenderer(toy, subjects.layers, Shape.of(recipe, BATCH, execution))
+        for execution in (FLOAT32, XLA)
+    )
     wanted, found = (drawn(renderer, subjects, numbers, recipe) for renderer in (plain, compiled))
     assert wanted.std() > 0.03
-    # Adam divides by the gradient's size, so that what differs in the last bits of a tiny one may differ by a whole step.
+    # Adam divides by the gradient's size, so that what differs in the last bits of a tiny one may
+    # differ by a whole step.
     assert np.abs(found - wanted).mean() < 1e-4 and np.abs(found - wanted).max() < 0.01
     for one, other in zip(
-        scored(compiled, subjects, numbers, recipe, wanted), scored(plain, subjects, numbers, recipe, wanted), strict=True
+        scored(compiled, subjects, numbers, recipe, wanted),
+        scored(plain, subjects, numbers, recipe, wanted),
+        strict=True,
     ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
@@ -181,8 +253,14 @@ COMPILED_IN: dict[str, Any] = {
 
 
 def test_one_trace_serves_a_layer_whatever_the_data(toy: Bundle) -> None:
-    assert DATA.keys() | COMPILED_IN.keys() | {"engine"} == RenderRecipe.model_fields.keys() and not DATA.keys() & COMPILED_IN.keys()
-    recipe, subjects = RenderRecipe.model_validate({**TWO_SIDES.model_dump(), **PENALISED}), Channels(layer="second")
+    assert (
+        DATA.keys() | COMPILED_IN.keys() | {"engine"} == RenderRecipe.model_fields.keys()
+        and not DATA.keys() & COMPILED_IN.keys()
+    )
+    recipe, subjects = (
+        RenderRecipe.model_validate({**TWO_SIDES.model_dump(), **PENALISED}),
+        Channels(layer="second"),
+    )
     assert set(course_of("second", members_of([0, 1], recipe), recipe).views.sides) == {0, 1}
     renderer, shape = renderer_of(toy, subjects, recipe), Shape.of(recipe, BATCH, FLOAT32)
     pictures = {drawn(renderer, subjects, [0, 1], recipe).tobytes()}
@@ -190,8 +268,8 @@ def test_one_trace_serves_a_layer_whatever_the_data(toy: Bundle) -> None:
         changed = RenderRecipe.model_validate({**recipe.model_dump(), field: value})
         assert Shape.of(changed, BATCH, FLOAT32) == shape, field
         pictures.add(drawn(renderer, subjects, [0, 1], changed).tobytes())
-    # Without effect are the name, the ladder, what is different at another layer, where no neuron is looked at, and for how long
-    # ReLUs are redirected where none is shut.
+    # Without effect are the name, the ladder, what is different at another layer, where no neuron
+    # is looked at, and for how long ReLUs are redirected where none is shut.
     assert len(pictures) == 1 + len(DATA) - 5
     assert renderer.trace_count == 1
 
@@ -199,14 +277,24 @@ def test_one_trace_serves_a_layer_whatever_the_data(toy: Bundle) -> None:
 @pytest.mark.parametrize("field", [*COMPILED_IN, "jitter_px", "scale", "blur"])
 def test_what_is_compiled_in_is_part_of_the_shape(field: str) -> None:
     recipe = TWO_SIDES.model_copy(update=PENALISED)
-    other = {"jitter_px": (8, 5), "scale": (0.75, 1.5), "blur": 0.0}.get(field, COMPILED_IN.get(field))
-    fields = {name: value for name, value in COMPILED_IN.items() if name in ("parameterisation", "spectrum")}
+    other = {"jitter_px": (8, 5), "scale": (0.75, 1.5), "blur": 0.0}.get(
+        field, COMPILED_IN.get(field)
+    )
+    fields = {
+        name: value
+        for name, value in COMPILED_IN.items()
+        if name in ("parameterisation", "spectrum")
+    }
     changed = recipe.model_copy(update=fields if field in fields else {field: other})
     assert Shape.of(changed, BATCH, FLOAT32) != Shape.of(recipe, BATCH, FLOAT32)
 
 
 def test_a_shape_is_also_a_batch_and_an_execution() -> None:
-    shapes = [Shape.of(QUICK, batch, execution) for batch in (4, 8) for execution in (FLOAT32, BFLOAT16, XLA)]
+    shapes = [
+        Shape.of(QUICK, batch, execution)
+        for batch in (4, 8)
+        for execution in (FLOAT32, BFLOAT16, XLA)
+    ]
     assert len(set(shapes)) == 6
     assert shapes[0].recipe.input_sides_px == QUICK.input_sides_px
 
@@ -226,18 +314,34 @@ def test_a_step_sees_the_input_of_its_side(toy: Bundle, side: int) -> None:
     maps = course.views.maps
     single = TWO_SIDES.model_copy(update={"scale": TWO_SIDES.scale[side : side + 1]})
     several = renderer_of(toy, subjects, TWO_SIDES)
-    found = several.optimise(course._replace(views=Views(maps, np.full(len(maps), side, np.int32))), targets, focus_of(single))
+    found = several.optimise(
+        course._replace(views=Views(maps, np.full(len(maps), side, np.int32))),
+        targets,
+        focus_of(single),
+    )
     alone = course._replace(views=Views(maps, np.zeros(len(maps), np.int32)))
     wanted = renderer_of(toy, subjects, single).optimise(alone, targets, focus_of(single))
     np.testing.assert_array_equal(found, wanted)
     assert np.abs(several.optimise(course, targets, focus_of(single)) - wanted).max() > 0.01
 
 
-def activations_under(bundle: Bundle, layer: str, images: np.ndarray, views: Views, recipe: RenderRecipe) -> list[np.ndarray]:
-    """Return a layer's activations of images at each draw, `[batch, height, width, channel]` of the draw's height and width."""
+def activations_under(
+    bundle: Bundle, layer: str, images: np.ndarray, views: Views, recipe: RenderRecipe
+) -> list[np.ndarray]:
+    """Return a layer's activations of images at each draw, `[batch, height, width, channel]` of the
+    draw's height and width.
+    """
     look, sides_px = activation_function(bundle, layer), recipe.input_sides_px
     return [
-        look(warp(tf.constant(images), tf.constant(maps), (sides_px[side],) * 2, recipe.pad_px, recipe.pad_value)).numpy()
+        look(
+            warp(
+                tf.constant(images),
+                tf.constant(maps),
+                (sides_px[side],) * 2,
+                recipe.pad_px,
+                recipe.pad_value,
+            )
+        ).numpy()
         for maps, side in zip(*views, strict=True)
     ]
 
@@ -245,13 +349,32 @@ def activations_under(bundle: Bundle, layer: str, images: np.ndarray, views: Vie
 def test_a_score_is_what_the_pictures_do_to_the_layer(toy: Bundle) -> None:
     recipe, subjects, numbers = TWO_SIDES, Channels(layer="third"), [3, 0, 2, 2]
     images = np.random.default_rng(0).random((BATCH, 32, 32, 3), np.float32)
-    draws = activations_under(toy, "third", images, views_of("third", members_of(numbers, recipe), recipe, "scores", 8), recipe)
-    assert {values.shape for values in draws} == {(BATCH, side // 2, side // 2, 6) for side in recipe.input_sides_px}
-    own = [np.stack([values[i, :, :, number] for i, number in enumerate(numbers)]) for values in draws]
+    draws = activations_under(
+        toy,
+        "third",
+        images,
+        views_of("third", members_of(numbers, recipe), recipe, "scores", 8),
+        recipe,
+    )
+    assert {values.shape for values in draws} == {
+        (BATCH, side // 2, side // 2, 6) for side in recipe.input_sides_px
+    }
+    own = [
+        np.stack([values[i, :, :, number] for i, number in enumerate(numbers)]) for values in draws
+    ]
     found = scored(renderer_of(toy, subjects, recipe), subjects, numbers, recipe, images)
-    np.testing.assert_allclose(found.objective, np.mean([each.mean((1, 2)) for each in own], axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.highest, np.max([each.max((1, 2)) for each in own], axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found.means, np.mean([values.mean((1, 2)) for values in draws], axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        found.objective, np.mean([each.mean((1, 2)) for each in own], axis=0), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.highest, np.max([each.max((1, 2)) for each in own], axis=0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        found.means,
+        np.mean([values.mean((1, 2)) for values in draws], axis=0),
+        rtol=1e-4,
+        atol=1e-6,
+    )
     centre = recipe.model_copy(update={"objective": "neuron"})
     at_centre = scored(renderer_of(toy, subjects, centre), subjects, numbers, centre, images)
     wanted = np.mean([each[:, each.shape[1] // 2, each.shape[2] // 2] for each in own], axis=0)
@@ -259,10 +382,20 @@ def test_a_score_is_what_the_pictures_do_to_the_layer(toy: Bundle) -> None:
 
 
 def test_a_transparent_picture_is_scored_on_white(toy: Bundle) -> None:
-    recipe, subjects, numbers = QUICK.model_copy(update={"alpha": True}), Channels(layer="second"), [0, 1, 2, 3]
+    recipe, subjects, numbers = (
+        QUICK.model_copy(update={"alpha": True}),
+        Channels(layer="second"),
+        [0, 1, 2, 3],
+    )
     picture = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 4), np.uint8)
     laid = np.stack([on_white(each) for each in picture]).astype(np.float32) / 255
-    found = scored(renderer_of(toy, subjects, recipe), subjects, numbers, recipe, picture.astype(np.float32) / 255)
+    found = scored(
+        renderer_of(toy, subjects, recipe),
+        subjects,
+        numbers,
+        recipe,
+        picture.astype(np.float32) / 255,
+    )
     wanted = scored(renderer_of(toy, subjects, QUICK), subjects, numbers, QUICK, laid)
     np.testing.assert_allclose(found.objective, wanted.objective, atol=0.01)
     assert np.ptp(wanted.objective) > 0.1
@@ -272,7 +405,10 @@ MIXES = Mixes(
     mixes=(
         Mix(
             label="both",
-            terms=(Term(layer="second", channels=(1, 4), weights=(1.0, -0.5)), Term(layer="logits", channels=(3,), weights=(2.0,))),
+            terms=(
+                Term(layer="second", channels=(1, 4), weights=(1.0, -0.5)),
+                Term(layer="logits", channels=(3,), weights=(2.0,)),
+            ),
         ),
         Mix(label="one", terms=(Term(layer="logits", channels=(0,), weights=(1.0,)),)),
     )
@@ -285,10 +421,17 @@ def test_a_mix_is_the_weighted_sum_of_its_channels_in_their_layers(toy: Bundle) 
     views = Views(np.repeat(maps, BATCH, axis=1), sides)
 
     def objectives(subjects: Subjects, numbers: list[int]) -> np.ndarray:
-        return renderer_of(toy, subjects, QUICK).score(images, views, subjects.targets(numbers), focus_of(QUICK)).objective
+        return (
+            renderer_of(toy, subjects, QUICK)
+            .score(images, views, subjects.targets(numbers), focus_of(QUICK))
+            .objective
+        )
 
     both, one = objectives(MIXES, [0, 1, 0, 1])[:2]
-    second, logits = objectives(Channels(layer="second"), [1, 4, 1, 1]), objectives(Channels(layer="logits"), [3, 0, 0, 0])
+    second, logits = (
+        objectives(Channels(layer="second"), [1, 4, 1, 1]),
+        objectives(Channels(layer="logits"), [3, 0, 0, 0]),
+    )
     assert both == pytest.approx(second[0] - 0.5 * second[1] + 2 * logits[0], rel=1e-4)
     assert one == pytest.approx(logits[1], rel=1e-4)
 
@@ -302,7 +445,10 @@ def test_penalties_hold_back_what_they_name(toy: Bundle) -> None:
         images = drawn(renderer, subjects, [0, 1, 2, 3], recipe.model_copy(update=weights))
         return float(images[..., 3].mean()), float(np.abs(np.diff(images[..., :3], axis=1)).mean())
 
-    plain, clear, smooth = (opacity_and_detail(alpha_weight=a, blur=b) for a, b in ((0.0, 0.01), (3.0, 0.01), (0.0, 100.0)))
+    plain, clear, smooth = (
+        opacity_and_detail(alpha_weight=a, blur=b)
+        for a, b in ((0.0, 0.01), (3.0, 0.01), (0.0, 100.0))
+    )
     assert clear[0] < plain[0] - 0.1 and smooth[1] < 0.8 * plain[1]
 
 

@@ -6,16 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.records import SpriteScores
-from tasks.rendering.objectives import Targets
-from tasks.rendering.scores import CHECKERBOARD_ABOVE, checkerboard, on_white, score_sprite, specificities
-from tasks.rendering.sprites import Member
+from diamond_cutter.storage.sets.records import SpriteScores
+from diamond_cutter.tasks.rendering.objectives import Targets
+from diamond_cutter.tasks.rendering.scores import (
+    CHECKERBOARD_ABOVE,
+    checkerboard,
+    on_white,
+    score_sprite,
+    specificities,
+)
+from diamond_cutter.tasks.rendering.sprites import Member
 
 
 def natural(seed: int, side: int) -> np.ndarray:
-    """Draw noise whose magnitude falls with frequency, as a photo's, float32 `[side, side, 3]` in [0, 1]."""
+    """Draw noise whose magnitude falls with frequency, as a photo's, float32 `[side, side, 3]` in
+    [0, 1].
+    """
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    drawn = np.random.default_rng(seed).standard_normal((2, 3, *frequency.shape)) / np.maximum(frequency, 1 / side)
+    drawn = np.random.default_rng(seed).standard_normal((2, 3, *frequency.shape)) / np.maximum(
+        frequency, 1 / side
+    )
     planes = np.fft.irfft2(drawn[0] + 1j * drawn[1], s=(side, side)).transpose(1, 2, 0)
     return (0.5 + 0.5 * np.tanh(planes / planes.std() / 2)).astype(np.float32)
 
@@ -31,7 +41,9 @@ HALF_BLACK = np.where(ROWS < 15, 0, np.clip(PICTURE, 20, 235)).astype(np.uint8)
 MOSTLY_BLACK = np.where(ROWS < 17, 0, np.clip(PICTURE, 20, 235)).astype(np.uint8)
 
 
-def scores_of(picture: np.ndarray, objective: float = 1.5, highest: float = 3.0, **more: Any) -> SpriteScores:
+def scores_of(
+    picture: np.ndarray, objective: float = 1.5, highest: float = 3.0, **more: Any
+) -> SpriteScores:
     return score_sprite(Member(7, 2), picture, objective, highest, **more)
 
 
@@ -52,7 +64,9 @@ def scores_of(picture: np.ndarray, objective: float = 1.5, highest: float = 3.0,
         (PICTURE, 0.0, -math.inf, ("not_finite",)),
     ],
 )
-def test_a_sprite_is_flagged_for_what_it_is(picture: np.ndarray, objective: float, highest: float, flags: tuple[str, ...]) -> None:
+def test_a_sprite_is_flagged_for_what_it_is(
+    picture: np.ndarray, objective: float, highest: float, flags: tuple[str, ...]
+) -> None:
     assert scores_of(picture, objective, highest).flags == flags
 
 
@@ -63,10 +77,16 @@ def test_what_was_pushed_down_is_not_dead() -> None:
 def test_the_scores_are_those_of_the_picture() -> None:
     scores = scores_of(MOSTLY_BLACK, 1.23456789, 2.5, specificity=1.23456, rung="seed")
     assert (scores.channel, scores.variant, scores.rung) == (7, 2, "seed")
-    assert (scores.objective, scores.highest_activation, scores.specificity) == (1.234568, 2.5, 1.235)
+    assert (scores.objective, scores.highest_activation, scores.specificity) == (
+        1.234568,
+        2.5,
+        1.235,
+    )
     assert scores.contrast == pytest.approx((MOSTLY_BLACK / 255).std(), abs=1e-4)
     assert scores.saturation == pytest.approx(17 / 32, abs=1e-4)
-    assert scores.checkerboard == pytest.approx(checkerboard(MOSTLY_BLACK / np.float32(255)), abs=1e-4)
+    assert scores.checkerboard == pytest.approx(
+        checkerboard(MOSTLY_BLACK / np.float32(255)), abs=1e-4
+    )
 
 
 def test_what_is_not_finite_is_no_number() -> None:
@@ -77,7 +97,10 @@ def test_what_is_not_finite_is_no_number() -> None:
 
 @pytest.mark.parametrize("side", [32, 64, 128])
 def test_noise_is_no_checkerboard(side: int) -> None:
-    white = [checkerboard(np.random.default_rng(seed).random((side, side, 3), np.float32)) for seed in range(100)]
+    white = [
+        checkerboard(np.random.default_rng(seed).random((side, side, 3), np.float32))
+        for seed in range(100)
+    ]
     assert np.mean(white) == pytest.approx(1, abs=0.02) and max(white) < CHECKERBOARD_ABOVE
     photos = [checkerboard(natural(seed, side)) for seed in range(30)]
     assert max(photos) < 0.75 and min(photos) > 0.25
@@ -113,7 +136,8 @@ def targets(channels: list[list[int]], weights: list[list[float]]) -> Targets:
 
 def test_specificity_is_the_distance_from_the_other_channels_in_their_deviations() -> None:
     means = np.array([[1, 2, 3, 10], [1, 2, 3, 10], [5, 5, 5, 9]], np.float32)
-    # Of 1, 2, 3 the mean is 2 and the deviation sqrt(2 / 3); of 2, 3, 10 they are 5 and sqrt(38 / 3), of equal ones there is none.
+    # Of 1, 2, 3 the mean is 2 and the deviation sqrt(2 / 3); of 2, 3, 10 they are 5 and sqrt(38 /
+    # 3), of equal ones there is none.
     found = specificities(means, (targets([[3], [0], [3]], [[1.0], [-1.0], [1.0]]),))
     assert found[:2] == pytest.approx([8 / math.sqrt(2 / 3), 4 / math.sqrt(38 / 3)])
     assert found[2] is None
@@ -125,7 +149,10 @@ def test_a_channel_that_does_not_stand_out_has_a_specificity_below_zero() -> Non
 
 
 def test_channels_that_overflow_do_not_count() -> None:
-    means = np.array([[1, 2, math.inf, 3, 10], [1, 2, math.nan, 3, 10], [math.nan] * 5, [1, 2, 3, 4, math.inf]], np.float32)
+    means = np.array(
+        [[1, 2, math.inf, 3, 10], [1, 2, math.nan, 3, 10], [math.nan] * 5, [1, 2, 3, 4, math.inf]],
+        np.float32,
+    )
     found = specificities(means, (targets([[4]] * 4, [[1.0]] * 4),))
     assert found[:2] == pytest.approx([8 / math.sqrt(2 / 3)] * 2)
     assert found[2] is None and scores_of(PICTURE, specificity=found[3]).specificity is None
@@ -140,7 +167,9 @@ def test_channels_that_overflow_do_not_count() -> None:
     ],
     ids=["a mix", "two layers", "two channels"],
 )
-def test_what_has_no_others_to_stand_out_from_has_no_specificity(several: tuple[Targets, ...], channels: int) -> None:
+def test_what_has_no_others_to_stand_out_from_has_no_specificity(
+    several: tuple[Targets, ...], channels: int
+) -> None:
     assert specificities(np.arange(channels, dtype=np.float32)[None], several) == [None]
 
 
@@ -157,7 +186,9 @@ def test_what_is_transparent_counts_as_white_but_not_as_saturated() -> None:
     scores = scores_of(picture)
     assert (scores.saturation, scores.flags) == (0.0, ())
     assert scores.contrast == pytest.approx((on_white(picture) / 255).std(), abs=1e-4)
-    assert scores_of(np.concatenate([MOSTLY_BLACK, np.full_like(opacity, 255)], axis=2)).flags == ("saturated",)
+    assert scores_of(np.concatenate([MOSTLY_BLACK, np.full_like(opacity, 255)], axis=2)).flags == (
+        "saturated",
+    )
 
 
 def test_a_picture_that_nothing_is_left_of_is_grey() -> None:

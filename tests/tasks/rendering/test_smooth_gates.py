@@ -1,11 +1,13 @@
-"""A share of each ReLU's gate is its channel's mean gate, in the gradient only, and each picture has its own."""
+"""A share of each ReLU's gate is its channel's mean gate, in the gradient only, and each picture
+has its own.
+"""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.rendering.redirected_relu import with_redirected_relus
-from tasks.rendering.smooth_gates import with_smooth_gates
+from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
+from diamond_cutter.tasks.rendering.smooth_gates import with_smooth_gates
 from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)
@@ -74,7 +76,9 @@ def test_values_are_those_of_the_graph_and_the_graph_stays_as_it_was(operation: 
     graph = graph_of(operation, 6, 6, 2)
     before = graph.SerializeToString(deterministic=True)
     x, upstream = maps(2, 6, 6, 2)
-    np.testing.assert_array_equal(run(with_smooth_gates(graph, 0.4), x, upstream)[0], run(graph, x, upstream)[0])
+    np.testing.assert_array_equal(
+        run(with_smooth_gates(graph, 0.4), x, upstream)[0], run(graph, x, upstream)[0]
+    )
     assert graph.SerializeToString(deterministic=True) == before
     assert with_smooth_gates(graph, 0.0) is graph
 

@@ -1,12 +1,20 @@
-"""The spectrum of natural images is measured as it is, whatever their size, and interpolated to any other size."""
+"""The spectrum of natural images is measured as it is, whatever their size, and interpolated to any
+other size.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from tasks.rendering.presets import SPECTRUM_OF_PHOTOS
-from tasks.rendering.spectrum import COLOR_FROM_DECORRELATED, FREQUENCIES, magnitudes, natural_spectrum, radial_frequencies
+from diamond_cutter.tasks.rendering.presets import SPECTRUM_OF_PHOTOS
+from diamond_cutter.tasks.rendering.spectrum import (
+    COLOR_FROM_DECORRELATED,
+    FREQUENCIES,
+    magnitudes,
+    natural_spectrum,
+    radial_frequencies,
+)
 
 # Strength at 1/16 cycle a pixel and power of each decorrelated colour.
 LAWS = ((1.0, 1.2), (0.5, 1.0), (0.3, 0.6))
@@ -19,13 +27,20 @@ def law(frequency: np.ndarray, strength: float, power: float) -> np.ndarray:
 
 
 def images(count: int, height: int, width: int) -> Iterator[np.ndarray]:
-    """Cut images of known spectra out of larger ones, so that their borders do not fit each other, as in photographs."""
+    """Cut images of known spectra out of larger ones, so that their borders do not fit each other,
+    as in photographs.
+    """
     side = 512
     frequency = radial_frequencies(side)
     for seed in range(count):
         noise = np.random.default_rng(seed).normal(size=(3, side, side))
-        planes = [np.fft.irfft2(np.fft.rfft2(n) * law(frequency, *how) * (frequency > 0)) for n, how in zip(noise, LAWS, strict=True)]
-        logits = np.einsum("dc,chw->hwd", COLOR_FROM_DECORRELATED, np.stack(planes))[:height, :width]
+        planes = [
+            np.fft.irfft2(np.fft.rfft2(n) * law(frequency, *how) * (frequency > 0))
+            for n, how in zip(noise, LAWS, strict=True)
+        ]
+        logits = np.einsum("dc,chw->hwd", COLOR_FROM_DECORRELATED, np.stack(planes))[
+            :height, :width
+        ]
         yield (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
@@ -50,7 +65,9 @@ def test_images_of_several_sizes_have_one_spectrum() -> None:
 
 
 def test_borders_that_do_not_fit_are_no_fine_detail() -> None:
-    ramp = np.broadcast_to(np.linspace(0.2, 0.8, 128, dtype=np.float32)[None, :, None], (128, 128, 3))
+    ramp = np.broadcast_to(
+        np.linspace(0.2, 0.8, 128, dtype=np.float32)[None, :, None], (128, 128, 3)
+    )
     (grey, *_) = natural_spectrum([ramp])
     jump = np.abs(np.fft.rfft2(ramp[..., 0] - ramp[..., 0].mean()))[0, -1] / 128
     assert grey[-1] < 1e-3 < jump
@@ -100,7 +117,9 @@ def test_magnitudes_are_those_of_the_spectrum_times_the_side() -> None:
     # Powers of two lie on the axes of the grid.
     for index in range(0, len(FREQUENCIES), 2):
         column = round(FREQUENCIES[index] * size_px)
-        np.testing.assert_allclose(found[:, 0, column], size_px * np.array(SPECTRUM_OF_PHOTOS)[:, index], rtol=1e-6)
+        np.testing.assert_allclose(
+            found[:, 0, column], size_px * np.array(SPECTRUM_OF_PHOTOS)[:, index], rtol=1e-6
+        )
         np.testing.assert_array_equal(found[:, column, 0], found[:, 0, column])
 
 
@@ -108,13 +127,17 @@ def test_between_two_frequencies_lies_a_power_law() -> None:
     spectrum = (tuple(5.0 * FREQUENCIES**-1.3),)
     frequency = radial_frequencies(96)
     inside = (frequency >= FREQUENCIES[0]) & (frequency <= FREQUENCIES[-1])
-    np.testing.assert_allclose(magnitudes(spectrum, 96, 3)[0][inside], 96 * 5.0 * frequency[inside] ** -1.3, rtol=1e-5)
+    np.testing.assert_allclose(
+        magnitudes(spectrum, 96, 3)[0][inside], 96 * 5.0 * frequency[inside] ** -1.3, rtol=1e-5
+    )
 
 
 def test_the_mean_has_no_magnitude_and_corners_are_like_the_highest() -> None:
     found = magnitudes(SPECTRUM_OF_PHOTOS, 64, 3)
     np.testing.assert_array_equal(found[:, 0, 0], 0)
-    np.testing.assert_allclose(found[:, 32, 32], 64 * np.array(SPECTRUM_OF_PHOTOS)[:, -1], rtol=1e-6)
+    np.testing.assert_allclose(
+        found[:, 32, 32], 64 * np.array(SPECTRUM_OF_PHOTOS)[:, -1], rtol=1e-6
+    )
     assert (found.reshape(3, -1)[:, 1:] > 0).all()
 
 

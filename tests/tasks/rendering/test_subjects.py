@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tasks.rendering.objectives import Targets
-from tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
+from diamond_cutter.tasks.rendering.objectives import Targets
+from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
 
-PAIR = Mix(label="eyes and fur", terms=(Term(layer="block_3", channels=(5, 2), weights=(1.0, 0.5)),))
+PAIR = Mix(
+    label="eyes and fur", terms=(Term(layer="block_3", channels=(5, 2), weights=(1.0, 0.5)),)
+)
 ACROSS = Mix(
     label="two layers",
     terms=(
@@ -25,7 +27,10 @@ MIXES = Mixes(mixes=(PAIR, ACROSS, HEAD))
 def plain(targets: tuple[Targets, ...]) -> list[tuple[list[list[int]], list[list[float]]]]:
     for target in targets:
         assert target.channels.dtype == np.int32 and target.weights.dtype == np.float32
-    return [(target.channels.tolist(), np.round(target.weights.astype(float), 6).tolist()) for target in targets]
+    return [
+        (target.channels.tolist(), np.round(target.weights.astype(float), 6).tolist())
+        for target in targets
+    ]
 
 
 def test_channels_look_for_themselves() -> None:
@@ -37,7 +42,10 @@ def test_channels_look_for_themselves() -> None:
 def test_mixes_look_for_what_they_name_and_in_another_layer_for_nothing() -> None:
     assert MIXES.layers == ("block_3", "head")
     block_3, head = plain(MIXES.targets([0, 1, 2]))
-    assert block_3 == ([[5, 2, 0], [1, 2, 3], [0, 0, 0]], [[1.0, 0.5, 0.0], [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]])
+    assert block_3 == (
+        [[5, 2, 0], [1, 2, 3], [0, 0, 0]],
+        [[1.0, 0.5, 0.0], [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]],
+    )
     assert head == ([[0], [7], [9]], [[0.0], [-2.0], [1.0]])
 
 
@@ -60,8 +68,22 @@ def test_the_name_of_a_set_is_stable() -> None:
         (PAIR, HEAD, ACROSS),
         (PAIR, ACROSS),
         (PAIR.model_copy(update={"label": "fur and eyes"}), ACROSS, HEAD),
-        (Mix(label=PAIR.label, terms=(Term(layer="block_3", channels=(5, 2), weights=(1.0, 0.25)),)), ACROSS, HEAD),
-        (Mix(label=PAIR.label, terms=(Term(layer="block_4", channels=(5, 2), weights=(1.0, 0.5)),)), ACROSS, HEAD),
+        (
+            Mix(
+                label=PAIR.label,
+                terms=(Term(layer="block_3", channels=(5, 2), weights=(1.0, 0.25)),),
+            ),
+            ACROSS,
+            HEAD,
+        ),
+        (
+            Mix(
+                label=PAIR.label,
+                terms=(Term(layer="block_4", channels=(5, 2), weights=(1.0, 0.5)),),
+            ),
+            ACROSS,
+            HEAD,
+        ),
     ],
     ids=["order", "fewer", "label", "weight", "layer"],
 )
@@ -74,8 +96,14 @@ def test_another_set_has_another_name(other: tuple[Mix, ...]) -> None:
     [
         ({"weights": (1.0,)}, "a term has a weight for each channel; found 1 for 2"),
         ({"weights": (0.0, 0.0)}, "the weights of a term are finite numbers, not all of them 0"),
-        ({"weights": (1.0, math.nan)}, "the weights of a term are finite numbers, not all of them 0"),
-        ({"weights": (1.0, math.inf)}, "the weights of a term are finite numbers, not all of them 0"),
+        (
+            {"weights": (1.0, math.nan)},
+            "the weights of a term are finite numbers, not all of them 0",
+        ),
+        (
+            {"weights": (1.0, math.inf)},
+            "the weights of a term are finite numbers, not all of them 0",
+        ),
         ({"channels": (), "weights": ()}, "channels"),
         ({"channels": (1, -1)}, "channels.1"),
         ({"flavour": "sweet"}, "flavour"),
@@ -90,13 +118,21 @@ def test_a_term_that_makes_no_sense_is_refused(change: dict[str, Any], sentence:
 
 def test_a_layer_in_two_terms_is_refused() -> None:
     term = PAIR.terms[0]
-    with pytest.raises(ValidationError, match="the mix 'twice' names a layer in two terms; put its channels into one") as caught:
+    with pytest.raises(
+        ValidationError,
+        match="the mix 'twice' names a layer in two terms; put its channels into one",
+    ) as caught:
         Mix(label="twice", terms=(term, term))
     assert caught.value.error_count() == 1
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Mix(label="none", terms=()), lambda: Mixes(mixes=()), lambda: Mix(label="x" * 201, terms=PAIR.terms)]
+    "make",
+    [
+        lambda: Mix(label="none", terms=()),
+        lambda: Mixes(mixes=()),
+        lambda: Mix(label="x" * 201, terms=PAIR.terms),
+    ],
 )
 def test_an_empty_or_endless_mix_is_refused(make: Any) -> None:
     with pytest.raises(ValidationError):

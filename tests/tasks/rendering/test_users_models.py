@@ -1,4 +1,6 @@
-"""A user's own model is computed as its file says at every main layer, and folding its BatchNorms changes nothing."""
+"""A user's own model is computed as its file says at every main layer, and folding its BatchNorms
+changes nothing.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_inventory.bundle import layer_graph, parse_graph
-from model_inventory.graph import run_inside
-from model_inventory.keras_calls import layer_activations
-from model_inventory.user_models import ImportOptions, import_user_model
+from diamond_cutter.model_inventory.bundle import layer_graph, parse_graph
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.model_inventory.keras.calls import layer_activations
+from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from tests.tasks.rendering.test_any_keras_model import as_the_model_takes_them, assert_close, run
 from tests.users_models import digits_model, nested_model, slim_graph
 
@@ -29,24 +31,39 @@ def with_other_statistics(path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("make", "name", "value_range", "least"),
-    [(nested_model, "birds.keras", (0, 255), 8), (digits_model, "digits.keras", (0, 1), 2), (slim_graph, "slim.pb", (-1, 1), 2)],
+    [
+        (nested_model, "birds.keras", (0, 255), 8),
+        (digits_model, "digits.keras", (0, 1), 2),
+        (slim_graph, "slim.pb", (-1, 1), 2),
+    ],
     ids=["nested", "digits", "slim"],
 )
 def test_every_main_layer_is_what_the_file_computes(
-    make: Callable[[Path], Path], name: str, value_range: tuple[float, float], least: int, tmp_path: Path
+    make: Callable[[Path], Path],
+    name: str,
+    value_range: tuple[float, float],
+    least: int,
+    tmp_path: Path,
 ) -> None:
     path = make(tmp_path / name)
     if make is nested_model:
         with_other_statistics(path)
-    bundle = import_user_model(path, path.stem, options=ImportOptions(value_range=value_range)).bundle
+    bundle = import_user_model(
+        path, path.stem, options=ImportOptions(value_range=value_range)
+    ).bundle
     image = bundle.card.image
-    fed = as_the_model_takes_them(np.random.default_rng(1).random((2, image.height, image.width, image.channels), np.float32), bundle)
+    fed = as_the_model_takes_them(
+        np.random.default_rng(1).random((2, image.height, image.width, image.channels), np.float32),
+        bundle,
+    )
     main = [layer for layer in bundle.card.layers if layer.main]
     assert len(main) >= least
     if path.suffix == ".pb":
         source = tf.compat.v1.GraphDef.FromString(path.read_bytes())
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            values = session.run(run_inside(source, "input:0", tf.constant(fed), [layer.tensor for layer in main]))
+            values = session.run(
+                run_inside(source, "input:0", tf.constant(fed), [layer.tensor for layer in main])
+            )
         expected = dict(zip([layer.name for layer in main], values, strict=True))
     else:
         expected = layer_activations(keras.models.load_model(path), fed)

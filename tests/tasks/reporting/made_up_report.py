@@ -1,4 +1,6 @@
-"""A complete report of made-up numbers and drawn pictures, each of which a test can tell from the others."""
+"""A complete report of made-up numbers and drawn pictures, each of which a test can tell from the
+others.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from storage.layout import report_folder
-from tasks.attribution.spec import AttributionSpec
-from tasks.pages.frontend import asset_files
-from tasks.reporting.contents import (
+from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
     ChannelNumbers,
     Checks,
@@ -37,13 +39,18 @@ from tasks.reporting.contents import (
     Spread,
     Table,
 )
-from tasks.reporting.pages import REPORT, report_page
-from tasks.reporting.scripts import IMAGE_LIST, as_script, layer_name, page_name
+from diamond_cutter.tasks.reporting.pages import REPORT, report_page
+from diamond_cutter.tasks.reporting.scripts import IMAGE_LIST, as_script, layer_name, page_name
 
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u202egnp.lairt"
 DATASET, REPORT_NAME = "pictures@0a1b2c3d", "attribution@22222222"
 FOLDER = f"reports/{DATASET}/made-up@11111111/{REPORT_NAME}/"
-LAYERS = {"stem": (12, 8), "block_0": (24, 6), HOSTILE: (32, 4), "logits": (6, 1)}  # channels, and positions on a side
+LAYERS = {
+    "stem": (12, 8),
+    "block_0": (24, 6),
+    HOSTILE: (32, 4),
+    "logits": (6, 1),
+}  # channels, and positions on a side
 CLASSES = ("tabby cat", "tiger cat", "goldfish", HOSTILE, "acorn", "lighthouse")
 IMAGES, SHOWN, PAGE, GROUPS, CELL_PX, IMAGE_PX = 200, 60, 12, 4, 48, 96
 SHOWN_CHANNELS, PATCHES, REFUSED = 5, 6, 7
@@ -66,10 +73,14 @@ def colour_of(layer: int, channel: int) -> tuple[int, int, int]:
 
 
 def heat_value(layer: int, image: int, target: int, place: int) -> int:
-    """Return a heat map's value at a position; it is for on the left, and against on the right, and the other way round for odd targets."""
+    """Return a heat map's value at a position; it is for on the left, and against on the right, and
+    the other way round for odd targets.
+    """
     side = list(LAYERS.values())[layer][1]
     across = 0.0 if side == 1 else 1 - 2 * (place % side) / (side - 1)
-    return round((-1) ** target * 120 * across * (0.4 + 0.6 * (place // side + image % 3 + 1) / (side + 2)))
+    return round(
+        (-1) ** target * 120 * across * (0.4 + 0.6 * (place // side + image % 3 + 1) / (side + 2))
+    )
 
 
 def channels_at(layer: int, target: int, place: int, *, activated: bool = False) -> tuple[int, ...]:
@@ -80,27 +91,42 @@ def channels_at(layer: int, target: int, place: int, *, activated: bool = False)
 
 
 def put_report(bucket: Path, model: str, recipe: str) -> str:
-    """Write a report of a model, with the sprites of a recipe, into a bucket's folder, and return its own."""
+    """Write a report of a model, with the sprites of a recipe, into a bucket's folder, and return
+    its own.
+    """
     folder = report_folder(DATASET, model, REPORT_NAME)
     write_report(bucket / folder, model=model, sprites=recipe)
     return folder
 
 
 def write_report(folder: Path, **changes: str) -> ReportContents:
-    """Write all files of a report into a folder, and return what it says; `changes` are fields of it."""
+    """Write all files of a report into a folder, and return what it says; `changes` are fields of
+    it.
+    """
     for image in range(SHOWN):
         _save(folder / PICTURES / f"{image:05}.png", _image(image))
     for number, (name, (channels, side)) in enumerate(LAYERS.items()):
-        _save(folder / f"{PICTURES}sprites.{number}.png", _sheet([_sprite(number, channel) for channel in range(channels)]))
-        _save(folder / f"{PICTURES}groups.{number}.png", _sheet([_sprite(number, 100 + group) for group in range(GROUPS)]))
+        _save(
+            folder / f"{PICTURES}sprites.{number}.png",
+            _sheet([_sprite(number, channel) for channel in range(channels)]),
+        )
+        _save(
+            folder / f"{PICTURES}groups.{number}.png",
+            _sheet([_sprite(number, 100 + group) for group in range(GROUPS)]),
+        )
         patches = [_image(image)[:CELL_PX, :CELL_PX] for image in range(channels * PATCHES)]
         _save(folder / f"{PICTURES}patches.{number}.png", _sheet(patches))
         numbers = _layer_numbers(number, channels, side)
         _write(folder / f"layer.{number}.js", as_script(layer_name(name), numbers))
     for number in range(SHOWN // PAGE):
-        page = ImagesPage(images=tuple(_details(image) for image in range(number * PAGE, (number + 1) * PAGE)))
+        page = ImagesPage(
+            images=tuple(_details(image) for image in range(number * PAGE, (number + 1) * PAGE))
+        )
         _write(folder / f"page.{number}.js", as_script(page_name(number), page))
-    _write(folder / "images.js", as_script(IMAGE_LIST, ImageList(images=tuple(_listed(image) for image in range(SHOWN)))))
+    _write(
+        folder / "images.js",
+        as_script(IMAGE_LIST, ImageList(images=tuple(_listed(image) for image in range(SHOWN)))),
+    )
     contents = _contents().model_copy(update=changes)
     _write(folder / "index.html", report_page(contents))
     _write(folder / "report.json", ReportRecord(contents=contents, records=(), files=()).to_bytes())
@@ -115,10 +141,19 @@ def _contents() -> ReportContents:
         model="made-up@11111111",
         report=REPORT_NAME,
         sprites="fast@53691d82",
-        spec=AttributionSpec(layers=tuple(LAYERS), groups=GROUPS, channels=SHOWN_CHANNELS, shown=SHOWN, sprites="fast@53691d82"),
+        spec=AttributionSpec(
+            layers=tuple(LAYERS),
+            groups=GROUPS,
+            channels=SHOWN_CHANNELS,
+            shown=SHOWN,
+            sprites="fast@53691d82",
+        ),
         images=IMAGES,
         labels="folders",
-        refused=tuple(RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="ends too early") for one in range(REFUSED)),
+        refused=tuple(
+            RefusedImage(name=f"broken/{HOSTILE if one == 2 else one}.jpg", reason="ends too early")
+            for one in range(REFUSED)
+        ),
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
@@ -132,9 +167,13 @@ def _contents() -> ReportContents:
         flows=tuple(_flow(number) for number in range(len(LAYERS) - 2)),
         shown="images.js",
         pages=tuple(
-            ShownPage(file=f"page.{page}.js", images=tuple(range(page * PAGE, (page + 1) * PAGE))) for page in range(SHOWN // PAGE)
+            ShownPage(file=f"page.{page}.js", images=tuple(range(page * PAGE, (page + 1) * PAGE)))
+            for page in range(SHOWN // PAGE)
         ),
-        tables=(Table(title="images", file="images.parquet", rows=IMAGES), Table(title="channels", file="channels.parquet", rows=1234)),
+        tables=(
+            Table(title="images", file="images.parquet", rows=IMAGES),
+            Table(title="channels", file="channels.parquet", rows=1234),
+        ),
     )
 
 
@@ -142,7 +181,10 @@ def _layer(number: int, name: str) -> ReportedLayer:
     channels, side = LAYERS[name]
     mean = _means(number, 0, channels)
     order = np.argsort(-mean)
-    strongest = [MeanChannel(channel=int(channel), attribution=float(mean[channel]), sprite=int(channel)) for channel in order]
+    strongest = [
+        MeanChannel(channel=int(channel), attribution=float(mean[channel]), sprite=int(channel))
+        for channel in order
+    ]
     grouped = side > 1
     return ReportedLayer(
         name=name,
@@ -170,7 +212,9 @@ def _layer(number: int, name: str) -> ReportedLayer:
 
 
 def _group(layer: int, group: int, channels: int) -> Group:
-    by_class = tuple((number, float(np.cos(layer + group + 2 * number))) for number in range(len(CLASSES)))
+    by_class = tuple(
+        (number, float(np.cos(layer + group + 2 * number))) for number in range(len(CLASSES))
+    )
     return Group(
         number=group,
         channels=tuple((group * 3 + step) % channels for step in range(6)),
@@ -184,7 +228,11 @@ def _group(layer: int, group: int, channels: int) -> Group:
 def _flow(layer: int) -> GroupFlow:
     names = list(LAYERS)
     amounts = _random(layer, 7).normal(size=(GROUPS, GROUPS)) ** 3
-    return GroupFlow(layer=names[layer], next_layer=names[layer + 1], attribution=tuple(map(tuple, amounts.tolist())))
+    return GroupFlow(
+        layer=names[layer],
+        next_layer=names[layer + 1],
+        attribution=tuple(map(tuple, amounts.tolist())),
+    )
 
 
 def _layer_numbers(number: int, channels: int, side: int) -> LayerNumbers:
@@ -229,7 +277,9 @@ def _set_numbers(layer: int, which: int, channels: int) -> SetNumbers:
 
 
 def _listed(image: int) -> ListedImage:
-    sets = [0, 1 + image % 2] + ([3] if class_of(image) == 2 else []) + ([4] if image % 4 == 0 else [])
+    sets = (
+        [0, 1 + image % 2] + ([3] if class_of(image) == 2 else []) + ([4] if image % 4 == 0 else [])
+    )
     return ListedImage(
         number=image,
         name=name_of(image),
@@ -274,8 +324,14 @@ def _image_layer(layer: int, image: int) -> ImageLayer:
             for target in range(3)
         ),
         activated=tuple(channels_at(layer, 0, place, activated=True) for place in places),
-        same_place=tuple(tuple((image + place + step) % IMAGES for step in (1, 2, 100)) for place in places),
-        groups=tuple(tuple(_blob(side, place, group) for place in places) for group in range(GROUPS)) if side > 1 else (),
+        same_place=tuple(
+            tuple((image + place + step) % IMAGES for step in (1, 2, 100)) for place in places
+        ),
+        groups=tuple(
+            tuple(_blob(side, place, group) for place in places) for group in range(GROUPS)
+        )
+        if side > 1
+        else (),
         group_attribution=(1.25, 0.5, -0.75, 0.125) if side > 1 else (),
         seen_from=tuple(_around(side, before, place) for place in places) if layer else (),
     )
@@ -309,9 +365,13 @@ def _random(*seed: int) -> np.random.Generator:
 def _sprite(layer: int, channel: int) -> np.ndarray:
     """Draw waves of another direction for each channel, around a square of its colour."""
     down, across = np.mgrid[:CELL_PX, :CELL_PX] / CELL_PX
-    wave = np.sin(2 * np.pi * (2 + layer) * (across * np.cos(channel) + down * np.sin(channel)) + channel)
+    wave = np.sin(
+        2 * np.pi * (2 + layer) * (across * np.cos(channel) + down * np.sin(channel)) + channel
+    )
     colour = np.array(colour_of(layer, channel))
-    picture = np.clip(colour + 60 * wave[..., None] * np.array([1, -0.6, 0.8]), 0, 255).astype(np.uint8)
+    picture = np.clip(colour + 60 * wave[..., None] * np.array([1, -0.6, 0.8]), 0, 255).astype(
+        np.uint8
+    )
     picture[CELL_PX // 3 : -CELL_PX // 3, CELL_PX // 3 : -CELL_PX // 3] = colour
     return picture
 
@@ -321,7 +381,9 @@ def _image(number: int) -> np.ndarray:
     down, across = np.mgrid[:IMAGE_PX, :IMAGE_PX] / IMAGE_PX
     random = _random(number)
     sky = random.uniform(60, 200, 3) * (1 - 0.5 * down[..., None])
-    disc = np.hypot(down - random.uniform(0.3, 0.7), across - random.uniform(0.3, 0.7)) < random.uniform(0.12, 0.3)
+    disc = np.hypot(
+        down - random.uniform(0.3, 0.7), across - random.uniform(0.3, 0.7)
+    ) < random.uniform(0.12, 0.3)
     return np.where(disc[..., None], random.uniform(120, 255, 3), sky).astype(np.uint8)
 
 

@@ -1,16 +1,27 @@
-"""What a report shows: the sets of most images, the channels that decide most, and images evenly from all."""
+"""What a report shows: the sets of most images, the channels that decide most, and images evenly
+from all.
+"""
 
 import numpy as np
 import pytest
 
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.totals import ALL, WRONG, LayerTotals, SetName, Totals
-from tasks.reporting.choosing import MOST_SETS, TOP, channels_to_render, evenly, shown_sets, top_and_bottom
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.totals import ALL, WRONG, LayerTotals, SetName, Totals
+from diamond_cutter.tasks.reporting.choosing import (
+    MOST_SETS,
+    TOP,
+    channels_to_render,
+    evenly,
+    shown_sets,
+    top_and_bottom,
+)
 
 HOSTILE = "</script>\u202e"
 
 
-def totals_of(means: dict[SetName, list[float]], images: dict[SetName, int] | None = None) -> Totals:
+def totals_of(
+    means: dict[SetName, list[float]], images: dict[SetName, int] | None = None
+) -> Totals:
     """Return totals in which the channels of a layer have these means."""
     found = Totals()
     for name, mean in means.items():
@@ -39,8 +50,12 @@ def test_the_sets_of_most_images_are_shown_in_an_order_of_their_own() -> None:
     for kind, of_kind in (("label", labels), ("class", classes)):
         shown = [name for name in found if name.kind == kind]
         left = set(of_kind) - set(shown)
-        assert len(shown) == MOST_SETS and max(images[name] for name in left) <= min(images[name] for name in shown)
-    assert [name.label for name in found if name.kind == "label"] == sorted(name.label for name in found if name.kind == "label")
+        assert len(shown) == MOST_SETS and max(images[name] for name in left) <= min(
+            images[name] for name in shown
+        )
+    assert [name.label for name in found if name.kind == "label"] == sorted(
+        name.label for name in found if name.kind == "label"
+    )
 
 
 def test_without_labels_and_mistakes_there_are_all_and_classes() -> None:
@@ -59,7 +74,9 @@ def test_without_labels_and_mistakes_there_are_all_and_classes() -> None:
         ([5.0], [0], []),
     ],
 )
-def test_top_and_bottom_are_above_and_below_zero(mean: list[float], top: list[int], bottom: list[int]) -> None:
+def test_top_and_bottom_are_above_and_below_zero(
+    mean: list[float], top: list[int], bottom: list[int]
+) -> None:
     assert top_and_bottom(np.array(mean), 2) == (top, bottom)
 
 
@@ -67,7 +84,10 @@ def test_no_channel_is_on_both_sides() -> None:
     mean = np.random.default_rng(0).normal(0, 1, 40)
     top, bottom = top_and_bottom(mean, TOP)
     assert len(top) == len(bottom) == TOP and not set(top) & set(bottom)
-    assert mean[top].tolist() == sorted(mean, reverse=True)[:TOP] and mean[bottom].tolist() == sorted(mean)[:TOP]
+    assert (
+        mean[top].tolist() == sorted(mean, reverse=True)[:TOP]
+        and mean[bottom].tolist() == sorted(mean)[:TOP]
+    )
 
 
 def test_what_decides_most_over_all_images_comes_first_then_cells_and_other_sets_in_turn() -> None:
@@ -84,7 +104,9 @@ def test_what_decides_most_over_all_images_comes_first_then_cells_and_other_sets
     assert rendered(totals, cells, 19) == sorted([*of_all, 60, 61, 62])
     assert rendered(totals, cells, 22) == sorted([*of_all, 60, 61, 62, 63, 64, 65])
     assert rendered(totals, cells, 25) == sorted([*of_all, 60, 61, 62, 63, 64, 65, 40, 41, 42])
-    assert rendered(totals, cells, 28) == sorted([*of_all, 60, 61, 62, 63, 64, 65, 66, 67, 68, 40, 41, 42])
+    assert rendered(totals, cells, 28) == sorted(
+        [*of_all, 60, 61, 62, 63, 64, 65, 66, 67, 68, 40, 41, 42]
+    )
     # And in the end all of those, and no other.
     assert rendered(totals, cells, 4096) == sorted([*of_all, *cells, 40, 41, 42])
 

@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tasks.pages.frontend import asset_files, assets
-from tasks.reporting.contents import ReportContents
-from tasks.reporting.pages import REPORT, report_page
+from diamond_cutter.tasks.pages.frontend import asset_files, assets
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 from tests.tasks.page_as_read import Page
-from tests.tasks.reporting.made_up_report import FOLDER, HOSTILE, LAYERS, SHOWN, name_of, write_report
+from tests.tasks.reporting.made_up_report import (
+    FOLDER,
+    HOSTILE,
+    LAYERS,
+    SHOWN,
+    name_of,
+    write_report,
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,9 @@ def test_the_page_holds_the_contents_and_no_image(contents: ReportContents, fold
     assert not any(name_of(image).encode() in page for image in range(SHOWN) if image != 3)
 
 
-def test_without_a_script_there_are_the_strongest_channels_as_numbers(contents: ReportContents) -> None:
+def test_without_a_script_there_are_the_strongest_channels_as_numbers(
+    contents: ReportContents,
+) -> None:
     text = Page(report_page(contents)).text
     for layer in contents.layers:
         assert layer.name in text
@@ -38,10 +47,21 @@ def test_without_a_script_there_are_the_strongest_channels_as_numbers(contents: 
 
 
 def test_all_that_is_named_lies_beside_it(contents: ReportContents, folder: Path) -> None:
-    names = [contents.shown, *(page.file for page in contents.pages), *(layer.numbers for layer in contents.layers)]
-    names += [value for _, tag in Page(report_page(contents)).tags for name, value in tag.items() if name == "src" and value]
+    names = [
+        contents.shown,
+        *(page.file for page in contents.pages),
+        *(layer.numbers for layer in contents.layers),
+    ]
+    names += [
+        value
+        for _, tag in Page(report_page(contents)).tags
+        for name, value in tag.items()
+        if name == "src" and value
+    ]
     assert all((folder / name).is_file() for name in (*names, *asset_files(REPORT, "")))
-    assert all(re.fullmatch(r"report\.[0-9a-f]{16}\.(js|css|svg)", key) for key in asset_files(REPORT, ""))
+    assert all(
+        re.fullmatch(r"report\.[0-9a-f]{16}\.(js|css|svg)", key) for key in asset_files(REPORT, "")
+    )
 
 
 def test_no_name_means_anything_in_it(contents: ReportContents) -> None:
@@ -49,12 +69,16 @@ def test_no_name_means_anything_in_it(contents: ReportContents) -> None:
     page = Page(report_page(hostile))
     assert page.site["dataset"] == HOSTILE and HOSTILE in LAYERS
     scripts = [attributes for tag, attributes in page.tags if tag == "script"]
-    assert len(scripts) == 2 and all("src" in attributes or attributes.get("id") == "site" for attributes in scripts)
+    assert len(scripts) == 2 and all(
+        "src" in attributes or attributes.get("id") == "site" for attributes in scripts
+    )
 
 
 def test_it_holds_no_inline_code_and_nothing_from_elsewhere(contents: ReportContents) -> None:
     for tag, attributes in Page(report_page(contents)).tags:
-        assert tag != "style" and not any(name == "style" or name.startswith("on") for name in attributes)
+        assert tag != "style" and not any(
+            name == "style" or name.startswith("on") for name in attributes
+        )
         assert not any("://" in (attributes.get(name) or "") for name in ("src", "href"))
     for data in assets(REPORT).values():
         assert not re.search(rb"https?://(?!www\.w3\.org/2000/svg)", data)

@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_inventory.card import LayerCard
-from storage import LocalBucket
-from storage.sprite_set import read_layer
-from tasks.photos.image_set import FoundImage
-from tasks.reporting.pictures import PATCH_PX, SPRITE_PX, Patches, sprite_places, sprite_sheet
+from diamond_cutter.model_inventory.card import LayerCard
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.sprite_set import read_layer
+from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.reporting.pictures import (
+    PATCH_PX,
+    SPRITE_PX,
+    Patches,
+    sprite_places,
+    sprite_sheet,
+)
 from tests.flows.made_up_set import RECIPE, made_up_card
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, put_layer, scores
 from tests.tasks.photos.small_images import BLUE, GREEN, RED, plain, save
@@ -25,7 +31,10 @@ def cells_of(data: bytes, count: int, columns: int, cell_px: int) -> list[tuple[
     with Image.open(io.BytesIO(data)) as image:
         sheet = np.asarray(image.convert("RGB"))
     assert sheet.shape == (-(-count // columns) * cell_px, columns * cell_px, 3)
-    middles = [((cell // columns) * cell_px + cell_px // 2, (cell % columns) * cell_px + cell_px // 2) for cell in range(count)]
+    middles = [
+        ((cell // columns) * cell_px + cell_px // 2, (cell % columns) * cell_px + cell_px // 2)
+        for cell in range(count)
+    ]
     return [tuple(map(int, sheet[middle])) for middle in middles]
 
 
@@ -46,25 +55,33 @@ def test_sprites_are_found_by_channel_and_of_variants_the_first(bucket: LocalBuc
     assert sprite_places(bucket, MODEL, RECIPE.key, "block_0") == {}
 
 
-def test_a_sheet_has_the_sprites_in_the_order_asked_for_from_any_shards(bucket: LocalBucket) -> None:
+def test_a_sheet_has_the_sprites_in_the_order_asked_for_from_any_shards(
+    bucket: LocalBucket,
+) -> None:
     put_layer(bucket, "stem", [scores(channel) for channel in (0, 1, 2)], part="00000-00002")
     put_layer(bucket, "stem", [scores(channel) for channel in (5, 9)], part="00005-00009")
     places = sprite_places(bucket, MODEL, RECIPE.key, "stem")
     asked = [9, 0, 5, 2, 1]
     data, columns, cell_px = sprite_sheet(bucket, [places[channel] for channel in asked])
     assert (columns, cell_px) == (3, 32)
-    check_colours(cells_of(data, 5, columns, cell_px), [colour_of(scores(channel)) for channel in asked])
+    check_colours(
+        cells_of(data, 5, columns, cell_px), [colour_of(scores(channel)) for channel in asked]
+    )
 
 
 def test_large_sprites_are_made_smaller(bucket: LocalBucket) -> None:
     put_layer(bucket, "stem", [scores(7)], cell_px=200)
-    data, columns, cell_px = sprite_sheet(bucket, [sprite_places(bucket, MODEL, RECIPE.key, "stem")[7]])
+    data, columns, cell_px = sprite_sheet(
+        bucket, [sprite_places(bucket, MODEL, RECIPE.key, "stem")[7]]
+    )
     assert (columns, cell_px) == (1, SPRITE_PX)
     check_colours(cells_of(data, 1, 1, SPRITE_PX), [colour_of(scores(7))])
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
-def test_sprites_of_a_damaged_shard_are_grey_and_the_others_are_there(bucket: LocalBucket, tmp_path: Path, damage: str) -> None:
+def test_sprites_of_a_damaged_shard_are_grey_and_the_others_are_there(
+    bucket: LocalBucket, tmp_path: Path, damage: str
+) -> None:
     put_layer(bucket, "stem", [scores(channel) for channel in (0, 1)], part="00000-00001")
     put_layer(bucket, "stem", [scores(channel) for channel in (5, 9)], part="00005-00009")
     places = sprite_places(bucket, MODEL, RECIPE.key, "stem")
@@ -72,7 +89,9 @@ def test_sprites_of_a_damaged_shard_are_grey_and_the_others_are_there(bucket: Lo
     if damage == "gone":
         file.unlink()
     else:
-        file.write_bytes(bytes(reversed(file.read_bytes())))  # as long as before, so that only its checksum tells
+        file.write_bytes(
+            bytes(reversed(file.read_bytes()))
+        )  # as long as before, so that only its checksum tells
     data, columns, cell_px = sprite_sheet(bucket, [places[channel] for channel in (5, 0, 9, 1)])
     wanted = [GREY, colour_of(scores(0)), GREY, colour_of(scores(1))]
     check_colours(cells_of(data, 4, columns, cell_px), wanted)
@@ -86,7 +105,9 @@ def test_a_shard_that_is_cut_short_has_no_sprites(bucket: LocalBucket, tmp_path:
 
 
 def layer(field_px: int | None, side: int | None = 4) -> LayerCard:
-    return CARD.layers[0].model_copy(update={"receptive_field": field_px, "height": side, "width": side})
+    return CARD.layers[0].model_copy(
+        update={"receptive_field": field_px, "height": side, "width": side}
+    )
 
 
 def quarters(folder: Path, name: str = "quarters.png") -> FoundImage:
@@ -97,7 +118,15 @@ def quarters(folder: Path, name: str = "quarters.png") -> FoundImage:
 
 
 def patches_of(folder: Path, field: LayerCard, wanted: list[tuple[int, int]]) -> list[np.ndarray]:
-    cutter = Patches(CARD, {7: quarters(folder), 8: FoundImage("plain.png", str(save(folder / "plain.png", plain((90, 60, 30), 40, 40))))})
+    cutter = Patches(
+        CARD,
+        {
+            7: quarters(folder),
+            8: FoundImage(
+                "plain.png", str(save(folder / "plain.png", plain((90, 60, 30), 40, 40)))
+            ),
+        },
+    )
     data, columns = cutter.sheet(field, wanted)
     with Image.open(io.BytesIO(data)) as image:
         sheet = np.asarray(image.convert("RGB")).astype(int)
@@ -115,7 +144,8 @@ def test_a_patch_in_a_corner_is_all_of_its_field_and_inside(tmp_path: Path) -> N
 
 
 def test_a_patch_is_where_its_position_looks(tmp_path: Path) -> None:
-    # Position 5 of 4 x 4 is around pixel 12; its 12 pixels are from 6 on: ten of them are red, and the rest of other quarters.
+    # Position 5 of 4 x 4 is around pixel 12; its 12 pixels are from 6 on: ten of them are red, and
+    # the rest of other quarters.
     (patch,) = patches_of(tmp_path, layer(12), [(7, 5)])
     edge = round(10 / 12 * PATCH_PX)
     for rows, columns, colour in (
@@ -126,10 +156,19 @@ def test_a_patch_is_where_its_position_looks(tmp_path: Path) -> None:
         np.testing.assert_allclose(patch[rows, columns].mean(axis=(0, 1)), colour, atol=40)
 
 
-@pytest.mark.parametrize("field", [layer(None), layer(32), layer(500), layer(12, None)], ids=["unknown", "all", "more", "vector"])
+@pytest.mark.parametrize(
+    "field",
+    [layer(None), layer(32), layer(500), layer(12, None)],
+    ids=["unknown", "all", "more", "vector"],
+)
 def test_what_sees_all_of_the_image_is_shown_all(tmp_path: Path, field: LayerCard) -> None:
     (patch,) = patches_of(tmp_path, field, [(7, 0)])
-    for place, colour in (((20, 20), RED), ((20, 60), GREEN), ((60, 20), BLUE), ((60, 60), (255, 255, 255))):
+    for place, colour in (
+        ((20, 20), RED),
+        ((20, 60), GREEN),
+        ((60, 20), BLUE),
+        ((60, 60), (255, 255, 255)),
+    ):
         np.testing.assert_allclose(patch[place], colour, atol=14)
 
 
@@ -146,8 +185,13 @@ def test_an_image_that_has_vanished_is_grey(tmp_path: Path) -> None:
 
 
 def test_few_pictures_are_kept_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.reporting.pictures._KEPT_PICTURES", 2)
-    images = {number: FoundImage(f"{number}.png", str(save(tmp_path / f"{number}.png", plain((number * 40,) * 3)))) for number in range(5)}
+    monkeypatch.setattr("diamond_cutter.tasks.reporting.pictures._KEPT_PICTURES", 2)
+    images = {
+        number: FoundImage(
+            f"{number}.png", str(save(tmp_path / f"{number}.png", plain((number * 40,) * 3)))
+        )
+        for number in range(5)
+    }
     cutter = Patches(CARD, images)
     data, columns = cutter.sheet(layer(None), [(number, 0) for number in range(5)])
     check_colours(cells_of(data, 5, columns, PATCH_PX), [(number * 40,) * 3 for number in range(5)])

@@ -5,14 +5,28 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from storage import Corrupt
-from tasks.pages.scripts import read_script
-from tasks.reporting.contents import Explained, ImageDetails, ImagesPage, LayerNumbers, SetNumbers
-from tasks.reporting.scripts import IMAGE_LIST, as_script, from_script, layer_name, page_name
+from diamond_cutter.storage import Corrupt
+from diamond_cutter.tasks.pages.scripts import read_script
+from diamond_cutter.tasks.reporting.contents import (
+    Explained,
+    ImageDetails,
+    ImagesPage,
+    LayerNumbers,
+    SetNumbers,
+)
+from diamond_cutter.tasks.reporting.scripts import (
+    IMAGE_LIST,
+    as_script,
+    from_script,
+    layer_name,
+    page_name,
+)
 from tests.tasks.reporting.made_up_report import HOSTILE
 
 NUMBERS = LayerNumbers(
-    patches=None, channels=(), sets=(SetNumbers(mean=(0.5, -1e-9, 3e20), spread=(0.1,), share=(1.0,), top=(0,), bottom=()),)
+    patches=None,
+    channels=(),
+    sets=(SetNumbers(mean=(0.5, -1e-9, 3e20), spread=(0.1,), share=(1.0,), top=(0,), bottom=()),),
 )
 IMAGE = ImageDetails(
     number=7,
@@ -27,7 +41,9 @@ IMAGE = ImageDetails(
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [(layer_name(HOSTILE), NUMBERS), (page_name(3), ImagesPage(images=(IMAGE,)))], ids=["layer", "page"]
+    ("name", "data"),
+    [(layer_name(HOSTILE), NUMBERS), (page_name(3), ImagesPage(images=(IMAGE,)))],
+    ids=["layer", "page"],
 )
 def test_numbers_come_back(name: str, data: BaseModel) -> None:
     script = as_script(name, data)
@@ -90,4 +106,7 @@ def test_a_number_that_is_none_is_not_written() -> None:
 
 
 def test_a_gallery_reads_by_the_same_rules() -> None:
-    assert read_script(b'diamondCutter.take(...["stem",{"a":[1,null]}]);\n') == ("stem", {"a": [1, None]})
+    assert read_script(b'diamondCutter.take(...["stem",{"a":[1,null]}]);\n') == (
+        "stem",
+        {"a": [1, None]},
+    )

@@ -6,16 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_inventory.bundle import Bundle
-from model_inventory.card import ClassLabel, ModelCard
-from tasks.attribution.examples import HIGHEST, QUANTILES
-from tasks.attribution.numbers import ImageRows
-from tasks.attribution.spec import AttributionSpec
-from tasks.attribution.totals import ALL, WRONG, SetName
-from tasks.gathering.index import to_parquet
-from tasks.reporting.contents import FoundGroups
-from tasks.reporting.reducing import Reduced, reduce
-from tasks.reporting.tables import channels_table, examples_table, groups_table, images_table, set_title
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
+from diamond_cutter.tasks.attribution.examples import HIGHEST, QUANTILES
+from diamond_cutter.tasks.attribution.measurements import ImageRows
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.totals import ALL, WRONG, SetName
+from diamond_cutter.tasks.gathering.index import to_parquet
+from diamond_cutter.tasks.reporting.contents import FoundGroups
+from diamond_cutter.tasks.reporting.reducing import Reduced, reduce
+from diamond_cutter.tasks.reporting.tables import (
+    channels_table,
+    examples_table,
+    groups_table,
+    images_table,
+    set_title,
+)
 from tests.tasks.attribution.made_up_rows import CLASSES, HOSTILE, LAYERS, rows
 
 SPEC = AttributionSpec(layers=tuple(LAYERS), sprites="none")
@@ -23,7 +29,14 @@ SPEC = AttributionSpec(layers=tuple(LAYERS), sprites="none")
 
 @pytest.fixture(scope="module")
 def card(toy: Bundle) -> ModelCard:
-    return toy.card.model_copy(update={"labels": (ClassLabel(name=HOSTILE), *(ClassLabel(name=f"one of {n}") for n in range(1, CLASSES)))})
+    return toy.card.model_copy(
+        update={
+            "labels": (
+                ClassLabel(name=HOSTILE),
+                *(ClassLabel(name=f"one of {n}") for n in range(1, CLASSES)),
+            )
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +53,12 @@ def test_sums_are_the_same_in_any_parts(whole: ImageRows, reduced: Reduced) -> N
     other = reduce([whole])
     assert other.images == reduced.images and other.totals.right == reduced.totals.right
     for layer in LAYERS:
-        np.testing.assert_allclose(other.totals.sets[ALL][layer].mean, reduced.totals.sets[ALL][layer].mean)
-        np.testing.assert_array_equal(reduced.highest(layer), whole.layers[layer].highest.max(axis=0))
+        np.testing.assert_allclose(
+            other.totals.sets[ALL][layer].mean, reduced.totals.sets[ALL][layer].mean
+        )
+        np.testing.assert_array_equal(
+            reduced.highest(layer), whole.layers[layer].highest.max(axis=0)
+        )
     assert reduce([]).images == []
 
 
@@ -59,21 +76,35 @@ def test_there_is_a_row_for_each_image(card: ModelCard, whole: ImageRows, reduce
         assert table[column].tolist() == list(wanted)
     assert [None if pd.isna(label) else label for label in table["label"]] == list(whole.labels)
     np.testing.assert_allclose(table["probability"], whole.probabilities[:, 0])
-    assert table["predicted_name"].tolist() == [card.labels[number].name for number in whole.classes[:, 0]]
+    assert table["predicted_name"].tolist() == [
+        card.labels[number].name for number in whole.classes[:, 0]
+    ]
 
 
-def test_there_is_a_row_for_each_set_and_layer_and_channel(card: ModelCard, whole: ImageRows, reduced: Reduced) -> None:
+def test_there_is_a_row_for_each_set_and_layer_and_channel(
+    card: ModelCard, whole: ImageRows, reduced: Reduced
+) -> None:
     table = channels_table(card, SPEC, reduced.totals)
     assert len(table) == len(reduced.totals.sets) * sum(channels for channels, _ in LAYERS.values())
     cats = [label == "cat" for label in whole.labels]
     for layer, (channels, _) in LAYERS.items():
-        found = table[(table["set_kind"] == "label") & (table["set"] == "cat") & (table["layer"] == layer)]
+        found = table[
+            (table["set_kind"] == "label") & (table["set"] == "cat") & (table["layer"] == layer)
+        ]
         assert found["channel"].tolist() == list(range(channels)) and set(found["images"]) == {10}
         numbers = whole.layers[layer]
-        np.testing.assert_allclose(found["attribution_mean"], numbers.channels[cats].mean(axis=0), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(found["attribution_spread"], numbers.channels[cats].std(axis=0), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(found["positive_share"], (numbers.channels[cats] > 0).mean(axis=0), rtol=1e-6)
-        np.testing.assert_allclose(found["highest_activation_mean"], numbers.highest[cats].mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(
+            found["attribution_mean"], numbers.channels[cats].mean(axis=0), rtol=1e-4, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            found["attribution_spread"], numbers.channels[cats].std(axis=0), rtol=1e-4, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            found["positive_share"], (numbers.channels[cats] > 0).mean(axis=0), rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            found["highest_activation_mean"], numbers.highest[cats].mean(axis=0), rtol=1e-6
+        )
 
 
 def test_there_is_a_row_for_each_example_that_there_is(whole: ImageRows, reduced: Reduced) -> None:
@@ -84,7 +115,10 @@ def test_there_is_a_row_for_each_example_that_there_is(whole: ImageRows, reduced
         found = table[(table["layer"] == layer) & (table["channel"] == 1)]
         highest, sampled = found[found["quantile"].isna()], found[~found["quantile"].isna()]
         assert sampled["quantile"].tolist() == pytest.approx(list(QUANTILES))
-        assert highest["activation"].tolist() == sorted(whole.layers[layer].highest[:, 1], reverse=True)[:HIGHEST]
+        assert (
+            highest["activation"].tolist()
+            == sorted(whole.layers[layer].highest[:, 1], reverse=True)[:HIGHEST]
+        )
         for row in found.itertuples():
             assert whole.layers[layer].highest[row.image, 1] == row.activation
             assert whole.layers[layer].where[row.image, 1] == row.position
@@ -93,12 +127,23 @@ def test_there_is_a_row_for_each_example_that_there_is(whole: ImageRows, reduced
 
 
 def test_there_is_a_row_for_each_weight_of_a_group() -> None:
-    groups = FoundGroups(directions=((0.6, 0.8, 0.0), (0.0, 0.0, -1.0)), attribution=(2.5, -1.0), by_class={}, explained=0.9)
+    groups = FoundGroups(
+        directions=((0.6, 0.8, 0.0), (0.0, 0.0, -1.0)),
+        attribution=(2.5, -1.0),
+        by_class={},
+        explained=0.9,
+    )
     table = groups_table({HOSTILE: groups, "head": groups})
     assert len(table) == 12 and set(table["layer"]) == {HOSTILE, "head"}
     one = table[(table["layer"] == HOSTILE) & (table["group"] == 1)]
-    assert one["channel"].tolist() == [0, 1, 2] and one["weight"].tolist() == [0, 0, -1] and set(one["group_attribution"]) == {-1.0}
-    assert groups_table({}).columns.tolist() == table.columns.tolist() and len(groups_table({})) == 0
+    assert (
+        one["channel"].tolist() == [0, 1, 2]
+        and one["weight"].tolist() == [0, 0, -1]
+        and set(one["group_attribution"]) == {-1.0}
+    )
+    assert (
+        groups_table({}).columns.tolist() == table.columns.tolist() and len(groups_table({})) == 0
+    )
 
 
 def test_tables_can_be_written_and_read(card: ModelCard, reduced: Reduced, tmp_path) -> None:
@@ -118,5 +163,17 @@ def test_tables_can_be_written_and_read(card: ModelCard, reduced: Reduced, tmp_p
 
 
 def test_sets_have_titles(card: ModelCard) -> None:
-    names = [ALL, WRONG, SetName("label", HOSTILE), SetName("class", number=0), SetName("class", number=99)]
-    assert [set_title(card, name) for name in names] == ["all images", "wrong predictions", HOSTILE, HOSTILE, "class 99"]
+    names = [
+        ALL,
+        WRONG,
+        SetName("label", HOSTILE),
+        SetName("class", number=0),
+        SetName("class", number=99),
+    ]
+    assert [set_title(card, name) for name in names] == [
+        "all images",
+        "wrong predictions",
+        HOSTILE,
+        HOSTILE,
+        "class 99",
+    ]

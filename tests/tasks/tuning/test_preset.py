@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from storage import Corrupt, LocalBucket
-from storage.bucket import ObjectInfo
-from storage.layout import preset_key
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.tuning.preset import BadPreset, LayerTuning, Preset, Trial, add_layer, preset_to_continue, read_preset
+from diamond_cutter.storage import Corrupt, LocalBucket
+from diamond_cutter.storage.bucket import ObjectInfo
+from diamond_cutter.storage.sets.layout import preset_key
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.tasks.tuning.preset import (
+    BadPreset,
+    LayerTuning,
+    Preset,
+    Trial,
+    add_layer,
+    preset_to_continue,
+    read_preset,
+)
 
 MODEL = "toy@01234567"
 START = RenderRecipe(steps=7)
@@ -18,7 +26,13 @@ START = RenderRecipe(steps=7)
 
 def trial(settings: LayerSettings | None = None, **fields: Any) -> Trial:
     """Return a made-up trial."""
-    said = {"objective": 2.0, "specificity": 4.0, "saturation": 0.2, "seconds_per_sprite": 1.0, **fields}
+    said = {
+        "objective": 2.0,
+        "specificity": 4.0,
+        "saturation": 0.2,
+        "seconds_per_sprite": 1.0,
+        **fields,
+    }
     return Trial(settings=settings or LayerSettings(steps=7), steps=7, **said)
 
 
@@ -57,7 +71,14 @@ def test_merit_weighs_gains_against_each_other(fields: dict[str, Any], merit: fl
 
 
 @pytest.mark.parametrize(
-    "fields", [{"objective": -1.0}, {"objective": 0.0}, {"specificity": -0.3}, {"specificity": None}, {"saturation": 1.0}]
+    "fields",
+    [
+        {"objective": -1.0},
+        {"objective": 0.0},
+        {"specificity": -0.3},
+        {"specificity": None},
+        {"saturation": 1.0},
+    ],
 )
 def test_the_base_has_merit_1_whatever_it_achieves(fields: dict[str, Any]) -> None:
     base = trial(**fields)
@@ -71,15 +92,24 @@ def test_layers_are_added_and_replaced(bucket: LocalBucket) -> None:
         add_layer(bucket, MODEL, START, None, tuning(layer))
     stored = add_layer(bucket, MODEL, START, None, tuning("a", blur=0.3))
     assert stored == read_preset(bucket, MODEL)
-    assert [(layer.layer, layer.best.settings.blur) for layer in stored.layers] == [("a", 0.3), ("b", None)]
+    assert [(layer.layer, layer.best.settings.blur) for layer in stored.layers] == [
+        ("a", 0.3),
+        ("b", None),
+    ]
 
 
 def test_the_recipe_is_the_start_with_each_layers_best(bucket: LocalBucket) -> None:
     add_layer(bucket, MODEL, START, None, tuning("a", blur=0.3, jitter_px=(2,)))
     recipe = add_layer(bucket, MODEL, START, None, tuning("b", decay_power=1.5)).recipe
     assert recipe.name == "tuned" and recipe.layers.keys() == {"a", "b"}
-    assert (recipe.at("a").blur, recipe.at("a").jitter_px, recipe.at("b").decay_power) == (0.3, (2,), 1.5)
-    assert recipe.at("c").model_dump(exclude={"name", "layers"}) == START.model_dump(exclude={"name", "layers"})
+    assert (recipe.at("a").blur, recipe.at("a").jitter_px, recipe.at("b").decay_power) == (
+        0.3,
+        (2,),
+        1.5,
+    )
+    assert recipe.at("c").model_dump(exclude={"name", "layers"}) == START.model_dump(
+        exclude={"name", "layers"}
+    )
     # It is stored beside its sprites and read again.
     assert RenderRecipe.model_validate_json(recipe.to_bytes()) == recipe
 
@@ -107,7 +137,13 @@ class Overtaken(LocalBucket):
 
     def put(self, key: str, data: bytes, **how: Any) -> ObjectInfo:
         if self.others:
-            add_layer(LocalBucket(self.url.removeprefix("file://")), MODEL, START, None, tuning(self.others.pop()))
+            add_layer(
+                LocalBucket(self.url.removeprefix("file://")),
+                MODEL,
+                START,
+                None,
+                tuning(self.others.pop()),
+            )
         return super().put(key, data, **how)
 
 
@@ -122,8 +158,13 @@ def test_who_is_overtaken_reads_again(tmp_path: Path, before: list[str]) -> None
     assert [layer.layer for layer in stored.layers] == layers(bucket) == [*before, "b", "x", "y"]
 
 
-@pytest.mark.parametrize(("start", "budget_s"), [(RenderRecipe(steps=8), None), (START, 2.0), (RenderRecipe(name="lucid"), 2.0)])
-def test_another_start_begins_anew(bucket: LocalBucket, start: RenderRecipe, budget_s: float | None) -> None:
+@pytest.mark.parametrize(
+    ("start", "budget_s"),
+    [(RenderRecipe(steps=8), None), (START, 2.0), (RenderRecipe(name="lucid"), 2.0)],
+)
+def test_another_start_begins_anew(
+    bucket: LocalBucket, start: RenderRecipe, budget_s: float | None
+) -> None:
     add_layer(bucket, MODEL, START, None, tuning("a"))
     said = list[str]()
     assert preset_to_continue(bucket, MODEL, start, budget_s, said.append) is None
@@ -132,17 +173,25 @@ def test_another_start_begins_anew(bucket: LocalBucket, start: RenderRecipe, bud
     assert (stored.start, stored.budget_s, layers(bucket)) == (start, budget_s, ["b"])
 
 
-OF_ANOTHER = Preset(model="other@01234567", start=START, budget_s=None, layers=(tuning("c"),)).to_bytes()
+OF_ANOTHER = Preset(
+    model="other@01234567", start=START, budget_s=None, layers=(tuning("c"),)
+).to_bytes()
 UNSUITED = OF_ANOTHER.replace(b"other@", b"toy@").replace(b'"scale": null', b'"scale": []')
 
 
 NEWER = OF_ANOTHER.replace(b"other@", b"toy@").replace(b'"version": 1', b'"version": 2')
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{}", b"\xff", b"[]", OF_ANOTHER[:100], OF_ANOTHER, UNSUITED, NEWER])
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"{}", b"\xff", b"[]", OF_ANOTHER[:100], OF_ANOTHER, UNSUITED, NEWER]
+)
 def test_rubbish_is_replaced(bucket: LocalBucket, rubbish: bytes) -> None:
     bucket.put(preset_key(MODEL), rubbish)
-    with pytest.raises(BadPreset, match=f"^preset {preset_key(MODEL)} cannot be .*`diamond-cutter tune {MODEL}` .*`--recipe fast`"):
+    with pytest.raises(
+        BadPreset,
+        match=f"^preset {preset_key(MODEL)} cannot be .*`diamond-cutter tune {MODEL}` .*`--recipe "
+        "fast`",
+    ):
         read_preset(bucket, MODEL)
     said = list[str]()
     assert preset_to_continue(bucket, MODEL, START, None, said.append) is None
@@ -152,6 +201,8 @@ def test_rubbish_is_replaced(bucket: LocalBucket, rubbish: bytes) -> None:
 
 
 def test_settings_that_no_recipe_can_have_are_told_in_one_sentence() -> None:
-    with pytest.raises(Corrupt, match=r"scale is one or more factors between 0.25 and 4; found \(\)") as caught:
+    with pytest.raises(
+        Corrupt, match=r"scale is one or more factors between 0.25 and 4; found \(\)"
+    ) as caught:
         Preset.from_bytes(UNSUITED, "models/toy/preset.json")
     assert "\n" not in str(caught.value)

@@ -5,11 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_inventory.bundle import Bundle
-from model_inventory.errors import UnknownLayer
-from tasks.rendering.recipe import LayerSettings, RenderRecipe
-from tasks.tuning.preset import LayerTuning, Preset, Trial
-from tasks.tuning.search import SAMPLE, affordable_steps, judge, sample_channels, tune_layer
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, Trial
+from diamond_cutter.tasks.tuning.search import (
+    SAMPLE,
+    affordable_steps,
+    judge,
+    sample_channels,
+    tune_layer,
+)
 from tests.built_bundle import bundle_of, flattened
 from tests.toy_network import toy_bundle, toy_weights
 
@@ -37,40 +43,77 @@ def test_a_sample_is_spread_evenly(count: int) -> None:
     assert count == 1 or gaps.max() - gaps.min() <= 1
 
 
-def test_the_winner_is_no_worse_than_the_base(toy: Bundle, tuned: tuple[LayerTuning, list[Trial]]) -> None:
+def test_the_winner_is_no_worse_than_the_base(
+    toy: Bundle, tuned: tuple[LayerTuning, list[Trial]]
+) -> None:
     found, trials = tuned
-    assert (found.layer, found.channels, found.layer_sha256) == ("third", tuple(range(6)), toy.card.layer("third").sha256)
-    assert found.merit >= 1.0 and found.merit == pytest.approx(found.best.merit(found.base), abs=1e-4)
+    assert (found.layer, found.channels, found.layer_sha256) == (
+        "third",
+        tuple(range(6)),
+        toy.card.layer("third").sha256,
+    )
+    assert found.merit >= 1.0 and found.merit == pytest.approx(
+        found.best.merit(found.base), abs=1e-4
+    )
     assert found.best in trials and found.base in trials and found.trials == len(trials)
 
 
-def test_candidates_have_half_of_the_steps_and_the_last_two_all_of_them(tuned: tuple[LayerTuning, list[Trial]]) -> None:
+def test_candidates_have_half_of_the_steps_and_the_last_two_all_of_them(
+    tuned: tuple[LayerTuning, list[Trial]],
+) -> None:
     found, trials = tuned
     whole = [trial for trial in trials if trial.steps == 12]
-    assert {trial.steps for trial in trials} == {6, 12} and trials[-len(whole) :] == whole and len(whole) <= 2
-    assert (found.base.steps, found.best.steps, found.base.settings) == (12, 12, LayerSettings(steps=12))
+    assert (
+        {trial.steps for trial in trials} == {6, 12}
+        and trials[-len(whole) :] == whole
+        and len(whole) <= 2
+    )
+    assert (found.base.steps, found.best.steps, found.base.settings) == (
+        12,
+        12,
+        LayerSettings(steps=12),
+    )
     # Regularisation is tried on top of the best transforms.
     first = [trial.settings for trial in trials[1:3]]
-    assert [settings.jitter_px for settings in first] == [(16, 8), (24, 16)] and all(settings.decay_power is None for settings in first)
+    assert [settings.jitter_px for settings in first] == [(16, 8), (24, 16)] and all(
+        settings.decay_power is None for settings in first
+    )
     best = max(trials[:3], key=lambda trial: trial.merit(trials[0])).settings
     on_top = [trial.settings for trial in trials[3:] if trial.steps == 6]
-    assert all((settings.jitter_px, settings.scale, settings.pad_px) == (best.jitter_px, best.scale, best.pad_px) for settings in on_top)
+    assert all(
+        (settings.jitter_px, settings.scale, settings.pad_px)
+        == (best.jitter_px, best.scale, best.pad_px)
+        for settings in on_top
+    )
     assert [settings.decay_power for settings in on_top][:2] == [1.2, 1.6]
 
 
-def test_what_was_found_is_a_recipe_whose_score_is_found_again(toy: Bundle, tuned: tuple[LayerTuning, list[Trial]]) -> None:
+def test_what_was_found_is_a_recipe_whose_score_is_found_again(
+    toy: Bundle, tuned: tuple[LayerTuning, list[Trial]]
+) -> None:
     found, _ = tuned
     preset = Preset(model="toy@0", start=QUICK, budget_s=None, layers=(found,))
     at = preset.recipe.at("third")
-    assert at.steps == 12 and at.model_dump() == QUICK.model_dump() | found.best.settings.model_dump(exclude_none=True) | {"name": "tuned"}
+    assert (
+        at.steps == 12
+        and at.model_dump()
+        == QUICK.model_dump()
+        | found.best.settings.model_dump(exclude_none=True)
+        | {"name": "tuned"}
+    )
     again = judge(toy, "third", found.channels, QUICK, found.best.settings)
-    assert again.model_dump(exclude={"seconds_per_sprite"}) == found.best.model_dump(exclude={"seconds_per_sprite"})
+    assert again.model_dump(exclude={"seconds_per_sprite"}) == found.best.model_dump(
+        exclude={"seconds_per_sprite"}
+    )
 
 
 def test_nothing_is_changed_if_nothing_wins() -> None:
     # Whatever is seen, the logits are the bias.
     weights = toy_weights()
-    weights |= {"logits/kernel": np.zeros_like(weights["logits/kernel"]), "logits/bias": np.full(5, -1.0, np.float32)}
+    weights |= {
+        "logits/kernel": np.zeros_like(weights["logits/kernel"]),
+        "logits/bias": np.full(5, -1.0, np.float32),
+    }
     trials: list[Trial] = []
     found = tune_layer(toy_bundle(weights), "logits", QUICK, None, trials.append)
     assert found.best == found.base and found.best.settings == LayerSettings(steps=12)
@@ -83,17 +126,27 @@ def test_nothing_is_changed_if_nothing_wins() -> None:
 def test_what_is_pushed_down_is_judged_by_how_far_it_went(toy: Bundle) -> None:
     channels = sample_channels(6)
     down = judge(toy, "third", channels, changed(negative=True), LayerSettings())
-    nothing = judge(toy, "third", channels, changed(negative=True, learning_rate=1e-9), LayerSettings())
+    nothing = judge(
+        toy, "third", channels, changed(negative=True, learning_rate=1e-9), LayerSettings()
+    )
     assert down.objective > nothing.objective + 0.1
-    assert down.specificity is not None and nothing.specificity is not None and down.specificity > nothing.specificity
+    assert (
+        down.specificity is not None
+        and nothing.specificity is not None
+        and down.specificity > nothing.specificity
+    )
 
 
 def test_settings_that_would_move_the_image_out_of_sight_are_not_tried(toy: Bundle) -> None:
     trials: list[Trial] = []
-    found = tune_layer(toy, "logits", changed(pad_px=0, jitter_px=(4,), steps=1), None, trials.append)
+    found = tune_layer(
+        toy, "logits", changed(pad_px=0, jitter_px=(4,), steps=1), None, trials.append
+    )
     assert (16, 8) not in {trial.settings.jitter_px for trial in trials}
     assert (24, 16) in {trial.settings.jitter_px for trial in trials}
-    assert RenderRecipe.model_validate({**QUICK.model_dump(), "layers": {"logits": found.best.settings}}).layers
+    assert RenderRecipe.model_validate(
+        {**QUICK.model_dump(), "layers": {"logits": found.best.settings}}
+    ).layers
 
 
 def test_seconds_decide_the_steps(toy: Bundle) -> None:

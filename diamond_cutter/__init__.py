@@ -1,0 +1,1 @@
+"""Diamond Cutter shows what convolutional networks look for."""

@@ -1,0 +1,127 @@
+"""What a report says, in short: for people on a terminal, in Prefect, and for programs."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diamond_cutter.flows.quantities import share
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.layout import report_page_key
+from diamond_cutter.tasks.reporting.contents import (
+    Accuracy,
+    RefusedImage,
+    ReportedLayer,
+    ReportRecord,
+)
+from diamond_cutter.tasks.reporting.explained import explained_in_words
+
+_REFUSED_NAMED = 5
+_NAMED_CHANNELS = 5
+
+
+class LayerSummary(BaseModel):
+    """A layer of a report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layer: str
+    completeness_error: float = Field(description="median over the images that were checked")
+    drop_of_top: float = Field(
+        description="what the score loses without the 5 % of channels that add most, median"
+    )
+    drop_of_random: float = Field(description="what it loses without as many at random, median")
+    top: tuple[int, ...] = Field(
+        description="channels of the highest mean attribution over all images"
+    )
+    bottom: tuple[int, ...] = Field(description="those of the lowest")
+
+
+class ReportSummary(BaseModel):
+    """A report, in short."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    page: str = Field(description="where the page is")
+    dataset: str
+    model: str
+    explained: str = Field(description="in words")
+    images: int
+    refused: tuple[RefusedImage, ...]
+    accuracy: Accuracy | None
+    layers: tuple[LayerSummary, ...]
+    reused: bool = Field(description="it was there already")
+    lacks: tuple[str, ...] = Field(
+        description="a sentence on each part that failed; the same run again tries these anew"
+    )
+
+    def in_words(self) -> list[str]:
+        """Return what the report says, in lines of text; its layers are a table beside it."""
+        lines = [
+            f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"
+        ]
+        if self.accuracy is not None:
+            of = f"of {self.accuracy.images:,} images whose label is a class"
+            lines.append(
+                f"the model is right about {share(self.accuracy.top1)} {of}, and about "
+                f"{share(self.accuracy.top5)} with five guesses"
+            )
+        if self.refused:
+            named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
+            more = (
+                f"; and {len(self.refused) - _REFUSED_NAMED} more"
+                if len(self.refused) > _REFUSED_NAMED
+                else ""
+            )
+            lines.append(f"{len(self.refused):,} left out: {named}{more}")
+        return [*lines, *(f"warning: {lack}" for lack in self.lacks)]
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return the head and the rows of a table of the layers."""
+        head = (
+            "layer",
+            "completeness error",
+            "lost without top 5 %",
+            "without random 5 %",
+            "channels for",
+            "channels against",
+        )
+        rows: list[tuple[str, ...]] = [
+            (
+                layer.layer,
+                share(layer.completeness_error),
+                f"{layer.drop_of_top:.3g}",
+                f"{layer.drop_of_random:.3g}",
+                ", ".join(map(str, layer.top)),
+                ", ".join(map(str, layer.bottom)),
+            )
+            for layer in self.layers
+        ]
+        return head, rows
+
+
+def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool) -> ReportSummary:
+    """Return a report in short."""
+    contents = record.contents
+    return ReportSummary(
+        key=folder,
+        page=f"{bucket.url}/{report_page_key(folder)}",
+        dataset=contents.dataset,
+        model=contents.model,
+        explained=explained_in_words(contents),
+        images=contents.images,
+        refused=contents.refused,
+        accuracy=contents.accuracy,
+        layers=tuple(map(_layer, contents.layers)),
+        reused=reused,
+        lacks=record.lacks,
+    )
+
+
+def _layer(layer: ReportedLayer) -> LayerSummary:
+    return LayerSummary(
+        layer=layer.name,
+        completeness_error=layer.checks.completeness_error.median,
+        drop_of_top=layer.checks.drop_of_top.median,
+        drop_of_random=layer.checks.drop_of_random.median,
+        top=tuple(found.channel for found in layer.top[:_NAMED_CHANNELS]),
+        bottom=tuple(found.channel for found in layer.bottom[:_NAMED_CHANNELS]),
+    )

@@ -1,0 +1,212 @@
+"""Removes what nobody needs: files that no record names any more, and whole sprite sets."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo
+from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.sets.layout import (
+    card_key,
+    gallery_key,
+    is_gallery_file,
+    is_run_record,
+    is_shard_record,
+    is_view,
+    record_beside,
+    report_key,
+    report_of,
+    set_folder,
+)
+from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.views import is_published
+from diamond_cutter.tasks.gathering.contents import set_names
+from diamond_cutter.tasks.reporting.stored import report_folders, unnamed_files
+
+_MIN_AGE = timedelta(days=1)
+_GALLERY_HASH = re.compile(r"gallery\.([0-9a-f]{16})\.")
+
+
+class Leftover(BaseModel):
+    """A file that nothing in the bucket names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    bytes: int
+    updated: datetime
+    why: str
+
+
+class Cleaned(BaseModel):
+    """What `gc` found, and whether it has deleted it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    leftovers: tuple[Leftover, ...]
+    bytes: int
+    deleted: int = Field(description="files; 0 if they were only to be listed")
+
+
+class FolderSize(BaseModel):
+    """A sprite set, or a report, in files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    files: int
+    bytes: int
+
+
+def collect(bucket: Bucket, *, delete: bool = False, now: datetime | None = None) -> Cleaned:
+    """Find the files that are older than a day and that nothing names; delete them if that is asked
+    for.
+
+    A file that is younger may be that of a run whose record is yet to come. What a person has put
+    into the bucket under a name of their own is left alone.
+    """
+    oldest = (now or datetime.now(UTC)) - _MIN_AGE
+    found = [(info, why) for info, why in _unnamed(bucket) if info.updated < oldest]
+    deleted = (
+        sum(at_once(bucket, lambda info: _delete(bucket, info), [info for info, _ in found]))
+        if delete
+        else 0
+    )
+    leftovers = tuple(
+        Leftover(key=info.key, bytes=info.size, updated=info.updated, why=why)
+        for info, why in found
+    )
+    return Cleaned(
+        leftovers=leftovers, bytes=sum(each.bytes for each in leftovers), deleted=deleted
+    )
+
+
+def find_folder(bucket: Bucket, given: str) -> FolderSize:
+    """Return the sprite set, or the report, that is meant.
+
+    Args:
+        bucket: where.
+        given: its folder as `ls` prints it, with or without `sprites/` or `reports/` before it.
+
+    Raises:
+        RequestError: there is no such set or report.
+    """
+    wanted = given.removeprefix(f"{bucket.url}/").strip("/")
+    folders = [
+        *(set_folder(model, recipe) for model, recipe in set_names(bucket)),
+        *report_folders(bucket),
+    ]
+    known = {folder.strip("/"): folder for folder in folders}
+    folder = next(
+        (known[key] for key in (wanted, f"sprites/{wanted}", f"reports/{wanted}") if key in known),
+        None,
+    )
+    if folder is None:
+        names = " or ".join(map(repr, folders)) or "none at all"
+        raise RequestError(
+            f"{given!r} is no sprite set or report of {bucket.url}, which has {names}; give the "
+            "folder of a whole one"
+        )
+    files = list(bucket.list(folder))
+    return FolderSize(key=folder, files=len(files), bytes=sum(info.size for info in files))
+
+
+def remove_folder(bucket: Bucket, folder: str) -> FolderSize:
+    """Remove a sprite set or a report, what commits the rest first: if this is cut short, what is
+    left is none that looks whole.
+
+    The same call again removes the rest.
+    """
+    infos = list(bucket.list(folder))
+    for rank in range(3):
+        keys = [info.key for info in infos if _rank(info.key) == rank]
+        for _ in at_once(bucket, bucket.delete, keys):
+            pass
+    return FolderSize(key=folder, files=len(infos), bytes=sum(info.size for info in infos))
+
+
+def _rank(key: str) -> int:
+    if is_run_record(key) or is_view(key) or key == report_key(report_of(key) or ""):
+        return 0
+    return 1 if key.endswith(".json") else 2
+
+
+def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
+    yield from _without_card(bucket)
+    for model, recipe in set_names(bucket):
+        files = {info.key: info for info in bucket.list(set_folder(model, recipe))}
+        beside: dict[str, list[ObjectInfo]] = defaultdict(list)
+        for key, info in files.items():
+            if record := record_beside(key):
+                beside[record].append(info)
+        for record, committed in beside.items():
+            yield from _not_committed(bucket, record, committed, there=record in files)
+        yield from _not_in_gallery(bucket, gallery_key(model, recipe), files.values())
+    for folder in report_folders(bucket):
+        yield from unnamed_files(bucket, folder)
+
+
+def _without_card(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
+    models: dict[str, list[ObjectInfo]] = defaultdict(list)
+    for info in bucket.list("models/"):
+        models[info.key.split("/")[1]].append(info)
+    for model, infos in models.items():
+        if all(info.key != card_key(model) for info in infos):
+            yield from ((info, "the model has no card") for info in infos)
+
+
+def _not_committed(
+    bucket: Bucket, record: str, files: list[ObjectInfo], *, there: bool
+) -> Iterator[tuple[ObjectInfo, str]]:
+    if not there:
+        yield from ((info, f"there is no record {record}") for info in files)
+    elif len(files) > 1 and (named := _file_of(bucket, record)):
+        yield from ((info, f"its record names {named}") for info in files if info.key != named)
+
+
+def _file_of(bucket: Bucket, record: str) -> str | None:
+    """Return the file that a record names, or None where the record is not to be read: then nothing
+    beside it is to be touched.
+    """
+    kind = ShardRecord if is_shard_record(record) else SpritemapRecord
+    try:
+        return kind.from_bytes(bucket.get(record), record).file.key
+    except (Corrupt, NotFound):
+        return None
+
+
+def _not_in_gallery(
+    bucket: Bucket, page: str, files: Iterable[ObjectInfo]
+) -> Iterator[tuple[ObjectInfo, str]]:
+    shown = [info for info in files if is_gallery_file(info.key)]
+    try:
+        data = bucket.get(page) if shown else b""
+    except NotFound:
+        data = b""
+    if data and is_published(bucket, page, data) is False:
+        return  # what a damaged page does not name may be needed by the next one
+    named = set(_GALLERY_HASH.findall(data.decode(errors="replace")))
+    yield from (
+        (info, f"{page} does not show it")
+        for info in shown
+        if _GALLERY_HASH.findall(info.key)[-1] not in named
+    )
+
+
+def _delete(bucket: Bucket, info: ObjectInfo) -> bool:
+    """Delete a file, unless somebody has begun to need it since it was found."""
+    folder = report_of(info.key)
+    if folder and all(info.key != left.key for left, _ in unnamed_files(bucket, folder)):
+        return False
+    record = None if folder else record_beside(info.key)
+    if record and bucket.stat(record) is not None and _file_of(bucket, record) in (info.key, None):
+        return False
+    try:
+        bucket.delete(info.key, token=info.token)
+    except Conflict:
+        return False
+    return True

@@ -1,0 +1,254 @@
+"""The command line. What a command needs is imported when it runs, so that `--help` is instant."""
+
+import logging
+import os
+import sys
+import warnings
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from diamond_cutter.flows.attribution_request import AttributionRequest
+from diamond_cutter.flows.cli.bucket import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.models import Json, models_app
+from diamond_cutter.flows.cli.options import HelpFormatter, shown_default, spell_out_recipe
+from diamond_cutter.flows.errors import (
+    AttributionFailed,
+    PrefectServerError,
+    RequestError,
+    print_error,
+    sentence,
+)
+from diamond_cutter.flows.exits import Terminated, leave, terminable
+from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
+from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+from diamond_cutter.model_inventory.errors import ModelError
+from diamond_cutter.storage.errors import StorageError
+from diamond_cutter.tasks.devices import WorkerError
+from diamond_cutter.tasks.photos.image_set import BadPhotos
+
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+_GOES_ON = "; what was finished is kept, and the same command goes on from there"
+_KEPT = {
+    "sprites": _GOES_ON,
+    "attribute": _GOES_ON,
+    "tune": _GOES_ON,
+    "serve": "; schedules are paused, what was finished is kept, and the same command serves again",
+}
+# Those that log in the process of a command. TensorFlow never does: it is imported by the processes
+# of devices. For Prefect see flows/server/prefect_server.py.
+_LIBRARIES = (
+    "PIL",
+    "amplitude",
+    "asyncio",
+    "google",
+    "httpcore",
+    "httpx",
+    "opentelemetry",
+    "requests",
+    "urllib3",
+    "websockets",
+)
+
+Request = Annotated[SpritesRequest, Parameter(name="*")]
+Tuning = Annotated[TuneRequest, Parameter(name="*")]
+Attribution = Annotated[AttributionRequest, Parameter(name="*")]
+Mixing = Annotated[MixOptions, Parameter(name="*")]
+NO_MIXES = MixOptions()
+
+app = App(
+    name="diamond-cutter",
+    help="Shows what convolutional networks look for: a picture of what excites each channel of "
+    "each layer.",
+    version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
+    config=spell_out_recipe,
+    help_formatter=HelpFormatter(),
+    help_format="plaintext",  # in the others a product's * is a mark
+    default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
+)
+app.command(models_app)
+app.update(BUCKET_COMMANDS)
+
+
+def main() -> None:
+    """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work
+    failed.
+    """
+    # Prefect looks at it while it is imported.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    _silence_libraries()
+    leave(run(sys.argv[1:]))
+
+
+def _silence_libraries() -> None:
+    """Keep the log lines and the warnings of libraries off the terminal, where every error has a
+    sentence of its own.
+    """
+    for library in _LIBRARIES:
+        logger = logging.getLogger(library)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+    warnings.filterwarnings("ignore", module="prefect")
+    if not sys.warnoptions:  # python -W and PYTHONWARNINGS are for those who want them
+        warnings.simplefilter("ignore")
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        with terminable():
+            code = app(
+                arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            )
+        return code if isinstance(code, int) else 0
+    except (
+        CycloptsError,
+        ValidationError,
+        ModelError,
+        StorageError,
+        RequestError,
+        PrefectServerError,
+        BadPhotos,
+    ) as error:
+        print_error(sentence(error))
+        return BAD_INPUT
+    except (WorkerError, AttributionFailed) as error:
+        print_error(sentence(error))
+        return FAILED
+    except KeyboardInterrupt as interrupt:
+        terminated = isinstance(interrupt, Terminated)
+        print_error(
+            ("terminated" if terminated else "interrupted") + _KEPT.get("".join(arguments[:1]), "")
+        )
+        return TERMINATED if terminated else INTERRUPTED
+
+
+@app.command
+def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> None:
+    """Say what `sprites` would do with the same options, and how long it would take; render
+    nothing.
+    """
+    from diamond_cutter.flows.cli.estimates import estimate
+    from diamond_cutter.flows.cli.output import print_estimate
+
+    print_estimate(estimate(_asked(request, mixing)), as_json=json)
+
+
+@app.command
+def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> int:
+    """Render the sprites of a model's channels, or of mixes of channels, and gather them into a
+    spritemap for each layer.
+    """
+    from diamond_cutter.flows.cli.output import print_summary
+    from diamond_cutter.flows.cli.runs import run_sprites
+    from diamond_cutter.flows.sprites_summary import SpritesFailed
+
+    try:
+        print_summary(run_sprites(_asked(request, mixing)), as_json=json)
+    except SpritesFailed as failure:
+        print_summary(failure.summary, as_json=json)
+        print_error(str(failure))
+        return FAILED
+    return 0
+
+
+@app.command
+def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> int:
+    """Explain a folder of images: which channels decide a class, where in the image; and publish a
+    report of it in the bucket.
+
+    diamond-cutter attribute efficientnet-lite0 holiday --layers block_10 head --open
+
+    Parameters
+    ----------
+    open
+        Open the report when it is there.
+    """
+    from diamond_cutter.flows.cli.output import print_report
+    from diamond_cutter.flows.cli.runs import run_attribution
+    from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.storage import open_bucket
+
+    summary = run_attribution(request)
+    print_report(summary, as_json=json)
+    if open:
+        open_key(open_bucket(request.bucket), summary.key)
+    return FAILED if summary.lacks else 0
+
+
+@app.command
+def spectrum(photos: str) -> None:
+    """Measure the spectrum of your own images, and print the recipe maco with it, for a file that
+    --recipe takes.
+
+    diamond-cutter spectrum holiday > holiday.json
+
+    Parameters
+    ----------
+    photos
+        A folder of images, here or on Google Cloud Storage.
+    """
+    from diamond_cutter.flows.cli.measuring import maco_of_photos
+
+    sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
+
+
+@app.command
+def tune(request: Tuning, *, json: Json = False) -> None:
+    """Find the settings that suit each layer of a model, and keep them as the recipe that `sprites`
+    then renders by.
+    """
+    from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
+    from diamond_cutter.flows.tuning import tune as tune_model
+
+    print_preset(tune_model(request, print_layer_tuning, print_error), as_json=json)
+
+
+@app.command
+def serve(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: str | None = None
+) -> None:
+    """Put a command on the Prefect server in use as a deployment, and run it when it is due or
+    triggered.
+
+    diamond-cutter serve --cron "0 2 * * *" sprites efficientnet-lite0 --layers main
+
+    Parameters
+    ----------
+    command
+        `sprites` or `attribute` with its options.
+    cron
+        When to run, as in crontab; without it the deployment waits to be triggered.
+    """
+    from diamond_cutter.flows.deployment import serve_attribution, serve_sprites
+
+    function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
+    if function is sprites:
+        serve_sprites(
+            _asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES)), cron
+        )
+    elif function is attribute:
+        serve_attribution(bound.arguments["request"], cron)
+    else:
+        raise RequestError(
+            "serve takes the command 'sprites' or 'attribute' and its options; found "
+            f"{' '.join(command) or 'nothing'!r}"
+        )
+
+
+def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
+    """Return the request with the mixes that are asked for beside it."""
+    if not mixing.given:
+        return request
+    from diamond_cutter.flows.cli.estimates import describe
+
+    # Whether directions are as wide as their layer cannot be seen later, when what is 0 is left
+    # out.
+    card = describe(request.bucket, request.model) if mixing.directions else None
+    return SpritesRequest.model_validate({**dict(request), "mixes": read_mixes(mixing, card)})
+
+
+if __name__ == "__main__":
+    main()

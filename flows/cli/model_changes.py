@@ -1,0 +1,124 @@
+"""Lists, adds, fetches and removes models."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.catalogue import ModelListing, list_models, model_names
+from diamond_cutter.model_inventory.user_models import (
+    ImportOptions,
+    check_name,
+    model_format,
+    read_labels,
+)
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.layout import card_key, model_folder
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.adding import Added, add_model
+from diamond_cutter.tasks.importing.fetching import fetch_weights
+from diamond_cutter.tasks.importing.stored import bundles_named, find_model, stored_cards
+
+_TIMEOUT_S = 1800.0
+
+
+class Removed(BaseModel):
+    """What has become of a model's bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    files: int
+    bytes: int
+
+
+def all_models(bucket: Bucket) -> list[ModelListing]:
+    """Return every model that can be had: those that are known, with what the bucket knows of them,
+    and the users' own.
+    """
+    cards = list(stored_cards(bucket))
+    latest = {card.name: card for card in cards}
+    known = [
+        _with_card(listing, latest[listing.name]) if listing.name in latest else listing
+        for listing in list_models()
+    ]
+    own = [card for card in cards if card.name not in model_names()]
+    times = {card.name: sum(other.name == card.name for other in own) for card in own}
+    return known + [_of_card(card, card.key if times[card.name] > 1 else card.name) for card in own]
+
+
+def add(
+    bucket_url: str, path: Path, name: str, labels: Path | None, options: ImportOptions
+) -> Added:
+    """Import a user's model and keep it in the bucket.
+
+    Raises:
+        BadModel, StorageError: it cannot be rendered, or not be kept.
+    """
+    check_name(name)
+    model_format(path)
+    named = read_labels(labels) if labels else ()
+    open_bucket(bucket_url).check()
+    with DeviceSlots([""]) as slots:
+        return slots.run(add_model, bucket_url, path, name, named, options, timeout_s=_TIMEOUT_S)
+
+
+def fetch(
+    name: str, given: tuple[str, ...], on_progress: Callable[[str, int, int | None], object]
+) -> list[Path]:
+    """Bring the weights of a known model onto this machine, and return their files.
+
+    Raises:
+        ModelError, StorageError: there are none to be fetched, or they cannot be.
+    """
+    return fetch_weights(name, given, on_progress)
+
+
+def remove(bucket_url: str, name: str) -> Removed:
+    """Take a model's bundle out of the bucket, with its preset and what photos do to it; its
+    sprites stay.
+
+    Raises:
+        ModelError: there is no such model, or there are several.
+        RequestError: its bundle is not in the bucket.
+    """
+    bucket = open_bucket(bucket_url)
+    model = _stored(bucket, name)
+    # The card first: without it nobody takes what is left for a bundle.
+    files = sorted(bucket.list(model_folder(model)), key=lambda file: file.key != card_key(model))
+    for file in files:
+        bucket.delete(file.key)
+    return Removed(model=model, files=len(files), bytes=sum(file.size for file in files))
+
+
+def _stored(bucket: Bucket, name: str) -> str:
+    """Return the name and hash of the one bundle that is meant, damaged or not."""
+    same = bundles_named(bucket, name)
+    if len(same) == 1:
+        return next(iter(same))
+    card = find_model(bucket, name)
+    if card is None:
+        raise RequestError(
+            f"the bundle of {name} is not in the bucket {bucket.url}, so there is nothing to remove"
+        )
+    return card.key
+
+
+def _with_card(listing: ModelListing, card: ModelCard) -> ModelListing:
+    found = {"layers": len(card.layers), "channels": sum(layer.channels for layer in card.layers)}
+    weights = listing.weights if listing.weights.startswith("here") else "in the bucket"
+    return listing.model_copy(update={**found, "weights": weights})
+
+
+def _of_card(card: ModelCard, name: str) -> ModelListing:
+    return ModelListing(
+        name=name,
+        source="yours",
+        height=card.image.height,
+        width=card.image.width,
+        layers=len(card.layers),
+        channels=sum(layer.channels for layer in card.layers),
+        weights=f"in the bucket, from {card.source.origin}",
+    )

@@ -1,0 +1,100 @@
+"""How the command line reads and shows options, where cyclopts has to be told."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
+from pydantic import ValidationError
+
+from diamond_cutter.flows.errors import RequestError, sentence
+from diamond_cutter.flows.sprites_request import preset_by_name
+from diamond_cutter.storage.plain_files import read_file
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+
+_SHOWN_WHOLE = 5
+_MOST_RECIPE_BYTES = 4 << 20
+
+
+def spell_out_recipe(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Turn `--recipe lucid` and `--recipe recipe.json` into all of the recipe's fields, on which
+    `--recipe.steps` then changes one.
+    """
+    # What is given as an option of its own takes the place of the recipe's, also where it is a
+    # list.
+    given = {
+        argument.name.removeprefix("--recipe.").replace("-", "_")
+        for argument in arguments
+        if argument.tokens
+    }
+    for argument in arguments:
+        if argument.name == "--recipe":
+            argument.tokens = [
+                token.evolve(implicit_value=_without(recipe_fields(token.value), given))
+                for token in argument.tokens
+            ]
+
+
+def _without(fields: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+def recipe_fields(text: str) -> dict[str, Any]:
+    """Return all fields of the recipe that a name or a file stands for.
+
+    Raises:
+        RequestError: there is no such recipe, or the file is none.
+    """
+    file = Path(text).expanduser()
+    try:
+        if file.suffix == ".json" or file.is_file():
+            return RenderRecipe.model_validate_json(read_file(file, _MOST_RECIPE_BYTES)).model_dump(
+                mode="json"
+            )
+        return RenderRecipe.model_validate(preset_by_name(text)).model_dump(mode="json")
+    except OSError as error:
+        raise RequestError(
+            f"the recipe {text} cannot be read ({error.strerror or error}); give a recipe.json "
+            "that sprites were stored with"
+        ) from error
+    except ValidationError as error:
+        raise RequestError(f"the recipe {text} cannot be used: {sentence(error)}") from error
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def shown_default(default: object) -> str | None:
+    """Return a default as the help shows it: what is empty not at all, what is long by its
+    range.
+    """
+    if default in (None, (), {}):
+        return None
+    if not isinstance(default, tuple):
+        return str(default)
+    if len(default) > _SHOWN_WHOLE:
+        return f"{len(default)} values from {min(default):g} to {max(default):g}"
+    return " ".join(map(str, default))
+
+
+class HelpFormatter(DefaultFormatter):
+    """Leaves out what belongs into a recipe's file, and that a recipe's fields could be given by
+    place.
+    """
+
+    def __call__(self, console: "Console", options: "ConsoleOptions", panel: HelpPanel) -> None:
+        """Print one panel."""
+        shown = [
+            _by_name_only(entry)
+            for entry in panel.entries
+            if not any("{NAME}" in name for name in entry.positive_names)
+        ]
+        super().__call__(console, options, panel.copy(entries=shown))
+
+
+def _by_name_only(entry: HelpEntry) -> HelpEntry:
+    in_recipe = any(name.startswith("--recipe.") for name in entry.positive_names)
+    return entry.copy(positional_label=None) if in_recipe else entry

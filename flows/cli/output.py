@@ -1,0 +1,317 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cli.copies import Copied
+from diamond_cutter.flows.cli.estimates import RunEstimate
+from diamond_cutter.flows.cli.garbage import Cleaned, FolderSize
+from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing, Verification
+from diamond_cutter.flows.cli.model_changes import Removed
+from diamond_cutter.flows.cli.record_text import in_words, preset_in_words, tuning_in_words
+from diamond_cutter.flows.cli.records import Shown, ShownRecord
+from diamond_cutter.flows.cli.tables import Rows, printable, tables
+from diamond_cutter.flows.cli.viewer import Opened
+from diamond_cutter.flows.quantities import counted, lasting, passing, sized
+from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.model_inventory.catalogue import ModelListing
+from diamond_cutter.storage.sets.layout import set_folder
+from diamond_cutter.tasks.importing.adding import Added
+from diamond_cutter.tasks.reporting.stored import ReportListing
+from diamond_cutter.tasks.sheets import spritemap_shape
+from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
+
+_FILE_WIDTH = 100_000
+
+
+def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
+    """Print the models that can be rendered."""
+    rows = [
+        (
+            model.name,
+            model.source,
+            f"{model.height} x {model.width}",
+            "" if model.layers is None else str(model.layers),
+            "" if model.channels is None else f"{model.channels:,}",
+            model.weights,
+        )
+        for model in models
+    ]
+    _print(
+        models, as_json, Rows(("model", "source", "image", "layers", "channels", "weights"), rows)
+    )
+
+
+def print_added(added: Added, *, as_json: bool) -> None:
+    """Print what a model that was added is like, and what was guessed of it."""
+    guessed = [f"guessed {guess}" for guess in added.guesses]
+    _print(added, as_json, *_card_parts(added.card), *guessed)
+
+
+def print_removed(removed: Removed, *, as_json: bool) -> None:
+    """Print what was removed."""
+    _print(
+        removed,
+        as_json,
+        f"{removed.model} is removed: {removed.files} files, {sized(removed.bytes)}; its sprites, "
+        "if any, are still there",
+    )
+
+
+def print_card(card: ModelCard, *, as_json: bool) -> None:
+    """Print a model's layers in forward order."""
+    _print(card, as_json, *_card_parts(card))
+
+
+def _card_parts(card: ModelCard) -> list[str | Rows]:
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            str(layer.channels),
+            f"{layer.height} x {layer.width}" if layer.height else "",
+            _reach(layer),
+            counted(layer.macs),
+            str(spritemap_shape(layer.channels)[0]),
+            "main" if layer.main else "",
+        )
+        for layer in card.layers
+    ]
+    image = card.image
+    order = {"none": "", "rgb": " in the order RGB", "bgr": " in the order BGR"}[
+        image.channel_order
+    ]
+    ranges = ", ".join(f"{low:.5g} to {high:.5g}" for low, high in image.value_range)
+    facts = [
+        f"{card.key}, from {card.source.origin}",
+        f"takes images of {image.height} x {image.width} pixels and {image.channels} "
+        f"channel{'s' * (image.channels > 1)}{order}, "
+        f"values {ranges}",
+        f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
+        f"channels, {len(card.labels)} classes with names",
+    ]
+    head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
+    return ["\n".join(facts), Rows(head, rows)]
+
+
+def _reach(layer: LayerCard) -> str:
+    """Say how much of the image one position sees."""
+    if not layer.height:
+        return ""
+    return f"{layer.receptive_field} px" if layer.receptive_field else "all"
+
+
+def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
+    """Print what a run would do."""
+    rows = [
+        (
+            layer.layer,
+            str(layer.sprites_done),
+            str(layer.sprites_to_do),
+            str(layer.shards),
+            sized(layer.bytes),
+            lasting(layer.seconds),
+        )
+        for layer in estimate.layers
+    ]
+    adopted = (
+        f" ({estimate.sprites_adopted} of them copied from other sets of the model)"
+        if estimate.sprites_adopted
+        else ""
+    )
+    total = (
+        f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, "
+        f"{estimate.sprites_done} done{adopted}; "
+        f"about {sized(estimate.bytes)} and {lasting(estimate.seconds)} on {estimate.devices} "
+        f"device{'s' * (estimate.devices > 1)}"
+    )
+    _print(
+        estimate,
+        as_json,
+        f"{estimate.model} by {estimate.recipe}",
+        Rows(("layer", "done", "to do", "shards", "size", "time"), rows),
+        total,
+    )
+
+
+def print_summary(summary: RunSummary, *, as_json: bool) -> None:
+    """Print what a run did."""
+    _print(summary, as_json, summary.in_words())
+
+
+def print_report(summary: ReportSummary, *, as_json: bool) -> None:
+    """Print what a report says, in short, and where it is."""
+    _print(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
+
+
+def print_bucket(found: BucketListing, *, as_json: bool) -> None:
+    """Print the sprite sets and the reports of a bucket."""
+    parts = [*_sets(found.sets), *_reports(found.reports)]
+    _print(found, as_json, *(parts or ["no sprites yet"]))
+
+
+def _reports(reports: Sequence[ReportListing]) -> list[str | Rows]:
+    now = datetime.now(UTC)
+    rows = [
+        (
+            listing.key,
+            f"{listing.images:,}" if listing.images is not None else f"{listing.measured:,} so far",
+            "complete" if listing.complete else "not complete yet",
+            sized(listing.bytes),
+            f"{_age(now - listing.updated)} ago" if listing.updated else "",
+        )
+        for listing in reports
+    ]
+    return ["reports", Rows(("report", "images", "", "size", "last written"), rows)] if rows else []
+
+
+def _sets(sets: Sequence[SetListing]) -> list[str | Rows]:
+    now = datetime.now(UTC)
+    parts: list[str | Rows] = []
+    for listing in sets:
+        rows = [
+            (
+                layer.layer,
+                _how_far(layer),
+                str(layer.sprites),
+                str(layer.flagged),
+                sized(layer.bytes),
+                f"{_age(now - layer.updated)} ago" if layer.updated else "",
+                "\n".join(layer.spritemaps),
+            )
+            for layer in listing.layers
+        ]
+        age = f", last written {_age(now - listing.updated)} ago" if listing.updated else ""
+        runs = (
+            f"{listing.runs} run{'s' * (listing.runs != 1)} complete"
+            if listing.runs
+            else "no run complete yet"
+        )
+        parts.append(
+            f"{set_folder(listing.model, listing.recipe)}: {runs}, {sized(listing.bytes)}{age}"
+        )
+        parts.append(
+            Rows(
+                ("layer", "channels", "sprites", "flagged", "size", "last written", "spritemaps"),
+                rows,
+            )
+        )
+    return parts
+
+
+def _how_far(layer: LayerListing) -> str:
+    damaged = f", {layer.damaged_shards} shards damaged" if layer.damaged_shards else ""
+    if layer.channels_done == layer.channels:
+        return f"all {layer.channels}{damaged}"
+    return f"{layer.channels_done} of {layer.channels or '?'}{damaged}"
+
+
+def print_opened(opened: Opened, *, as_json: bool) -> None:
+    """Print where a picture is."""
+    _print(opened, as_json, str(opened.path))
+
+
+def print_copied(copied: Copied, *, as_json: bool) -> None:
+    """Print what was copied, and what could not be."""
+    lines = [f"{problem.key}: {problem.problem}" for problem in copied.problems]
+    lines += [f"{folder}: index and gallery made anew" for folder in copied.rebuilt]
+    lines.append(
+        f"{copied.files} files copied, {sized(copied.bytes)}; {copied.there} were there already, "
+        f"{len(copied.problems)} could not be"
+    )
+    _print(copied, as_json, "\n".join(lines))
+
+
+def print_cleaned(cleaned: Cleaned, *, as_json: bool) -> None:
+    """Print the files that no record names, and what became of them."""
+    # Keys are too long for the columns of a table.
+    lines = [f"{each.key}: {sized(each.bytes)}; {each.why}" for each in cleaned.leftovers]
+    done = f"; {cleaned.deleted} deleted" if cleaned.deleted else "; --delete removes them"
+    lines.append(
+        f"{len(cleaned.leftovers)} files that nothing names, "
+        f"{sized(cleaned.bytes)}{done if cleaned.leftovers else ''}"
+    )
+    _print(cleaned, as_json, "\n".join(lines))
+
+
+def print_removed_folder(removed: FolderSize, *, as_json: bool) -> None:
+    """Print what was removed."""
+    _print(
+        removed, as_json, f"{removed.key} is removed: {removed.files} files, {sized(removed.bytes)}"
+    )
+
+
+def print_shown(shown: Shown, *, as_json: bool) -> None:
+    """Print what lies under a key of a bucket."""
+    parts = in_words(shown)
+    if isinstance(shown, ShownRecord) and isinstance(shown.record, ModelCard):
+        parts += _card_parts(shown.record)
+    _print(shown, as_json, *parts)
+
+
+def print_verification(found: Verification, *, as_json: bool) -> None:
+    """Print what is wrong in a bucket."""
+    lines = [f"{problem.key}: {problem.problem}" for problem in found.problems]
+    if found.unchecked:
+        lines.append(
+            f"{len(found.unchecked)} published files have no checksum: an earlier version made "
+            "them, and the next run adds it"
+        )
+    lines.append(f"{found.records} records checked, {len(found.problems)} with a problem")
+    _print(found, as_json, "\n".join(lines))
+
+
+def print_layer_tuning(found: LayerTuning) -> None:
+    """Print on stderr what tuning has found for a layer."""
+    sys.stderr.write(f"{printable(found.layer)}: {tuning_in_words(found)}\n")
+
+
+def print_preset(preset: Preset, *, as_json: bool) -> None:
+    """Print what tuning has found for a model."""
+    _print(preset, as_json, *preset_in_words(preset))
+
+
+def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | Rows) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(data), indent=1) + "\n")
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    width = console.width if console.is_terminal else None
+    if width is None:
+        console.width = _FILE_WIDTH  # nothing is to be wrapped in a file or a pipe
+    for part in parts:
+        for printed in (
+            [Text(printable(part))] if isinstance(part, str) else _with_gaps(tables(part, width))
+        ):
+            console.print(printed)
+
+
+def _with_gaps(parts: Sequence[Table]) -> Iterator[Table | str]:
+    for index, part in enumerate(parts):
+        if index:
+            yield ""
+        yield part
+
+
+def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:
+    return (
+        data.model_dump(mode="json")
+        if isinstance(data, BaseModel)
+        else [item.model_dump(mode="json") for item in data]
+    )
+
+
+def _age(passed: timedelta) -> str:
+    seconds = max(passed.total_seconds(), 0.0)
+    hours = round(seconds / 3600)
+    return passing(seconds) if hours < 48 else f"{round(hours / 24)} days"

@@ -1,0 +1,133 @@
+"""Opens a picture of a bucket with what this machine shows pictures with."""
+
+import hashlib
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict
+
+from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cli.layer_statistics import LayerReport
+from diamond_cutter.flows.cli.records import ShownRecord, show
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.model_inventory.weight_cache import cache_folder
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.sets.layout import gallery_key, report_page_key
+from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord
+from diamond_cutter.tasks.gathering.contents import spritemap_records
+from diamond_cutter.tasks.reporting.stored import shown_files
+
+
+class Opened(BaseModel):
+    """A file on this machine, and whether a program was started to show it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    path: Path
+    shown: bool
+
+
+def open_key(bucket: Bucket, given: str) -> Opened:
+    """Bring a picture, a set's gallery or a report onto this machine, and show it if there is a
+    screen.
+
+    Args:
+        bucket: where.
+        given: as `show` takes it: a layer (its spritemap is opened), a set (its gallery is), a
+            report, a picture, or its record.
+
+    Raises:
+        RequestError: there is no such picture.
+        Corrupt: it is not what its record says.
+    """
+    shown = show(bucket, given)
+    if isinstance(shown, LayerReport):
+        return _file(bucket, _spritemap(bucket, shown))
+    if isinstance(shown, ReportSummary):
+        return _report(bucket, shown.key)
+    if not isinstance(shown, ShownRecord):
+        return _gallery(bucket, gallery_key(shown.model, shown.recipe))
+    if not isinstance(shown.record, ShardRecord | SpritemapRecord):
+        raise RequestError(
+            f"{given!r} is no picture, and has none; diamond-cutter show tells what it says"
+        )
+    return _file(bucket, shown.record.file)
+
+
+def _spritemap(bucket: Bucket, report: LayerReport) -> FileRef:
+    _, model, recipe, _ = report.key.split("/", 3)
+    records = sorted(
+        spritemap_records(bucket, model, recipe, report.layer),
+        key=lambda record: -len(record.sprites),
+    )
+    if not records:
+        raise RequestError(
+            f"{report.key} has no spritemap yet; diamond-cutter sprites gathers it at the end of "
+            "a run"
+        )
+    return records[0].file
+
+
+def _file(bucket: Bucket, file: FileRef) -> Opened:
+    path = _local_path(bucket, file.key) or _fetched(bucket, file)
+    return Opened(key=file.key, path=path, shown=_show(path))
+
+
+def _fetched(bucket: Bucket, file: FileRef) -> Path:
+    path = _place_of(bucket) / file.key
+    if not path.is_file() or path.stat().st_size != file.size:
+        bucket.fetch(file.key, path, want_crc=file.crc32c)
+    return path
+
+
+def _place_of(bucket: Bucket) -> Path:
+    """Return the folder of this machine for what was fetched from a bucket."""
+    return cache_folder() / "opened" / hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
+
+
+def _report(bucket: Bucket, folder: str) -> Opened:
+    """Open a report's page; from elsewhere, all that it loads is fetched first, and what was
+    measured of each image is not.
+    """
+    key = report_page_key(folder)
+    path = _local_path(bucket, key)
+    if path is None:
+        for _ in at_once(bucket, lambda file: _fetched(bucket, file), shown_files(bucket, folder)):
+            pass
+        path = _place_of(bucket) / key
+        bucket.fetch(key, path)
+    elif not path.is_file():
+        raise RequestError(f"{key} is not there; the same diamond-cutter attribute makes it anew")
+    return Opened(key=key, path=path, shown=_show(path))
+
+
+def _gallery(bucket: Bucket, key: str) -> Opened:
+    path = _local_path(bucket, key)
+    if path is None:
+        raise RequestError(
+            f"{key} is many files; diamond-cutter browse --bucket {bucket.url} shows it"
+        )
+    if not path.is_file():
+        raise RequestError(
+            f"{key} is not there yet; diamond-cutter sprites writes it at the end of a run"
+        )
+    return Opened(key=key, path=path, shown=_show(path))
+
+
+def _local_path(bucket: Bucket, key: str) -> Path | None:
+    """Return where an object is on this machine, or None if it is elsewhere."""
+    scheme, _, place = bucket.url.partition("://")
+    return Path(unquote(place, errors="surrogateescape")) / key if scheme == "file" else None
+
+
+def _show(path: Path) -> bool:
+    # Without a screen, a browser for terminals would take the terminal over.
+    on_a_screen = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    return on_a_screen and webbrowser.open(path.as_uri())

@@ -1,0 +1,259 @@
+"""Mixes as the command line takes them: expressions, ways from one to another, files of
+directions.
+"""
+
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage.plain_files import read_file
+from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
+
+_FRAMES = 6
+_LABEL_LENGTH = 200
+_MOST_DIRECTIONS_BYTES = 64 << 20
+_TERM = re.compile(
+    r"\s*(?P<sign>[+-])?\s*(?:(?P<weight>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*\*\s*)?(?P<layer>[^\s*+-][^\s*]*?):(?P<channel>\d+)\s*(?=[+-]|$)"
+)
+# A layer's channels and how much each counts, by layer.
+Sum = dict[str, dict[int, float]]
+
+
+class MixOptions(BaseModel):
+    """What to render instead of layers' channels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # What one of these takes may begin with a minus.
+    mix: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=False, allow_leading_hyphen=True)
+    ] = Field(
+        default=(),
+        description="a sum of channels, such as '0.5*block_10:7 + 0.5*block_3:12'; several times "
+        "for several sprites",
+    )
+    interpolate: Annotated[tuple[str, str] | None, Parameter(allow_leading_hyphen=True)] = Field(
+        default=None,
+        description="two sums of channels, and sprites on the way from one to the other: "
+        "'block_10:7' 'block_10:31'",
+    )
+    frames: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description=f"how many sprites lie on the way, both ends counted; {_FRAMES}",
+    )
+    directions: str | None = Field(
+        default=None,
+        description="a .npy or .json file, [direction, channel]: a sprite for each direction",
+    )
+    direction_layer: str | None = Field(
+        default=None, description="the layer whose channels the directions are in"
+    )
+
+    @property
+    def given(self) -> bool:
+        """Tell whether there is anything to mix."""
+        return any(value not in (None, ()) for value in self.model_dump().values())
+
+
+def read_mixes(options: MixOptions, card: ModelCard | None = None) -> Mixes:
+    """Return the mixes that the options ask for: first the sums, then those on the way, then the
+    directions.
+
+    Args:
+        options: of which at least one is given.
+        card: the model's; without it directions are taken to be as wide as their layer.
+
+    Raises:
+        RequestError: one of them cannot be read, or options do not go together.
+        UnknownLayer: names the layers nearest to that of the directions.
+    """
+    if options.frames is not None and options.interpolate is None:
+        raise RequestError(
+            "--frames counts the sprites on the way from one mix to another; give both with "
+            "--interpolate"
+        )
+    if (options.directions is None) != (options.direction_layer is None):
+        raise RequestError("--directions FILE and --direction-layer LAYER go together; give both")
+    sums = [parse_sum(text) for text in options.mix]
+    if options.interpolate is not None:
+        start, end = map(parse_sum, options.interpolate)
+        sums += _way(start, end, options.frames or _FRAMES)
+    mixes = [_mix(total, in_words(total)) for total in sums]
+    if options.directions is not None and options.direction_layer is not None:
+        width = None if card is None else card.layer(options.direction_layer).channels
+        mixes += _directions(Path(options.directions), options.direction_layer, width)
+    return Mixes(mixes=tuple(mixes))
+
+
+def check_mixes(card: ModelCard, mixes: Mixes) -> None:
+    """See that a model has the layers and the channels that mixes name.
+
+    Raises:
+        UnknownLayer: names the nearest layers.
+        RequestError: a channel is out of range.
+    """
+    for mix in mixes.mixes:
+        for term in mix.terms:
+            count = card.layer(term.layer).channels
+            for channel in term.channels:
+                if not 0 <= channel < count:
+                    raise RequestError(
+                        f"channel {channel} is not in layer {term.layer!r}, which has {count}: 0 "
+                        f"to {count - 1}"
+                    )
+
+
+def parse_sum(text: str) -> Sum:
+    """Return what `0.5*block_10:7 - block_3:12` means: the weight of each channel, by layer; a
+    channel named twice counts twice.
+
+    Raises:
+        RequestError: it cannot be read, or nothing is left of it.
+    """
+    total: Sum = defaultdict(lambda: defaultdict(float))
+    place = 0
+    while place < len(text) or not total:
+        match = _TERM.match(text, place)
+        if match is None or (total and not match["sign"]):
+            raise RequestError(
+                f"the mix {text!r} cannot be read; write terms of layer:channel, such as "
+                "0.5*block_10:7 + 0.5*block_3:12"
+            )
+        weight = float(match["weight"] or 1) * (-1 if match["sign"] == "-" else 1)
+        _add(total, match["layer"], int(match["channel"]), weight)
+        place = match.end()
+    left = _without_zeros(total)
+    if not left:
+        raise RequestError(
+            f"nothing is left of the mix {text!r}: its weights are 0 or cancel each other out"
+        )
+    return left
+
+
+def in_words(total: Sum) -> str:
+    """Write a sum as `parse_sum` reads it."""
+    terms = [
+        (weight, f"{layer}:{channel}")
+        for layer, weights in total.items()
+        for channel, weight in weights.items()
+    ]
+    parts = [
+        f"{'-' if weight < 0 else '+'} {'' if abs(weight) == 1 else f'{abs(weight):g}*'}{name}"
+        for weight, name in terms
+    ]
+    text = " ".join(parts).removeprefix("+ ")
+    return text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 4] + " ..."
+
+
+def _way(start: Sum, end: Sum, frames: int) -> Iterator[Sum]:
+    for place in np.linspace(0.0, 1.0, frames):
+        total: Sum = defaultdict(lambda: defaultdict(float))
+        for share, part in ((1.0 - place, start), (place, end)):
+            for layer, weights in part.items():
+                for channel, weight in weights.items():
+                    _add(total, layer, channel, float(share) * weight)
+        left = _without_zeros(total)
+        if not left:
+            raise RequestError(
+                f"on the way from {in_words(start)!r} to {in_words(end)!r} all weights are 0 "
+                "once; take other frames"
+            )
+        yield left
+
+
+def _add(total: Sum, layer: str, channel: int, weight: float) -> None:
+    # What cancels out is 0, not a rounding error.
+    total[layer][channel] = round(total[layer][channel] + weight, 9)
+
+
+def _directions(path: Path, layer: str, width: int | None) -> Iterator[Mix]:
+    directions = _read_directions(path)
+    if width not in (None, directions.shape[1]):
+        raise RequestError(
+            f"layer {layer!r} has {width} channels; the directions in {path} have "
+            f"{directions.shape[1]}"
+        )
+    for row, direction in enumerate(directions):
+        weights = _without_zeros({layer: dict(enumerate(direction.tolist()))})
+        if not weights:
+            raise RequestError(f"direction {row} of {path} is all zeros; leave it out")
+        yield _mix(weights, f"direction {row} in {layer}"[:_LABEL_LENGTH])
+
+
+def _read_directions(path: Path) -> np.ndarray:
+    """Read a file of directions, float64 `[direction, channel]`."""
+    try:
+        data = read_file(path, _MOST_DIRECTIONS_BYTES)
+        read = (
+            json.loads(data)
+            if path.suffix == ".json"
+            else np.load(io.BytesIO(data), allow_pickle=False)
+        )
+        directions = np.atleast_2d(np.asarray(read, np.float64))
+    # What a file says of its size may be more than fits into memory, and a text may be nested
+    # without end.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise RequestError(
+            f"directions {path} cannot be read ({_reason(error)}); give a .npy or .json file of "
+            "numbers"
+        ) from error
+    if directions.ndim != 2 or not directions.size or not np.isfinite(directions).all():
+        raise RequestError(
+            f"directions {path} must be finite numbers of shape [direction, channel]; found shape "
+            f"{list(directions.shape)}"
+        )
+    return directions
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+
+
+def _without_zeros(total: Sum) -> Sum:
+    """Return a sum with weights of six digits, so that equal mixes have equal names, and without
+    what counts nothing.
+    """
+    rounded = {
+        layer: {channel: float(f"{weight:.6g}") for channel, weight in weights.items()}
+        for layer, weights in total.items()
+    }
+    left = {
+        layer: {channel: weight for channel, weight in weights.items() if weight}
+        for layer, weights in rounded.items()
+    }
+    return {layer: weights for layer, weights in left.items() if weights}
+
+
+def _mix(total: Sum, label: str) -> Mix:
+    try:
+        return Mix(
+            label=label,
+            terms=tuple(
+                Term(layer=layer, channels=tuple(weights), weights=tuple(weights.values()))
+                for layer, weights in total.items()
+            ),
+        )
+    except ValidationError as error:
+        raise RequestError(
+            f"the mix {label!r} cannot be rendered: {error.errors(include_url=False)[0]['msg']}"
+        ) from error

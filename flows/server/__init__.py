@@ -1,0 +1,1 @@
+"""The Prefect server that shows a run: the one in use, or a private one."""

@@ -1,0 +1,125 @@
+"""Lets a run outlive its Prefect server: the server only shows the run, and all that counts is in
+the bucket.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.context import FlowRunContext
+
+from diamond_cutter.flows.errors import print_error
+
+# How long a server that no longer answers is waited for, once; and how long it may take for one
+# answer.
+LOST_AFTER_S = 20.0
+_REQUEST_TIMEOUT_S = 10.0
+# A lost server is still asked, in case it is back, but not waited for.
+_LOST_TIMEOUT_S = 2.0
+_PAUSE_S = 1.0
+
+_lost: set[str] = set()
+
+
+class ServerLost(httpx.TransportError):
+    """The Prefect server is lost, so that it cannot do what it was asked for; Prefect's client does
+    not try this again.
+    """
+
+
+def is_lost(url: str) -> bool:
+    """Tell whether a run of this process has found the server at the URL of its API lost."""
+    return url.rstrip("/") in _lost
+
+
+def outlive_the_server() -> None:
+    """Make the flow run around the caller go on when its server is lost: call it first in the
+    flow.
+    """
+    context = FlowRunContext.get()
+    if context is None or not isinstance(context.client, SyncPrefectClient):
+        return
+    http = context.client._client
+    transport = http._transport_for_url(http.base_url)
+    if isinstance(transport, _Outliving):
+        return
+    http.timeout = httpx.Timeout(_REQUEST_TIMEOUT_S)
+    http._transport, http._mounts = _Outliving(transport, str(http.base_url).rstrip("/")), {}
+
+
+def server_answers() -> bool:
+    """Ask whether the server of the flow run around the caller is there, and wait for it for a
+    while if it is not.
+    """
+    context = FlowRunContext.get()
+    try:
+        return (
+            context is not None
+            and isinstance(context.client, SyncPrefectClient)
+            and context.client.hello().is_success
+        )
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def only_shown() -> Iterator[None]:
+    """Do without what only Prefect would show, where the server is lost or refuses it."""
+    try:
+        yield
+    except httpx.HTTPError:
+        pass
+
+
+class _Outliving(httpx.BaseTransport):
+    """Sends requests to a server; once it is lost, accepts changes of state in its place, and
+    refuses all else.
+    """
+
+    def __init__(self, server: httpx.BaseTransport, url: str) -> None:
+        self._server, self._url, self._said = server, url, False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return what the server answers, waiting for it once for a while if it does not."""
+        until = time.monotonic() + LOST_AFTER_S
+        while True:
+            lost = self._url in _lost
+            if lost:
+                request.extensions["timeout"] = httpx.Timeout(_LOST_TIMEOUT_S).as_dict()
+            try:
+                response = self._server.handle_request(request)
+            except httpx.TransportError as error:
+                if lost or time.monotonic() > until:
+                    return self._without_server(request, error)
+                time.sleep(_PAUSE_S)
+            else:
+                _lost.discard(self._url)
+                return response
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._server.close()
+
+    def _without_server(
+        self, request: httpx.Request, error: httpx.TransportError
+    ) -> httpx.Response:
+        _lost.add(self._url)
+        if not self._said:
+            self._said = True
+            print_error(
+                f"the Prefect server at {self._url} no longer answers "
+                f"({str(error) or type(error).__name__}); "
+                "the run goes on without it, and Prefect may not show how it ends"
+            )
+        if not request.url.path.endswith("/set_state"):
+            raise ServerLost(
+                f"The Prefect server at {self._url} is lost.", request=request
+            ) from error
+        state = {"id": str(uuid4()), **json.loads(request.content)["state"]}
+        return httpx.Response(
+            201, json={"state": state, "status": "ACCEPT", "details": {}}, request=request
+        )

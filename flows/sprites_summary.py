@@ -1,0 +1,151 @@
+"""What a run did, for people and for programs."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diamond_cutter.flows.quantities import significant
+from diamond_cutter.storage.sets.layout import is_mixes
+from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
+
+_NAMED = 6
+ByLayer = dict[str, tuple[int, ...]]
+
+
+class RunSummary(BaseModel):
+    """What a run did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    recipe: str
+    bucket: str
+    spritemaps: dict[str, str]
+    rendered: int
+    reused: int
+    failed: int
+    flagged: dict[Flag, int]
+    rungs: dict[Attempt, int] = Field(
+        description="how many sprites each rung of the ladder saved, and how many none did"
+    )
+    dead: ByLayer = Field(description="channels that neither a rung nor a photo wakes, by layer")
+    unrendered: ByLayer = Field(
+        description="all other channels of which no rung gave a sprite, by layer"
+    )
+    photos: int | None = Field(description="how many images the sprites were compared with")
+    sprites_per_second: float | None
+    warnings: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """Return the summary as lines of text."""
+        rate = (
+            f", {significant(self.sprites_per_second)} sprites per second"
+            if self.sprites_per_second
+            else ""
+        )
+        lines = [f"{self.model} by {self.recipe} in {self.bucket}"]
+        lines += [f"  {layer}: {self.bucket}/{key}" for layer, key in self.spritemaps.items()]
+        lines.append(f"{self.rendered} rendered, {self.reused} reused, {self.failed} failed{rate}")
+        flags = ", ".join(
+            f"{count} {flag.replace('_', ' ')}" for flag, count in self.flagged.items()
+        )
+        if flags:
+            lines.append(f"of all these sprites: {flags}")
+        return "\n".join(
+            [*lines, *self.ladder_in_words(), *(f"warning: {warning}" for warning in self.warnings)]
+        )
+
+    def ladder_in_words(self) -> list[str]:
+        """Return lines on what the ladder saved, and on what it did not."""
+        saved = ", ".join(
+            f"{count} saved by {'no rung' if rung == 'none' else rung}"
+            for rung, count in self.rungs.items()
+        )
+        lines = [f"of those that failed at first: {saved}"] if saved else []
+        if self.dead:
+            lines.append(
+                f"dead for good, no rung and no activation on the photos: {_named(self.dead)}"
+            )
+        if self.unrendered:
+            # Of mixes there is nothing that photos could tell.
+            open_question = not self.photos and not all(map(is_mixes, self.unrendered))
+            why = ", perhaps dead, as --photos FOLDER would tell" if open_question else ""
+            lines.append(f"no rung gave a sprite of these{why}: {_named(self.unrendered)}")
+        return lines
+
+
+class SpritesFailed(Exception):
+    """Some shards could not be rendered; the text counts and names them."""
+
+    def __init__(self, summary: RunSummary) -> None:
+        self.summary = summary
+        count = len(summary.failures)
+        named = "; ".join(summary.failures[:5]) + (f"; and {count - 5} more" if count > 5 else "")
+        plural = "" if count == 1 else "s"
+        super().__init__(
+            f"{count} part{plural} of the run failed ({named}); all else is in the bucket, and "
+            "the same command does only the rest"
+        )
+
+
+def without_sprite(
+    spritemaps: Mapping[str, SpritemapRecord], photos: Mapping[str, PhotoActivations]
+) -> tuple[ByLayer, ByLayer]:
+    """Return the channels all of whose sprites failed on every rung, by layer: those that are dead
+    for good, and the others.
+
+    Args:
+        spritemaps: what was rendered, by layer.
+        photos: what the user's photos do, by layer; where there are none, no channel is known to be
+            dead for good.
+    """
+    dead: ByLayer = {}
+    others: ByLayer = {}
+    for layer, record in spritemaps.items():
+        sprites = defaultdict(list)
+        for sprite in record.sprites:
+            sprites[sprite.channel].append(sprite)
+        failed = [
+            channel
+            for channel, drawn in sprites.items()
+            if all(sprite.rung == "none" for sprite in drawn)
+        ]
+        silent = {
+            channel
+            for channel in failed
+            if all("dead" in sprite.flags for sprite in sprites[channel])
+        }
+        for_good = [
+            channel
+            for channel in failed
+            if channel in silent and layer in photos and photos[layer].highest[channel] <= 0
+        ]
+        dead |= {layer: tuple(for_good)} if for_good else {}
+        rest = tuple(channel for channel in failed if channel not in for_good)
+        others |= {layer: rest} if rest else {}
+    return dead, others
+
+
+def photo_warnings(folder: str | None, photos: Mapping[str, PhotoActivations]) -> tuple[str, ...]:
+    """Return a sentence on photos that could not be read, if there are any."""
+    record = next(iter(photos.values()), None)
+    if record is None or not record.unreadable:
+        return ()
+    count, of = len(record.unreadable), record.images + len(record.unreadable)
+    return (
+        f"{count} of {of} images in {folder} could not be read and do not count: "
+        f"{_first(record.unreadable)}",
+    )
+
+
+def _named(by_layer: ByLayer) -> str:
+    """Count channels and name the first ones of the first layers."""
+    layers = tuple(f"{layer} {_first(channels)}" for layer, channels in by_layer.items())
+    return f"{sum(map(len, by_layer.values()))} ({_first(layers, '; ')})"
+
+
+def _first(names: tuple[object, ...], between: str = ", ") -> str:
+    more = f"{between}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return between.join(map(str, names[:_NAMED])) + more

@@ -1,0 +1,1 @@
+"""Frozen graphs: read, cut, folded, measured and checked."""

@@ -1,0 +1,81 @@
+"""Computes, once, what a graph would compute from constants alone each time it runs.
+
+A bundle keeps the graph as it was: what folding gives differs in the last bit from processor to
+processor, and a bundle's hash must not.
+"""
+
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.graph.graph_def import (
+    in_forward_order,
+    node_name,
+    output_index,
+    subgraph,
+)
+
+# What has a result of its own each time, or none.
+_NEVER = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const"}
+_RANDOM = ("Random", "Multinomial", "TruncatedNormal", "StatelessRandom")
+# A constant that is spread out is better made anew than kept.
+_LARGEST = 1 << 24
+
+
+def fold_constants(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """Return an equal graph in which what depends on constants alone is a constant."""
+    folded = _constant_nodes(graph)
+    read = {
+        node_name(reference): reference.removeprefix("^")
+        for node in graph.node
+        if node.name not in folded
+        for reference in node.input
+        if node_name(reference) in folded
+    }
+    if not read:
+        return graph
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        part = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+        constants = {node.name for node in graph.node if node.op == "Const"}
+        part.node.extend(
+            node for node in graph.node if node.name in folded or node.name in constants
+        )
+        tf.graph_util.import_graph_def(part, name="")
+        values = session.run({name: session.graph.get_tensor_by_name(f"{name}:0") for name in read})
+    small = {name: value for name, value in values.items() if value.size <= _LARGEST}
+    result = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+    result.node.extend(
+        _constant(node, small[node.name]) if node.name in small else node for node in graph.node
+    )
+    return subgraph(
+        result, [node.name for node in graph.node if node.name not in folded and node.op != "Const"]
+    )
+
+
+def _constant_nodes(graph: tf.compat.v1.GraphDef) -> set[str]:
+    """Return the nodes that constants alone decide, without the constants, if each of them has one
+    result.
+    """
+    decided: set[str] = set()
+    folded: set[str] = set()
+    for node in in_forward_order(graph):
+        if node.op == "Const":
+            decided.add(node.name)
+        elif node.op in _NEVER or any(word in node.op for word in _RANDOM) or not node.input:
+            continue
+        elif all(node_name(reference) in decided for reference in node.input):
+            decided.add(node.name)
+            folded.add(node.name)
+    several = {
+        node_name(reference)
+        for node in graph.node
+        for reference in node.input
+        if output_index(reference) > 0
+    }
+    return folded - several
+
+
+def _constant(node: tf.compat.v1.NodeDef, value: object) -> tf.compat.v1.NodeDef:
+    proto = tf.make_tensor_proto(value)
+    constant = tf.compat.v1.NodeDef(name=node.name, op="Const")
+    constant.attr["dtype"].type = proto.dtype
+    constant.attr["value"].tensor.CopyFrom(proto)
+    return constant

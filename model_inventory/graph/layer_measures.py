@@ -1,0 +1,225 @@
+"""What a layer is like: its shape, what it costs, how far it sees, whether it takes images of any
+size.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.card import ImageSpec
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.graph_def import (
+    attribute,
+    node_name,
+    run_inside,
+    subgraph,
+)
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_PRODUCTS = {"Conv2D", "DepthwiseConv2dNative", "MatMul"}
+_WINDOWS = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"}
+# Sides that no model is made for; a layer that is computed at both is computed at any.
+_OTHER_SIDES_PX = (140, 133)
+# What sees the whole image at every position.
+_GLOBAL = {"Mean", "Max", "Sum", "MatMul", "Einsum", "BatchMatMulV2"}
+
+
+@dataclass(frozen=True)
+class _View:
+    """What one position of a value sees: side in pixels, and pixels from one position to the
+    next.
+    """
+
+    side: float = 1.0
+    stride: float = 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What running a graph has shown.
+
+    shapes: of values at the model's own size, without the batch, and of weights; by the names of
+    their nodes. of_any_size: the tensors that can be computed of images of any size.
+    """
+
+    shapes: Shapes
+    of_any_size: frozenset[str]
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """Return the shape of a tensor that was measured, without the batch."""
+        return self.shapes[node_name(tensor)]
+
+
+def measure(
+    graph: tf.compat.v1.GraphDef,
+    input_tensor: str,
+    image: ImageSpec,
+    tensors: Sequence[str],
+    name: str,
+) -> Measured:
+    """Run a graph on grey images of its own size and of others.
+
+    Args:
+        graph: frozen.
+        input_tensor: its placeholder.
+        image: what it takes.
+        tensors: in forward order.
+        name: of the model.
+
+    Raises:
+        BadModel: it cannot be computed of such images.
+    """
+    products = {node.name: f"{node.name}:0" for node in graph.node if node.op in _PRODUCTS}
+    wanted = {**products, **{node_name(tensor): tensor for tensor in tensors}}
+    try:
+        found = _shapes(graph, input_tensor, image.shape, list(wanted.values()))
+    except (tf.errors.OpError, ValueError) as error:
+        height, width, channels = image.shape
+        raise BadModel(
+            f"{name} does not run on an image of {height} x {width} pixels with {channels} "
+            f"channels ({_first_line(error)}); "
+            "give the size that it was made for"
+        ) from error
+    nodes = {node.name: node for node in graph.node}
+    weights = {
+        node.name: tuple(d.size for d in node.attr["value"].tensor.tensor_shape.dim)
+        for node in graph.node
+        if node.op == "Const"
+    }
+    behind = {name: _constant_behind(nodes, nodes[name].input[1]) for name in products}
+    of_weights = {
+        node_name(nodes[name].input[1]): weights[constant]
+        for name, constant in behind.items()
+        if constant in weights
+    }
+    shapes = of_weights | {node: shape[1:] for node, shape in zip(wanted, found, strict=True)}
+    return Measured(
+        shapes, frozenset(_of_any_size(graph, input_tensor, image, list(dict.fromkeys(tensors))))
+    )
+
+
+def _constant_behind(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> str:
+    node = nodes[node_name(reference)]
+    while node.op == "Identity":
+        node = nodes[node_name(node.input[0])]
+    return str(node.name)
+
+
+def _shapes(
+    graph: tf.compat.v1.GraphDef,
+    input_tensor: str,
+    shape: tuple[int, int, int],
+    tensors: Sequence[str],
+) -> list[tuple[int, ...]]:
+    """Return the tensors' shapes for one grey image, batch and all."""
+    part = subgraph(graph, tensors)  # what lies behind them might not take such an image
+    options = tf.compat.v1.ConfigProto()
+    options.graph_options.rewrite_options.disable_meta_optimizer = (
+        True  # takes longer than one run can gain
+    )
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
+        values = run_inside(part, input_tensor, tf.zeros([1, *shape]), tensors)
+        found = session.run([tf.shape(value) for value in values])
+    return [tuple(int(side) for side in sides) for sides in found]
+
+
+def _of_any_size(
+    graph: tf.compat.v1.GraphDef, input_tensor: str, image: ImageSpec, tensors: Sequence[str]
+) -> Sequence[str]:
+    """Return the tensors up to the first that only images of the model's own size lead to, such as
+    a dense layer of a flattened map.
+    """
+
+    def runs(count: int) -> bool:
+        try:
+            for side in _OTHER_SIDES_PX:
+                _shapes(graph, input_tensor, (side, side, image.channels), tensors[:count])
+        except (tf.errors.OpError, ValueError):
+            return False
+        return True
+
+    return tensors[: _most(len(tensors), runs)]
+
+
+def _most(count: int, holds: Callable[[int], bool]) -> int:
+    """Return the highest number up to `count` for which something holds that holds for all lower
+    ones, 0 included.
+    """
+    if holds(count):
+        return count
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def macs(path: Iterable[tf.compat.v1.NodeDef], shapes: Shapes) -> int:
+    """Return the multiplications with weights that a forward path takes for one image.
+
+    Args:
+        path: nodes in forward order.
+        shapes: of the values of convolutions and matrix products, without the batch, and of their
+            weights, by the nodes' names.
+    """
+    return sum(_macs(node, shapes) for node in path if node.op in _PRODUCTS)
+
+
+def _macs(node: tf.compat.v1.NodeDef, shapes: Shapes) -> int:
+    weights = shapes.get(node_name(node.input[1]))
+    if node.name not in shapes or weights is None:
+        return 0
+    made = math.prod(shapes[node.name])
+    if node.op == "Conv2D":
+        return made * math.prod(weights[:3])
+    if node.op == "DepthwiseConv2dNative":
+        return made * math.prod(weights[:2])
+    return made * weights[1 if attribute(node, "transpose_b").b else 0]
+
+
+def receptive_fields(
+    path: Iterable[tf.compat.v1.NodeDef], inputs: Callable[[str], list[str]], shapes: Shapes
+) -> dict[str, int | None]:
+    """Return the side in pixels of what one position of each node's value sees, or None if that is
+    the whole image.
+
+    After Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks"
+    (https://distill.pub/2019/computing-receptive-fields), with the largest of a node's branches.
+
+    Args:
+        path: nodes in forward order.
+        inputs: returns those of a node's inputs that depend on the image.
+        shapes: as for `macs`.
+    """
+    views: dict[str, _View] = {}
+    for node in path:
+        before = [views[source] for source in inputs(node.name) if source in views]
+        view = (
+            _View(max(v.side for v in before), max(v.stride for v in before)) if before else _View()
+        )
+        views[node.name] = _through(node, view, shapes)
+    return {
+        name: int(view.side) if math.isfinite(view.side) else None for name, view in views.items()
+    }
+
+
+def _through(node: tf.compat.v1.NodeDef, view: _View, shapes: Shapes) -> _View:
+    if node.op in _GLOBAL:
+        return _View(math.inf, view.stride)
+    if node.op not in _WINDOWS:
+        return view
+    strides = list(attribute(node, "strides").list.i)
+    if node.op in ("MaxPool", "AvgPool"):
+        window = max(attribute(node, "ksize").list.i[1:3])
+    else:
+        dilation = max([1, *list(attribute(node, "dilations").list.i)[1:3]])
+        weights = shapes.get(node_name(node.input[1]))
+        window = (max(weights[:2]) - 1) * dilation + 1 if weights else 1
+    return _View(view.side + (window - 1) * view.stride, view.stride * max(strides[1:3]))

@@ -1,0 +1,1 @@
+"""Keras models: the networks of keras.applications and users' files."""

@@ -1,0 +1,134 @@
+"""Hears what a Keras model calls: each layer, however deep, with the path of the layers around it.
+
+All calls of layers and of operations between them pass one place, `keras.Operation.__call__`.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# One at a time: both what hears calls and "functions run as plain Python" hold for the whole
+# process.
+_ONE_AT_A_TIME = threading.RLock()
+# What is inside these has four axes, too, but no rows and columns.
+_CLOSED = re.compile(
+    r"(MultiHeadAttention|Grouped?QueryAttention|Attention|AdditiveAttention|RNN|LSTM|GRU|Bidirectional)$"
+)
+
+
+Hear = Callable[[str, keras.Operation, tf.Tensor], None]
+
+
+@contextmanager
+def listening(hear: Hear) -> Iterator[None]:
+    """Call `hear` with path, operation and value of each layer's values that a model computes in
+    this thread.
+    """
+    with _ONE_AT_A_TIME, _functions_as_python(), _hearing(hear):
+        yield
+
+
+def layer_activations(
+    model: keras.Model, images: np.ndarray, measure: Callable[[tf.Tensor], Any] = np.asarray
+) -> dict[str, Any]:
+    """Run a model as Keras does and return what each of its layers makes of images, by the names
+    that `keras_tracing.trace` gives them.
+
+    Args:
+        model: of any nesting.
+        images: float32 `[batch, height, width, channel]`, as the model takes them.
+        measure: applied to each layer's values at once, so that not all have to be kept.
+    """
+    heard: dict[str, Any] = {}
+    names = LayerNames()
+
+    def hear(path: str, _operation: keras.Operation, value: tf.Tensor) -> None:
+        heard[names.next(path)] = measure(value)
+
+    with listening(hear):
+        call_model(model, tf.constant(images))
+    return heard
+
+
+def call_model(model: keras.Model, image: tf.Tensor) -> Any:
+    """Call a model for inference on images `[batch, height, width, channel]`."""
+    shape = input_shapes(model)[0]
+    return model(tf.squeeze(image, -1) if len(shape) == 3 else image, training=False)
+
+
+def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
+    """Return the shape of each input, with the batch; none if the model has never been called."""
+    inputs = getattr(model, "inputs", None)
+    if inputs:
+        return [tuple(tensor.shape) for tensor in inputs]
+    built = model.get_build_config() or {}
+    shapes = (
+        list(built["shapes_dict"].values())
+        if "shapes_dict" in built
+        else [built.get("input_shape")]
+    )
+    if shapes[0] is not None and isinstance(shapes[0][0], list | tuple):
+        shapes = list(shapes[0])
+    return [tuple(shape) for shape in shapes if shape is not None]
+
+
+class LayerNames:
+    """Gives each path that is heard a name: the second of one path is `conv.2`."""
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+
+    def next(self, path: str) -> str:
+        """Return the name of what is heard next under a path."""
+        self._times[path] += 1
+        return path if self._times[path] == 1 else self.next(f"{path}.{self._times[path]}")
+
+
+@contextmanager
+def _hearing(hear: Hear) -> Iterator[None]:
+    original, listener = keras.Operation.__call__, threading.get_ident()
+    stack: list[keras.Operation] = []
+
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != listener:
+            return original(operation, *args, **kwargs)
+        stack.append(operation)
+        try:
+            value = original(operation, *args, **kwargs)
+            within = [outer.name for outer in stack[1:]]
+            closed = any(_CLOSED.match(type(outer).__name__) for outer in stack[:-1])
+            if within and not closed and tf.is_tensor(value) and _is_of_a_layer(value):
+                hear("/".join(within), operation, value)
+            return value
+        finally:
+            stack.pop()
+
+    keras.Operation.__call__ = call
+    try:
+        yield
+    finally:
+        keras.Operation.__call__ = original
+
+
+def _is_of_a_layer(value: tf.Tensor) -> bool:
+    return value.dtype == tf.float32 and value.shape.rank in (2, 4) and value.shape[-1] is not None
+
+
+@contextmanager
+def _functions_as_python() -> Iterator[None]:
+    """Let what is decorated with tf.function run as part of the graph that is being traced, not as
+    a call of another.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

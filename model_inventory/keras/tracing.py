@@ -1,0 +1,366 @@
+"""Turns a Keras model of any nesting into one frozen graph whose layers bear their Keras paths,
+such as `backbone/block_3_add`.
+
+The model is called once in a graph of its own, in which placeholders stand for its variables; what
+is heard of its calls names the layers.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.card import NamedLayer
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
+from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
+from diamond_cutter.model_inventory.keras.calls import (
+    LayerNames,
+    call_model,
+    input_shapes,
+    layer_activations,
+    listening,
+)
+from diamond_cutter.model_inventory.value_range import WEIGHTED, guess_value_range
+
+# Layers whose values are those of the layer before, moved.
+_MOVES = re.compile(
+    r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$"
+)
+_UNKNOWN_SIDE_PX = 64
+_COMPARED_LAYERS = 40
+_REMEDY = "save it without that part, or up to the layer before it"
+
+
+@dataclass(frozen=True)
+class TracedModel:
+    """A Keras model as a frozen graph.
+
+    Attributes:
+        graph: constants and one placeholder, with nothing folded.
+        input_tensor: the placeholder, float32 `[batch, height, width, channel]`.
+        output_tensor: what the model returns; of several outputs the first vector, or else the
+            first.
+        layers: in forward order.
+        image_shape: height, width and channels; a side is None where the model takes any.
+        value_range: what 0 and 1 of an image are at the input, guessed from how the model itself
+            scales its images; None if it does not.
+    """
+
+    graph: tf.compat.v1.GraphDef
+    input_tensor: str
+    output_tensor: str
+    layers: tuple[NamedLayer, ...]
+    image_shape: tuple[int | None, int | None, int]
+    value_range: tuple[float, float] | None
+
+
+def trace(model: keras.Model) -> TracedModel:
+    """Return a model as a frozen graph that takes images of any size, if the model can, with the
+    model's layers.
+
+    What was traced for any size is run beside the model, and the layers' statistics are compared.
+
+    Raises:
+        BadModel: the model has several inputs, takes no images, has no layer with rows and columns,
+            keeps channels first, computes in other numbers than float32, or cannot be traced; says
+            which.
+    """
+    height, width, channels = image_shape(model)
+    with _in_float32(model):
+        try:
+            traced = _Trace(model, (None, None, channels))
+            sound = height is None or width is None or traced.agrees((height, width, channels))
+        except Exception:  # whatever a layer makes of an image of no known size
+            sound = False
+        if not sound:
+            traced = _with_reason(model, lambda: _Trace(model, (height, width, channels)))
+        sides = (height or _UNKNOWN_SIDE_PX, width or _UNKNOWN_SIDE_PX)
+        graph = traced.frozen()
+        value_range = _with_reason(
+            model, lambda: guess_value_range(graph, "input:0", (*sides, channels))
+        )
+    return TracedModel(
+        graph,
+        "input:0",
+        traced.output_tensor,
+        traced.layers,
+        (height, width, channels),
+        value_range,
+    )
+
+
+def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
+    """Return the height, width and channels of the images that a model takes; a side is None where
+    it takes any.
+
+    Raises:
+        BadModel: it takes several inputs, or something that is no image.
+    """
+    shapes = input_shapes(model)
+    if len(shapes) > 1:
+        raise BadModel(
+            f"{model.name} takes {len(shapes)} inputs, and one image is expected; give a model "
+            "that takes the image alone"
+        )
+    if not shapes:
+        raise BadModel(
+            f"{model.name} does not say what it takes; call it on an image, or give its first "
+            "layer an input shape, and save it anew"
+        )
+    shape = shapes[0][1:]
+    if len(shape) == 2 and None not in shape:
+        shape = (*shape, 1)  # grey images without an axis for their one channel
+    if len(shape) != 3 or shape[2] is None:
+        raise BadModel(
+            f"{model.name} takes {_words(shapes[0])}, and images [batch, height, width, channels] "
+            "are expected; give a network for images"
+        )
+    return shape[0], shape[1], int(shape[2])
+
+
+class _Trace:
+    """One call of a model in a graph of its own."""
+
+    def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
+        self._model = model
+        self._graph = tf.__internal__.FuncGraph("model")
+        heard: list[tuple[str, tf.Tensor]] = []
+        names = LayerNames()
+        channels_first: list[str] = []
+
+        def hear(path: str, operation: keras.Operation, value: tf.Tensor) -> None:
+            if getattr(operation, "data_format", None) == "channels_first":
+                channels_first.append(
+                    operation.name
+                )  # what is raised in here comes out as Keras' own error
+            name = names.next(path)
+            if value.graph is self._graph and not _MOVES.match(type(operation).__name__):
+                heard.append((name, value))
+
+        with self._graph.as_default():
+            image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
+            standing_for = [(variable, _placeholder(variable)) for variable in model.variables]
+            with (
+                keras.StatelessScope(state_mapping=standing_for),
+                listening(hear),
+                _dense_as_convolution(),
+            ):
+                output = _main_output(model, call_model(model, image))
+            output = tf.identity(output)
+        if channels_first:
+            raise BadModel(
+                f"{model.name} keeps channels first (layer {channels_first[0]}), and channels "
+                "last are needed; "
+                "build it with data_format='channels_last'"
+            )
+        self._weights = {placeholder.op.name: variable for variable, placeholder in standing_for}
+        self._weights |= self._captured()
+        tensors = [output, *(value for _name, value in heard)]
+        try:
+            self._hollow, kept = plain_graph(
+                self._graph, "input", [tensor.name for tensor in tensors], self._weights
+            )
+        except BadModel as error:
+            raise BadModel(f"{model.name} cannot be rendered: {error}; {_REMEDY}") from error
+        self.output_tensor = kept[0]
+        self.layers = self._layers([name for name, _value in heard], kept[1:])
+        if not any(value.shape.rank == 4 for _name, value in heard) or not self.layers:
+            raise BadModel(
+                f"{model.name} has no float32 layer with rows and columns, [batch, height, width, "
+                "channels]; give a convolutional network"
+            )
+
+    def frozen(self) -> tf.compat.v1.GraphDef:
+        """Return the graph with constants for its weights."""
+        return with_constants(
+            self._hollow, {name: weight.numpy for name, weight in self._weights.items()}
+        )
+
+    def agrees(self, shape: tuple[int, int, int]) -> bool:
+        """Tell whether the layers' values have the shapes and statistics of the model's own, on
+        noise of the model's size.
+
+        What is wrong in a layer is wrong in those behind it, so that some of many are enough.
+        """
+        noise = np.random.default_rng(0).random((1, *shape), np.float32)
+        expected = layer_activations(self._model, noise, _statistics)
+        compared = self.layers[:: -math.ceil(len(self.layers) / _COMPARED_LAYERS)]
+        for layer, (found_shape, found) in zip(
+            compared, self._statistics_of(compared, noise), strict=True
+        ):
+            wanted_shape, wanted = expected[layer.name]
+            close = np.allclose(
+                found, wanted, rtol=0, atol=1e-3 * float(wanted[1]) + 1e-6, equal_nan=True
+            )
+            if tuple(found_shape) != wanted_shape or not close:
+                return False
+        return True
+
+    def _statistics_of(
+        self, layers: Sequence[NamedLayer], image: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the layers' shapes and statistics.
+
+        The graph runs unoptimised, by the very kernels that Keras runs by: the rounding of others
+        grows in deep networks that are not trained until nothing is alike. Weights are fed:
+        TensorFlow copies those in a graph several times.
+        """
+        options = tf.compat.v1.ConfigProto()
+        options.graph_options.rewrite_options.disable_meta_optimizer = True
+        fed = {
+            f"{node.name}:0": self._weights[node.name].numpy()
+            for node in self._hollow.node
+            if node.name in self._weights
+        }
+        with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
+            values = tf.graph_util.import_graph_def(
+                self._hollow, return_elements=[layer.tensor for layer in layers], name=""
+            )
+            statistics: list[tuple[np.ndarray, np.ndarray]] = session.run(
+                [(tf.shape(value), _mean_and_size(value)) for value in values],
+                {"input:0": image, **fed},
+            )
+        return statistics
+
+    def _captured(self) -> dict[str, tf.Tensor]:
+        """Return the values of what the graph has taken from outside: variables that Keras does not
+        know, and tensors.
+        """
+        values = {}
+        for outside, inside in self._graph.captures:
+            reads = [
+                operation for operation in inside.consumers() if operation.type == "ReadVariableOp"
+            ]
+            if outside.dtype != tf.resource:
+                values[inside.op.name] = outside
+            elif reads:
+                values[inside.op.name] = tf.raw_ops.ReadVariableOp(
+                    resource=outside, dtype=reads[0].get_attr("dtype")
+                )
+        return values
+
+    def _layers(self, names: Sequence[str], tensors: Sequence[str]) -> tuple[NamedLayer, ...]:
+        """Return a layer for each tensor that weights had a part in, under the name that was heard
+        first: that of the innermost layer.
+        """
+        weighted: set[str] = set()
+        for node in in_forward_order(self._hollow):
+            if node.op in WEIGHTED or any(
+                node_name(reference) in weighted for reference in node.input
+            ):
+                weighted.add(node.name)
+        first = {
+            tensor: name for name, tensor in zip(reversed(names), reversed(tensors), strict=True)
+        }
+        order = {node.name: place for place, node in enumerate(in_forward_order(self._hollow))}
+        ordered = sorted(first.items(), key=lambda item: order[node_name(item[0])])
+        return tuple(
+            NamedLayer(name, tensor) for tensor, name in ordered if node_name(tensor) in weighted
+        )
+
+
+@contextmanager
+def _in_float32(model: keras.Model) -> Iterator[None]:
+    """Let layers that compute in fewer bits than their weights have (mixed precision) compute in
+    float32.
+    """
+    # Keras has no public way to reach every layer inside layers.
+    mixed = [
+        layer
+        for layer in model._flatten_layers()
+        if layer.compute_dtype != "float32" and layer.variable_dtype == "float32"
+    ]
+    policies = [layer.dtype_policy for layer in mixed]
+    try:
+        for layer in mixed:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in zip(mixed, policies, strict=True):
+            layer.dtype_policy = policy
+
+
+@contextmanager
+def _dense_as_convolution() -> Iterator[None]:
+    """Let Dense layers on images be the convolutions that they are, for which Keras uses a dozen
+    operations on sides that are not known.
+    """
+    original = keras.layers.Dense.call
+
+    def call(
+        layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        if inputs.shape.rank != 4:
+            return original(layer, inputs, training=training)
+        x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
+        x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
+        return x if layer.activation is None else layer.activation(x)
+
+    keras.layers.Dense.call = call
+    try:
+        yield
+    finally:
+        keras.layers.Dense.call = original
+
+
+def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
+    """Return what a model is for: of several outputs the first vector, or else the first tensor."""
+    tensors = [
+        value
+        for value in tf.nest.flatten(outputs)
+        if tf.is_tensor(value) and value.dtype.is_floating
+    ]
+    if not tensors:
+        raise BadModel(f"{model.name} returns no numbers; give a model that returns a tensor")
+    return next((tensor for tensor in tensors if tensor.shape.rank == 2), tensors[0])
+
+
+def _placeholder(variable: keras.Variable) -> tf.Tensor:
+    legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", variable.path)
+    return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
+
+
+def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], np.ndarray]:
+    return tuple(value.shape), np.asarray(_mean_and_size(value))
+
+
+def _mean_and_size(value: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.reduce_mean(value), tf.sqrt(tf.reduce_mean(value**2))])
+
+
+def _with_reason(model: keras.Model, work: Callable[[], Any]) -> Any:
+    """Do something to a model, and say in one sentence why not if the model's own code fails."""
+    try:
+        return work()
+    except BadModel:
+        raise
+    except Exception as error:  # a model's code can raise anything
+        raise BadModel(
+            f"{model.name} cannot be traced ({_first_line(error)}); check that it runs on one "
+            "image in Keras"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [
+        line.strip()
+        for line in plain.splitlines()
+        if line.strip() and not line.startswith("Exception encountered")
+    ]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no text'}"
+
+
+def _words(shape: Sequence[int | None]) -> str:
+    return (
+        "["
+        + ", ".join(["batch", *("any" if side is None else str(side) for side in shape[1:])])
+        + "]"
+    )

@@ -1,0 +1,1 @@
+"""The models of lucid's zoo."""

@@ -1,0 +1,1 @@
+"""TensorFlow's own files: frozen graphs and SavedModels, read as data."""

@@ -1,0 +1,355 @@
+"""Reads a frozen graph, a `.pb` file of TensorFlow 1, and leaves of it what computes the output
+from the image.
+
+What only training or debugging needs goes: control inputs, devices, checks, savers, summaries.
+Every value that stays keeps its name.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
+
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.allowed_operations import refuse_graph
+from diamond_cutter.model_inventory.graph.graph_def import (
+    attribute,
+    in_forward_order,
+    make_identity,
+    node_name,
+    subgraph,
+)
+from diamond_cutter.model_inventory.regular_files import open_regular
+
+_MAX_BYTES = 2**31 - 1
+_VARIABLES = {
+    "Variable",
+    "VariableV2",
+    "VarHandleOp",
+    "ReadVariableOp",
+    "AutoReloadVariable",
+    "TemporaryVariable",
+}
+_CONTROL_FLOW = {
+    "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "NextIteration",
+    "LoopCond", "Abort",
+} | {
+    "If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase", "For",
+}  # fmt: skip
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient", "RemoteCall"}
+_ONLY_LOOK = {"Print", "PrintV2", "CheckNumerics", "CheckNumericsV2", "PreventGradient"}
+# Ends of a graph that are numbers but no output.
+_NO_OUTPUT = {"Switch", "TopK", "TopKV2"}
+_CLASSIFIES = {"Softmax", "LogSoftmax", "Sigmoid"}
+_PASSES_ON = {"Identity", "Reshape", "Squeeze"}
+_SCORES = {"MatMul", "BiasAdd", "Add", "AddV2"}
+
+
+def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat.v1.GraphDef:
+    """Read a frozen GraphDef: constants, operations and one placeholder.
+
+    Args:
+        path: the file.
+        input_name: the node that images go into, whatever it is made of; found in the graph if left
+            out.
+
+    Raises:
+        BadModel: it is no such graph; says what it is, or what is in the way.
+    """
+    graph = _parse(path)
+    _refuse_broken(graph, path)
+    _clean(graph)
+    _refuse_circles(graph, path)
+    image = input_name or _find_image(graph, path)
+    _put_placeholder(graph, image, path)
+    ends = _ends(graph, image)
+    if not ends:
+        raise BadModel(
+            f"{path} computes nothing from {image!r} alone{_also_needed(graph)}; freeze it with "
+            "constants for all but the image"
+        )
+    needed = subgraph(graph, [image, *ends])
+    _refuse_what_does_not_run(needed, path)
+    return needed
+
+
+def image_input(graph: tf.compat.v1.GraphDef) -> str:
+    """Return the tensor that images go into, of a graph that was read here."""
+    return next(f"{node.name}:0" for node in graph.node if node.op == "Placeholder")
+
+
+def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
+    """Return the tensor that a graph which was read here is there for: of its ends the last one
+    that classifies, or else the last.
+    """
+    nodes = {node.name: node for node in graph.node}
+    depths: dict[str, int] = {}
+    for node in in_forward_order(graph):
+        depths[node.name] = 1 + max(
+            (depths[node_name(reference)] for reference in node.input), default=0
+        )
+    ends = _ends(graph, node_name(image_input(graph)))
+    return f"{max(ends, key=lambda name: (_classifies(nodes, name), depths[name], name))}:0"
+
+
+def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
+    """Return how much an end looks like that of a classifier: 2 for probabilities, 1 for scores."""
+    node = nodes[name]
+    while node.op in _PASSES_ON:
+        node = nodes[node_name(node.input[0])]
+    return 2 if node.op in _CLASSIFIES else int(node.op in _SCORES)
+
+
+def _parse(path: Path) -> tf.compat.v1.GraphDef:
+    if path.is_dir():
+        raise BadModel(
+            f"{path} is a folder, where the .pb file of a frozen graph is needed; give that file"
+        )
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _MAX_BYTES:
+                raise BadModel(
+                    f"{path} has {size} bytes, and a frozen graph cannot have more than "
+                    f"{_MAX_BYTES}; give a smaller one"
+                )
+            data = file.read()
+    except FileNotFoundError as error:
+        raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph") from error
+    except OSError as error:
+        raise BadModel(
+            f"{path} cannot be read ({error.strerror}); give a file that you may read"
+        ) from error
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(data)
+    except Exception as error:  # protobuf's own, whose package is Google's
+        raise BadModel(f"{path} {_what_else(data)}") from error
+    if not graph.node:
+        raise BadModel(f"{path} {_what_else(data)}")
+    return graph
+
+
+def _what_else(data: bytes) -> str:
+    """Say what bytes are that are no graph."""
+    if not data:
+        return "is empty; fetch it again"
+    if data[:2] == b"\x1f\x8b":
+        return "is packed by gzip; unpack it first"
+    if data.lstrip()[:6] == b"node {":
+        return "is a graph as text; give the binary .pb file"
+    if data[:100].lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "is a web page, not a frozen graph; fetch the file itself"
+    if data.startswith(b"version https://git-lfs"):
+        return "only points to a file that Git LFS keeps; fetch that with git lfs pull"
+    if _is_saved_model(data):
+        return "is a part of a SavedModel, not a frozen graph; give the folder that it is in"
+    return (
+        "is not a frozen graph, or only a part of one; fetch it again, or give the .pb file of "
+        "a frozen GraphDef"
+    )
+
+
+def _is_saved_model(data: bytes) -> bool:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString(data)
+    except Exception:  # whatever else it is
+        return False
+    return any(part.graph_def.node for part in saved.meta_graphs)
+
+
+def _refuse_broken(graph: tf.compat.v1.GraphDef, path: Path) -> None:
+    """Refuse a graph that TensorFlow would not even look at."""
+    nodes = {node.name: node for node in graph.node}
+    if len(nodes) < len(graph.node):
+        raise BadModel(f"two nodes of {path} have one name; give a graph as TensorFlow writes it")
+    for node in graph.node:
+        missing = [
+            node_name(reference) for reference in node.input if node_name(reference) not in nodes
+        ]
+        if missing:
+            raise BadModel(
+                f"{path} is cut short or edited: {node.name!r} reads {missing[0]!r}, which is not "
+                "there; fetch it again"
+            )
+
+
+def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
+    functions = {function.signature.name for function in graph.library.function}
+    for ops, what, remedy in (
+        (_VARIABLES, "variables", "freeze it first, so that they are constants"),
+        (
+            _CONTROL_FLOW,
+            "branches or loops",
+            "freeze it for inference, with constants for what they depend on",
+        ),
+        (
+            _CALLS | functions,
+            "calls of functions",
+            "freeze it with convert_variables_to_constants_v2, which puts them in place",
+        ),
+    ):
+        found = [f"{node.name} is a {node.op}" for node in graph.node if node.op in ops]
+        if found:
+            raise BadModel(f"{path} has {what} in it ({_some(found)}); {remedy}")
+    refuse_graph(graph, f"{path}")
+    graph.ClearField("library")  # nothing calls its functions
+
+
+def _refuse_circles(graph: tf.compat.v1.GraphDef, path: Path) -> None:
+    waiting = {node.name: {node_name(reference) for reference in node.input} for node in graph.node}
+    users: dict[str, list[str]] = {name: [] for name in waiting}
+    for name, sources in waiting.items():
+        for source in sources:
+            users[source].append(name)
+    ready = [name for name, sources in waiting.items() if not sources]
+    done = 0
+    while ready:
+        done += 1
+        name = ready.pop()
+        for user in users[name]:
+            waiting[user].discard(name)
+            if not waiting[user]:
+                ready.append(user)
+    if done < len(waiting):
+        circle = _some(sorted(name for name, sources in waiting.items() if sources))
+        raise BadModel(
+            f"{path} has loops in it ({circle}); give a graph that computes everything once"
+        )
+
+
+def _some(names: Collection[str]) -> str:
+    first = [name[:80] for name in list(names)[:3]]
+    return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _clean(graph: tf.compat.v1.GraphDef) -> None:
+    """Drop what is no value: control inputs, devices, colocation; make what only looks at a value
+    pass it on.
+    """
+    for node in graph.node:
+        node.device = ""
+        node.input[:] = [reference for reference in node.input if not reference.startswith("^")]
+        for private in [name for name in node.attr if name.startswith("_")]:
+            del node.attr[private]
+        if node.op in _ONLY_LOOK and node.input:
+            make_identity(node, attribute(node, "T").type)
+        elif node.op == "Concat":
+            # The axis stands first in the Concat of TensorFlow's first year, and last in what came
+            # after.
+            axis, *values = node.input
+            node.op, node.input[:] = "ConcatV2", [*values, axis]
+            node.attr["Tidx"].type = tf.int32.as_datatype_enum
+
+
+def _find_image(graph: tf.compat.v1.GraphDef, path: Path) -> str:
+    used = {node_name(reference) for node in graph.node for reference in node.input}
+    holders = [node for node in graph.node if node.op in ("Placeholder", "PlaceholderWithDefault")]
+    images = [node for node in holders if _can_be_image(node) and node.name in used]
+    certain = [node for node in images if len(attribute(node, "shape").shape.dim) == 4]
+    # What has a default can do without an image.
+    asking = [node for node in certain or images if node.op == "Placeholder"]
+    candidates = asking or certain or images
+    if len(candidates) == 1:
+        return str(candidates[0].name)
+    if candidates:
+        raise BadModel(
+            f"{path} has several inputs that images could go into ({_takes(candidates)}); give a "
+            "graph with one"
+        )
+    found = f"; it has {_takes(holders)}" if holders else ""
+    raise BadModel(
+        f"{path} has no placeholder for images, float32 [batch, height, width, channel]{found}; "
+        "give a graph that has one"
+    )
+
+
+def _can_be_image(node: tf.compat.v1.NodeDef) -> bool:
+    shape = attribute(node, "shape").shape
+    # In old graphs a shape without dimensions is an unknown one.
+    return (len(shape.dim) in (0, 4) or shape.unknown_rank) and attribute(
+        node, "dtype"
+    ).type == tf.float32.as_datatype_enum
+
+
+def _takes(holders: Collection[tf.compat.v1.NodeDef]) -> str:
+    return _some(
+        [f"{node.name} takes {tf.as_dtype(attribute(node, 'dtype').type).name}" for node in holders]
+    )
+
+
+def _also_needed(graph: tf.compat.v1.GraphDef) -> str:
+    others = [node for node in graph.node if node.op == "Placeholder"]
+    return f", of all that could be fed ({_takes(others)})" if len(others) > 1 else ""
+
+
+def _put_placeholder(graph: tf.compat.v1.GraphDef, image: str, path: Path) -> None:
+    """Make the image's node a placeholder, and any other that has a default its default."""
+    if image not in {node.name for node in graph.node}:
+        raise BadModel(
+            f"{path} has no node {image!r} for images to go into; give the graph of that very model"
+        )
+    for node in graph.node:
+        if node.name == image:
+            known = [
+                dim.size if dim.size > 0 else None for dim in attribute(node, "shape").shape.dim
+            ]
+            sides = known[1:] if len(known) == 4 else [None] * 3
+            node.op = "Placeholder"
+            del node.input[:]
+            node.attr.clear()
+            node.attr["dtype"].type = tf.float32.as_datatype_enum
+            node.attr["shape"].shape.CopyFrom(tf.TensorShape([None, *sides]).as_proto())
+        elif node.op == "PlaceholderWithDefault":
+            make_identity(node, attribute(node, "dtype").type)
+
+
+def _ends(graph: tf.compat.v1.GraphDef, image: str) -> list[str]:
+    """Return the nodes that are computed from the image, and from no other placeholder, and that
+    nothing more is computed from.
+    """
+    ordered = in_forward_order(graph)
+    of_image, of_others = (
+        {image},
+        {node.name for node in graph.node if node.op == "Placeholder"} - {image},
+    )
+    for node in ordered:
+        sources = {node_name(reference) for reference in node.input}
+        for depending in (of_image, of_others):
+            if sources & depending:
+                depending.add(node.name)
+    used: set[str] = set()
+    ends: list[str] = []
+    for node in reversed(ordered):
+        if node.name in of_image - of_others - {image} and (
+            node.name in used or not _is_no_output(node)
+        ):
+            if node.name not in used:
+                ends.append(node.name)
+            used.update(node_name(reference) for reference in node.input)
+    return ends[::-1]
+
+
+def _is_no_output(node: tf.compat.v1.NodeDef) -> bool:
+    """Tell whether nothing that ends in this node is what a network is there for: a check, a
+    summary, a truth, a number of rows.
+    """
+    operation = op_def_registry.get(node.op)
+    if operation is None:
+        return False
+    types: list[int] = []
+    for output in operation.output_arg:
+        types += (
+            [output.type or attribute(node, output.type_attr).type]
+            if not output.type_list_attr
+            else []
+        )
+        types += attribute(node, output.type_list_attr).list.type
+    return node.op in _NO_OUTPUT or not any(
+        dtype == 0 or tf.as_dtype(dtype).is_floating for dtype in types
+    )

@@ -1,0 +1,189 @@
+"""Puts the bodies of functions in place of their calls, in the protocol buffer alone: nothing is
+imported and nothing runs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import tensorflow as tf
+from tensorflow.core.framework import function_pb2
+from tensorflow.python.framework import op_def_registry
+
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.graph_def import attribute, node_name, output_index
+
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+# Functions that call others twice, which call others twice, and so on, make graphs of any size.
+_MOST_NODES, _DEEPEST = 200_000, 100
+
+
+def inlined(
+    graph: tf.compat.v1.GraphDef, tensors: Sequence[str], operations: Sequence[str] = ()
+) -> tuple[tf.compat.v1.GraphDef, list[str]]:
+    """Return the part of a graph that computes some tensors, with no call of a function in it, and
+    those tensors' names there.
+
+    A node of a function's body is named by the call and its own name: `call/conv`. The part holds
+    the nodes that others wait for, too, but no control inputs.
+
+    Args:
+        graph: a graph with its library of functions.
+        tensors: such as `call:1`.
+        operations: nodes to keep that may return no tensor.
+
+    Raises:
+        BadModel: a reference leads nowhere, a function calls itself, or there are too many nodes.
+    """
+    inliner = _Inliner({function.signature.name: function for function in graph.library.function})
+    inliner.add_nodes("", _needed(graph, [*map(node_name, tensors), *operations]), _flat, ())
+    return inliner.result(graph), [inliner.behind(_flat(tensor)) for tensor in tensors]
+
+
+class _Inliner:
+    """The nodes so far, and what stands behind the tensors that arguments and calls only
+    pass on.
+    """
+
+    def __init__(self, functions: dict[str, function_pb2.FunctionDef]) -> None:
+        self._functions = functions
+        self._nodes: list[tf.compat.v1.NodeDef] = []
+        self._passed_on: dict[str, str] = {}
+        self._count = 0
+
+    def add_nodes(
+        self,
+        prefix: str,
+        nodes: Iterable[tf.compat.v1.NodeDef],
+        flat: Callable[[str], str],
+        calling: tuple[str, ...],
+    ) -> None:
+        """Add nodes, and those of the functions that they call; `flat` turns a reference in them
+        into a tensor's name.
+        """
+        for node in nodes:
+            inputs = [flat(reference) for reference in node.input if not reference.startswith("^")]
+            called = attribute(node, "f").func.name if node.op in CALLS else node.op
+            self._count += 1
+            if self._count > _MOST_NODES:
+                raise BadModel(
+                    f"the functions that it calls make more than {_MOST_NODES:,} operations"
+                )
+            if called in self._functions:
+                self._add_call(f"{prefix}{node.name}", self._functions[called], inputs, calling)
+                continue
+            if node.op in CALLS:
+                raise BadModel(f"it calls the function {called[:80]!r}, which it does not hold")
+            if any(value.placeholder for value in node.attr.values()):
+                raise BadModel(
+                    "it calls a function for values of any type "
+                    f"({calling[-1] if calling else node.name})"
+                )
+            copy = tf.compat.v1.NodeDef()
+            copy.CopyFrom(node)
+            copy.name, copy.input[:] = f"{prefix}{node.name}", inputs
+            self._nodes.append(copy)
+
+    def _add_call(
+        self,
+        call: str,
+        function: function_pb2.FunctionDef,
+        inputs: Sequence[str],
+        calling: tuple[str, ...],
+    ) -> None:
+        signature = function.signature
+        if signature.name in calling or len(calling) == _DEEPEST:
+            raise BadModel(
+                f"its functions call themselves, or others more than {_DEEPEST} deep "
+                f"({signature.name[:80]})"
+            )
+        if len(inputs) != len(signature.input_arg):
+            raise BadModel(
+                f"it calls {signature.name[:80]!r} with {len(inputs)} values, and "
+                f"{len(signature.input_arg)} are expected"
+            )
+        nodes = {node.name: node for node in function.node_def}
+
+        def flat(reference: str) -> str:
+            name, _, output = reference.partition(":")
+            if not output:
+                return f"{call}/{name}:0"  # an argument
+            if name not in nodes:
+                raise BadModel(
+                    f"the function {signature.name[:80]!r} reads {reference[:80]!r}, which is not "
+                    "there"
+                )
+            return f"{call}/{name}:{self._place(nodes[name], output)}"
+
+        for argument, given in zip(signature.input_arg, inputs, strict=True):
+            self._passed_on[f"{call}/{argument.name}:0"] = given
+        for place, returned in enumerate(signature.output_arg):
+            self._passed_on[f"{call}:{place}"] = flat(function.ret[returned.name])
+        self.add_nodes(f"{call}/", function.node_def, flat, (*calling, signature.name))
+
+    def _place(self, node: tf.compat.v1.NodeDef, output: str) -> int:
+        """Return which of a node's tensors an output is that a function's body names: `y:1`, the
+        second tensor of the output y.
+        """
+        name, _, index = output.partition(":")
+        known = (
+            self._functions[node.op].signature
+            if node.op in self._functions
+            else op_def_registry.get(node.op)
+        )
+        place = 0
+        for argument in known.output_arg if known else ():
+            if argument.name == name:
+                break
+            if argument.number_attr:
+                place += max(attribute(node, argument.number_attr).i, 0)
+            else:
+                place += (
+                    len(attribute(node, argument.type_list_attr).list.type)
+                    if argument.type_list_attr
+                    else 1
+                )
+        return place + (int(index) if index.isdecimal() else 0)
+
+    def behind(self, tensor: str) -> str:
+        """Return the tensor that a node computes, behind the arguments and calls that pass
+        it on.
+        """
+        for _ in range(len(self._passed_on) + 1):
+            if tensor not in self._passed_on:
+                return tensor
+            tensor = self._passed_on[tensor]
+        raise BadModel(f"its functions return what they are given ({node_name(tensor)[:80]})")
+
+    def result(self, graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+        """Return the nodes as a graph."""
+        flat = tf.compat.v1.GraphDef(versions=graph.versions)
+        flat.node.extend(self._nodes)
+        names = {node.name for node in flat.node}
+        if len(names) < len(flat.node):
+            raise BadModel("two of its operations have one name")
+        for node in flat.node:
+            node.input[:] = [self.behind(reference).removesuffix(":0") for reference in node.input]
+            missing = [reference for reference in node.input if node_name(reference) not in names]
+            if missing:
+                raise BadModel(f"{node.name[:80]!r} reads {missing[0][:80]!r}, which is not there")
+        return flat
+
+
+def _flat(reference: str) -> str:
+    return f"{node_name(reference)}:{output_index(reference)}"
+
+
+def _needed(graph: tf.compat.v1.GraphDef, names: Iterable[str]) -> list[tf.compat.v1.NodeDef]:
+    """Return the nodes of these names and those that they read or wait for, in the order of the
+    graph.
+    """
+    nodes = {node.name: node for node in graph.node}
+    wanted: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in nodes:
+            raise BadModel(f"it reads {name[:80]!r}, which is not there")
+        if name not in wanted:
+            wanted.add(name)
+            pending.extend(map(node_name, nodes[name].input))
+    return [node for node in graph.node if node.name in wanted]

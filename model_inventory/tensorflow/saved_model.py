@@ -1,0 +1,254 @@
+"""Reads a SavedModel, a folder that TensorFlow 1 or 2 or `model.export` of Keras wrote, as one
+frozen graph.
+
+Nothing of it runs. TensorFlow's own loaders run a folder's initialisers, which can write files
+under any name, so the graph, its functions and its checkpoint are read here as data.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
+from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
+from diamond_cutter.model_inventory.graph.plain_graph import (
+    plain_graph,
+    refuse_what_is_not_plain,
+    with_constants,
+)
+from diamond_cutter.model_inventory.regular_files import open_regular
+from diamond_cutter.model_inventory.tensorflow.function_inlining import inlined
+from diamond_cutter.model_inventory.tensorflow.saved_variables import VARIABLES, variable_values
+
+_MAX_BYTES = 2**31 - 1
+# What no value passes through, or only as it is: it is taken out before anything runs.
+_TAKEN_OUT = VARIABLES | {
+    "ReadVariableOp",
+    "CheckNumerics",
+    "Assert",
+    "Print",
+    "PrintV2",
+    "StringFormat",
+}
+_CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """What a SavedModel offers to be called: the tensors that go in and come out, by their names in
+    the signature.
+    """
+
+    name: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    def takes_an_image(self) -> bool:
+        """Tell whether all that goes in is one float32 tensor that can be `[batch, height, width,
+        channel]`.
+        """
+        return len(self.inputs) == 1 and all(_is_image(info) for info in self.inputs.values())
+
+
+def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
+    """Return a SavedModel's graph with constants for its variables, the tensor that images go into,
+    and the tensor that it returns.
+
+    The folder is read as data: no operation of it runs, neither to initialise it nor to restore its
+    variables. Of several signatures the first that takes one image is read, `serving_default`
+    before others; of several outputs the first vector.
+
+    Raises:
+        BadModel: it is no SavedModel, damaged, has operations that are unknown or not allowed, or
+            takes no single image.
+    """
+    saved = _parse(folder)
+    part = next(
+        (graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags),
+        saved.meta_graphs[0],
+    )
+    signature = _signature(folder, part)
+    (image,) = (info.name for info in signature.inputs.values())
+    try:
+        graph, output = _with_values(folder, part, image, _main_output(folder, signature))
+        traced = tf.Graph()
+        with traced.as_default():
+            tf.graph_util.import_graph_def(graph, name="")
+        plain, (kept,) = plain_graph(traced, node_name(image), [output])
+    except BadModel as error:
+        if str(error).startswith(str(folder)):
+            raise
+        raise BadModel(
+            f"{folder} cannot be rendered: {error}; export it without that part"
+        ) from error
+    except Exception as error:  # TensorFlow raises anything on a graph that does not fit itself
+        raise BadModel(
+            f"{folder} cannot be loaded ({_first_line(error)}); export it again"
+        ) from error
+    return _with_short_names(plain, [image, kept])
+
+
+def _with_values(
+    folder: Path, part: Any, image: str, output: str
+) -> tuple[tf.compat.v1.GraphDef, str]:
+    """Return what computes the output from the image, once its operations are known to be harmless,
+    with constants for variables.
+    """
+    whole, (output,) = inlined(part.graph_def, [output])
+    if node_name(image) not in {node.name for node in whole.node}:
+        raise BadModel(
+            f"{folder} computes {output} from something else than {image}; export it with a "
+            "signature of what it computes"
+        )
+    graph = subgraph(whole, [image, output])
+    refuse_what_is_not_plain(graph, {node_name(image), *_variables(graph)})
+    refuse_operations(whole.node, f"{folder}", also=_TAKEN_OUT)
+    restore = part.saver_def.restore_op_name
+    restoring, _ = (
+        inlined(part.graph_def, [], [restore]) if restore else (tf.compat.v1.GraphDef(), [])
+    )
+    values = variable_values(folder, restoring, _variables(graph))
+    graph = with_constants(
+        graph, {name: functools.partial(np.asarray, value) for name, value in values.items()}
+    )
+    for node in graph.node:
+        if node.op == "ReadVariableOp":
+            make_identity(node, node.attr["dtype"].type)
+    return graph, output
+
+
+def _variables(graph: tf.compat.v1.GraphDef) -> list[str]:
+    return [node.name for node in graph.node if node.op in VARIABLES]
+
+
+def _parse(folder: Path) -> saved_model_pb2.SavedModel:
+    file = folder / "saved_model.pb"
+    if not folder.is_dir():
+        raise BadModel(f"there is no folder {folder}; give the folder of a SavedModel")
+    if not file.is_file():
+        text = (
+            " but saved_model.pbtxt, a SavedModel as text"
+            if (folder / "saved_model.pbtxt").is_file()
+            else ""
+        )
+        raise BadModel(
+            f"{folder} holds no saved_model.pb{text}; give the folder that model.export or "
+            "tf.saved_model.save wrote"
+        )
+    if file.stat().st_size > _MAX_BYTES:
+        raise BadModel(
+            f"{file} has {file.stat().st_size} bytes, and it cannot have more than {_MAX_BYTES}; "
+            "export the model anew"
+        )
+    saved = saved_model_pb2.SavedModel()
+    try:
+        with open_regular(file) as opened:
+            saved.ParseFromString(opened.read())
+    except OSError as error:
+        raise BadModel(
+            f"{file} cannot be read ({error.strerror}); give a folder that you may read"
+        ) from error
+    except Exception as error:  # protobuf's own, whose package is Google's
+        raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it anew") from error
+    if not any(graph.graph_def.node for graph in saved.meta_graphs):
+        raise BadModel(f"{file} holds no graph; export or fetch it anew")
+    return saved
+
+
+def _signature(folder: Path, part: Any) -> _Signature:
+    signatures = [
+        _Signature(name, dict(signature.inputs), dict(signature.outputs))
+        for name, signature in sorted(
+            part.signature_def.items(), key=lambda item: (item[0] != "serving_default", item[0])
+        )
+        if not name.startswith("__")
+    ]
+    if not signatures:
+        raise BadModel(
+            f"{folder} has no signature to call; export it with model.export, or save it with "
+            "signatures="
+        )
+    fitting = [signature for signature in signatures if signature.takes_an_image()]
+    if fitting:
+        return fitting[0]
+    first = signatures[0]
+    takes = (
+        ", ".join(f"{name} {_words(info)}" for name, info in sorted(first.inputs.items()))
+        or "nothing"
+    )
+    raise BadModel(
+        f"{folder} takes {len(first.inputs)} inputs ({takes}), and one image is expected, float32 "
+        "[batch, height, width, channels]; "
+        "export it with a signature that takes that"
+    )
+
+
+def _main_output(folder: Path, signature: _Signature) -> str:
+    """Return the tensor that a model is for: of several outputs the first vector, or else the first
+    tensor.
+    """
+    floats = [
+        info
+        for _name, info in sorted(signature.outputs.items())
+        if tf.as_dtype(info.dtype).is_floating
+    ]
+    if not floats:
+        raise BadModel(
+            f"{folder} returns no numbers; export it with a signature that returns a tensor"
+        )
+    vectors = [
+        info
+        for info in floats
+        if not info.tensor_shape.unknown_rank and len(info.tensor_shape.dim) == 2
+    ]
+    return str((vectors or floats)[0].name)
+
+
+def _with_short_names(
+    graph: tf.compat.v1.GraphDef, tensors: list[str]
+) -> tuple[tf.compat.v1.GraphDef, str, str]:
+    """Drop the names of calls from the names of the operations that were in the functions called,
+    where the rest still tells them apart.
+    """
+    names = [node.name for node in graph.node]
+    short = {name: _CALL.sub("", name) for name in names}
+    if len(set(short.values())) == len(names):
+        for node in graph.node:
+            node.name = short[node.name]
+            node.input[:] = [
+                short[node_name(reference)] + reference[len(node_name(reference)) :]
+                for reference in node.input
+            ]
+        tensors = [
+            short[node_name(tensor)] + tensor[len(node_name(tensor)) :] for tensor in tensors
+        ]
+    image, output = tensors
+    return graph, image, output
+
+
+def _is_image(info: Any) -> bool:
+    shape = info.tensor_shape
+    return info.dtype == tf.float32.as_datatype_enum and (shape.unknown_rank or len(shape.dim) == 4)
+
+
+def _words(info: Any) -> str:
+    shape = info.tensor_shape
+    sides = (
+        "of any shape"
+        if shape.unknown_rank
+        else "[" + ", ".join("any" if dim.size < 0 else str(dim.size) for dim in shape.dim) + "]"
+    )
+    return f"{tf.as_dtype(info.dtype).name} {sides}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -1,0 +1,122 @@
+"""The values of a SavedModel's variables, read from its checkpoint as data: the folder's own
+operations never restore them.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.graph.graph_def import constant_value, node_name, output_index
+from diamond_cutter.model_inventory.regular_files import refuse_irregular_files
+
+VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+_ASSIGNS = {"Assign", "AssignVariableOp"}
+_PASSES_ON = {"Identity", "Reshape"}
+
+
+def variable_values(
+    folder: Path, restoring: tf.compat.v1.GraphDef, variables: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Return the values of variables, by the names of their nodes.
+
+    Args:
+        folder: of the SavedModel; its checkpoint is `variables/variables`.
+        restoring: the operations that would restore the variables, which tell each variable's name
+            in the checkpoint.
+        variables: names of nodes.
+
+    Raises:
+        BadModel: the checkpoint is missing, damaged, or lacks a variable.
+    """
+    if not variables:
+        return {}
+    place = folder / "variables"
+    if not (place / "variables.index").is_file() or not any(place.glob("variables.data-*")):
+        raise BadModel(
+            f"{folder} lacks its weights, the files variables/variables.index and "
+            "variables.data-...; copy the folder as a whole"
+        )
+    refuse_irregular_files(place)
+    saved_as = _saved_as(restoring)
+    missing = [name for name in variables if name not in saved_as]
+    if missing:
+        raise BadModel(
+            f"{folder} does not say where the values of {missing[0][:80]!r} are saved; export it "
+            "again"
+        )
+    try:
+        reader = tf.train.load_checkpoint(str(place / "variables"))
+        return {
+            name: _part(reader.get_tensor(key), part)
+            for name in variables
+            for key, part in [saved_as[name]]
+        }
+    except BadModel:
+        raise
+    except (
+        Exception
+    ) as error:  # TensorFlow raises anything on a checkpoint that does not fit itself
+        raise BadModel(
+            f"{folder} cannot be loaded ({str(error).splitlines()[0][:200].rstrip('.')}); export "
+            "or copy it again"
+        ) from error
+
+
+def _saved_as(restoring: tf.compat.v1.GraphDef) -> dict[str, tuple[str, str]]:
+    """Return, by the names of variables' nodes, their names in the checkpoint and which part of
+    that they are.
+    """
+    nodes = {node.name: node for node in restoring.node}
+    found: dict[str, tuple[str, str]] = {}
+    for node in restoring.node:
+        if node.op in _ASSIGNS and len(node.input) == 2:
+            variable, value = (_source(nodes, reference) for reference in node.input)
+            restore = nodes[node_name(value)]
+            if restore.op == "RestoreV2" and len(restore.input) == 3:
+                names, parts = (_texts(nodes, reference) for reference in restore.input[1:])
+                place = output_index(value)
+                if place < min(len(names), len(parts)):
+                    found.setdefault(node_name(variable), (names[place], parts[place]))
+    return found
+
+
+def _source(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> str:
+    """Return the tensor behind operations that pass it on."""
+    for _ in range(len(nodes)):
+        node = nodes[node_name(reference)]
+        if node.op not in _PASSES_ON or not node.input:
+            break
+        reference = node.input[0]
+    return reference
+
+
+def _texts(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> list[str]:
+    node = nodes[node_name(_source(nodes, reference))]
+    if node.op != "Const" or node.attr["dtype"].type != tf.string.as_datatype_enum:
+        return []
+    return [text.decode(errors="replace") for text in constant_value(node).ravel()]
+
+
+def _part(value: np.ndarray, part: str) -> np.ndarray:
+    """Return a part of a variable that was saved as a whole, such as `10 20 0,5:-`: its whole
+    shape, then a slice for each axis.
+    """
+    if not part:
+        return value
+    slices = part.split(" ")[-1].split(":")
+    if len(slices) != value.ndim or not all(re.fullmatch(r"-|\d+,\d+", each) for each in slices):
+        raise BadModel(
+            f"a variable is saved in a way that cannot be read ({part[:80]!r}); export the model "
+            "again"
+        )
+    ranges = [
+        slice(None)
+        if each == "-"
+        else slice(int(each.split(",")[0]), sum(map(int, each.split(","))))
+        for each in slices
+    ]
+    return value[tuple(ranges)]

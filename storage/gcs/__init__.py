@@ -1,0 +1,1 @@
+"""A bucket on Google Cloud Storage."""

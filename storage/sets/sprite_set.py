@@ -1,0 +1,178 @@
+"""Reads and writes a sprite set through its records: what counts is what a sound record says and a
+whole file backs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from diamond_cutter.storage.bucket import Bucket, ObjectInfo, crc32c
+from diamond_cutter.storage.errors import AccessDenied, Conflict, Corrupt, NotFound, Unavailable
+from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.sets.layout import fingerprinted, is_shard_record, layer_folder
+from diamond_cutter.storage.sets.records import FileRef, Record, ShardRecord, SpriteScores
+from diamond_cutter.storage.sets.survey import damage
+
+_ATTEMPTS = 5
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@dataclass(frozen=True)
+class SpritePlace:
+    """Where a sprite is: a cell of a shard."""
+
+    record_key: str
+    shard: ShardRecord
+    cell: int
+
+    @property
+    def scores(self) -> SpriteScores:
+        """Return what the record says of the sprite."""
+        return self.shard.sprites[self.cell]
+
+
+@dataclass(frozen=True)
+class LayerShards:
+    """The shards of one layer: the sound ones by their record's key, and why the others do not
+    count; and the sums of the records.
+    """
+
+    sound: Mapping[str, ShardRecord]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    sums: Mapping[str, int] = field(default_factory=dict)
+
+    def places(self) -> dict[tuple[int, int], SpritePlace]:
+        """Return where each sprite is, by channel and variant in this order.
+
+        All variants of a channel come from one shard, for they were drawn to differ from each
+        other: the first by key that has it.
+        """
+        shard_of: dict[int, str] = {}
+        places: dict[tuple[int, int], SpritePlace] = {}
+        for key, shard in sorted(self.sound.items()):
+            for cell, sprite in enumerate(shard.sprites):
+                if shard_of.setdefault(sprite.channel, key) == key:
+                    places[sprite.channel, sprite.variant] = SpritePlace(key, shard, cell)
+        return dict(sorted(places.items()))
+
+    def channels(self) -> tuple[int, ...]:
+        """Return the channels that have sprites, ascending."""
+        return tuple(
+            sorted({sprite.channel for shard in self.sound.values() for sprite in shard.sprites})
+        )
+
+
+def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShards:
+    """Read the records of a layer's shards and check that their files are whole."""
+    listed = {info.key: info for info in bucket.list(layer_folder(model, recipe, layer))}
+    sound: dict[str, ShardRecord] = {}
+    damaged: dict[str, str] = {}
+    sums: dict[str, int] = {}
+
+    def read(key: str) -> tuple[str, ShardRecord | str, int]:
+        try:
+            data = bucket.get(key)
+            record = ShardRecord.from_bytes(data, key)
+        except (Corrupt, NotFound) as error:
+            return key, str(error), 0
+        whole = record.file.is_whole_in(bucket, listed.get(record.file.key))
+        return key, record if whole else damage(record.file), crc32c(data)
+
+    for key, found, sum_of_all in at_once(bucket, read, filter(is_shard_record, listed)):
+        if isinstance(found, str):
+            damaged[key] = found
+        else:
+            sound[key], sums[key] = found, sum_of_all
+    return LayerShards(sound, damaged, sums)
+
+
+def put_fingerprinted(
+    bucket: Bucket, record_key: str, data: bytes, suffix: str, crc: int
+) -> FileRef:
+    """Keep a file that a record will commit, under a key that its content decides."""
+    return FileRef.of(put_determined(bucket, fingerprinted(record_key, data, suffix), data), crc)
+
+
+def put_determined(bucket: Bucket, key: str, data: bytes) -> ObjectInfo:
+    """Keep a file whose key decides its content: whatever else is there is damage, and is replaced.
+
+    A bucket that can only be read will do if the file is there.
+    """
+    try:
+        return bucket.put(key, data)
+    except Conflict:
+        return bucket.put(key, data, mode="overwrite")
+    except AccessDenied:
+        present = bucket.stat(key)
+        if present is None or bucket.get(key) != data:
+            raise
+        return present
+
+
+def commit(
+    bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRecord], bool]
+) -> AnyRecord:
+    """Create a record, or return the one that another writer has created before; for the latter, a
+    bucket that can only be read will do.
+
+    Args:
+        bucket: where.
+        key: the record's.
+        record: what to commit; all that it names is in the bucket already.
+        counts: tells whether a record that is there is sound; if not, it is replaced.
+
+    Raises:
+        Unavailable: others keep replacing the record.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            bucket.put(key, record.to_bytes())
+            return record
+        except Conflict:
+            present = bucket.stat(key)
+        except AccessDenied:
+            stored = read_record(bucket, key, type(record))
+            if stored is None or not counts(stored):
+                raise
+            return stored
+        if present is None:
+            continue
+        theirs = read_record(bucket, key, type(record))
+        if theirs is not None and counts(theirs):
+            return theirs
+        try:
+            bucket.put(key, record.to_bytes(), mode=present.token)
+            return record
+        except Conflict:
+            continue
+    raise Unavailable(
+        f"Record {key} was replaced by others {_ATTEMPTS} times while it was written; run the "
+        "same command again."
+    )
+
+
+def is_whole(bucket: Bucket, file: FileRef) -> bool:
+    """Tell whether a file is in the bucket as its record says."""
+    return file.is_whole_in(bucket, bucket.stat(file.key))
+
+
+def are_whole(bucket: Bucket, folder: str, files: Iterable[FileRef]) -> bool:
+    """Tell whether files in a folder are as their records say; the folder is listed once, where
+    each file would take a call.
+    """
+    listed = {info.key: info for info in bucket.list(folder)}
+    return all(file.is_whole_in(bucket, listed.get(file.key)) for file in files)
+
+
+def read_record(bucket: Bucket, key: str, kind: type[AnyRecord]) -> AnyRecord | None:
+    """Return a record, or None where there is none that can be read."""
+    try:
+        return kind.from_bytes(bucket.get(key), key)
+    except (Corrupt, NotFound):
+        return None
+
+
+def channels_missing(wanted: Iterable[int], there: Iterable[int]) -> tuple[int, ...]:
+    """Return the wanted channels that are not there, ascending."""
+    return tuple(sorted(set(wanted).difference(there)))

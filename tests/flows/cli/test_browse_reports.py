@@ -1,0 +1,106 @@
+"""What is served of a bucket's reports: pages and scripts made here from what they say, and nothing
+that somebody else has written.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diamond_cutter.storage import LocalBucket
+from tests.flows.cli.test_browse import EVIL, SET, Served
+from tests.flows.made_up_set import RECIPE
+from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
+from tests.tasks.reporting.made_up_report import put_report
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    bucket = LocalBucket(tmp_path / "bucket")
+    put_layer(bucket, "stem", [scores(channel) for channel in range(9)])
+    publish(bucket)
+    put_report(tmp_path / "bucket", MODEL, RECIPE.key)
+    return bucket
+
+
+@pytest.fixture
+def served(bucket: LocalBucket) -> Iterator[Served]:
+    served = Served(bucket)
+    yield served
+    served.close()
+
+
+def report_of(served: Served) -> str:
+    """Return the path of the report that the first page names."""
+    (link,) = re.findall(rb'href="(/reports/[^"]+)"', served.ask("/")[2])
+    return str(link.decode())
+
+
+def test_the_first_page_leads_to_each_report(served: Served) -> None:
+    path = report_of(served)
+    status, headers, page = served.ask(path)
+    assert (status, headers["Content-Type"], headers["Cache-Control"]) == (
+        200,
+        "text/html; charset=utf-8",
+        "no-cache",
+    )
+    assert page == served.ask(f"{path}index.html")[2]
+    status, headers, _ = served.ask(path.removesuffix("/"))
+    assert (status, headers["Location"]) == (301, path)
+
+
+def test_a_report_and_all_that_it_loads_is_served_as_it_was_written(
+    served: Served, bucket: LocalBucket
+) -> None:
+    path = report_of(served)
+    page = served.ask(path)[2].decode()
+    own = re.findall(r'(?:src|href)="(report\.[^"]+)"', page)
+    assert {name.rpartition(".")[2] for name in own} == {"js", "css", "svg", "json"}
+    for name in (*own, "layer.0.js", "page.0.js", "images.js", "images/00003.png", "report.json"):
+        status, headers, body = served.ask(path + name)
+        assert (status, body) == (
+            200,
+            bucket.get(path.strip("/").replace("%40", "@") + "/" + name),
+        ), name
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [EVIL, b"alert(1);", b'diamondCutter.take(...["page:0",{"images":[]}]);\nalert(1);\n', b""],
+)
+def test_no_script_is_served_that_says_more_than_numbers(
+    served: Served, bucket: LocalBucket, written: bytes
+) -> None:
+    path = report_of(served)
+    key = path.strip("/").replace("%40", "@") + "/"
+    bucket.put(f"{key}page.0.js", written, mode="overwrite")
+    bucket.put(f"{key}index.html", EVIL, mode="overwrite")
+    status, headers, body = served.ask(f"{path}page.0.js")
+    assert (
+        status == 500
+        and headers["Content-Type"].startswith("text/html")
+        and b"alert(1)" not in body
+    )
+    assert EVIL not in served.ask(path)[2]
+    (own,) = re.findall(r'src="(report\.[^"]+\.js)"', served.ask(path)[2].decode())
+    bucket.put(key + own, EVIL, mode="overwrite")
+    assert EVIL not in served.ask(path + own)[2]
+    bucket.put(f"{key}evil.js", b"alert(1);")
+    assert served.ask(f"{path}evil.js")[0] == 500
+    bucket.put(f"{key}evil.svg", EVIL)
+    assert served.ask(f"{path}evil.svg")[0] == 404
+
+
+def test_a_report_that_cannot_be_read_is_said_to_be(served: Served, bucket: LocalBucket) -> None:
+    path = report_of(served)
+    bucket.put(path.strip("/").replace("%40", "@") + "/report.json", b"{}", mode="overwrite")
+    assert served.ask(path)[0] == 500
+    assert b"/reports/" not in served.ask("/")[2]
+
+
+def test_the_gallery_names_the_report_of_its_sprites(served: Served, bucket: LocalBucket) -> None:
+    assert b"pictures@0a1b2c3d" in served.ask(f"/{SET}")[2]
+    publish(bucket)
+    assert served.ask(f"/{SET}")[2] == bucket.get(f"{SET}index.html")

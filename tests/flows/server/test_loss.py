@@ -1,0 +1,150 @@
+"""Runs whose Prefect server is lost on the way: what is rendered, what is said, and what Prefect
+shows once it is back.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from diamond_cutter.flows import exits as leaving
+from diamond_cutter.flows.artifacts import RunArtifacts
+from diamond_cutter.flows.report_artifacts import ReportArtifacts
+from diamond_cutter.flows.server import loss as server_loss
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.records import RunRecord
+from tests.flows.conftest import SMALL, Command
+from tests.flows.explained_images import make_images
+from tests.flows.relay import Loss, Relay, relaying
+
+pytestmark = pytest.mark.prefect
+
+
+@pytest.fixture
+def relay(server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """Have runs reach the Prefect server through a relay, and be impatient."""
+    monkeypatch.setattr(server_loss, "LOST_AFTER_S", 0.5)
+    monkeypatch.setattr(server_loss, "_REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(server_loss, "_LOST_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(server_loss, "_PAUSE_S", 0.1)
+    monkeypatch.setattr(leaving, "_at_once", False)
+    with (
+        relaying(os.environ["PREFECT_API_URL"]) as relay,
+        temporary_settings({PREFECT_API_URL: relay.url}),
+    ):
+        yield relay
+
+
+def sentences(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what a command says beside how far it is, which it tells every few seconds; nothing of
+    it may be Prefect's own.
+    """
+    assert not re.search(r"Traceback|ERROR|WARNING|prefect\.|httpx\.", done.stderr), done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("diamond-cutter:")]
+
+
+def lose_at(
+    monkeypatch: pytest.MonkeyPatch, kind: type, method: str, relay: Relay, loss: Loss
+) -> None:
+    """Have the server lost just before a method of the run's artifacts reaches for it."""
+    original = getattr(kind, method)
+
+    def losing(*arguments: Any) -> None:
+        relay.lose(loss)
+        original(*arguments)
+
+    monkeypatch.setattr(kind, method, losing)
+
+
+@pytest.mark.parametrize("loss", ["dead", "mute"])
+def test_sprites_go_on_without_the_server(
+    loss: Loss,
+    relay: Relay,
+    imported: tuple[Path, str],
+    at_once: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose_at(monkeypatch, RunArtifacts, "layer_done", relay, loss)
+    options = (
+        "--layers",
+        "stem",
+        "block_1",
+        "--channels",
+        "0:4",
+        "--bucket",
+        str(imported[0]),
+        *SMALL,
+    )
+    done = at_once("sprites", "efficientnet-lite0", *options)
+    assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
+    assert sentences(done)[0].startswith(
+        f"diamond-cutter: the Prefect server at {relay.url} no longer answers ("
+    )
+    assert "the run goes on without it" in done.stderr
+    assert "8 rendered, 0 reused, 0 failed" in done.stdout
+    (key,) = (
+        info.key for info in LocalBucket(imported[0]).list("sprites/") if "/runs/" in info.key
+    )
+    record = RunRecord.from_bytes(LocalBucket(imported[0]).get(key), key)
+    assert (record.sprites, record.failures, len(record.spritemaps)) == (8, (), 2)
+    assert leaving._at_once  # or Prefect would try for minutes to reach the server
+
+
+def test_an_explanation_goes_on_without_the_server(
+    relay: Relay,
+    imported: tuple[Path, str],
+    at_once: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose_at(monkeypatch, ReportArtifacts, "images_done", relay, "dead")
+    options = (
+        "--layers",
+        "head",
+        "--channels",
+        "1",
+        "--groups",
+        "0",
+        "--bucket",
+        str(imported[0]),
+        *SMALL,
+    )
+    done = at_once("attribute", "efficientnet-lite0", str(make_images(tmp_path / "pets")), *options)
+    assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
+    assert "the run goes on without it" in done.stderr
+    assert len(list(imported[0].rglob("attribution@*/index.html"))) == 1
+    assert (
+        len(list(imported[0].rglob("head/spritemap.*.webp"))) == 1
+    )  # of a flow run of its own, which a lost server could not begin
+
+
+def test_a_server_that_comes_back_is_told_how_the_run_ends(
+    relay: Relay, imported: tuple[Path, str], at_once: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_at(monkeypatch, RunArtifacts, "layer_done", relay, "dead")
+    publish = RunArtifacts.publish_summary
+    monkeypatch.setattr(
+        RunArtifacts, "publish_summary", lambda *arguments: (relay.revive(), publish(*arguments))
+    )
+    done = at_once(
+        "sprites",
+        "efficientnet-lite0",
+        "--layers",
+        "stem",
+        "--channels",
+        "0",
+        "--bucket",
+        str(imported[0]),
+        *SMALL,
+    )
+    assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
+    assert not leaving._at_once
+    newest = {"sort": "START_TIME_DESC", "limit": 1}
+    (run,) = httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=newest).json()
+    assert run["state_type"] == "COMPLETED"

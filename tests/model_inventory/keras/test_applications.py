@@ -1,0 +1,337 @@
+"""Every convolutional network of keras.applications is imported and does what Keras' own does; its
+images are what its module prepares.
+"""
+
+import gc
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.bundle import Bundle, activation_function, to_model_input
+from diamond_cutter.model_inventory.card import ImageSpec, ModelCard, ModelSource
+from diamond_cutter.model_inventory.errors import BadModel, WeightsMissing
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.model_inventory.imagenet import imagenet_labels
+from diamond_cutter.model_inventory.keras.applications import (
+    build,
+    fetch_keras_weights,
+    import_keras_application,
+    load_weights,
+    to_bundle,
+)
+from diamond_cutter.model_inventory.keras.calls import layer_activations
+from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
+from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
+
+# Keras turns a variable into an array in a way that NumPy will drop.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+# The smallest side that a network takes, where that is more than 32 pixels.
+SMALLEST_PX = {"keras/inceptionv3": 75, "keras/inceptionresnetv2": 75, "keras/xception": 71}
+SOURCE = ModelSource(origin="a test", weights_sha256="0", importer="a test")
+
+
+@pytest.fixture
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let both our cache and Keras' be empty folders."""
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "ours"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "ours" / "keras").mkdir(parents=True)
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unoptimised() -> Iterator[None]:
+    """Let graphs run as they are: to optimise one takes longer than to run it once."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.fixture
+def _given_back() -> Iterator[None]:
+    yield
+    keras.backend.clear_session()
+    gc.collect()
+
+
+def test_every_network_of_keras_applications_is_there() -> None:
+    builders = {
+        name
+        for name, thing in vars(keras.applications).items()
+        if inspect.isfunction(thing) and name[0].isupper()
+    }
+    assert {application.builder for application in KERAS_APPLICATIONS.values()} == builders
+    assert all(
+        name == f"keras/{application.builder.lower()}"
+        for name, application in KERAS_APPLICATIONS.items()
+    )
+    assert len(builders) == 40
+
+
+@pytest.mark.parametrize("name", KERAS_APPLICATIONS)
+def test_images_become_what_the_module_prepares(name: str) -> None:
+    """What its `preprocess_input` makes of pixels in 0..255 is what our card makes of the same in
+    0..1, value by value.
+    """
+    module = importlib.import_module(
+        getattr(keras.applications, KERAS_APPLICATIONS[name].builder).__module__
+    )
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 7, 3)).astype(np.float32)
+    expected = module.preprocess_input(pixels.copy())
+    card = ModelCard.model_construct(image=KERAS_APPLICATIONS[name].image)
+    found = to_model_input(tf.constant(pixels / 255), card)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+class _Asked(Exception):
+    """Carries what a builder asks for instead of building on."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in KERAS_APPLICATIONS if "v3small" not in name and "v3large" not in name]
+)
+def test_the_image_size_is_what_the_builder_takes_if_it_is_not_told(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keras.src.applications import imagenet_utils
+
+    def asked(_shape: object, *, default_size: int, **_others: object) -> None:
+        raise _Asked(default_size)
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", asked)
+    with pytest.raises(_Asked) as default_size:
+        getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(weights=None)
+    assert default_size.value.args == (KERAS_APPLICATIONS[name].image_size,)
+
+
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square:UserWarning")
+@pytest.mark.usefixtures("_given_back")
+@pytest.mark.parametrize("name", KERAS_APPLICATIONS)
+def test_every_network_is_imported_at_a_reduced_size(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built as with ImageNet's weights, whose file Keras asks for under the name that we look for;
+    the weights stay random.
+
+    `trace` runs each network beside Keras' own and compares layers.
+    """
+    from keras.src.applications import imagenet_utils
+    from keras.src.utils import file_utils
+
+    side = SMALLEST_PX.get(name, 32)
+    asked: list[str] = []
+    monkeypatch.setattr(
+        imagenet_utils, "obtain_input_shape", lambda *_args, **_kwargs: (side, side, 3)
+    )
+    monkeypatch.setattr(
+        file_utils, "get_file", lambda file, *_args, **_kwargs: asked.append(file) or file
+    )
+    monkeypatch.setattr(keras.Model, "load_weights", lambda *_args, **_kwargs: None)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(
+        weights="imagenet", input_shape=(side, side, 3)
+    )
+    traced = trace(model)
+    assert asked == [KERAS_APPLICATIONS[name].file]
+    assert traced.image_shape == (side, side, 3)
+    assert traced.output_tensor.endswith("Softmax:0")
+    assert len(traced.layers) > 15
+    (low, high), *_rest = KERAS_APPLICATIONS[name].image.value_range
+    assert traced.value_range == (
+        (low, high) if KERAS_APPLICATIONS[name].preprocessing == "in the model" else None
+    )
+    placeholder = next(node for node in traced.graph.node if node.op == "Placeholder")
+    assert [dim.size for dim in placeholder.attr["shape"].shape.dim][-1] == 3
+
+
+def assert_equal_to_keras(model: keras.Model, traced: TracedModel, images: np.ndarray) -> int:
+    """Compare every layer, within 1e-4 of its largest value, and return how many there are."""
+    expected = layer_activations(model, images)
+    tensors = [layer.tensor for layer in traced.layers if layer.name in expected]
+    run = tf.function(
+        lambda image: run_inside(traced.graph, "input:0", image, tensors), autograph=False
+    )
+    for layer, value in zip(
+        [layer for layer in traced.layers if layer.name in expected],
+        run(tf.constant(images)),
+        strict=True,
+    ):
+        wanted = expected[layer.name]
+        assert value.shape == wanted.shape, layer.name
+        np.testing.assert_allclose(
+            value, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max() + 1e-9, err_msg=layer.name
+        )
+    return len(tensors)
+
+
+def with_random_statistics(model: keras.Model) -> keras.Model:
+    """Give each BatchNorm statistics of its own: fresh ones change nothing, and would hide what is
+    wrong with them.
+    """
+    random = np.random.default_rng(1)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(random.normal(0, 0.1, layer.moving_mean.shape))
+            layer.moving_variance.assign(random.uniform(0.5, 1.5, layer.moving_variance.shape))
+    return model
+
+
+@pytest.mark.usefixtures("_given_back")
+@pytest.mark.parametrize(
+    ("name", "own_px", "other_px"),
+    [
+        ("keras/resnet50", 64, (140, 133)),
+        ("keras/inceptionv3", 96, (140, 133)),
+        ("keras/convnexttiny", 64, (140, 133)),
+        ("keras/mobilenetv2", 64, (140, 133)),
+    ],
+)
+def test_every_layer_has_the_activations_that_keras_computes(
+    name: str, own_px: int, other_px: tuple[int, int]
+) -> None:
+    """Of four kinds of networks; tests/tasks/rendering/test_any_keras_model.py compares the main
+    layers of more.
+    """
+    model = with_random_statistics(build(name, own_px))
+    traced = trace(model)
+    low, high = KERAS_APPLICATIONS[name].image.value_range[0]
+    images = np.random.default_rng(0).uniform(low, high, (1, own_px, own_px, 3)).astype(np.float32)
+    assert assert_equal_to_keras(model, traced, images) == len(traced.layers)
+    of_any_size = keras.models.clone_model(model, input_tensors=keras.Input((None, None, 3)))
+    of_any_size.set_weights(model.get_weights())
+    other = np.random.default_rng(0).uniform(low, high, (1, *other_px, 3)).astype(np.float32)
+    assert assert_equal_to_keras(of_any_size, traced, other) == len(traced.layers)
+
+
+@pytest.mark.usefixtures("_given_back")
+def test_a_backbone_of_keras_inside_a_transfer_model(tmp_path: Path) -> None:
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    backbone = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(64, 64, 3), name="backbone"
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((64, 64, 3)),
+            keras.layers.RandomRotation(0.1),
+            keras.layers.Rescaling(1 / 127.5, offset=-1),
+            with_random_statistics(backbone),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(5, activation="softmax", name="classes"),
+        ]
+    )
+    model.save(tmp_path / "model.keras")
+    traced = trace(keras.models.load_model(tmp_path / "model.keras"))
+    names = [layer.name for layer in traced.layers]
+    assert (
+        names[0] == "backbone/Conv1"
+        and "backbone/block_3_expand_relu" in names
+        and "backbone/block_4_add" in names
+    )
+    assert names[-2:] == ["global_average_pooling2d", "classes"]
+    assert traced.value_range == (0.0, 255.0)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    assert assert_equal_to_keras(model, traced, images) == len(names)
+
+
+@pytest.mark.usefixtures("_given_back")
+def test_a_bundle_has_labels_and_the_images_of_its_module() -> None:
+    bundle = to_bundle("keras/mobilenet", build("keras/mobilenet", 64), SOURCE, 64)
+    card = bundle.card
+    assert card.name == "keras/mobilenet"
+    assert card.labels == imagenet_labels()
+    assert card.image == ImageSpec(height=64, width=64, value_range=((-1.0, 1.0),))
+    assert "conv_pw_13_relu" in [layer.name for layer in card.layers if layer.main]
+
+
+def test_caffes_order_of_colours_goes_in(_given_back: None) -> None:
+    model = build("keras/vgg16", 32, classes=10)
+    bundle = to_bundle("keras/vgg16", model, SOURCE, 32)
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    expected = layer_activations(model, keras.applications.vgg16.preprocess_input(pixels.copy()))[
+        "block1_conv1"
+    ]
+    found = activation_function(bundle, "block1_conv1")(tf.constant(pixels / 255))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def mobilenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with weights for MobileNet as Keras' own files are."""
+    path = tmp_path_factory.mktemp("weights") / "mobilenet.h5"
+    build("keras/mobilenet", 224).save(path)
+    keras.backend.clear_session()
+    return path
+
+
+@pytest.mark.parametrize("cache", ["ours/keras", "keras/models"])
+def test_weights_are_found_in_our_cache_and_in_keras(
+    caches: Path, mobilenet_weights: Path, cache: str
+) -> None:
+    with pytest.raises(
+        WeightsMissing,
+        match=r"^the weights of keras/mobilenet are not on this machine; diamond-cutter models "
+        r"fetch keras/mobilenet",
+    ):
+        keras_source("keras/mobilenet")
+    file = caches / cache / KERAS_APPLICATIONS["keras/mobilenet"].file
+    file.write_bytes(mobilenet_weights.read_bytes())
+    assert (
+        keras_source("keras/mobilenet").origin
+        == "keras.applications.MobileNet, mobilenet_1_0_224_tf.h5"
+    )
+    assert KERAS_APPLICATIONS["keras/mobilenet"].weights_file == file
+
+
+def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights: Path) -> None:
+    file = caches / "ours/keras" / KERAS_APPLICATIONS["keras/densenet121"].file
+    for content in (mobilenet_weights.read_bytes(), b"", b"<html>"):
+        file.write_bytes(content)
+        with pytest.raises(
+            BadModel,
+            match=r"does not hold the weights of keras/densenet121 \(.*\); remove it and fetch it "
+            r"anew$",
+        ) as refused:
+            load_weights(build("keras/densenet121", 32), file, "keras/densenet121")
+        assert "\n" not in str(refused.value)
+
+
+def imported(caches: Path, weights: Path) -> Bundle:
+    (caches / "ours/keras" / KERAS_APPLICATIONS["keras/mobilenet"].file).write_bytes(
+        weights.read_bytes()
+    )
+    return import_keras_application("keras/mobilenet")
+
+
+def test_the_same_weights_give_the_same_bundle_each_time(
+    caches: Path, mobilenet_weights: Path
+) -> None:
+    keras.layers.Conv2D(1, 1)
+    first, second = imported(caches, mobilenet_weights), imported(caches, mobilenet_weights)
+    assert first.card.graph_sha256 == second.card.graph_sha256
+    assert first.graph_bytes == second.graph_bytes
+
+
+def test_no_network_is_one_sentence_that_says_what_to_put_where(
+    caches: Path, nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(proxy, nowhere)
+    with pytest.raises(WeightsMissing) as missing:
+        fetch_keras_weights("keras/mobilenet")
+    sentence = str(missing.value)
+    assert "\n" not in sentence
+    assert sentence.startswith("the weights of keras/mobilenet cannot be fetched (")
+    assert "mobilenet_1_0_224_tf.h5" in sentence
+    assert sentence.endswith(f"at {caches / 'ours' / 'keras' / 'mobilenet_1_0_224_tf.h5'} yourself")
