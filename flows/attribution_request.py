@@ -6,10 +6,11 @@ import hashlib
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.sprites_request import AUTO, Recipe, class_number, lasting_place
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
@@ -19,10 +20,8 @@ _EVERY = "all"
 _NOBODY = "none"
 
 
-class AttributionRequest(BaseModel):
+class AttributionRequest(FrozenModel):
     """Which images to explain, by which model, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
     images: str = Field(

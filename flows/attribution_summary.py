@@ -1,8 +1,9 @@
 """What a report says, in short: for people on a terminal, in Prefect, and for programs."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.quantities import share
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_page_key
 from diamond_cutter.tasks.reporting.contents import (
@@ -17,10 +18,8 @@ _REFUSED_NAMED = 5
 _NAMED_CHANNELS = 5
 
 
-class LayerSummary(BaseModel):
+class LayerSummary(FrozenModel):
     """A layer of a report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str
     completeness_error: float = Field(description="median over the images that were checked")
@@ -34,10 +33,8 @@ class LayerSummary(BaseModel):
     bottom: tuple[int, ...] = Field(description="those of the lowest")
 
 
-class ReportSummary(BaseModel):
+class ReportSummary(FrozenModel):
     """A report, in short."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     page: str = Field(description="where the page is")

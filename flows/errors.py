@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
+from diamond_cutter.errors import DiamondCutterError
 
-class RequestError(Exception):
+
+class RequestError(DiamondCutterError):
     """What was asked for does not exist or contradicts itself; the text is one sentence with the
     remedy.
     """
 
 
-class PrefectServerError(RuntimeError):
+class PrefectServerError(DiamondCutterError):
     """The Prefect server is missing, does not answer or does not start."""
 
 
-class AttributionFailed(Exception):
+class AttributionFailed(DiamondCutterError):
     """Some images could not be measured though they can be read; the text counts and names them."""
+
+    exit_code = 1
 
     def __init__(self, failures: Sequence[str]) -> None:
         named = "; ".join(failures[:5]) + (

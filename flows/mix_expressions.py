@@ -12,9 +12,10 @@ from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage.plain_files import read_file
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
@@ -29,10 +30,8 @@ _TERM = re.compile(
 Sum = dict[str, dict[int, float]]
 
 
-class MixOptions(BaseModel):
+class MixOptions(FrozenModel):
     """What to render instead of layers' channels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # What one of these takes may begin with a minus.
     mix: Annotated[

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.mix_expressions import check_mixes
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.tasks.image_format import ImageFormat
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -57,10 +58,8 @@ Recipe = Annotated[
 ]
 
 
-class SpritesRequest(BaseModel):
+class SpritesRequest(FrozenModel):
     """Which sprites to render, how, and where to keep them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
     layers: tuple[str, ...] = Field(
@@ -147,10 +146,8 @@ def lasting_place(place: str) -> str:
     return place if "://" in place else str(Path(place).expanduser().resolve())
 
 
-class TuneRequest(BaseModel):
+class TuneRequest(FrozenModel):
     """Which layers of a model to tune, from where, and within what time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
     layers: tuple[str, ...] = Field(

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.quantities import significant
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage.sets.layout import is_mixes
 from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
 
@@ -13,10 +15,8 @@ _NAMED = 6
 ByLayer = dict[str, tuple[int, ...]]
 
 
-class RunSummary(BaseModel):
+class RunSummary(FrozenModel):
     """What a run did."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     recipe: str
@@ -76,8 +76,10 @@ class RunSummary(BaseModel):
         return lines
 
 
-class SpritesFailed(Exception):
+class SpritesFailed(DiamondCutterError):
     """Some shards could not be rendered; the text counts and names them."""
+
+    exit_code = 1
 
     def __init__(self, summary: RunSummary) -> None:
         self.summary = summary

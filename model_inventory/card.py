@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.errors import UnknownLayer
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
@@ -19,10 +20,8 @@ LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense", "
 ChannelOrder = Literal["rgb", "bgr", "none"]
 
 
-class ModelSource(BaseModel):
+class ModelSource(FrozenModel):
     """Where a model's weights come from and which code turned them into a graph."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: str = Field(description="for people: a package with its version, a file, a URL")
     weights_sha256: str
@@ -31,19 +30,15 @@ class ModelSource(BaseModel):
     )
 
 
-class ClassLabel(BaseModel):
+class ClassLabel(FrozenModel):
     """What one logit stands for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     wnid: str | None = Field(default=None, description="WordNet id, for ImageNet's classes")
 
 
-class ImageSpec(BaseModel):
+class ImageSpec(FrozenModel):
     """The images that a graph takes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     height: int = Field(ge=1, description="rows that the model was trained at")
     width: int = Field(ge=1, description="columns that the model was trained at")
@@ -93,10 +88,8 @@ class NamedLayer:
     main: bool | None = None
 
 
-class LayerCard(BaseModel):
+class LayerCard(FrozenModel):
     """One layer whose activations can be read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     tensor: str = Field(description="its tensor in the graph, such as 'block_3/add:0'")
@@ -128,12 +121,10 @@ class LayerCard(BaseModel):
     )
 
 
-class ModelCard(BaseModel):
+class ModelCard(FrozenModel):
     """A model as everything downstream sees it. Images go in with values in [0, 1]; `image` is what
     the graph expects.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=MODEL_NAME, max_length=100)
     source: ModelSource

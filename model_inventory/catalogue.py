@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelSource
 from diamond_cutter.model_inventory.errors import UnknownModel, WeightsMissing
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 Origin = Literal["package", "lucid", "keras", "yours"]
 
 
-class ModelListing(BaseModel):
+class ModelListing(FrozenModel):
     """A model that can be had by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     source: Origin

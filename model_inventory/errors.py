@@ -8,8 +8,10 @@ ModelError
 └── BadModel          the weights or the graph cannot be used
 """
 
+from diamond_cutter.errors import DiamondCutterError
 
-class ModelError(Exception):
+
+class ModelError(DiamondCutterError):
     """A model cannot be had; the text is one sentence with the remedy."""
 
 

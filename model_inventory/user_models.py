@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel
@@ -35,10 +36,8 @@ _MOST_LABELS_BYTES = 10_000_000
 _UNKNOWN_SIDE_PX = 64
 
 
-class ImportOptions(BaseModel):
+class ImportOptions(FrozenModel):
     """What a file does not say of its model, or says wrongly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value_range: tuple[float, float] | None = Field(
         default=None, description="what black and white are at the model's input"

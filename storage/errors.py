@@ -12,8 +12,10 @@
 Each text is one sentence: what happened, what was expected, what was found, what to do next.
 """
 
+from diamond_cutter.errors import DiamondCutterError
 
-class StorageError(Exception):
+
+class StorageError(DiamondCutterError):
     """Anything that a bucket could not do."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.storage.errors import AccessDenied, NotFound, StorageError, Unavailable
 from diamond_cutter.storage.gcs.client import leave_buckets_alone
 
@@ -38,7 +39,7 @@ class Facts:
     version: str | None
 
 
-class Refused(Exception):
+class Refused(DiamondCutterError):
     """No file came; `reason` completes "... cannot be fetched (...)", `passing` tells whether
     another try may help.
     """

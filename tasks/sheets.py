@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from PIL import Image
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.tasks.image_format import MAX_SIDE_PX, ImageFormat
 
 _SPRITEMAP_QUALITY = 90
 
 
-class SheetTooLarge(ValueError):
+class SheetTooLarge(DiamondCutterError):
     """The sheet has a side that its file format cannot hold."""
 
 

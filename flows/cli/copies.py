@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.cli.listing import Problem
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from diamond_cutter.storage.bucket import check_prefix
 from diamond_cutter.storage.parallel import at_once
@@ -28,10 +29,8 @@ from diamond_cutter.tasks.importing.stored import read_card
 _IN_MEMORY_BYTES = 8 << 20
 
 
-class Copied(BaseModel):
+class Copied(FrozenModel):
     """What `cp` did."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     target: str

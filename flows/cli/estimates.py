@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
@@ -24,10 +25,8 @@ _BYTES_PER_PIXEL = 2.6
 _MEASURED_LAYERS = 3
 
 
-class LayerEstimate(BaseModel):
+class LayerEstimate(FrozenModel):
     """What a run would do for one layer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str
     sprites_done: int
@@ -40,10 +39,8 @@ class LayerEstimate(BaseModel):
     seconds: float
 
 
-class RunEstimate(BaseModel):
+class RunEstimate(FrozenModel):
     """What a run would do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     recipe: str

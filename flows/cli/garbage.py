@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import (
@@ -31,10 +32,8 @@ _MIN_AGE = timedelta(days=1)
 _GALLERY_HASH = re.compile(r"gallery\.([0-9a-f]{16})\.")
 
 
-class Leftover(BaseModel):
+class Leftover(FrozenModel):
     """A file that nothing in the bucket names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     bytes: int
@@ -42,20 +41,16 @@ class Leftover(BaseModel):
     why: str
 
 
-class Cleaned(BaseModel):
+class Cleaned(FrozenModel):
     """What `gc` found, and whether it has deleted it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     leftovers: tuple[Leftover, ...]
     bytes: int
     deleted: int = Field(description="files; 0 if they were only to be listed")
 
 
-class FolderSize(BaseModel):
+class FolderSize(FrozenModel):
     """A sprite set, or a report, in files."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     files: int

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.flows.cli.listing import channel_count
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import layer_folder
@@ -33,10 +34,8 @@ _BINS = 16
 _EXTREMES = 5
 
 
-class Distribution(BaseModel):
+class Distribution(FrozenModel):
     """How one score lies over a layer's sprites; those that have none are left out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     score: Score
     sprites: int
@@ -50,19 +49,15 @@ class Distribution(BaseModel):
     )
 
 
-class ChannelScores(BaseModel):
+class ChannelScores(FrozenModel):
     """What is known of the best of a channel's pictures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str | None = Field(description="what the channel stands for, if it is a mix or a class")
     scores: SpriteScores
 
 
-class LayerReport(BaseModel):
+class LayerReport(FrozenModel):
     """A layer's sprites in numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     layer: str = Field(description="its name, or that of mixes")

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, Corrupt, NotFound
 from diamond_cutter.storage.doubting import WithoutSums
@@ -45,10 +46,8 @@ from diamond_cutter.tasks.tuning.preset import BadPreset, read_preset
 _SPRITE = ["layer", "channel", "variant"]
 
 
-class LayerListing(BaseModel):
+class LayerListing(FrozenModel):
     """One layer of a sprite set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str = Field(description="its name, or that of mixes")
     sprites: int
@@ -61,10 +60,8 @@ class LayerListing(BaseModel):
     updated: datetime | None = Field(description="when something of it was last written")
 
 
-class SetListing(BaseModel):
+class SetListing(FrozenModel):
     """One sprite set: a model's sprites by one recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     recipe: str
@@ -74,28 +71,22 @@ class SetListing(BaseModel):
     updated: datetime | None = Field(description="when something was last written")
 
 
-class BucketListing(BaseModel):
+class BucketListing(FrozenModel):
     """What is in a bucket, beside models."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sets: tuple[SetListing, ...]
     reports: tuple[ReportListing, ...]
 
 
-class Problem(BaseModel):
+class Problem(FrozenModel):
     """A file that is not what it should be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     problem: str
 
 
-class Verification(BaseModel):
+class Verification(FrozenModel):
     """What `verify` found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     records: int = Field(
         description="how many records, and pages with what they load, were checked"

@@ -9,13 +9,12 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.models import Json, models_app
 from diamond_cutter.flows.cli.options import HelpFormatter, shown_default, spell_out_recipe
 from diamond_cutter.flows.errors import (
-    AttributionFailed,
-    PrefectServerError,
     RequestError,
     print_error,
     sentence,
@@ -23,10 +22,6 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import Terminated, leave, terminable
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
-from diamond_cutter.model_inventory.errors import ModelError
-from diamond_cutter.storage.errors import StorageError
-from diamond_cutter.tasks.devices import WorkerError
-from diamond_cutter.tasks.photos.image_set import BadPhotos
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 _GOES_ON = "; what was finished is kept, and the same command goes on from there"
@@ -103,20 +98,12 @@ def run(arguments: list[str]) -> int:
                 arguments, exit_on_error=False, print_error=False, result_action="return_value"
             )
         return code if isinstance(code, int) else 0
-    except (
-        CycloptsError,
-        ValidationError,
-        ModelError,
-        StorageError,
-        RequestError,
-        PrefectServerError,
-        BadPhotos,
-    ) as error:
+    except (CycloptsError, ValidationError) as error:
         print_error(sentence(error))
         return BAD_INPUT
-    except (WorkerError, AttributionFailed) as error:
+    except DiamondCutterError as error:
         print_error(sentence(error))
-        return FAILED
+        return error.exit_code
     except KeyboardInterrupt as interrupt:
         terminated = isinstance(interrupt, Terminated)
         print_error(

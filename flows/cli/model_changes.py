@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing, list_models, model_names
 from diamond_cutter.model_inventory.user_models import (
@@ -24,10 +23,8 @@ from diamond_cutter.tasks.importing.stored import bundles_named, find_model, sto
 _TIMEOUT_S = 1800.0
 
 
-class Removed(BaseModel):
+class Removed(FrozenModel):
     """What has become of a model's bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     files: int

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import TypeVar
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.cli.layer_statistics import LayerReport, report_layer
 from diamond_cutter.flows.cli.short_names import keys_named
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import BadKey, Bucket, Corrupt, NotFound
 from diamond_cutter.storage.sets.layout import (
@@ -53,10 +54,8 @@ _LISTED = 10
 _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
 
 
-class SetReport(BaseModel):
+class SetReport(FrozenModel):
     """A sprite set in numbers, layer by layer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     model: str
@@ -64,10 +63,8 @@ class SetReport(BaseModel):
     layers: tuple[LayerReport, ...]
 
 
-class ShownRecord(BaseModel):
+class ShownRecord(FrozenModel):
     """What a record says, and whether the file that it commits is as it says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     record: (

@@ -7,12 +7,11 @@ import webbrowser
 from pathlib import Path
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict
-
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
 from diamond_cutter.flows.cli.records import ShownRecord, show
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.weight_cache import cache_folder
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.parallel import at_once
@@ -22,10 +21,8 @@ from diamond_cutter.tasks.gathering.contents import spritemap_records
 from diamond_cutter.tasks.reporting.stored import shown_files
 
 
-class Opened(BaseModel):
+class Opened(FrozenModel):
     """A file on this machine, and whether a program was started to show it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     path: Path

@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
 
@@ -34,10 +35,8 @@ _LONGEST_NAME = 200
 _MOST_UNUSED_LOGITS = 8
 
 
-class LucidLayer(BaseModel):
+class LucidLayer(FrozenModel):
     """A layer as lucid lists it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     channels: int = Field(ge=1)
@@ -57,10 +56,8 @@ class LucidLayer(BaseModel):
         return math.isqrt(self.channels)
 
 
-class LucidModel(BaseModel):
+class LucidModel(FrozenModel):
     """A class of `lucid.modelzoo.vision_models`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^lucid/\w+$")
     weights: str = Field(pattern="^gs://", description="a frozen graph")

@@ -7,8 +7,9 @@ computes them.
 from datetime import datetime
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage.bucket import Bucket, ObjectInfo
 from diamond_cutter.storage.errors import Corrupt, NotFound
 
@@ -18,10 +19,8 @@ Rung = Literal["redirect", "pre-activation", "seed", "steps", "regularise"]
 Attempt = Rung | Literal["first", "none"]
 
 
-class Record(BaseModel):
+class Record(FrozenModel):
     """What all records share: they are closed, immutable, and JSON of a stable form."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
 
@@ -47,10 +46,8 @@ class Record(BaseModel):
             ) from error
 
 
-class FileRef(BaseModel):
+class FileRef(FrozenModel):
     """An immutable file that a record commits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     size: int
@@ -92,10 +89,8 @@ class PublishedView(Record):
     sha256: tuple[str, ...] = Field(description="of the view; of two contents while it is replaced")
 
 
-class SpriteScores(BaseModel):
+class SpriteScores(FrozenModel):
     """What is known of one sprite beside its pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: int = Field(description="the channel, or the number of the mix")
     variant: int = Field(default=0, description="which of the channel's pictures")
@@ -126,10 +121,8 @@ class SpriteScores(BaseModel):
     )
 
 
-class Versions(BaseModel):
+class Versions(FrozenModel):
     """The software that made a picture: equal pixels are promised within equal versions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     diamond_cutter: str
     python: str

@@ -3,7 +3,9 @@
 import hashlib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from diamond_cutter.frozen_model import FrozenModel
 
 Method = Literal["gradient", "integrated"]
 # A class by its number, or one that each image chooses.
@@ -19,10 +21,8 @@ def ablated_channels(channels: int) -> int:
     return max(1, round(_ABLATED_SHARE * channels))
 
 
-class AttributionSpec(BaseModel):
+class AttributionSpec(FrozenModel):
     """All that decides a report's numbers, beside the model and the images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: tuple[str, ...] = Field(min_length=1, description="names, in forward order")
     positive: Positive = Field(

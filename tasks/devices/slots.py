@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar, TypeVarTuple
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
 # A worker that has not begun the call by then hangs in its imports.
@@ -43,8 +44,10 @@ _Arguments = TypeVarTuple("_Arguments")
 _OnProgress = Callable[[Any], None]
 
 
-class WorkerError(RuntimeError):
+class WorkerError(DiamondCutterError):
     """A call on a device gave no result."""
+
+    exit_code = 1
 
 
 class WorkerDied(WorkerError):

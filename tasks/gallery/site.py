@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import (
     gallery_layer_key,
@@ -38,10 +38,8 @@ Score = Literal[
 _PREVIEW_PX, _PREVIEWED = 64, 16
 
 
-class Shown(BaseModel):
+class Shown(FrozenModel):
     """What the gallery's script reads; files are named as seen from the set's folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ShownSheet(Shown):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, crc32c, open_bucket
 from diamond_cutter.storage.parallel import at_once
@@ -37,8 +38,10 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.sheets import encode, spritemap_shape
 
 
-class SpritesMissing(Exception):
+class SpritesMissing(DiamondCutterError):
     """A layer lacks sprites that its spritemap needs; the text says how many."""
+
+    exit_code = 1
 
 
 @task(name="adopt shards", retries=1, cache_policy=NO_CACHE, persist_result=False)

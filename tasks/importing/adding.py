@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.tasks.importing.stored import keep_bundle
 
 
-class Added(BaseModel):
+class Added(FrozenModel):
     """What has become of a user's model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     card: ModelCard
     guesses: tuple[str, ...]

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from diamond_cutter.errors import DiamondCutterError
+
 LABELS_FILE = "labels.csv"
 SUFFIXES = {
     ".jpg": "JPEG",
@@ -24,7 +26,7 @@ MAX_FILE_BYTES = 768 << 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class BadPhotos(Exception):
+class BadPhotos(DiamondCutterError):
     """A place has no photos that can be used; the text is one sentence with the remedy."""
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.storage import AccessDenied, NotFound, StorageError
 from diamond_cutter.storage.gcs.source_objects import read_object
 from diamond_cutter.storage.parallel import in_threads
@@ -49,7 +50,7 @@ _one_large = threading.Lock()
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class UnreadablePhoto(Exception):
+class UnreadablePhoto(DiamondCutterError):
     """An image cannot be read; `reason` says in plain words why, and goes behind its name and a
     colon.
     """

@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage.sets.records import Rung
 from diamond_cutter.tasks.rendering.presets import PRESETS, STANDARD_ANGLES, STANDARD_SCALES
 from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
@@ -18,12 +19,10 @@ from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
 RUNGS: tuple[Rung, ...] = get_args(Rung)
 
 
-class LayerSettings(BaseModel):
+class LayerSettings(FrozenModel):
     """What a recipe does differently at one layer, as `diamond-cutter tune` finds it; None is as
     everywhere.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int | None = Field(default=None, ge=1, le=10_000)
     learning_rate: float | None = Field(default=None, gt=0, le=10)
@@ -39,14 +38,12 @@ class LayerSettings(BaseModel):
     rotate_degrees: tuple[float, ...] | None = None
 
 
-class RenderRecipe(BaseModel):
+class RenderRecipe(FrozenModel):
     """The parameters of one activation maximisation; equal recipes have equal ids.
 
     A name of `PRESETS` stands for that preset: what else is given changes it. Any other name starts
     from `fast`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         default="fast",

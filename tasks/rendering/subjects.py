@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
+
+from diamond_cutter.frozen_model import FrozenModel
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.card import ModelCard
@@ -31,10 +33,8 @@ class Subjects(Protocol):
         """Return what some of them look for, in each of the layers."""
 
 
-class Channels(BaseModel):
+class Channels(FrozenModel):
     """The channels of one layer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str
 
@@ -58,12 +58,10 @@ class Channels(BaseModel):
         return (Targets(channels, np.ones(channels.shape, np.float32)),)
 
 
-class Term(BaseModel):
+class Term(FrozenModel):
     """A part of a mix: a channel, or a direction in the space of a layer's channels, and how much
     it counts.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str
     channels: tuple[NonNegativeInt, ...] = Field(min_length=1, description="which channels")
@@ -81,10 +79,8 @@ class Term(BaseModel):
         return self
 
 
-class Mix(BaseModel):
+class Mix(FrozenModel):
     """A weighted sum of channels, of one layer or several, that one sprite maximises."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(max_length=200, description="for people")
     terms: tuple[Term, ...] = Field(min_length=1)
@@ -98,10 +94,8 @@ class Mix(BaseModel):
         return self
 
 
-class Mixes(BaseModel):
+class Mixes(FrozenModel):
     """A numbered set of mixes; in a bucket it has a folder beside those of the layers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mixes: tuple[Mix, ...] = Field(min_length=1)
 

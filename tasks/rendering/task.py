@@ -12,8 +12,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
-from pydantic import BaseModel, ConfigDict
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
 from diamond_cutter.storage.sets.layout import shard_record_key
@@ -33,10 +33,8 @@ _RETRIES = 2
 FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed)
 
 
-class ShardJob(BaseModel):
+class ShardJob(FrozenModel):
     """One shard to render: up to 32 channels of a layer, or mixes, with all their variants."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bucket: str
     model: str

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo
 from diamond_cutter.storage.sets.layout import (
     details_key,
@@ -24,10 +25,8 @@ from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 _IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
 
 
-class ReportListing(BaseModel):
+class ReportListing(FrozenModel):
     """One report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     dataset: str

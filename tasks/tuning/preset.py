@@ -5,8 +5,9 @@ rests on.
 from collections.abc import Callable
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, Unavailable
 from diamond_cutter.storage.sets.layout import preset_key
 from diamond_cutter.storage.sets.records import Record
@@ -19,10 +20,8 @@ _ATTEMPTS = 50
 _LEAST = 1e-6
 
 
-class Trial(BaseModel):
+class Trial(FrozenModel):
     """What some settings achieved on a layer's sample."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: LayerSettings
     steps: int
@@ -45,10 +44,8 @@ class Trial(BaseModel):
         return gain * _ratio(1.0 - self.saturation, 1.0 - base.saturation)
 
 
-class LayerTuning(BaseModel):
+class LayerTuning(FrozenModel):
     """What tuning found for one layer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: str
     layer_sha256: str
