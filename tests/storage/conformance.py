@@ -87,8 +87,10 @@ class BucketContract:
 
     # put, mode create
 
-    @pytest.mark.parametrize("size", [0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1])
-    @pytest.mark.parametrize("from_file", [False, True])
+    @pytest.mark.parametrize(
+        ("size", "from_file"),
+        [(0, False), (1, True), (8 * MIB - 1, False), (8 * MIB, True), (8 * MIB + 1, False)],
+    )
     def test_what_was_put_comes_back(
         self, bucket: Bucket, tmp_path: Path, size: int, from_file: bool
     ) -> None:
@@ -113,11 +115,11 @@ class BucketContract:
         second = bucket.put("k", b"same")
         assert second == first
 
-    @pytest.mark.parametrize("other", [b"", b"new", b"ole", b"older"])
-    def test_create_with_other_bytes_keeps_the_old(self, bucket: Bucket, other: bytes) -> None:
+    def test_create_with_other_bytes_keeps_the_old(self, bucket: Bucket) -> None:
         first = bucket.put("k", b"old")
-        with pytest.raises(Conflict, match="'k'"):
-            bucket.put("k", other)
+        for other in (b"", b"new", b"ole", b"older"):
+            with pytest.raises(Conflict, match="'k'"):
+                bucket.put("k", other)
         assert bucket.get("k") == b"old"
         assert same_version(bucket.stat("k"), first)
 
@@ -327,14 +329,12 @@ class BucketContract:
         bucket.put("a/b/c", b"again")
         assert list(bucket.folders()) == ["a/"]
 
-    @pytest.mark.parametrize(
-        "prefix", ["/", "../", "a//", ".staging/", ".", "a b", "a/../", "a/.", "é"]
-    )
-    def test_prefixes_that_no_key_can_have(self, bucket: Bucket, prefix: str) -> None:
-        with pytest.raises(BadKey):
-            bucket.list(prefix)
-        with pytest.raises(BadKey):
-            bucket.folders(prefix)
+    def test_prefixes_that_no_key_can_have(self, bucket: Bucket) -> None:
+        for prefix in ("/", "../", "a//", ".staging/", ".", "a b", "a/../", "a/.", "é"):
+            for call in (bucket.list, bucket.folders):
+                with pytest.raises(BadKey):
+                    call(prefix)
+                    pytest.fail(f"{prefix!r} is accepted")
 
     # deleting
 
@@ -356,14 +356,18 @@ class BucketContract:
 
     # keys
 
-    @pytest.mark.parametrize("key", GOOD_KEYS)
-    def test_keys_that_are_kept(self, bucket: Bucket, key: str) -> None:
-        bucket.put(key, b"data")
-        assert bucket.get(key) == b"data"
-        assert [info.key for info in bucket.list()] == [key]
+    def test_keys_that_are_kept(self, bucket: Bucket) -> None:
+        for key in GOOD_KEYS:
+            bucket.put(key, b"data")
+            assert bucket.get(key) == b"data", key
+            assert [info.key for info in bucket.list()] == [key]
+            bucket.delete(key)
 
-    @pytest.mark.parametrize("key", BAD_KEYS)
-    def test_keys_that_are_refused(self, bucket: Bucket, tmp_path: Path, key: str) -> None:
+    def test_keys_that_are_refused(self, bucket: Bucket, tmp_path: Path) -> None:
+        for key in BAD_KEYS:
+            self.assert_refused(bucket, tmp_path, key)
+
+    def assert_refused(self, bucket: Bucket, tmp_path: Path, key: str) -> None:
         calls: list[Callable[[], object]] = [
             lambda: bucket.put(key, b"data"),
             lambda: bucket.put(key, b"data", mode="overwrite"),

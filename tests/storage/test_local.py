@@ -167,7 +167,7 @@ def test_two_hosts_do_not_share_staging_names(
 
 WRITER = """
 import sys, random, pathlib
-from storage import LocalBucket
+from diamond_cutter.storage import LocalBucket
 bucket = LocalBucket(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 while True:
@@ -217,7 +217,7 @@ def verify_whole(root: Path) -> int:
 
 CREATOR = """
 import sys, pathlib
-from storage import Conflict, LocalBucket
+from diamond_cutter.storage import Conflict, LocalBucket
 bucket = LocalBucket(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -242,7 +242,7 @@ def test_of_eight_processes_creating_one_key_one_wins(root: Path, bucket: LocalB
 
 COUNTER = """
 import sys, pathlib
-from storage import Conflict, LocalBucket
+from diamond_cutter.storage import Conflict, LocalBucket
 bucket = LocalBucket(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -266,7 +266,7 @@ def test_eight_processes_swapping_lose_no_update(root: Path, bucket: LocalBucket
 
 def test_a_lock_dies_with_its_holder(root: Path, bucket: LocalBucket) -> None:
     holder = python(
-        "import sys, pathlib, time\nfrom storage import staging\n"
+        "import sys, pathlib, time\nfrom diamond_cutter.storage import staging\n"
         "with staging.locked(pathlib.Path(sys.argv[1]) / '.staging'):\n    print('ready', "
         "flush=True)\n    time.sleep(60)",
         root,
