@@ -70,9 +70,8 @@ def test_nothing_is_above_entity_and_what_is_not_known(wnid):
     assert ancestors(wnid) == ()
 
 
-@pytest.mark.parametrize(
-    ("classes", "name"),
-    [
+def test_classes_of_a_kind() -> None:
+    for classes, name in [
         (("pug", "beagle", "Saint Bernard"), "dog"),
         (("robin", "flamingo", "ostrich"), "bird"),
         (("bee", "ladybug", "monarch"), "insect"),
@@ -82,11 +81,9 @@ def test_nothing_is_above_entity_and_what_is_not_known(wnid):
         (("violin", "flute", "drum"), "musical instrument"),
         (("pug", "lion", "wombat"), "mammal"),  # not "placental"
         (("cliff", "valley", "volcano"), "geological formation"),
-    ],
-)
-def test_classes_of_a_kind(classes, name):
-    assert common(*classes) == name
-    assert common(*reversed(classes)) == name
+    ]:
+        assert common(*classes) == name
+        assert common(*reversed(classes)) == name
 
 
 @pytest.mark.parametrize(

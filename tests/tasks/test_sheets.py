@@ -24,9 +24,8 @@ def pictures(count: int, cell_px: int = 8, planes: int = 3) -> list[np.ndarray]:
     return list(RNG.integers(0, 256, (count, cell_px, cell_px, planes), np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("count", "shape"),
-    [
+def test_a_spritemap_has_distills_shape() -> None:
+    for count, shape in [
         (1, (1, 1)),
         (2, (1, 2)),
         (3, (1, 3)),
@@ -36,10 +35,8 @@ def pictures(count: int, cell_px: int = 8, planes: int = 3) -> list[np.ndarray]:
         (508, (22, 24)),
         (512, (22, 24)),
         (2048, (45, 46)),
-    ],
-)
-def test_a_spritemap_has_distills_shape(count: int, shape: tuple[int, int]) -> None:
-    assert spritemap_shape(count) == shape
+    ]:
+        assert spritemap_shape(count) == shape
 
 
 def test_every_count_fits_into_its_spritemap_without_an_empty_row() -> None:

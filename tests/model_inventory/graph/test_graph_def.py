@@ -21,12 +21,19 @@ def found(build: Callable[[tf.Tensor], tf.Tensor]) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    "activation",
-    ["relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "softsign"],
-)
-def test_an_activation_function_is_taken_away(activation: str) -> None:
-    assert found(getattr(tf.nn, activation)) == "sum:0"
+def test_an_activation_function_is_taken_away() -> None:
+    for activation in [
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "sigmoid",
+        "tanh",
+        "softplus",
+        "softsign",
+    ]:
+        assert found(getattr(tf.nn, activation)) == "sum:0"
 
 
 def test_swish_is_taken_away_whichever_factor_comes_first() -> None:

@@ -77,40 +77,40 @@ def test_every_network_of_keras_applications_is_there() -> None:
     assert len(builders) == 40
 
 
-@pytest.mark.parametrize("name", KERAS_APPLICATIONS)
-def test_images_become_what_the_module_prepares(name: str) -> None:
+def test_images_become_what_the_module_prepares() -> None:
     """What its `preprocess_input` makes of pixels in 0..255 is what our card makes of the same in
     0..1, value by value.
     """
-    module = importlib.import_module(
-        getattr(keras.applications, KERAS_APPLICATIONS[name].builder).__module__
-    )
-    pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 7, 3)).astype(np.float32)
-    expected = module.preprocess_input(pixels.copy())
-    card = ModelCard.model_construct(image=KERAS_APPLICATIONS[name].image)
-    found = to_model_input(tf.constant(pixels / 255), card)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    for name in KERAS_APPLICATIONS:
+        module = importlib.import_module(
+            getattr(keras.applications, KERAS_APPLICATIONS[name].builder).__module__
+        )
+        pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 7, 3)).astype(np.float32)
+        expected = module.preprocess_input(pixels.copy())
+        card = ModelCard.model_construct(image=KERAS_APPLICATIONS[name].image)
+        found = to_model_input(tf.constant(pixels / 255), card)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
 class _Asked(Exception):
     """Carries what a builder asks for instead of building on."""
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in KERAS_APPLICATIONS if "v3small" not in name and "v3large" not in name]
-)
 def test_the_image_size_is_what_the_builder_takes_if_it_is_not_told(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from keras.src.applications import imagenet_utils
+    for name in [
+        name for name in KERAS_APPLICATIONS if "v3small" not in name and "v3large" not in name
+    ]:
+        from keras.src.applications import imagenet_utils
 
-    def asked(_shape: object, *, default_size: int, **_others: object) -> None:
-        raise _Asked(default_size)
+        def asked(_shape: object, *, default_size: int, **_others: object) -> None:
+            raise _Asked(default_size)
 
-    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", asked)
-    with pytest.raises(_Asked) as default_size:
-        getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(weights=None)
-    assert default_size.value.args == (KERAS_APPLICATIONS[name].image_size,)
+        monkeypatch.setattr(imagenet_utils, "obtain_input_shape", asked)
+        with pytest.raises(_Asked) as default_size:
+            getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(weights=None)
+        assert default_size.value.args == (KERAS_APPLICATIONS[name].image_size,)
 
 
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square:UserWarning")

@@ -58,51 +58,49 @@ def test_the_file_is_what_the_tool_writes(classes: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_row_says_what_its_class_says(name: str, classes: dict[str, Any]) -> None:
-    ours, theirs = lucid_models()[name], classes[name.removeprefix("lucid/")]()
-    assert theirs.name == name.removeprefix("lucid/")
-    assert ours.weights == theirs.model_path
-    assert ours.labels == theirs.labels_path
-    assert ours.synsets == getattr(theirs, "synsets_path", None)
-    assert ours.dataset == getattr(theirs, "dataset", None)
-    assert ours.input_name == theirs.input_name
-    assert list(ours.image.shape) == list(theirs.image_shape)
-    assert (ours.image.channel_order == "bgr") == (getattr(theirs, "is_BGR", False) is True)
-    assert [(layer.name, layer.channels, set(layer.tags)) for layer in ours.layers] == [
-        (layer.name, layer.depth, layer.tags) for layer in theirs.layers
-    ]
-    assert ours.output_layer == (theirs.layers[-1].name if theirs.layers else None)
-    assert ours.output_size == (theirs.layers[-1].depth if theirs.layers else None)
-    assert ours.pre_relu_layers == (
-        name in ("lucid/InceptionV1", "lucid/InceptionV1_adv_finetuned")
-    )
+def test_a_row_says_what_its_class_says(classes: dict[str, Any]) -> None:
+    for name in NAMES:
+        ours, theirs = lucid_models()[name], classes[name.removeprefix("lucid/")]()
+        assert theirs.name == name.removeprefix("lucid/")
+        assert ours.weights == theirs.model_path
+        assert ours.labels == theirs.labels_path
+        assert ours.synsets == getattr(theirs, "synsets_path", None)
+        assert ours.dataset == getattr(theirs, "dataset", None)
+        assert ours.input_name == theirs.input_name
+        assert list(ours.image.shape) == list(theirs.image_shape)
+        assert (ours.image.channel_order == "bgr") == (getattr(theirs, "is_BGR", False) is True)
+        assert [(layer.name, layer.channels, set(layer.tags)) for layer in ours.layers] == [
+            (layer.name, layer.depth, layer.tags) for layer in theirs.layers
+        ]
+        assert ours.output_layer == (theirs.layers[-1].name if theirs.layers else None)
+        assert ours.output_size == (theirs.layers[-1].depth if theirs.layers else None)
+        assert ours.pre_relu_layers == (
+            name in ("lucid/InceptionV1", "lucid/InceptionV1_adv_finetuned")
+        )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_images_become_what_lucid_makes_of_them(
-    name: str, classes: dict[str, Any], toy: Bundle
-) -> None:
-    images = np.random.default_rng(1).random((2, 5, 6, 3), np.float32)
-    with tf.Graph().as_default(), v1.Session() as session:
-        _, wanted = classes[name.removeprefix("lucid/")]().create_input(tf.constant(images))
-        wanted = session.run(wanted)
-    card = toy.card.model_copy(update={"image": lucid_models()[name].image})
-    np.testing.assert_allclose(
-        to_model_input(tf.constant(images), card).numpy(), wanted, rtol=1e-6, atol=1e-4
-    )
+def test_images_become_what_lucid_makes_of_them(classes: dict[str, Any], toy: Bundle) -> None:
+    for name in NAMES:
+        images = np.random.default_rng(1).random((2, 5, 6, 3), np.float32)
+        with tf.Graph().as_default(), v1.Session() as session:
+            _, wanted = classes[name.removeprefix("lucid/")]().create_input(tf.constant(images))
+            wanted = session.run(wanted)
+        card = toy.card.model_copy(update={"image": lucid_models()[name].image})
+        np.testing.assert_allclose(
+            to_model_input(tf.constant(images), card).numpy(), wanted, rtol=1e-6, atol=1e-4
+        )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_main_layers_show_a_network_once(name: str) -> None:
-    ours = lucid_models()[name]
-    main = [layer for layer in ours.layers if layer.main]
-    assert all("conv" in layer.tags and not layer.name.startswith("head") for layer in main)
-    assert bool(main) == bool(ours.layers)
-    assert all(
-        layer.columns == int(math.sqrt(layer.channels)) and layer.tensor == f"{layer.name}:0"
-        for layer in ours.layers
-    )
+def test_the_main_layers_show_a_network_once() -> None:
+    for name in NAMES:
+        ours = lucid_models()[name]
+        main = [layer for layer in ours.layers if layer.main]
+        assert all("conv" in layer.tags and not layer.name.startswith("head") for layer in main)
+        assert bool(main) == bool(ours.layers)
+        assert all(
+            layer.columns == int(math.sqrt(layer.channels)) and layer.tensor == f"{layer.name}:0"
+            for layer in ours.layers
+        )
 
 
 def test_files_in_the_cache_keep_the_names_of_their_objects() -> None:

@@ -660,9 +660,8 @@ def answering(status: int, answer: dict[str, Any]) -> Iterator[str]:
         yield f"{url}/token"
 
 
-@pytest.mark.parametrize(
-    ("name", "prefix", "kind"),
-    [
+def test_what_is_no_place() -> None:
+    for name, prefix, kind in [
         ("", "", StorageError),
         ("ab", "", StorageError),
         ("Bucket", "", StorageError),
@@ -673,11 +672,9 @@ def answering(status: int, answer: dict[str, Any]) -> Iterator[str]:
         ("bucket", "a b", BadKey),
         ("bucket", "a#b", BadKey),
         ("bucket", "x" * 124, BadKey),
-    ],
-)
-def test_what_is_no_place(name: str, prefix: str, kind: type[StorageError]) -> None:
-    with pytest.raises(kind):
-        GcsBucket(name, prefix)
+    ]:
+        with pytest.raises(kind):
+            GcsBucket(name, prefix)
 
 
 def test_a_client_is_one_for_all_threads_and_another_one_in_a_fork(gcs: GcsServer) -> None:

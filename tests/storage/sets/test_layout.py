@@ -151,15 +151,15 @@ def test_a_file_is_named_by_its_content() -> None:
     )
 
 
-@pytest.mark.parametrize("layer", ["stem", *HOSTILE])
-def test_the_record_beside_a_file_is_found_by_its_name(layer: str) -> None:
-    for record in (
-        shard_record_key(MODEL, RECIPE, layer, [0, 7]),
-        spritemap_record_key(MODEL, RECIPE, layer, "all"),
-    ):
-        assert record_beside(fingerprinted(record, b"", "webp")) == record
-        assert record_beside(fingerprinted(record, b"", "jpg")) == record
-        assert record_beside(record) is None
+def test_the_record_beside_a_file_is_found_by_its_name() -> None:
+    for layer in ["stem", *HOSTILE]:
+        for record in (
+            shard_record_key(MODEL, RECIPE, layer, [0, 7]),
+            spritemap_record_key(MODEL, RECIPE, layer, "all"),
+        ):
+            assert record_beside(fingerprinted(record, b"", "webp")) == record
+            assert record_beside(fingerprinted(record, b"", "jpg")) == record
+            assert record_beside(record) is None
 
 
 @pytest.mark.parametrize(
@@ -216,25 +216,25 @@ def test_channels_with_gaps_bear_a_hash() -> None:
     assert channel_span([9, 0, 1]) == spans[0]
 
 
-@pytest.mark.parametrize("layer", HOSTILE)
-def test_every_name_fits_into_a_key_and_comes_back(layer: str) -> None:
-    folder = escape(layer)
-    assert unescape(folder) == layer
-    assert "/" not in folder and folder not in {
-        "",
-        ".",
-        "..",
-        "runs",
-        "recipe.json",
-        "index.parquet",
-        "index.html",
-    }
-    for key in keys_of(layer):
-        check_key(key)
-        assert key.startswith(f"{SET}{folder}/") and key.count("/") == 4
-    for before in (False, True):
-        if len(folder) <= 195:  # what a name of a file can be, less .json
-            check_key(photo_activations_key(MODEL, "p@1", layer, pre_activation=before))
+def test_every_name_fits_into_a_key_and_comes_back() -> None:
+    for layer in HOSTILE:
+        folder = escape(layer)
+        assert unescape(folder) == layer
+        assert "/" not in folder and folder not in {
+            "",
+            ".",
+            "..",
+            "runs",
+            "recipe.json",
+            "index.parquet",
+            "index.html",
+        }
+        for key in keys_of(layer):
+            check_key(key)
+            assert key.startswith(f"{SET}{folder}/") and key.count("/") == 4
+        for before in (False, True):
+            if len(folder) <= 195:  # what a name of a file can be, less .json
+                check_key(photo_activations_key(MODEL, "p@1", layer, pre_activation=before))
 
 
 def test_plain_names_stay_as_they_are() -> None:

@@ -23,9 +23,8 @@ def chosen(
     return found.positive.numpy().tolist(), found.negative.numpy().tolist()
 
 
-@pytest.mark.parametrize(
-    ("positive", "negative", "wanted"),
-    [
+def test_classes_are_chosen_for_each_image() -> None:
+    for positive, negative, wanted in [
         ("auto", "auto", ([1, 0, 3], [3, 2, 2])),
         ("auto", "none", ([1, 0, 3], [NONE] * 3)),
         ("auto", 2, ([1, 0, 3], [2] * 3)),
@@ -41,12 +40,8 @@ def chosen(
         ("all", "auto", ([NONE] * 3, [NONE] * 3)),
         ("all", "none", ([NONE] * 3, [NONE] * 3)),
         ("all", 1, ([NONE] * 3, [1] * 3)),
-    ],
-)
-def test_classes_are_chosen_for_each_image(
-    positive: Positive, negative: Negative, wanted: tuple[list[int], list[int]]
-) -> None:
-    assert chosen(LOGITS, positive, negative) == wanted
+    ]:
+        assert chosen(LOGITS, positive, negative) == wanted
 
 
 def test_of_logits_that_are_as_high_the_first_comes_first_and_none_twice() -> None:

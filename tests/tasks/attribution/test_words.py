@@ -261,9 +261,8 @@ def test_names_that_would_become_alike_stay_whole():
     assert line == "responds most to crane, bird, maillot"
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
+def test_hostile_names_stay_one_short_line() -> None:
+    for name, shown in [
         ("pug\nopposes\r\ttabby", "pug opposes tabby"),
         ("pug; opposes tabby", "pug"),
         (" , ; ,", "a class without a name"),
@@ -277,10 +276,8 @@ def test_names_that_would_become_alike_stay_whole():
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("p" * 10_000, "p" * (LONGEST_NAME - 1) + "…"),
         ("{0.__class__} %s", "{0.__class__} %s"),
-    ],
-)
-def test_hostile_names_stay_one_short_line(name, shown):
-    assert describe(evidence([entry(name, 2.0), *cold()])) == f"responds most to {shown}"
+    ]:
+        assert describe(evidence([entry(name, 2.0), *cold()])) == f"responds most to {shown}"
 
 
 def test_classes_without_wordnet_ids_are_named_only():

@@ -47,9 +47,8 @@ def scores_of(
     return score_sprite(Member(7, 2), picture, objective, highest, **more)
 
 
-@pytest.mark.parametrize(
-    ("picture", "objective", "highest", "flags"),
-    [
+def test_a_sprite_is_flagged_for_what_it_is() -> None:
+    for picture, objective, highest, flags in [
         (PICTURE, 1.5, 3.0, ()),
         (PICTURE, 0.0, 0.0, ("dead",)),
         (PICTURE, -1.0, -0.5, ("dead",)),
@@ -62,12 +61,8 @@ def scores_of(
         (PICTURE, math.nan, 3.0, ("not_finite",)),
         (PICTURE, 1.5, math.inf, ("not_finite",)),
         (PICTURE, 0.0, -math.inf, ("not_finite",)),
-    ],
-)
-def test_a_sprite_is_flagged_for_what_it_is(
-    picture: np.ndarray, objective: float, highest: float, flags: tuple[str, ...]
-) -> None:
-    assert scores_of(picture, objective, highest).flags == flags
+    ]:
+        assert scores_of(picture, objective, highest).flags == flags
 
 
 def test_what_was_pushed_down_is_not_dead() -> None:

@@ -261,17 +261,17 @@ def test_draws_are_more_evenly_spread_than_independent_ones(run: int, sides: int
     assert (even[:4] < 0.55).all() and even[4:].mean() < 0.85 and even[4:].max() < 1.25
 
 
-@pytest.mark.parametrize("sides", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("run", [8, 64, 352])
-def test_any_run_of_steps_mixes_the_sides_by_their_shares(sides: int, run: int) -> None:
-    recipe = RenderRecipe(input_sides=sides)
-    found = input_sides(recipe, 3000)
-    assert found.dtype == np.int32 and set(found) == set(range(sides))
-    shares = np.array([len(scales) for scales in recipe.scales_by_side]) / len(recipe.scale)
-    so_far = np.cumsum(np.concatenate([np.zeros((1, sides)), np.eye(sides)[found]]), axis=0)
-    excess = so_far[run:] - so_far[:-run] - run * shares
-    # Independent draws are off by more than the root of a run often, and by up to twice that.
-    assert np.abs(excess).max() < (2 if run == 8 else 4)
+def test_any_run_of_steps_mixes_the_sides_by_their_shares() -> None:
+    for sides in [1, 2, 3, 5, 8]:
+        for run in [8, 64, 352]:
+            recipe = RenderRecipe(input_sides=sides)
+            found = input_sides(recipe, 3000)
+            assert found.dtype == np.int32 and set(found) == set(range(sides))
+            shares = np.array([len(scales) for scales in recipe.scales_by_side]) / len(recipe.scale)
+            so_far = np.cumsum(np.concatenate([np.zeros((1, sides)), np.eye(sides)[found]]), axis=0)
+            excess = so_far[run:] - so_far[:-run] - run * shares
+            # Independent draws are off by more than the root of a run often, by up to twice that.
+            assert np.abs(excess).max() < (2 if run == 8 else 4)
 
 
 def test_the_sides_of_the_first_steps_are_the_same_however_many_follow() -> None:

@@ -59,9 +59,8 @@ def script_of(text: str) -> bytes:
 SOUND = as_script(layer_name("stem"), NUMBERS)
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
+def test_nothing_else_does() -> None:
+    for script in [
         b"",
         b"alert(1);\n",
         SOUND + b"alert(1);\n",
@@ -87,12 +86,9 @@ SOUND = as_script(layer_name("stem"), NUMBERS)
         script_of('["layer:a",[]]);alert([1]'),
         script_of("[" * 100_000 + "]" * 100_000),
         script_of(json.dumps([IMAGE_LIST, {"images": [{"number": 1}]}])),
-    ],
-    ids=range(25),
-)
-def test_nothing_else_does(script: bytes) -> None:
-    with pytest.raises(Corrupt):
-        from_script(script)
+    ]:
+        with pytest.raises(Corrupt):
+            from_script(script)
 
 
 def test_a_number_that_is_none_is_not_written() -> None:
