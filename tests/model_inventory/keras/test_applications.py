@@ -119,8 +119,7 @@ def test_the_image_size_is_what_the_builder_takes_if_it_is_not_told(
 def test_every_network_is_imported_at_a_reduced_size(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Built as with ImageNet's weights, whose file Keras asks for under the name that we look for;
-    the weights stay random.
+    """Built as with ImageNet's weights, whose file Keras asks for under the name that we look for.
 
     `trace` runs each network beside Keras' own and compares layers.
     """
@@ -136,8 +135,12 @@ def test_every_network_is_imported_at_a_reduced_size(
         file_utils, "get_file", lambda file, *_args, **_kwargs: asked.append(file) or file
     )
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_args, **_kwargs: None)
+    # Zeros: random numbers for hundreds of millions of weights take longer than the rest.
+    for initializer in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling):
+        monkeypatch.setattr(
+            initializer, "__call__", lambda _self, shape, dtype=None: tf.zeros(shape, dtype)
+        )
     keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
     model = getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(
         weights="imagenet", input_shape=(side, side, 3)
     )
@@ -190,16 +193,14 @@ def with_random_statistics(model: keras.Model) -> keras.Model:
 @pytest.mark.parametrize(
     ("name", "own_px", "other_px"),
     [
-        ("keras/resnet50", 64, (140, 133)),
-        ("keras/inceptionv3", 96, (140, 133)),
-        ("keras/convnexttiny", 64, (140, 133)),
-        ("keras/mobilenetv2", 64, (140, 133)),
+        ("keras/convnexttiny", 64, (70, 101)),
+        ("keras/mobilenetv2", 64, (70, 101)),
     ],
 )
 def test_every_layer_has_the_activations_that_keras_computes(
     name: str, own_px: int, other_px: tuple[int, int]
 ) -> None:
-    """Of four kinds of networks; tests/tasks/rendering/test_any_keras_model.py compares the main
+    """Of two kinds of networks; tests/tasks/rendering/test_any_keras_model.py compares the main
     layers of more.
     """
     model = with_random_statistics(build(name, own_px))

@@ -1,5 +1,6 @@
 """The best settings by score win a layer; where nothing is better, nothing is changed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.errors import UnknownLayer
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
+from diamond_cutter.tasks.tuning import search
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, Trial
 from diamond_cutter.tasks.tuning.search import (
     SAMPLE,
@@ -25,6 +27,14 @@ QUICK = RenderRecipe(size_px=32, steps=12, redirect_steps=3, input_sides=1, ladd
 
 def changed(**fields: Any) -> RenderRecipe:
     return RenderRecipe.model_validate({**QUICK.model_dump(), **fields})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_candidates() -> Iterator[None]:
+    """Try two changes of regularisation: each candidate is traced, which takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_REGULARISATION", search._REGULARISATION[:2])
+        yield
 
 
 @pytest.fixture(scope="module")
