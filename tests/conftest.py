@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from tests.storage.gcs_server import GcsServer
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run a whole flow as slow."""
+    for item in items:
+        if item.get_closest_marker("prefect"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def lite0() -> "Bundle":
     """Return the bundle of a real network, efficientnet-lite0."""

@@ -12,6 +12,8 @@ import pytest
 from tests.flows.conftest import SMALL
 from tests.waiting import AT_MOST_S
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 HOSTILE = ("flows", "tasks", "model_inventory", "storage", "graph", "errors")
 

@@ -16,6 +16,8 @@ from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
 from tests.tasks.reporting.made_up_report import put_report
 
+pytestmark = pytest.mark.slow
+
 MANY = 2048
 HOSTILE = [
     "<script>alert(1)</script>",

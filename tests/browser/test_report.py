@@ -26,6 +26,8 @@ from tests.tasks.reporting.made_up_report import (
     write_report,
 )
 
+pytestmark = pytest.mark.slow
+
 NewWindow = Callable[..., Window]
 Spot = tuple[float, float]
 EVIL = quote(HOSTILE, safe="")

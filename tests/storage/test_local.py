@@ -178,6 +178,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_no_half_object(root: Path) -> None:
     chance = random.Random()
     objects = leftovers = 0

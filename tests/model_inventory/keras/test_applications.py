@@ -28,6 +28,7 @@ from diamond_cutter.model_inventory.keras.applications import (
 from diamond_cutter.model_inventory.keras.calls import layer_activations
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
+from tools.models_table import RENDERED
 
 # Keras turns a variable into an array in a way that NumPy will drop.
 pytestmark = pytest.mark.filterwarnings(
@@ -92,60 +93,53 @@ def test_images_become_what_the_module_prepares() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
-class _Asked(Exception):
-    """Carries what a builder asks for instead of building on."""
-
-
-def test_the_image_size_is_what_the_builder_takes_if_it_is_not_told(
+@pytest.mark.slow
+def test_keras_is_asked_for_the_size_and_the_file_that_we_know(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in [
-        name for name in KERAS_APPLICATIONS if "v3small" not in name and "v3large" not in name
-    ]:
-        from keras.src.applications import imagenet_utils
-
-        def asked(_shape: object, *, default_size: int, **_others: object) -> None:
-            raise _Asked(default_size)
-
-        monkeypatch.setattr(imagenet_utils, "obtain_input_shape", asked)
-        with pytest.raises(_Asked) as default_size:
-            getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(weights=None)
-        assert default_size.value.args == (KERAS_APPLICATIONS[name].image_size,)
-
-
-@pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square:UserWarning")
-@pytest.mark.usefixtures("_given_back")
-@pytest.mark.parametrize("name", KERAS_APPLICATIONS)
-def test_every_network_is_imported_at_a_reduced_size(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Built as with ImageNet's weights, whose file Keras asks for under the name that we look for.
-
-    `trace` runs each network beside Keras' own and compares layers.
-    """
+    """Layers pass their input on, so no network is built: only its size and file are asked for."""
     from keras.src.applications import imagenet_utils
     from keras.src.utils import file_utils
 
-    side = SMALLEST_PX.get(name, 32)
-    asked: list[str] = []
-    monkeypatch.setattr(
-        imagenet_utils, "obtain_input_shape", lambda *_args, **_kwargs: (side, side, 3)
-    )
-    monkeypatch.setattr(
-        file_utils, "get_file", lambda file, *_args, **_kwargs: asked.append(file) or file
-    )
+    sizes, files = [], []
+
+    def default_shape(_shape: object, *, default_size: int, **_others: object) -> tuple[int, ...]:
+        sizes.append(default_size)
+        return (default_size, default_size, 3)
+
+    def first_input(_layer: object, inputs: object, *_args: object, **_kwargs: object) -> object:
+        return inputs[0] if isinstance(inputs, list | tuple) else inputs
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", default_shape)
+    monkeypatch.setattr(file_utils, "get_file", lambda file, *_args, **_kwargs: files.append(file))
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(keras.layers.Layer, "__call__", first_input)
+    for name, application in KERAS_APPLICATIONS.items():
+        # These two take a size for themselves before they ask.
+        own_size = {"input_shape": (224, 224, 3)} if "v3" in name and "mobile" in name else {}
+        getattr(keras.applications, application.builder)(weights="imagenet", **own_size)
+        assert files.pop() == application.file, name
+        assert own_size or sizes.pop() == application.image_size, name
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_given_back")
+@pytest.mark.parametrize("name", [name for name in KERAS_APPLICATIONS if name not in RENDERED])
+def test_a_network_is_traced_at_the_smallest_size(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of `RENDERED` are traced and rendered in tests/tasks/rendering/test_any_keras_model.py.
+
+    `trace` runs each network beside Keras' own and compares layers.
+    """
+    side = SMALLEST_PX.get(name, 32)
     # Zeros: random numbers for hundreds of millions of weights take longer than the rest.
     for initializer in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling):
         monkeypatch.setattr(
             initializer, "__call__", lambda _self, shape, dtype=None: tf.zeros(shape, dtype)
         )
     keras.backend.clear_session()
-    model = getattr(keras.applications, KERAS_APPLICATIONS[name].builder)(
-        weights="imagenet", input_shape=(side, side, 3)
-    )
-    traced = trace(model)
-    assert asked == [KERAS_APPLICATIONS[name].file]
+    traced = trace(build(name, side))
     assert traced.image_shape == (side, side, 3)
     assert traced.output_tensor.endswith("Softmax:0")
     assert len(traced.layers) > 15
@@ -189,6 +183,7 @@ def with_random_statistics(model: keras.Model) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
 @pytest.mark.parametrize(
     ("name", "own_px", "other_px"),
@@ -214,6 +209,7 @@ def test_every_layer_has_the_activations_that_keras_computes(
     assert assert_equal_to_keras(of_any_size, traced, other) == len(traced.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
 def test_a_backbone_of_keras_inside_a_transfer_model(tmp_path: Path) -> None:
     keras.backend.clear_session()
@@ -246,6 +242,7 @@ def test_a_backbone_of_keras_inside_a_transfer_model(tmp_path: Path) -> None:
     assert assert_equal_to_keras(model, traced, images) == len(names)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
 def test_a_bundle_has_labels_and_the_images_of_its_module() -> None:
     bundle = to_bundle("keras/mobilenet", build("keras/mobilenet", 64), SOURCE, 64)
@@ -256,6 +253,7 @@ def test_a_bundle_has_labels_and_the_images_of_its_module() -> None:
     assert "conv_pw_13_relu" in [layer.name for layer in card.layers if layer.main]
 
 
+@pytest.mark.slow
 def test_caffes_order_of_colours_goes_in(_given_back: None) -> None:
     model = build("keras/vgg16", 32, classes=10)
     bundle = to_bundle("keras/vgg16", model, SOURCE, 32)
@@ -276,6 +274,7 @@ def mobilenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["ours/keras", "keras/models"])
 def test_weights_are_found_in_our_cache_and_in_keras(
     caches: Path, mobilenet_weights: Path, cache: str
@@ -295,6 +294,7 @@ def test_weights_are_found_in_our_cache_and_in_keras(
     assert KERAS_APPLICATIONS["keras/mobilenet"].weights_file == file
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights: Path) -> None:
     file = caches / "ours/keras" / KERAS_APPLICATIONS["keras/densenet121"].file
     for content in (mobilenet_weights.read_bytes(), b"", b"<html>"):
@@ -315,6 +315,7 @@ def imported(caches: Path, weights: Path) -> Bundle:
     return import_keras_application("keras/mobilenet")
 
 
+@pytest.mark.slow
 def test_the_same_weights_give_the_same_bundle_each_time(
     caches: Path, mobilenet_weights: Path
 ) -> None:

@@ -501,6 +501,7 @@ def test_what_cannot_be_rendered_is_refused_with_a_sentence(
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_same_file_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     layers.Conv2D(1, 1)  # counts up the names of layers in this process
     model = keras.Sequential(

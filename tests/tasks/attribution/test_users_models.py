@@ -16,6 +16,8 @@ from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from tests.users_models import digits_model, nested_model, slim_graph
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("make", "name", "value_range"),

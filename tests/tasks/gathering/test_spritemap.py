@@ -120,6 +120,7 @@ def test_a_shard_that_was_damaged_since_is_corrupt(bucket: LocalBucket) -> None:
         gather_sheet(bucket, places, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_format", ["webp", "png"])
 def test_a_layer_of_2048_channels_needs_a_few_hundred_megabytes(
     tmp_path: Path, image_format: str

@@ -16,6 +16,8 @@ from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Term
 
+pytestmark = pytest.mark.slow
+
 QUICK = RenderRecipe(size_px=32, steps=500, input_sides=1)
 SECOND = Channels(layer="second")
 ON_A_GPU = Execution(xla=True)

@@ -21,6 +21,8 @@ from diamond_cutter.tasks.rendering.subjects import Channels
 from diamond_cutter.tasks.rendering.transforms import warp
 from tests.built_bundle import bundle_of, flattened, weights
 
+pytestmark = pytest.mark.slow
+
 QUICK = RenderRecipe(
     name="quick", size_px=32, steps=24, learning_rate=0.07, decay_power=1.1, ladder=()
 )

@@ -65,6 +65,7 @@ def test_alpha_has_the_transforms_of_the_building_blocks() -> None:
     assert recipe.alpha and recipe.pre_activation and recipe.objective == "neuron-and-channel"
 
 
+@pytest.mark.slow
 def test_alpha_is_opaque_where_the_channel_looks_and_nowhere_else(lite0: Bundle) -> None:
     recipe = RenderRecipe(name="alpha", size_px=64, steps=120, ladder=())
     channels = Channels(layer="block_5")

@@ -181,6 +181,7 @@ def test_a_group_of_variants_is_the_same_bit_for_bit_in_any_company(
     assert np.abs(groups[0][0] - groups[0][1]).max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [TWO_SIDES, QUICK.model_copy(update=PENALISED)],
@@ -452,6 +453,7 @@ def test_penalties_hold_back_what_they_name(toy: Bundle) -> None:
     assert clear[0] < plain[0] - 0.1 and smooth[1] < 0.8 * plain[1]
 
 
+@pytest.mark.slow
 def test_a_renderer_that_is_let_go_leaves_no_graph_behind(toy: Bundle) -> None:
     def graphs() -> int:
         gc.collect()

@@ -80,6 +80,7 @@ def activations(bundle: Bundle, layer: str, sprites: list[Sprite]) -> np.ndarray
     ).numpy()
 
 
+@pytest.mark.slow
 def test_a_real_network_is_excited(lite0: Bundle) -> None:
     subjects, numbers, recipe = (
         Channels(layer="block_10.depthwise"),
@@ -127,6 +128,7 @@ def test_recipes_that_draw_alike_at_a_layer_draw_the_same_sprites(toy: Bundle) -
     )
 
 
+@pytest.mark.slow
 @BOTH_PRECISIONS
 @pytest.mark.parametrize("layer", ["second", "third", "logits"])
 def test_a_sprite_is_the_same_bit_for_bit_in_any_company(
@@ -165,6 +167,7 @@ def test_a_transparent_sprite_has_four_planes_and_is_the_same_in_any_company(
     assert all(sprite.picture[..., 3].std() > 3 for sprite in first)
 
 
+@pytest.mark.slow
 def test_every_sprite_is_another(toy: Bundle) -> None:
     sprites = [
         sprite
@@ -327,6 +330,7 @@ def test_of_a_group_only_the_variants_that_failed_are_replaced(toy: Bundle) -> N
             assert alike(last, first)
 
 
+@pytest.mark.slow
 @BOTH_PRECISIONS
 def test_a_channel_that_overflows_is_told_and_harms_no_other(execution: Execution) -> None:
     weights = toy_weights()
@@ -373,6 +377,7 @@ def test_a_batch_holds_whole_groups_of_variants(toy: Bundle, batch_size: int) ->
     assert all(alike(one, other) for one, other in zip(alone, sprites[6:], strict=True))
 
 
+@pytest.mark.slow
 def test_a_negative_pushes_the_channel_down_and_is_not_dead(toy: Bundle) -> None:
     up, down = (
         rendered(toy, SECOND, [0, 1, 2, 3], changed(steps=60, negative=negative, ladder=("seed",)))
@@ -411,6 +416,7 @@ def mixes(*terms: Term) -> Mixes:
     )
 
 
+@pytest.mark.slow
 def test_a_mix_of_two_layers_excites_both(toy: Bundle) -> None:
     subjects = mixes(
         Term(layer="second", channels=(3,), weights=(1.0,)),
@@ -440,6 +446,7 @@ def test_a_mix_that_pulls_down_only_is_not_dead(toy: Bundle) -> None:
     assert "dead" not in sprite.scores.flags
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_layer_hold_there_and_nowhere_else(toy: Bundle) -> None:
     settings = {
         "steps": 5,
@@ -463,6 +470,7 @@ def test_the_settings_of_a_layer_hold_there_and_nowhere_else(toy: Bundle) -> Non
         )
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_climbed_before_its_activation_function_is_scored_behind_it(
     toy: Bundle,
 ) -> None:
@@ -478,6 +486,7 @@ def test_a_layer_that_is_climbed_before_its_activation_function_is_scored_behind
     assert climbed.scores.objective > asked_for.scores.objective
 
 
+@pytest.mark.slow
 def test_recipes_of_other_transforms_are_scored_under_the_same(toy: Bundle) -> None:
     def score_of_noise(**fields: Any) -> float | None:
         return rendered(toy, SECOND, [1], changed(steps=1, learning_rate=1e-9, **fields))[

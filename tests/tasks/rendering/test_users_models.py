@@ -17,6 +17,8 @@ from diamond_cutter.model_inventory.user_models import ImportOptions, import_use
 from tests.tasks.rendering.test_any_keras_model import as_the_model_takes_them, assert_close, run
 from tests.users_models import digits_model, nested_model, slim_graph
 
+pytestmark = pytest.mark.slow
+
 
 def with_other_statistics(path: Path) -> Path:
     """Give the BatchNorms of a saved model statistics of their own: fresh ones change nothing."""

@@ -21,6 +21,8 @@ from diamond_cutter.tasks.tuning.search import (
 from tests.built_bundle import bundle_of, flattened
 from tests.toy_network import toy_bundle, toy_weights
 
+pytestmark = pytest.mark.slow
+
 # One side only: what is compiled for each trial takes most of the time.
 QUICK = RenderRecipe(size_px=32, steps=12, redirect_steps=3, input_sides=1, ladder=())
 
