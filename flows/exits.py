@@ -34,9 +34,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def leave_at_once() -> None:
-    """Have the process end without what libraries do at its end: Prefect would go on for minutes to
-    send to a lost server.
-    """
+    """Make `leave` skip exit handlers and threads, which may wait minutes for a lost server."""
     global _at_once
     _at_once = True
 
