@@ -15,18 +15,18 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from diamond_cutter.flows.artifacts import ReportArtifacts
 from diamond_cutter.flows.attribution_request import AttributionRequest, attribution_spec
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
-from diamond_cutter.flows.cli.listing import check_recipe, check_runs
 from diamond_cutter.flows.errors import AttributionFailed
 from diamond_cutter.flows.planning import selection_id, settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
-from diamond_cutter.flows.report_artifacts import ReportArtifacts
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server, server_answers
 from diamond_cutter.flows.sprites import error_of, first_line, sprites
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import SpritesFailed
+from diamond_cutter.flows.verification import check_recipe, check_runs
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import (

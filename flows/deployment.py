@@ -17,8 +17,8 @@ from prefect.utilities.callables import ParameterSchema
 
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
-from diamond_cutter.flows.cli.runs import check_attribution, check_sprites
 from diamond_cutter.flows.exits import Terminated
+from diamond_cutter.flows.runs import check_attribution, check_sprites
 from diamond_cutter.flows.server.crashed_runs import crash_runs
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites

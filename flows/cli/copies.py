@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from diamond_cutter.flows.cli.listing import Problem
+from diamond_cutter.flows.verification import Problem
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from diamond_cutter.storage.bucket import check_prefix

@@ -1,19 +1,18 @@
-"""Tells of a model, and of a run before it runs, without writing anything."""
+"""Estimates the time and disk space of a run, without writing anything."""
 
 import math
 
 import numpy as np
 from pydantic import Field
 
+from diamond_cutter.flows.cli.models import describe
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
-from diamond_cutter.tasks.importing.stored import find_model, find_or_import
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.estimate import LayerCost, measure_layers
@@ -54,23 +53,6 @@ class RunEstimate(FrozenModel):
     bytes: int
     seconds: float
     devices: int
-
-
-def describe(bucket_url: str, name: str) -> ModelCard:
-    """Return a model's card, from the bucket if it is there.
-
-    Raises:
-        ModelError: the model is unknown, or its weights are missing or unusable.
-    """
-    stored = find_model(open_bucket(bucket_url), name)
-    if stored is not None:
-        return stored
-    with doing(f"importing {name}"), DeviceSlots([""]) as slots:
-        return slots.run(_import_card, bucket_url, name, timeout_s=_TIMEOUT_S)
-
-
-def _import_card(bucket_url: str, name: str) -> ModelCard:
-    return find_or_import(bucket_url, name).card
 
 
 def estimate(request: SpritesRequest) -> RunEstimate:

@@ -4,16 +4,18 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Annotated
 
+import numpy as np
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attribution_request import AttributionRequest
-from diamond_cutter.flows.cli.bucket import BUCKET_COMMANDS, FAILED
-from diamond_cutter.flows.cli.models import Json, models_app
-from diamond_cutter.flows.cli.options import HelpFormatter, shown_default, spell_out_recipe
+from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.model_commands import models_app
+from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
@@ -22,8 +24,10 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import Terminated, leave, terminable
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+_SPECTRUM_PX = 288
 _GOES_ON = "; what was finished is kept, and the same command goes on from there"
 _KEPT = {
     "sprites": _GOES_ON,
@@ -129,7 +133,7 @@ def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) 
     spritemap for each layer.
     """
     from diamond_cutter.flows.cli.output import print_summary
-    from diamond_cutter.flows.cli.runs import run_sprites
+    from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
     try:
@@ -154,8 +158,8 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
         Open the report when it is there.
     """
     from diamond_cutter.flows.cli.output import print_report
-    from diamond_cutter.flows.cli.runs import run_attribution
     from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
 
     summary = run_attribution(request)
@@ -177,8 +181,6 @@ def spectrum(photos: str) -> None:
     photos
         A folder of images, here or on Google Cloud Storage.
     """
-    from diamond_cutter.flows.cli.measuring import maco_of_photos
-
     sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
 
 
@@ -225,11 +227,39 @@ def serve(
         )
 
 
+def maco_of_photos(folder: str) -> RenderRecipe:
+    """Return the recipe maco with the spectrum of the images in a folder, a path or URL.
+
+    Raises:
+        BadPhotos: the folder does not exist, or has no readable image.
+        StorageError: the cloud denies access or does not answer.
+    """
+    from diamond_cutter.tasks.photos.finding import find_images
+    from diamond_cutter.tasks.photos.image_set import BadPhotos
+    from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_images
+    from diamond_cutter.tasks.rendering.spectrum import natural_spectrum
+
+    def readable() -> Iterator[np.ndarray]:
+        shape = (_SPECTRUM_PX, _SPECTRUM_PX, 3)
+        for _, pixels in read_images(find_images(folder).images, shape):
+            if isinstance(pixels, UnreadablePhoto):
+                print_error(f"skipped: {pixels}")
+            else:
+                yield pixels
+
+    try:
+        return RenderRecipe(name="maco", spectrum=natural_spectrum(readable()))
+    except ValueError as error:
+        raise BadPhotos(
+            f"no spectrum can be measured of the images in {folder}: {error}"
+        ) from error
+
+
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
     """Return the request with the mixes that are asked for beside it."""
     if not mixing.given:
         return request
-    from diamond_cutter.flows.cli.estimates import describe
+    from diamond_cutter.flows.cli.models import describe
 
     # Whether directions are as wide as their layer cannot be seen later, when what is 0 is left
     # out.

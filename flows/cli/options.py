@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, ArgumentCollection
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
 from pydantic import ValidationError
 
@@ -15,6 +15,9 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
+
+Json = Annotated[bool, Parameter(help="print JSON, for scripts")]
+BucketUrl = Annotated[str, Parameter(help="the bucket: a folder, or gs://bucket/prefix")]
 
 _SHOWN_WHOLE = 5
 _MOST_RECIPE_BYTES = 4 << 20

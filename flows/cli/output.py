@@ -14,15 +14,16 @@ from rich.text import Text
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.copies import Copied
 from diamond_cutter.flows.cli.estimates import RunEstimate
-from diamond_cutter.flows.cli.garbage import Cleaned, FolderSize
-from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing, Verification
-from diamond_cutter.flows.cli.model_changes import Removed
+from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing
+from diamond_cutter.flows.cli.models import Removed
 from diamond_cutter.flows.cli.record_text import in_words, preset_in_words, tuning_in_words
 from diamond_cutter.flows.cli.records import Shown, ShownRecord
+from diamond_cutter.flows.cli.removal import Cleaned, FolderSize
 from diamond_cutter.flows.cli.tables import Rows, printable, tables
 from diamond_cutter.flows.cli.viewer import Opened
 from diamond_cutter.flows.quantities import counted, lasting, passing, sized
 from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.flows.verification import Verification
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.storage.sets.layout import set_folder

@@ -2,21 +2,17 @@
 what a record says.
 """
 
-import difflib
-import os
-from collections.abc import Iterator
 from typing import TypeVar
-from urllib.parse import unquote
 
 from pydantic import Field, ValidationError
 
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
+from diamond_cutter.flows.cli.key_lookup import is_there, keys_meant, keys_named, nothing_there
 from diamond_cutter.flows.cli.layer_statistics import LayerReport, report_layer
-from diamond_cutter.flows.cli.short_names import keys_named
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage import BadKey, Bucket, Corrupt, NotFound
+from diamond_cutter.storage import Bucket, Corrupt, NotFound
 from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
@@ -45,10 +41,9 @@ from diamond_cutter.tasks.gathering.contents import layer_names, set_names
 from diamond_cutter.tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.stored import find_report, report_folders
+from diamond_cutter.tasks.reporting.stored import find_report
 from diamond_cutter.tasks.tuning.preset import Preset, read_preset
 
-_NEAREST = 3
 _LISTED = 10
 
 _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
@@ -97,14 +92,14 @@ def show(bucket: Bucket, given: str) -> Shown:
             things have that short name.
         Corrupt: the record cannot be read.
     """
-    keys = _keys_meant(bucket, given)
+    keys = keys_meant(bucket, given)
     for key in (*keys, *(f"sprites/{key}" for key in keys)):
         found = _shown(bucket, key)
         if found is not None:
             return found
     named = (
         []
-        if _is_there(bucket, keys[0])
+        if is_there(bucket, keys[0])
         else sorted({key for name in keys for key in keys_named(bucket, name)})
     )
     if len(named) > 1:
@@ -117,7 +112,7 @@ def show(bucket: Bucket, given: str) -> Shown:
         )
     found = _shown(bucket, named[0]) if named else None
     if found is None:
-        raise RequestError(_nothing_there(bucket, given, keys[0]))
+        raise RequestError(nothing_there(bucket, given, keys[0]))
     return found
 
 
@@ -130,27 +125,17 @@ def _shown(bucket: Bucket, key: str) -> Shown | None:
     )
 
 
-def _keys_meant(bucket: Bucket, given: str) -> list[str]:
-    """Return the keys that a text may mean: what is behind the bucket's URL, or behind its folder,
-    and the text itself.
-    """
-    folder = unquote(bucket.url.removeprefix("file://"), errors="surrogateescape")
-    places = ((bucket.url, given), (folder, os.path.abspath(given)))
-    behind = (text.removeprefix(start) for start, text in places if text.startswith(f"{start}/"))
-    return [key.strip("/") for key in (*behind, given)]
-
-
 def _record(bucket: Bucket, key: str) -> ShownRecord | None:
     """Return the record under a key, or None where nothing is, or something else."""
     folders = key.split("/")
     if len(folders) == 3 and key in (card_key(folders[1]), graph_key(folders[1])):
         return _card(bucket, card_key(folders[1]))
-    if len(folders) == 3 and key == preset_key(folders[1]) and _is_there(bucket, key):
+    if len(folders) == 3 and key == preset_key(folders[1]) and is_there(bucket, key):
         preset = read_preset(bucket, folders[1])
         return ShownRecord(key=key, record=preset) if preset else None
-    if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and _is_there(bucket, key):
+    if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and is_there(bucket, key):
         return ShownRecord(key=key, record=PhotoActivations.from_bytes(bucket.get(key), key))
-    if folders[0] != "sprites" or len(folders) not in (4, 5) or not _is_there(bucket, key):
+    if folders[0] != "sprites" or len(folders) not in (4, 5) or not is_there(bucket, key):
         return None
     if len(folders) == 4:
         return (
@@ -167,7 +152,7 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
 
 
 def _card(bucket: Bucket, key: str) -> ShownRecord | None:
-    if not _is_there(bucket, key):
+    if not is_there(bucket, key):
         return None
     model = key.split("/")[1]
     card = _parsed(bucket, key, ModelCard, bundle_remedy(model))
@@ -246,59 +231,3 @@ def _parsed(bucket: Bucket, key: str, kind: type[_Parsed], remedy: str) -> _Pars
         raise Corrupt(
             f"{key} cannot be read ({error.errors(include_url=False)[0]['msg']}). {remedy}"
         ) from error
-
-
-def _is_there(bucket: Bucket, key: str) -> bool:
-    try:
-        return bucket.stat(key) is not None
-    except BadKey:
-        return False
-
-
-def _nothing_there(bucket: Bucket, given: str, key: str) -> str:
-    known = set(_known_keys(bucket, key))
-    if not known:
-        return (
-            f"{given!r} is not in {bucket.url}, which holds nothing yet; diamond-cutter "
-            "sprites renders sprites into it"
-        )
-    what = (
-        f"{given!r} is a file that no record commits"
-        if _is_there(bucket, key)
-        else f"{given!r} is not in {bucket.url}"
-    )
-    nearest = sorted(
-        known,
-        key=lambda other: (
-            -max(_likeness(key, other), _likeness(key, other.rpartition("/")[2])),
-            other,
-        ),
-    )[:_NEAREST]
-    return (
-        f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the "
-        "sprite sets and the reports)"
-    )
-
-
-def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
-    """Yield the keys that can be shown; of shards, spritemaps and runs only those in the folder
-    that the key is in.
-    """
-    for folder in bucket.folders("models/"):
-        model = folder.split("/")[1]
-        yield card_key(model)
-        yield from (key for key in [preset_key(model)] if _is_there(bucket, key))
-        yield from (info.key for info in bucket.list(photos_folder(model)))
-    yield from (folder.rstrip("/") for folder in report_folders(bucket))
-    for model, recipe in set_names(bucket):
-        folder = set_folder(model, recipe)
-        yield folder.rstrip("/")
-        for below in bucket.folders(folder):
-            if not below.endswith("/runs/"):
-                yield below.rstrip("/")
-            if key.startswith(below):
-                yield from (info.key for info in bucket.list(below) if info.key.endswith(".json"))
-
-
-def _likeness(text: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, text, other, autojunk=False).ratio()

@@ -21,6 +21,10 @@ class Rows(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
+# What a command prints: lines of text and tables.
+Part = str | Rows
+
+
 class _Column(NamedTuple):
     head: str
     cells: tuple[str, ...]

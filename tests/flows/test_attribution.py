@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from diamond_cutter.flows.cli.listing import verify
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import (
     details_key,

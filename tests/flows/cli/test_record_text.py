@@ -3,8 +3,10 @@
 import pytest
 
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
-from diamond_cutter.flows.cli.record_text import Rows, histogram, in_words
+from diamond_cutter.flows.cli.layer_text import histogram
+from diamond_cutter.flows.cli.record_text import in_words
 from diamond_cutter.flows.cli.records import SetReport, ShownRecord
+from diamond_cutter.flows.cli.tables import Rows
 from diamond_cutter.storage.sets.records import (
     FileRef,
     PhotoActivations,

@@ -14,8 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from diamond_cutter.flows import exits as leaving
-from diamond_cutter.flows.artifacts import RunArtifacts
-from diamond_cutter.flows.report_artifacts import ReportArtifacts
+from diamond_cutter.flows.artifacts import ReportArtifacts, RunArtifacts
 from diamond_cutter.flows.server import loss as server_loss
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.records import RunRecord

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows.cli.garbage import collect, find_folder, remove_folder
-from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.listing import list_sets
+from diamond_cutter.flows.cli.removal import collect, find_folder, remove_folder
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import (
     card_key,

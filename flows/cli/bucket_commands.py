@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from cyclopts import App
 
-from diamond_cutter.flows.cli.models import BucketUrl, Json
+from diamond_cutter.flows.cli.options import BucketUrl, Json
 from diamond_cutter.flows.errors import RequestError
 
 FAILED = 1
@@ -82,8 +82,8 @@ def verify(*, deep: bool = False, bucket: BucketUrl = "./bucket", json: Json = F
     deep
         Download every file and check it here, where the service that keeps it would be believed.
     """
-    from diamond_cutter.flows.cli.listing import verify as verify_bucket
     from diamond_cutter.flows.cli.output import print_verification
+    from diamond_cutter.flows.verification import verify as verify_bucket
     from diamond_cutter.storage import open_bucket
 
     found = verify_bucket(open_bucket(bucket), deep=deep)
@@ -125,8 +125,8 @@ def gc(*, delete: bool = False, bucket: BucketUrl = "./bucket", json: Json = Fal
     delete
         Delete them, too.
     """
-    from diamond_cutter.flows.cli.garbage import collect
     from diamond_cutter.flows.cli.output import print_cleaned
+    from diamond_cutter.flows.cli.removal import collect
     from diamond_cutter.storage import open_bucket
 
     print_cleaned(collect(open_bucket(bucket), delete=delete), as_json=json)
@@ -142,8 +142,8 @@ def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Jso
     yes
         Do not ask.
     """
-    from diamond_cutter.flows.cli.garbage import find_folder, remove_folder
     from diamond_cutter.flows.cli.output import print_removed_folder
+    from diamond_cutter.flows.cli.removal import find_folder, remove_folder
     from diamond_cutter.flows.quantities import sized
     from diamond_cutter.storage import open_bucket
 
