@@ -1,4 +1,4 @@
-"""How the command's process ends."""
+"""How the process of a command ends: by SIGTERM, and with or without exit handlers."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ _at_once = False
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was sent SIGTERM, and ends as it does on Ctrl-C."""
+    """The process received SIGTERM, and ends as on Ctrl-C."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated on SIGTERM, each time that it comes."""
+    """Raise Terminated on each SIGTERM in the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -40,33 +40,29 @@ _SPRITE = ["layer", "channel", "variant"]
 
 
 class Problem(FrozenModel):
-    """A file that is not what it should be."""
+    """A missing, damaged or contradictory file."""
 
     key: str
     problem: str
 
 
 class Verification(FrozenModel):
-    """What `verify` found."""
+    """The result of `verify`."""
 
-    records: int = Field(
-        description="how many records, and pages with what they load, were checked"
-    )
+    records: int = Field(description="number of checked records, and of pages with their files")
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...] = Field(
         default=(),
-        description="published files that only look sound: they are older than the checksums of "
-        "such files",
+        description="published files without a checksum, from an earlier version",
     )
 
 
 def verify(bucket: Bucket, *, deep: bool = False) -> Verification:
-    """Check every record in a bucket, the checksum of every file that a record names, and every
-    page with the files that it loads.
+    """Check every record in a bucket, the checksum of every file, and every published page.
 
     Args:
-        bucket: where.
-        deep: read every file, also where the bucket knows its checksum.
+        bucket: the bucket to check.
+        deep: read every file, even if the bucket stores its checksum.
     """
     records = 0
     problems: list[Problem] = []
@@ -94,7 +90,7 @@ def _spritemaps(
 
 
 def _checks(bucket: Bucket) -> Iterator[Problem | Finding | None]:
-    """Yield, for each record, what is wrong with it, or None."""
+    """Yield the problem of each record, or None."""
     for folder in bucket.folders("models/"):
         model = folder.split("/")[1]
         yield _check_bundle(bucket, model)
@@ -148,7 +144,8 @@ def _check_photos(bucket: Bucket, key: str) -> Problem | None:
         return None
     return Problem(
         key=key,
-        problem="The record is of other photos, or of another layer, than its key says; remove it.",
+        problem="The record does not match its key: it has other photos or another layer. Remove "
+        "it.",
     )
 
 
@@ -157,23 +154,19 @@ def _check_spritemap(bucket: Bucket, found: SpritemapRecord | Problem) -> Proble
         return found if isinstance(found, Problem) else None
     return Problem(
         key=found.file.key,
-        problem="The spritemap is missing or is not what its record says; the next run gathers it "
-        "anew.",
+        problem="The spritemap is missing or damaged. The next run gathers it again.",
     )
 
 
 def _check_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Problem | None:
     if read_mixes(bucket, model, recipe, name) is not None:
         return None
-    why = (
-        "The mixes are missing or are not those that the folder is named after; the next run of "
-        "them writes them anew."
-    )
+    why = "The mixes are missing or do not match their folder. Their next run writes them again."
     return Problem(key=mixes_key(model, recipe, name), problem=why)
 
 
 def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | None]:
-    """Yield, for the record of each run of a set, what is wrong with it, or None."""
+    """Yield the problem of each run record of a set, or None."""
     listed = {info.key for info in bucket.list(set_folder(model, recipe))}
     for key in sorted(filter(is_run_record, listed)):
         try:
@@ -184,19 +177,19 @@ def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | No
         gone = [each for each in (*record.shards, *record.spritemaps) if each not in listed]
         first = gone[0] if gone else ""
         why = (
-            f"{len(gone)} records that the run made are missing, the first is {first}; the same "
-            "run again makes them anew."
+            f"{len(gone)} records of the run are missing; the first is {first}. Run the same "
+            "command to create them again."
         )
         yield Problem(key=key, problem=why) if gone else None
 
 
 def check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:
-    """Return what is wrong with the recipe of a set, or None."""
+    """Return the problem of the recipe of a set, or None."""
     key = recipe_key(model, recipe)
     if read_settings(bucket, model, recipe) is not None:
         return None
     return Problem(
-        key=key, problem="The recipe is missing or is not what it was; the next run writes it anew."
+        key=key, problem="The recipe is missing or was changed. The next run writes it again."
     )
 
 
@@ -204,32 +197,29 @@ def _check_index(
     bucket: Bucket, model: str, recipe: str, layers: Mapping[str, LayerShards], *, committed: bool
 ) -> Problem | Finding | None:
     key = index_key(model, recipe)
-    # An index without a record of its content is still compared with what the records of its
-    # sprites say.
+    # An index without a checksum is still compared with the records of its sprites.
     found = check_view(bucket, key, due=committed, judge=lambda data: True)
     try:
         wrong = (
             0 if found else _contradictions(read_table(bucket, key), sprite_table(layers, layers))
         )
     except NotFound:
-        return None  # a run that has not finished has none yet
+        return None  # an unfinished run has no index yet
     except (Corrupt, KeyError):
-        return Problem(key=key, problem="The index cannot be read; the next run writes it anew.")
+        return Problem(key=key, problem="The index is unreadable. The next run writes it again.")
     if wrong:
         return Problem(
             key=key,
-            problem=f"The index contradicts the records of {wrong} sprites; the next run writes "
-            "it anew.",
+            problem=f"The index contradicts the records of {wrong} sprites. The next run writes it "
+            "again.",
         )
     return found
 
 
 def _contradictions(index: pd.DataFrame, records: pd.DataFrame) -> int:
-    """Count the sprites of which the index says what no record does; it may lack some until the run
-    that adds them has ended.
-    """
+    """Count the sprites that differ between index and records; the index may lack new sprites."""
     known = index.merge(records[_SPRITE])
-    # Photos that came after a shard are only in the index.
+    # Only the index has ratios to photos that were added after the shard.
     ratios = records[[*_SPRITE, "photo_ratio"]].merge(
         known[[*_SPRITE, "photo_ratio"]], on=_SPRITE, suffixes=("", "_in_index")
     )

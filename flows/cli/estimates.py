@@ -18,19 +18,18 @@ from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.estimate import LayerCost, measure_layers
 
 _TIMEOUT_S = 1800.0
-# A picture that was optimised from noise hardly shrinks: shards measure 2.6 bytes a pixel as
-# lossless WebP.
+# Measured for shards as lossless WebP: sprites compress badly, because they start from noise.
 _BYTES_PER_PIXEL = 2.6
 _MEASURED_LAYERS = 3
 
 
 class LayerEstimate(FrozenModel):
-    """What a run would do for one layer."""
+    """The estimate for one layer."""
 
     layer: str
     sprites_done: int
     sprites_adopted: int = Field(
-        description="of those that are done, how many are copied from another set of the model"
+        description="number of done sprites to copy from other sets of the model"
     )
     sprites_to_do: int
     shards: int
@@ -39,14 +38,14 @@ class LayerEstimate(FrozenModel):
 
 
 class RunEstimate(FrozenModel):
-    """What a run would do."""
+    """The estimate for a run."""
 
     model: str
     recipe: str
     layers: tuple[LayerEstimate, ...]
     sprites_done: int
     sprites_adopted: int = Field(
-        description="of those that are done, how many are copied from another set of the model"
+        description="number of done sprites to copy from other sets of the model"
     )
     sprites_to_do: int
     shards: int
@@ -56,13 +55,10 @@ class RunEstimate(FrozenModel):
 
 
 def estimate(request: SpritesRequest) -> RunEstimate:
-    """Return what the flow would do with the request; a few steps are measured on up to three of
-    its layers.
-
-    What photos cost is not counted, nor what is tried again.
+    """Estimate a run from a few steps on up to three of its layers, without photos and retries.
 
     Raises:
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     if request.photos is not None:
         check_images(request.photos)
@@ -113,9 +109,7 @@ def _estimate_layer(
 
 
 def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[str, LayerCost]:
-    """Measure the first, the middle and the last layer, and read the others off the lines between
-    them.
-    """
+    """Measure the first, the middle and the last layer, and interpolate the others."""
     names = [layer.name for layer in plan.card.layers]
     wanted = [layer for layer in plan.layers if layer.shards]
     measured = [
@@ -138,7 +132,7 @@ def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[s
         )
         costs = slots.run(measure_layers, *arguments, timeout_s=_TIMEOUT_S)
     if len(measured) == 1:
-        return {measured[0].layer: costs[0]}  # which may be mixes, that lie at no depth
+        return {measured[0].layer: costs[0]}  # mixes have no depth to interpolate by
     depths = [names.index(layer.layer) for layer in measured]
     columns = [
         [float(np.interp(names.index(layer.layer), depths, column)) for layer in wanted]

@@ -28,9 +28,7 @@ _NEAREST = 3
 
 
 def keys_meant(bucket: Bucket, given: str) -> list[str]:
-    """Return the keys that a text may mean: what is behind the bucket's URL, or behind its folder,
-    and the text itself.
-    """
+    """Return the keys that a text may mean: relative to the bucket's URL or folder, or as it is."""
     folder = unquote(bucket.url.removeprefix("file://"), errors="surrogateescape")
     places = ((bucket.url, given), (folder, os.path.abspath(given)))
     behind = (text.removeprefix(start) for start, text in places if text.startswith(f"{start}/"))
@@ -38,14 +36,13 @@ def keys_meant(bucket: Bucket, given: str) -> list[str]:
 
 
 def keys_named(bucket: Bucket, name: str) -> list[str]:
-    """Return the keys of all that has a short name: models, sprite sets, their layers, reports; or
-    the files of the sets.
+    """Return the keys with a short name: models, sprite sets, layers, reports, and files of sets.
 
-    The name is the end of a key. Of sets and reports it may also be the dataset, the model or the
-    recipe, and hashes may be omitted.
+    The name is the end of a key. For sets and reports it may also be the dataset, the model or the
+    recipe. Hashes may be omitted.
     """
     if name.startswith(("models/", "reports/", "sprites/")):
-        return []  # it is no short name, and listing a bucket may take long
+        return []  # this is not a short name, and listing a bucket may be slow
     if _FILE.fullmatch(name):
         return sorted(info.key for info in bucket.list("sprites/") if info.key.endswith(f"/{name}"))
     return sorted({key for key, names in _named(bucket) if name in names})
@@ -64,11 +61,11 @@ def nothing_there(bucket: Bucket, given: str, key: str) -> str:
     known = set(_known_keys(bucket, key))
     if not known:
         return (
-            f"{given!r} is not in {bucket.url}, which holds nothing yet; diamond-cutter "
-            "sprites renders sprites into it"
+            f"{given!r} is not in {bucket.url}: the bucket is empty. Run diamond-cutter sprites to "
+            "render sprites into it."
         )
     what = (
-        f"{given!r} is a file that no record commits"
+        f"{given!r} is a file without a record"
         if is_there(bucket, key)
         else f"{given!r} is not in {bucket.url}"
     )
@@ -80,13 +77,13 @@ def nothing_there(bucket: Bucket, given: str, key: str) -> str:
         ),
     )[:_NEAREST]
     return (
-        f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the "
-        "sprite sets and the reports)"
+        f"{what}. Did you mean {' or '.join(map(repr, nearest))}? Run diamond-cutter ls to list "
+        "the sprite sets and the reports."
     )
 
 
 def _named(bucket: Bucket) -> Iterator[tuple[str, set[str]]]:
-    """Yield each key that has short names, with these."""
+    """Yield each key with its short names."""
     for folder in bucket.folders("models/"):
         model = folder.split("/")[1]
         yield card_key(model), _runs([model])
@@ -101,9 +98,7 @@ def _named(bucket: Bucket) -> Iterator[tuple[str, set[str]]]:
 
 
 def _runs(parts: Sequence[str]) -> set[str]:
-    """Return what may stand for a folder: some of its parts that follow each other, with or without
-    their hashes.
-    """
+    """Return the short names of a folder: consecutive parts, with or without hashes."""
     either = [(part, part.partition("@")[0]) for part in parts]
     runs = (
         either[first:last]
@@ -114,9 +109,7 @@ def _runs(parts: Sequence[str]) -> set[str]:
 
 
 def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
-    """Yield the keys that can be shown; of shards, spritemaps and runs only those in the folder
-    that the key is in.
-    """
+    """Yield the keys to suggest; shards, spritemaps and runs only from the folder of the key."""
     for folder in bucket.folders("models/"):
         model = folder.split("/")[1]
         yield card_key(model)

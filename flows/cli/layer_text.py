@@ -27,8 +27,8 @@ def layer_in_words(report: LayerReport) -> list[Part]:
     parts: list[Part] = [f"{report.key}: {count_of(report.sprites, 'sprite')}, of {done}"]
     if report.damaged_shards:
         parts.append(
-            f"damaged, so that they do not count: {count_of(report.damaged_shards, 'shard')}; "
-            "diamond-cutter verify says more"
+            f"{count_of(report.damaged_shards, 'damaged shard')} ignored. Run diamond-cutter "
+            "verify for details."
         )
     if not report.sprites:
         return parts
@@ -66,7 +66,7 @@ def set_in_words(report: SetReport) -> list[Part]:
 
 
 def histogram(counts: Sequence[int]) -> str:
-    """Return counts as a row of bars, the highest of them full; a blank is none at all."""
+    """Return counts as a row of bars: the highest is full, a blank is 0."""
     highest = max(counts, default=0)
     return "".join(_BARS[(count * len(_BARS) - 1) // highest] if count else " " for count in counts)
 

@@ -27,15 +27,15 @@ _SPRITE = ["layer", "channel", "variant"]
 class LayerListing(FrozenModel):
     """One layer of a sprite set."""
 
-    layer: str = Field(description="its name, or that of mixes")
+    layer: str = Field(description="the name of the layer, or of mixes")
     sprites: int
-    channels_done: int = Field(description="channels, or mixes, that have sprites")
-    channels: int | None = Field(description="how many there are, if that is known")
+    channels_done: int = Field(description="number of channels, or mixes, with sprites")
+    channels: int | None = Field(description="number of all channels or mixes, if known")
     flagged: int
-    damaged_shards: int = Field(description="those that do not count")
+    damaged_shards: int = Field(description="number of damaged shards, which are ignored")
     spritemaps: tuple[str, ...]
     bytes: int
-    updated: datetime | None = Field(description="when something of it was last written")
+    updated: datetime | None = Field(description="time of the last write")
 
 
 class SetListing(FrozenModel):
@@ -44,13 +44,13 @@ class SetListing(FrozenModel):
     model: str
     recipe: str
     layers: tuple[LayerListing, ...]
-    runs: int = Field(description="selections that were rendered to the end")
+    runs: int = Field(description="number of complete runs")
     bytes: int
-    updated: datetime | None = Field(description="when something was last written")
+    updated: datetime | None = Field(description="time of the last write")
 
 
 class BucketListing(FrozenModel):
-    """What is in a bucket, beside models."""
+    """The sprite sets and reports in a bucket."""
 
     sets: tuple[SetListing, ...]
     reports: tuple[ReportListing, ...]
@@ -62,16 +62,14 @@ def list_bucket(bucket: Bucket) -> BucketListing:
 
 
 def list_sets(bucket: Bucket) -> list[SetListing]:
-    """Return the sprite sets in a bucket, with their layers in forward order, mixes behind them."""
+    """Return the sprite sets in a bucket, with layers in forward order, then mixes."""
     return [_list_set(bucket, model, recipe) for model, recipe in set_names(bucket)]
 
 
 def channel_count(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
 ) -> int | None:
-    """Return how many channels a layer has, or how many mixes there are, or None where neither is
-    known.
-    """
+    """Return the number of channels of a layer, or of mixes, or None if it is unknown."""
     known = known_layer(card, layer)
     if known is not None or not is_mixes(layer):
         return known.channels if known else None

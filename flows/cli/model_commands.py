@@ -1,6 +1,4 @@
-"""The commands of `diamond-cutter models`. What a command needs is imported when it runs, so that
-`--help` is instant.
-"""
+"""The commands of `diamond-cutter models`; each imports its modules when it runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +14,13 @@ Options = Annotated[ImportOptions, Parameter(name="*")]
 
 models_app = App(
     name="models",
-    help="List the models that can be rendered, show one, add your own, fetch weights, remove one.",
+    help="List the available models, show one, add your own, fetch weights, or remove one.",
 )
 
 
 @models_app.default
 def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the models that can be rendered."""
+    """List the available models."""
     from diamond_cutter.flows.cli.models import all_models
     from diamond_cutter.flows.cli.output import print_models
     from diamond_cutter.storage import open_bucket
@@ -32,7 +30,7 @@ def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
 
 @models_app.command
 def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show what images a model takes, and its layers in forward order."""
+    """Show the input of a model, and its layers in forward order."""
     from diamond_cutter.flows.cli.models import describe
     from diamond_cutter.flows.cli.output import print_card
 
@@ -49,17 +47,16 @@ def add(
     bucket: BucketUrl = "./bucket",
     json: Json = False,
 ) -> None:
-    """Add a model of your own: a Keras file (.keras, .h5), the folder of a SavedModel, or a frozen
-    graph (.pb).
+    """Add your own model: a Keras file (.keras, .h5), a SavedModel folder, or a frozen graph (.pb).
 
     Parameters
     ----------
     path
         The file or folder.
     name
-        What the model shall be called.
+        A new name for the model.
     labels
-        A text file with the name of a class on each line, in the order of the model's output.
+        A text file with one class name per line, in the order of the model's output.
     """
     from diamond_cutter.flows.cli.models import add as add_model
     from diamond_cutter.flows.cli.output import print_added
@@ -69,25 +66,24 @@ def add(
 
 @models_app.command
 def fetch(model: str, *, weights: tuple[str, ...] = ()) -> None:
-    """Fetch the weights of a model onto this machine.
+    """Download the weights of a model to this machine.
 
     Parameters
     ----------
     weights
-        A path or URL to take them from, where they are no longer published; for lucid's models a
-        second one for the labels.
+        A path or URL of weights that are no longer published; lucid's models also need the labels.
     """
     from diamond_cutter.flows.cli.models import fetch as fetch_model
 
     with _bar() as on_progress:
         files = fetch_model(model, weights, on_progress)
     for file in files:
-        print(file)  # noqa: T201  what a script reads
+        print(file)  # noqa: T201  for scripts
 
 
 @models_app.command
 def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Take a model out of the bucket. Its sprites stay; rendering more needs the model again."""
+    """Remove a model from the bucket, but keep its sprites."""
     from diamond_cutter.flows.cli.models import remove as remove_model
     from diamond_cutter.flows.cli.output import print_removed
 
@@ -96,7 +92,7 @@ def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar for each file while it comes; nothing where standard error is no terminal."""
+    """Show a progress bar for each file if standard error is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

@@ -30,7 +30,7 @@ _TIMEOUT_S = 1800.0
 
 
 class Removed(FrozenModel):
-    """What has become of a model's bundle."""
+    """The result of `models remove`."""
 
     model: str
     files: int
@@ -38,9 +38,7 @@ class Removed(FrozenModel):
 
 
 def all_models(bucket: Bucket) -> list[ModelListing]:
-    """Return every model that can be had: those that are known, with what the bucket knows of them,
-    and the users' own.
-    """
+    """Return all available models: those of the catalogue, then the user's own in the bucket."""
     cards = list(stored_cards(bucket))
     latest = {card.name: card for card in cards}
     known = [
@@ -53,7 +51,7 @@ def all_models(bucket: Bucket) -> list[ModelListing]:
 
 
 def describe(bucket_url: str, name: str) -> ModelCard:
-    """Return a model's card, from the bucket if it is there.
+    """Return the card of a model, from the bucket if possible, otherwise by importing the model.
 
     Raises:
         ModelError: the model is unknown, or its weights are missing or unusable.
@@ -68,10 +66,10 @@ def describe(bucket_url: str, name: str) -> ModelCard:
 def add(
     bucket_url: str, path: Path, name: str, labels: Path | None, options: ImportOptions
 ) -> Added:
-    """Import a user's model and keep it in the bucket.
+    """Import a user's model and store it in the bucket.
 
     Raises:
-        BadModel, StorageError: it cannot be rendered, or not be kept.
+        BadModel, StorageError: the model cannot be rendered or stored.
     """
     check_name(name)
     model_format(path)
@@ -84,25 +82,24 @@ def add(
 def fetch(
     name: str, given: tuple[str, ...], on_progress: Callable[[str, int, int | None], object]
 ) -> list[Path]:
-    """Bring the weights of a known model onto this machine, and return their files.
+    """Download the weights of a model of the catalogue, and return their files.
 
     Raises:
-        ModelError, StorageError: there are none to be fetched, or they cannot be.
+        ModelError, StorageError: the model has no weights to fetch, or the download failed.
     """
     return fetch_weights(name, given, on_progress)
 
 
 def remove(bucket_url: str, name: str) -> Removed:
-    """Take a model's bundle out of the bucket, with its preset and what photos do to it; its
-    sprites stay.
+    """Remove a model's bundle from the bucket, with its preset and photo activations, not sprites.
 
     Raises:
-        ModelError: there is no such model, or there are several.
+        ModelError: the model does not exist, or its name is ambiguous.
         RequestError: its bundle is not in the bucket.
     """
     bucket = open_bucket(bucket_url)
     model = _stored(bucket, name)
-    # The card first: without it nobody takes what is left for a bundle.
+    # The card first: without it, the remaining files are not a bundle.
     files = sorted(bucket.list(model_folder(model)), key=lambda file: file.key != card_key(model))
     for file in files:
         bucket.delete(file.key)
@@ -114,14 +111,14 @@ def _import_card(bucket_url: str, name: str) -> ModelCard:
 
 
 def _stored(bucket: Bucket, name: str) -> str:
-    """Return the name and hash of the one bundle that is meant, damaged or not."""
+    """Return the name and hash of a bundle, which may be damaged."""
     same = bundles_named(bucket, name)
     if len(same) == 1:
         return next(iter(same))
     card = find_model(bucket, name)
     if card is None:
         raise RequestError(
-            f"the bundle of {name} is not in the bucket {bucket.url}, so there is nothing to remove"
+            f"the bundle of {name} is not in the bucket {bucket.url}: there is nothing to remove"
         )
     return card.key
 

@@ -1,4 +1,4 @@
-"""Says in words what `show` found: lines of text and tables."""
+"""Records as text: shards, spritemaps, runs, photo activations, presets and recipes."""
 
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
@@ -32,9 +32,7 @@ _VALUE_LETTERS = 60
 
 
 def in_words(shown: Shown) -> list[Part]:
-    """Return what was found as lines of text and tables; of a card only what stands beside its
-    layers.
-    """
+    """Return the result of `show` as lines of text and tables; a card without its layers."""
     match shown:
         case LayerReport():
             return layer_in_words(shown)
@@ -55,19 +53,19 @@ def in_words(shown: Shown) -> list[Part]:
         case ShownRecord(record=RenderRecipe() as record):
             return _recipe(record)
         case _:
-            damage = f"missing, or not what the card says. {bundle_remedy(shown.key.split('/')[1])}"
+            damage = f"missing or damaged. {bundle_remedy(shown.key.split('/')[1])}"
             return [
-                f"{shown.key}: the card of a model, whose graph is "
-                f"{'as the card says' if shown.file_is_whole else damage}"
+                f"{shown.key}: the card of a model; its graph is "
+                f"{'whole' if shown.file_is_whole else damage}"
             ]
 
 
 def preset_in_words(preset: Preset) -> list[Part]:
-    """Return what tuning has found for a model."""
+    """Return the preset of a model as lines of text and a table."""
     steps = (
         "its own steps"
         if preset.budget_s is None
-        else f"as many steps as take {preset.budget_s:g} s a sprite"
+        else f"a budget of {preset.budget_s:g} s a sprite"
     )
     rows = [
         (
@@ -81,15 +79,14 @@ def preset_in_words(preset: Preset) -> list[Part]:
         for found in preset.layers
     ]
     return [
-        f"preset of {preset.model}: {preset.recipe.key}, which sprites renders by unless told "
-        "otherwise",
+        f"preset of {preset.model}: {preset.recipe.key}, the default recipe of sprites",
         f"{count_of(len(rows), 'layer')} tuned, from {preset.start.key} with {steps}",
         Rows(("layer", "objective", "specificity", "found"), rows),
     ]
 
 
 def tuning_in_words(found: LayerTuning) -> str:
-    """Return what tuning has found for a layer."""
+    """Return the tuning of a layer in one line."""
     changed = found.best.settings.model_dump(exclude_none=True, exclude={"steps"})
     settings = [
         plain(name) if value is True else f"{plain(name)} {_range(value)}"
@@ -98,7 +95,7 @@ def tuning_in_words(found: LayerTuning) -> str:
     verdict = (
         f"merit {significant(found.merit, 3)} with {', '.join(settings)}"
         if settings
-        else "nothing better than the recipe as it was"
+        else "nothing better than the original recipe"
     )
     return f"{verdict}; {count_of(found.best.steps, 'step')}, {count_of(found.trials, 'trial')}"
 
@@ -106,9 +103,7 @@ def tuning_in_words(found: LayerTuning) -> str:
 def _shard(record: ShardRecord, file: str) -> list[Part]:
     channels = {sprite.channel for sprite in record.sprites}
     grid = f"up to {record.columns} in a row, {record.cell_px} px each"
-    adopted = (
-        [f"copied from {record.adopted_from}, which was drawn alike"] if record.adopted_from else []
-    )
+    adopted = [f"copied from the equal {record.adopted_from}"] if record.adopted_from else []
     with_photos = [f"compared with the photos of {record.photos}"] if record.photos else []
     versions = ", ".join(
         f"{plain(name)} {version}"
@@ -120,7 +115,7 @@ def _shard(record: ShardRecord, file: str) -> list[Part]:
         f"{record.model} by {record.recipe}",
         *adopted,
         file,
-        f"begun {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {lasting(record.seconds)}, "
+        f"started {record.started:%Y-%m-%d %H:%M:%S %Z}, rendered in {lasting(record.seconds)}, "
         f"{record.batch_size} sprites at once",
         f"computed in {record.execution} on {record.versions.device}; {versions}",
         *with_photos,
@@ -147,7 +142,7 @@ def _run(record: RunRecord) -> list[Part]:
     spritemaps = [f"spritemap: {key}" for key in record.spritemaps]
     failures = [f"failed: {failure}" for failure in record.failures]
     return [
-        f"run that asked for {count_of(asked, 'channel')} of "
+        f"run of {count_of(asked, 'channel')} of "
         f"{count_of(len(record.selection), 'layer')}: {count_of(record.sprites, 'sprite')}",
         f"{record.model} by {record.recipe}, finished {record.finished:%Y-%m-%d %H:%M:%S %Z}",
         flags_in_words(None, record.flagged),
@@ -156,7 +151,7 @@ def _run(record: RunRecord) -> list[Part]:
             ("layer", "channels"),
             [(layer, span(channels)) for layer, channels in record.selection.items()],
         ),
-        f"answered by {count_of(len(record.shards), 'shard')} and "
+        f"contained in {count_of(len(record.shards), 'shard')} and "
         f"{count_of(len(record.spritemaps), 'spritemap')}",
         *spritemaps,
         *failures,
@@ -164,15 +159,15 @@ def _run(record: RunRecord) -> list[Part]:
 
 
 def _photos(record: PhotoActivations) -> list[Part]:
-    which = "goes into its activation function" if record.pre_activation else "the layer puts out"
+    where = "before its activation function" if record.pre_activation else "at its output"
     excited = sum(value > 0 for value in record.highest)
     highest = number(max(record.highest, default=0.0))
     return [
-        f"what {count_of(record.images, 'photo')} of {record.photos} do to {record.layer} of "
-        f"{record.model}, measured in what {which}",
-        f"{excited} of {count_of(len(record.highest), 'channel')} are excited by one or more; the "
-        f"highest activation is {highest}",
-        *(f"cannot be read: {name}" for name in record.unreadable),
+        f"activations of {record.layer} of {record.model} on {count_of(record.images, 'photo')} of "
+        f"{record.photos}, measured {where}",
+        f"{excited} of {count_of(len(record.highest), 'channel')} are active on some photo; "
+        f"the highest activation is {highest}",
+        *(f"unreadable: {name}" for name in record.unreadable),
     ]
 
 
@@ -191,9 +186,7 @@ def _file(file: FileRef, shown: ShownRecord) -> str:
 
 def _soundness(shown: ShownRecord) -> str:
     return (
-        "as the record says"
-        if shown.file_is_whole
-        else "missing, or not what the record says; the same run again mends it"
+        "whole" if shown.file_is_whole else "missing or damaged. Run the same command to repair it"
     )
 
 

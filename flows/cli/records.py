@@ -1,6 +1,4 @@
-"""Finds out what a key of a bucket is of, and shows it: a layer's sprites in numbers, a set's, or
-what a record says.
-"""
+"""Reads what `show` shows for a key: statistics of a layer or set, a report, or a record."""
 
 from typing import TypeVar
 
@@ -50,7 +48,7 @@ _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
 
 
 class SetReport(FrozenModel):
-    """A sprite set in numbers, layer by layer."""
+    """The statistics of a sprite set, layer by layer."""
 
     key: str
     model: str
@@ -59,7 +57,7 @@ class SetReport(FrozenModel):
 
 
 class ShownRecord(FrozenModel):
-    """What a record says, and whether the file that it commits is as it says."""
+    """A record, and whether the file that it commits is whole."""
 
     key: str
     record: (
@@ -71,26 +69,22 @@ class ShownRecord(FrozenModel):
         | RenderRecipe
         | ModelCard
     )
-    file_is_whole: bool | None = Field(default=None, description="none if it commits no file")
+    file_is_whole: bool | None = Field(default=None, description="null if it commits no file")
 
 
 Shown = LayerReport | SetReport | ReportSummary | ShownRecord
 
 
 def show(bucket: Bucket, given: str) -> Shown:
-    """Return what lies under a key: a folder of a layer or a set, a record, or a file that a record
-    commits.
+    """Return the layer, set, report or record of a key.
 
     Args:
-        bucket: where.
-        given: the key, with or without `sprites/` before it, a layer by its folder or by its name;
-            or the key's URL or path; or a short name that only one thing in the bucket has, such as
-            that of a layer.
+        bucket: the bucket with the key.
+        given: a key, with or without `sprites/`, its URL or path, or an unambiguous short name.
 
     Raises:
-        RequestError: there is nothing under it, and the text names the nearest keys; or several
-            things have that short name.
-        Corrupt: the record cannot be read.
+        RequestError: the key does not exist (names the most similar ones), or is ambiguous.
+        Corrupt: the record is unreadable.
     """
     keys = keys_meant(bucket, given)
     for key in (*keys, *(f"sprites/{key}" for key in keys)):
@@ -107,8 +101,8 @@ def show(bucket: Bucket, given: str) -> Shown:
             f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
         )
         raise RequestError(
-            f"{given!r} is the name of {len(named)} things in {bucket.url}: {listed}; give one of "
-            "these keys"
+            f"{given!r} is ambiguous in {bucket.url}: found {len(named)} keys: {listed}. Give one "
+            "of these keys."
         )
     found = _shown(bucket, named[0]) if named else None
     if found is None:
@@ -126,7 +120,7 @@ def _shown(bucket: Bucket, key: str) -> Shown | None:
 
 
 def _record(bucket: Bucket, key: str) -> ShownRecord | None:
-    """Return the record under a key, or None where nothing is, or something else."""
+    """Return the record under a key, or None if there is no record."""
     folders = key.split("/")
     if len(folders) == 3 and key in (card_key(folders[1]), graph_key(folders[1])):
         return _card(bucket, card_key(folders[1]))
@@ -158,7 +152,7 @@ def _card(bucket: Bucket, key: str) -> ShownRecord | None:
     card = _parsed(bucket, key, ModelCard, bundle_remedy(model))
     if card.key != model:
         raise Corrupt(
-            f"{key} cannot be used (it is the card of {card.key}). {bundle_remedy(model)}"
+            f"{key} does not match its folder: found the card of {card.key}. {bundle_remedy(model)}"
         )
     return ShownRecord(key=key, record=card, file_is_whole=graph_is_whole(bucket, card))
 
@@ -167,28 +161,27 @@ def _recipe(bucket: Bucket, key: str, name: str) -> ShownRecord:
     recipe = _parsed(bucket, key, RenderRecipe, "The next run writes it again.")
     if recipe.key != name:
         raise Corrupt(
-            f"{key} cannot be read (it is {recipe.key}, not what its folder is named after); the "
-            "next run writes it anew."
+            f"{key} does not match its folder: found the recipe {recipe.key}. The next run writes "
+            "it again."
         )
     return ShownRecord(key=key, record=recipe)
 
 
 def _committed_by(bucket: Bucket, key: str) -> ShownRecord | None:
-    """Return the record that commits a file, or None if it is no such file."""
+    """Return the record that commits a file, or None if there is none."""
     beside = record_beside(key)
     shown = _record(bucket, beside) if beside else None
     if shown is None or not isinstance(shown.record, ShardRecord | SpritemapRecord):
         return None
     if shown.record.file.key != key:
         raise RequestError(
-            f"{key!r} is not the file that its record names, which is {shown.record.file.key!r}; "
-            "show that one"
+            f"{key!r} is unused: its record names {shown.record.file.key!r}. Show that file."
         )
     return shown
 
 
 def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
-    """Return what the folder of a layer or of a set holds, or None if the key is of neither."""
+    """Return the statistics of the layer or set of a key, or None if it is of neither."""
     for model, recipe in set_names(bucket):
         folder = set_folder(model, recipe)
         if not f"{key}/".startswith(folder):
@@ -198,7 +191,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
         if key in (folder.rstrip("/"), index_key(model, recipe), gallery_key(model, recipe)):
             reports = tuple(report_layer(bucket, model, recipe, layer, card) for layer in layers)
             return SetReport(key=folder, model=model, recipe=recipe, layers=reports)
-        # What is written like a folder is one, even if a layer has such a name.
+        # The name of a layer may look like the folder of another one: the folder wins.
         meant = {layer: layer for layer in layers}
         meant |= {escape(layer): layer for layer in layers}
         rest = key.removeprefix(folder)
@@ -210,7 +203,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
 
 
 def _report(bucket: Bucket, key: str) -> ReportSummary | None:
-    """Return a report in short, or None if the key is of none."""
+    """Return the summary of the report of a key, or None if it is of none."""
     folder = find_report(bucket, key)
     if folder is None:
         return None
@@ -218,8 +211,7 @@ def _report(bucket: Bucket, key: str) -> ReportSummary | None:
         record = ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder))
     except NotFound as error:
         raise RequestError(
-            f"the report {folder} is not complete yet; the same diamond-cutter attribute goes on "
-            "with it"
+            f"the report {folder} is incomplete. Run the same diamond-cutter attribute to continue."
         ) from error
     return summary_of(bucket, folder, record, reused=True)
 

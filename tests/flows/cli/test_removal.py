@@ -62,7 +62,7 @@ def leave(bucket: Bucket) -> dict[str, str]:
     bucket.put(f"{SET}gallery.0123456789abcdef.js", b"older")
     bucket.put(f"{SET}stem/gallery.0123456789abcdef.webp", b"older")
     return {
-        unborn.key: "there is no record",
+        unborn.key: " is missing",
         older.key: "its record names",
         graph_key("gone@01234567"): "the model has no card",
         f"{SET}gallery.0123456789abcdef.js": "does not show it",
@@ -135,7 +135,7 @@ def test_a_set_is_removed_and_nothing_else(bucket: LocalBucket, given: str) -> N
 )
 def test_what_is_no_set_is_not_removed(bucket: LocalBucket, given: str) -> None:
     before = list(bucket.list())
-    with pytest.raises(RequestError, match=f"which has '{SET}'"):
+    with pytest.raises(RequestError, match=f"found '{SET}'"):
         find_folder(bucket, given)
     assert list(bucket.list()) == before
 
