@@ -249,5 +249,6 @@ def test_schedules_ask_for_a_standing_server():
         require_standing_server()
     assert str(caught.value) == (
         "schedules need a standing Prefect server, not a private one: start one with `prefect "
-        "server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` in this one"
+        "server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` "
+        "in this one"
     )
