@@ -50,7 +50,7 @@ OUTLIVING = """
 import sys
 from prefect import flow
 from prefect.artifacts import create_progress_artifact
-from flows import server_loss
+from diamond_cutter.flows.server import loss as server_loss
 from diamond_cutter.flows.exits import leave
 from diamond_cutter.flows.server.prefect_server import prefect_server
 
