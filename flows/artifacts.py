@@ -1,72 +1,122 @@
-"""What a run shows in Prefect: progress, a table of its layers, a summary with the spritemaps'
-locations.
-"""
+"""Prefect artifacts of a flow run: progress, tables, a summary and a link to the report."""
 
 import re
 from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
 
+from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.planning import RunPlan
 from diamond_cutter.flows.server.loss import only_shown
 from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.tasks.reporting.contents import ReportRecord
+
+
+class _ProgressArtifact:
+    """A progress bar; if the server is lost, the run continues without it."""
+
+    def __init__(self, description: str) -> None:
+        self._id: UUID | None = None
+        with only_shown():
+            # Prefect types its functions as if every caller awaited them.
+            created = create_progress_artifact(progress=0.0, description=description)
+            self._id = cast(UUID, created)
+
+    def update(self, share: float) -> None:
+        if self._id is not None:
+            with only_shown():
+                update_progress_artifact(self._id, progress=100.0 * share)
 
 
 class RunArtifacts:
-    """The artifacts of one flow run; where the server is lost, the run goes on without them."""
+    """The artifacts of a run of `sprites`."""
 
     def __init__(self, plan: RunPlan) -> None:
-        self._key = re.sub(r"[^a-z0-9]+", "-", plan.card.name.lower()).strip("-")
-        self._layers = len(plan.layers)
-        self._progress: UUID | None = None
+        self._key, self._layers = _artifact_key(plan.card.name), len(plan.layers)
+        table = [
+            {
+                "layer": layer.layer,
+                "channels": len(layer.channels),
+                "done": layer.done,
+                "to render": layer.to_do,
+            }
+            for layer in plan.layers
+        ]
         with only_shown():
             create_table_artifact(
                 key=f"layers-{self._key}",
-                table=[
-                    {
-                        "layer": layer.layer,
-                        "channels": len(layer.channels),
-                        "done": layer.done,
-                        "to render": layer.to_do,
-                    }
-                    for layer in plan.layers
-                ],
+                table=table,
                 description=f"Layers of {plan.card.key} in this run",
             )
-            # Prefect types what it offers to both kinds of callers as if it were always awaited.
-            progress = create_progress_artifact(
-                progress=0.0, description=f"Layers of {plan.card.key} that are complete"
-            )
-            self._progress = cast(UUID, progress)
+        self._progress = _ProgressArtifact(f"Completed layers of {plan.card.key}")
 
     def layer_done(self, done: int) -> None:
-        """Note how many layers have their spritemap."""
-        if self._progress is not None:
-            with only_shown():
-                update_progress_artifact(self._progress, progress=100.0 * done / self._layers)
+        """Show how many layers have their spritemap."""
+        self._progress.update(done / self._layers)
 
     def publish_summary(self, summary: RunSummary) -> None:
-        """Show what the run did."""
+        """Show the summary of the run."""
         with only_shown():
             create_markdown_artifact(key=f"sprites-{self._key}", markdown=_markdown(summary))
 
 
+class ReportArtifacts:
+    """The artifacts of a run of `attribute`."""
+
+    def __init__(self, model: str, dataset: str) -> None:
+        self._key = _artifact_key(f"{model}-{dataset}")
+        self._progress = _ProgressArtifact(f"Measured images of {dataset}")
+
+    def images_done(self, share: float) -> None:
+        """Show the share of the images that is measured."""
+        self._progress.update(share)
+
+    def publish(self, summary: ReportSummary, record: ReportRecord) -> None:
+        """Show the most decisive channels and a link to the report."""
+        table = [
+            {
+                "layer": layer.name,
+                "channel": found.channel,
+                "mean attribution": found.attribution,
+            }
+            for layer in record.contents.layers
+            for found in (*layer.top, *reversed(layer.bottom))
+        ]
+        with only_shown():
+            create_table_artifact(
+                key=f"channels-{self._key}",
+                table=table,
+                description=f"Most decisive channels: {_escaped(summary.explained)}",
+            )
+            create_link_artifact(
+                key=f"report-{self._key}",
+                link=summary.page,
+                link_text="the report",
+                description="\n\n".join(map(_escaped, summary.in_words())),
+            )
+
+
+def _artifact_key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def _markdown(summary: RunSummary) -> str:
     rows = [
-        f"| {markdown_cell(layer)} | `{markdown_cell(f'{summary.bucket}/{key}')}` |"
+        f"| {_escaped(layer)} | `{_escaped(f'{summary.bucket}/{key}')}` |"
         for layer, key in summary.spritemaps.items()
     ]
-    failures = [f"- {markdown_cell(failure)}" for failure in summary.failures]
+    failures = [f"- {_escaped(failure)}" for failure in summary.failures]
     counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
-    tried = [markdown_cell(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
+    tried = [_escaped(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
     lines = [
-        f"# Sprites of {markdown_cell(summary.model)}",
+        f"# Sprites of {_escaped(summary.model)}",
         "",
         "\n\n".join([counts, *tried]),
         "",
@@ -77,6 +127,6 @@ def _markdown(summary: RunSummary) -> str:
     return "\n".join(lines + (["", "## Failures", "", *failures] if failures else []))
 
 
-def markdown_cell(text: str) -> str:
-    """Escape text for a cell of a markdown table: layers' names are not ours."""
+def _escaped(text: str) -> str:
+    """Escape text for Markdown: layers and files may have any name."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text).replace("\n", " ")

@@ -1,8 +1,7 @@
-"""What a user asks of an attribution run: the parameters of the flow, of the command line and of a
-deployment are the same.
-"""
+"""The request of an attribution run: parameters of the command, the flow and its deployments."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -13,7 +12,10 @@ from diamond_cutter.flows.sprites_request import AUTO, Recipe, class_number, las
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
+from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _EVERY = "all"
@@ -23,84 +25,96 @@ _NOBODY = "none"
 class AttributionRequest(FrozenModel):
     """Which images to explain, by which model, and how."""
 
-    model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
+    model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
     images: str = Field(
-        description="a folder of images, or gs://bucket/folder; those in the folders below it "
-        "count, too"
+        description="a folder of images, with its subfolders, or gs://bucket/folder"
     )
     layers: tuple[str, ...] = Field(
         default=(AUTO,),
         min_length=1,
-        description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'; auto is "
-        "the last main layer of each size",
+        description="layer names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'; "
+        "auto: the last main layer of each size",
     )
     positive: Annotated[str, Parameter(name="--class")] = Field(
         default=AUTO,
-        description="what is explained: auto is each image's highest class; or a class by name or "
-        "number; or all of them",
+        description="the class to explain: a name, a number, or 'all'; auto: each image's top "
+        "class",
     )
     negative: Annotated[str, Parameter(name="--against")] = Field(
         default=AUTO,
-        description="the class that it is held against: auto is each image's next highest; or a "
-        "name or number; or none",
+        description="the class to compare with: a name, a number, or 'none'; auto: each image's "
+        "runner-up",
     )
     method: Method = Field(
         default="gradient",
-        description="gradient times activation, or integrated gradients, which take --steps times "
-        "as long",
+        description="gradient times activation, or integrated gradients (--steps times slower)",
     )
-    steps: int = Field(default=100, ge=1, le=10_000, description="of integrated gradients")
-    groups: int = Field(
-        default=6, ge=0, le=64, description="groups of neurons in each layer; 0 for none"
-    )
+    steps: int = Field(default=100, ge=1, le=10_000, description="steps of integrated gradients")
+    groups: int = Field(default=6, ge=0, le=64, description="groups of neurons per layer, or 0")
     channels: int = Field(
         default=32,
         ge=0,
         le=4096,
-        description="of each layer, as many as are rendered for the report if the bucket lacks "
-        "them",
+        description="channels per layer to render for the report, if their sprites are missing",
     )
     shown: int = Field(
         default=200,
         ge=1,
         le=10_000,
-        description="images that the report shows one by one, evenly from all",
+        description="images that the report shows one by one, evenly spaced in the folder",
     )
     bucket: str = Field(
-        default="./bucket", description="a folder, made if need be, or gs://bucket/prefix"
+        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
     )
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
-        description="how to render sprites: a recipe, or the name of one; auto is as for `sprites`",
+        description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
     timeout_s: float = Field(
-        default=3600, gt=0, description="128 images that take longer are given up and tried again"
+        default=3600, gt=0, description="time limit for 128 images, which are then retried"
     )
 
     def lasting(self) -> "AttributionRequest":
-        """Return the request with paths that mean the same in another working directory."""
+        """Return the request with absolute paths."""
         return self.model_copy(
             update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
         )
 
 
+@dataclass(frozen=True)
+class AttributionRun:
+    """A request with its bucket, model, images and recipe resolved."""
+
+    request: AttributionRequest
+    bucket: Bucket
+    card: ModelCard
+    images: ImageSet
+    spec: AttributionSpec
+    recipe: RenderRecipe
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of the report."""
+        return report_folder(self.images.name, self.card.key, self.spec.key)
+
+
 def attribution_spec(card: ModelCard, request: AttributionRequest, recipe: str) -> AttributionSpec:
-    """Return what a request asks for of a model, `recipe` being the key of the sprites' recipe.
+    """Return the specification of a request for a model; `recipe` is the key of the recipe.
 
     Raises:
-        UnknownLayer: names the nearest layers.
-        RequestError: there is no such class, or it is held against itself.
+        UnknownLayer: a layer does not exist; names the most similar ones.
+        RequestError: a class does not exist, or is compared with itself.
         BadModel: the model has no logits.
     """
     positive: Positive = "all" if request.positive == _EVERY else _class(card, request.positive)
     negative: Negative = "none" if request.negative == _NOBODY else _class(card, request.negative)
     if positive == negative and isinstance(positive, int):
         raise RequestError(
-            f"class {request.positive!r} is held against itself; give another one to --against, "
-            "or none"
+            f"class {request.positive!r} is compared with itself. Give another class to --against, "
+            "or none."
         )
     if positive == "all" and negative == "auto":
-        # All are held against nobody, unless the user says whom.
+        # With all classes explained, there is no runner-up to compare with.
         negative = "none"
     return AttributionSpec(
         layers=tuple(layer.name for layer in _layers(card, request.layers)),
@@ -135,7 +149,7 @@ def _class(card: ModelCard, given: str) -> int | Literal["auto"]:
     layer = next((layer for layer in card.layers if layer.tensor == card.logits_tensor), None)
     if layer is None:
         raise BadModel(
-            f"{card.name} has no logits, so that there is no class to attribute to; take a model "
-            "that ends in a classifier"
+            f"{card.name} has no logits, so there is no class to explain. Use a model that ends in "
+            "a classifier."
         )
     return class_number(given, layer.name, layer.channels, [label.name for label in card.labels])

@@ -1,4 +1,4 @@
-"""What a report says, in short: for people on a terminal, in Prefect, and for programs."""
+"""The summary of a report, for terminals, Prefect and programs."""
 
 from pydantic import Field
 
@@ -24,42 +24,42 @@ class LayerSummary(FrozenModel):
     layer: str
     completeness_error: float = Field(description="median over the images that were checked")
     drop_of_top: float = Field(
-        description="what the score loses without the 5 % of channels that add most, median"
+        description="median drop of the score without the 5 % of channels that add most"
     )
-    drop_of_random: float = Field(description="what it loses without as many at random, median")
+    drop_of_random: float = Field(description="median drop without as many random channels")
     top: tuple[int, ...] = Field(
-        description="channels of the highest mean attribution over all images"
+        description="channels with the highest mean attribution over all images"
     )
-    bottom: tuple[int, ...] = Field(description="those of the lowest")
+    bottom: tuple[int, ...] = Field(description="channels with the lowest mean attribution")
 
 
 class ReportSummary(FrozenModel):
-    """A report, in short."""
+    """The summary of a report."""
 
     key: str
-    page: str = Field(description="where the page is")
+    page: str = Field(description="the URL of the page")
     dataset: str
     model: str
-    explained: str = Field(description="in words")
+    explained: str = Field(description="the explained classes, in words")
     images: int
     refused: tuple[RefusedImage, ...]
     accuracy: Accuracy | None
     layers: tuple[LayerSummary, ...]
-    reused: bool = Field(description="it was there already")
+    reused: bool = Field(description="whether the report was complete already")
     lacks: tuple[str, ...] = Field(
-        description="a sentence on each part that failed; the same run again tries these anew"
+        description="a sentence on each failed part; the same run retries these parts"
     )
 
     def in_words(self) -> list[str]:
-        """Return what the report says, in lines of text; its layers are a table beside it."""
+        """Return the summary as lines of text, without the table of layers."""
         lines = [
             f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"
         ]
         if self.accuracy is not None:
             of = f"of {self.accuracy.images:,} images whose label is a class"
             lines.append(
-                f"the model is right about {share(self.accuracy.top1)} {of}, and about "
-                f"{share(self.accuracy.top5)} with five guesses"
+                f"the model is right about {share(self.accuracy.top1)} {of}; its top five classes "
+                f"include the label in {share(self.accuracy.top5)}"
             )
         if self.refused:
             named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
@@ -68,7 +68,7 @@ class ReportSummary(FrozenModel):
                 if len(self.refused) > _REFUSED_NAMED
                 else ""
             )
-            lines.append(f"{len(self.refused):,} left out: {named}{more}")
+            lines.append(f"{len(self.refused):,} skipped: {named}{more}")
         return [*lines, *(f"warning: {lack}" for lack in self.lacks)]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -96,7 +96,7 @@ class ReportSummary(FrozenModel):
 
 
 def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool) -> ReportSummary:
-    """Return a report in short."""
+    """Return the summary of a report."""
     contents = record.contents
     return ReportSummary(
         key=folder,

@@ -1,4 +1,4 @@
-"""Puts a flow on a Prefect server as a deployment, to be run on time or triggered."""
+"""Serves a flow as a Prefect deployment, which runs on a schedule or when triggered."""
 
 import asyncio
 import signal
@@ -17,24 +17,23 @@ from prefect.utilities.callables import ParameterSchema
 
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
-from diamond_cutter.flows.cli.runs import check_attribution, check_sprites
 from diamond_cutter.flows.exits import Terminated
+from diamond_cutter.flows.runs import check_attribution, check_sprites
 from diamond_cutter.flows.server.crashed_runs import crash_runs
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
 from diamond_cutter.flows.sprites_request import SpritesRequest
 
 _RUN_ENDS_WITHIN_S = 30.0
-_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # by which Prefect's runner tells a process which run it is
+_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # Prefect's runner sets it for the process of each run
 
 
 def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
-    """Serve a deployment named `sprites/<model>` until interrupted; its parameters can be changed
-    when it is triggered.
+    """Serve the deployment `sprites/<model>` until interrupted; triggers may change parameters.
 
     Raises:
         PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     require_standing_server()
     check_sprites(request)
@@ -42,12 +41,13 @@ def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
 
 
 def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
-    """Serve a deployment named `attribute-dataset/<model>` until interrupted; its folder and all
-    else can be changed when it is triggered.
+    """Serve the deployment `attribute-dataset/<model>` until interrupted.
+
+    Triggers may change parameters, such as the folder of images.
 
     Raises:
         PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     require_standing_server()
     check_attribution(request)
@@ -55,33 +55,29 @@ def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
 
 
 class _OnlyKnown(ParameterSchema):
-    """A schema of parameters by which the server refuses a run with parameters that the flow does
-    not have.
-    """
+    """A schema that makes the server refuse unknown parameters."""
 
     additionalProperties: Literal[False]
 
 
 class _Runner(Runner):
-    """Runs what is due until Ctrl-C, or until SIGTERM, by which it ends in the same way."""
+    """Runs the due flow runs until Ctrl-C or SIGTERM."""
 
     terminated = False
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
-        """Pause the schedules and end the runs."""
+        """Pause the schedules and end the runs, as on Ctrl-C."""
         self.terminated = True
         signal.raise_signal(signal.SIGINT)
 
     async def __aexit__(self, *raised: Any) -> None:
-        """End the runs under way and say so to Prefect, which would let them go on being shown as
-        running.
-        """
+        """End the current runs and report it to Prefect, which would show them as running."""
         crash_runs(_end_runs())
         await super().__aexit__(*raised)
 
 
 def _end_runs() -> list[UUID]:
-    """End the processes of the runs under way, and return the runs."""
+    """End the processes of the current runs, and return the runs."""
     runs = {
         process: run
         for process in psutil.Process().children()
@@ -91,7 +87,7 @@ def _end_runs() -> list[UUID]:
         with suppress(psutil.Error):
             process.terminate()
     until = time.monotonic() + _RUN_ENDS_WITHIN_S
-    # They are not waited for as children: the runner does that.
+    # The runner waits for them as its children, so they are only polled here.
     while any(_is_running(process) for process in runs) and time.monotonic() < until:
         time.sleep(0.1)
     for process in filter(_is_running, runs):
@@ -117,7 +113,7 @@ def _is_running(process: psutil.Process) -> bool:
 def _serve(
     flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, cron: str | None
 ) -> None:
-    # The deployment outlives this working directory.
+    # A run of the deployment may start in another working directory.
     parameters = {"request": request.lasting().model_dump(mode="json")}
     made = flow.to_deployment(
         name=request.model,
@@ -125,7 +121,7 @@ def _serve(
         parameters=parameters,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    # Prefect types what it offers to both kinds of callers as if it were always awaited.
+    # Prefect types its functions as if every caller awaited them.
     deployment = cast(RunnerDeployment, made)
     deployment._parameter_openapi_schema = _OnlyKnown(
         **flow.parameters.model_dump(), additionalProperties=False

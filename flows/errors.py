@@ -1,6 +1,4 @@
-"""What can go wrong between a request and its run; the command line prints the text and exits with
-2.
-"""
+"""Errors of requests and runs, and how they are printed."""
 
 import re
 from collections.abc import Sequence
@@ -12,9 +10,7 @@ from diamond_cutter.errors import DiamondCutterError
 
 
 class RequestError(DiamondCutterError):
-    """What was asked for does not exist or contradicts itself; the text is one sentence with the
-    remedy.
-    """
+    """The request contradicts itself, or names something that does not exist."""
 
 
 class PrefectServerError(DiamondCutterError):
@@ -22,7 +18,7 @@ class PrefectServerError(DiamondCutterError):
 
 
 class AttributionFailed(DiamondCutterError):
-    """Some images could not be measured though they can be read; the text counts and names them."""
+    """Some readable images could not be measured; the text counts and names them."""
 
     exit_code = 1
 
@@ -31,33 +27,33 @@ class AttributionFailed(DiamondCutterError):
             f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
         )
         super().__init__(
-            f"{named}; what was measured is in the bucket, and the same command does only the rest"
+            f"{named}. All other measurements are in the bucket. Run the same command to retry."
         )
 
 
 def sentence(error: BaseException) -> str:
-    """Return an error as one sentence: what, expected, found."""
+    """Return an error in one line: the problem, the expected and the found value."""
     if isinstance(error, CycloptsError) and isinstance(error.__cause__, ValidationError):
         error = error.__cause__
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "value_error":
-            # What is wrong with the parts together is no part's.
+            # An error of several fields together belongs to none of them.
             return (
-                f"{where} is wrong: {first['ctx']['error']}"
+                f"{where} is not valid: {first['ctx']['error']}"
                 if where
                 else str(first["ctx"]["error"])
             )
         return (
-            f"{where or error.title} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}; "
+            f"{where or error.title} is not valid: {first['msg'][:1].lower()}{first['msg'][1:]}, "
             f"found {first['input']!r}"
         )
     return re.sub(r"\s*\n\s*", " ", str(error)).strip()
 
 
 def print_error(text: str) -> None:
-    """Print a sentence to standard error."""
+    """Print an error message to standard error."""
     from rich.console import Console
     from rich.markup import escape
 

@@ -1,4 +1,4 @@
-"""How the command's process ends."""
+"""How the process of a command ends: by SIGTERM, and with or without exit handlers."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ _at_once = False
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was sent SIGTERM, and ends as it does on Ctrl-C."""
+    """The process received SIGTERM, and ends as on Ctrl-C."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated on SIGTERM, each time that it comes."""
+    """Raise Terminated on each SIGTERM in the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -34,9 +34,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def leave_at_once() -> None:
-    """Have the process end without what libraries do at its end: Prefect would go on for minutes to
-    send to a lost server.
-    """
+    """Make `leave` skip exit handlers and threads, which may wait minutes for a lost server."""
     global _at_once
     _at_once = True
 

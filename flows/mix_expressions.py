@@ -1,6 +1,4 @@
-"""Mixes as the command line takes them: expressions, ways from one to another, files of
-directions.
-"""
+"""Mixes on the command line: expressions, interpolations, and files of directions."""
 
 import io
 import json
@@ -26,65 +24,60 @@ _MOST_DIRECTIONS_BYTES = 64 << 20
 _TERM = re.compile(
     r"\s*(?P<sign>[+-])?\s*(?:(?P<weight>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*\*\s*)?(?P<layer>[^\s*+-][^\s*]*?):(?P<channel>\d+)\s*(?=[+-]|$)"
 )
-# A layer's channels and how much each counts, by layer.
+# The weight of each channel, by layer.
 Sum = dict[str, dict[int, float]]
 
 
 class MixOptions(FrozenModel):
-    """What to render instead of layers' channels."""
+    """Mixes to render instead of the channels of layers."""
 
-    # What one of these takes may begin with a minus.
+    # Values of these options may begin with a minus.
     mix: Annotated[
         tuple[str, ...], Parameter(consume_multiple=False, allow_leading_hyphen=True)
     ] = Field(
         default=(),
-        description="a sum of channels, such as '0.5*block_10:7 + 0.5*block_3:12'; several times "
-        "for several sprites",
+        description="a weighted sum of channels, such as '0.5*block_10:7 + 0.5*block_3:12'; repeat "
+        "the option for more sprites",
     )
     interpolate: Annotated[tuple[str, str] | None, Parameter(allow_leading_hyphen=True)] = Field(
         default=None,
-        description="two sums of channels, and sprites on the way from one to the other: "
-        "'block_10:7' 'block_10:31'",
+        description="two weighted sums to interpolate between: 'block_10:7' 'block_10:31'",
     )
     frames: int | None = Field(
         default=None,
         ge=2,
         le=1000,
-        description=f"how many sprites lie on the way, both ends counted; {_FRAMES}",
+        description=f"sprites of the interpolation, with both ends; default: {_FRAMES}",
     )
     directions: str | None = Field(
         default=None,
-        description="a .npy or .json file, [direction, channel]: a sprite for each direction",
+        description="a .npy or .json file of shape [direction, channel]: a sprite per direction",
     )
-    direction_layer: str | None = Field(
-        default=None, description="the layer whose channels the directions are in"
-    )
+    direction_layer: str | None = Field(default=None, description="the layer of the directions")
 
     @property
     def given(self) -> bool:
-        """Tell whether there is anything to mix."""
+        """Tell whether any mix is requested."""
         return any(value not in (None, ()) for value in self.model_dump().values())
 
 
 def read_mixes(options: MixOptions, card: ModelCard | None = None) -> Mixes:
-    """Return the mixes that the options ask for: first the sums, then those on the way, then the
-    directions.
+    """Return the requested mixes: first the sums, then the interpolation, then the directions.
 
     Args:
-        options: of which at least one is given.
-        card: the model's; without it directions are taken to be as wide as their layer.
+        options: at least one of them is given.
+        card: of the model; without it, the width of directions is not checked.
 
     Raises:
-        RequestError: one of them cannot be read, or options do not go together.
-        UnknownLayer: names the layers nearest to that of the directions.
+        RequestError: a value is not valid, or options contradict each other.
+        UnknownLayer: the layer of the directions does not exist; names the most similar ones.
     """
     if options.frames is not None and options.interpolate is None:
         raise RequestError(
-            "--frames counts the sprites on the way from one mix to another; give both with "
-            "--interpolate"
+            "--frames has no effect without --interpolate. Give --interpolate with two mixes."
         )
     if (options.directions is None) != (options.direction_layer is None):
-        raise RequestError("--directions FILE and --direction-layer LAYER go together; give both")
+        raise RequestError("--directions FILE and --direction-layer LAYER must be given together")
     sums = [parse_sum(text) for text in options.mix]
     if options.interpolate is not None:
         start, end = map(parse_sum, options.interpolate)
@@ -97,10 +90,10 @@ def read_mixes(options: MixOptions, card: ModelCard | None = None) -> Mixes:
 
 
 def check_mixes(card: ModelCard, mixes: Mixes) -> None:
-    """See that a model has the layers and the channels that mixes name.
+    """Check that a model has the layers and channels of mixes.
 
     Raises:
-        UnknownLayer: names the nearest layers.
+        UnknownLayer: a layer does not exist; names the most similar ones.
         RequestError: a channel is out of range.
     """
     for mix in mixes.mixes:
@@ -109,17 +102,16 @@ def check_mixes(card: ModelCard, mixes: Mixes) -> None:
             for channel in term.channels:
                 if not 0 <= channel < count:
                     raise RequestError(
-                        f"channel {channel} is not in layer {term.layer!r}, which has {count}: 0 "
-                        f"to {count - 1}"
+                        f"channel {channel} of layer {term.layer!r} does not exist: expected 0 to "
+                        f"{count - 1}"
                     )
 
 
 def parse_sum(text: str) -> Sum:
-    """Return what `0.5*block_10:7 - block_3:12` means: the weight of each channel, by layer; a
-    channel named twice counts twice.
+    """Return the weights in `0.5*block_10:7 - block_3:12`; repeated channels are added.
 
     Raises:
-        RequestError: it cannot be read, or nothing is left of it.
+        RequestError: the text is not valid, or all weights are 0.
     """
     total: Sum = defaultdict(lambda: defaultdict(float))
     place = 0
@@ -127,7 +119,7 @@ def parse_sum(text: str) -> Sum:
         match = _TERM.match(text, place)
         if match is None or (total and not match["sign"]):
             raise RequestError(
-                f"the mix {text!r} cannot be read; write terms of layer:channel, such as "
+                f"the mix {text!r} is not valid: expected terms of layer:channel, such as "
                 "0.5*block_10:7 + 0.5*block_3:12"
             )
         weight = float(match["weight"] or 1) * (-1 if match["sign"] == "-" else 1)
@@ -135,14 +127,12 @@ def parse_sum(text: str) -> Sum:
         place = match.end()
     left = _without_zeros(total)
     if not left:
-        raise RequestError(
-            f"nothing is left of the mix {text!r}: its weights are 0 or cancel each other out"
-        )
+        raise RequestError(f"the mix {text!r} is empty: its weights are 0 or cancel each other out")
     return left
 
 
 def in_words(total: Sum) -> str:
-    """Write a sum as `parse_sum` reads it."""
+    """Return a sum in the form that `parse_sum` reads."""
     terms = [
         (weight, f"{layer}:{channel}")
         for layer, weights in total.items()
@@ -166,14 +156,14 @@ def _way(start: Sum, end: Sum, frames: int) -> Iterator[Sum]:
         left = _without_zeros(total)
         if not left:
             raise RequestError(
-                f"on the way from {in_words(start)!r} to {in_words(end)!r} all weights are 0 "
-                "once; take other frames"
+                f"the interpolation from {in_words(start)!r} to {in_words(end)!r} has a frame "
+                "without weights. Choose another number of frames."
             )
         yield left
 
 
 def _add(total: Sum, layer: str, channel: int, weight: float) -> None:
-    # What cancels out is 0, not a rounding error.
+    # Weights that cancel out become 0, without a rounding error.
     total[layer][channel] = round(total[layer][channel] + weight, 9)
 
 
@@ -181,13 +171,13 @@ def _directions(path: Path, layer: str, width: int | None) -> Iterator[Mix]:
     directions = _read_directions(path)
     if width not in (None, directions.shape[1]):
         raise RequestError(
-            f"layer {layer!r} has {width} channels; the directions in {path} have "
-            f"{directions.shape[1]}"
+            f"the directions in {path} do not fit layer {layer!r}: expected {width} channels, "
+            f"found {directions.shape[1]}"
         )
     for row, direction in enumerate(directions):
         weights = _without_zeros({layer: dict(enumerate(direction.tolist()))})
         if not weights:
-            raise RequestError(f"direction {row} of {path} is all zeros; leave it out")
+            raise RequestError(f"direction {row} of {path} is all zeros. Remove it from the file.")
         yield _mix(weights, f"direction {row} in {layer}"[:_LABEL_LENGTH])
 
 
@@ -201,8 +191,7 @@ def _read_directions(path: Path) -> np.ndarray:
             else np.load(io.BytesIO(data), allow_pickle=False)
         )
         directions = np.atleast_2d(np.asarray(read, np.float64))
-    # What a file says of its size may be more than fits into memory, and a text may be nested
-    # without end.
+    # A file may claim a size that does not fit into memory, and JSON may be nested without end.
     except (
         OSError,
         ValueError,
@@ -213,13 +202,13 @@ def _read_directions(path: Path) -> np.ndarray:
         RecursionError,
     ) as error:
         raise RequestError(
-            f"directions {path} cannot be read ({_reason(error)}); give a .npy or .json file of "
-            "numbers"
+            f"directions {path} cannot be read: {_reason(error)}. Give a .npy or .json file of "
+            "numbers."
         ) from error
     if directions.ndim != 2 or not directions.size or not np.isfinite(directions).all():
         raise RequestError(
-            f"directions {path} must be finite numbers of shape [direction, channel]; found shape "
-            f"{list(directions.shape)}"
+            f"directions {path} are not valid: expected finite numbers of shape [direction, "
+            f"channel], found shape {list(directions.shape)}"
         )
     return directions
 
@@ -229,9 +218,7 @@ def _reason(error: Exception) -> str:
 
 
 def _without_zeros(total: Sum) -> Sum:
-    """Return a sum with weights of six digits, so that equal mixes have equal names, and without
-    what counts nothing.
-    """
+    """Round weights to six digits, so that equal mixes have equal names, and drop those of 0."""
     rounded = {
         layer: {channel: float(f"{weight:.6g}") for channel, weight in weights.items()}
         for layer, weights in total.items()

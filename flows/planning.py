@@ -1,6 +1,4 @@
-"""What a run would do: the channels asked for, less those that the bucket's records cover, cut into
-shards; and what is copied.
-"""
+"""The plan of a run: shards with the missing channels, and shards to copy from other sets."""
 
 import hashlib
 import json
@@ -24,14 +22,14 @@ from diamond_cutter.tasks.tuning.preset import read_preset
 class LayerPlan:
     """One layer of a run, or the mixes that are rendered instead.
 
-    subjects: what the sprites are of.
-    channels: those that are asked for, or the mixes' numbers.
-    out_of: how many the layer has, or how many mixes there are.
-    variants: how many sprites each of them has.
-    shards: those of them that are to be rendered, cut into shards.
-    damaged: why records that are there do not count, by their keys.
-    adoptable: shards of other sets that are copied instead of being rendered again.
-    adopted: how many of the sprites that are asked for come from these.
+    subjects: the channels or mixes of the sprites.
+    channels: the requested channels, or the numbers of the mixes.
+    out_of: the number of channels of the layer, or of mixes.
+    variants: sprites per channel or mix.
+    shards: the channels to render, shard by shard.
+    damaged: the reasons why records are ignored, by key.
+    adoptable: shards of other sets to copy instead of rendering.
+    adopted: the number of requested sprites in these.
     """
 
     subjects: Channels | Mixes
@@ -45,19 +43,17 @@ class LayerPlan:
 
     @property
     def layer(self) -> str:
-        """Return the layer's name, or that of the mixes."""
+        """Return the name of the layer, or of the mixes."""
         return self.subjects.name
 
     @property
     def done(self) -> int:
-        """Return how many sprites are there, in the set or in another one that they are copied
-        from.
-        """
+        """Return the number of sprites in the set, or in other sets to copy from."""
         return len(self.channels) * self.variants - self.to_do
 
     @property
     def to_do(self) -> int:
-        """Return how many sprites are to be rendered."""
+        """Return the number of sprites to render."""
         return sum(map(len, self.shards)) * self.variants
 
 
@@ -70,46 +66,45 @@ class RunPlan:
 
     @property
     def to_do(self) -> int:
-        """Return how many sprites are to be rendered."""
+        """Return the number of sprites to render."""
         return sum(layer.to_do for layer in self.layers)
 
     @property
     def done(self) -> int:
-        """Return how many sprites are there."""
+        """Return the number of sprites that need no rendering."""
         return sum(layer.done for layer in self.layers)
 
     @property
     def adoptable(self) -> tuple[Adoptable, ...]:
-        """Return the shards of other sets that are copied."""
+        """Return the shards to copy from other sets."""
         return tuple(shard for layer in self.layers for shard in layer.adoptable)
 
     @property
     def adopted(self) -> int:
-        """Return how many of the sprites that are asked for are copied from other sets."""
+        """Return the number of requested sprites to copy from other sets."""
         return sum(layer.adopted for layer in self.layers)
 
     @property
     def shard_count(self) -> int:
-        """Return how many shards are to be rendered."""
+        """Return the number of shards to render."""
         return sum(len(layer.shards) for layer in self.layers)
 
     @property
     def selection_id(self) -> str:
-        """Return the hash that names what was asked for."""
+        """Return the hash that names the requested channels."""
         return selection_id({layer.layer: layer.channels for layer in self.layers})
 
 
 def selection_id(asked: Mapping[str, Sequence[int]]) -> str:
-    """Return the hash that names the channels that a run was asked for, by layer."""
+    """Return the hash that names the requested channels of a run, given by layer."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
-    """Return the request with the recipe that `auto` stands for: the model's preset if it was
-    tuned, or else fast.
+    """Replace the recipe `auto`: by the preset of the model if it was tuned, otherwise by fast.
 
     Raises:
-        BadPreset: the model was tuned, and the preset cannot be used.
+        BadPreset: the preset is unreadable.
     """
     if request.recipe.name != AUTO:
         return request
@@ -120,16 +115,16 @@ def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> S
 def plan_run(
     bucket: Bucket, card: ModelCard, request: SpritesRequest, *, adopting: bool = True
 ) -> RunPlan:
-    """Return what the request asks for and what of it is missing.
+    """Return the plan of a request.
 
     Args:
-        bucket: where.
-        card: the model's.
-        request: what is asked for.
-        adopting: look for missing sprites in the model's other sets, too.
+        bucket: the bucket with the sprites.
+        card: of the model.
+        request: the request, with its recipe settled.
+        adopting: also look for missing sprites in the model's other sets.
 
     Raises:
-        UnknownLayer, RequestError: what is asked for does not exist.
+        UnknownLayer, RequestError: a layer or channel does not exist.
     """
     selections = select(card, request)
     recipe = request.recipe
@@ -159,9 +154,9 @@ def shard_jobs(
     """Yield the shards to render, layer by layer.
 
     Args:
-        plan: the run's.
-        request: what was asked for.
-        photos: the key of the record of what the user's photos do to a layer, by layer.
+        plan: of the run.
+        request: of the run.
+        photos: by layer, the key of the record of its highest activations on the user's photos.
     """
     for layer in plan.layers:
         for numbers in layer.shards:

@@ -1,6 +1,4 @@
-"""What a command says on standard error while it works: a bar on a terminal, a plain line now and
-then elsewhere.
-"""
+"""Progress on standard error: a bar on a terminal, otherwise a plain line from time to time."""
 
 import sys
 import threading
@@ -23,8 +21,8 @@ from rich.progress import Progress as Bar
 
 from diamond_cutter.flows.quantities import passing
 
-# Off the terminal, what ends sooner says nothing. In a run of hours the lines become rarer: none
-# before another twentieth has passed.
+# Without a terminal, shorter work prints nothing. Lines become rarer in long runs: each comes after
+# another twentieth of the time so far.
 EVERY_S = 10.0
 _RARELY_S = 300.0
 
@@ -65,9 +63,7 @@ class Progress:
             self._lines.stop(last=kind is None)
 
     def of_part(self, title: str, size: int) -> Callable[[int], None]:
-        """Return what counts those of one part of the work, as they are reported; a part that is
-        tried again counts once.
-        """
+        """Return a callback that counts the items of one part; retries do not count twice."""
         left = size
 
         def count(done: int) -> None:
@@ -90,7 +86,7 @@ class Progress:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Say what is being done, such as `importing the model`."""
+    """Show the current activity, such as `importing the model`."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(escape(what)):
@@ -105,7 +101,7 @@ def doing(what: str) -> Iterator[None]:
 
 
 class _Lines:
-    """Prints a line now and then."""
+    """Prints a line from time to time."""
 
     def __init__(self, line: Callable[[float], str]) -> None:
         self._line, self._ended, self._printed = line, threading.Event(), False

@@ -1,13 +1,11 @@
-"""Write quantities as people read them: nothing but zero looks like zero."""
+"""Formats quantities for people; only zero is shown as zero."""
 
 import math
 from collections.abc import Sequence
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number with at least `digits` significant digits, without an exponent: 123, 12, 1.2,
-    0.0012.
-    """
+    """Return a number with at least `digits` digits and no exponent: 123, 12, 1.2, 0.0012."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
@@ -16,22 +14,22 @@ def significant(value: float, digits: int = 2) -> str:
 
 
 def rounded(value: float) -> float:
-    """Return a measurement without the digits that are noise: three remain, however small it is."""
+    """Round a measurement to three significant digits."""
     return float(f"{value:.3g}")
 
 
 def sized(count: float) -> str:
-    """Return a number of bytes in the unit that suits it."""
+    """Return a number of bytes with a unit: 57.6 kB."""
     return _in_units(count, (" B", " kB", " MB", " GB", " TB"))
 
 
 def counted(count: float) -> str:
-    """Return a large number in the unit that suits it: 576, 57.6 k, 10.8 M."""
+    """Return a large number with a unit: 576, 57.6 k, 10.8 M."""
     return _in_units(count, ("", " k", " M", " G", " T"))
 
 
 def lasting(seconds: float) -> str:
-    """Return a time in seconds, minutes or hours."""
+    """Return a duration in seconds, minutes or hours."""
     if seconds < 120:
         return f"{significant(seconds)} s"
     minutes = round(seconds / 60)
@@ -39,21 +37,19 @@ def lasting(seconds: float) -> str:
 
 
 def passing(seconds: float) -> str:
-    """Return a time that is still passing, in whole seconds, minutes or hours."""
+    """Return the duration so far, in whole seconds, minutes or hours."""
     return f"{seconds:.0f} s" if seconds < 120 else lasting(seconds)
 
 
 def share(part: float) -> str:
-    """Return a part of one in percent."""
+    """Return a fraction of one in percent."""
     return f"{significant(100 * part)}%" if 0 < abs(part) < 0.01 else f"{part:.1%}"
 
 
 def _in_units(count: float, units: Sequence[str]) -> str:
-    """Return a number with three digits and a unit, each of which is a thousand times the one
-    before.
-    """
+    """Return a number with three digits and one of the units, in steps of a thousand."""
     scaled, unit = count, 0
-    # What would be rounded to 1000 has the next unit, too.
+    # A number that rounds to 1000 takes the next unit.
     while abs(scaled) >= 999.5 and unit < len(units) - 1:
         scaled, unit = scaled / 1000, unit + 1
     return f"{significant(scaled, 3) if unit else f'{scaled:.0f}'}{units[unit]}"

@@ -1,29 +1,29 @@
-"""The flow that renders sprites: ensure the bundle, plan, adopt shards, render shards, gather
-spritemaps, publish, commit.
+"""The flow that renders sprites: ensure the bundle, plan, adopt, render, gather, publish, commit.
 
-The bucket's records decide what there is to do, so the same request again does only what is
-missing, after whatever end.
+The plan is made from the records in the bucket. After any kind of end, the same request therefore
+renders only the missing sprites.
 """
 
-import itertools
-import queue
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.flows.artifacts import RunArtifacts
-from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe, shard_jobs
+from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import rounded
+from diamond_cutter.flows.run_scope import device_slots, known_card, known_images, remember_card
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
+from diamond_cutter.flows.sprites_rendering import (
+    Outcome,
+    Photos,
+    SpritesRendering,
+    publish_run_index,
+)
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import (
     RunSummary,
@@ -31,6 +31,7 @@ from diamond_cutter.flows.sprites_summary import (
     photo_warnings,
     without_sprite,
 )
+from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import (
     mixes_key,
@@ -38,78 +39,19 @@ from diamond_cutter.storage.sets.layout import (
     run_record_key,
     spritemap_record_key,
 )
-from diamond_cutter.storage.sets.records import (
-    Attempt,
-    Flag,
-    PhotoActivations,
-    RunRecord,
-    SpritemapRecord,
-)
+from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import commit, put_determined
 from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.gathering.index import indexed_shards
-from diamond_cutter.tasks.gathering.task import (
-    adopt_shards,
-    gather_spritemap,
-    part_name,
-    publish_index,
-)
+from diamond_cutter.tasks.gathering.task import adopt_shards, part_name
 from diamond_cutter.tasks.importing.task import ensure_bundle
-from diamond_cutter.tasks.photos.task import activations_key, measure_photos
-from diamond_cutter.tasks.rendering.task import FINAL_ERRORS, ShardJob, render_shard
+from diamond_cutter.tasks.photos.task import measure_photos, stored_activations
 
-_INDEXED_TOGETHER = 256  # shards
-_DEVICES = visible_devices()
-# A shard on each device, and one that waits for the next device to be free. The rest waits here, so
-# that a spritemap does not queue behind all shards of the layers that follow.
-_SHARDS_IN_FLIGHT = len(_DEVICES) + 1
-
-
-Photos = Mapping[str, PhotoActivations]
-
-
-@dataclass
-class Outcome:
-    """What has become of a run's shards and spritemaps so far."""
-
-    photos: Photos = field(default_factory=dict)
-    spritemaps: dict[str, SpritemapRecord] = field(default_factory=dict)
-    failures: dict[str, list[str]] = field(default_factory=dict)
-    rendered: int = 0
-    failed: int = 0
-    render_seconds: float = 0.0
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """Return a sentence for each shard or spritemap that failed."""
-        return tuple(itertools.chain.from_iterable(self.failures.values()))
-
-    @property
-    def flagged(self) -> dict[Flag, int]:
-        """Return how many sprites of the spritemaps bear each flag."""
-        flags = Counter(
-            flag
-            for record in self.spritemaps.values()
-            for sprite in record.sprites
-            for flag in sprite.flags
-        )
-        return dict(sorted(flags.items()))
-
-    @property
-    def rungs(self) -> dict[Attempt, int]:
-        """Return how many sprites of the spritemaps each rung of the ladder saved, and how many
-        none did.
-        """
-        rungs = Counter(
-            sprite.rung
-            for record in self.spritemaps.values()
-            for sprite in record.sprites
-            if sprite.rung != "first"
-        )
-        return dict(sorted(rungs.items()))
-
+DEVICES = visible_devices()
+# One shard on each device, and one that waits for the next free device.
+_SHARDS_IN_FLIGHT = len(DEVICES) + 1
 
 # mypy cannot see that this runner's futures are Prefect's.
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1)
@@ -117,40 +59,32 @@ _RUNNER: Any = ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1)
 
 @flow(name="sprites", task_runner=_RUNNER, persist_result=False)
 def sprites(request: SpritesRequest) -> RunSummary:
-    """Render the sprites that a request asks for and gather them into spritemaps.
+    """Render the requested sprites and gather them into spritemaps.
 
     Raises:
-        SpritesFailed: some shards could not be rendered; all others are in the bucket.
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        SpritesFailed: some shards failed; all others are in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with DeviceSlots(_DEVICES) as slots:
+    with device_slots(DEVICES) as slots:
         with doing("looking for the model and its sprites in the bucket"):
-            card = ensure_bundle(request.bucket, request.model, slots)
+            card = ensure_card(request.bucket, request.model, slots)
             request = settle_recipe(bucket, card, request)
             plan = plan_run(bucket, card, request)
         if plan.to_do:
             bucket.check()
-        put_determined(bucket, recipe_key(card.key, request.recipe.key), request.recipe.to_bytes())
-        if request.mixes:
-            content = request.mixes.model_dump_json(indent=1).encode() + b"\n"
-            put_determined(
-                bucket, mixes_key(card.key, request.recipe.key, request.mixes.name), content
-            )
-        if plan.adoptable and not adopt_shards(
-            request.bucket, card.key, request.recipe, plan.adoptable
-        ):
-            # Something was removed or damaged since it was found: what has not come is rendered.
-            plan = plan_run(bucket, card, request, adopting=False)
+        _put_settings(bucket, card, request)
+        plan = _adopt(bucket, plan, request)
         with doing("measuring the photos"):
             photos = _photos(plan, request, slots)
         artifacts = RunArtifacts(plan)
         with Progress("sprites", plan.to_do) as progress:
-            outcome = _render_and_gather(plan, request, photos, slots, progress, artifacts)
+            rendering = SpritesRendering(plan, request, photos, slots, progress, artifacts)
+            outcome = rendering.run(_SHARDS_IN_FLIGHT)
     with doing("publishing the index and the gallery"):
-        _publish_index(plan, request, photos)
+        publish_run_index(plan, request, photos)
         publish_gallery(request.bucket, card, request.recipe.key)
     _commit_run(bucket, plan, request, outcome)
     summary = _summary(bucket, plan, request, outcome)
@@ -160,134 +94,47 @@ def sprites(request: SpritesRequest) -> RunSummary:
     return summary
 
 
+def ensure_card(bucket_url: str, model: str, slots: DeviceSlots) -> ModelCard:
+    """Return the card of a model, importing the model first if the bucket lacks it.
+
+    Raises:
+        ModelError: the model is unknown, or its weights are missing or unusable.
+    """
+    card = known_card(bucket_url, model) or ensure_bundle(bucket_url, model, slots)
+    remember_card(bucket_url, model, card)
+    return card
+
+
+def _put_settings(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> None:
+    """Store the recipe, and the mixes if there are any."""
+    recipe = request.recipe
+    put_determined(bucket, recipe_key(card.key, recipe.key), recipe.to_bytes())
+    if request.mixes:
+        content = request.mixes.model_dump_json(indent=1).encode() + b"\n"
+        put_determined(bucket, mixes_key(card.key, recipe.key, request.mixes.name), content)
+
+
+def _adopt(bucket: Bucket, plan: RunPlan, request: SpritesRequest) -> RunPlan:
+    """Copy shards of other sets; if some are lost meanwhile, return a plan that renders them."""
+    if not plan.adoptable:
+        return plan
+    if adopt_shards(request.bucket, plan.card.key, request.recipe, plan.adoptable):
+        return plan
+    return plan_run(bucket, plan.card, request, adopting=False)
+
+
 def _photos(plan: RunPlan, request: SpritesRequest, slots: DeviceSlots) -> Photos:
-    """Return what the user's photos do to the plan's layers; nothing if there are none."""
+    """Return the highest activations on the user's photos by layer; empty without photos."""
     if request.photos is None:
         return {}
-    layers = [layer.layer for layer in plan.layers]
-    return measure_photos(
-        request.bucket, plan.card.key, request.photos, layers, request.recipe.pre_activation, slots
-    )
-
-
-def _publish_index(plan: RunPlan, request: SpritesRequest, photos: Photos) -> None:
-    publish_index(
-        request.bucket,
-        plan.card,
-        request.recipe.key,
-        {layer: _highest(photos, layer) for layer in photos},
-    )
-
-
-def _highest(photos: Photos, layer: str) -> dict[int, float]:
-    return dict(enumerate(photos[layer].highest)) if layer in photos else {}
-
-
-def _render_and_gather(
-    plan: RunPlan,
-    request: SpritesRequest,
-    photos: Photos,
-    slots: DeviceSlots,
-    progress: Progress,
-    artifacts: RunArtifacts,
-) -> Outcome:
-    """Render the plan's shards, each layer's spritemap following its last shard."""
-    outcome, started, not_indexed = Outcome(photos), time.monotonic(), 0
-    landed: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
-    shards: dict[PrefectFuture[Any], ShardJob] = {}
-    gathers: dict[PrefectFuture[Any], LayerPlan] = {}
-    layers = {layer.layer: layer for layer in plan.layers}
-    left = Counter({layer.layer: len(layer.shards) for layer in plan.layers})
-    jobs = shard_jobs(
-        plan, request, {layer: activations_key(record) for layer, record in photos.items()}
-    )
-
-    def render(job: ShardJob) -> None:
-        future = render_shard.submit(
-            job, slots, request.shard_timeout_s, progress.of_part(job.name, job.sprites)
-        )
-        shards[future] = job
-        future.add_done_callback(landed.put)
-
-    def gather(layer: LayerPlan) -> None:
-        arguments = (
-            request.bucket,
-            plan.card,
-            request.recipe.key,
-            layer.layer,
-            layer.channels,
-            request.spritemap_format,
-        )
-        future = gather_spritemap.submit(*arguments, _highest(photos, layer.layer), layer.out_of)
-        gathers[future] = layer
-        future.add_done_callback(landed.put)
-
-    for layer in plan.layers:
-        if not layer.shards:
-            gather(layer)
-    for job in itertools.islice(jobs, _SHARDS_IN_FLIGHT):
-        render(job)
-    while shards or gathers:
-        future = landed.get()
-        if future in gathers:
-            layer = gathers.pop(future)
-            _note_spritemap(outcome, layer, future)
-            artifacts.layer_done(len(outcome.spritemaps))
-            not_indexed += len(layer.shards)
-            if not_indexed >= _INDEXED_TOGETHER and (shards or gathers):
-                # Whoever looks at a run of days, or starts it again, need not read all of its
-                # records.
-                _publish_index(plan, request, photos)
-                not_indexed = 0
-            continue
-        job = shards.pop(future)
-        _note_shard(outcome, job, future)
-        outcome.render_seconds = time.monotonic() - started
-        for next_job in itertools.islice(jobs, 1):
-            render(next_job)
-        left[job.name] -= 1
-        if left[job.name] == 0 and job.name not in outcome.failures:
-            gather(layers[job.name])
-    return outcome
-
-
-def _note_shard(outcome: Outcome, job: ShardJob, future: PrefectFuture[Any]) -> None:
-    error = error_of(future)
-    if error is None:
-        outcome.rendered += job.sprites
-        return
-    outcome.failed += job.sprites
-    outcome.failures.setdefault(job.name, []).append(f"{job.title}: {first_line(error)}")
-
-
-def _note_spritemap(outcome: Outcome, layer: LayerPlan, future: PrefectFuture[Any]) -> None:
-    error = error_of(future)
-    if error is None:
-        outcome.spritemaps[layer.layer] = future.result()
-    else:
-        outcome.failures.setdefault(layer.layer, []).append(
-            f"spritemap of {layer.layer}: {first_line(error)}"
-        )
-
-
-def error_of(future: PrefectFuture[Any]) -> BaseException | None:
-    """Return what a task failed with; raise it if no other task of the run can fare better."""
-    future.wait()  # it has landed, but knows its state only when asked to wait for it
-    if future.state.is_completed():
-        return None
-    error = future.result(raise_on_failure=False)
-    if isinstance(error, FINAL_ERRORS):
-        raise error
-    return (
-        error
-        if isinstance(error, BaseException)
-        else RuntimeError(future.state.message or future.state.name)
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    place, pre_activation = request.photos, request.recipe.pre_activation
+    layers, model = [layer.layer for layer in plan.layers], plan.card.key
+    images = known_images(place)
+    if images is not None:
+        stored = stored_activations(request.bucket, model, images.name, layers, pre_activation)
+        if len(stored) == len(layers):
+            return stored
+    return measure_photos(request.bucket, model, place, layers, pre_activation, slots)
 
 
 def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> None:

@@ -1,6 +1,4 @@
-"""What a user asks for: the parameters of the flow, of the command line and of a deployment are the
-same.
-"""
+"""The requests of `sprites` and `tune`: parameters of the command, the flow and its deployments."""
 
 import difflib
 import re
@@ -22,30 +20,29 @@ from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.card import ModelCard
 
-# Stands for the model's own preset.
+# The preset of the model.
 AUTO = "auto"
 
 _MAIN = ("main",)
 _CHANNELS = re.compile(r"(\d+)(?:(:)(\d*))?")
 _RECIPE_OPTIONS = Group(
     "Recipe",
-    help="--recipe takes a recipe's name or a stored recipe.json; these options change single "
-    "fields of it.",
+    help="--recipe takes a name or a recipe.json. These options change single fields of it.",
 )
 
 
 def preset_by_name(given: Any) -> Any:
-    """Return a recipe's name as what the recipe is validated from; leave all else as it is.
+    """Return the fields of a recipe given by name; return any other value unchanged.
 
     Raises:
-        ValueError: there is no recipe of that name.
+        ValueError: the name is unknown.
     """
     if not isinstance(given, str):
         return given
     if given not in (AUTO, *PRESETS):
         names = ", ".join((AUTO, *PRESETS))
         raise ValueError(
-            f"there is no recipe named {given!r}; take {names}, or on the command line a stored "
+            f"the recipe {given!r} does not exist: expected {names}, or on the command line a "
             "recipe.json"
         )
     return {"name": given}
@@ -59,80 +56,77 @@ Recipe = Annotated[
 
 
 class SpritesRequest(FrozenModel):
-    """Which sprites to render, how, and where to keep them."""
+    """Which sprites to render, how, and in which bucket."""
 
-    model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
+    model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
     layers: tuple[str, ...] = Field(
         default=_MAIN,
         min_length=1,
-        description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'",
+        description="layer names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'",
     )
     channels: str | None = Field(
         default=None,
-        description="of each layer: 0:32, 7 or 1,5,9; of the logits also classes: 'goldfish; "
-        "tabby'; all of them if left out",
+        description="channels of each layer: 0:32, 7 or 1,5,9; for logits also class names: "
+        "'goldfish; tabby'; if omitted, all channels",
     )
-    bucket: str = Field(default="./bucket", description="a folder, made if need be")
+    bucket: str = Field(
+        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
+    )
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
-        description="how to render: a recipe, or the name of one; auto is what `tune` found for "
-        "the model, or else fast",
+        description="how to render: a recipe or its name; auto: the preset that `tune` stored for "
+        "the model, otherwise fast",
     )
-    # The command line has options of its own for it: flows/mix_expressions.py.
+    # The command line has its own options for mixes, in flows/mix_expressions.py.
     mixes: Annotated[Mixes | None, Parameter(parse=False)] = Field(
         default=None, description="weighted sums of channels, instead of layers"
     )
-    # What a report lacks: for programs, not for the command line.
+    # The missing sprites of a report. Not on the command line.
     selection: Annotated[dict[str, tuple[int, ...]] | None, Parameter(parse=False)] = Field(
         default=None, description="channels by layer, instead of layers and channels"
     )
     photos: str | None = Field(
         default=None,
-        description="a folder of your own images, or gs://bucket/folder; each channel's sprite is "
-        "compared with them",
+        description="a folder of your own images, or gs://bucket/folder, to compare sprites with",
     )
     spritemap_format: ImageFormat = Field(
-        default="webp", description="what spritemaps are written as; shards are lossless WebP"
+        default="webp", description="file format of spritemaps; shards are lossless WebP"
     )
     batch_size: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="sprites that are optimised at once; what suits the device if left out",
+        description="sprites to optimise at once; if omitted, the fastest for the device",
     )
     shard_timeout_s: float = Field(
-        default=3600, gt=0, description="a shard that takes longer is given up and tried again"
+        default=3600, gt=0, description="time limit for a shard, which is then retried"
     )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         if self.recipe.name == AUTO and self.recipe != RenderRecipe(name=AUTO):
             raise ValueError(
-                f"the recipe {AUTO} is the model's own as it is; change fields of another one, "
-                f"such as {', '.join(PRESETS)}"
+                f"the recipe {AUTO} cannot be changed. Change fields of another recipe, such as "
+                f"{', '.join(PRESETS)}."
             )
         if self.mixes and (self.layers != _MAIN or self.channels is not None):
             raise ValueError(
-                "mixes name their own layers and channels; leave out layers and channels, or the "
-                "mixes"
+                "mixes name their own layers and channels. Omit layers and channels, or the mixes."
             )
         if self.selection is not None and (
             self.mixes or self.layers != _MAIN or self.channels is not None
         ):
             raise ValueError(
-                "a selection names its own layers and channels; leave out layers, channels and "
-                "mixes, or the selection"
+                "a selection names its own layers and channels. Omit layers, channels and mixes, "
+                "or the selection."
             )
         if self.photos is not None and (self.mixes or self.recipe.negative):
-            what = "mixes" if self.mixes else "what pushes a channel down"
-            raise ValueError(
-                f"photos are compared with sprites of channels, not with {what}; leave out the "
-                "photos"
-            )
+            what = "mixes" if self.mixes else "negative sprites"
+            raise ValueError(f"photos cannot be compared with {what}. Omit the photos.")
         return self
 
     def lasting(self) -> "SpritesRequest":
-        """Return the request with paths that mean the same in another working directory."""
+        """Return the request with absolute paths."""
         return self.model_copy(
             update={
                 "bucket": lasting_place(self.bucket),
@@ -142,36 +136,36 @@ class SpritesRequest(FrozenModel):
 
 
 def lasting_place(place: str) -> str:
-    """Return a path, or a URL, that means the same in another working directory."""
+    """Return a path as an absolute path; return a URL unchanged."""
     return place if "://" in place else str(Path(place).expanduser().resolve())
 
 
 class TuneRequest(FrozenModel):
-    """Which layers of a model to tune, from where, and within what time."""
+    """Which layers of a model to tune, from which recipe, and within which time."""
 
-    model: str = Field(description="a model's name, of those that `diamond-cutter models` lists")
+    model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
     layers: tuple[str, ...] = Field(
         default=("main",),
         min_length=1,
-        description="names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'",
+        description="layer names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'",
     )
-    bucket: str = Field(default="./bucket", description="the folder that holds everything")
+    bucket: str = Field(
+        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
+    )
     recipe: Recipe = Field(
-        default=RenderRecipe(), description="what to start from: a recipe, or the name of one"
+        default=RenderRecipe(), description="the recipe to start from, or its name"
     )
     budget_s: float | None = Field(
         default=None,
         gt=0,
-        description="seconds for a sprite; the recipe's number of steps if left out",
+        description="seconds per sprite; if omitted, the steps of the recipe",
     )
-    again: bool = Field(default=False, description="tune layers that are tuned already")
-    layer_timeout_s: float = Field(
-        default=7200, gt=0, description="a layer that takes longer is given up"
-    )
+    again: bool = Field(default=False, description="tune layers again that are already tuned")
+    layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
 
 
 class Selection(NamedTuple):
-    """What is asked for under one name: channels of a layer, or mixes."""
+    """The requested channels of a layer, or mixes."""
 
     subjects: Channels | Mixes
     numbers: tuple[int, ...]
@@ -179,11 +173,11 @@ class Selection(NamedTuple):
 
 
 def select(card: "ModelCard", request: SpritesRequest) -> tuple[Selection, ...]:
-    """Return what a request asks for: mixes, or the channels of each layer in forward order.
+    """Return the requested mixes, or the channels of each layer in forward order.
 
     Raises:
-        UnknownLayer: names the nearest layers.
-        RequestError: a channel is out of range, or the channels cannot be read.
+        UnknownLayer: a layer does not exist; names the most similar ones.
+        RequestError: a channel is out of range, or the channels are not valid.
     """
     if request.mixes:
         check_mixes(card, request.mixes)
@@ -213,8 +207,8 @@ def _selected(card: "ModelCard", layer: str, channels: tuple[int, ...]) -> Selec
     count = card.layer(layer).channels
     if not channels or not all(0 <= channel < count for channel in channels):
         raise RequestError(
-            f"the selection of layer {layer!r} is none, or not in it; it has {count} channels: 0 "
-            f"to {count - 1}"
+            f"the selection for layer {layer!r} is empty or out of range: expected channels 0 to "
+            f"{count - 1}"
         )
     return Selection(Channels(layer=layer), tuple(sorted(set(channels))), count)
 
@@ -222,24 +216,22 @@ def _selected(card: "ModelCard", layer: str, channels: tuple[int, ...]) -> Selec
 def parse_channels(
     text: str | None, layer: str, count: int, classes: Sequence[str] = ()
 ) -> tuple[int, ...]:
-    """Return the channels that `0:32`, `7`, `1,5,9` or `goldfish; tabby` means, ascending; None
-    means all.
+    """Return the channels in `0:32`, `7`, `1,5,9` or `goldfish; tabby`, ascending; None means all.
 
     Args:
-        text: numbers and ranges with commas between them, or parts of these and of names with
-            semicolons between them.
-        layer: the layer's name.
-        count: how many channels it has.
-        classes: what its channels stand for, by number, if it is the layer of the logits.
+        text: numbers and ranges, separated by commas; class names, separated by semicolons.
+        layer: the name of the layer.
+        count: the number of its channels.
+        classes: the names of its channels by number, if it is the layer of the logits.
 
     Raises:
-        RequestError: a channel is out of range, or the text cannot be read.
+        RequestError: a channel is out of range, or the text is not valid.
     """
     if text is None:
         return tuple(range(count))
     chosen: set[int] = set()
     for part in text.split(";"):
-        # A class may have a comma in its name, so a part that can be the name of one is that.
+        # The name of a class may contain a comma.
         pieces = [part] if len(_classes_named(part, classes)) == 1 else part.split(",")
         for piece in pieces:
             chosen.update(_channels_of(piece.strip(), text, layer, count, classes))
@@ -253,37 +245,34 @@ def _channels_of(
     if match is None and classes:
         return [_class_named(piece, layer, classes)]
     if match is None:
-        how = (
-            "write a range (0:32), a number (7) or several (1,5,9); names are for the classes "
-            "of the layer of the logits"
-        )
-        raise RequestError(f"channels {text!r} cannot be read for layer {layer!r}; {how}")
+        how = "expected a range (0:32), a number (7) or several (1,5,9); only logits have names"
+        raise RequestError(f"channels {text!r} of layer {layer!r} are not valid: {how}")
     first = int(match[1])
     end = (int(match[3]) if match[3] else count) if match[2] else first + 1
     if not first < end <= count:
         raise RequestError(
-            f"channels {piece!r} are not in layer {layer!r}, which has {count}: 0 to {count - 1}"
+            f"channels {piece!r} of layer {layer!r} do not exist: expected 0 to {count - 1}"
         )
     return range(first, end)
 
 
 def class_number(given: str, layer: str, count: int, classes: Sequence[str]) -> int:
-    """Return the class that a name, or a number, means.
+    """Return the number of a class that is given by name or number.
 
     Args:
-        given: `tabby`, `281`.
+        given: the name or number, such as `tabby` or `281`.
         layer: the name of the layer of the logits.
-        count: how many classes there are.
-        classes: their names, if they have any.
+        count: the number of classes.
+        classes: the names of the classes, if known.
 
     Raises:
-        RequestError: there is none, or there are several; names the nearest.
+        RequestError: no class, or several, have that name; names the most similar ones.
     """
     if not given.isdecimal():
         return _class_named(given, layer, classes)
     if int(given) >= count:
         raise RequestError(
-            f"class {given} is not among the {count} of layer {layer!r}: 0 to {count - 1}"
+            f"class {given} of layer {layer!r} does not exist: expected 0 to {count - 1}"
         )
     return int(given)
 
@@ -294,8 +283,8 @@ def _class_named(name: str, layer: str, classes: Sequence[str]) -> int:
         return found[0]
     if found:
         raise RequestError(
-            f"{name!r} names {len(found)} classes of layer {layer!r}; take a number: "
-            f"{', '.join(map(str, found[:9]))}"
+            f"{name!r} is the name of {len(found)} classes of layer {layer!r}. Give the number "
+            f"instead: {', '.join(map(str, found[:9]))}"
         )
     wanted = name.casefold()
     by_name = {label.casefold(): label for label in classes}
@@ -304,15 +293,13 @@ def _class_named(name: str, layer: str, classes: Sequence[str]) -> int:
     how = (
         f"did you mean {' or '.join(map(repr, near[:3]))}?"
         if near
-        else "write numbers (1,5,9) or classes (goldfish; tabby)"
+        else "expected numbers (1,5,9) or classes (goldfish; tabby)"
     )
-    raise RequestError(f"no class of layer {layer!r} is named {name!r}; {how}")
+    raise RequestError(f"no class of layer {layer!r} is named {name!r}: {how}")
 
 
 def _classes_named(name: str, classes: Sequence[str]) -> list[int]:
-    """Return the classes of that name, or else those that have it among the synonyms which commas
-    separate.
-    """
+    """Return the classes with a name; without any, the classes with it as a synonym."""
     wanted = name.strip().casefold()
     exact = [number for number, label in enumerate(classes) if label.casefold() == wanted]
     return exact or [

@@ -1,4 +1,4 @@
-"""What a run did, for people and for programs."""
+"""The summary of a run, for people and programs."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ByLayer = dict[str, tuple[int, ...]]
 
 
 class RunSummary(FrozenModel):
-    """What a run did."""
+    """The summary of a run."""
 
     model: str
     recipe: str
@@ -27,13 +27,11 @@ class RunSummary(FrozenModel):
     failed: int
     flagged: dict[Flag, int]
     rungs: dict[Attempt, int] = Field(
-        description="how many sprites each rung of the ladder saved, and how many none did"
+        description="sprites that each rung of the ladder saved; none: every attempt failed"
     )
-    dead: ByLayer = Field(description="channels that neither a rung nor a photo wakes, by layer")
-    unrendered: ByLayer = Field(
-        description="all other channels of which no rung gave a sprite, by layer"
-    )
-    photos: int | None = Field(description="how many images the sprites were compared with")
+    dead: ByLayer = Field(description="channels that no rung and no photo activates, by layer")
+    unrendered: ByLayer = Field(description="all other channels without a sprite, by layer")
+    photos: int | None = Field(description="number of images to compare the sprites with")
     sprites_per_second: float | None
     warnings: tuple[str, ...]
     failures: tuple[str, ...]
@@ -52,32 +50,30 @@ class RunSummary(FrozenModel):
             f"{count} {flag.replace('_', ' ')}" for flag, count in self.flagged.items()
         )
         if flags:
-            lines.append(f"of all these sprites: {flags}")
+            lines.append(f"flags: {flags}")
         return "\n".join(
             [*lines, *self.ladder_in_words(), *(f"warning: {warning}" for warning in self.warnings)]
         )
 
     def ladder_in_words(self) -> list[str]:
-        """Return lines on what the ladder saved, and on what it did not."""
+        """Return lines on the sprites that the ladder saved, and on those that it did not."""
         saved = ", ".join(
             f"{count} saved by {'no rung' if rung == 'none' else rung}"
             for rung, count in self.rungs.items()
         )
-        lines = [f"of those that failed at first: {saved}"] if saved else []
+        lines = [f"failed at the first attempt: {saved}"] if saved else []
         if self.dead:
-            lines.append(
-                f"dead for good, no rung and no activation on the photos: {_named(self.dead)}"
-            )
+            lines.append(f"dead channels, not active on any photo: {_named(self.dead)}")
         if self.unrendered:
-            # Of mixes there is nothing that photos could tell.
+            # Photos say nothing about mixes.
             open_question = not self.photos and not all(map(is_mixes, self.unrendered))
-            why = ", perhaps dead, as --photos FOLDER would tell" if open_question else ""
-            lines.append(f"no rung gave a sprite of these{why}: {_named(self.unrendered)}")
+            why = ", perhaps dead (--photos FOLDER shows which)" if open_question else ""
+            lines.append(f"every attempt failed{why}: {_named(self.unrendered)}")
         return lines
 
 
 class SpritesFailed(DiamondCutterError):
-    """Some shards could not be rendered; the text counts and names them."""
+    """Some shards failed; the text counts and names them."""
 
     exit_code = 1
 
@@ -87,21 +83,20 @@ class SpritesFailed(DiamondCutterError):
         named = "; ".join(summary.failures[:5]) + (f"; and {count - 5} more" if count > 5 else "")
         plural = "" if count == 1 else "s"
         super().__init__(
-            f"{count} part{plural} of the run failed ({named}); all else is in the bucket, and "
-            "the same command does only the rest"
+            f"{count} part{plural} of the run failed ({named}). All other sprites are in the "
+            "bucket. Run the same command to retry."
         )
 
 
 def without_sprite(
     spritemaps: Mapping[str, SpritemapRecord], photos: Mapping[str, PhotoActivations]
 ) -> tuple[ByLayer, ByLayer]:
-    """Return the channels all of whose sprites failed on every rung, by layer: those that are dead
-    for good, and the others.
+    """Return the channels without a sprite, by layer: the dead ones, and the others.
 
     Args:
-        spritemaps: what was rendered, by layer.
-        photos: what the user's photos do, by layer; where there are none, no channel is known to be
-            dead for good.
+        spritemaps: the records of the spritemaps, by layer.
+        photos: the highest activations on the user's photos, by layer; without them, no channel is
+            known to be dead.
     """
     dead: ByLayer = {}
     others: ByLayer = {}
@@ -131,13 +126,13 @@ def without_sprite(
 
 
 def photo_warnings(folder: str | None, photos: Mapping[str, PhotoActivations]) -> tuple[str, ...]:
-    """Return a sentence on photos that could not be read, if there are any."""
+    """Return a sentence on the unreadable photos, if there are any."""
     record = next(iter(photos.values()), None)
     if record is None or not record.unreadable:
         return ()
     count, of = len(record.unreadable), record.images + len(record.unreadable)
     return (
-        f"{count} of {of} images in {folder} could not be read and do not count: "
+        f"{count} of {of} images in {folder} are unreadable and were skipped: "
         f"{_first(record.unreadable)}",
     )
 

@@ -1,14 +1,13 @@
-"""Tunes a model, layer by layer, each on the next free device; what is found is the preset that
-`sprites` then renders by.
-"""
+"""Tunes the layers of a model, each on the next free device, and keeps the preset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
-from diamond_cutter.storage import open_bucket
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.importing.stored import find_model
 from diamond_cutter.tasks.importing.task import import_bundle
@@ -23,53 +22,67 @@ def tune(
     on_layer: Callable[[LayerTuning], object] = lambda found: None,
     on_restart: Callable[[str], object] = lambda why: None,
 ) -> Preset:
-    """Tune what the request asks for and is not tuned yet, and return the model's preset.
+    """Tune the requested layers that are not tuned yet, and return the preset of the model.
 
     Args:
         request: which layers to tune, and how.
-        on_layer: called with each layer that is tuned.
-        on_restart: called with a sentence if a preset is there and tuning starts from scratch
-            nevertheless.
+        on_layer: called with each tuned layer.
+        on_restart: called with a sentence if a stored preset cannot be continued.
 
     Raises:
-        ModelError, StorageError: what is asked for cannot be had.
-        RequestError: the recipe has settings for single layers already, or may have: `auto`.
-        WorkerError: a layer took too long, or its process died; the layers that were finished are
-            kept.
+        ModelError, StorageError: the request cannot be met.
+        RequestError: the recipe has settings for single layers, or may have them: `auto`.
+        WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
     if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
         raise RequestError(
-            "tuning starts from a recipe without settings for single layers and without variants; "
-            "take fast or lucid"
+            "tuning needs a recipe without settings for single layers and without variants. Use "
+            "fast or lucid."
         )
     bucket = open_bucket(request.bucket)
-    with (
-        DeviceSlots(visible_devices()) as slots,
-        ThreadPoolExecutor(len(visible_devices())) as threads,
-    ):
-        card = find_model(bucket, request.model)
-        if card is None:
-            bucket.check()
-            with doing(f"importing {request.model}"):
-                card = slots.run(
-                    import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S
-                )
+    with DeviceSlots(visible_devices()) as slots:
+        card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
         done = (
             {layer.layer: layer for layer in stored.layers} if stored and not request.again else {}
         )
-        if set(wanted) - set(done):
+        missing = [layer for layer in wanted if layer not in done]
+        if missing:
             bucket.check()
         for layer in wanted:
             if layer in done:
                 on_layer(done[layer])
+        _tune_layers(card.key, missing, request, slots, on_layer)
+    preset = read_preset(bucket, card.key)
+    if preset is None:
+        raise RequestError(f"no layer of {card.key} was tuned")
+    return preset
 
-        def tuned(layer: str) -> LayerTuning:
-            arguments = (request.bucket, card.key, layer, request.recipe, request.budget_s)
-            return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
 
-        futures = [threads.submit(tuned, layer) for layer in wanted if layer not in done]
+def _card(bucket: Bucket, request: TuneRequest, slots: DeviceSlots) -> ModelCard:
+    """Return the card of the model, importing the model first if the bucket lacks it."""
+    card = find_model(bucket, request.model)
+    if card is not None:
+        return card
+    bucket.check()
+    with doing(f"importing {request.model}"):
+        return slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
+
+
+def _tune_layers(
+    model: str,
+    layers: Sequence[str],
+    request: TuneRequest,
+    slots: DeviceSlots,
+    on_layer: Callable[[LayerTuning], object],
+) -> None:
+    def tuned(layer: str) -> LayerTuning:
+        arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
+        return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+
+    with ThreadPoolExecutor(len(visible_devices())) as threads:
+        futures = [threads.submit(tuned, layer) for layer in layers]
         try:
             with Progress("layers", len(futures)) as progress:
                 for future in as_completed(futures):
@@ -79,7 +92,3 @@ def tune(
             threads.shutdown(wait=False, cancel_futures=True)
             slots.close()
             raise
-    preset = read_preset(bucket, card.key)
-    if preset is None:
-        raise RequestError(f"no layer of {card.key} was tuned")
-    return preset

@@ -1,6 +1,4 @@
-"""Copies what a bucket holds into another one: verified, resumable, and never a record before what
-it names.
-"""
+"""Copies buckets: verified, resumable, and each record after the files that it names."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from diamond_cutter.flows.cli.listing import Problem
+from diamond_cutter.flows.verification import Problem
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo, crc32c
 from diamond_cutter.storage.bucket import check_prefix
@@ -30,22 +28,21 @@ _IN_MEMORY_BYTES = 8 << 20
 
 
 class Copied(FrozenModel):
-    """What `cp` did."""
+    """The result of `cp`."""
 
     source: str
     target: str
-    files: int = Field(description="that were copied")
-    bytes: int = Field(description="that were copied")
-    there: int = Field(description="files that were there already, with the same bytes")
+    files: int = Field(description="number of copied files")
+    bytes: int = Field(description="size of copied files")
+    there: int = Field(description="number of files that the target already had")
     rebuilt: tuple[str, ...] = Field(
-        description="views over a set's records that were made anew, since the other bucket had "
-        "more of the set"
+        description="sets with other sprites in the target, for which views were written again"
     )
     problems: tuple[Problem, ...]
 
 
 class _Copying:
-    """One copy: what was found on both sides, and what has gone wrong so far."""
+    """One copy: its two buckets, its counts, and its problems so far."""
 
     def __init__(self, source: Bucket, target: Bucket) -> None:
         self.source, self.target = source, target
@@ -53,13 +50,28 @@ class _Copying:
         self.problems: list[Problem] = []
         self.replaced_views: set[tuple[str, str]] = set()
 
+    def copy_prefixes(self, prefixes: Sequence[str], on_file: Callable[[int, int], object]) -> None:
+        """Copy the files below some prefixes, rank by rank."""
+        listed = {info.key: info for prefix in prefixes for info in self.source.list(prefix)}
+        present = {info.key: info for prefix in prefixes for info in self.target.list(prefix)}
+        done = 0
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            on_file(done, len(listed))
+
+        for rank in range(max(map(_rank, listed), default=-1) + 1):
+            infos = (info for key, info in listed.items() if _rank(key) == rank)
+            self.copy_all(infos, present, count)
+
     def copy_all(
         self,
         infos: Iterable[ObjectInfo],
         present: dict[str, ObjectInfo],
         on_file: Callable[[], object],
     ) -> None:
-        """Copy files of which none names another one."""
+        """Copy files that do not name each other."""
         lost = {problem.key for problem in self.problems}
         sound = [info for info in infos if not self._lacks(info.key, lost)]
         slower = max(self.source, self.target, key=lambda bucket: bucket.transfers)
@@ -77,9 +89,7 @@ class _Copying:
                 self.there += 1
 
     def _lacks(self, key: str, lost: set[str]) -> bool:
-        """Tell whether something that a record names was not copied; then the record is not
-        either.
-        """
+        """Tell whether a file that a record names was not copied: the record is skipped, too."""
         named = {record_beside(other) for other in lost}
         of_run = is_run_record(key) and any(set_of(other) == set_of(key) for other in lost)
         report = None if is_fingerprinted(key) else report_of(key)
@@ -92,13 +102,13 @@ class _Copying:
             self.problems.append(
                 Problem(
                     key=key,
-                    problem="It was not copied, since something that it names could not be.",
+                    problem="Skipped, because a file that it names was not copied.",
                 )
             )
         return missing
 
     def _copy(self, info: ObjectInfo, present: ObjectInfo | None) -> bool | str:
-        """Copy a file; tell whether it had to be, or why it could not be."""
+        """Copy a file; return whether it was missing, or the error message."""
         try:
             if present is not None and self._same(info, present):
                 return False
@@ -134,7 +144,7 @@ class _Copying:
         except Conflict:
             if record_beside(key) is None:
                 raise
-            # Its name decides its content: whatever else is there is damage.
+            # The name is a hash of the content, so other content is damaged.
             self.target.put(key, data, mode="overwrite")
 
 
@@ -144,17 +154,17 @@ def copy(
     prefixes: Iterable[str] = (),
     on_file: Callable[[int, int], object] = lambda done, of: None,
 ) -> Copied:
-    """Copy what lies below the prefixes, or all; what is there already stays.
+    """Copy the keys below some prefixes, or all keys; keep the files that the target has.
 
-    Files come before the records that commit them, then views over records, and the commits of runs
-    and reports last, so that whoever looks at the target sees nothing that is not whole. Where the
-    target has other sprites of a set, the views over the set are made anew.
+    Files are copied before their records, then views, and the commits of runs and reports last.
+    Readers of the target therefore never see incomplete work. If the target has other sprites of a
+    set, the views of the set are written again.
 
     Args:
-        source: where from.
-        target: where to.
+        source: the bucket to copy from.
+        target: the bucket to copy to.
         prefixes: beginnings of keys, such as `models/` or `sprites/mine@`.
-        on_file: is told how many files are done, and of how many.
+        on_file: called with the number of finished files, and of all files.
 
     Raises:
         StorageError: one of the buckets cannot be used.
@@ -163,19 +173,8 @@ def copy(
     for prefix in wanted:
         check_prefix(prefix)
     target.check()
-    listed = {info.key: info for prefix in wanted for info in source.list(prefix)}
-    present = {info.key: info for prefix in wanted for info in target.list(prefix)}
-    copying, done = _Copying(source, target), 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        on_file(done, len(listed))
-
-    for rank in range(max(map(_rank, listed), default=-1) + 1):
-        copying.copy_all(
-            (info for key, info in listed.items() if _rank(key) == rank), present, count
-        )
+    copying = _Copying(source, target)
+    copying.copy_prefixes(wanted, on_file)
     return Copied(
         source=source.url,
         target=target.url,
@@ -188,12 +187,12 @@ def copy(
 
 
 def _rank(key: str) -> int:
-    """Return when a file is copied: what others name goes first."""
+    """Return the step in which a file is copied: before the files that name it."""
     if is_run_record(key) or key == report_key(report_of(key) or ""):
         return 3
     if is_view(key):
         return 2
-    # Of a model the card commits the graph; all other records are JSON too.
+    # The card of a model commits its graph. All records are JSON.
     return 1 if key.endswith(".json") else 0
 
 

@@ -1,37 +1,35 @@
-"""Tells of a model, and of a run before it runs, without writing anything."""
+"""Estimates the time and disk space of a run, without writing anything."""
 
 import math
 
 import numpy as np
 from pydantic import Field
 
+from diamond_cutter.flows.cli.models import describe
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
-from diamond_cutter.tasks.importing.stored import find_model, find_or_import
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.estimate import LayerCost, measure_layers
 
 _TIMEOUT_S = 1800.0
-# A picture that was optimised from noise hardly shrinks: shards measure 2.6 bytes a pixel as
-# lossless WebP.
+# Measured for shards as lossless WebP: sprites compress badly, because they start from noise.
 _BYTES_PER_PIXEL = 2.6
 _MEASURED_LAYERS = 3
 
 
 class LayerEstimate(FrozenModel):
-    """What a run would do for one layer."""
+    """The estimate for one layer."""
 
     layer: str
     sprites_done: int
     sprites_adopted: int = Field(
-        description="of those that are done, how many are copied from another set of the model"
+        description="number of done sprites to copy from other sets of the model"
     )
     sprites_to_do: int
     shards: int
@@ -40,14 +38,14 @@ class LayerEstimate(FrozenModel):
 
 
 class RunEstimate(FrozenModel):
-    """What a run would do."""
+    """The estimate for a run."""
 
     model: str
     recipe: str
     layers: tuple[LayerEstimate, ...]
     sprites_done: int
     sprites_adopted: int = Field(
-        description="of those that are done, how many are copied from another set of the model"
+        description="number of done sprites to copy from other sets of the model"
     )
     sprites_to_do: int
     shards: int
@@ -56,31 +54,11 @@ class RunEstimate(FrozenModel):
     devices: int
 
 
-def describe(bucket_url: str, name: str) -> ModelCard:
-    """Return a model's card, from the bucket if it is there.
-
-    Raises:
-        ModelError: the model is unknown, or its weights are missing or unusable.
-    """
-    stored = find_model(open_bucket(bucket_url), name)
-    if stored is not None:
-        return stored
-    with doing(f"importing {name}"), DeviceSlots([""]) as slots:
-        return slots.run(_import_card, bucket_url, name, timeout_s=_TIMEOUT_S)
-
-
-def _import_card(bucket_url: str, name: str) -> ModelCard:
-    return find_or_import(bucket_url, name).card
-
-
 def estimate(request: SpritesRequest) -> RunEstimate:
-    """Return what the flow would do with the request; a few steps are measured on up to three of
-    its layers.
-
-    What photos cost is not counted, nor what is tried again.
+    """Estimate a run from a few steps on up to three of its layers, without photos and retries.
 
     Raises:
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     if request.photos is not None:
         check_images(request.photos)
@@ -131,9 +109,7 @@ def _estimate_layer(
 
 
 def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[str, LayerCost]:
-    """Measure the first, the middle and the last layer, and read the others off the lines between
-    them.
-    """
+    """Measure the first, the middle and the last layer, and interpolate the others."""
     names = [layer.name for layer in plan.card.layers]
     wanted = [layer for layer in plan.layers if layer.shards]
     measured = [
@@ -156,7 +132,7 @@ def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[s
         )
         costs = slots.run(measure_layers, *arguments, timeout_s=_TIMEOUT_S)
     if len(measured) == 1:
-        return {measured[0].layer: costs[0]}  # which may be mixes, that lie at no depth
+        return {measured[0].layer: costs[0]}  # mixes have no depth to interpolate by
     depths = [names.index(layer.layer) for layer in measured]
     columns = [
         [float(np.interp(names.index(layer.layer), depths, column)) for layer in wanted]

@@ -1,6 +1,4 @@
-"""A layer's sprites in numbers: flags, rungs, how each score lies, the weakest and the strongest
-channels.
-"""
+"""Statistics of a layer's sprites: flags, rungs, distributions of scores, extreme channels."""
 
 import math
 from collections import Counter
@@ -35,7 +33,7 @@ _EXTREMES = 5
 
 
 class Distribution(FrozenModel):
-    """How one score lies over a layer's sprites; those that have none are left out."""
+    """The distribution of one score over the sprites of a layer that have it."""
 
     score: Score
     sprites: int
@@ -50,46 +48,46 @@ class Distribution(FrozenModel):
 
 
 class ChannelScores(FrozenModel):
-    """What is known of the best of a channel's pictures."""
+    """The scores of the best sprite of a channel."""
 
-    label: str | None = Field(description="what the channel stands for, if it is a mix or a class")
+    label: str | None = Field(description="the name of the mix or the class, if it is one")
     scores: SpriteScores
 
 
 class LayerReport(FrozenModel):
-    """A layer's sprites in numbers."""
+    """The statistics of a layer's sprites."""
 
     key: str
-    layer: str = Field(description="its name, or that of mixes")
+    layer: str = Field(description="the name of the layer, or of mixes")
     sprites: int
-    channels_done: int = Field(description="channels, or mixes, that have sprites")
-    channels: int | None = Field(description="how many there are, if that is known")
-    damaged_shards: int = Field(description="those that do not count")
-    flagged: int = Field(description="sprites with one flag or more")
+    channels_done: int = Field(description="number of channels, or mixes, with sprites")
+    channels: int | None = Field(description="number of all channels or mixes, if known")
+    damaged_shards: int = Field(description="number of damaged shards, which are ignored")
+    flagged: int = Field(description="number of sprites with any flag")
     flags: dict[Flag, int]
     rungs: dict[Attempt, int] = Field(
-        description="sprites by the attempt that drew them; none: all attempts failed"
+        description="sprites by the attempt that produced them; none: every attempt failed"
     )
     distributions: tuple[Distribution, ...]
     weakest: tuple[ChannelScores, ...] = Field(
-        description="the channels of the lowest objectives, lowest first"
+        description="the channels with the lowest objectives, lowest first"
     )
     strongest: tuple[ChannelScores, ...] = Field(
-        description="the channels of the highest objectives, highest first"
+        description="the channels with the highest objectives, highest first"
     )
 
     def median(self, score: Score) -> float | None:
-        """Return the median of a score, or None where no sprite has it."""
+        """Return the median of a score, or None if no sprite has it."""
         return next((found.median for found in self.distributions if found.score == score), None)
 
 
 def report_layer(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
 ) -> LayerReport:
-    """Return a layer's sprites in numbers; `layer` may be the name of mixes."""
+    """Return the statistics of a layer's sprites; `layer` may be the name of mixes."""
     shards = read_layer(bucket, model, recipe, layer)
     places = shards.places().values()
-    # Of photos that came after a shard, the spritemaps know more than it does.
+    # Only spritemaps have ratios to photos that were added after the shard.
     gathered = (
         sprite
         for record in spritemap_records(bucket, model, recipe, layer)
@@ -125,7 +123,7 @@ def report_layer(
 
 
 def distribution(score: Score, sprites: Iterable[SpriteScores]) -> Distribution | None:
-    """Return how a score lies over sprites, or None if none of them has it."""
+    """Return the distribution of a score over sprites, or None if no sprite has it."""
     given = (getattr(sprite, score) for sprite in sprites)
     values = np.array([value for value in given if value is not None and math.isfinite(value)])
     if not len(values):
@@ -157,9 +155,7 @@ def _with_ratios_of(
 
 
 def _strongest_first(sprites: Iterable[SpriteScores]) -> list[SpriteScores]:
-    """Return the best sprite of each channel, those of the highest objectives first; what is not
-    finite comes last.
-    """
+    """Return the best sprite of each channel, highest objective first, values not finite last."""
     best: dict[int, SpriteScores] = {}
     for sprite in sprites:
         best[sprite.channel] = max(best.get(sprite.channel, sprite), sprite, key=_objective)

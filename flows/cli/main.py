@@ -1,19 +1,21 @@
-"""The command line. What a command needs is imported when it runs, so that `--help` is instant."""
+"""The command line. A command imports its modules when it runs, so that `--help` is instant."""
 
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Annotated
 
+import numpy as np
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attribution_request import AttributionRequest
-from diamond_cutter.flows.cli.bucket import BUCKET_COMMANDS, FAILED
-from diamond_cutter.flows.cli.models import Json, models_app
-from diamond_cutter.flows.cli.options import HelpFormatter, shown_default, spell_out_recipe
+from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.model_commands import models_app
+from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
@@ -22,17 +24,19 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import Terminated, leave, terminable
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
-_GOES_ON = "; what was finished is kept, and the same command goes on from there"
+_SPECTRUM_PX = 288
+_GOES_ON = "; finished work is kept, and the same command continues from there"
 _KEPT = {
     "sprites": _GOES_ON,
     "attribute": _GOES_ON,
     "tune": _GOES_ON,
-    "serve": "; schedules are paused, what was finished is kept, and the same command serves again",
+    "serve": "; schedules are paused, finished work is kept, and the same command serves again",
 }
-# Those that log in the process of a command. TensorFlow never does: it is imported by the processes
-# of devices. For Prefect see flows/server/prefect_server.py.
+# Libraries that log in the process of a command. TensorFlow does not: only the processes of devices
+# import it. For Prefect see flows/server/prefect_server.py.
 _LIBRARIES = (
     "PIL",
     "amplitude",
@@ -54,13 +58,12 @@ NO_MIXES = MixOptions()
 
 app = App(
     name="diamond-cutter",
-    help="Shows what convolutional networks look for: a picture of what excites each channel of "
-    "each layer.",
+    help="Render what the channels of a convolutional network look for, and explain its decisions.",
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
     config=spell_out_recipe,
     help_formatter=HelpFormatter(),
-    help_format="plaintext",  # in the others a product's * is a mark
+    help_format="plaintext",  # the other formats take the * of a product for markup
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
 )
 app.command(models_app)
@@ -68,25 +71,21 @@ app.update(BUCKET_COMMANDS)
 
 
 def main() -> None:
-    """Run a command; print one sentence and exit with 2 on bad input, with 1 if a part of the work
-    failed.
-    """
-    # Prefect looks at it while it is imported.
+    """Run a command; exit with 2 on bad input, with 1 if a part of the work failed."""
+    # Prefect reads it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     _silence_libraries()
     leave(run(sys.argv[1:]))
 
 
 def _silence_libraries() -> None:
-    """Keep the log lines and the warnings of libraries off the terminal, where every error has a
-    sentence of its own.
-    """
+    """Keep log lines and warnings of libraries off the terminal: each error has a sentence."""
     for library in _LIBRARIES:
         logger = logging.getLogger(library)
         logger.addHandler(logging.NullHandler())
         logger.propagate = False
     warnings.filterwarnings("ignore", module="prefect")
-    if not sys.warnoptions:  # python -W and PYTHONWARNINGS are for those who want them
+    if not sys.warnoptions:  # python -W and PYTHONWARNINGS still work
         warnings.simplefilter("ignore")
 
 
@@ -114,9 +113,7 @@ def run(arguments: list[str]) -> int:
 
 @app.command
 def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> None:
-    """Say what `sprites` would do with the same options, and how long it would take; render
-    nothing.
-    """
+    """Show what `sprites` would render, and estimate time and disk space."""
     from diamond_cutter.flows.cli.estimates import estimate
     from diamond_cutter.flows.cli.output import print_estimate
 
@@ -125,11 +122,9 @@ def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> 
 
 @app.command
 def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> int:
-    """Render the sprites of a model's channels, or of mixes of channels, and gather them into a
-    spritemap for each layer.
-    """
+    """Render sprites of a model's channels, or of mixes of channels, and a spritemap per layer."""
     from diamond_cutter.flows.cli.output import print_summary
-    from diamond_cutter.flows.cli.runs import run_sprites
+    from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
     try:
@@ -143,19 +138,18 @@ def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) 
 
 @app.command
 def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> int:
-    """Explain a folder of images: which channels decide a class, where in the image; and publish a
-    report of it in the bucket.
+    """Explain a model's decisions on a folder of images, and publish a report in the bucket.
 
     diamond-cutter attribute efficientnet-lite0 holiday --layers block_10 head --open
 
     Parameters
     ----------
     open
-        Open the report when it is there.
+        Open the report in a browser at the end.
     """
     from diamond_cutter.flows.cli.output import print_report
-    from diamond_cutter.flows.cli.runs import run_attribution
     from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
 
     summary = run_attribution(request)
@@ -167,26 +161,21 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
 
 @app.command
 def spectrum(photos: str) -> None:
-    """Measure the spectrum of your own images, and print the recipe maco with it, for a file that
-    --recipe takes.
+    """Measure the spectrum of your own images, and print the recipe maco with it as JSON.
 
     diamond-cutter spectrum holiday > holiday.json
 
     Parameters
     ----------
     photos
-        A folder of images, here or on Google Cloud Storage.
+        A folder of images, or gs://bucket/folder.
     """
-    from diamond_cutter.flows.cli.measuring import maco_of_photos
-
     sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
 
 
 @app.command
 def tune(request: Tuning, *, json: Json = False) -> None:
-    """Find the settings that suit each layer of a model, and keep them as the recipe that `sprites`
-    then renders by.
-    """
+    """Find the best settings for each layer of a model, and store them as its preset recipe."""
     from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
     from diamond_cutter.flows.tuning import tune as tune_model
 
@@ -197,17 +186,16 @@ def tune(request: Tuning, *, json: Json = False) -> None:
 def serve(
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: str | None = None
 ) -> None:
-    """Put a command on the Prefect server in use as a deployment, and run it when it is due or
-    triggered.
+    """Serve a command as a Prefect deployment: run it on a schedule or when triggered.
 
     diamond-cutter serve --cron "0 2 * * *" sprites efficientnet-lite0 --layers main
 
     Parameters
     ----------
     command
-        `sprites` or `attribute` with its options.
+        `sprites` or `attribute`, with its options.
     cron
-        When to run, as in crontab; without it the deployment waits to be triggered.
+        The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
     from diamond_cutter.flows.deployment import serve_attribution, serve_sprites
 
@@ -220,19 +208,46 @@ def serve(
         serve_attribution(bound.arguments["request"], cron)
     else:
         raise RequestError(
-            "serve takes the command 'sprites' or 'attribute' and its options; found "
-            f"{' '.join(command) or 'nothing'!r}"
+            "the command cannot be served: expected 'sprites' or 'attribute' with its options, "
+            f"found {' '.join(command) or 'nothing'!r}"
         )
 
 
+def maco_of_photos(folder: str) -> RenderRecipe:
+    """Return the recipe maco with the spectrum of the images in a folder, a path or URL.
+
+    Raises:
+        BadPhotos: the folder does not exist, or has no readable image.
+        StorageError: the cloud denies access or does not answer.
+    """
+    from diamond_cutter.tasks.photos.finding import find_images
+    from diamond_cutter.tasks.photos.image_set import BadPhotos
+    from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_images
+    from diamond_cutter.tasks.rendering.spectrum import natural_spectrum
+
+    def readable() -> Iterator[np.ndarray]:
+        shape = (_SPECTRUM_PX, _SPECTRUM_PX, 3)
+        for _, pixels in read_images(find_images(folder).images, shape):
+            if isinstance(pixels, UnreadablePhoto):
+                print_error(f"skipped: {pixels}")
+            else:
+                yield pixels
+
+    try:
+        return RenderRecipe(name="maco", spectrum=natural_spectrum(readable()))
+    except ValueError as error:
+        raise BadPhotos(
+            f"no spectrum can be measured of the images in {folder}: {error}"
+        ) from error
+
+
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
-    """Return the request with the mixes that are asked for beside it."""
+    """Return the request with the requested mixes."""
     if not mixing.given:
         return request
-    from diamond_cutter.flows.cli.estimates import describe
+    from diamond_cutter.flows.cli.models import describe
 
-    # Whether directions are as wide as their layer cannot be seen later, when what is 0 is left
-    # out.
+    # The width of directions is checked now, because weights of 0 are dropped later.
     card = describe(request.bucket, request.model) if mixing.directions else None
     return SpritesRequest.model_validate({**dict(request), "mixes": read_mixes(mixing, card)})
 

@@ -1,119 +1,141 @@
-"""The commands of `diamond-cutter models`. What a command needs is imported when it runs, so that
-`--help` is instant.
-"""
+"""Lists, describes, adds, fetches and removes models."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
-
-from diamond_cutter.model_inventory.user_models import ImportOptions
-
-Json = Annotated[bool, Parameter(help="print JSON, for a script")]
-BucketUrl = Annotated[str, Parameter(help="the folder that holds everything")]
-Options = Annotated[ImportOptions, Parameter(name="*")]
-
-models_app = App(
-    name="models",
-    help="List the models that can be rendered, show one, add your own, fetch weights, remove one.",
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.progress import doing
+from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.catalogue import ModelListing, list_models, model_names
+from diamond_cutter.model_inventory.user_models import (
+    ImportOptions,
+    check_name,
+    model_format,
+    read_labels,
+)
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.layout import card_key, model_folder
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.adding import Added, add_model
+from diamond_cutter.tasks.importing.fetching import fetch_weights
+from diamond_cutter.tasks.importing.stored import (
+    bundles_named,
+    find_model,
+    find_or_import,
+    stored_cards,
 )
 
-
-@models_app.default
-def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the models that can be rendered."""
-    from diamond_cutter.flows.cli.model_changes import all_models
-    from diamond_cutter.flows.cli.output import print_models
-    from diamond_cutter.storage import open_bucket
-
-    print_models(all_models(open_bucket(bucket)), as_json=json)
+_TIMEOUT_S = 1800.0
 
 
-@models_app.command
-def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show what images a model takes, and its layers in forward order."""
-    from diamond_cutter.flows.cli.estimates import describe
-    from diamond_cutter.flows.cli.output import print_card
+class Removed(FrozenModel):
+    """The result of `models remove`."""
 
-    print_card(describe(bucket, model), as_json=json)
+    model: str
+    files: int
+    bytes: int
 
 
-@models_app.command
+def all_models(bucket: Bucket) -> list[ModelListing]:
+    """Return all available models: those of the catalogue, then the user's own in the bucket."""
+    cards = list(stored_cards(bucket))
+    latest = {card.name: card for card in cards}
+    known = [
+        _with_card(listing, latest[listing.name]) if listing.name in latest else listing
+        for listing in list_models()
+    ]
+    own = [card for card in cards if card.name not in model_names()]
+    times = {card.name: sum(other.name == card.name for other in own) for card in own}
+    return known + [_of_card(card, card.key if times[card.name] > 1 else card.name) for card in own]
+
+
+def describe(bucket_url: str, name: str) -> ModelCard:
+    """Return the card of a model, from the bucket if possible, otherwise by importing the model.
+
+    Raises:
+        ModelError: the model is unknown, or its weights are missing or unusable.
+    """
+    stored = find_model(open_bucket(bucket_url), name)
+    if stored is not None:
+        return stored
+    with doing(f"importing {name}"), DeviceSlots([""]) as slots:
+        return slots.run(_import_card, bucket_url, name, timeout_s=_TIMEOUT_S)
+
+
 def add(
-    path: Path,
-    *,
-    name: str,
-    labels: Path | None = None,
-    options: Options = ImportOptions(),  # noqa: B008
-    bucket: BucketUrl = "./bucket",
-    json: Json = False,
-) -> None:
-    """Add a model of your own: a Keras file (.keras, .h5), the folder of a SavedModel, or a frozen
-    graph (.pb).
+    bucket_url: str, path: Path, name: str, labels: Path | None, options: ImportOptions
+) -> Added:
+    """Import a user's model and store it in the bucket.
 
-    Parameters
-    ----------
-    path
-        The file or folder.
-    name
-        What the model shall be called.
-    labels
-        A text file with the name of a class on each line, in the order of the model's output.
+    Raises:
+        BadModel, StorageError: the model cannot be rendered or stored.
     """
-    from diamond_cutter.flows.cli.model_changes import add as add_model
-    from diamond_cutter.flows.cli.output import print_added
+    check_name(name)
+    model_format(path)
+    named = read_labels(labels) if labels else ()
+    open_bucket(bucket_url).check()
+    with DeviceSlots([""]) as slots:
+        return slots.run(add_model, bucket_url, path, name, named, options, timeout_s=_TIMEOUT_S)
 
-    print_added(add_model(bucket, path, name, labels, options), as_json=json)
 
+def fetch(
+    name: str, given: tuple[str, ...], on_progress: Callable[[str, int, int | None], object]
+) -> list[Path]:
+    """Download the weights of a model of the catalogue, and return their files.
 
-@models_app.command
-def fetch(model: str, *, weights: tuple[str, ...] = ()) -> None:
-    """Fetch the weights of a model onto this machine.
-
-    Parameters
-    ----------
-    weights
-        A path or URL to take them from, where they are no longer published; for lucid's models a
-        second one for the labels.
+    Raises:
+        ModelError, StorageError: the model has no weights to fetch, or the download failed.
     """
-    from diamond_cutter.flows.cli.model_changes import fetch as fetch_model
+    return fetch_weights(name, given, on_progress)
 
-    with _bar() as on_progress:
-        files = fetch_model(model, weights, on_progress)
+
+def remove(bucket_url: str, name: str) -> Removed:
+    """Remove a model's bundle from the bucket, with its preset and photo activations, not sprites.
+
+    Raises:
+        ModelError: the model does not exist, or its name is ambiguous.
+        RequestError: its bundle is not in the bucket.
+    """
+    bucket = open_bucket(bucket_url)
+    model = _stored(bucket, name)
+    # The card first: without it, the remaining files are not a bundle.
+    files = sorted(bucket.list(model_folder(model)), key=lambda file: file.key != card_key(model))
     for file in files:
-        print(file)  # noqa: T201  what a script reads
+        bucket.delete(file.key)
+    return Removed(model=model, files=len(files), bytes=sum(file.size for file in files))
 
 
-@models_app.command
-def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Take a model out of the bucket. Its sprites stay; rendering more needs the model again."""
-    from diamond_cutter.flows.cli.model_changes import remove as remove_model
-    from diamond_cutter.flows.cli.output import print_removed
-
-    print_removed(remove_model(bucket, model), as_json=json)
+def _import_card(bucket_url: str, name: str) -> ModelCard:
+    return find_or_import(bucket_url, name).card
 
 
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar for each file while it comes; nothing where standard error is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+def _stored(bucket: Bucket, name: str) -> str:
+    """Return the name and hash of a bundle, which may be damaged."""
+    same = bundles_named(bucket, name)
+    if len(same) == 1:
+        return next(iter(same))
+    card = find_model(bucket, name)
+    if card is None:
+        raise RequestError(
+            f"the bundle of {name} is not in the bucket {bucket.url}: there is nothing to remove"
+        )
+    return card.key
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+
+def _with_card(listing: ModelListing, card: ModelCard) -> ModelListing:
+    found = {"layers": len(card.layers), "channels": sum(layer.channels for layer in card.layers)}
+    weights = listing.weights if listing.weights.startswith("here") else "in the bucket"
+    return listing.model_copy(update={**found, "weights": weights})
+
+
+def _of_card(card: ModelCard, name: str) -> ModelListing:
+    return ModelListing(
+        name=name,
+        source="yours",
+        height=card.image.height,
+        width=card.image.width,
+        layers=len(card.layers),
+        channels=sum(layer.channels for layer in card.layers),
+        weights=f"in the bucket, from {card.source.origin}",
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        tasks: dict[str, object] = {}
-
-        def on_progress(file: str, here: int, total: int | None) -> None:
-            if file not in tasks:
-                tasks[file] = progress.add_task(file, total=total)
-            progress.update(tasks[file], completed=here, total=total)  # type: ignore[arg-type]
-
-        yield on_progress

@@ -1,10 +1,10 @@
-"""How the command line reads and shows options, where cyclopts has to be told."""
+"""Options of the command line: shared types, recipes, and their help."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, ArgumentCollection
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
 from pydantic import ValidationError
 
@@ -16,16 +16,19 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
+Json = Annotated[bool, Parameter(help="print JSON, for scripts")]
+BucketUrl = Annotated[str, Parameter(help="the bucket: a folder, or gs://bucket/prefix")]
+
 _SHOWN_WHOLE = 5
 _MOST_RECIPE_BYTES = 4 << 20
 
 
 def spell_out_recipe(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
-    """Turn `--recipe lucid` and `--recipe recipe.json` into all of the recipe's fields, on which
-    `--recipe.steps` then changes one.
+    """Replace `--recipe lucid` or `--recipe recipe.json` by the fields of the recipe.
+
+    Options such as `--recipe.steps` then change single fields.
     """
-    # What is given as an option of its own takes the place of the recipe's, also where it is a
-    # list.
+    # A field with its own option is dropped: otherwise lists would be merged.
     given = {
         argument.name.removeprefix("--recipe.").replace("-", "_")
         for argument in arguments
@@ -44,10 +47,10 @@ def _without(fields: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def recipe_fields(text: str) -> dict[str, Any]:
-    """Return all fields of the recipe that a name or a file stands for.
+    """Return all fields of a recipe, given by its name or its file.
 
     Raises:
-        RequestError: there is no such recipe, or the file is none.
+        RequestError: the recipe is unknown, or the file is not a recipe.
     """
     file = Path(text).expanduser()
     try:
@@ -58,19 +61,17 @@ def recipe_fields(text: str) -> dict[str, Any]:
         return RenderRecipe.model_validate(preset_by_name(text)).model_dump(mode="json")
     except OSError as error:
         raise RequestError(
-            f"the recipe {text} cannot be read ({error.strerror or error}); give a recipe.json "
-            "that sprites were stored with"
+            f"the recipe {text} cannot be read: {error.strerror or error}. Give the recipe.json "
+            "of a sprite set."
         ) from error
     except ValidationError as error:
-        raise RequestError(f"the recipe {text} cannot be used: {sentence(error)}") from error
+        raise RequestError(f"the recipe {text} is not valid: {sentence(error)}") from error
     except ValueError as error:
         raise RequestError(str(error)) from error
 
 
 def shown_default(default: object) -> str | None:
-    """Return a default as the help shows it: what is empty not at all, what is long by its
-    range.
-    """
+    """Return a default as the help shows it: None if it is empty, the range if it is long."""
     if default in (None, (), {}):
         return None
     if not isinstance(default, tuple):
@@ -81,9 +82,7 @@ def shown_default(default: object) -> str | None:
 
 
 class HelpFormatter(DefaultFormatter):
-    """Leaves out what belongs into a recipe's file, and that a recipe's fields could be given by
-    place.
-    """
+    """Hides options that only a recipe file can hold, and positional names of recipe options."""
 
     def __call__(self, console: "Console", options: "ConsoleOptions", panel: HelpPanel) -> None:
         """Print one panel."""

@@ -1,4 +1,4 @@
-"""What the command line prints: tables for people, JSON for programs."""
+"""The output of commands: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -14,15 +14,16 @@ from rich.text import Text
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.copies import Copied
 from diamond_cutter.flows.cli.estimates import RunEstimate
-from diamond_cutter.flows.cli.garbage import Cleaned, FolderSize
-from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing, Verification
-from diamond_cutter.flows.cli.model_changes import Removed
+from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing
+from diamond_cutter.flows.cli.models import Removed
 from diamond_cutter.flows.cli.record_text import in_words, preset_in_words, tuning_in_words
 from diamond_cutter.flows.cli.records import Shown, ShownRecord
+from diamond_cutter.flows.cli.removal import Cleaned, FolderSize
 from diamond_cutter.flows.cli.tables import Rows, printable, tables
 from diamond_cutter.flows.cli.viewer import Opened
 from diamond_cutter.flows.quantities import counted, lasting, passing, sized
 from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.flows.verification import Verification
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.storage.sets.layout import set_folder
@@ -35,7 +36,7 @@ _FILE_WIDTH = 100_000
 
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
-    """Print the models that can be rendered."""
+    """Print the available models."""
     rows = [
         (
             model.name,
@@ -53,18 +54,18 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
 
 
 def print_added(added: Added, *, as_json: bool) -> None:
-    """Print what a model that was added is like, and what was guessed of it."""
+    """Print the card of an added model, and the guesses of its import."""
     guessed = [f"guessed {guess}" for guess in added.guesses]
     _print(added, as_json, *_card_parts(added.card), *guessed)
 
 
 def print_removed(removed: Removed, *, as_json: bool) -> None:
-    """Print what was removed."""
+    """Print the result of `models remove`."""
     _print(
         removed,
         as_json,
-        f"{removed.model} is removed: {removed.files} files, {sized(removed.bytes)}; its sprites, "
-        "if any, are still there",
+        f"removed {removed.model}: {removed.files} files, {sized(removed.bytes)}; its sprites are "
+        "kept",
     )
 
 
@@ -94,25 +95,24 @@ def _card_parts(card: ModelCard) -> list[str | Rows]:
     ranges = ", ".join(f"{low:.5g} to {high:.5g}" for low, high in image.value_range)
     facts = [
         f"{card.key}, from {card.source.origin}",
-        f"takes images of {image.height} x {image.width} pixels and {image.channels} "
-        f"channel{'s' * (image.channels > 1)}{order}, "
-        f"values {ranges}",
+        f"input: {image.height} x {image.width} pixels, {image.channels} "
+        f"channel{'s' * (image.channels > 1)}{order}, values {ranges}",
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
-        f"channels, {len(card.labels)} classes with names",
+        f"channels, {len(card.labels)} named classes",
     ]
     head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
     return ["\n".join(facts), Rows(head, rows)]
 
 
 def _reach(layer: LayerCard) -> str:
-    """Say how much of the image one position sees."""
+    """Return the receptive field of one position."""
     if not layer.height:
         return ""
     return f"{layer.receptive_field} px" if layer.receptive_field else "all"
 
 
 def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
-    """Print what a run would do."""
+    """Print the estimate of a run."""
     rows = [
         (
             layer.layer,
@@ -125,7 +125,7 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
         for layer in estimate.layers
     ]
     adopted = (
-        f" ({estimate.sprites_adopted} of them copied from other sets of the model)"
+        f" ({estimate.sprites_adopted} of them to copy from other sets of the model)"
         if estimate.sprites_adopted
         else ""
     )
@@ -145,12 +145,12 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
 
 
 def print_summary(summary: RunSummary, *, as_json: bool) -> None:
-    """Print what a run did."""
+    """Print the summary of a run."""
     _print(summary, as_json, summary.in_words())
 
 
 def print_report(summary: ReportSummary, *, as_json: bool) -> None:
-    """Print what a report says, in short, and where it is."""
+    """Print the summary of a report, and the URL of its page."""
     _print(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
 
 
@@ -166,7 +166,7 @@ def _reports(reports: Sequence[ReportListing]) -> list[str | Rows]:
         (
             listing.key,
             f"{listing.images:,}" if listing.images is not None else f"{listing.measured:,} so far",
-            "complete" if listing.complete else "not complete yet",
+            "complete" if listing.complete else "incomplete",
             sized(listing.bytes),
             f"{_age(now - listing.updated)} ago" if listing.updated else "",
         )
@@ -193,9 +193,9 @@ def _sets(sets: Sequence[SetListing]) -> list[str | Rows]:
         ]
         age = f", last written {_age(now - listing.updated)} ago" if listing.updated else ""
         runs = (
-            f"{listing.runs} run{'s' * (listing.runs != 1)} complete"
+            f"{listing.runs} complete run{'s' * (listing.runs != 1)}"
             if listing.runs
-            else "no run complete yet"
+            else "no complete run yet"
         )
         parts.append(
             f"{set_folder(listing.model, listing.recipe)}: {runs}, {sized(listing.bytes)}{age}"
@@ -217,42 +217,42 @@ def _how_far(layer: LayerListing) -> str:
 
 
 def print_opened(opened: Opened, *, as_json: bool) -> None:
-    """Print where a picture is."""
+    """Print the path of a picture."""
     _print(opened, as_json, str(opened.path))
 
 
 def print_copied(copied: Copied, *, as_json: bool) -> None:
-    """Print what was copied, and what could not be."""
+    """Print the result of `cp`."""
     lines = [f"{problem.key}: {problem.problem}" for problem in copied.problems]
-    lines += [f"{folder}: index and gallery made anew" for folder in copied.rebuilt]
+    lines += [f"{folder}: index and gallery written again" for folder in copied.rebuilt]
     lines.append(
-        f"{copied.files} files copied, {sized(copied.bytes)}; {copied.there} were there already, "
-        f"{len(copied.problems)} could not be"
+        f"{copied.files} files copied, {sized(copied.bytes)}; {copied.there} already there, "
+        f"{len(copied.problems)} failed"
     )
     _print(copied, as_json, "\n".join(lines))
 
 
 def print_cleaned(cleaned: Cleaned, *, as_json: bool) -> None:
-    """Print the files that no record names, and what became of them."""
+    """Print the result of `gc`."""
     # Keys are too long for the columns of a table.
     lines = [f"{each.key}: {sized(each.bytes)}; {each.why}" for each in cleaned.leftovers]
-    done = f"; {cleaned.deleted} deleted" if cleaned.deleted else "; --delete removes them"
+    done = f"; {cleaned.deleted} deleted" if cleaned.deleted else "; add --delete to delete them"
     lines.append(
-        f"{len(cleaned.leftovers)} files that nothing names, "
+        f"{len(cleaned.leftovers)} unused files, "
         f"{sized(cleaned.bytes)}{done if cleaned.leftovers else ''}"
     )
     _print(cleaned, as_json, "\n".join(lines))
 
 
 def print_removed_folder(removed: FolderSize, *, as_json: bool) -> None:
-    """Print what was removed."""
+    """Print the result of `rm`."""
     _print(
-        removed, as_json, f"{removed.key} is removed: {removed.files} files, {sized(removed.bytes)}"
+        removed, as_json, f"removed {removed.key}: {removed.files} files, {sized(removed.bytes)}"
     )
 
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
-    """Print what lies under a key of a bucket."""
+    """Print the result of `show`."""
     parts = in_words(shown)
     if isinstance(shown, ShownRecord) and isinstance(shown.record, ModelCard):
         parts += _card_parts(shown.record)
@@ -260,24 +260,24 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
 
 
 def print_verification(found: Verification, *, as_json: bool) -> None:
-    """Print what is wrong in a bucket."""
+    """Print the result of `verify`."""
     lines = [f"{problem.key}: {problem.problem}" for problem in found.problems]
     if found.unchecked:
         lines.append(
-            f"{len(found.unchecked)} published files have no checksum: an earlier version made "
-            "them, and the next run adds it"
+            f"{len(found.unchecked)} published files of an earlier version have no checksum. The "
+            "next run adds it."
         )
-    lines.append(f"{found.records} records checked, {len(found.problems)} with a problem")
+    lines.append(f"{found.records} records checked, {len(found.problems)} with problems")
     _print(found, as_json, "\n".join(lines))
 
 
 def print_layer_tuning(found: LayerTuning) -> None:
-    """Print on stderr what tuning has found for a layer."""
+    """Print the tuning of a layer on standard error."""
     sys.stderr.write(f"{printable(found.layer)}: {tuning_in_words(found)}\n")
 
 
 def print_preset(preset: Preset, *, as_json: bool) -> None:
-    """Print what tuning has found for a model."""
+    """Print the preset of a model."""
     _print(preset, as_json, *preset_in_words(preset))
 
 
@@ -288,7 +288,7 @@ def _print(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: str | R
     console = Console(soft_wrap=True, highlight=False)
     width = console.width if console.is_terminal else None
     if width is None:
-        console.width = _FILE_WIDTH  # nothing is to be wrapped in a file or a pipe
+        console.width = _FILE_WIDTH  # lines are not wrapped in a file or a pipe
     for part in parts:
         for printed in (
             [Text(printable(part))] if isinstance(part, str) else _with_gaps(tables(part, width))

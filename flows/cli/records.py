@@ -1,22 +1,16 @@
-"""Finds out what a key of a bucket is of, and shows it: a layer's sprites in numbers, a set's, or
-what a record says.
-"""
+"""Reads what `show` shows for a key: statistics of a layer or set, a report, or a record."""
 
-import difflib
-import os
-from collections.abc import Iterator
 from typing import TypeVar
-from urllib.parse import unquote
 
 from pydantic import Field, ValidationError
 
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
+from diamond_cutter.flows.cli.key_lookup import is_there, keys_meant, keys_named, nothing_there
 from diamond_cutter.flows.cli.layer_statistics import LayerReport, report_layer
-from diamond_cutter.flows.cli.short_names import keys_named
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage import BadKey, Bucket, Corrupt, NotFound
+from diamond_cutter.storage import Bucket, Corrupt, NotFound
 from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
@@ -45,17 +39,16 @@ from diamond_cutter.tasks.gathering.contents import layer_names, set_names
 from diamond_cutter.tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.stored import find_report, report_folders
+from diamond_cutter.tasks.reporting.stored import find_report
 from diamond_cutter.tasks.tuning.preset import Preset, read_preset
 
-_NEAREST = 3
 _LISTED = 10
 
 _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
 
 
 class SetReport(FrozenModel):
-    """A sprite set in numbers, layer by layer."""
+    """The statistics of a sprite set, layer by layer."""
 
     key: str
     model: str
@@ -64,7 +57,7 @@ class SetReport(FrozenModel):
 
 
 class ShownRecord(FrozenModel):
-    """What a record says, and whether the file that it commits is as it says."""
+    """A record, and whether the file that it commits is whole."""
 
     key: str
     record: (
@@ -76,35 +69,31 @@ class ShownRecord(FrozenModel):
         | RenderRecipe
         | ModelCard
     )
-    file_is_whole: bool | None = Field(default=None, description="none if it commits no file")
+    file_is_whole: bool | None = Field(default=None, description="null if it commits no file")
 
 
 Shown = LayerReport | SetReport | ReportSummary | ShownRecord
 
 
 def show(bucket: Bucket, given: str) -> Shown:
-    """Return what lies under a key: a folder of a layer or a set, a record, or a file that a record
-    commits.
+    """Return the layer, set, report or record of a key.
 
     Args:
-        bucket: where.
-        given: the key, with or without `sprites/` before it, a layer by its folder or by its name;
-            or the key's URL or path; or a short name that only one thing in the bucket has, such as
-            that of a layer.
+        bucket: the bucket with the key.
+        given: a key, with or without `sprites/`, its URL or path, or an unambiguous short name.
 
     Raises:
-        RequestError: there is nothing under it, and the text names the nearest keys; or several
-            things have that short name.
-        Corrupt: the record cannot be read.
+        RequestError: the key does not exist (names the most similar ones), or is ambiguous.
+        Corrupt: the record is unreadable.
     """
-    keys = _keys_meant(bucket, given)
+    keys = keys_meant(bucket, given)
     for key in (*keys, *(f"sprites/{key}" for key in keys)):
         found = _shown(bucket, key)
         if found is not None:
             return found
     named = (
         []
-        if _is_there(bucket, keys[0])
+        if is_there(bucket, keys[0])
         else sorted({key for name in keys for key in keys_named(bucket, name)})
     )
     if len(named) > 1:
@@ -112,12 +101,12 @@ def show(bucket: Bucket, given: str) -> Shown:
             f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
         )
         raise RequestError(
-            f"{given!r} is the name of {len(named)} things in {bucket.url}: {listed}; give one of "
-            "these keys"
+            f"{given!r} is ambiguous in {bucket.url}: found {len(named)} keys: {listed}. Give one "
+            "of these keys."
         )
     found = _shown(bucket, named[0]) if named else None
     if found is None:
-        raise RequestError(_nothing_there(bucket, given, keys[0]))
+        raise RequestError(nothing_there(bucket, given, keys[0]))
     return found
 
 
@@ -130,27 +119,17 @@ def _shown(bucket: Bucket, key: str) -> Shown | None:
     )
 
 
-def _keys_meant(bucket: Bucket, given: str) -> list[str]:
-    """Return the keys that a text may mean: what is behind the bucket's URL, or behind its folder,
-    and the text itself.
-    """
-    folder = unquote(bucket.url.removeprefix("file://"), errors="surrogateescape")
-    places = ((bucket.url, given), (folder, os.path.abspath(given)))
-    behind = (text.removeprefix(start) for start, text in places if text.startswith(f"{start}/"))
-    return [key.strip("/") for key in (*behind, given)]
-
-
 def _record(bucket: Bucket, key: str) -> ShownRecord | None:
-    """Return the record under a key, or None where nothing is, or something else."""
+    """Return the record under a key, or None if there is no record."""
     folders = key.split("/")
     if len(folders) == 3 and key in (card_key(folders[1]), graph_key(folders[1])):
         return _card(bucket, card_key(folders[1]))
-    if len(folders) == 3 and key == preset_key(folders[1]) and _is_there(bucket, key):
+    if len(folders) == 3 and key == preset_key(folders[1]) and is_there(bucket, key):
         preset = read_preset(bucket, folders[1])
         return ShownRecord(key=key, record=preset) if preset else None
-    if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and _is_there(bucket, key):
+    if len(folders) > 4 and key.startswith(photos_folder(folders[1])) and is_there(bucket, key):
         return ShownRecord(key=key, record=PhotoActivations.from_bytes(bucket.get(key), key))
-    if folders[0] != "sprites" or len(folders) not in (4, 5) or not _is_there(bucket, key):
+    if folders[0] != "sprites" or len(folders) not in (4, 5) or not is_there(bucket, key):
         return None
     if len(folders) == 4:
         return (
@@ -167,13 +146,13 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
 
 
 def _card(bucket: Bucket, key: str) -> ShownRecord | None:
-    if not _is_there(bucket, key):
+    if not is_there(bucket, key):
         return None
     model = key.split("/")[1]
     card = _parsed(bucket, key, ModelCard, bundle_remedy(model))
     if card.key != model:
         raise Corrupt(
-            f"{key} cannot be used (it is the card of {card.key}). {bundle_remedy(model)}"
+            f"{key} does not match its folder: found the card of {card.key}. {bundle_remedy(model)}"
         )
     return ShownRecord(key=key, record=card, file_is_whole=graph_is_whole(bucket, card))
 
@@ -182,28 +161,27 @@ def _recipe(bucket: Bucket, key: str, name: str) -> ShownRecord:
     recipe = _parsed(bucket, key, RenderRecipe, "The next run writes it again.")
     if recipe.key != name:
         raise Corrupt(
-            f"{key} cannot be read (it is {recipe.key}, not what its folder is named after); the "
-            "next run writes it anew."
+            f"{key} does not match its folder: found the recipe {recipe.key}. The next run writes "
+            "it again."
         )
     return ShownRecord(key=key, record=recipe)
 
 
 def _committed_by(bucket: Bucket, key: str) -> ShownRecord | None:
-    """Return the record that commits a file, or None if it is no such file."""
+    """Return the record that commits a file, or None if there is none."""
     beside = record_beside(key)
     shown = _record(bucket, beside) if beside else None
     if shown is None or not isinstance(shown.record, ShardRecord | SpritemapRecord):
         return None
     if shown.record.file.key != key:
         raise RequestError(
-            f"{key!r} is not the file that its record names, which is {shown.record.file.key!r}; "
-            "show that one"
+            f"{key!r} is unused: its record names {shown.record.file.key!r}. Show that file."
         )
     return shown
 
 
 def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
-    """Return what the folder of a layer or of a set holds, or None if the key is of neither."""
+    """Return the statistics of the layer or set of a key, or None if it is of neither."""
     for model, recipe in set_names(bucket):
         folder = set_folder(model, recipe)
         if not f"{key}/".startswith(folder):
@@ -213,7 +191,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
         if key in (folder.rstrip("/"), index_key(model, recipe), gallery_key(model, recipe)):
             reports = tuple(report_layer(bucket, model, recipe, layer, card) for layer in layers)
             return SetReport(key=folder, model=model, recipe=recipe, layers=reports)
-        # What is written like a folder is one, even if a layer has such a name.
+        # The name of a layer may look like the folder of another one: the folder wins.
         meant = {layer: layer for layer in layers}
         meant |= {escape(layer): layer for layer in layers}
         rest = key.removeprefix(folder)
@@ -225,7 +203,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
 
 
 def _report(bucket: Bucket, key: str) -> ReportSummary | None:
-    """Return a report in short, or None if the key is of none."""
+    """Return the summary of the report of a key, or None if it is of none."""
     folder = find_report(bucket, key)
     if folder is None:
         return None
@@ -233,8 +211,7 @@ def _report(bucket: Bucket, key: str) -> ReportSummary | None:
         record = ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder))
     except NotFound as error:
         raise RequestError(
-            f"the report {folder} is not complete yet; the same diamond-cutter attribute goes on "
-            "with it"
+            f"the report {folder} is incomplete. Run the same diamond-cutter attribute to continue."
         ) from error
     return summary_of(bucket, folder, record, reused=True)
 
@@ -246,59 +223,3 @@ def _parsed(bucket: Bucket, key: str, kind: type[_Parsed], remedy: str) -> _Pars
         raise Corrupt(
             f"{key} cannot be read ({error.errors(include_url=False)[0]['msg']}). {remedy}"
         ) from error
-
-
-def _is_there(bucket: Bucket, key: str) -> bool:
-    try:
-        return bucket.stat(key) is not None
-    except BadKey:
-        return False
-
-
-def _nothing_there(bucket: Bucket, given: str, key: str) -> str:
-    known = set(_known_keys(bucket, key))
-    if not known:
-        return (
-            f"{given!r} is not in {bucket.url}, which holds nothing yet; diamond-cutter "
-            "sprites renders sprites into it"
-        )
-    what = (
-        f"{given!r} is a file that no record commits"
-        if _is_there(bucket, key)
-        else f"{given!r} is not in {bucket.url}"
-    )
-    nearest = sorted(
-        known,
-        key=lambda other: (
-            -max(_likeness(key, other), _likeness(key, other.rpartition("/")[2])),
-            other,
-        ),
-    )[:_NEAREST]
-    return (
-        f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the "
-        "sprite sets and the reports)"
-    )
-
-
-def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
-    """Yield the keys that can be shown; of shards, spritemaps and runs only those in the folder
-    that the key is in.
-    """
-    for folder in bucket.folders("models/"):
-        model = folder.split("/")[1]
-        yield card_key(model)
-        yield from (key for key in [preset_key(model)] if _is_there(bucket, key))
-        yield from (info.key for info in bucket.list(photos_folder(model)))
-    yield from (folder.rstrip("/") for folder in report_folders(bucket))
-    for model, recipe in set_names(bucket):
-        folder = set_folder(model, recipe)
-        yield folder.rstrip("/")
-        for below in bucket.folders(folder):
-            if not below.endswith("/runs/"):
-                yield below.rstrip("/")
-            if key.startswith(below):
-                yield from (info.key for info in bucket.list(below) if info.key.endswith(".json"))
-
-
-def _likeness(text: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, text, other, autojunk=False).ratio()

@@ -1,4 +1,4 @@
-"""Tables of text for people. Nothing in them is cut off, however narrow the terminal is."""
+"""Tables of text for people, never truncated, even in narrow terminals."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,17 +8,19 @@ from rich.table import Table
 from rich.text import Text
 
 _GAP = 2
-# The last column is wrapped where it has to be, but not below this width.
+# The last column is wrapped if needed, but not below this width.
 _WRAPPED_WIDTH = 24
 
 
 class Rows(NamedTuple):
-    """A table: the names of its columns, and its cells row by row. The first column says what a row
-    is about.
-    """
+    """A table: the names of its columns, and its cells by row; the first column names the row."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+# What a command prints: lines of text and tables.
+Part = str | Rows
 
 
 class _Column(NamedTuple):
@@ -28,9 +30,7 @@ class _Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Return the least width that cuts and breaks nothing; the last column may be wrapped
-        between its words.
-        """
+        """Return the least width without breaks, except between words of the last column."""
         texts = (self.head, *self.cells)
         lines = max(_widths(line for text in texts for line in text.splitlines()))
         if not self.wrapped:
@@ -42,12 +42,11 @@ class _Column(NamedTuple):
 
 
 def tables(rows: Rows, width: int | None) -> list[Table]:
-    """Return a table; in a terminal that is too narrow for it several, each with some of the
-    columns behind the first one.
+    """Return a table; if the terminal is too narrow, several tables with the first column in each.
 
     Args:
-        rows: what is in it.
-        width: that of the terminal in characters, or None where any width will do.
+        rows: the content.
+        width: of the terminal in characters; None for no limit.
     """
     cells = [[printable(cell) for cell in row] for row in (rows.head, *rows.rows)]
     last = len(rows.head) - 1
@@ -57,13 +56,13 @@ def tables(rows: Rows, width: int | None) -> list[Table]:
     ]
     if width is None or _width_of(columns) <= width:
         return [_table(columns, width)]
-    # A heading of several words takes several lines before the table is divided.
+    # Headings are broken into lines before the table is divided.
     columns = [column._replace(head="\n".join(column.head.split())) for column in columns]
     return [_table(part, width) for part in _divided(columns, width)]
 
 
 def printable(text: str) -> str:
-    """Spell out what a terminal would obey: names are not ours."""
+    """Escape control characters, which names of layers and files may contain."""
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
@@ -90,7 +89,7 @@ def _widths(texts: Iterable[str]) -> list[int]:
 
 def _table(columns: Sequence[_Column], width: int | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    # Where even two columns are too wide, their lines are folded.
+    # If even two columns are too wide, their lines are folded.
     fits = width is None or _width_of(columns) <= width
     for column in columns:
         table.add_column(Text(column.head), no_wrap=fits and not column.wrapped, overflow="fold")

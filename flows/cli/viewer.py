@@ -1,4 +1,4 @@
-"""Opens a picture of a bucket with what this machine shows pictures with."""
+"""Opens pictures, galleries and reports of a bucket with the default program of this machine."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ from diamond_cutter.tasks.reporting.stored import shown_files
 
 
 class Opened(FrozenModel):
-    """A file on this machine, and whether a program was started to show it."""
+    """A file on this machine, and whether a program was started for it."""
 
     key: str
     path: Path
@@ -30,17 +30,15 @@ class Opened(FrozenModel):
 
 
 def open_key(bucket: Bucket, given: str) -> Opened:
-    """Bring a picture, a set's gallery or a report onto this machine, and show it if there is a
-    screen.
+    """Fetch a picture, gallery or report if needed, and open it if there is a screen.
 
     Args:
-        bucket: where.
-        given: as `show` takes it: a layer (its spritemap is opened), a set (its gallery is), a
-            report, a picture, or its record.
+        bucket: the bucket with the file.
+        given: as for `show`; a layer opens its spritemap, a set its gallery.
 
     Raises:
         RequestError: there is no such picture.
-        Corrupt: it is not what its record says.
+        Corrupt: the file does not match its record.
     """
     shown = show(bucket, given)
     if isinstance(shown, LayerReport):
@@ -50,9 +48,7 @@ def open_key(bucket: Bucket, given: str) -> Opened:
     if not isinstance(shown, ShownRecord):
         return _gallery(bucket, gallery_key(shown.model, shown.recipe))
     if not isinstance(shown.record, ShardRecord | SpritemapRecord):
-        raise RequestError(
-            f"{given!r} is no picture, and has none; diamond-cutter show tells what it says"
-        )
+        raise RequestError(f"{given!r} has no picture. Run diamond-cutter show to see its content.")
     return _file(bucket, shown.record.file)
 
 
@@ -64,8 +60,7 @@ def _spritemap(bucket: Bucket, report: LayerReport) -> FileRef:
     )
     if not records:
         raise RequestError(
-            f"{report.key} has no spritemap yet; diamond-cutter sprites gathers it at the end of "
-            "a run"
+            f"{report.key} has no spritemap yet. Run diamond-cutter sprites to complete the layer."
         )
     return records[0].file
 
@@ -83,14 +78,12 @@ def _fetched(bucket: Bucket, file: FileRef) -> Path:
 
 
 def _place_of(bucket: Bucket) -> Path:
-    """Return the folder of this machine for what was fetched from a bucket."""
+    """Return the cache folder for files of a bucket."""
     return cache_folder() / "opened" / hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
 
 
 def _report(bucket: Bucket, folder: str) -> Opened:
-    """Open a report's page; from elsewhere, all that it loads is fetched first, and what was
-    measured of each image is not.
-    """
+    """Open the page of a report; fetch it first if needed, without the tables of images."""
     key = report_page_key(folder)
     path = _local_path(bucket, key)
     if path is None:
@@ -99,7 +92,9 @@ def _report(bucket: Bucket, folder: str) -> Opened:
         path = _place_of(bucket) / key
         bucket.fetch(key, path)
     elif not path.is_file():
-        raise RequestError(f"{key} is not there; the same diamond-cutter attribute makes it anew")
+        raise RequestError(
+            f"{key} is missing. Run the same diamond-cutter attribute to publish it again."
+        )
     return Opened(key=key, path=path, shown=_show(path))
 
 
@@ -107,23 +102,24 @@ def _gallery(bucket: Bucket, key: str) -> Opened:
     path = _local_path(bucket, key)
     if path is None:
         raise RequestError(
-            f"{key} is many files; diamond-cutter browse --bucket {bucket.url} shows it"
+            f"{key} has too many files to fetch. Run diamond-cutter browse --bucket {bucket.url} "
+            "to see it."
         )
     if not path.is_file():
         raise RequestError(
-            f"{key} is not there yet; diamond-cutter sprites writes it at the end of a run"
+            f"{key} is missing. Run diamond-cutter sprites, which writes it at the end of a run."
         )
     return Opened(key=key, path=path, shown=_show(path))
 
 
 def _local_path(bucket: Bucket, key: str) -> Path | None:
-    """Return where an object is on this machine, or None if it is elsewhere."""
+    """Return the path of an object, or None if the bucket is not on this machine."""
     scheme, _, place = bucket.url.partition("://")
     return Path(unquote(place, errors="surrogateescape")) / key if scheme == "file" else None
 
 
 def _show(path: Path) -> bool:
-    # Without a screen, a browser for terminals would take the terminal over.
+    # Without a screen, a text browser would take over the terminal.
     on_a_screen = sys.platform in ("darwin", "win32") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
     )

@@ -1,8 +1,7 @@
-"""Finds runs that Prefect takes for running though their processes are gone, and says so to
-Prefect.
+"""Finds runs that Prefect shows as running although their processes are gone; sets them to Crashed.
 
-A run that is killed cannot say that it ends. Each run therefore has labels with its process; the
-next command that uses the same Prefect database looks whether that is still there.
+A killed run cannot report its end. Each run therefore has labels with its process. The next command
+that uses the same Prefect database checks whether that process still exists.
 """
 
 import os
@@ -37,13 +36,13 @@ _HOST, _PID, _STARTED = (f"diamond-cutter.{name}" for name in ("host", "pid", "s
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING]
 _FLOWS = ["sprites", "attribute-dataset"]
 _MESSAGE = (
-    "The process of this run ended without a word to Prefect. What it finished is in the "
-    "bucket; the same run again does the rest."
+    "The process of this run ended without reporting to Prefect. All finished work is in the "
+    "bucket. Run it again to continue."
 )
 
 
 def name_process() -> None:
-    """Put down in Prefect which process the flow run around the caller is."""
+    """Label the current flow run with its process."""
     context = FlowRunContext.get()
     if (
         context is None
@@ -59,15 +58,13 @@ def name_process() -> None:
 
 
 def mark_crashed_runs() -> None:
-    """Set runs of this machine whose processes are gone, and their tasks, to Crashed; leave all
-    other runs alone.
-    """
+    """Set the runs of this machine with a missing process, and their tasks, to Crashed."""
     with _client() as client:
         _crash(client, [run.id for run in _orphans(client)])
 
 
 def crash_runs(runs: Sequence[UUID]) -> None:
-    """Set those of some runs that are still under way, and their tasks, to Crashed."""
+    """Set runs that Prefect shows as running, and their tasks, to Crashed."""
     if runs:
         with _client() as client:
             found = client.read_flow_runs(
@@ -84,7 +81,7 @@ def _client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except httpx.HTTPError:
-        pass  # what Prefect shows of old runs is no reason not to begin a new one, or not to end
+        pass  # the state of old runs must not stop a new run
 
 
 def _crash(client: SyncPrefectClient, runs: Iterable[UUID]) -> None:
@@ -121,9 +118,7 @@ def _orphans(client: SyncPrefectClient) -> Iterator[FlowRun]:
 
 
 def _this_host() -> str:
-    """Name this machine since it was started, and the processes that are seen in it: containers may
-    share all but these.
-    """
+    """Return a name of this boot of the machine and of the process namespace (of a container)."""
     try:
         boot, processes = (
             Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
@@ -135,9 +130,7 @@ def _this_host() -> str:
 
 
 def _is_gone(pid: int, started: str) -> bool:
-    """Tell whether a process is gone, be there another one of its number by now; where this cannot
-    be seen, it is not.
-    """
+    """Tell whether a process is known to be gone, even if its number is used again."""
     if not psutil.pid_exists(pid):
         return True
     try:
@@ -149,9 +142,7 @@ def _is_gone(pid: int, started: str) -> bool:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, in ticks where they are known, which do not change when the
-    clock is set.
-    """
+    """Return the start of a process, in ticks if available: these do not depend on the clock."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except FileNotFoundError:

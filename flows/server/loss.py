@@ -1,6 +1,4 @@
-"""Lets a run outlive its Prefect server: the server only shows the run, and all that counts is in
-the bucket.
-"""
+"""Lets a run outlive its Prefect server, which only shows the run; results are in the bucket."""
 
 import json
 import time
@@ -14,11 +12,10 @@ from prefect.context import FlowRunContext
 
 from diamond_cutter.flows.errors import print_error
 
-# How long a server that no longer answers is waited for, once; and how long it may take for one
-# answer.
+# Waiting time for a server that no longer answers, once; and the time limit of each request.
 LOST_AFTER_S = 20.0
 _REQUEST_TIMEOUT_S = 10.0
-# A lost server is still asked, in case it is back, but not waited for.
+# Requests to a lost server still go out, in case it is back, but with a short time limit.
 _LOST_TIMEOUT_S = 2.0
 _PAUSE_S = 1.0
 
@@ -26,20 +23,16 @@ _lost: set[str] = set()
 
 
 class ServerLost(httpx.TransportError):
-    """The Prefect server is lost, so that it cannot do what it was asked for; Prefect's client does
-    not try this again.
-    """
+    """The Prefect server is lost. Prefect's client does not retry this error."""
 
 
 def is_lost(url: str) -> bool:
-    """Tell whether a run of this process has found the server at the URL of its API lost."""
+    """Tell whether a run of this process has lost the server at an API URL."""
     return url.rstrip("/") in _lost
 
 
 def outlive_the_server() -> None:
-    """Make the flow run around the caller go on when its server is lost: call it first in the
-    flow.
-    """
+    """Make the current flow run continue if its server is lost; call this first in a flow."""
     context = FlowRunContext.get()
     if context is None or not isinstance(context.client, SyncPrefectClient):
         return
@@ -52,9 +45,7 @@ def outlive_the_server() -> None:
 
 
 def server_answers() -> bool:
-    """Ask whether the server of the flow run around the caller is there, and wait for it for a
-    while if it is not.
-    """
+    """Tell whether the server of the current flow run answers, after waiting for it if needed."""
     context = FlowRunContext.get()
     try:
         return (
@@ -68,7 +59,7 @@ def server_answers() -> bool:
 
 @contextmanager
 def only_shown() -> Iterator[None]:
-    """Do without what only Prefect would show, where the server is lost or refuses it."""
+    """Ignore errors of the server in the block, which only changes what Prefect shows."""
     try:
         yield
     except httpx.HTTPError:
@@ -76,15 +67,13 @@ def only_shown() -> Iterator[None]:
 
 
 class _Outliving(httpx.BaseTransport):
-    """Sends requests to a server; once it is lost, accepts changes of state in its place, and
-    refuses all else.
-    """
+    """Sends requests to a server; if it is lost, accepts state changes in its place."""
 
     def __init__(self, server: httpx.BaseTransport, url: str) -> None:
         self._server, self._url, self._said = server, url, False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return what the server answers, waiting for it once for a while if it does not."""
+        """Return the response of the server, waiting for it if it has just been lost."""
         until = time.monotonic() + LOST_AFTER_S
         while True:
             lost = self._url in _lost
@@ -112,8 +101,8 @@ class _Outliving(httpx.BaseTransport):
             self._said = True
             print_error(
                 f"the Prefect server at {self._url} no longer answers "
-                f"({str(error) or type(error).__name__}); "
-                "the run goes on without it, and Prefect may not show how it ends"
+                f"({str(error) or type(error).__name__}). "
+                "The run continues without it, and Prefect may not show how it ends."
             )
         if not request.url.path.endswith("/set_state"):
             raise ServerLost(

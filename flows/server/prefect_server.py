@@ -1,9 +1,7 @@
-"""The Prefect server that flow runs report to: the one PREFECT_API_URL names, or a private one for
-as long as they run.
+"""The Prefect server of flow runs: the one at PREFECT_API_URL, or a private one during the run.
 
-Prefect would start a private server by itself, but that one loses the task runs it has not recorded
-when the flow ends, is left behind when the flow is killed, and is started once more by every child
-process.
+Prefect can start a private server by itself. But that server loses unrecorded task runs at the end
+of the flow, survives a killed flow, and is started again by every child process.
 """
 
 import http.client
@@ -49,20 +47,20 @@ _HOW_TO_START = (
 
 @contextmanager
 def prefect_server() -> Iterator[None]:
-    """Give the flow runs inside a Prefect server, and keep Prefect's log off the terminal.
+    """Provide a Prefect server for the flow runs in the block, and keep its log off the terminal.
 
-    Without PREFECT_API_URL the server is a private one with the database of the user's
-    PREFECT_HOME. Child processes share it. On leaving, it records what the runs have sent, and
-    stops; it also stops when this process is killed.
+    Without PREFECT_API_URL, the server is private and uses the database in PREFECT_HOME. Child
+    processes share it. At the end of the block it records all received events, and stops. It also
+    stops if this process is killed.
 
     Raises:
-        PrefectServerError: The server that PREFECT_API_URL names does not answer, or the private
-            one does not start.
+        PrefectServerError: the server at PREFECT_API_URL does not answer, or the private one does
+            not start.
     """
     with _quiet_console():
         url = PREFECT_API_URL.value()
         if url:
-            _check_answers(url, f"unset PREFECT_API_URL to do without, or {_HOW_TO_START}")
+            _check_answers(url, f"Unset PREFECT_API_URL to use a private one, or {_HOW_TO_START}")
             mark_crashed_runs()
             try:
                 yield
@@ -88,17 +86,17 @@ def prefect_server() -> Iterator[None]:
 
 
 def require_standing_server() -> None:
-    """Check that there is a server which outlives this process, as schedules need.
+    """Check that there is a server that outlives this process, which schedules need.
 
     Raises:
-        PrefectServerError: PREFECT_API_URL is not set, or what it names does not answer.
+        PrefectServerError: PREFECT_API_URL is not set, or the server there does not answer.
     """
     url = PREFECT_API_URL.value()
     if not url:
         raise PrefectServerError(
-            f"Schedules do not fire on a private Prefect server: {_HOW_TO_START}."
+            f"schedules need a standing Prefect server, not a private one: {_HOW_TO_START}"
         )
-    _check_answers(url, f"schedules do not fire on a private one, so {_HOW_TO_START}")
+    _check_answers(url, f"Schedules need a standing server: {_HOW_TO_START}")
     mark_crashed_runs()
 
 
@@ -106,17 +104,17 @@ def _check_answers(url: str, remedy: str) -> None:
     error = _silence(_ANSWER_TIMEOUT_S)
     if error is not None:
         raise PrefectServerError(
-            f"No Prefect server answers at PREFECT_API_URL={url} ({error}): {remedy}."
+            f"no Prefect server answers at PREFECT_API_URL={url} ({error}). {remedy}."
         )
 
 
 def _is_gone(url: str) -> bool:
-    """Tell whether the server does not answer any more."""
+    """Tell whether the server no longer answers."""
     return is_lost(url) or _silence(_LAST_ANSWER_TIMEOUT_S) is not None
 
 
 def _silence(within_s: float) -> Exception | None:
-    """Return why the server in use does not answer, or None if it does."""
+    """Return the error of the server in use, or None if it answers."""
     with (
         temporary_settings({PREFECT_API_REQUEST_TIMEOUT: within_s, PREFECT_CLIENT_MAX_RETRIES: 0}),
         get_client(sync_client=True) as client,
@@ -135,15 +133,14 @@ def _private_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             log=log,
         )
         try:
-            # Ours must close, or nobody would tell the waiting client that the server has died.
+            # Our copy must close: otherwise the waiting client would not notice a dead server.
             listener.close()
             with doing("starting a Prefect server"):
                 healthy = _healthy(port)
             if not healthy:
                 raise PrefectServerError(
-                    f"The private Prefect server did not start ({_cause(log_tail(log))}); see "
-                    f"that its folder {PREFECT_HOME.value()} "
-                    f"can be written, or {_HOW_TO_START}."
+                    f"the private Prefect server did not start ({_cause(log_tail(log))}). Check "
+                    f"that its folder {PREFECT_HOME.value()} is writable, or {_HOW_TO_START}."
                 )
             yield f"http://127.0.0.1:{port}/api", process
         finally:
@@ -151,7 +148,7 @@ def _private_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 def _cause(printed: str) -> str:
-    """Return the line of a traceback that says what happened, or the last line."""
+    """Return the line of a traceback with the error, or the last line."""
     lines = printed.splitlines() or ["it printed nothing"]
     return next(
         (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)),
@@ -160,7 +157,7 @@ def _cause(printed: str) -> str:
 
 
 def _healthy(port: int) -> bool:
-    # The socket listens from the start, so one request waits until the server is up.
+    # The socket listens from the start, so a single request waits until the server is ready.
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_STARTUP_TIMEOUT_S)
     try:
         connection.request("GET", "/api/health")
@@ -173,8 +170,7 @@ def _healthy(port: int) -> bool:
 
 def _server_variables() -> dict[str, str]:
     return {
-        # One transaction for many events: written one by one, they come faster than SQLite takes
-        # them.
+        # Many events per transaction: SQLite is too slow to write them one by one.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         **os.environ,
@@ -192,7 +188,7 @@ def _client_variables(url: str) -> dict[str, str]:
     return {
         "PREFECT_API_URL": url,
         "DO_NOT_TRACK": "1",
-        # A proxy that the user needs for elsewhere cannot reach this server.
+        # A proxy in the user's environment cannot reach this server.
         "no_proxy": f"{proxied},127.0.0.1" if proxied else "127.0.0.1",
     }
 
@@ -213,8 +209,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_console() -> Iterator[None]:
-    """Leave the terminal to us, unless the user has set PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL; the
-    server still gets all.
+    """Keep Prefect's log off the terminal, unless PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL is set.
+
+    The server still gets the log.
     """
     console = [
         handler
@@ -225,10 +222,8 @@ def _quiet_console() -> Iterator[None]:
     handlers = [handler for handler in (*console, *internal) if handler.level == logging.NOTSET]
     for handler in handlers:
         handler.addFilter(_is_worth_printing)
-    raising, logging.raiseExceptions = (
-        logging.raiseExceptions,
-        False,
-    )  # or each log that cannot be sent is printed
+    # Otherwise each log record that cannot be sent is printed.
+    raising, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     finally:
@@ -238,6 +233,5 @@ def _quiet_console() -> Iterator[None]:
 
 
 def _is_worth_printing(record: logging.LogRecord) -> bool:
-    # What fails, the command says in a sentence of its own; the server keeps the log with its
-    # tracebacks.
+    # The command prints its own sentence for each error; the server keeps the tracebacks.
     return record.levelno >= logging.CRITICAL

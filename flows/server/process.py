@@ -1,5 +1,6 @@
-"""The process of a private Prefect server: `python -m diamond_cutter.flows.server.process
-PARENT_PID FD` serves the socket FD.
+"""The process of a private Prefect server.
+
+`python -m diamond_cutter.flows.server.process PARENT_PID FD` serves the socket FD.
 """
 
 import asyncio
@@ -14,19 +15,16 @@ from prefect.server.utilities.messaging.memory import METRICS
 from diamond_cutter.tasks.devices.child_process import end_with_parent
 
 _CHECK_S = 0.1
-# So many checks in a row must find nothing queued: the last events may still be on their way from
-# the socket.
+# Consecutive checks with an empty queue: the last events may still be on their way from the socket.
 _QUIET_CHECKS = 3
 _STUCK_S = 10.0
 
 
 class _DrainingServer(uvicorn.Server):
-    """A server that stops only after it has recorded all events it was sent."""
+    """A server that records all received events before it stops."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for the events, then shut down; Prefect alone drops queued events, and so loses the
-        rows of finished tasks.
-        """
+        """Wait for queued events, then shut down: Prefect would drop them, and with them tasks."""
         await _events_recorded()
         await super().shutdown(sockets)
 
@@ -45,7 +43,7 @@ async def _events_recorded() -> None:
 
 
 def main() -> None:
-    """Serve the Prefect API until told to stop, or until the parent is gone."""
+    """Serve the Prefect API until stopped, or until the parent process ends."""
     parent_pid, listener = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
     config = uvicorn.Config(

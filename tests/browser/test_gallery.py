@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from diamond_cutter.flows.cli.browse import server_of
+from diamond_cutter.flows.cli.browse import listen, site_server
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import set_folder
 from tests.browser.conftest import Window, file_url
@@ -70,12 +70,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[str]:
-    with server_of(LocalBucket(folder), 0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{set_folder(MODEL, RECIPE.key)}"
-        server.shutdown()
-        thread.join()
+    server, listener = site_server(LocalBucket(folder)), listen(0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/{set_folder(MODEL, RECIPE.key)}"
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch)
     """Let runs in this process find devices whose processes have begun; that a run starts and ends
     its own is others' business.
     """
-    for module in ("attribution", "cli.estimates", "cli.model_changes", "sprites", "tuning"):
+    for module in ("cli.estimates", "cli.models", "run_scope", "tuning"):
         monkeypatch.setattr(
             f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(lasting_slots)
         )

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from diamond_cutter.flows.cli.listing import verify
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import (
     details_key,
@@ -306,7 +306,7 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
         raise SpritesFailed(failed_summary(request))
 
     with monkeypatch.context() as while_broken:
-        while_broken.setattr("diamond_cutter.flows.attribution.sprites", broken)
+        while_broken.setattr("diamond_cutter.flows.report_sprites.sprites", broken)
         done = at_once(*arguments)
     assert done.returncode == 1 and "the report lacks sprites" in done.stdout
     assert report_in(copied)[1].lacks and (copied / report_page_key(folder)).is_file()
@@ -403,8 +403,8 @@ def differences(one: Path, other: Path) -> set[str]:
     ("arguments", "said"),
     [
         (["--class", "goldfsh"], "did you mean 'goldfish'"),
-        (["--class", "1000"], "is not among the 1000"),
-        (["--class", "goldfish", "--against", "1"], "held against itself"),
+        (["--class", "1000"], "expected 0 to 999"),
+        (["--class", "goldfish", "--against", "1"], "compared with itself"),
         (["--layers", "block_99"], "did you mean"),
     ],
 )

@@ -83,8 +83,8 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     *progress, sentence = said.splitlines()
     assert (
         sentence
-        == f"diamond-cutter: {word}; what was finished is kept, and the same command goes on from "
-        "there"
+        == f"diamond-cutter: {word}; finished work is kept, and the same command continues "
+        "from there"
     )
     assert "diamond-cutter:" not in "".join(progress)
     assert newest_run()["state_type"] == "CRASHED"
@@ -156,5 +156,5 @@ def test_a_server_that_does_not_answer_is_named(
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
-    assert f"{nowhere}/api" in done.stderr and "unset PREFECT_API_URL" in done.stderr
+    assert f"{nowhere}/api" in done.stderr and "Unset PREFECT_API_URL" in done.stderr
     assert not (tmp_path / "bucket").exists()

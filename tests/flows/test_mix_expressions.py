@@ -45,7 +45,7 @@ def test_a_sum_that_cannot_be_read_is_refused() -> None:
         "--json",
     ]:
         with pytest.raises(
-            RequestError, match=r"cannot be read; write terms of layer:channel, such as 0\.5"
+            RequestError, match=r"is not valid: expected terms of layer:channel, such as 0\.5"
         ):
             parse_sum(text)
 
@@ -54,7 +54,7 @@ def test_a_sum_that_cannot_be_read_is_refused() -> None:
     "text", ["0*stem:1", "stem:1 - stem:1", "0.1*stem:1 + 0.2*stem:1 - 0.3*stem:1"]
 )
 def test_a_sum_of_nothing_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="nothing is left of the mix"):
+    with pytest.raises(RequestError, match=r"the mix .* is empty"):
         parse_sum(text)
 
 
@@ -89,7 +89,7 @@ def test_the_way_from_one_mix_to_another_counts_both_ends() -> None:
 
 
 def test_a_way_that_leads_through_nothing_is_refused() -> None:
-    with pytest.raises(RequestError, match="all weights are 0 once; take other frames"):
+    with pytest.raises(RequestError, match="a frame without weights"):
         read_mixes(MixOptions(interpolate=("stem:1", "-stem:1"), frames=3))
     assert len(read_mixes(MixOptions(interpolate=("stem:1", "-stem:1"), frames=4)).mixes) == 4
 
@@ -113,13 +113,16 @@ def test_each_row_of_a_file_is_a_direction(ending: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (np.ones((2, 31)), "layer 'stem' has 32 channels; the directions in .* have 31"),
+        (
+            np.ones((2, 31)),
+            "directions in .* do not fit layer 'stem': expected 32 channels, found 31",
+        ),
         (
             np.ones((2, 2, 32)),
-            r"finite numbers of shape \[direction, channel\]; found shape \[2, 2, 32\]",
+            r"finite numbers of shape \[direction, channel\], found shape \[2, 2, 32\]",
         ),
-        (np.full((1, 32), np.nan), "must be finite numbers"),
-        (np.zeros((0, 32)), "must be finite numbers"),
+        (np.full((1, 32), np.nan), "expected finite numbers"),
+        (np.zeros((0, 32)), "expected finite numbers"),
         (np.eye(3, 32, k=-1), "direction 0 of .* is all zeros"),
         (np.array([{}], object), "cannot be read"),
         (np.array([["a"]]), "cannot be read"),
@@ -159,8 +162,8 @@ def test_directions_that_do_not_fit_into_memory_are_refused(ending: str, tmp_pat
     options = MixOptions(directions=str(file), direction_layer="stem")
     with pytest.raises(
         RequestError,
-        match=r"a\.\w+ cannot be read \(it has 6,442,450,944 bytes: expected at most "
-        r"67,108,864\); give",
+        match=r"a\.\w+ cannot be read: it has 6,442,450,944 bytes: expected at most "
+        r"67,108,864\. Give",
     ):
         read_mixes(options)
     np.save(tmp_path / "one.npy", np.zeros((1, 1)))
@@ -171,15 +174,15 @@ def test_directions_that_do_not_fit_into_memory_are_refused(ending: str, tmp_pat
     ]
     for content in claims if ending == "npy" else [b"[" * 1_000_000]:
         file.write_bytes(content)
-        with pytest.raises(RequestError, match=rf"a\.{ending} cannot be read \("):
+        with pytest.raises(RequestError, match=rf"a\.{ending} cannot be read: "):
             read_mixes(options)
 
 
 def test_options_that_need_each_other_are_given_together() -> None:
-    with pytest.raises(RequestError, match="with --interpolate"):
+    with pytest.raises(RequestError, match="without --interpolate"):
         read_mixes(MixOptions(mix=("stem:1",), frames=3))
     for half in (MixOptions(directions="a.npy"), MixOptions(direction_layer="stem")):
-        with pytest.raises(RequestError, match="go together"):
+        with pytest.raises(RequestError, match="must be given together"):
             read_mixes(half)
 
 
@@ -191,7 +194,7 @@ def test_what_a_model_does_not_have_is_refused() -> None:
     with pytest.raises(UnknownLayer, match="did you mean 'stem'"):
         check_mixes(made_up_card(), mixed("stam:1"))
     with pytest.raises(
-        RequestError, match="channel 32 is not in layer 'stem', which has 32: 0 to 31"
+        RequestError, match="channel 32 of layer 'stem' does not exist: expected 0 to 31"
     ):
         check_mixes(made_up_card(), mixed("block_0:1 + stem:32"))
 

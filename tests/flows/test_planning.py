@@ -106,7 +106,7 @@ def test_jobs_come_layer_by_layer(bucket: LocalBucket) -> None:
 def test_what_does_not_exist_is_refused(bucket: LocalBucket) -> None:
     with pytest.raises(UnknownLayer, match="did you mean 'stem'"):
         plan(bucket, "stam")
-    with pytest.raises(RequestError, match="'30:40' are not in layer 'stem'"):
+    with pytest.raises(RequestError, match="'30:40' of layer 'stem' do not exist"):
         plan(bucket, channels="30:40")
 
 

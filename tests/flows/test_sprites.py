@@ -249,7 +249,7 @@ def test_photos_are_what_sprites_are_compared_with(
     summary = json.loads(done.stdout)
     assert (summary["rendered"], summary["photos"]) == (2, 2)
     assert summary["warnings"] == [
-        f"1 of 3 images in {photos} could not be read and do not count: broken.png"
+        f"1 of 3 images in {photos} are unreadable and were skipped: broken.png"
     ]
     bucket = LocalBucket(copied)
     (key,) = (info.key for info in bucket.list("models/") if "/photos/" in info.key)
@@ -278,7 +278,7 @@ def test_photos_are_what_sprites_are_compared_with(
     written = files(copied)
     said = at_once(*arguments, *small)
     assert said.returncode == 0, said.stderr
-    assert "dead for good, no rung and no activation on the photos: 1 (stem 11)" in said.stdout
+    assert "dead channels, not active on any photo: 1 (stem 11)" in said.stdout
     assert "warning: 1 of 3 images" in said.stdout
     assert files(copied) == written
 
@@ -350,17 +350,18 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(imported: tuple[Path,
 def test_a_long_run_publishes_its_index_on_the_way(
     imported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diamond_cutter.flows import sprites as flow
+    from diamond_cutter.flows import sprites_rendering
+    from diamond_cutter.flows.sprites import sprites
 
-    bucket, publish, seen = imported[0], flow.publish_index, list[int]()
+    bucket, publish, seen = imported[0], sprites_rendering.publish_index, list[int]()
 
     def published(*arguments: Any) -> str:
         key = str(publish(*arguments))
         seen.append(len(pd.read_parquet(bucket / key)))
         return key
 
-    monkeypatch.setattr(flow, "publish_index", published)
-    monkeypatch.setattr(flow, "_INDEXED_TOGETHER", 1)
+    monkeypatch.setattr(sprites_rendering, "publish_index", published)
+    monkeypatch.setattr(sprites_rendering, "_INDEXED_TOGETHER", 1)
     request = SpritesRequest(
         model="efficientnet-lite0",
         layers=("stem", "block_1"),
@@ -368,7 +369,7 @@ def test_a_long_run_publishes_its_index_on_the_way(
         bucket=str(bucket),
         recipe=SMALL_RECIPE,
     )
-    assert flow.sprites(request).rendered == 8
+    assert sprites(request).rendered == 8
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 

@@ -46,13 +46,13 @@ def test_channels_are_read(text: str | None, channels: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["10", "0:11", "3:3", "5:2"])
 def test_channels_out_of_range_are_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="not in layer 'stem', which has 10: 0 to 9"):
+    with pytest.raises(RequestError, match="of layer 'stem' do not exist: expected 0 to 9"):
         parse_channels(text, "stem", 10)
 
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "1-3", "1,,2", ":3", "1.5", "goldfish"])
 def test_channels_that_cannot_be_read_are_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="cannot be read"):
+    with pytest.raises(RequestError, match="are not valid"):
         parse_channels(text, "stem", 10)
 
 
@@ -76,15 +76,18 @@ def test_classes_are_channels_of_the_logits() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("duck", "'duck' names 2 classes of layer 'logits'; take a number: 8, 9"),
+        (
+            "duck",
+            "'duck' is the name of 2 classes of layer 'logits'. Give the number instead: 8, 9",
+        ),
         (
             "tabby cap",
-            "no class of layer 'logits' is named 'tabby cap'; did you mean 'tabby, tabby cat'?",
+            "no class of layer 'logits' is named 'tabby cap': did you mean 'tabby, tabby cat'?",
         ),
         ("cat", "did you mean 'tabby, tabby cat' or 'tiger cat' or 'Persian cat'?"),
-        ("zzz", "write numbers (1,5,9) or classes (goldfish; tabby)"),
+        ("zzz", "expected numbers (1,5,9) or classes (goldfish; tabby)"),
         ("goldfish;", "no class of layer 'logits' is named ''"),
-        ("goldfish; 10", "'10' are not in layer 'logits', which has 10: 0 to 9"),
+        ("goldfish; 10", "'10' of layer 'logits' do not exist: expected 0 to 9"),
     ],
 )
 def test_classes_that_are_not_there_are_refused(text: str, said: str) -> None:
@@ -105,7 +108,7 @@ def test_only_the_layer_of_the_logits_has_classes() -> None:
         80,
     )
     with pytest.raises(
-        RequestError, match=r"cannot be read for layer 'stem'.*classes of the layer of the logits"
+        RequestError, match=r"of layer 'stem' are not valid.*only logits have names"
     ):
         select(card, SpritesRequest(model="made-up", layers=("all",), channels="class 7"))
 
@@ -139,7 +142,7 @@ def test_a_recipe_is_a_name_or_an_object() -> None:
     with pytest.raises(ValidationError) as refused:
         recipe("lucd")
     assert sentence(refused.value).startswith(
-        "recipe is wrong: there is no recipe named 'lucd'; take auto, fast, lucid"
+        "recipe is not valid: the recipe 'lucd' does not exist: expected auto, fast, lucid"
     )
 
 
@@ -151,7 +154,7 @@ def test_the_model_s_own_recipe_is_taken_as_it_is() -> None:
     with pytest.raises(ValidationError) as refused:
         SpritesRequest.model_validate({"model": "made-up", "recipe": {"name": AUTO, "steps": 7}})
     assert sentence(refused.value).startswith(
-        "the recipe auto is the model's own as it is; change fields of another one"
+        "the recipe auto cannot be changed. Change fields of another recipe"
     )
 
 
@@ -160,7 +163,7 @@ def test_the_model_s_own_recipe_is_taken_as_it_is() -> None:
     [
         ({"layers": ("stem",)}, "mixes name their own layers"),
         ({"channels": "0:3"}, "mixes name their own layers"),
-        ({"photos": "holiday"}, "photos are compared with sprites of channels, not with mixes"),
+        ({"photos": "holiday"}, "photos cannot be compared with mixes"),
     ],
 )
 def test_mixes_stand_by_themselves(fields: dict[str, object], said: str) -> None:
@@ -173,9 +176,7 @@ def test_mixes_stand_by_themselves(fields: dict[str, object], said: str) -> None
 def test_photos_do_not_go_with_what_pushes_channels_down() -> None:
     with pytest.raises(ValidationError) as refused:
         SpritesRequest(model="made-up", photos="holiday", recipe=RenderRecipe(negative=True))
-    assert sentence(refused.value).startswith(
-        "photos are compared with sprites of channels, not with what pushes"
-    )
+    assert sentence(refused.value).startswith("photos cannot be compared with negative sprites")
 
 
 def test_a_deployment_s_folders_do_not_depend_on_where_it_was_made(

@@ -99,8 +99,8 @@ def test_a_channel_counts_as_failed_when_all_its_variants_do() -> None:
 def test_the_first_of_many_channels_are_named() -> None:
     dead = {f"block_{block}": tuple(range(9 if block else 1)) for block in range(8)}
     printed = summary(rungs={"none": 64, "steps": 2}, dead=dead, photos=3).in_words()
-    assert "of those that failed at first: 64 saved by no rung, 2 saved by steps" in printed
-    assert "photos: 64 (block_0 0; block_1 0, 1, 2, 3, 4, 5, and 3 more; " in printed
+    assert "failed at the first attempt: 64 saved by no rung, 2 saved by steps" in printed
+    assert "photo: 64 (block_0 0; block_1 0, 1, 2, 3, 4, 5, and 3 more; " in printed
     assert printed.endswith("block_5 0, 1, 2, 3, 4, 5, and 3 more; and 2 more)")
 
 
@@ -112,19 +112,13 @@ def test_without_photos_it_is_said_how_to_tell() -> None:
             .splitlines()[-1]
         )
 
-    assert (
-        said()
-        == "no rung gave a sprite of these, perhaps dead, as --photos FOLDER would tell: 1 (stem 7)"
-    )
-    assert said(photos=3) == "no rung gave a sprite of these: 1 (stem 7)"
-    assert (
-        said(unrendered={"mixes.01234567": (7,)})
-        == "no rung gave a sprite of these: 1 (mixes.01234567 7)"
-    )
+    assert said() == "every attempt failed, perhaps dead (--photos FOLDER shows which): 1 (stem 7)"
+    assert said(photos=3) == "every attempt failed: 1 (stem 7)"
+    assert said(unrendered={"mixes.01234567": (7,)}) == "every attempt failed: 1 (mixes.01234567 7)"
 
 
 def test_photos_that_could_not_be_read_are_counted_and_named() -> None:
     assert photo_warnings("holiday", {}) == photo_warnings("holiday", {"stem": photos(0.0)}) == ()
     (warning,) = photo_warnings("holiday", {"stem": photos(0.0, unreadable=("a.jpg", "b.jpg"))})
-    assert warning == "2 of 5 images in holiday could not be read and do not count: a.jpg, b.jpg"
+    assert warning == "2 of 5 images in holiday are unreadable and were skipped: a.jpg, b.jpg"
     assert summary(warnings=(warning,)).in_words().endswith(f"warning: {warning}")

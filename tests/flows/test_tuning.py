@@ -13,8 +13,8 @@ from PIL import Image
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.main import app, run
 from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
-from diamond_cutter.flows.cli.runs import check_attribution
 from diamond_cutter.flows.planning import settle_recipe
+from diamond_cutter.flows.runs import check_attribution
 from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest, TuneRequest
 from diamond_cutter.flows.tuning import tune
 from diamond_cutter.storage import AccessDenied, Corrupt, LocalBucket
@@ -139,11 +139,11 @@ def test_the_command_line_says_what_to_tune(
         ((*TUNE, "--budget-s", "0"), "budget_s is wrong: input should be greater than 0"),
         (
             (*TUNE, "--recipe", "auto"),
-            "tuning starts from a recipe without settings for single layers",
+            "tuning needs a recipe without settings for single layers",
         ),
-        ((*TUNE, "--recipe.variants", "2"), "tuning starts from a recipe without"),
-        ((*TUNE, "--recipe.layers.stem.steps", "7"), "tuning starts from a recipe without"),
-        ((*TUNE, "--recipe", "tuned"), "there is no recipe named 'tuned'"),
+        ((*TUNE, "--recipe.variants", "2"), "tuning needs a recipe without"),
+        ((*TUNE, "--recipe.layers.stem.steps", "7"), "tuning needs a recipe without"),
+        ((*TUNE, "--recipe", "tuned"), "the recipe 'tuned' does not exist"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -176,7 +176,7 @@ def test_what_was_found_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_preset(preset, as_json=False)
     out = capsys.readouterr().out
     assert out.startswith(
-        f"preset of m@0: {preset.recipe.key}, which sprites renders by unless told otherwise\n2 "
+        f"preset of m@0: {preset.recipe.key}, the default recipe of sprites\n2 "
         "layers tuned, from fast@"
     )
     assert (
@@ -280,7 +280,7 @@ def test_what_a_preset_leaves_alone_keeps_its_sprites(
     counts = ("recipe", "sprites_done", "sprites_adopted", "sprites_to_do")
     assert [planned[name] for name in counts] == [recipe.key, 8, 8, 0] and planned["bytes"] > 0
     assert (
-        "0 sprites to render in 0 shards, 8 done (8 of them copied from other sets"
+        "0 sprites to render in 0 shards, 8 done (8 of them to copy from other sets"
         in at_once("plan", *asked[:-1]).stdout
     )
     assert not shards(recipe.key)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows.cli.browse import server_of
+from diamond_cutter.flows.cli.browse import listen, site_server
 from diamond_cutter.flows.cli.copies import copy
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.storage import (
@@ -41,11 +41,9 @@ class Served:
     """A bucket that is served, and what its answers are."""
 
     def __init__(self, bucket: Bucket) -> None:
-        self._server = server_of(bucket, 0)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
-        )
+        self._server, listener = site_server(bucket), listen(0)
+        self.port = listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
         self._thread.start()
 
     def ask(
@@ -58,12 +56,12 @@ class Served:
         found = connection.getresponse()
         body = found.read()
         connection.close()
-        return found.status, dict(found.getheaders()), body
+        # Names of headers have no case: "content-type" is "Content-Type".
+        return found.status, {name.title(): value for name, value in found.getheaders()}, body
 
     def close(self) -> None:
-        self._server.shutdown()
+        self._server.should_exit = True
         self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -315,10 +313,16 @@ def test_this_machine_may_be_called_by_its_own_names(served: Served, host: str) 
     assert served.ask("/", host=host)[0] == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "<b>"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
 def test_nothing_but_reading_is_answered(served: Served, method: str) -> None:
     status, headers, body = served.ask("/", method=method)
-    assert status == 501 and "Content-Security-Policy" in headers and b"<b>" not in body
+    assert status == 501 and "Content-Security-Policy" in headers and method.encode() not in body
+
+
+def test_a_malformed_request_is_refused_without_repeating_it(served: Served) -> None:
+    status, headers, body = served.ask("/", method="<b>")
+    assert (status, headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
+    assert b"<b>" not in body
 
 
 def test_head_says_what_get_would_and_sends_nothing(served: Served) -> None:
@@ -390,7 +394,7 @@ def test_the_command_says_where_and_ends_when_told_to(
         connection.close()
 
 
-def test_a_port_that_is_taken_is_said_to_be(served: Served, bucket: LocalBucket) -> None:
+def test_a_port_that_is_taken_is_said_to_be(served: Served) -> None:
     for port in (served.port, 70_000):
         with pytest.raises(RequestError, match=f"port {port} cannot be served"):
-            server_of(bucket, port)
+            listen(port)

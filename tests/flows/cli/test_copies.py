@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.flows.cli.copies import copy
-from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.listing import list_sets
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import BadKey, Bucket, GcsBucket, LocalBucket, ObjectInfo, Unavailable
 from diamond_cutter.storage.bucket import PutMode
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard

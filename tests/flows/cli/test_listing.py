@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.listing import list_sets
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import (
     card_key,

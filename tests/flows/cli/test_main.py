@@ -36,7 +36,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ),
         ([*SPRITES, "--recipe.steps", "0"], ["recipe.steps", "greater than or equal to 1", "'0'"]),
         ([*SPRITES, "--recipe.scale", "9"], ["scale", "between 0.25 and 4"]),
-        ([*SPRITES, "--recipe", "lucd"], ["no recipe named 'lucd'", "take auto, fast, lucid"]),
+        (
+            [*SPRITES, "--recipe", "lucd"],
+            ["recipe 'lucd' does not exist", "expected auto, fast, lucid"],
+        ),
         (
             [*SPRITES, "--recipe", "nowhere.json"],
             ["the recipe nowhere.json cannot be read", "No such file"],
@@ -45,7 +48,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
             [*SPRITES, "--recipe", "lucid", "--recipe.steps", "0"],
             ["recipe.steps", "greater than or equal to 1"],
         ),
-        ([*SPRITES, "--mix", "block_10"], ["'block_10' cannot be read", "layer:channel"]),
+        ([*SPRITES, "--mix", "block_10"], ["'block_10' is not valid", "layer:channel"]),
         ([*SPRITES, "--mix", "stem:1", "--layers", "stem"], ["mixes name their own layers"]),
         ([*SPRITES, "--interpolate", "stem:1"], ["--interpolate"]),
         (
@@ -56,7 +59,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ([*SPRITES, "--directions", "nowhere.npy"], ["--direction-layer"]),
         ([*SPRITES, "--photos", "nowhere"], ["photos nowhere is not a folder"]),
         (["plan", "efficientnet-lite0", "--photos", "."], ["no image is in the folder", ".jpg"]),
-        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["not with mixes"]),
+        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["cannot be compared with mixes"]),
         ([*SPRITES, "--recipe.colour", "red"], ["--recipe.colour"]),
         (
             [*SPRITES, "--bucket", "gs://somewhere"],
@@ -64,7 +67,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ),
         (["render"], ["render"]),
         (["models", "show", "resnet"], ["'resnet'", "did you mean"]),
-        (["serve", "plan", "efficientnet-lite0"], ["serve takes the command 'sprites'"]),
+        (["serve", "plan", "efficientnet-lite0"], ["expected 'sprites' or 'attribute'"]),
     ],
 )
 @pytest.mark.usefixtures("ready_devices")
@@ -98,7 +101,7 @@ def test_a_bucket_that_is_a_file_is_refused(
     ("options", "parts"),
     [
         (["--layers", "blok_10"], ["'blok_10'", "did you mean 'block_10'"]),
-        (["--layers", "stem", "--channels", "0:33"], ["'0:33'", "has 32: 0 to 31"]),
+        (["--layers", "stem", "--channels", "0:33"], ["'0:33'", "expected 0 to 31"]),
         (["--layers", "stem", "--channels", "seven"], ["'seven'", "0:32"]),
     ],
 )
@@ -257,7 +260,7 @@ def test_a_file_that_is_no_recipe_is_refused(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recipe.json").write_bytes(content)
     assert run([*SPRITES, "--recipe", "recipe.json"]) == 2
-    assert "the recipe recipe.json cannot be used: " in said(capsys)
+    assert "the recipe recipe.json is not valid: " in said(capsys)
 
 
 @pytest.mark.prefect
@@ -266,7 +269,7 @@ def test_layers_and_channels_of_mixes_are_checked(
 ) -> None:
     for mix, part in (
         ("stam:1", "did you mean 'stem'"),
-        ("-stem:99", "channel 99 is not in layer 'stem', which has 32: 0 to 31"),
+        ("-stem:99", "channel 99 of layer 'stem' does not exist: expected 0 to 31"),
     ):
         assert run([*SPRITES, "--mix", mix, "--bucket", str(rendered[0])]) == 2
         assert part in said(capsys)
@@ -292,7 +295,7 @@ def test_directions_are_as_wide_as_their_layer(
         )
         == 2
     )
-    assert "layer 'stem' has 32 channels; the directions in" in said(capsys)
+    assert "do not fit layer 'stem': expected 32 channels" in said(capsys)
 
 
 @pytest.mark.prefect
@@ -317,7 +320,7 @@ def test_more_mixes_than_a_run_can_have_are_refused(
         )
         == 2
     )
-    assert "render them in several runs" in said(capsys)
+    assert "Render them in several runs" in said(capsys)
 
 
 @pytest.mark.prefect

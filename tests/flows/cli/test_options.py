@@ -54,4 +54,4 @@ def test_a_recipe_that_cannot_be_read_is_refused(
 ) -> None:
     make(tmp_path / "recipe.json")
     assert run(["plan", "toy", "--recipe", str(tmp_path / "recipe.json")]) == 2
-    assert f"recipe.json cannot be read ({reason}); give a recipe.json" in capsys.readouterr().err
+    assert f"recipe.json cannot be read: {reason}. Give the recipe.json" in capsys.readouterr().err

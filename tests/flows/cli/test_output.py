@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 
 from diamond_cutter.flows.cli.estimates import LayerEstimate, RunEstimate
-from diamond_cutter.flows.cli.garbage import Cleaned, Leftover
 from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing
 from diamond_cutter.flows.cli.output import (
     print_bucket,
@@ -18,6 +17,7 @@ from diamond_cutter.flows.cli.output import (
     print_shown,
 )
 from diamond_cutter.flows.cli.records import ShownRecord
+from diamond_cutter.flows.cli.removal import Cleaned, Leftover
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.model_inventory.catalogue import list_models
 from diamond_cutter.storage.sets.records import FileRef

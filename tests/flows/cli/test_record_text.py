@@ -3,8 +3,10 @@
 import pytest
 
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
-from diamond_cutter.flows.cli.record_text import Rows, histogram, in_words
+from diamond_cutter.flows.cli.layer_text import histogram
+from diamond_cutter.flows.cli.record_text import in_words
 from diamond_cutter.flows.cli.records import SetReport, ShownRecord
+from diamond_cutter.flows.cli.tables import Rows
 from diamond_cutter.storage.sets.records import (
     FileRef,
     PhotoActivations,
@@ -62,8 +64,8 @@ def test_bars_are_as_high_as_what_they_count(counts: tuple[int, ...], bars: str)
 
 def test_a_layer_without_sprites_is_said_to_have_none() -> None:
     assert text(EMPTY) == (
-        "sprites/m/r/stem/: 0 sprites, of 0 of ? channels\ndamaged, so that they do not count: 1 "
-        "shard; diamond-cutter verify says more"
+        "sprites/m/r/stem/: 0 sprites, of 0 of ? channels\n1 damaged shard "
+        "ignored. Run diamond-cutter verify for details."
     )
 
 
@@ -89,8 +91,8 @@ def test_a_shard_tells_what_it_is_of_and_how_it_was_made() -> None:
     for part in (
         f"shard of 8 sprites of {LAYER}, channels 2, 4, 7, 8, 9; up to 6 in a row, 8 px each",
         f"{MODEL} by {RECIPE}",
-        "file a/b.webp, 1,234,567 bytes: as the record says",
-        "begun 2026-01-02 03:04:05 UTC, rendered in 1.5 s, 4 sprites at once",
+        "file a/b.webp, 1,234,567 bytes: whole",
+        "started 2026-01-02 03:04:05 UTC, rendered in 1.5 s, 4 sprites at once",
         "computed in float32 on none; diamond cutter 0, ",
         f"tensorflow {VERSIONS.tensorflow}",
         "compared with the photos of models/m/photos/p/l.json",
@@ -115,7 +117,7 @@ def test_a_spritemap_tells_what_became_of_its_file() -> None:
         in said
     )
     assert "gathered from 1 shard\n" in said and "no flags\n10 at the first attempt\n" in said
-    assert "missing, or not what the record says; the same run again mends it" in said
+    assert "missing or damaged. Run the same command to repair it" in said
 
 
 def test_a_run_tells_what_was_asked_for_and_what_failed() -> None:
@@ -133,11 +135,11 @@ def test_a_run_tells_what_was_asked_for_and_what_failed() -> None:
     )
     said = text(ShownRecord(key="k", record=record))
     for part in (
-        "run that asked for 33 channels of 2 layers: 33 sprites\n",
+        "run of 33 channels of 2 layers: 33 sprites\n",
         "finished 2026-01-02 03:04:05 UTC\nflags: 2 grey\nsaved: 2 by seed; 1 failed at every "
         "attempt\n",
         "\nstem | 0 to 31\nhead | 7\n",
-        "answered by 2 shards and 1 spritemap\nspritemap: c.json\nfailed: stem channels 0-31: no "
+        "contained in 2 shards and 1 spritemap\nspritemap: c.json\nfailed: stem channels 0-31: no "
         "luck",
     ):
         assert part in said
@@ -172,21 +174,21 @@ def test_a_preset_tells_what_was_found_for_each_layer() -> None:
     )
     preset = Preset(model=MODEL, start=start, budget_s=None, layers=(best, nothing))
     assert text(ShownRecord(key="k", record=preset)) == (
-        f"preset of {MODEL}: {preset.recipe.key}, which sprites renders by unless told otherwise\n"
+        f"preset of {MODEL}: {preset.recipe.key}, the default recipe of sprites\n"
         f"2 layers tuned, from {start.key} with its own steps\n"
         "layer | objective | specificity | found\n"
         "stem | 2 to 3 | 4 to 4 | merit 1.20 with blur 0.25, pre activation, "
         "pad px 24, jitter px 24 16, rotate degrees -20 to 20; 7 steps, 9 trials\n"
-        "head | 2 to 2 |  | nothing better than the recipe as it was; 7 steps, 1 trial"
+        "head | 2 to 2 |  | nothing better than the original recipe; 7 steps, 1 trial"
     )
-    assert "with as many steps as take 1.5 s a sprite" in text(
+    assert "with a budget of 1.5 s a sprite" in text(
         ShownRecord(key="k", record=preset.model_copy(update={"budget_s": 1.5}))
     )
 
 
 @pytest.mark.parametrize(
     ("before", "words"),
-    [(False, "what the layer puts out"), (True, "what goes into its activation function")],
+    [(False, "at its output"), (True, "before its activation function")],
 )
 def test_photos_tell_how_many_channels_they_excite(before: bool, words: str) -> None:
     record = PhotoActivations(
@@ -200,9 +202,9 @@ def test_photos_tell_how_many_channels_they_excite(before: bool, words: str) -> 
     )
     said = text(ShownRecord(key="k", record=record))
     assert said == (
-        f"what 1 photo of p@1 do to {LAYER} of {MODEL}, measured in {words}\n"
-        "1 of 3 channels are excited by one or more; the highest activation is 2.5\n"
-        "cannot be read: x.jpg"
+        f"activations of {LAYER} of {MODEL} on 1 photo of p@1, measured {words}\n"
+        "1 of 3 channels are active on some photo; the highest activation is 2.5\n"
+        "unreadable: x.jpg"
     )
     assert "0 of 0 channels" in text(
         ShownRecord(key="k", record=record.model_copy(update={"highest": ()}))

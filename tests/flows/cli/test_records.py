@@ -144,7 +144,7 @@ def test_a_preset_is_shown_by_its_key(
     bucket: LocalBucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = preset_key(CARD.key)
-    with pytest.raises(RequestError, match=f"did you mean '{card_key(CARD.key)}'"):
+    with pytest.raises(RequestError, match=f"Did you mean '{card_key(CARD.key)}'"):
         show(bucket, key)
     preset = add_layer(bucket, CARD.key, RECIPE, None, tuning("stem", blur=0.3))
     assert show(bucket, key) == ShownRecord(key=key, record=preset)
@@ -152,7 +152,7 @@ def test_a_preset_is_shown_by_its_key(
     assert "merit 1.20 with blur 0.3; 7 steps, 9 trials" in capsys.readouterr().out
     assert run(["show", key, "--json", "--bucket", str(tmp_path / "bucket")]) == 0
     assert json.loads(capsys.readouterr().out)["record"] == json.loads(bucket.get(key))
-    with pytest.raises(RequestError, match=f"did you mean '{key}'"):
+    with pytest.raises(RequestError, match=f"Did you mean '{key}'"):
         show(bucket, key.replace("preset", "presets"))
 
 
@@ -199,7 +199,7 @@ def test_a_file_that_was_replaced_leads_to_the_one_that_counts(bucket: LocalBuck
     bucket.put(old, b"older")
     with pytest.raises(
         RequestError,
-        match=f"^'{old}' is not the file that its record names, which is '{key}'; show that one$",
+        match=f"^'{old}' is unused: its record names '{key}'. Show that file.$",
     ):
         show(bucket, old)
 
@@ -214,7 +214,7 @@ def test_a_record_that_cannot_be_read_is_one_sentence(
     bucket.put(ending, damage, mode="overwrite")
     with pytest.raises(Corrupt) as caught:
         show(bucket, ending)
-    assert f"{ending} cannot be read (" in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{ending} ") and "\n" not in str(caught.value)
 
 
 def test_a_key_may_be_a_url_or_a_path(
@@ -300,8 +300,8 @@ def test_a_short_name_of_several_things_is_answered_with_all_of_them(bucket: Loc
         named = ", ".join(map(repr, keys))
         assert (
             str(caught.value)
-            == f"{given!r} is the name of {len(keys)} things in {bucket.url}: {named}; give one "
-            "of these keys"
+            == f"{given!r} is ambiguous in {bucket.url}: found {len(keys)} keys: {named}. Give one "
+            "of these keys."
         )
     assert layer_of(bucket, "block_0") == "block_0" and layer_of(bucket, "fast/stem") == "stem"
 
@@ -323,7 +323,7 @@ def test_a_key_of_nothing_is_answered_with_the_nearest(
     with pytest.raises(RequestError) as caught:
         show(bucket, given)
     assert str(caught.value).startswith(
-        f"{given!r} is not in {bucket.url}; did you mean {nearest!r} or "
+        f"{given!r} is not in {bucket.url}. Did you mean {nearest!r} or "
     )
 
 
@@ -334,7 +334,7 @@ def test_a_file_without_a_record_is_said_to_be_one(bucket: LocalBucket) -> None:
         if key != orphan:
             bucket.put(key, b"mine")
         with pytest.raises(
-            RequestError, match=f"^'{key}' is a file that no record commits; did you mean '"
+            RequestError, match=f"^'{key}' is a file without a record. Did you mean '"
         ):
             show(bucket, key)
 
@@ -342,8 +342,8 @@ def test_a_file_without_a_record_is_said_to_be_one(bucket: LocalBucket) -> None:
 def test_an_empty_bucket_is_said_to_be_empty(tmp_path: Path) -> None:
     with pytest.raises(
         RequestError,
-        match=r"^'stem' is not in file://\S+, which holds nothing yet; diamond-cutter sprites "
-        r"renders",
+        match=r"^'stem' is not in file://\S+: the bucket is empty. Run diamond-cutter "
+        r"sprites",
     ):
         show(LocalBucket(tmp_path / "bucket"), "stem")
 

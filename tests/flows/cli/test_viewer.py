@@ -71,7 +71,7 @@ def test_a_gallery_is_opened_where_it_is(bucket: Bucket) -> None:
         assert opened.path.name == "index.html" and opened.path.is_file()
     else:
         with pytest.raises(
-            RequestError, match=f"diamond-cutter browse --bucket {bucket.url} shows it"
+            RequestError, match=f"diamond-cutter browse --bucket {bucket.url} to see it"
         ):
             open_key(bucket, SET)
 
@@ -79,9 +79,9 @@ def test_a_gallery_is_opened_where_it_is(bucket: Bucket) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (card_key(MODEL), "is no picture"),
+        (card_key(MODEL), "has no picture"),
         (f"{SET}block_0", "has no spritemap yet"),
-        (f"{SET}nothing", "did you mean"),
+        (f"{SET}nothing", "Did you mean"),
     ],
 )
 def test_what_is_no_picture(bucket: Bucket, given: str, why: str) -> None:

@@ -59,7 +59,7 @@ def test_only_runs_whose_processes_are_gone_are_set_to_crashed(client: SyncPrefe
         return client.read_flow_run(run).state_type.value
 
     assert [state_of(run) for run in (killed, replaced)] == ["CRASHED", "CRASHED"]
-    assert "the same run again does the rest" in client.read_flow_run(killed).state.message
+    assert "Run it again to continue" in client.read_flow_run(killed).state.message
     assert client.read_task_run(under_way.id).state_type.value == "CRASHED"
     left = (alive, elsewhere, unsigned, strange)
     assert [state_of(run) for run in left] == ["RUNNING"] * 4

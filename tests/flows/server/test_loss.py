@@ -14,8 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from diamond_cutter.flows import exits as leaving
-from diamond_cutter.flows.artifacts import RunArtifacts
-from diamond_cutter.flows.report_artifacts import ReportArtifacts
+from diamond_cutter.flows.artifacts import ReportArtifacts, RunArtifacts
 from diamond_cutter.flows.server import loss as server_loss
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.records import RunRecord
@@ -86,7 +85,7 @@ def test_sprites_go_on_without_the_server(
     assert sentences(done)[0].startswith(
         f"diamond-cutter: the Prefect server at {relay.url} no longer answers ("
     )
-    assert "the run goes on without it" in done.stderr
+    assert "The run continues without it" in done.stderr
     assert "8 rendered, 0 reused, 0 failed" in done.stdout
     (key,) = (
         info.key for info in LocalBucket(imported[0]).list("sprites/") if "/runs/" in info.key
@@ -117,7 +116,7 @@ def test_an_explanation_goes_on_without_the_server(
     )
     done = at_once("attribute", "efficientnet-lite0", str(make_images(tmp_path / "pets")), *options)
     assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
-    assert "the run goes on without it" in done.stderr
+    assert "The run continues without it" in done.stderr
     assert len(list(imported[0].rglob("attribution@*/index.html"))) == 1
     assert (
         len(list(imported[0].rglob("head/spritemap.*.webp"))) == 1

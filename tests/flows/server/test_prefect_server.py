@@ -183,7 +183,7 @@ def test_a_flow_whose_server_is_killed_or_hangs_goes_on_and_its_process_ends_soo
             "done\n",
             1,
         ), errors
-        assert "no longer answers" in errors and "the run goes on without it" in errors
+        assert "no longer answers" in errors and "The run continues without it" in errors
         assert not servers[to_signal].is_running()
 
 
@@ -196,7 +196,7 @@ def test_a_server_that_cannot_start_says_why(start, tmp_path):
     )
     output, errors = process.communicate(timeout=AT_MOST_S)
     assert (process.returncode, output) == (1, "restored\n")
-    assert "PrefectServerError: The private Prefect server did not start (" in errors
+    assert "PrefectServerError: the private Prefect server did not start (" in errors
     assert "unable to open database file" in errors
 
 
@@ -232,14 +232,12 @@ def test_a_server_of_the_user_that_is_gone_is_named(nowhere):
     with temporary_settings({PREFECT_API_URL: f"{nowhere}/api"}):
         with (
             pytest.raises(
-                PrefectServerError, match=rf"{re.escape(nowhere)}/api .*unset PREFECT_API_URL"
+                PrefectServerError, match=rf"{re.escape(nowhere)}/api .*Unset PREFECT_API_URL"
             ),
             prefect_server(),
         ):
             pass
-        with pytest.raises(
-            PrefectServerError, match="schedules do not fire on a private one, so start one"
-        ):
+        with pytest.raises(PrefectServerError, match="Schedules need a standing server: start one"):
             require_standing_server()
 
 
@@ -250,7 +248,7 @@ def test_schedules_ask_for_a_standing_server():
     ):
         require_standing_server()
     assert str(caught.value) == (
-        "Schedules do not fire on a private Prefect server: start one with `prefect server start` "
-        "in another terminal,"
-        " and `export PREFECT_API_URL=http://127.0.0.1:4200/api` in this one."
+        "schedules need a standing Prefect server, not a private one: start one with `prefect "
+        "server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` "
+        "in this one"
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.listing import list_sets
 from diamond_cutter.flows.cli.records import SetReport, show
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, GcsBucket, LocalBucket
 from diamond_cutter.storage.sets.layout import is_gallery_file, is_view, is_view_record
 from diamond_cutter.tasks.gallery import stored

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows.cli.listing import verify
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.model_inventory.catalogue import unknown_model
 from diamond_cutter.model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
 from diamond_cutter.storage import LocalBucket

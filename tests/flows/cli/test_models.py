@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from diamond_cutter.flows.cli.main import run
-from diamond_cutter.flows.cli.model_changes import all_models
+from diamond_cutter.flows.cli.models import all_models
 from diamond_cutter.model_inventory.catalogue import lucid_files
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models
 from diamond_cutter.storage import open_bucket

@@ -1,4 +1,4 @@
-"""The commands that look at what is in a bucket, and keep it in order."""
+"""The commands that show, check, copy and clean a bucket."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 from cyclopts import App
 
-from diamond_cutter.flows.cli.models import BucketUrl, Json
+from diamond_cutter.flows.cli.options import BucketUrl, Json
 from diamond_cutter.flows.errors import RequestError
 
 FAILED = 1
 
 
 def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the sprite sets and the reports in a bucket, and how far they are."""
+    """List the sprite sets and the reports in a bucket, with their progress."""
     from diamond_cutter.flows.cli.listing import list_bucket
     from diamond_cutter.flows.cli.output import print_bucket
     from diamond_cutter.storage import open_bucket
@@ -22,15 +22,12 @@ def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
 
 
 def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show what lies under a key of a bucket: a layer's or a set's sprites in numbers, a report in
-    short, or what a record says.
+    """Show the statistics of a layer or set, the summary of a report, or the content of a record.
 
     Parameters
     ----------
     key
-        What `ls` prints, or any path in the bucket: a layer's, a set's or a report's folder, a
-        record, a shard or a spritemap. A short name, such as that of a layer, is enough if only one
-        thing in the bucket has it.
+        A key as `ls` prints it, any other key in the bucket, or an unambiguous short name.
     """
     from diamond_cutter.flows.cli.output import print_shown
     from diamond_cutter.flows.cli.records import show
@@ -40,14 +37,12 @@ def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
 
 
 def open_picture(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Open a picture or a report of a bucket, fetching it first if the bucket is elsewhere, and
-    print its path.
+    """Open a spritemap, a shard, a gallery or a report, and print its path.
 
     Parameters
     ----------
     key
-        As `show` takes it: a layer's folder for its spritemap, a set's for its gallery, a report's,
-        a picture, or its record.
+        As for `show`: a layer opens its spritemap, a set its gallery.
     """
     from diamond_cutter.flows.cli.output import print_opened
     from diamond_cutter.flows.cli.viewer import open_key
@@ -57,33 +52,33 @@ def open_picture(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False
 
 
 def browse(*, bucket: BucketUrl = "./bucket", port: int = 0) -> None:
-    """Look around in a bucket with a web browser: serve its galleries on this machine until Ctrl-C.
+    """Serve the galleries and reports of a bucket to web browsers on this machine, until Ctrl-C.
 
     Parameters
     ----------
     port
-        Of 127.0.0.1; any that is free if left out.
+        The port on 127.0.0.1; if omitted, any free port.
     """
     from diamond_cutter.flows.cli.browse import serve as serve_galleries
     from diamond_cutter.storage import open_bucket
 
-    def tell(url: str) -> None:
+    def print_url(url: str) -> None:
         sys.stdout.write(f"{url}  (Ctrl-C ends it)\n")
-        sys.stdout.flush()  # whoever has started this waits for it
+        sys.stdout.flush()  # a script that started this waits for the URL
 
-    serve_galleries(open_bucket(bucket), port, tell)
+    serve_galleries(open_bucket(bucket), port, print_url)
 
 
 def verify(*, deep: bool = False, bucket: BucketUrl = "./bucket", json: Json = False) -> int:
-    """Check every record in a bucket, and the checksum of every file that it names.
+    """Check every record in a bucket, the checksum of every file, and every published page.
 
     Parameters
     ----------
     deep
-        Download every file and check it here, where the service that keeps it would be believed.
+        Download every file, instead of trusting the checksums of the storage service.
     """
-    from diamond_cutter.flows.cli.listing import verify as verify_bucket
     from diamond_cutter.flows.cli.output import print_verification
+    from diamond_cutter.flows.verification import verify as verify_bucket
     from diamond_cutter.storage import open_bucket
 
     found = verify_bucket(open_bucket(bucket), deep=deep)
@@ -92,8 +87,7 @@ def verify(*, deep: bool = False, bucket: BucketUrl = "./bucket", json: Json = F
 
 
 def cp(source: str, target: str, *prefixes: str, json: Json = False) -> int:
-    """Copy a bucket, or what lies below some prefixes of it, into another one; the same command
-    again copies the rest.
+    """Copy a bucket, or a part of it, to another bucket. Run it again to continue.
 
     diamond-cutter cp ./bucket gs://my-bucket/sprites models/ sprites/mine@1a2b3c4d/
 
@@ -102,9 +96,9 @@ def cp(source: str, target: str, *prefixes: str, json: Json = False) -> int:
     source
         The bucket to copy from.
     target
-        The bucket to copy to; what is there stays.
+        The bucket to copy to; its own files are kept.
     prefixes
-        Beginnings of keys; all there is, if left out.
+        Copy only the keys that begin with one of these; if omitted, copy everything.
     """
     from diamond_cutter.flows.cli.copies import copy
     from diamond_cutter.flows.cli.output import print_copied
@@ -117,33 +111,32 @@ def cp(source: str, target: str, *prefixes: str, json: Json = False) -> int:
 
 
 def gc(*, delete: bool = False, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """List the files, older than a day, that no record names: what killed runs and replaced records
-    leave behind.
+    """List unused files older than a day, which killed runs and replaced records leave behind.
 
     Parameters
     ----------
     delete
-        Delete them, too.
+        Delete the files that are listed.
     """
-    from diamond_cutter.flows.cli.garbage import collect
     from diamond_cutter.flows.cli.output import print_cleaned
+    from diamond_cutter.flows.cli.removal import collect
     from diamond_cutter.storage import open_bucket
 
     print_cleaned(collect(open_bucket(bucket), delete=delete), as_json=json)
 
 
 def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Remove a whole sprite set, or a report, after asking.
+    """Remove a sprite set or a report, after asking for confirmation.
 
     Parameters
     ----------
     key
-        The folder, as `ls` prints it.
+        The folder of the set or the report, as `ls` prints it.
     yes
-        Do not ask.
+        Do not ask for confirmation.
     """
-    from diamond_cutter.flows.cli.garbage import find_folder, remove_folder
     from diamond_cutter.flows.cli.output import print_removed_folder
+    from diamond_cutter.flows.cli.removal import find_folder, remove_folder
     from diamond_cutter.flows.quantities import sized
     from diamond_cutter.storage import open_bucket
 
@@ -151,8 +144,8 @@ def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Jso
     found = find_folder(opened, key)
     if not yes:
         _confirm(
-            f"{found.key} of {opened.url}: {found.files} files, {sized(found.bytes)}. Remove them "
-            "for good?"
+            f"{found.key} of {opened.url}: {found.files} files, {sized(found.bytes)}. Remove "
+            "permanently?"
         )
     print_removed_folder(remove_folder(opened, found.key), as_json=json)
 
@@ -167,7 +160,7 @@ BUCKET_COMMANDS.command(open_picture, name="open")
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise RequestError(
-            "rm asks before it removes, and nobody is here to answer; give --yes if you are sure"
+            "rm needs a confirmation, but there is no terminal to ask on. Give --yes to confirm."
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
@@ -177,7 +170,7 @@ def _confirm(question: str) -> None:
 
 @contextmanager
 def _counting() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of files; nothing where standard error is no terminal."""
+    """Show a progress bar of files if standard error is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Removes what nobody needs: files that no record names any more, and whole sprite sets."""
+"""Removes unused files, sprite sets and reports."""
 
 import re
 from collections import defaultdict
@@ -33,7 +33,7 @@ _GALLERY_HASH = re.compile(r"gallery\.([0-9a-f]{16})\.")
 
 
 class Leftover(FrozenModel):
-    """A file that nothing in the bucket names."""
+    """A file that no record names."""
 
     key: str
     bytes: int
@@ -42,15 +42,15 @@ class Leftover(FrozenModel):
 
 
 class Cleaned(FrozenModel):
-    """What `gc` found, and whether it has deleted it."""
+    """The result of `gc`."""
 
     leftovers: tuple[Leftover, ...]
     bytes: int
-    deleted: int = Field(description="files; 0 if they were only to be listed")
+    deleted: int = Field(description="number of deleted files; 0 if they were only listed")
 
 
 class FolderSize(FrozenModel):
-    """A sprite set, or a report, in files."""
+    """The size of a sprite set or a report."""
 
     key: str
     files: int
@@ -58,11 +58,10 @@ class FolderSize(FrozenModel):
 
 
 def collect(bucket: Bucket, *, delete: bool = False, now: datetime | None = None) -> Cleaned:
-    """Find the files that are older than a day and that nothing names; delete them if that is asked
-    for.
+    """Find the files older than a day that no record names, and optionally delete them.
 
-    A file that is younger may be that of a run whose record is yet to come. What a person has put
-    into the bucket under a name of their own is left alone.
+    A younger file may belong to a run that has not written its record yet. Files with names of a
+    user's own are kept.
     """
     oldest = (now or datetime.now(UTC)) - _MIN_AGE
     found = [(info, why) for info, why in _unnamed(bucket) if info.updated < oldest]
@@ -81,14 +80,14 @@ def collect(bucket: Bucket, *, delete: bool = False, now: datetime | None = None
 
 
 def find_folder(bucket: Bucket, given: str) -> FolderSize:
-    """Return the sprite set, or the report, that is meant.
+    """Return the size of a sprite set or a report.
 
     Args:
-        bucket: where.
-        given: its folder as `ls` prints it, with or without `sprites/` or `reports/` before it.
+        bucket: the bucket with the set or report.
+        given: its folder as `ls` prints it, with or without `sprites/` or `reports/`.
 
     Raises:
-        RequestError: there is no such set or report.
+        RequestError: the set or report does not exist.
     """
     wanted = given.removeprefix(f"{bucket.url}/").strip("/")
     folders = [
@@ -101,20 +100,19 @@ def find_folder(bucket: Bucket, given: str) -> FolderSize:
         None,
     )
     if folder is None:
-        names = " or ".join(map(repr, folders)) or "none at all"
+        names = " or ".join(map(repr, folders)) or "an empty bucket"
         raise RequestError(
-            f"{given!r} is no sprite set or report of {bucket.url}, which has {names}; give the "
-            "folder of a whole one"
+            f"{given!r} is not a sprite set or report of {bucket.url}: found {names}. Give the "
+            "folder of a whole set or report."
         )
     files = list(bucket.list(folder))
     return FolderSize(key=folder, files=len(files), bytes=sum(info.size for info in files))
 
 
 def remove_folder(bucket: Bucket, folder: str) -> FolderSize:
-    """Remove a sprite set or a report, what commits the rest first: if this is cut short, what is
-    left is none that looks whole.
+    """Remove a sprite set or a report, commits first, so that an interruption leaves no whole one.
 
-    The same call again removes the rest.
+    Call it again to remove the rest.
     """
     infos = list(bucket.list(folder))
     for rank in range(3):
@@ -158,15 +156,13 @@ def _not_committed(
     bucket: Bucket, record: str, files: list[ObjectInfo], *, there: bool
 ) -> Iterator[tuple[ObjectInfo, str]]:
     if not there:
-        yield from ((info, f"there is no record {record}") for info in files)
+        yield from ((info, f"its record {record} is missing") for info in files)
     elif len(files) > 1 and (named := _file_of(bucket, record)):
         yield from ((info, f"its record names {named}") for info in files if info.key != named)
 
 
 def _file_of(bucket: Bucket, record: str) -> str | None:
-    """Return the file that a record names, or None where the record is not to be read: then nothing
-    beside it is to be touched.
-    """
+    """Return the file that a record names, or None if it is unreadable: its files are then kept."""
     kind = ShardRecord if is_shard_record(record) else SpritemapRecord
     try:
         return kind.from_bytes(bucket.get(record), record).file.key
@@ -183,7 +179,7 @@ def _not_in_gallery(
     except NotFound:
         data = b""
     if data and is_published(bucket, page, data) is False:
-        return  # what a damaged page does not name may be needed by the next one
+        return  # the next page may need files that a damaged page does not name
     named = set(_GALLERY_HASH.findall(data.decode(errors="replace")))
     yield from (
         (info, f"{page} does not show it")
@@ -193,7 +189,7 @@ def _not_in_gallery(
 
 
 def _delete(bucket: Bucket, info: ObjectInfo) -> bool:
-    """Delete a file, unless somebody has begun to need it since it was found."""
+    """Delete a file, unless a record has named it meanwhile."""
     folder = report_of(info.key)
     if folder and all(info.key != left.key for left, _ in unnamed_files(bucket, folder)):
         return False

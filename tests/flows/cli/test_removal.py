@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows.cli.garbage import collect, find_folder, remove_folder
-from diamond_cutter.flows.cli.listing import list_sets, verify
+from diamond_cutter.flows.cli.listing import list_sets
+from diamond_cutter.flows.cli.removal import collect, find_folder, remove_folder
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import (
     card_key,
@@ -61,7 +62,7 @@ def leave(bucket: Bucket) -> dict[str, str]:
     bucket.put(f"{SET}gallery.0123456789abcdef.js", b"older")
     bucket.put(f"{SET}stem/gallery.0123456789abcdef.webp", b"older")
     return {
-        unborn.key: "there is no record",
+        unborn.key: " is missing",
         older.key: "its record names",
         graph_key("gone@01234567"): "the model has no card",
         f"{SET}gallery.0123456789abcdef.js": "does not show it",
@@ -134,7 +135,7 @@ def test_a_set_is_removed_and_nothing_else(bucket: LocalBucket, given: str) -> N
 )
 def test_what_is_no_set_is_not_removed(bucket: LocalBucket, given: str) -> None:
     before = list(bucket.list())
-    with pytest.raises(RequestError, match=f"which has '{SET}'"):
+    with pytest.raises(RequestError, match=f"found '{SET}'"):
         find_folder(bucket, given)
     assert list(bucket.list()) == before
 

@@ -1,5 +1,6 @@
-"""Runs a flow as the command line does: on the Prefect server in use, or a private one for as long
-as it takes.
+"""Runs a flow on the Prefect server in use, or on a private one that stops with the run.
+
+Requests are checked first: importing Prefect takes a second, and its server some more to start.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import TypeVar
 from diamond_cutter.flows.attribution_request import AttributionRequest, attribution_spec
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
+from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
 from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest
 from diamond_cutter.flows.sprites_summary import RunSummary
 from diamond_cutter.model_inventory.card import ModelCard
@@ -25,31 +27,30 @@ def run_sprites(request: SpritesRequest) -> RunSummary:
     """Render sprites.
 
     Raises:
-        SpritesFailed: some shards could not be rendered; all others are in the bucket.
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
-        PrefectServerError: there is no server, or it was lost on the way.
+        SpritesFailed: some shards failed; all others are in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        PrefectServerError: the server does not start, or was lost during the run.
     """
-    check_sprites(request)
-    # Prefect takes a second to import and its server some more to start: not before the request is
-    # known to be sound.
-    from diamond_cutter.flows.sprites import sprites
+    with run_scope():
+        check_sprites(request)
+        from diamond_cutter.flows.sprites import sprites
 
-    return _on_a_server(sprites, request)
+        return _on_a_server(sprites, request)
 
 
 def run_attribution(request: AttributionRequest) -> ReportSummary:
     """Explain a folder of images.
 
     Raises:
-        AttributionFailed: some images could not be measured though they can be read; all others are
-            in the bucket.
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
-        PrefectServerError: there is no server, or it was lost on the way.
+        AttributionFailed: some readable images failed; all others are in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        PrefectServerError: the server does not start, or was lost during the run.
     """
-    check_attribution(request)
-    from diamond_cutter.flows.attribution import attribute_dataset
+    with run_scope():
+        check_attribution(request)
+        from diamond_cutter.flows.attribution import attribute_dataset
 
-    return _on_a_server(attribute_dataset, request)
+        return _on_a_server(attribute_dataset, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
@@ -62,26 +63,25 @@ def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Su
             return flow(request)
     except httpx.HTTPError as error:
         raise PrefectServerError(
-            f"The Prefect server was lost in the middle of the run ({error}): what was finished "
-            "is in the bucket; see that the "
-            "server runs, and the same command goes on from there."
+            f"The Prefect server was lost during the run ({error}). All finished work is in the "
+            "bucket. Check that the server is running, then run the same command to continue."
         ) from error
 
 
 def check_sprites(request: SpritesRequest) -> None:
-    """Refuse a request that cannot be met, as far as can be told without rendering.
+    """Refuse a request that cannot be met, as far as this can be seen without rendering.
 
     Raises:
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     from diamond_cutter.flows.sprites_request import select
 
-    # Prefect keeps the parameters of each run, and takes no more.
+    # Prefect stores the parameters of each run, and limits their size.
     size = len(request.model_dump_json())
     if size > _PARAMETERS_LIMIT:
         raise RequestError(
-            f"the mixes take {size:,} bytes to write down, of which a run may have "
-            f"{_PARAMETERS_LIMIT:,}; render them in several runs"
+            f"the mixes are too large: expected at most {_PARAMETERS_LIMIT:,} bytes of parameters, "
+            f"found {size:,}. Render them in several runs."
         )
     if request.photos is not None:
         check_images(request.photos)
@@ -101,14 +101,14 @@ def _is_rendered(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> bo
 
 
 def check_attribution(request: AttributionRequest) -> None:
-    """Refuse a request that cannot be met, as far as can be told without measuring.
+    """Refuse a request that cannot be met, as far as this can be seen without measuring.
 
     Raises:
-        ModelError, StorageError, RequestError, BadPhotos: what is asked for cannot be had.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     from diamond_cutter.tasks.photos.reading import check_channels
 
-    check_images(request.images)
+    require_images(request.images)
     bucket, card, denied = _model_in(request.bucket, request.model)
     if card is not None:
         check_channels(card.image.channels)
@@ -119,7 +119,7 @@ def check_attribution(request: AttributionRequest) -> None:
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:
-    """See that the preset can be used if it is what is rendered by."""
+    """Check that the preset is valid if the recipe is `auto`."""
     from diamond_cutter.tasks.tuning.preset import read_preset
 
     if recipe.name == AUTO:
@@ -129,21 +129,20 @@ def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None
 def _is_explained(bucket: Bucket, card: ModelCard, request: AttributionRequest) -> bool:
     from diamond_cutter.flows.planning import settle_recipe
     from diamond_cutter.storage.sets.layout import report_folder
-    from diamond_cutter.tasks.photos.finding import find_images
     from diamond_cutter.tasks.reporting.task import stored_report
 
     asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
     spec = attribution_spec(card, request, settle_recipe(bucket, card, asked).recipe.key)
     return (
-        stored_report(bucket, report_folder(find_images(request.images).name, card.key, spec.key))
+        stored_report(
+            bucket, report_folder(resolve_images(request.images).name, card.key, spec.key)
+        )
         is not None
     )
 
 
 def _model_in(bucket_url: str, model: str) -> tuple[Bucket, ModelCard | None, AccessDenied | None]:
-    """Return a bucket, a model's card if it is there, and why nothing can be kept there, if that is
-    so.
-    """
+    """Return a bucket, the card of a model in it or None, and the error if it is read-only."""
     from diamond_cutter.tasks.importing.stored import find_model
 
     bucket, denied = open_bucket(bucket_url), None
@@ -151,4 +150,7 @@ def _model_in(bucket_url: str, model: str) -> tuple[Bucket, ModelCard | None, Ac
         bucket.check()
     except AccessDenied as error:
         denied = error
-    return bucket, find_model(bucket, model), denied
+    card = find_model(bucket, model)
+    if card is not None:
+        remember_card(bucket_url, model, card)
+    return bucket, card, denied

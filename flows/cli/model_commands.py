@@ -1,0 +1,114 @@
+"""The commands of `diamond-cutter models`; each imports its modules when it runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from diamond_cutter.flows.cli.options import BucketUrl, Json
+from diamond_cutter.model_inventory.user_models import ImportOptions
+
+Options = Annotated[ImportOptions, Parameter(name="*")]
+
+models_app = App(
+    name="models",
+    help="List the available models, show one, add your own, fetch weights, or remove one.",
+)
+
+
+@models_app.default
+def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
+    """List the available models."""
+    from diamond_cutter.flows.cli.models import all_models
+    from diamond_cutter.flows.cli.output import print_models
+    from diamond_cutter.storage import open_bucket
+
+    print_models(all_models(open_bucket(bucket)), as_json=json)
+
+
+@models_app.command
+def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
+    """Show the input of a model, and its layers in forward order."""
+    from diamond_cutter.flows.cli.models import describe
+    from diamond_cutter.flows.cli.output import print_card
+
+    print_card(describe(bucket, model), as_json=json)
+
+
+@models_app.command
+def add(
+    path: Path,
+    *,
+    name: str,
+    labels: Path | None = None,
+    options: Options = ImportOptions(),  # noqa: B008
+    bucket: BucketUrl = "./bucket",
+    json: Json = False,
+) -> None:
+    """Add your own model: a Keras file (.keras, .h5), a SavedModel folder, or a frozen graph (.pb).
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    name
+        A new name for the model.
+    labels
+        A text file with one class name per line, in the order of the model's output.
+    """
+    from diamond_cutter.flows.cli.models import add as add_model
+    from diamond_cutter.flows.cli.output import print_added
+
+    print_added(add_model(bucket, path, name, labels, options), as_json=json)
+
+
+@models_app.command
+def fetch(model: str, *, weights: tuple[str, ...] = ()) -> None:
+    """Download the weights of a model to this machine.
+
+    Parameters
+    ----------
+    weights
+        A path or URL of weights that are no longer published; lucid's models also need the labels.
+    """
+    from diamond_cutter.flows.cli.models import fetch as fetch_model
+
+    with _bar() as on_progress:
+        files = fetch_model(model, weights, on_progress)
+    for file in files:
+        print(file)  # noqa: T201  for scripts
+
+
+@models_app.command
+def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
+    """Remove a model from the bucket, but keep its sprites."""
+    from diamond_cutter.flows.cli.models import remove as remove_model
+    from diamond_cutter.flows.cli.output import print_removed
+
+    print_removed(remove_model(bucket, model), as_json=json)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a progress bar for each file if standard error is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, object] = {}
+
+        def on_progress(file: str, here: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = progress.add_task(file, total=total)
+            progress.update(tasks[file], completed=here, total=total)  # type: ignore[arg-type]
+
+        yield on_progress

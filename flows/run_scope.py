@@ -1,0 +1,98 @@
+"""What the steps of one command share: its models, its images and its device processes.
+
+A deployment runs a flow without a command, so the flow resolves everything by itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.photos.finding import check_images, find_images
+from diamond_cutter.tasks.photos.image_set import ImageSet
+
+
+@dataclass
+class _Scope:
+    cards: dict[tuple[str, str], ModelCard] = field(default_factory=dict)
+    images: dict[str, ImageSet] = field(default_factory=dict)
+    slots: DeviceSlots | None = None
+
+
+_current: ContextVar[_Scope | None] = ContextVar("run scope", default=None)
+
+
+@contextmanager
+def run_scope() -> Iterator[None]:
+    """Share models, images and device processes in the block; inner scopes join the outer one."""
+    if _current.get() is not None:
+        yield
+        return
+    token = _current.set(_Scope())
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def device_slots(devices: Sequence[str]) -> Iterator[DeviceSlots]:
+    """Return the device processes of the scope; without any, start them for the block."""
+    scope = _current.get()
+    if scope is not None and scope.slots is not None:
+        yield scope.slots
+        return
+    with DeviceSlots(devices) as slots:
+        if scope is not None:
+            scope.slots = slots
+        try:
+            yield slots
+        finally:
+            if scope is not None:
+                scope.slots = None
+
+
+def known_card(bucket_url: str, model: str) -> ModelCard | None:
+    """Return the card of a model that the scope has resolved, or None."""
+    scope = _current.get()
+    return scope.cards.get((bucket_url, model)) if scope else None
+
+
+def remember_card(bucket_url: str, model: str, card: ModelCard) -> None:
+    """Keep a card for the rest of the scope, under the name that was requested and its full key."""
+    scope = _current.get()
+    if scope is not None:
+        scope.cards |= {(bucket_url, name): card for name in (model, card.key)}
+
+
+def known_images(place: str) -> ImageSet | None:
+    """Return the images of a folder or URL that the scope has resolved, or None."""
+    scope = _current.get()
+    return scope.images.get(place) if scope else None
+
+
+def resolve_images(place: str) -> ImageSet:
+    """Return the images of a folder or URL, resolved once in a scope.
+
+    Raises:
+        BadPhotos, StorageError: as by `find_images`.
+    """
+    found = known_images(place) or find_images(place)
+    scope = _current.get()
+    if scope is not None:
+        scope.images[place] = found
+    return found
+
+
+def require_images(place: str) -> None:
+    """Check that a folder or URL has images; in a scope, resolve them.
+
+    Raises:
+        BadPhotos, StorageError: as by `find_images`.
+    """
+    if _current.get() is None:
+        check_images(place)
+    else:
+        resolve_images(place)

@@ -1,0 +1,84 @@
+"""Galleries of a bucket's sprite sets, generated when a browser requests them."""
+
+import threading
+from collections import OrderedDict
+
+from diamond_cutter.storage import Bucket, NotFound
+from diamond_cutter.storage.sets.layout import is_gallery_file, set_folder
+from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
+from diamond_cutter.tasks.gallery.sources import LayerSource, read_sources
+from diamond_cutter.tasks.gathering.contents import read_settings
+from diamond_cutter.tasks.importing.stored import read_card
+from diamond_cutter.tasks.reporting.stored import reports_with
+
+_LAYERS_KEPT = 32
+
+
+class GeneratedGalleries:
+    """The galleries of a bucket, cached until their set changes."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._lock = threading.Lock()
+        self._sources: dict[tuple[str, str], tuple[object, list[LayerSource]]] = {}
+        self._files: OrderedDict[str, dict[str, bytes]] = OrderedDict()
+
+    def page(self, model: str, recipe: str) -> bytes:
+        """Return the first page of a set's gallery.
+
+        Raises:
+            NotFound: the bucket has no such set.
+        """
+        sources, settings = self._read(model, recipe), read_settings(self._bucket, model, recipe)
+        if not sources and settings is None:
+            raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
+        return index_page(
+            model, recipe, settings, sources, reports_with(self._bucket, model, recipe)
+        )
+
+    def file(self, model: str, recipe: str, key: str) -> bytes:
+        """Return a file of a layer in a set's gallery.
+
+        Raises:
+            NotFound: the gallery has no such file, or no longer has it.
+            Corrupt: the layer's spritemap is damaged.
+        """
+        source = self._source_of(model, recipe, key)
+        if key.endswith(".webp"):  # a published gallery has the picture already
+            try:
+                return self._bucket.get(key)
+            except NotFound:
+                pass
+        # One at a time: decoding the spritemap of a large layer takes a gigabyte.
+        with self._lock:
+            name = layer_keys(model, recipe, source)[0]
+            if name not in self._files:
+                self._files[name] = layer_files(self._bucket, model, recipe, source)
+            self._files.move_to_end(name)
+            while len(self._files) > _LAYERS_KEPT:
+                self._files.popitem(last=False)
+            return self._files[name][key]
+
+    def _source_of(self, model: str, recipe: str, key: str) -> LayerSource:
+        known = self._sources.get((model, recipe))
+        for sources in (known[1] if known else [], self._read(model, recipe)):
+            for source in sources:
+                if key in layer_keys(model, recipe, source):
+                    return source
+        raise NotFound(f"No layer of this set has the file {key}. Reload the page.")
+
+    def _read(self, model: str, recipe: str) -> list[LayerSource]:
+        records = (
+            info
+            for info in self._bucket.list(set_folder(model, recipe))
+            if not is_gallery_file(info.key)
+        )
+        version = tuple((info.key, info.token) for info in records)
+        known = self._sources.get((model, recipe))
+        if known is None or known[0] != version:
+            card = read_card(self._bucket, model)
+            known = self._sources[model, recipe] = (
+                version,
+                list(read_sources(self._bucket, model, recipe, card)),
+            )
+        return known[1]
