@@ -12,7 +12,7 @@ from diamond_cutter.storage.sets.layout import index_key
 from diamond_cutter.storage.sets.records import FLAGS, FileRef
 from diamond_cutter.storage.sets.sprite_set import LayerShards
 from diamond_cutter.storage.sets.survey import SurveyedShard, SurveyedSprite
-from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
+from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 
 COLUMNS = {
     "layer": "string",

@@ -53,8 +53,11 @@ def measure_layer(
     """Return what rendering costs at a layer, or of mixes, by a few steps of full batches that no
     redirected ReLU has to wake.
     """
-    from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
-    from diamond_cutter.tasks.rendering.sprites import Member, batches_at_once, course_of, focus_of
+    from diamond_cutter.tasks.rendering.course import course_of, focus_of
+    from diamond_cutter.tasks.rendering.renderer import LayerRenderer
+    from diamond_cutter.tasks.rendering.sprites import batches_at_once
+    from diamond_cutter.tasks.rendering.subjects import Member
+    from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
     members = [Member(0, variant) for variant in range(recipe.variants)] * recipe.subjects_in(
         batch_size
@@ -63,7 +66,7 @@ def measure_layer(
     course = course_of(subjects.name, members, short, bundle.card.image.channels)
     at_once = batches_at_once(execution)
     started = time.perf_counter()
-    renderer = LayerRenderer(bundle, subjects.layers, Shape.of(recipe, len(members), execution))
+    renderer = LayerRenderer(bundle, subjects.layers, TraceKey.of(recipe, len(members), execution))
     run = functools.partial(
         renderer.optimise, targets=subjects.targets([0] * len(members)), focus=focus_of(recipe)
     )

@@ -276,5 +276,5 @@ class RenderRecipe(FrozenModel):
         input grows with the image.
         """
         return tuple(
-            round(self.input_px * sum(scales) / len(scales)) for scales in self.scales_by_side
+            round(self.input_px * (sum(scales) / len(scales))) for scales in self.scales_by_side
         )

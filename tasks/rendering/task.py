@@ -20,10 +20,10 @@ from diamond_cutter.storage.sets.layout import shard_record_key
 from diamond_cutter.storage.sets.records import PhotoActivations, ShardRecord, Versions
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from diamond_cutter.tasks.devices import DeviceSlots, SlotsClosed, report_progress
-from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.rendering.batch_size import batch_size_for
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from diamond_cutter.tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.gradients import with_gradient
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _GRADIENT = "DiamondCutterWarp"

@@ -13,21 +13,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.course import focus_of, views_of
 from diamond_cutter.tasks.rendering.estimate import measure_layer
 from diamond_cutter.tasks.rendering.precision import execution_here
 from diamond_cutter.tasks.rendering.presets import WIDER
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import Shape
 from diamond_cutter.tasks.rendering.scores import specificities
-from diamond_cutter.tasks.rendering.sprites import (
-    Member,
-    Sprite,
-    focus_of,
-    layer_renderer,
-    render_sprites,
-    views_of,
-)
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.sprites import Sprite, layer_renderer, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Trial
 
 SAMPLE = 16
@@ -169,8 +163,8 @@ def _judged(
     members = [Member(sprite.scores.channel, sprite.scores.variant) for sprite in sprites]
     (sought,) = Channels(layer=layer).targets([member.number for member in members])
     targets = (sought._replace(weights=-sought.weights) if recipe.negative else sought,)
-    renderer = layer_renderer(bundle, (layer,), Shape.of(wide, len(members), execution_here()))
-    images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / 255
+    renderer = layer_renderer(bundle, (layer,), TraceKey.of(wide, len(members), execution_here()))
+    images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / np.float32(255)
     views = views_of(layer, members, wide, "judging", _JUDGING_DRAWS)
     scored = renderer.score(images, views, targets, focus_of(wide))
     known = [

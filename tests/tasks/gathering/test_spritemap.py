@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 GATHER = rf"""
 import re, sys
 from pathlib import Path
-from storage import open_bucket
+from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.sprite_set import read_layer
 from diamond_cutter.tasks.gathering.spritemap import gather_sheet
 from diamond_cutter.tasks.sheets import encode
