@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from diamond_cutter.errors import DiamondCutterError
-from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, crc32c
 from diamond_cutter.storage.sets.layout import channel_span, spritemap_record_key
 from diamond_cutter.storage.sets.records import FileRef, SpritemapRecord, SpriteScores
@@ -44,7 +43,7 @@ def part_name(channels: Sequence[int], layer_channels: int) -> str:
 
 def commit_spritemap(
     bucket: Bucket,
-    card: ModelCard,
+    model: str,
     recipe: str,
     layer: str,
     channels: Sequence[int],
@@ -54,30 +53,14 @@ def commit_spritemap(
 ) -> SpritemapRecord:
     """Return the record of a layer's spritemap, and gather it if the bucket's is out of date.
 
-    Args:
-        bucket: where.
-        card: the model's.
-        recipe: the recipe's key.
-        layer: the layer, or the name of mixes.
-        channels: the channels or mixes. All their variants are gathered, in ascending order.
-        image_format: of the picture.
-        photo_highest: the highest activation on any photo, by channel.
-        out_of: the number of channels of the layer, or of mixes.
+    The arguments are those of the task `gather_spritemap`, none of them optional.
 
     Raises:
         SpritesMissing: some channels have no sprite.
     """
-    shards = read_layer(bucket, card.key, recipe, layer)
-    missing = channels_missing(channels, shards.channels())
-    if missing:
-        raise SpritesMissing(
-            f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel "
-            f"{missing[0]}. Run the same command again"
-        )
-    wanted = frozenset(channels)
-    places = [place for (channel, _), place in shards.places().items() if channel in wanted]
+    places = _places(bucket, model, recipe, layer, channels)
     sprites = with_photo_ratios((place.scores for place in places), photo_highest)
-    key = spritemap_record_key(card.key, recipe, layer, part_name(channels, out_of))
+    key = spritemap_record_key(model, recipe, layer, part_name(channels, out_of))
 
     def still_holds(record: SpritemapRecord) -> bool:
         return (
@@ -113,6 +96,25 @@ def gather_sheet(
     """
     columns, _ = spritemap_shape(len(places))
     return compose(_cells(bucket, places), len(places), columns, cell_px)
+
+
+def _places(
+    bucket: Bucket, model: str, recipe: str, layer: str, channels: Sequence[int]
+) -> list[SpritePlace]:
+    """Return the places of all variants of the channels, in ascending order.
+
+    Raises:
+        SpritesMissing: some channels have no sprite.
+    """
+    shards = read_layer(bucket, model, recipe, layer)
+    missing = channels_missing(channels, shards.channels())
+    if missing:
+        raise SpritesMissing(
+            f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel "
+            f"{missing[0]}. Run the same command again"
+        )
+    wanted = frozenset(channels)
+    return [place for (channel, _), place in shards.places().items() if channel in wanted]
 
 
 def _gathered(

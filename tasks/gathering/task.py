@@ -63,7 +63,7 @@ def gather_spritemap(
     whole = card.layer(layer).channels if out_of is None else out_of
     bucket = open_bucket(bucket_url)
     return commit_spritemap(
-        bucket, card, recipe, layer, channels, image_format, photo_highest or {}, whole
+        bucket, card.key, recipe, layer, channels, image_format, photo_highest or {}, whole
     )
 
 

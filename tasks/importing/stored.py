@@ -41,7 +41,7 @@ class Added(FrozenModel):
 def add_model(
     bucket_url: str, path: Path, name: str, labels: Sequence[ClassLabel], options: ImportOptions
 ) -> Added:
-    """Import a user's model in this process, and keep its bundle.
+    """Import a user's model in this process, and store its bundle.
 
     Raises:
         BadModel: the model cannot be rendered, or a necessary fact about it is unknown.

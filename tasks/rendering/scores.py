@@ -43,8 +43,7 @@ def score_sprite(
     contrast, grid = float(values.std()), checkerboard(values)
     saturation = _saturation(values, picture)
     finite = bool(np.isfinite(objective) and np.isfinite(highest_activation))
-    specific = specificity is not None and np.isfinite(specificity)
-    found: dict[Flag, bool] = {
+    flags: dict[Flag, bool] = {
         "dead": can_be_dead and finite and highest_activation <= 0.0,
         "grey": contrast < GREY_BELOW_CONTRAST,
         "saturated": saturation > SATURATED_ABOVE_SHARE,
@@ -54,15 +53,20 @@ def score_sprite(
     return SpriteScores(
         channel=member.number,
         variant=member.variant,
-        objective=round(float(objective), 6) if finite else None,
-        highest_activation=round(float(highest_activation), 6) if finite else None,
-        specificity=round(specificity, 3) if specificity is not None and specific else None,
+        objective=_rounded(objective, 6) if finite else None,
+        highest_activation=_rounded(highest_activation, 6) if finite else None,
+        specificity=_rounded(specificity, 3),
         contrast=round(contrast, 4),
         saturation=round(saturation, 4),
         checkerboard=round(grid, 4),
-        flags=tuple(flag for flag, holds in found.items() if holds),
+        flags=tuple(flag for flag, holds in flags.items() if holds),
         rung=rung,
     )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    """Return a value rounded, or None if it is missing or not finite."""
+    return round(float(value), digits) if value is not None and np.isfinite(value) else None
 
 
 def _saturation(values: npt.NDArray[np.float32], picture: npt.NDArray[np.uint8]) -> float:
