@@ -21,8 +21,6 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.bundle import Bundle, parse_graph
 from diamond_cutter.model_inventory.graph.graph_def import node_name
 
-INSTALL = "pip install --no-deps lucid==0.3.10"
-
 
 class LucidMissing(Exception):
     """Lucid is not installed; the text says how to install it."""
@@ -47,7 +45,7 @@ def import_lucid() -> Lucid:
         LucidMissing: it is not installed.
     """
     try:
-        with _tensorflow_1(), warnings.catch_warnings():
+        with tensorflow_1(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # syntax that Python has deprecated since
             names = (
                 "optvis.objectives",
@@ -59,7 +57,9 @@ def import_lucid() -> Lucid:
             )
             return Lucid(*(importlib.import_module(f"lucid.{name}") for name in names))
     except ModuleNotFoundError as error:
-        raise LucidMissing(f"lucid cannot be imported ({error}); {INSTALL}") from error
+        raise LucidMissing(
+            f"lucid cannot be imported ({error}). Run `uv sync --group lucid`"
+        ) from error
 
 
 def lucid_model(bundle: Bundle) -> Any:
@@ -76,7 +76,7 @@ def lucid_model(bundle: Bundle) -> Any:
 
 
 @contextmanager
-def _tensorflow_1() -> Iterator[None]:
+def tensorflow_1() -> Iterator[None]:
     """Let `import tensorflow` mean TensorFlow 1 for a moment."""
     v1 = tf.compat.v1
     contrib = types.ModuleType("tensorflow.contrib")

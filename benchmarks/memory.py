@@ -26,10 +26,10 @@ from diamond_cutter.tasks.importing.task import import_bundle
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.precision import execution_here
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import Shape
 from diamond_cutter.tasks.rendering.sprites import layer_renderer
 from diamond_cutter.tasks.rendering.subjects import Channels
 from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
 FLAT_WITHIN, FLAT_WITHIN_OF_SEVERAL = 0.05, 0.15
 
@@ -64,7 +64,7 @@ def main(
             )
             resident.append(psutil.Process().memory_info().rss)
             print(f"shard {shard + 1:3}, {name:16}: {resident[-1] / 1e6:8.1f} MB", flush=True)
-        shape = Shape.of(recipe, ON_A_PROCESSOR, execution_here())
+        shape = TraceKey.of(recipe, ON_A_PROCESSOR, execution_here())
         traces = (
             layer_renderer(read_bundle(bucket, card.key), layer[:1], shape).trace_count
             if len(layer) == 1

@@ -36,16 +36,12 @@ from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_
 from diamond_cutter.model_inventory.catalogue import import_model
 from diamond_cutter.model_inventory.errors import UnknownLayer
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
-from diamond_cutter.tasks.rendering.objectives import Focus, Targets, objective, target_maps
-from diamond_cutter.tasks.rendering.precision import (
-    Execution,
-    execution_here,
-    faster_gradients,
-    in_precision,
-)
+from diamond_cutter.tasks.rendering.gradients import faster_gradients
+from diamond_cutter.tasks.rendering.objectives import Focus, objective, target_maps
+from diamond_cutter.tasks.rendering.precision import Execution, execution_here, in_precision
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.sprites import render_sprites
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.subjects import Channels, Targets
 
 # Each layer is traced anew, which is meant: TensorFlow would warn of it.
 tf.get_logger().setLevel("ERROR")

@@ -45,7 +45,8 @@ from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.gathering.index import indexed_shards
-from diamond_cutter.tasks.gathering.task import adopt_shards, part_name
+from diamond_cutter.tasks.gathering.spritemap import part_name
+from diamond_cutter.tasks.gathering.task import adopt_shards
 from diamond_cutter.tasks.importing.task import ensure_bundle
 from diamond_cutter.tasks.photos.task import measure_photos, stored_activations
 

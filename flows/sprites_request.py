@@ -12,10 +12,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.mix_expressions import check_mixes
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.tasks.image_format import ImageFormat
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
+from diamond_cutter.tasks.sheets import ImageFormat
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.card import ModelCard

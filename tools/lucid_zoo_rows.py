@@ -31,7 +31,7 @@ LOGITS = {
 def lucid_classes() -> dict[str, Any]:
     """Return the models that lucid exports, by name."""
     lucid_reference.import_lucid()
-    with lucid_reference._tensorflow_1():
+    with lucid_reference.tensorflow_1():
         models = importlib.import_module("lucid.modelzoo.vision_models")
     return {name: getattr(models, name) for name in models.__all__ if name != "Model"}
 

@@ -17,9 +17,10 @@ from diamond_cutter.model_inventory.user_models import (
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import card_key, model_folder
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.importing.adding import Added, add_model
 from diamond_cutter.tasks.importing.fetching import fetch_weights
 from diamond_cutter.tasks.importing.stored import (
+    Added,
+    add_model,
     bundles_named,
     find_model,
     find_or_import,

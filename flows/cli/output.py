@@ -27,7 +27,7 @@ from diamond_cutter.flows.verification import Verification
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.storage.sets.layout import set_folder
-from diamond_cutter.tasks.importing.adding import Added
+from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.reporting.stored import ReportListing
 from diamond_cutter.tasks.sheets import spritemap_shape
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset

@@ -1,4 +1,4 @@
-"""The devices of this machine, each with a process of its own: where tasks render."""
+"""The devices of this machine, each with its own process in which tasks render."""
 
 from diamond_cutter.tasks.devices.slots import (
     DeviceSlots,

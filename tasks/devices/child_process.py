@@ -1,4 +1,4 @@
-"""Child processes that are out of reach of the terminal's Ctrl-C and never outlive this one."""
+"""Child processes that the terminal's Ctrl-C does not reach and that never outlive this one."""
 
 import os
 import signal
@@ -19,12 +19,9 @@ _LOG_TAIL_BYTES = 2000
 def start_child(
     module: str, *, pass_fd: int, environment: Mapping[str, str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module PARENT_PID FD` in a session of its own, with all it prints going to
-    `log`.
-    """
+    """Start `python -m module PARENT_PID FD` in its own session, with its output in `log`."""
     return subprocess.Popen(
-        # -P: a file of the user's that happens to be called tasks.py or numpy.py must not be
-        # imported.
+        # -P: a user's own tasks.py or numpy.py must not be imported.
         [sys.executable, "-P", "-m", module, str(os.getpid()), str(pass_fd)],
         env={
             **environment,
@@ -39,7 +36,7 @@ def start_child(
 
 
 def stop_child(process: subprocess.Popen[bytes], grace_s: float) -> None:
-    """Ask a child to end, and kill it and its own children when it has not within `grace_s`."""
+    """Ask a child to end; after `grace_s` seconds kill it and its own children."""
     process.terminate()
     try:
         process.wait(grace_s)
@@ -50,7 +47,7 @@ def stop_child(process: subprocess.Popen[bytes], grace_s: float) -> None:
 
 
 def kill_child(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child and its own children, if it still runs."""
+    """Kill a child and its own children if it still runs."""
     if process.poll() is not None:
         return
     with suppress(ProcessLookupError):
@@ -61,15 +58,15 @@ def kill_child(process: subprocess.Popen[bytes]) -> None:
 
 
 def log_tail(log: IO[bytes]) -> str:
-    """Return the end of what a child has printed."""
+    """Return the end of a child's output."""
     size = os.fstat(log.fileno()).st_size
-    # pread, because the child writes at the offset that seek would move.
+    # pread, because seek would move the offset at which the child writes.
     tail = os.pread(log.fileno(), _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))
     return tail.decode(errors="replace").strip()
 
 
 def end_with_parent(parent_pid: int) -> None:
-    """Make this process end soon after its parent has, however the parent went."""
+    """Make this process end soon after its parent, however the parent ends."""
     # Linux has a signal for this, but it is sent when the parent's *thread* ends, and task threads
     # come and go.
     threading.Thread(target=_outlast, args=(parent_pid,), daemon=True).start()

@@ -1,7 +1,7 @@
 """One long-lived worker process per device, used from the threads of a flow.
 
-A worker sees its one device only, ignores Ctrl-C, prints nothing on the terminal and does not
-outlive us. What it runs reports on its way with `report_progress`.
+A worker sees only its own device, ignores Ctrl-C, prints nothing on the terminal and ends with its
+parent. Functions that it runs report their progress with `report_progress`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar, TypeVarTuple
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
 
-# A worker that has not begun the call by then hangs in its imports.
+# A worker that has not started the call by then hangs in its imports.
 _START_LIMIT_S = 300.0
 _CLOSE_GRACE_S = 5.0
-# How soon a death is noticed when a child of the worker's own still holds the pipe open.
+# A dead worker is noticed after this time even if a child of its own holds the pipe open.
 _LIFE_CHECK_S = 1.0
 
-# What TensorFlow reads when it is imported; the user's own settings win. On processors without
-# AVX-512 it would leave its faster kernels, oneDNN's, unused.
+# TensorFlow reads these when it is imported. The user's own settings take precedence. Without the
+# last, TensorFlow does not use oneDNN's faster kernels on processors without AVX-512.
 _TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
@@ -45,23 +45,21 @@ _OnProgress = Callable[[Any], None]
 
 
 class WorkerError(DiamondCutterError):
-    """A call on a device gave no result."""
+    """A call on a device has no result."""
 
     exit_code = 1
 
 
 class WorkerDied(WorkerError):
-    """The worker process ended in the middle of the call."""
+    """The worker process ended during the call."""
 
 
 class WorkerTimedOut(WorkerError):
-    """The call took longer than it may, so its process was killed."""
+    """The call exceeded its time limit, so its process was killed."""
 
 
 class WorkerRaised(WorkerError):
-    """The call raised or returned what cannot be sent between processes; the text tells what it
-    was.
-    """
+    """The call raised or returned an object that cannot be pickled; the text describes it."""
 
 
 class SlotsClosed(WorkerError):
@@ -69,14 +67,14 @@ class SlotsClosed(WorkerError):
 
 
 class Message(NamedTuple):
-    """What a worker tells us."""
+    """A message from a worker."""
 
     kind: Literal["started", "progress", "result", "raised"]
     value: Any = None
 
 
 class Raised(NamedTuple):
-    """An exception on its way to the caller: as text, and pickled if it can be."""
+    """An exception on its way to the caller: as text, and pickled if possible."""
 
     text: str
     pickled: bytes | None
@@ -86,26 +84,24 @@ _parent: Connection | None = None
 
 
 def report_progress_to(parent: Connection) -> None:
-    """Make this process a worker, whose `report_progress` sends to `parent`."""
+    """Make this process a worker that sends its progress to `parent`."""
     global _parent
     _parent = parent
 
 
 def report_progress(value: object) -> None:
-    """Hand a small value to the `on_progress` of the call that runs in this worker; do nothing in
-    other processes.
-    """
+    """Send a small value to the `on_progress` of this worker's call; elsewhere do nothing."""
     if _parent is not None:
         _parent.send(Message("progress", value))
 
 
 def visible_devices() -> list[str]:
-    """Name the GPUs a worker can be given; a machine without one has the single device ''."""
+    """Return the names of the GPUs; a machine without a GPU has the single device ''."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return [str(index) for index in range(_count_gpus())] or [""]
     names = (name.strip() for name in chosen.split(","))
-    # CUDA ignores all that follows the first invalid name.
+    # CUDA ignores everything after the first invalid name.
     return list(takewhile(lambda name: name not in ("", "-1"), names)) or [""]
 
 
@@ -125,13 +121,13 @@ def _count_gpus() -> int:
 class DeviceSlots:
     """The devices of this machine, each with a process that runs one call at a time.
 
-    The process starts with the first call, and anew with the next one after it died or was killed.
+    A process starts with the first call, and again with the next call after it died or was killed.
     """
 
     def __init__(self, devices: Sequence[str]) -> None:
         if not devices:
             raise ValueError(
-                "There must be at least one device; a machine without a GPU has the device ''."
+                "device slots need at least one device. A machine without a GPU has the device ''"
             )
         self._slots = [_Slot(device) for device in devices]
         self._free = self._slots[::-1]
@@ -156,30 +152,27 @@ class DeviceSlots:
         timeout_s: float,
         on_progress: _OnProgress | None = None,
     ) -> _Result:
-        """Run a module-level function on the next free device and return its result, which should
-        be small.
+        """Run a module-level function on the next free device, and return its small result.
 
-        The time spent on waiting for a device, starting its process and importing the function's
-        module does not count.
+        The limit does not include waiting for a device, starting its process and importing the
+        function's module.
 
         Raises:
-            WorkerDied: The process ended in the middle of the call.
-            WorkerTimedOut: The call took longer than `timeout_s`.
-            WorkerRaised: The call raised, or returned, what cannot be pickled. Any other exception
-                arrives as it was raised.
-            SlotsClosed: The slots were closed before the call had its result.
+            WorkerDied: the process ended during the call.
+            WorkerTimedOut: the call took longer than `timeout_s`.
+            WorkerRaised: the call raised or returned an object that cannot be pickled. Other
+                exceptions arrive as they were raised.
+            SlotsClosed: the slots were closed before the call had its result.
         """
         request = pickle.dumps((function, args))
         slot = self._take()
         try:
             message = self._worker(slot).call(request, timeout_s, on_progress)
         except BaseException as error:
-            # It may still be busy, and its answer must not reach the next caller.
+            # The worker may still be busy, and its answer must not reach the next caller.
             slot.discard()
             if isinstance(error, WorkerDied) and self._closed:
-                raise SlotsClosed(
-                    "The device slots were closed in the middle of the call."
-                ) from None
+                raise SlotsClosed("the device slots were closed during the call") from None
             raise
         finally:
             self._give_back(slot)
@@ -189,7 +182,7 @@ class DeviceSlots:
         return result
 
     def close(self) -> None:
-        """End all processes; calls that run or wait raise SlotsClosed."""
+        """End all processes; running and waiting calls raise SlotsClosed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -197,7 +190,7 @@ class DeviceSlots:
         for worker in workers:
             stop_child(worker.process, _CLOSE_GRACE_S)
         with self._changed:
-            # The pipe of a slot that is not free is still read, by the caller who will discard it.
+            # A caller still reads the pipe of a busy slot, and will discard it.
             for slot in self._free:
                 slot.discard()
 
@@ -210,7 +203,7 @@ class DeviceSlots:
     def _worker(self, slot: _Slot) -> _Worker:
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.discard()
-        # Under the lock, so that `close` misses no process that is about to start.
+        # Under the lock, so that `close` does not miss a process that is about to start.
         with self._changed:
             self._check_open()
             if slot.worker is None:
@@ -226,7 +219,7 @@ class DeviceSlots:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise SlotsClosed("The device slots are closed.")
+            raise SlotsClosed("the device slots are closed")
 
 
 class _Slot:
@@ -242,7 +235,7 @@ class _Slot:
 
 class _Worker:
     def __init__(self, device: str) -> None:
-        self.name = f"The worker of device {device!r}" if device else "The CPU worker"
+        self.name = f"the worker of device {device!r}" if device else "the CPU worker"
         environment = {**_TENSORFLOW, **os.environ, "CUDA_VISIBLE_DEVICES": device}
         self.log = tempfile.TemporaryFile()
         self.connection, theirs = Pipe()
@@ -255,7 +248,7 @@ class _Worker:
             )
 
     def call(self, request: bytes, timeout_s: float, on_progress: _OnProgress | None) -> Message:
-        with suppress(ConnectionError):  # the answer, or that there is none, is still to be read
+        with suppress(ConnectionError):  # the answer, or its absence, is read below
             self.connection.send_bytes(request)
         limit_s, doing = _START_LIMIT_S, "start the call"
         deadline = time.monotonic() + limit_s
@@ -263,7 +256,7 @@ class _Worker:
             message = self._receive(deadline)
             if message is None or (message.kind == "progress" and time.monotonic() > deadline):
                 raise WorkerTimedOut(
-                    f"{self.name} was killed because it did not {doing} within {limit_s:g} s."
+                    f"{self.name} was killed because it did not {doing} within {limit_s:g} s"
                 )
             if message.kind == "started":
                 limit_s, doing = timeout_s, "finish the call"
@@ -292,7 +285,7 @@ class _Worker:
         return message
 
     def _obituary(self) -> str:
-        # Its pipe closes a little before its exit status can be had.
+        # The pipe closes a little before the exit status is available.
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_LIFE_CHECK_S)
         status = self.process.returncode
@@ -305,15 +298,15 @@ class _Worker:
                 else f"exited with code {status}"
             )
         printed = log_tail(self.log)
-        return f"{self.name} {end} in the middle of the call." + (
-            f" It had printed:\n{printed}" if printed else ""
+        return f"{self.name} {end} during the call" + (
+            f". It had printed:\n{printed}" if printed else ""
         )
 
 
 def _revived(raised: Raised) -> BaseException:
     if raised.pickled is None:
         return WorkerRaised(
-            f"The call raised what cannot be sent between processes:\n{raised.text}"
+            f"the call raised an exception that cannot be sent between processes:\n{raised.text}"
         )
     error: Exception = pickle.loads(raised.pickled)
     error.add_note(f"In the worker:\n{raised.text}")

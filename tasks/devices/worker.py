@@ -1,5 +1,6 @@
-"""The process behind a device slot: `python -m diamond_cutter.tasks.devices.worker PARENT_PID FD`
-answers calls until the pipe closes.
+"""The process of a device slot; it answers calls until its pipe closes.
+
+It is started as `python -m diamond_cutter.tasks.devices.worker PARENT_PID FD`.
 """
 
 import os
@@ -15,11 +16,11 @@ from diamond_cutter.tasks.devices.slots import Message, Raised, report_progress_
 
 def main() -> None:
     """Answer the calls that arrive on the pipe, one at a time."""
-    # Whether to drop the work is the parent's to decide.
+    # The parent decides whether to stop the work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
-    # What the work starts must not hold the pipe open after us.
+    # Processes that the work starts must not hold the pipe open after this one.
     os.set_inheritable(pipe, False)
     with Connection(pipe) as connection:
         report_progress_to(connection)
@@ -42,12 +43,12 @@ def _answer(request: bytes, connection: Connection) -> bytes:
 
 def _packed(error: BaseException) -> Raised:
     text = "".join(traceback.format_exception(error)).rstrip()
-    # An exit or an interrupt in here is no wish of the caller's to end.
+    # An exit or an interrupt in this process must not end the caller.
     if not isinstance(error, Exception):
         return Raised(text, None)
     try:
         pickled = pickle.dumps(error)
-        # Some pickle without complaint and only then turn out to need other arguments.
+        # Some exceptions can be pickled but not unpickled, because they need other arguments.
         if type(pickle.loads(pickled)) is not type(error):
             return Raised(text, None)
     except Exception:

@@ -20,7 +20,7 @@ from diamond_cutter.tasks.gathering.contents import (
     layer_names,
     spritemap_records,
 )
-from diamond_cutter.tasks.image_format import ImageFormat
+from diamond_cutter.tasks.sheets import ImageFormat
 
 # Raised when the same records make other files.
 _FORMAT = 1

@@ -1,8 +1,7 @@
-"""Copies shards from other sets of the same model into a set, where their recipe draws a layer as
-the set's own recipe does.
+"""Copies shards from a model's other sets whose recipes draw a layer in the same way.
 
-Tuning one layer names a new set, although all other layers are drawn as before: their sprites are
-adopted instead of rendered again.
+Tuning one layer names a new set, although the other layers do not change. Their sprites are adopted
+instead of rendered again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +25,10 @@ class Adoptable:
     """A sound shard of another set that a set lacks.
 
     layer: the layer, or the name of the mixes.
-    layer_sha256: the hash that the shard's record has if it is of that layer as the model's card
-    has it. channels: all that the shard holds. size: of its picture, in bytes. record: the key of
-    its record in the other set.
+    layer_sha256: the layer's hash on the model's card, which the shard's record must have.
+    channels: all channels of the shard.
+    size: of its picture, in bytes.
+    record: the key of its record in the other set.
     """
 
     layer: str
@@ -46,14 +46,14 @@ def find_adoptable(
 ) -> dict[str, list[Adoptable]]:
     """Return the shards that a set can adopt, by layer or name of mixes.
 
-    Other sets are surveyed one after the other until nothing is missing. A set that has nothing to
-    give costs the reading of its recipe.
+    Other sets are surveyed one after the other until nothing is missing. Of sets that cannot help
+    only the recipe is read.
 
     Args:
         bucket: where.
         card: the model's.
         recipe: the set's.
-        missing: which channels, or mixes, the set lacks.
+        missing: the channels, or mixes, that the set lacks.
     """
     found: dict[str, list[Adoptable]] = {subjects.name: [] for subjects in missing}
     left = {subjects: set(numbers) for subjects, numbers in missing.items() if numbers}
@@ -82,11 +82,11 @@ def find_adoptable(
 
 
 def adopt(bucket: Bucket, model: str, recipe: RenderRecipe, shard: Adoptable) -> bool:
-    """Copy a shard into a set: its picture first, then the record that makes it count.
+    """Copy a shard into a set: its picture first, then the record that commits it.
 
     Returns:
-        whether the set has the shard now; not if the shard was removed or damaged since it was
-        found, or is not what it seemed.
+        Whether the set has the shard now. False if the shard was removed or damaged since it was
+        found, or its record describes another shard.
     """
     try:
         theirs = ShardRecord.from_bytes(bucket.get(shard.record), shard.record)
@@ -97,7 +97,7 @@ def adopt(bucket: Bucket, model: str, recipe: RenderRecipe, shard: Adoptable) ->
         return False
     key = shard_record_key(model, recipe.key, shard.layer, shard.channels)
     file = put_fingerprinted(bucket, key, picture, "webp", theirs.file.crc32c)
-    # The set that rendered it is named, not one that has adopted it, too.
+    # The record names the set that rendered the shard, not one that adopted it.
     changes = {
         "model": model,
         "recipe": recipe.key,
@@ -114,16 +114,14 @@ def adopt(bucket: Bucket, model: str, recipe: RenderRecipe, shard: Adoptable) ->
 
 
 def _other_recipes(bucket: Bucket, model: str, recipe: RenderRecipe) -> Iterator[RenderRecipe]:
-    """Yield the recipes of the other sets of a model that can be read."""
+    """Yield the readable recipes of a model's other sets."""
     names = [name for name in recipe_names(bucket, model) if name != recipe.key]
     recipes = at_once(bucket, lambda name: read_settings(bucket, model, name), names)
     return (other for other in recipes if other is not None)
 
 
 def _is_as_found(record: ShardRecord, recipe: RenderRecipe, shard: Adoptable) -> bool:
-    """Tell whether a record is of the shard that was found: what is in a bucket may have been
-    written by anybody.
-    """
+    """Tell whether a record describes the shard that was found; anybody may write to a bucket."""
     sprites = {(sprite.channel, sprite.variant) for sprite in record.sprites}
     return (
         (record.model, record.recipe) == set_of(shard.record)

@@ -1,6 +1,4 @@
-"""What a bucket's sprite sets hold: sets, layers in order, mixes, spritemaps, and what channels
-stand for.
-"""
+"""The contents of a bucket's sprite sets: recipes, layers, mixes, spritemaps, channel labels."""
 
 from collections.abc import Iterable, Iterator
 
@@ -35,14 +33,12 @@ def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
 
 
 def recipe_names(bucket: Bucket, model: str) -> list[str]:
-    """Return the recipes of a model's sprite sets, each by its name and hash."""
+    """Return the names and hashes of the recipes of a model's sprite sets."""
     return [folder.split("/")[2] for folder in bucket.folders(sets_folder(model))]
 
 
 def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | None:
-    """Return the recipe of a set, or None where it is missing or not the one that the set is named
-    after.
-    """
+    """Return the recipe of a set, or None if it is missing or does not match the set's name."""
     try:
         settings = RenderRecipe.model_validate_json(bucket.get(recipe_key(model, recipe)))
     except (NotFound, ValidationError):
@@ -51,18 +47,14 @@ def read_settings(bucket: Bucket, model: str, recipe: str) -> RenderRecipe | Non
 
 
 def layer_names(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> list[str]:
-    """Return the names of a set's layers in forward order; behind them layers that no card knows,
-    and mixes.
-    """
+    """Return the names of a set's layers in forward order, then unknown layers and mixes."""
     return in_forward_order(
         (folder.split("/")[3] for folder in bucket.folders(set_folder(model, recipe))), card
     )
 
 
 def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str]:
-    """Return the names of the layers that folders of a set are of, in forward order, and those that
-    no card knows behind them.
-    """
+    """Return the layers that folders of a set belong to, in forward order, then unknown layers."""
     names = map(_layer_of, folders)
     order = {layer.name: place for place, layer in enumerate(card.layers)} if card else {}
     return sorted(
@@ -72,14 +64,12 @@ def in_forward_order(folders: Iterable[str], card: ModelCard | None) -> list[str
 
 
 def known_layer(card: ModelCard | None, layer: str) -> LayerCard | None:
-    """Return what the card says of a layer, or None where there is no card, or it does not know the
-    layer.
-    """
+    """Return a layer's card, or None if there is no model card or it lacks the layer."""
     return next((known for known in card.layers if known.name == layer), None) if card else None
 
 
 def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | None:
-    """Return the mixes of that name, or None where there are none that hash to it."""
+    """Return the mixes of a name, or None if they are missing or do not match its hash."""
     try:
         mixes = Mixes.model_validate_json(bucket.get(mixes_key(model, recipe, name)))
     except (NotFound, ValidationError):
@@ -90,7 +80,7 @@ def read_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Mixes | No
 def spritemap_records(
     bucket: Bucket, model: str, recipe: str, layer: str
 ) -> Iterator[SpritemapRecord]:
-    """Yield the records of a layer's spritemaps that can be read."""
+    """Yield the readable records of a layer's spritemaps."""
     keys = [
         info.key
         for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")
@@ -103,9 +93,7 @@ def spritemap_records(
 def channel_labels(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
 ) -> list[str]:
-    """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits;
-    else nothing.
-    """
+    """Return the labels of a layer's channels: of mixes, or classes of the logits; else none."""
     known = known_layer(card, layer)
     if card and known:
         return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
@@ -114,9 +102,7 @@ def channel_labels(
 
 
 def _layer_of(folder: str) -> str | None:
-    """Return the layer that a folder of a set is of, or None for any other: that of the runs, or
-    one that we did not make.
-    """
+    """Return the layer of a set's folder, or None for other folders, such as that of the runs."""
     try:
         name = unescape(folder)
     except UnicodeDecodeError:

@@ -12,7 +12,7 @@ from diamond_cutter.storage.sets.layout import index_key
 from diamond_cutter.storage.sets.records import FLAGS, FileRef
 from diamond_cutter.storage.sets.sprite_set import LayerShards
 from diamond_cutter.storage.sets.survey import SurveyedShard, SurveyedSprite
-from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
+from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 
 COLUMNS = {
     "layer": "string",
@@ -25,7 +25,7 @@ COLUMNS = {
     "contrast": "float64",
     "saturation": "float64",
     "checkerboard": "float64",
-    # Apart from the scores by their beginning: there is a score named checkerboard, too.
+    # The prefix tells flags from scores: there is also a score named checkerboard.
     **{f"flag_{flag}": "bool" for flag in FLAGS},
     "rung": "string",
     "record": "string",
@@ -45,15 +45,14 @@ def sprite_table(
     order: Iterable[str],
     photo_highest: Mapping[str, Mapping[int, float]] | None = None,
 ) -> pd.DataFrame:
-    """Return a row for each sprite: layers in the order given, channels ascending, a channel's
-    variants behind each other.
+    """Return a table with a row for each sprite, in the order of layers, channels and variants.
 
-    `shard`, `cell`, `columns` and `cell_px` say where the sprite's lossless picture is; `record`
-    and the sums what it is known from.
+    `shard`, `cell`, `columns` and `cell_px` locate the sprite's lossless picture. `record` and the
+    checksums identify the source of the row.
 
     Args:
         layers: the shards of each layer.
-        order: names of layers; those that have no shards are left out.
+        order: names of layers. Layers without shards are skipped.
         photo_highest: the highest activation on any photo, by layer and channel.
     """
     rows = [
@@ -73,31 +72,30 @@ def to_parquet(table: pd.DataFrame) -> bytes:
 
 
 def read_table(bucket: Bucket, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return a table that `to_parquet` has made, all of it or some columns.
+    """Return a table that `to_parquet` has written, or some of its columns.
 
     Raises:
-        NotFound: there is none.
-        Corrupt: it cannot be read.
+        NotFound: there is no such table.
+        Corrupt: it is unreadable.
     """
     try:
-        # Not by pandas' own reader, which starts threads and loads file systems' drivers for a
-        # table of some kilobytes. Keys stand in many rows: as a dictionary they take a tenth of the
+        # Not with pandas' own reader, which starts threads and loads drivers of file systems for a
+        # table of some kilobytes. Keys repeat in many rows: a dictionary takes a tenth of the
         # memory.
         file = pq.ParquetFile(io.BytesIO(bucket.get(key)), read_dictionary=["record", "shard"])
         return file.read(columns, use_threads=False).to_pandas()
     except StorageError:
         raise
-    except Exception as error:  # whatever the Parquet reader makes of rubbish
+    except Exception as error:  # the Parquet reader raises many kinds for damaged files
         raise Corrupt(
-            f"The index {key} cannot be read ({type(error).__name__}); the next run writes it anew."
+            f"the index {key} is unreadable ({type(error).__name__}). The next run writes it again"
         ) from error
 
 
 def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, SurveyedShard]:
-    """Return what the index of a set knows of its shards, by the key of their records; nothing
-    where there is none that can be read.
+    """Return the shards in a set's index by the keys of their records; none if it is unreadable.
 
-    A shard of which the index shows but some sprites is left out.
+    Shards are skipped if the index lacks some of their sprites.
     """
     flags = [f"flag_{flag}" for flag in FLAGS]
     columns = [
@@ -120,9 +118,7 @@ def indexed_shards(bucket: Bucket, model: str, recipe: str) -> dict[str, Surveye
 
 
 def _shards(table: pd.DataFrame) -> Iterator[tuple[str, SurveyedShard]]:
-    """Yield what the rows say of each shard; hundreds of thousands of them, so that they are not
-    looked at one by one.
-    """
+    """Yield each shard of the rows, which are too many to be read one by one in Python."""
     codes, records = pd.factorize(table["record"])
     table = table.iloc[np.argsort(codes, kind="stable")]
     ends = np.cumsum(np.bincount(codes, minlength=len(records))).tolist()

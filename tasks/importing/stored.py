@@ -1,13 +1,15 @@
-"""Models in the bucket: found, kept, read."""
+"""Finds, reads and writes the models of a bucket."""
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from diamond_cutter.model_inventory.card import ModelCard, ModelSource
+from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.card import ClassLabel, ModelCard, ModelSource
 from diamond_cutter.model_inventory.catalogue import (
     import_model,
     model_names,
@@ -20,6 +22,7 @@ from diamond_cutter.model_inventory.errors import (
     UnknownModel,
     WeightsMissing,
 )
+from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.storage import Bucket, NotFound, open_bucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key
 from diamond_cutter.storage.sets.sprite_set import put_determined
@@ -28,37 +31,49 @@ if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
 
 
-def find_model(bucket: Bucket, name: str) -> ModelCard | None:
-    """Return the card of a model whose bundle is in the bucket, or None where one that we know has
-    yet to be imported.
+class Added(FrozenModel):
+    """A model that a user has added, with what the import guessed about it."""
 
-    A known model is that of the weights on this machine. Without them, as with a user's own model,
-    it is the one of that name in the bucket. A name with a hash, such as `mine@1a2b3c4d`, says
-    which.
+    card: ModelCard
+    guesses: tuple[str, ...]
+
+
+def add_model(
+    bucket_url: str, path: Path, name: str, labels: Sequence[ClassLabel], options: ImportOptions
+) -> Added:
+    """Import a user's model in this process, and store its bundle.
 
     Raises:
-        UnknownModel: there is none of that name.
-        AmbiguousModel: the bucket has several of that name; names them. A damaged one counts, too:
-            it may be the one that is meant.
-        BadModel: the bundle in the bucket is damaged, and only the user can bring the model again.
-        WeightsMissing: it is known, but neither its weights nor its bundle are here.
+        BadModel: the model cannot be rendered, or a necessary fact about it is unknown.
+    """
+    imported = import_user_model(path, name, labels, options)
+    return Added(card=keep_bundle(bucket_url, imported.bundle), guesses=imported.guesses)
+
+
+def find_model(bucket: Bucket, name: str) -> ModelCard | None:
+    """Return the card of a model in the bucket, or None for a known model that is not imported yet.
+
+    A known model is the one of the weights on this machine. Without them, and for a user's own
+    model, it is the bucket's model of that name. A name with a hash, such as `mine@1a2b3c4d`,
+    selects one of several.
+
+    Raises:
+        UnknownModel: there is no model of that name.
+        AmbiguousModel: the bucket has several of that name; lists them. Damaged ones count, because
+            the user may mean them.
+        BadModel: the bundle in the bucket is damaged, and only the user can import the model again.
+        WeightsMissing: the model is known, but neither its weights nor its bundle are here.
     """
     source, found = _source_here(name), bundles_named(bucket, name)
     if source is not None:
-        # The others of its name are of other weights, and a damaged one is written again by the
-        # import.
+        # Others of that name have other weights, and the import replaces a damaged one.
         found = {
             model: card
             for model, card in found.items()
             if card and card.source == source and graph_is_whole(bucket, card)
         }
     if len(found) > 1:
-        which = ", ".join(
-            f"{model} (damaged)" if bundle_damage(bucket, model) else model for model in found
-        )
-        raise AmbiguousModel(
-            f"the bucket {bucket.url} has {len(found)} models {name!r}; say which: {which}"
-        )
+        raise _ambiguous(bucket, name, found)
     if name in model_names():
         for model, card in found.items():
             if source is not None or bundle_damage(bucket, model) is None:
@@ -69,18 +84,26 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
         return _sound(bucket, model)
     if "@" in name:
         raise UnknownModel(
-            f"the bucket {bucket.url} has no model {name!r}; diamond-cutter models lists those "
-            "that it has"
+            f"the bucket {bucket.url} has no model {name!r}. Run `diamond-cutter models` to list "
+            "its models"
         )
     raise unknown_model(name, (card.name for card in stored_cards(bucket)))
 
 
-def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
-    """Return the cards of the bundles of a name, or of a name with a hash, by their name and hash;
-    None for cards that cannot be read.
+def _ambiguous(bucket: Bucket, name: str, found: Iterable[str]) -> AmbiguousModel:
+    names = [f"{model} (damaged)" if bundle_damage(bucket, model) else model for model in found]
+    return AmbiguousModel(
+        f"the bucket {bucket.url} has {len(names)} models {name!r}. Name one of them: "
+        f"{', '.join(names)}"
+    )
 
-    Only what may be of that name is read: it may be far away. A graph without a card is what an
-    interrupted import leaves; it is returned only where the bucket has nothing else of the name.
+
+def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
+    """Return the cards of a name's bundles by name and hash, with None for unreadable cards.
+
+    The name may include a hash. Only bundles that may have the name are read, because the bucket
+    may be far away. An interrupted import leaves a graph without a card. It is returned only if the
+    bucket has nothing else of that name.
     """
     wanted, begun, found = (
         name.replace("/", "."),
@@ -104,8 +127,11 @@ def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:
 
 
 def read_card(bucket: Bucket, model: str) -> ModelCard | None:
-    """Return the card of a bundle, `model` being its name and hash, or None where there is none of
-    it that can be read.
+    """Return the card of a bundle, or None if it is missing or unreadable.
+
+    Args:
+        bucket: where.
+        model: the bundle's name and hash.
     """
     try:
         card = ModelCard.model_validate_json(bucket.get(card_key(model)))
@@ -115,20 +141,19 @@ def read_card(bucket: Bucket, model: str) -> ModelCard | None:
 
 
 def bundle_damage(bucket: Bucket, model: str) -> tuple[str, str] | None:
-    """Return the key of what is wrong with a bundle and a sentence that says so, or None if the
-    bundle is sound.
-    """
+    """Return the key of a bundle's damaged file and a sentence about it, or None if sound."""
     card = read_card(bucket, model)
     if card is None:
-        return card_key(model), "The card is missing, cannot be read, or is that of another model."
+        return card_key(model), "The card is missing, unreadable, or of another model."
     if not graph_is_whole(bucket, card):
-        return graph_key(model), "The graph is not the one that its card describes."
+        return graph_key(model), "The graph differs from its card."
     return None
 
 
 def bundle_remedy(model: str) -> str:
-    """Return what mends a damaged bundle, in a sentence: nobody but the user has the file that the
-    user's own model came from.
+    """Return a sentence that says how to repair a damaged bundle.
+
+    Only the user has the file that the user's own model came from.
     """
     name = model.rpartition("@")[0]
     known = next((known for known in model_names() if known.replace("/", ".") == name), None)
@@ -143,8 +168,8 @@ def bundle_remedy(model: str) -> str:
 def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
     """Tell whether the graph beside a card is the one that the card describes.
 
-    It is read only where the bucket does not know its checksum: one that does has compared it with
-    that of who wrote the graph, and `read_bundle` reads it anyway.
+    It is read only if the bucket stores no checksums. A bucket with checksums compared them when
+    the graph was written, and `read_bundle` reads the graph anyway.
     """
     found = bucket.stat(graph_key(card.key))
     if found is None or found.crc32c is not None:
@@ -156,7 +181,7 @@ def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
 
 
 def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
-    """Put a bundle into the bucket: the graph first, then the card that makes it count."""
+    """Put a bundle into the bucket: the graph first, then the card that commits it."""
     bucket, card = open_bucket(bucket_url), bundle.card
     put_determined(bucket, graph_key(card.key), bundle.graph_bytes)
     put_determined(bucket, card_key(card.key), card.model_dump_json(indent=1).encode() + b"\n")
@@ -165,7 +190,11 @@ def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
 
 @functools.lru_cache(maxsize=2)
 def read_bundle(bucket_url: str, model: str) -> "Bundle":
-    """Return the bundle of a model in the bucket, `model` being its name and hash.
+    """Return the bundle of a model in the bucket.
+
+    Args:
+        bucket_url: where.
+        model: the model's name and hash.
 
     Raises:
         NotFound: the bucket has no such bundle.
@@ -184,7 +213,7 @@ def read_bundle(bucket_url: str, model: str) -> "Bundle":
 
 
 def find_or_import(bucket_url: str, name: str) -> "Bundle":
-    """Return a model's bundle from the bucket, or import it without keeping it.
+    """Return a model's bundle from the bucket, or import it without storing it.
 
     Raises:
         ModelError: the model is unknown, or its weights are missing or unusable.
@@ -194,9 +223,7 @@ def find_or_import(bucket_url: str, name: str) -> "Bundle":
 
 
 def _source_here(name: str) -> ModelSource | None:
-    """Return where the weights of a known model come from, or None if it is not known or they are
-    not here.
-    """
+    """Return the source of a known model's weights, or None if they or the model are missing."""
     if name not in model_names():
         return None
     try:
@@ -210,10 +237,10 @@ def _stored_models(bucket: Bucket) -> list[str]:
 
 
 def _sound(bucket: Bucket, model: str) -> ModelCard:
-    """Return the card of a bundle that is there.
+    """Return the card of a stored bundle.
 
     Raises:
-        BadModel: it is damaged; says what mends it.
+        BadModel: it is damaged; says how to repair it.
     """
     card, damage = read_card(bucket, model), bundle_damage(bucket, model)
     if card is None or damage is not None:

@@ -1,4 +1,4 @@
-"""Finds a model's bundle in the bucket, or imports the model and keeps it there."""
+"""Finds a model's bundle in the bucket, or imports the model and stores its bundle."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -19,10 +19,10 @@ _TIMEOUT_S = 1800.0
     persist_result=False,
 )
 def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
-    """Return the card of the model's bundle in the bucket, importing the model first if need be.
+    """Return the card of a model's bundle in the bucket; import the model first if necessary.
 
     Raises:
-        ModelError: the model is unknown, its weights are not here, or they cannot be used.
+        ModelError: the model is unknown, or its weights are missing or unusable.
     """
     bucket = open_bucket(bucket_url)
     stored = find_model(bucket, name)
@@ -33,5 +33,5 @@ def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
 
 
 def import_bundle(bucket_url: str, name: str) -> ModelCard:
-    """Import a model and keep its bundle."""
+    """Import a model, and store its bundle."""
     return keep_bundle(bucket_url, import_model(name))

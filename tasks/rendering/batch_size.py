@@ -1,4 +1,4 @@
-"""How many pictures a device optimises at once: what is fastest within its memory."""
+"""The batch size of a device: the fastest that fits into its memory."""
 
 import functools
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
     from diamond_cutter.tasks.rendering.precision import Execution
 
-# Two cores are nearly as fast with 8 or with 32: less is gained than a probe would cost.
+# Two cores are nearly as fast with 8 or 32, so a probe would cost more than it saves.
 ON_A_PROCESSOR = 16
 # The largest is a whole shard.
 _PROBED = (8, 16, 32)
@@ -21,8 +21,9 @@ _WORTH = 0.95
 def batch_size_for(
     bundle: "Bundle", subjects: Channels | Mixes, recipe: RenderRecipe, execution: "Execution"
 ) -> int:
-    """Return how many pictures to optimise at once here; on a GPU a short probe finds it, once for
-    a layer.
+    """Return the number of pictures per batch on this device.
+
+    On a GPU a short probe finds it, once per layer.
     """
     if not execution.xla:
         return ON_A_PROCESSOR
@@ -33,8 +34,9 @@ def batch_size_for(
 def probe_batch_size(
     bundle: "Bundle", subjects: Channels | Mixes, recipe_json: str, execution: "Execution"
 ) -> int:
-    """Return the size with which a picture takes least time, as long as a larger one saves a
-    twentieth and fits into memory.
+    """Return the batch size with the least time per picture.
+
+    A larger size has to save a twentieth of the time, and to fit into memory.
     """
     import tensorflow as tf
 

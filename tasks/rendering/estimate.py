@@ -1,4 +1,4 @@
-"""Measures what a sprite costs, by a few steps, in a device's process."""
+"""Measures the time that sprites take, with a few steps, in a device's process."""
 
 import functools
 import time
@@ -18,8 +18,10 @@ _STEPS = 8
 
 
 class LayerCost(NamedTuple):
-    """What rendering costs at a layer, in seconds: once, and for each step of a picture in a full
-    batch beside others.
+    """The seconds that rendering takes at a layer.
+
+    tracing_s: once per layer.
+    step_s: for each step of each picture, in full batches.
     """
 
     tracing_s: float
@@ -33,7 +35,7 @@ def measure_layers(
     recipe: RenderRecipe,
     batch_size: int,
 ) -> list[LayerCost]:
-    """Return what rendering costs at each of a model's layers, or of mixes."""
+    """Return the cost of rendering at each of some layers, or of mixes."""
     from diamond_cutter.tasks.rendering.precision import execution_here
 
     bundle, execution = find_or_import(bucket_url, name), execution_here()
@@ -50,11 +52,15 @@ def measure_layer(
     execution: "Execution",
     batch_size: int,
 ) -> LayerCost:
-    """Return what rendering costs at a layer, or of mixes, by a few steps of full batches that no
-    redirected ReLU has to wake.
+    """Return the cost of rendering a layer, or mixes, measured with a few steps of full batches.
+
+    No ReLUs are redirected in these steps.
     """
-    from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
-    from diamond_cutter.tasks.rendering.sprites import Member, batches_at_once, course_of, focus_of
+    from diamond_cutter.tasks.rendering.course import course_of, focus_of
+    from diamond_cutter.tasks.rendering.renderer import LayerRenderer
+    from diamond_cutter.tasks.rendering.sprites import batches_at_once
+    from diamond_cutter.tasks.rendering.subjects import Member
+    from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
     members = [Member(0, variant) for variant in range(recipe.variants)] * recipe.subjects_in(
         batch_size
@@ -63,11 +69,11 @@ def measure_layer(
     course = course_of(subjects.name, members, short, bundle.card.image.channels)
     at_once = batches_at_once(execution)
     started = time.perf_counter()
-    renderer = LayerRenderer(bundle, subjects.layers, Shape.of(recipe, len(members), execution))
+    renderer = LayerRenderer(bundle, subjects.layers, TraceKey.of(recipe, len(members), execution))
     run = functools.partial(
         renderer.optimise, targets=subjects.targets([0] * len(members)), focus=focus_of(recipe)
     )
-    # With the steps that are timed: XLA compiles anew for another number.
+    # With the number of steps that is timed, because XLA compiles again for another number.
     run(course)
     traced = time.perf_counter()
     list(in_threads(at_once, run, [course] * at_once))

@@ -1,8 +1,7 @@
-"""How a sprite that failed is tried again: rung by rung, each a change of the recipe, until a short
-trial of one shows life.
+"""The ladder: changes of the recipe with which a failed sprite is tried again, one after the other.
 
-The rungs build on each other: a channel that only opens from before its activation function is
-still tried that way when the next rung takes another seed.
+The rungs build on each other: if one optimises before the activation function, the next one, with
+another seed, does so too.
 """
 
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from diamond_cutter.storage.sets.records import Flag, Rung
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
-# What makes a sprite worth another try; the others are said of it and no more.
+# Flags of sprites that are tried again. Sprites with other flags are kept.
 FAILURES: frozenset[Flag] = frozenset({"dead", "grey", "not_finite"})
 
 _MORE_STEPS = 2
@@ -22,19 +21,17 @@ _LEAST_TRIAL_STEPS = 20
 
 
 def rungs(recipe: RenderRecipe) -> Iterator[tuple[Rung, RenderRecipe]]:
-    """Yield the recipe's rungs and the recipe as each changes it."""
+    """Yield each rung of the recipe with the changed recipe; rungs without effect are skipped."""
     changed = recipe
     for rung in recipe.ladder:
         before, changed = changed, changed.model_copy(update=_change(rung, changed))
-        # The same recipe again would draw the same picture.
+        # The same recipe would draw the same picture.
         if changed != before:
             yield rung, changed
 
 
 def trial(recipe: RenderRecipe) -> RenderRecipe:
-    """Return a rung's recipe with as few steps as show whether the rung helps at all: an eighth of
-    them, but at least 20.
-    """
+    """Return a rung's recipe for a trial: an eighth of the steps, but at least 20."""
     steps = min(max(recipe.steps // _TRIAL_SHARE, _LEAST_TRIAL_STEPS), recipe.steps)
     return recipe.model_copy(
         update={"steps": steps, "redirect_steps": min(recipe.redirect_steps, steps)}
@@ -46,7 +43,7 @@ def _change(rung: Rung, recipe: RenderRecipe) -> dict[str, object]:
         case "redirect":
             return {"redirect_steps": recipe.steps}
         case "pre-activation":
-            # What is pushed down is looked at there in any case.
+            # Negatives are optimised there in any case.
             return {"pre_activation": recipe.pre_activation or not recipe.negative}
         case "seed":
             return {"seed": (recipe.seed + _OTHER_SEED) % 2**63}

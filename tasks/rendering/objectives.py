@@ -1,50 +1,45 @@
-"""What a sprite maximises, one number for each member of the batch. After lucid's
-`optvis.objectives`.
+"""Objectives that a sprite maximises, and penalties that hold it back, one number per picture.
 
-Every objective here is a weighted sum of some channels, at one position, over all of them, or half
-of each: a channel is one channel of weight 1, its negative one of weight -1, a direction all
-channels with the vector as weights, a mix several.
+After lucid's `optvis.objectives`. Every objective is a weighted sum of some channels, at one
+position, over all of them, or half of each. A channel is one channel of weight 1, its negative one
+of weight -1, a direction all channels with the vector as weights, a mix several channels.
+
+Penalties are shares, so that one weight fits every layer: the loop counts them in units of the
+sprite's objective.
 """
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from diamond_cutter.tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.gradients import with_gradient
+from diamond_cutter.tasks.rendering.subjects import Targets
 
 _GRADIENT = "DiamondCutterGather"
-
-
-class Targets(NamedTuple):
-    """What the members of a batch look for in one layer.
-
-    channels: int32 `[batch, term]`, which channels.
-    weights: float32 `[batch, term]`, how much each counts; 0 for those that fill up.
-    """
-
-    channels: tf.Tensor
-    weights: tf.Tensor
+# Below this variance a sprite has no detail to speak of.
+_LEAST_VARIANCE = 1e-3
 
 
 class Focus(NamedTuple):
-    """Where a batch looks.
+    """The positions of a layer that a batch maximises.
 
-    share: float32 `[]`, 0 is the mean over all positions, 1 is the neuron, 0.5 is half of each.
+    share: float32 `[]`: 0 is the mean over all positions, 1 is the neuron, 0.5 is half of each.
     at: float32 `[2]`, the neuron's row and column as shares of the layer's sides.
     """
 
-    share: tf.Tensor
-    at: tf.Tensor
+    share: np.float32
+    at: npt.NDArray[np.float32]
 
 
 def target_maps(activations: tf.Tensor, targets: Targets) -> tf.Tensor:
-    """Return each batch element's weighted sum of its own channels at every position, float32
-    `[batch, height, width]`.
+    """Return the weighted sum of each member's channels, float32 `[batch, height, width]`.
 
     Args:
         activations: `[batch, height, width, channel]`, or `[batch, channel]` of a vector layer,
             which has one position.
-        targets: what each member looks for.
+        targets: the channels of each member, and their weights.
     """
     if activations.shape.rank == 2:
         activations = activations[:, None, None, :]
@@ -56,12 +51,15 @@ def target_maps(activations: tf.Tensor, targets: Targets) -> tf.Tensor:
     )
 
 
-# TensorFlow's gradient of a gather scatters into a transposed tensor and turns that round: at a
-# shallow layer a seventh of a step.
+# TensorFlow's gradient of a gather scatters into a transposed tensor and transposes it back. At a
+# shallow layer that takes a seventh of a step.
 @tf.function(autograph=False)
 def _gathered(values: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
-    """Return each batch element's own channels, `[batch, position, term]`, of `[batch, position,
-    channel]`.
+    """Return each member's own channels, `[batch, position, term]`.
+
+    Args:
+        values: `[batch, position, channel]`.
+        channels: int32 `[batch, term]`.
     """
     chosen = tf.gather(values, channels, axis=2, batch_dims=1)
     return with_gradient(_GRADIENT, chosen, values, channels)
@@ -83,12 +81,13 @@ def _put_back(chosen: tf.Tensor, channels: tf.Tensor, count: int) -> tf.Tensor:
 
 
 def objective(maps: tf.Tensor, focus: Focus) -> tf.Tensor:
-    """Return the objective of each batch element, float32 `[batch]`: lucid's `channel`, `neuron`
-    and `direction`, or a mix.
+    """Return the objective of each member at one layer, float32 `[batch]`.
+
+    It is lucid's `channel`, `neuron` or `direction`, or a mix.
 
     Args:
         maps: of `target_maps`.
-        focus: where to look. The centre of an even side is the position behind the middle, as in
+        focus: the positions. The centre of an even side is the position behind the middle, as in
             lucid.
     """
     sides = tf.constant([maps.shape[1], maps.shape[2]], tf.float32)
@@ -98,16 +97,30 @@ def objective(maps: tf.Tensor, focus: Focus) -> tf.Tensor:
     ]
 
 
-def likeness(activations: tf.Tensor, variants: int) -> tf.Tensor:
-    """Return how like its fellow variants each batch element is, float32 `[batch]`: mean cosine of
-    Gram matrices, in [-1, 1].
+def total_objective(
+    activations: list[tf.Tensor], targets: tuple[Targets, ...], focus: Focus
+) -> tf.Tensor:
+    """Return the sum of each member's objectives over the layers, float32 `[batch]`."""
+    return tf.add_n(
+        [
+            objective(target_maps(values, wanted), focus)
+            for values, wanted in zip(activations, targets, strict=True)
+        ]
+    )
 
-    After lucid's `objectives.diversity`. Every `variants` members in a row are a group; groups do
-    not know of each other.
+
+def likeness(activations: tf.Tensor, variants: int) -> tf.Tensor:
+    """Return the mean cosine of each member's Gram matrix with those of its fellow variants.
+
+    After lucid's `objectives.diversity`. Every `variants` members in a row are a group, and groups
+    do not depend on each other.
 
     Args:
         activations: `[batch, height, width, channel]` or `[batch, channel]`.
         variants: members of a group, 2 or more.
+
+    Returns:
+        float32 `[batch]` in [-1, 1].
     """
     batch, channels = activations.shape[0], activations.shape[-1]
     flat = tf.reshape(tf.cast(activations, tf.float32), [batch, -1, channels])
@@ -119,3 +132,31 @@ def likeness(activations: tf.Tensor, variants: int) -> tf.Tensor:
     cosines = tf.linalg.matmul(directions, directions, transpose_b=True)
     others = tf.reduce_sum(cosines, axis=2) - tf.linalg.diag_part(cosines)
     return tf.reshape(others / (variants - 1), [batch])
+
+
+def opacity(images: tf.Tensor) -> tf.Tensor:
+    """Return the mean of each image's last plane, its opacity, float32 `[batch]` in [0, 1].
+
+    Args:
+        images: `[batch, height, width, plane]`.
+    """
+    return tf.reduce_mean(images[..., -1], axis=[1, 2])
+
+
+def fine_detail(images: tf.Tensor) -> tf.Tensor:
+    """Return the share of each image's variance that a blur over 3 x 3 pixels removes.
+
+    It is 0 for an even image and below 1 for a natural one. Stripes one pixel wide have 16 / 9,
+    because the blur inverts them. Stepping against its gradient blurs the image a little, as in
+    Nguyen et al. 2015, "Deep neural networks are easily fooled", and lucid's
+    `blur_input_each_step`.
+
+    Args:
+        images: `[batch, height, width, plane]` with values in [0, 1].
+
+    Returns:
+        float32 `[batch]`.
+    """
+    blurred = tf.stop_gradient(tf.nn.avg_pool2d(images, 3, 1, "SAME"))
+    variance = tf.stop_gradient(tf.math.reduce_variance(images, axis=[1, 2, 3]))
+    return tf.reduce_mean((images - blurred) ** 2, axis=[1, 2, 3]) / (variance + _LEAST_VARIANCE)

@@ -1,6 +1,4 @@
-"""The recipes that have a name, as what they change in the defaults, which are the recipe
-`fast`.
-"""
+"""Named recipes, as changes of the defaults. The defaults are the recipe `fast`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +24,7 @@ STANDARD: Mapping[str, Any] = {
     "input_sides": 3,
     "rotate_degrees": STANDARD_ANGLES,
 }
-# Under which the pictures of deep layers come out whole, and under which tuning judges.
+# Pictures of deep layers come out whole under these, and tuning judges by them.
 WIDER: Mapping[str, Any] = {
     "pad_px": 24,
     "jitter_px": (24, 16),
@@ -34,8 +32,8 @@ WIDER: Mapping[str, Any] = {
     "rotate_degrees": (*(float(angle) for angle in range(-30, 31, 2)), 0.0, 0.0, 0.0),
 }
 
-# As `spectrum.natural_spectrum` measured it on 90 photographs of animals and vehicles, 288 pixels
-# high or wide.
+# Measured by `spectrum.natural_spectrum` on 90 photographs of animals and vehicles, 288 pixels high
+# or wide.
 SPECTRUM_OF_PHOTOS = (
     (94.9, 73.7, 58.7, 35.4, 22.7, 14.8, 9.42, 6.2, 3.95, 2.57, 1.68, 1.1, 0.744, 0.497, 0.281),
     (82.6, 70.2, 58.6, 35.2, 22.3, 14.0, 8.79, 5.55, 3.4, 2.01, 1.19, 0.698, 0.453, 0.325, 0.244),
@@ -54,8 +52,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "redirect_steps": 16,
         "gate_smoothing": 0.0,
     },
-    # Larger and coarser under wider transforms, so that a picture of a class means it to other
-    # networks, too: docs/performance.md.
+    # Larger and coarser under wider transforms, so that other networks recognise the class as well:
+    # docs/performance.md.
     "robust": {
         "size_px": 192,
         "steps": 96,
@@ -75,7 +73,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "decay_power": 1.1,
         "steps": 384,
         "learning_rate": 0.05,
-        "gate_smoothing": 0.0,  # over so many steps the true gradient leads 3 % further
+        "gate_smoothing": 0.0,  # over so many steps the true gradient climbs 3 % further
         "pad_px": 4,
         "pad_value": 1.0,
         "jitter_px": (8, 8, 8, 4, 4),

@@ -1,6 +1,4 @@
-"""How a sprite is rendered: everything that decides its pixels, beside the model, the layer and the
-channel.
-"""
+"""The recipe of a sprite: all that decides its pixels, beside the model, layer and channel."""
 
 import hashlib
 import itertools
@@ -20,9 +18,7 @@ RUNGS: tuple[Rung, ...] = get_args(Rung)
 
 
 class LayerSettings(FrozenModel):
-    """What a recipe does differently at one layer, as `diamond-cutter tune` finds it; None is as
-    everywhere.
-    """
+    """The settings of one layer that `diamond-cutter tune` finds; None: as in the recipe."""
 
     steps: int | None = Field(default=None, ge=1, le=10_000)
     learning_rate: float | None = Field(default=None, gt=0, le=10)
@@ -30,7 +26,7 @@ class LayerSettings(FrozenModel):
     blur: float | None = Field(default=None, ge=0, le=100)
     gate_smoothing: float | None = Field(default=None, ge=0, le=1)
     pre_activation: bool | None = Field(
-        default=None, description="optimised before the activation function, scored as elsewhere"
+        default=None, description="optimise before the activation function, but score as elsewhere"
     )
     pad_px: int | None = Field(default=None, ge=0, le=64)
     jitter_px: tuple[int, ...] | None = None
@@ -41,54 +37,54 @@ class LayerSettings(FrozenModel):
 class RenderRecipe(FrozenModel):
     """The parameters of one activation maximisation; equal recipes have equal ids.
 
-    A name of `PRESETS` stands for that preset: what else is given changes it. Any other name starts
-    from `fast`.
+    A name of `PRESETS` selects that preset, and other fields change it. Any other name starts from
+    `fast`.
     """
 
     name: str = Field(
         default="fast",
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
-        description="fast, lucid, alpha, maco, or a name of your own",
+        description="fast, lucid, alpha, maco, or your own name",
     )
     engine: Literal[2] = Field(
-        default=2, description="the renderer's version: another one may draw other pixels"
+        default=2, description="version of the renderer; other versions may draw other pixels"
     )
     size_px: int = Field(default=128, ge=32, le=512, multiple_of=4, description="side of a sprite")
     seed: int = Field(
         default=0,
         ge=0,
         lt=2**63,
-        description="another seed draws another picture of the same channel",
+        description="each seed draws another picture of the same channel",
     )
 
     objective: Literal["channel", "neuron", "neuron-and-channel"] = Field(
         default="channel",
         description="a channel's mean over all positions, its value at one, or half of each",
     )
-    # Of two numbers; a type that says so is one that the command line cannot read.
+    # Two numbers. The command line cannot read a type that says so.
     neuron_at: tuple[float, ...] = Field(
         default=(0.5, 0.5),
-        description="row and column of the neuron, as shares of the layer's sides",
+        description="row and column of the neuron, as fractions of the layer's sides",
     )
     pre_activation: bool = Field(
         default=False,
-        description="what goes into the layer's activation function, not what comes out",
+        description="maximise the input of the layer's activation function, not its output",
     )
     negative: bool = Field(
-        default=False, description="what pushes the channel down, before its activation function"
+        default=False, description="minimise the channel, before its activation function"
     )
     variants: int = Field(
         default=1,
         ge=1,
         le=16,
-        description="pictures of each channel, as different as `diversity` makes them",
+        description="pictures of each channel; `diversity` keeps them different",
     )
     diversity: float = Field(
-        default=1.0, ge=0, le=1000, description="weight of the likeness of a channel's variants"
+        default=1.0, ge=0, le=1000, description="weight of the penalty for alike variants"
     )
 
     parameterisation: Literal["fourier", "maco"] = Field(
-        default="fourier", description="maco: magnitudes stay, phases are optimised"
+        default="fourier", description="maco optimises phases and keeps magnitudes"
     )
     decay_power: float = Field(
         default=1.4, ge=0, le=3, description="a coefficient is scaled by frequency ** -decay_power"
@@ -101,71 +97,71 @@ class RenderRecipe(FrozenModel):
     )
     alpha: bool = Field(
         default=False,
-        description="an opacity for each pixel; what the channel does not need turns transparent",
+        description="optimise an opacity for each pixel; unnecessary parts become transparent",
     )
-    alpha_weight: float = Field(default=1.0, ge=0, le=100, description="weight of the mean opacity")
+    alpha_weight: float = Field(
+        default=1.0, ge=0, le=100, description="weight of the penalty for opacity"
+    )
     blur: float = Field(
         default=0.0,
         ge=0,
         le=100,
-        description="weight of fine detail, falling to zero over the steps",
+        description="weight of the penalty for fine detail, which falls to 0 over the steps",
     )
 
     steps: int = Field(default=160, ge=1, le=10_000, description="optimisation steps")
-    learning_rate: float = Field(
-        default=0.05, gt=0, le=10, description="Adam's, in the Fourier coefficients"
+    learning_rate: float = Field(default=0.05, gt=0, le=10, description="Adam's learning rate")
+    beta1: float = Field(
+        default=0.5, ge=0, lt=1, description="Adam's decay rate of the mean gradient"
     )
-    beta1: float = Field(default=0.5, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: float = Field(
-        default=0.9, ge=0, lt=1, description="Adam's memory of the gradient's square"
+        default=0.9, ge=0, lt=1, description="Adam's decay rate of the mean squared gradient"
     )
     cooldown: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="share of the steps, at the end, in which the rate falls to zero",
+        description="last fraction of the steps, in which the learning rate falls to 0",
     )
     gate_smoothing: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="share of a ReLU's gate, in the gradient, that the mean of its channel's "
-        "gates takes",
+        description="fraction of each ReLU gate, in the gradient, that its channel's mean replaces",
     )
     redirect_steps: int = Field(
         default=16,
         ge=0,
         le=10_000,
-        description="first steps in which gradient passes a ReLU that is shut",
+        description="number of first steps in which gradient passes shut ReLUs",
     )
 
-    pad_px: int = Field(
-        default=12, ge=0, le=64, description="border around the image that the network sees"
-    )
-    pad_value: float = Field(default=0.5, ge=0, le=1, description="what the border is filled with")
+    pad_px: int = Field(default=12, ge=0, le=64, description="border around the image, in pixels")
+    pad_value: float = Field(default=0.5, ge=0, le=1, description="value of the border")
     jitter_px: tuple[int, ...] = Field(
         default=(8, 4),
-        description="the image moves by up to so much at each step, in all their sum",
+        description="the image moves by up to the sum of these at each step",
     )
     scale: tuple[float, ...] = Field(
-        default=STANDARD_SCALES, description="the image is scaled by one of these"
+        default=STANDARD_SCALES,
+        description="the image is scaled by one of these factors at each step",
     )
     input_sides: int = Field(
         default=3,
         ge=1,
         le=8,
-        description="sides of the network's input that the steps go through, as scaling makes them",
+        description="number of sizes of the network's input, which grow with the scale",
     )
     rotate_degrees: tuple[float, ...] = Field(
-        default=STANDARD_ANGLES, description="the image is turned by one of these"
+        default=STANDARD_ANGLES,
+        description="the image is turned by one of these angles at each step",
     )
 
     ladder: tuple[Rung, ...] = Field(
-        default=RUNGS, description="how a sprite that fails is tried again, in this order"
+        default=RUNGS,
+        description="changes with which a failed sprite is tried again, in this order",
     )
-    layers: dict[str, LayerSettings] = Field(
-        default={}, description="what is different at single layers"
-    )
+    layers: dict[str, LayerSettings] = Field(default={}, description="settings of single layers")
 
     @model_validator(mode="before")
     @classmethod
@@ -182,13 +178,13 @@ class RenderRecipe(FrozenModel):
             self.at(layer)._check_transforms()
         if len(self.neuron_at) != 2 or not all(0 <= share <= 1 for share in self.neuron_at):
             raise ValueError(
-                "neuron_at is a row and a column as shares between 0 and 1 of the layer's sides; "
-                f"found {self.neuron_at}"
+                "neuron_at must be a row and a column between 0 and 1, as fractions of the layer's "
+                f"sides: found {self.neuron_at}"
             )
         if (self.parameterisation == "maco") != bool(self.spectrum):
             raise ValueError(
-                "a spectrum goes with the parameterisation 'maco' and with no other; take the "
-                "recipe named maco"
+                "the parameterisation 'maco' needs a spectrum, and no other may have one. Use the "
+                "recipe maco"
             )
         whole = all(
             len(row) == len(FREQUENCIES) and min(row) >= 0 and all(map(math.isfinite, row))
@@ -196,30 +192,29 @@ class RenderRecipe(FrozenModel):
         )
         if not whole or len(self.spectrum) not in (0, 1, 3):
             raise ValueError(
-                "a spectrum has a row for each of 3 colours, or one for all, of "
+                "a spectrum must have 1 or 3 rows, one for each colour, of "
                 f"{len(FREQUENCIES)} magnitudes of 0 or more"
             )
         return self
 
     def _check_transforms(self) -> None:
         if not self.scale or not all(0.25 <= factor <= 4 for factor in self.scale):
-            raise ValueError(f"scale is one or more factors between 0.25 and 4; found {self.scale}")
+            raise ValueError(f"scale must be factors between 0.25 and 4: found {self.scale}")
         if not self.rotate_degrees or not all(-45 <= angle <= 45 for angle in self.rotate_degrees):
             raise ValueError(
-                "rotate_degrees is one or more angles between -45 and 45; found "
-                f"{self.rotate_degrees}"
+                f"rotate_degrees must be angles between -45 and 45: found {self.rotate_degrees}"
             )
         if (
             min(self.jitter_px, default=0) < 0
             or sum(self.jitter_px) > 2 * self.pad_px + self.size_px // 2
         ):
             raise ValueError(
-                f"jitter_px {self.jitter_px} would move the image out of sight; at most 2 * "
-                "pad_px + size_px / 2 in all, and none below 0"
+                f"jitter_px {self.jitter_px} would move the image out of sight: expected a sum of "
+                "at most 2 * pad_px + size_px / 2, and none below 0"
             )
 
     def at(self, layer: str) -> "RenderRecipe":
-        """Return the recipe as it is at one layer."""
+        """Return the recipe with the settings of one layer."""
         if layer not in self.layers:
             return self
         return self.model_copy(
@@ -227,25 +222,21 @@ class RenderRecipe(FrozenModel):
         )
 
     def draws_as(self, other: "RenderRecipe", name: str) -> bool:
-        """Tell whether another recipe draws and scores the same sprites of a layer, or of mixes;
-        the recipes' names do not matter.
-        """
+        """Tell whether another recipe, of any name, draws and scores a layer or mixes alike."""
         return self._drawing(name) == other._drawing(name)
 
     def _drawing(self, name: str) -> tuple["RenderRecipe", bool]:
-        # Sprites are scored before or after the activation function as the recipe has it
-        # everywhere, whatever holds at the layer.
+        # The recipe, not the layer's settings, decides whether sprites are scored before or after
+        # the activation function.
         return self.at(name).model_copy(update={"name": "", "layers": {}}), self.pre_activation
 
     def subjects_in(self, pictures: int) -> int:
-        """Return of how many channels or mixes so many pictures have all variants, but at least
-        one.
-        """
+        """Return the number of channels or mixes whose variants fit into a batch, at least 1."""
         return max(pictures // self.variants, 1)
 
     @property
     def key(self) -> str:
-        """Name the recipe and its content, as in the bucket's keys: `fast@1a2b3c4d`."""
+        """Return the recipe's name and hash, as in the bucket's keys: `fast@1a2b3c4d`."""
         content = self.model_dump(mode="json", exclude={"name"})
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.name}@{digest[:8]}"
@@ -256,25 +247,19 @@ class RenderRecipe(FrozenModel):
 
     @property
     def input_px(self) -> int:
-        """Return the side of what the network sees at scale 1: the padded image less the room it
-        moves in.
-        """
+        """Return the side of the network's input at scale 1: the padded image less its jitter."""
         return self.size_px + 2 * self.pad_px - sum(self.jitter_px)
 
     @property
     def scales_by_side(self) -> tuple[tuple[float, ...], ...]:
-        """Return the scales in groups, from small to large: one for each side that the network's
-        input has.
-        """
+        """Return the scales in ascending groups, one for each side of the network's input."""
         ordered, count = sorted(self.scale), min(self.input_sides, len(self.scale))
         ends = [round(len(ordered) * group / count) for group in range(count + 1)]
         return tuple(tuple(ordered[first:end]) for first, end in itertools.pairwise(ends))
 
     @property
     def input_sides_px(self) -> tuple[int, ...]:
-        """Return the sides of what the network sees at the scales of each group: as in lucid, the
-        input grows with the image.
-        """
+        """Return the side of the network's input for each group of scales; it grows with them."""
         return tuple(
-            round(self.input_px * sum(scales) / len(scales)) for scales in self.scales_by_side
+            round(self.input_px * (sum(scales) / len(scales))) for scales in self.scales_by_side
         )

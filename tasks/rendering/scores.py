@@ -1,27 +1,26 @@
-"""What can be said of a sprite without looking at it."""
+"""Scores of a sprite that need no look at it: numbers, flags, and comparison with photos."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.storage.sets.records import Attempt, Flag, SpriteScores
-
-if TYPE_CHECKING:
-    from diamond_cutter.tasks.rendering.objectives import Targets
-    from diamond_cutter.tasks.rendering.sprites import Member
+from diamond_cutter.tasks.rendering.subjects import Member, Targets
 
 # A sprite that never moved from its first spectrum has a contrast of 0.004; those of block_10 of
 # EfficientNet-Lite0 have 0.22 to 0.32.
 GREY_BELOW_CONTRAST = 0.05
 SATURATED_ABOVE_SHARE = 0.5
-# White noise has 1, give or take 0.2 on 32 pixels; sprites of EfficientNet-Lite0 with no such
+# White noise has 1, give or take 0.2 on 32 pixels. Sprites of EfficientNet-Lite0 without such a
 # pattern have 0.1 to 0.7.
 CHECKERBOARD_ABOVE = 1.25
 
 
 def score_sprite(
-    member: "Member",
-    picture: np.ndarray,
+    member: Member,
+    picture: npt.NDArray[np.uint8],
     objective: float,
     highest_activation: float,
     specificity: float | None = None,
@@ -38,19 +37,13 @@ def score_sprite(
         highest_activation: over all positions and fresh transforms.
         specificity: of `specificities`.
         rung: the attempt that drew it.
-        can_be_dead: whether a channel that stays below zero is dead; not one that was pushed down.
+        can_be_dead: whether a channel that stays below zero is dead; false if it was pushed down.
     """
     values = on_white(picture).astype(np.float32) / 255.0
-    contrast, saturation = float(values.std()), float(((values < 0.02) | (values > 0.98)).mean())
-    if picture.shape[2] == 4:
-        saturation = (
-            float(((values < 0.02) | (values > 0.98))[picture[..., 3] > 127].mean())
-            if (picture[..., 3] > 127).any()
-            else 0.0
-        )
-    grid = checkerboard(values)
+    contrast, grid = float(values.std()), checkerboard(values)
+    saturation = _saturation(values, picture)
     finite = bool(np.isfinite(objective) and np.isfinite(highest_activation))
-    found: dict[Flag, bool] = {
+    flags: dict[Flag, bool] = {
         "dead": can_be_dead and finite and highest_activation <= 0.0,
         "grey": contrast < GREY_BELOW_CONTRAST,
         "saturated": saturation > SATURATED_ABOVE_SHARE,
@@ -60,27 +53,43 @@ def score_sprite(
     return SpriteScores(
         channel=member.number,
         variant=member.variant,
-        objective=round(float(objective), 6) if finite else None,
-        highest_activation=round(float(highest_activation), 6) if finite else None,
-        specificity=round(specificity, 3)
-        if specificity is not None and np.isfinite(specificity)
-        else None,
+        objective=_rounded(objective, 6) if finite else None,
+        highest_activation=_rounded(highest_activation, 6) if finite else None,
+        specificity=_rounded(specificity, 3),
         contrast=round(contrast, 4),
         saturation=round(saturation, 4),
         checkerboard=round(grid, 4),
-        flags=tuple(flag for flag, holds in found.items() if holds),
+        flags=tuple(flag for flag, holds in flags.items() if holds),
         rung=rung,
     )
 
 
-def specificities(means: np.ndarray, targets: "tuple[Targets, ...]") -> list[float | None]:
-    """Return how far each picture's channel stands out among the layer's others, in their standard
-    deviations.
+def _rounded(value: float | None, digits: int) -> float | None:
+    """Return a value rounded, or None if it is missing or not finite."""
+    return round(float(value), digits) if value is not None and np.isfinite(value) else None
+
+
+def _saturation(values: npt.NDArray[np.float32], picture: npt.NDArray[np.uint8]) -> float:
+    """Return the share of almost black or white values, in a picture with opacity where it shows.
+
+    Args:
+        values: the picture on white, float32 `[height, width, 3]` in [0, 1].
+        picture: uint8 `[height, width, 3]`, or 4 with opacity.
+    """
+    extreme = (values < 0.02) | (values > 0.98)
+    if picture.shape[2] == 4:
+        extreme = extreme[picture[..., 3] > 127]
+    return float(extreme.mean()) if extreme.size else 0.0
+
+
+def specificities(
+    means: npt.NDArray[np.float32], targets: tuple[Targets, ...]
+) -> list[float | None]:
+    """Return how far each picture's channel exceeds the layer's others, in standard deviations.
 
     Args:
         means: the mean activation of each channel under each picture, float32 `[batch, channel]`.
-        targets: what each picture looks for; one that looks for several channels has no
-            specificity.
+        targets: of each picture. One with several channels has no specificity.
     """
     channels = np.asarray(targets[0].channels)
     if len(targets) > 1 or channels.shape[1] > 1 or means.shape[1] < 3:
@@ -98,13 +107,12 @@ def specificities(means: np.ndarray, targets: "tuple[Targets, ...]") -> list[flo
     return found
 
 
-def checkerboard(values: np.ndarray) -> float:
-    """Return the mean power within a sixteenth of the pixel grid's own frequency, over that of the
-    octave below.
+def checkerboard(values: npt.NDArray[np.float32]) -> float:
+    """Return the ratio of the mean power near the pixel grid's frequency to that an octave below.
 
-    Strided convolutions leave patterns of a period of two pixels behind (Odena, Dumoulin and Olah
-    2016, "Deconvolution and Checkerboard Artifacts"); in a natural image power falls with
-    frequency, so the share is below 1.
+    Strided convolutions leave patterns with a period of two pixels (Odena, Dumoulin and Olah 2016,
+    "Deconvolution and Checkerboard Artifacts"). In a natural image power falls with frequency, so
+    the ratio is below 1.
 
     Args:
         values: float32 `[height, width, 3]`.
@@ -120,11 +128,34 @@ def checkerboard(values: np.ndarray) -> float:
     return float(power[frequency >= 0.4375].mean() / below) if below > 0 else 0.0
 
 
-def on_white(picture: np.ndarray) -> np.ndarray:
-    """Lay a picture with opacity, uint8 `[height, width, 4]`, on white; return any other as it is.
-    uint8 `[height, width, 3]`.
-    """
+def on_white(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a picture without opacity: uint8 `[height, width, 4]` laid on white, 3 unchanged."""
     if picture.shape[2] == 3:
         return picture
     opacity = picture[..., 3:].astype(np.float32) / 255
     return np.round(picture[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
+
+
+def with_photo_ratios(
+    sprites: Iterable[SpriteScores], photo_highest: Mapping[int, float]
+) -> tuple[SpriteScores, ...]:
+    """Return the scores of one layer's sprites, with missing photo ratios added where known.
+
+    Args:
+        sprites: of one layer.
+        photo_highest: the highest activation on any photo, by channel. A channel that no photo
+            excites has no ratio.
+    """
+    return tuple(
+        sprite.model_copy(update={"photo_ratio": _photo_ratio(sprite, photo_highest)})
+        if sprite.photo_ratio is None
+        else sprite
+        for sprite in sprites
+    )
+
+
+def _photo_ratio(sprite: SpriteScores, photo_highest: Mapping[int, float]) -> float | None:
+    highest, on_photos = sprite.highest_activation, photo_highest.get(sprite.channel)
+    if highest is None or on_photos is None or not 0.0 < on_photos < math.inf:
+        return None
+    return round(highest / on_photos, 4)

@@ -1,36 +1,48 @@
-"""What a set of sprites is of: the channels of one layer, or mixes of channels. Each is a number
-and its targets.
-"""
+"""The subjects of a set's sprites: the channels of one layer, or mixes of channels."""
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, NonNegativeInt, model_validator
 
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.card import ModelCard
 
-if TYPE_CHECKING:
-    from diamond_cutter.model_inventory.card import ModelCard
-    from diamond_cutter.tasks.rendering.objectives import Targets
+
+class Member(NamedTuple):
+    """One picture of a batch: the number of its channel or mix, and its variant."""
+
+    number: int
+    variant: int
+
+
+class Targets(NamedTuple):
+    """The channels of one layer that the members of a batch maximise.
+
+    channels: int32 `[batch, term]`, the numbers of the channels.
+    weights: float32 `[batch, term]`, the weight of each channel; 0 for padding.
+    """
+
+    channels: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
 
 
 class Subjects(Protocol):
-    """Numbered things to render, and which channels of which layers each looks for."""
+    """Numbered things to render, each with its target channels in some layers."""
 
     @property
     def name(self) -> str:
-        """Name them all: a layer's name, or that of a set of mixes; it is part of every random
-        stream.
-        """
+        """Return the name of the layer or set of mixes, which keys every random stream."""
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Return the layers that they look for."""
+        """Return the layers of the targets."""
 
-    def targets(self, numbers: Sequence[int]) -> "tuple[Targets, ...]":
-        """Return what some of them look for, in each of the layers."""
+    def targets(self, numbers: Sequence[int]) -> tuple[Targets, ...]:
+        """Return the targets of these numbers in each of the layers."""
 
 
 class Channels(FrozenModel):
@@ -48,48 +60,42 @@ class Channels(FrozenModel):
         """Return the one layer."""
         return (self.layer,)
 
-    def targets(self, numbers: Sequence[int]) -> "tuple[Targets, ...]":
+    def targets(self, numbers: Sequence[int]) -> tuple[Targets, ...]:
         """Return each channel as a target of weight 1."""
-        from diamond_cutter.tasks.rendering.objectives import (
-            Targets,  # not for all who name subjects: TensorFlow takes seconds
-        )
-
         channels = np.array(numbers, np.int32)[:, None]
         return (Targets(channels, np.ones(channels.shape, np.float32)),)
 
 
 class Term(FrozenModel):
-    """A part of a mix: a channel, or a direction in the space of a layer's channels, and how much
-    it counts.
-    """
+    """One layer's part of a mix: a channel, or a direction in the space of the layer's channels."""
 
     layer: str
-    channels: tuple[NonNegativeInt, ...] = Field(min_length=1, description="which channels")
-    weights: tuple[float, ...] = Field(description="how much each counts")
+    channels: tuple[NonNegativeInt, ...] = Field(min_length=1, description="the channels")
+    weights: tuple[float, ...] = Field(description="the weight of each")
 
     @model_validator(mode="after")
     def _weights_fit(self) -> "Term":
         if len(self.weights) != len(self.channels):
             raise ValueError(
-                f"a term has a weight for each channel; found {len(self.weights)} for "
-                f"{len(self.channels)}"
+                f"a term needs one weight per channel: expected {len(self.channels)}, found "
+                f"{len(self.weights)}"
             )
         if not np.isfinite(self.weights).all() or not any(self.weights):
-            raise ValueError("the weights of a term are finite numbers, not all of them 0")
+            raise ValueError("the weights of a term must be finite and not all 0")
         return self
 
 
 class Mix(FrozenModel):
     """A weighted sum of channels, of one layer or several, that one sprite maximises."""
 
-    label: str = Field(max_length=200, description="for people")
+    label: str = Field(max_length=200, description="shown to people")
     terms: tuple[Term, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _a_layer_comes_once(self) -> "Mix":
         if len({term.layer for term in self.terms}) != len(self.terms):
             raise ValueError(
-                f"the mix {self.label!r} names a layer in two terms; put its channels into one"
+                f"the mix {self.label!r} names a layer in two terms. Put its channels into one term"
             )
         return self
 
@@ -101,49 +107,37 @@ class Mixes(FrozenModel):
 
     @property
     def name(self) -> str:
-        """Name the set by its content: `mixes.1a2b3c4d`."""
+        """Return the name of the set, which hashes its content: `mixes.1a2b3c4d`."""
         return f"mixes.{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Return the layers of all the mixes, in the order in which they are first named."""
+        """Return the layers of all the mixes, in the order of their first mention."""
         return tuple(dict.fromkeys(term.layer for mix in self.mixes for term in mix.terms))
 
-    def targets(self, numbers: Sequence[int]) -> "tuple[Targets, ...]":
-        """Return what some of the mixes look for in each layer; in a layer that a mix does not
-        name, nothing.
-        """
+    def targets(self, numbers: Sequence[int]) -> tuple[Targets, ...]:
+        """Return the targets of some mixes in each layer; without a term, weights are 0."""
         return tuple(self._targets_in(layer, numbers) for layer in self.layers)
 
-    def _targets_in(self, layer: str, numbers: Sequence[int]) -> "Targets":
-        from diamond_cutter.tasks.rendering.objectives import Targets
-
+    def _targets_in(self, layer: str, numbers: Sequence[int]) -> Targets:
         terms = {
-            number: term
-            for number in numbers
-            for term in self.mixes[number].terms
-            if term.layer == layer
+            (number, term.layer): term for number in numbers for term in self.mixes[number].terms
         }
-        # The same width for whichever are asked for, so that a sprite is the same in any company.
+        # All mixes decide the width, so that a sprite does not depend on the others of its batch.
         width = max(
             len(term.channels) for mix in self.mixes for term in mix.terms if term.layer == layer
         )
-        channels, weights = (
-            np.zeros((len(numbers), width), np.int32),
-            np.zeros((len(numbers), width), np.float32),
-        )
+        channels = np.zeros((len(numbers), width), np.int32)
+        weights = np.zeros((len(numbers), width), np.float32)
         for row, number in enumerate(numbers):
-            if number in terms:
-                count = len(terms[number].channels)
-                channels[row, :count], weights[row, :count] = (
-                    terms[number].channels,
-                    terms[number].weights,
-                )
+            if term := terms.get((number, layer)):
+                channels[row, : len(term.channels)] = term.channels
+                weights[row, : len(term.channels)] = term.weights
         return Targets(channels, weights)
 
 
-def sha256_of(card: "ModelCard", subjects: Channels | Mixes) -> str:
-    """Return a layer's hash, or that over the hashes of all layers that mixes look for."""
+def sha256_of(card: ModelCard, subjects: Channels | Mixes) -> str:
+    """Return the layer's hash, or for mixes a hash over the hashes of their layers."""
     hashes = [card.layer(layer).sha256 for layer in subjects.layers]
     return (
         hashes[0]

@@ -20,16 +20,16 @@ from diamond_cutter.storage.sets.layout import shard_record_key
 from diamond_cutter.storage.sets.records import PhotoActivations, ShardRecord, Versions
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from diamond_cutter.tasks.devices import DeviceSlots, SlotsClosed, report_progress
-from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.rendering.batch_size import batch_size_for
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 
 SHARD_CHANNELS = 32
 _RETRIES = 2
-# What no second try can mend.
+# Errors that a retry cannot repair.
 FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed)
 
 
@@ -46,18 +46,18 @@ class ShardJob(FrozenModel):
 
     @property
     def name(self) -> str:
-        """Name what it is of: a layer, or mixes."""
+        """Return the name of the layer or the mixes."""
         return self.subjects.name
 
     @property
     def title(self) -> str:
-        """Name the shard for people."""
+        """Return the name that people see."""
         kind = "channels " if isinstance(self.subjects, Channels) else ""
         return f"{self.name} {kind}{self.numbers[0]}-{self.numbers[-1]}"
 
     @property
     def sprites(self) -> int:
-        """Return how many sprites it has."""
+        """Return the number of its sprites."""
         return len(self.numbers) * self.recipe.variants
 
     @property
@@ -67,7 +67,7 @@ class ShardJob(FrozenModel):
 
 
 def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a task that has failed may fare better when it is tried again."""
+    """Tell whether a failed task may succeed when it is retried."""
     error = state.result(raise_on_failure=False)
     return not isinstance(error, FINAL_ERRORS)
 
@@ -82,9 +82,7 @@ def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     persist_result=False,
 )
 def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
-    """Render a shard on the next free device, unless its record is there by now, and return the
-    record's key.
-    """
+    """Render a shard on the next free device, unless it has a record by now; return its key."""
     bucket = open_bucket(job.bucket)
     present = read_record(bucket, job.record_key, ShardRecord)
     if present is None or not is_whole(bucket, present.file):
@@ -93,9 +91,7 @@ def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progres
 
 
 def render_and_commit(job: ShardJob) -> None:
-    """Render a shard in this process: its picture goes into the bucket first, then the record that
-    makes it count.
-    """
+    """Render a shard in this process; write its picture first, then the record that commits it."""
     from diamond_cutter.tasks.rendering.precision import execution_here
     from diamond_cutter.tasks.rendering.sprites import render_sprites
 
@@ -138,8 +134,7 @@ def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
     """Return the highest activation on any photo by channel, if there are photos.
 
     Raises:
-        Corrupt, NotFound: their record is damaged. Without it the shard would lack its ratios for
-            good.
+        Corrupt, NotFound: their record is damaged. The shard would lack its ratios for good.
     """
     return (
         dict(enumerate(PhotoActivations.from_bytes(bucket.get(job.photos), job.photos).highest))
@@ -149,7 +144,7 @@ def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
 
 
 def software_versions() -> Versions:
-    """Return what renders here: the versions of the software, and the device."""
+    """Return the versions of the software in this process, and its device."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -1,55 +1,55 @@
-"""The random transforms that a sprite must withstand: shift, scale and rotation, drawn for each
-sprite and step.
+"""Random transforms of a sprite: shift, scale and rotation, drawn for each sprite and step.
 
 A transform is one affine map, float32 `[6]` = (a, b, c, d, e, f): the network's input at x columns
-and y rows from its centre shows the image at column a*x + b*y + c, row d*x + e*y + f. All of a
-sprite's transforms are drawn on the host and applied in one resampling of fixed shape, whatever
-their kind, so that nothing is compiled anew when a recipe changes.
+and y rows from its centre shows the image at column a*x + b*y + c, row d*x + e*y + f.
+
+The host draws all transforms, and one resampling of fixed shape applies them. So nothing is
+compiled again when a recipe changes them.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from diamond_cutter.tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.gradients import with_gradient
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _GRADIENT = "DiamondCutterWarp"
 
-# Square roots of which no small multiple, sum or difference is nearly a whole number: their
+# No small multiple, sum or difference of these square roots is nearly a whole number, so their
 # multiples, modulo 1, stay far apart.
 _STRIDES = np.sqrt([2.0, 22.0, 33.0, 57.0])
 _SIDE_STRIDE = np.sqrt(3.0)
 
 
 class Views(NamedTuple):
-    """How a batch is seen at each step, or draw.
+    """The transforms of a batch at each step, or draw.
 
     maps: float32 `[step, batch, 6]`.
-    sides: which of the recipe's `input_sides_px` the network's input has, int32 `[step]`.
+    sides: index into the recipe's `input_sides_px`, int32 `[step]`.
     """
 
-    maps: np.ndarray
-    sides: np.ndarray
+    maps: npt.NDArray[np.float32]
+    sides: npt.NDArray[np.int32]
 
 
-def input_sides(recipe: RenderRecipe, count: int) -> np.ndarray:
-    """Return which of the recipe's input sides each step has, the same for all sprites: int32
-    `[count]`, evenly mixed.
-    """
+def input_sides(recipe: RenderRecipe, count: int) -> npt.NDArray[np.int32]:
+    """Return each step's index into `input_sides_px`, int32 `[count]`, evenly mixed."""
     ends = np.cumsum([len(scales) for scales in recipe.scales_by_side]) / len(recipe.scale)
     return np.searchsorted(
         ends, (0.5 + np.arange(count) * _SIDE_STRIDE) % 1.0, side="right"
     ).astype(np.int32)
 
 
-def draw_transforms(stream: np.random.Generator, recipe: RenderRecipe, count: int) -> np.ndarray:
-    """Draw transforms from the recipe's distribution, float32 `[count, 6]`, each with a scale that
-    goes with its step's input side.
+def draw_transforms(
+    stream: np.random.Generator, recipe: RenderRecipe, count: int
+) -> npt.NDArray[np.float32]:
+    """Draw transforms from the recipe's distribution, float32 `[count, 6]`.
 
-    Each has the distribution that independent draws have, but together they spread more evenly
-    (`_spread`).
+    The scale of each fits its step's input side. Each is distributed as an independent draw, but
+    together they spread more evenly (`_spread`).
     """
     shares, sides = _spread(stream, count), input_sides(recipe, count)
     shift = np.stack([_jitter(shares[:, axis], recipe.jitter_px) for axis in range(2)], axis=1)
@@ -58,24 +58,23 @@ def draw_transforms(stream: np.random.Generator, recipe: RenderRecipe, count: in
     return affine_maps(shift, by_side[sides, np.arange(count)], angle, recipe.size_px)
 
 
-def _spread(stream: np.random.Generator, count: int) -> np.ndarray:
-    """Return points that fill the unit cube evenly, whichever run of them is looked at: float64
-    `[count, 4]` in [0, 1).
+def _spread(stream: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
+    """Return points whose every run fills the unit cube evenly, float64 `[count, 4]` in [0, 1).
 
-    An additive recurrence (Weyl 1916) from a random start.
+    They are an additive recurrence (Weyl 1916) from a random start.
     """
     return (stream.random(4) + np.arange(count)[:, None] * _STRIDES) % 1.0
 
 
-def _choice(shares: np.ndarray, values: tuple[float, ...]) -> np.ndarray:
+def _choice(shares: npt.NDArray[np.float64], values: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """Return the value at each share of the way through the sorted values."""
     return np.sort(values)[(shares * len(values)).astype(int)]
 
 
-def _jitter(shares: np.ndarray, amplitudes: tuple[int, ...]) -> np.ndarray:
-    """Return shifts in pixels: the sum of random crops, one after the other, as lucid's `jitter`,
-    about their middle.
-    """
+def _jitter(
+    shares: npt.NDArray[np.float64], amplitudes: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Return shifts in pixels about 0: the sums of random crops, as lucid's `jitter` makes them."""
     ways = np.ones(1)
     for amplitude in amplitudes:
         ways = np.convolve(ways, np.ones(amplitude + 1))
@@ -83,9 +82,12 @@ def _jitter(shares: np.ndarray, amplitudes: tuple[int, ...]) -> np.ndarray:
 
 
 def affine_maps(
-    shift: np.ndarray, factor: np.ndarray, angle: np.ndarray, image_px: int
-) -> np.ndarray:
-    """Return the affine maps that scale and turn an image about its centre and then move it.
+    shift: npt.NDArray[np.float64],
+    factor: npt.NDArray[np.float64],
+    angle: npt.NDArray[np.float64],
+    image_px: int,
+) -> npt.NDArray[np.float32]:
+    """Return affine maps, float32 `[count, 6]`: scale and turn about the centre, then shift.
 
     Args:
         shift: `[count, 2]`, columns and rows in pixels of the image.
@@ -103,8 +105,7 @@ def affine_maps(
 def warp(
     images: tf.Tensor, maps: tf.Tensor, input_px: tuple[int, int], pad_px: int, pad_value: float
 ) -> tf.Tensor:
-    """Show images through their affine maps: framed, and on black beyond the frame, as lucid's
-    transforms leave them.
+    """Show images through their affine maps, in a frame on black, as lucid's transforms do.
 
     Args:
         images: float32 `[batch, height, width, channel]`.
@@ -131,8 +132,9 @@ def _warped(
 def _gradient_of_warp(
     op: tf.Operation, upstream: tf.Tensor, *_unused: tf.Tensor
 ) -> tuple[None, tf.Tensor, None]:
-    # The adjoint of a resampling is, but for the kernel's width, the resampling by the inverse map
-    # over the map's determinant. The exact one would scatter: twice the time for the same sprites.
+    # Except for the kernel's width, the adjoint of a resampling is that by the inverse map over the
+    # map's determinant. The exact adjoint would scatter: twice the time for the same
+    # sprites.
     seen, images, maps = op.inputs
     image_px = int(images.shape[1])
     inverse, determinant = _inverse(maps, image_px, tuple(seen.shape[1:3]))
@@ -146,7 +148,7 @@ def _divided(
     return _resample(images, maps, output_px) / by[:, None, None, None]
 
 
-# Compiled even where the rest is not: fused, the gathers take a third of the time of TensorFlow's
+# Compiled even where the loop is not. Fused, the gathers take a third of the time of TensorFlow's
 # own resampling.
 @tf.function(jit_compile=True, autograph=False)
 def _resample(
@@ -156,13 +158,11 @@ def _resample(
     pad_px: int = 0,
     pad_value: float = 0.0,
 ) -> tf.Tensor:
-    """Sample framed images bilinearly at the places that affine maps name; beyond the frame
-    lies 0.
-    """
+    """Sample framed images bilinearly at the places of affine maps; beyond the frame they are 0."""
     framed = tf.pad(
         images, [[0, 0], [pad_px, pad_px], [pad_px, pad_px], [0, 0]], constant_values=pad_value
     )
-    # One pixel of nothing around it: whatever lies further out is read from there.
+    # A border of one black pixel: places further out are read from it.
     ground = tf.pad(framed, [[0, 0], [1, 1], [1, 1], [0, 0]])
     batch, height, width, planes = ground.shape
     flat = tf.reshape(ground, [batch, height * width, planes])
@@ -186,9 +186,7 @@ def _resample(
 
 
 def enlarged(maps: tf.Tensor, factor: float) -> tf.Tensor:
-    """Return the maps, float32 `[batch, 6]`, that show the same in an input that is so many times
-    as large.
-    """
+    """Return maps, float32 `[batch, 6]`, that show the same in an input `factor` times as large."""
     return maps / tf.constant([factor, factor, 1.0, factor, factor, 1.0])
 
 

@@ -1,1 +1,1 @@
-"""Finds how a model's layers are best rendered, and keeps it as the model's preset."""
+"""Finds the best settings for a model's layers, and keeps them as the model's preset."""

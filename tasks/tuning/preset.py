@@ -1,6 +1,4 @@
-"""A model's preset: the recipe that tuning has put together, layer by layer, and the figures it
-rests on.
-"""
+"""A model's preset: the recipe that tuning has built layer by layer, with its measurements."""
 
 from collections.abc import Callable
 from typing import Self
@@ -13,15 +11,14 @@ from diamond_cutter.storage.sets.layout import preset_key
 from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 
-# Each that fails means that another writer has finished a layer, of which each device has one at a
-# time.
+# A failed attempt means that another writer has finished a layer. Each device tunes one at a time.
 _ATTEMPTS = 50
-# What is less is nothing: two trials that achieve nothing are equally good.
+# Smaller values count as this one, so that two trials that achieve nothing are equally good.
 _LEAST = 1e-6
 
 
 class Trial(FrozenModel):
-    """What some settings achieved on a layer's sample."""
+    """The scores of some settings on a layer's sample."""
 
     settings: LayerSettings
     steps: int
@@ -35,8 +32,8 @@ class Trial(FrozenModel):
     def merit(self, base: "Trial") -> float:
         """Return how good the settings are, the base being 1.
 
-        The geometric mean of the gains in objective and specificity, times that in what is not
-        burnt to black and white.
+        It is the geometric mean of the gains in objective and specificity, times the gain in
+        unsaturated values.
         """
         gain = _ratio(self.objective, base.objective)
         if self.specificity is not None and base.specificity is not None:
@@ -45,19 +42,19 @@ class Trial(FrozenModel):
 
 
 class LayerTuning(FrozenModel):
-    """What tuning found for one layer."""
+    """The result of tuning one layer."""
 
     layer: str
     layer_sha256: str
     channels: tuple[int, ...] = Field(description="the sample")
-    base: Trial = Field(description="the recipe as it was, in the same time")
+    base: Trial = Field(description="the unchanged recipe, in the same time")
     best: Trial
     merit: float = Field(description="of the best, the base being 1")
     trials: int
 
 
 class Preset(Record):
-    """What tuning has found for a model so far."""
+    """The results of tuning a model so far."""
 
     model: str
     start: RenderRecipe
@@ -74,7 +71,7 @@ class Preset(Record):
 
     @property
     def recipe(self) -> RenderRecipe:
-        """Return the recipe: what tuning started from, with each layer's best settings."""
+        """Return the recipe that tuning started from, with each layer's best settings."""
         settings = {layer.layer: layer.best.settings for layer in self.layers}
         return self.start.model_copy(
             update={"name": "tuned", "layers": {**self.start.layers, **settings}}
@@ -94,10 +91,14 @@ class BadPreset(Corrupt):
 
 
 def read_preset(bucket: Bucket, model: str) -> Preset | None:
-    """Return the preset of a model, `model` being its name and hash, or None where it has none.
+    """Return the preset of a model, or None if it has none.
+
+    Args:
+        bucket: where.
+        model: the model's name and hash.
 
     Raises:
-        BadPreset: there is one that cannot be read, of another version, or of another model.
+        BadPreset: it is unreadable, of another version, or of another model.
     """
     try:
         preset = Preset.model_validate_json(bucket.get(preset_key(model)))
@@ -119,15 +120,14 @@ def preset_to_continue(
     budget_s: float | None,
     on_restart: Callable[[str], object] = lambda why: None,
 ) -> Preset | None:
-    """Return the preset of a model that tuning adds layers to, or None where it starts from
-    scratch.
+    """Return the preset that tuning adds layers to, or None if it starts from scratch.
 
     Args:
         bucket: where.
         model: the model's name and hash.
         start: the recipe that tuning starts from.
-        budget_s: how many seconds a sprite may take, if that is limited.
-        on_restart: called with a sentence if a preset is there and is not continued.
+        budget_s: seconds per sprite, if limited.
+        on_restart: called with a sentence if there is a preset that is not continued.
     """
     try:
         stored = read_preset(bucket, model)
@@ -147,11 +147,12 @@ def preset_to_continue(
 def add_layer(
     bucket: Bucket, model: str, start: RenderRecipe, budget_s: float | None, found: LayerTuning
 ) -> Preset:
-    """Put a layer's tuning into the model's preset; a damaged one, or one that started from another
-    recipe or budget, is replaced.
+    """Put a layer's tuning into the model's preset.
+
+    A damaged preset is replaced, and so is one with another start recipe or budget.
 
     Raises:
-        Unavailable: others keep replacing the preset.
+        Unavailable: other writers keep replacing the preset.
     """
     key = preset_key(model)
     for _ in range(_ATTEMPTS):
@@ -167,8 +168,8 @@ def add_layer(
         except Conflict:
             continue
     raise Unavailable(
-        f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same "
-        "command again."
+        f"{key} was replaced by other writers {_ATTEMPTS} times in a row. Run the same command "
+        "again."
     )
 
 

@@ -1,9 +1,7 @@
-"""Finds the settings that suit a layer: candidates are rendered on a sample of its channels, and
-the best by score wins.
+"""Searches for a layer's best settings: renders candidates on a sample of its channels.
 
-What makes the pictures of deep layers vague is that they work at one size and angle only. So
-candidates are judged under transforms wider than those that the defaults are optimised under: a
-picture that holds there shows a thing, not a trick.
+Pictures of deep layers are vague if they excite the channel at one size and angle only. So
+candidates are judged under wider transforms than the defaults are optimised under.
 """
 
 import time
@@ -13,21 +11,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.course import focus_of, views_of
 from diamond_cutter.tasks.rendering.estimate import measure_layer
 from diamond_cutter.tasks.rendering.precision import execution_here
 from diamond_cutter.tasks.rendering.presets import WIDER
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import Shape
 from diamond_cutter.tasks.rendering.scores import specificities
-from diamond_cutter.tasks.rendering.sprites import (
-    Member,
-    Sprite,
-    focus_of,
-    layer_renderer,
-    render_sprites,
-    views_of,
-)
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.sprites import Sprite, layer_renderer, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Trial
 
 SAMPLE = 16
@@ -66,17 +58,17 @@ def tune_layer(
     budget_s: float | None,
     on_trial: Callable[[Trial], object] = lambda trial: None,
 ) -> LayerTuning:
-    """Find the settings for a layer that win on a sample of its channels.
+    """Find the best settings for a layer, judged on a sample of its channels.
 
-    Transforms are tried first, then regularisation and rate on top of the best of them, with half
-    of the steps; the winner then meets the recipe as it was with all of them.
+    Transforms are tried first. Regularisation and learning rate follow, on top of the best
+    transforms. These trials have half of the steps. The winner is then compared with the unchanged
+    recipe, both with all steps.
 
     Args:
         bundle: the model.
         layer: one of its layers.
-        recipe: what to start from.
-        budget_s: seconds for a sprite, which decide the number of steps; None for the recipe's
-            steps.
+        recipe: the recipe to start from.
+        budget_s: seconds per sprite, which decide the number of steps. None: the recipe's steps.
         on_trial: called with each trial.
 
     Raises:
@@ -88,34 +80,16 @@ def tune_layer(
     tried: list[Trial] = []
 
     def trial(settings: LayerSettings, steps: int) -> Trial:
-        tried.append(
-            judge(bundle, layer, channels, recipe, settings.model_copy(update={"steps": steps}))
-        )
+        changed = settings.model_copy(update={"steps": steps})
+        tried.append(judge(bundle, layer, channels, recipe, changed))
         on_trial(tried[-1])
         return tried[-1]
 
-    half = max(steps // 2, 1)
-    base = trial(_TRANSFORMS[0], half)
-    best = _best(
-        [
-            base,
-            *(
-                trial(settings, half)
-                for settings in _TRANSFORMS[1:]
-                if _suits(recipe, layer, settings)
-            ),
-        ],
-        base,
-    )
-    best = _best(
-        [best, *(trial(_joined(best.settings, settings), half) for settings in _REGULARISATION)],
-        base,
-    )
-    base = trial(_TRANSFORMS[0], steps)
-    if best.settings.model_copy(update={"steps": steps}) != base.settings:
-        best = _best([base, trial(best.settings, steps)], base)
-    else:
-        best = base
+    suited = [each for each in _TRANSFORMS[1:] if _suits(recipe, layer, each)]
+    found = _search(lambda settings: trial(settings, max(steps // 2, 1)), suited)
+    base = best = trial(_TRANSFORMS[0], steps)
+    if found.settings.model_copy(update={"steps": steps}) != base.settings:
+        best = _best([base, trial(found.settings, steps)], base)
     return LayerTuning(
         layer=layer,
         layer_sha256=card.sha256,
@@ -127,10 +101,16 @@ def tune_layer(
     )
 
 
+def _search(trial: Callable[[LayerSettings], Trial], transforms: Sequence[LayerSettings]) -> Trial:
+    """Return the best trial: of the transforms, then with regularisation on top of the best."""
+    base = trial(_TRANSFORMS[0])
+    best = _best([base, *map(trial, transforms)], base)
+    joined = [_joined(best.settings, settings) for settings in _REGULARISATION]
+    return _best([best, *map(trial, joined)], base)
+
+
 def affordable_steps(bundle: Bundle, layer: str, recipe: RenderRecipe, budget_s: float) -> int:
-    """Return how many steps a sprite of a full batch has in `budget_s` seconds on this device,
-    measured.
-    """
+    """Measure how many steps of a sprite in a full batch fit into `budget_s` seconds here."""
     size = len(sample_channels(bundle.card.layer(layer).channels))
     step_s = measure_layer(bundle, Channels(layer=layer), recipe, execution_here(), size).step_s
     return int(np.clip(budget_s / step_s, 16, 10_000))
@@ -143,9 +123,7 @@ def judge(
     recipe: RenderRecipe,
     settings: LayerSettings,
 ) -> Trial:
-    """Render a sample by the recipe with some settings, and say what it achieves under wide
-    transforms.
-    """
+    """Render a sample by the recipe with some settings, and score it under wide transforms."""
     changed = recipe.model_copy(update={"layers": {layer: settings}, "ladder": ()})
     started = time.perf_counter()
     sprites = render_sprites(
@@ -163,14 +141,14 @@ def _judged(
     settings: LayerSettings,
     seconds: float,
 ) -> Trial:
-    # Before the activation function, where nothing is cut off: a ReLU6 that is full everywhere
-    # hides what is still to gain.
+    # Before the activation function, where nothing is cut off. A ReLU6 that is 6 everywhere hides
+    # further gains.
     wide = recipe.model_copy(update={**WIDER, "pre_activation": True, "layers": {}})
     members = [Member(sprite.scores.channel, sprite.scores.variant) for sprite in sprites]
     (sought,) = Channels(layer=layer).targets([member.number for member in members])
     targets = (sought._replace(weights=-sought.weights) if recipe.negative else sought,)
-    renderer = layer_renderer(bundle, (layer,), Shape.of(wide, len(members), execution_here()))
-    images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / 255
+    renderer = layer_renderer(bundle, (layer,), TraceKey.of(wide, len(members), execution_here()))
+    images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / np.float32(255)
     views = views_of(layer, members, wide, "judging", _JUDGING_DRAWS)
     scored = renderer.score(images, views, targets, focus_of(wide))
     known = [
@@ -190,9 +168,7 @@ def _judged(
 
 
 def _suits(recipe: RenderRecipe, layer: str, settings: LayerSettings) -> bool:
-    """Tell whether a recipe can have the settings: in a small picture without a border the image
-    would be moved out of sight.
-    """
+    """Tell whether a recipe can have the settings; wide jitter needs a large image or border."""
     try:
         RenderRecipe.model_validate({**dict(recipe), "layers": {layer: settings}})
     except ValidationError:
@@ -205,7 +181,5 @@ def _joined(settings: LayerSettings, more: LayerSettings) -> LayerSettings:
 
 
 def _best(trials: Sequence[Trial], base: Trial) -> Trial:
-    """Return the trial of the highest merit; of equals the first, so that nothing is changed for
-    nothing.
-    """
+    """Return the trial of the highest merit; of equals the first, which changes least."""
     return max(trials, key=lambda trial: trial.merit(base))

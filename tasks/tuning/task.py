@@ -10,7 +10,7 @@ from diamond_cutter.tasks.tuning.preset import LayerTuning, add_layer
 def tune_and_store(
     bucket_url: str, model: str, layer: str, recipe: RenderRecipe, budget_s: float | None
 ) -> LayerTuning:
-    """Tune a layer of a model in the bucket, and put what was found into the model's preset."""
+    """Tune a layer of a model in the bucket, and put the result into the model's preset."""
     from diamond_cutter.tasks.tuning.search import tune_layer
 
     found = tune_layer(

@@ -125,7 +125,7 @@ def test_a_model_added_twice_is_one_and_a_changed_one_has_to_be_named_exactly(
     capsys.readouterr()
     assert run(["models", "show", "slim", "--bucket", bucket]) == 2
     err = " ".join(capsys.readouterr().err.split())
-    assert "has 2 models 'slim'; say which: " in err and keys[0] in err
+    assert "has 2 models 'slim'. Name one of them: " in err and keys[0] in err
     assert run(["models", "show", keys[0], "--bucket", bucket]) == 0
     assert "Network/Conv2d_1" in capsys.readouterr().out
     assert [

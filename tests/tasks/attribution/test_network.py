@@ -15,12 +15,13 @@ from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import details_function
 from diamond_cutter.tasks.attribution.network import check_logits, network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method
+from diamond_cutter.tasks.rendering.course import course_of, focus_of
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
-from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
-from diamond_cutter.tasks.rendering.sprites import Member, course_of, focus_of
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.relu_gradients import with_redirected_relus
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from tests.small_networks import images
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS, toy_bundle, toy_weights
 
@@ -32,7 +33,7 @@ PIXELS = images(2, IMAGE_SIZE)
 def render(bundle: Bundle) -> None:
     """Render all channels of a layer with redirected gradients."""
     subjects, members = Channels(layer="third"), [Member(channel, 0) for channel in range(6)]
-    renderer = LayerRenderer(bundle, subjects.layers, Shape.of(QUICK, 6, Execution()))
+    renderer = LayerRenderer(bundle, subjects.layers, TraceKey.of(QUICK, 6, Execution()))
     renderer.optimise(
         course_of("third", members, QUICK), subjects.targets(range(6)), focus_of(QUICK)
     )

@@ -207,7 +207,7 @@ def test_a_killed_worker_is_reported_and_replaced(slots, tmp_path):
     with ThreadPoolExecutor(1) as thread:
         call = thread.submit(slots.run, announce_and_sleep, tmp_path / "pid", timeout_s=AT_MOST_S)
         os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
-        with pytest.raises(WorkerDied, match="The CPU worker was killed by SIGKILL"):
+        with pytest.raises(WorkerDied, match="the CPU worker was killed by SIGKILL"):
             call.result(AT_MOST_S)
     assert slots.run(os.getpid, timeout_s=AT_MOST_S) != int((tmp_path / "pid").read_text())
 

@@ -11,7 +11,8 @@ from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import layer_folder, spritemap_record_key
 from diamond_cutter.storage.sets.records import SpritemapRecord
 from diamond_cutter.storage.sets.sprite_set import read_record
-from diamond_cutter.tasks.gathering.task import SpritesMissing, gather_spritemap, publish_index
+from diamond_cutter.tasks.gathering.spritemap import SpritesMissing
+from diamond_cutter.tasks.gathering.task import gather_spritemap, publish_index
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes, put_shard
 
 CARD = made_up_card()
@@ -50,7 +51,8 @@ def test_all_variants_of_the_channels_are_gathered_in_order(bucket: LocalBucket)
 def test_channels_without_sprites_are_counted_and_named(bucket: LocalBucket) -> None:
     put_shard(bucket, "stem", (9, 2), variants=2)
     with pytest.raises(
-        SpritesMissing, match=r"^stem lacks 2 of 3 sprites, the first of channel 3; run again$"
+        SpritesMissing,
+        match=r"^stem lacks 2 of 3 sprites, the first of channel 3\. Run the same command",
     ):
         gathered(bucket, "stem", (2, 3, 4))
 

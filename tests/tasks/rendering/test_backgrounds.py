@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.lucid_reference import Lucid
-from diamond_cutter.tasks.rendering.backgrounds import backgrounds, laid_on
+from diamond_cutter.tasks.rendering.course import course_of
+from diamond_cutter.tasks.rendering.image import backgrounds, laid_on
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.sprites import Member, course_of
+from diamond_cutter.tasks.rendering.subjects import Member
 
 SEEDS = np.array([[1, 2], [3, 4], [1, 4], [2**31 - 1, 0]], np.int32)
 

@@ -3,10 +3,11 @@
 import pytest
 
 from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.course import Course
 from diamond_cutter.tasks.rendering.estimate import measure_layer
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import Course, LayerRenderer
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer
 from diamond_cutter.tasks.rendering.subjects import Channels
 
 SECOND = Channels(layer="second")

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.lucid_reference import Lucid
+from diamond_cutter.tasks.rendering.course import sprite_stream
 from diamond_cutter.tasks.rendering.image import (
     fourier_image,
     frequency_scale,
@@ -15,7 +16,6 @@ from diamond_cutter.tasks.rendering.image import (
     parameters_shape,
     to_image,
 )
-from diamond_cutter.tasks.rendering.random_streams import sprite_stream
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.spectrum import COLOR_FROM_DECORRELATED, FREQUENCIES, magnitudes
 

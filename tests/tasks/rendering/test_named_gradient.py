@@ -5,7 +5,7 @@ the others keep theirs.
 import numpy as np
 import tensorflow as tf
 
-from diamond_cutter.tasks.rendering.named_gradient import with_gradient
+from diamond_cutter.tasks.rendering.gradients import with_gradient
 
 NAME = "DiamondCutterTestOfNames"
 

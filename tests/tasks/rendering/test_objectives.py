@@ -7,13 +7,8 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.lucid_reference import Lucid
-from diamond_cutter.tasks.rendering.objectives import (
-    Focus,
-    Targets,
-    likeness,
-    objective,
-    target_maps,
-)
+from diamond_cutter.tasks.rendering.objectives import Focus, likeness, objective, target_maps
+from diamond_cutter.tasks.rendering.subjects import Targets
 
 RNG = np.random.default_rng(0)
 CHANNEL, NEURON, BOTH = 0.0, 1.0, 0.5

@@ -8,16 +8,12 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.tasks.rendering.course import views_of
+from diamond_cutter.tasks.rendering.image import in_colours
 from diamond_cutter.tasks.rendering.presets import STANDARD
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.sprites import (
-    Member,
-    Sprite,
-    in_colours,
-    render_sprites,
-    views_of,
-)
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.sprites import Sprite, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
 from diamond_cutter.tasks.rendering.transforms import warp
 from tests.built_bundle import bundle_of, flattened, weights
 
@@ -143,7 +139,7 @@ def test_a_sprite_too_small_for_the_layer_is_one_sentence() -> None:
 
     with pytest.raises(
         BadModel,
-        match=r"^layer deep of built cannot be computed of 4\d x 4\d pixels.*; take a larger one",
+        match=r"^layer deep of built cannot be computed from 4\d x 4\d pixels.*Take a larger",
     ) as error:
         rendered(bundle_of(narrowing, side=96), "deep")
     assert "\n" not in str(error.value)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from diamond_cutter.tasks.rendering.image import fourier_image
-from diamond_cutter.tasks.rendering.penalties import fine_detail, opacity
+from diamond_cutter.tasks.rendering.objectives import fine_detail, opacity
 
 
 def pictures(

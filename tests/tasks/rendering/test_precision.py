@@ -11,17 +11,19 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, layer_graph
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.tasks.rendering.course import course_of, focus_of
+from diamond_cutter.tasks.rendering.gradients import faster_gradients
 from diamond_cutter.tasks.rendering.precision import (
     Execution,
     execution_here,
-    faster_gradients,
     fitting,
     in_precision,
 )
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
-from diamond_cutter.tasks.rendering.sprites import Member, course_of, focus_of, render_sprites
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer
+from diamond_cutter.tasks.rendering.sprites import render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from tests.built_bundle import bundle_of, weights
 
 RNG = np.random.default_rng(0)
@@ -232,7 +234,7 @@ def test_scores_are_computed_in_float32_whatever_the_precision(toy: Bundle) -> N
     images = RNG.random((4, 32, 32, 3), np.float32)
     scored, drawn = [], []
     for execution in (FLOAT32, BFLOAT16):
-        renderer = LayerRenderer(toy, ("logits",), Shape.of(recipe, 4, execution))
+        renderer = LayerRenderer(toy, ("logits",), TraceKey.of(recipe, 4, execution))
         scored.append(renderer.score(images, course.views, targets, focus_of(recipe)))
         drawn.append(renderer.optimise(course, targets, focus_of(recipe)))
     for exact, coarse in zip(*scored, strict=True):

@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 
 from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.tasks.rendering.course import course_of, focus_of
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.presets import PRESETS, SPECTRUM_OF_PHOTOS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Shape
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer
 from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES, magnitudes
-from diamond_cutter.tasks.rendering.sprites import (
-    Member,
-    Sprite,
-    course_of,
-    focus_of,
-    render_sprites,
-)
-from diamond_cutter.tasks.rendering.subjects import Channels
+from diamond_cutter.tasks.rendering.sprites import Sprite, render_sprites
+from diamond_cutter.tasks.rendering.subjects import Channels, Member
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views
 from tests.tasks.rendering.test_image import before_sigmoid
 
@@ -110,7 +106,7 @@ def test_the_spectrum_of_photos_is_one_of_natural_images() -> None:
 def test_maco_keeps_its_magnitudes_and_excites_the_channel(toy: Bundle, layer: str) -> None:
     recipe = RenderRecipe(name="maco", size_px=32, steps=60, redirect_steps=3, ladder=())
     channels, members = Channels(layer=layer), [Member(number, 0) for number in range(4)]
-    renderer = LayerRenderer(toy, (layer,), Shape.of(recipe, 4, Execution()))
+    renderer = LayerRenderer(toy, (layer,), TraceKey.of(recipe, 4, Execution()))
     targets, focus, course = (
         channels.targets(range(4)),
         focus_of(recipe),

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.lucid_reference import Lucid
-from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
+from diamond_cutter.tasks.rendering.relu_gradients import with_redirected_relus
 from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)

@@ -11,20 +11,16 @@ import pytest
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function
+from diamond_cutter.tasks.rendering.course import course_of, focus_of, views_of
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import LayerRenderer, Scored, Shape
+from diamond_cutter.tasks.rendering.renderer import BatchScores, LayerRenderer
 from diamond_cutter.tasks.rendering.scores import on_white
 from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
-from diamond_cutter.tasks.rendering.sprites import (
-    Member,
-    course_of,
-    focus_of,
-    layer_renderer,
-    views_of,
-)
-from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
+from diamond_cutter.tasks.rendering.sprites import layer_renderer
+from diamond_cutter.tasks.rendering.subjects import Channels, Member, Mix, Mixes, Subjects, Term
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views, warp
 from tests.toy_network import toy_bundle, toy_weights
 
@@ -40,7 +36,7 @@ PENALISED = {"alpha": True, "blur": 0.5, "variants": 2}
 def renderer_of(
     bundle: Bundle, subjects: Subjects, recipe: RenderRecipe, execution: Execution = FLOAT32
 ) -> LayerRenderer:
-    return layer_renderer(bundle, subjects.layers, Shape.of(recipe, BATCH, execution))
+    return layer_renderer(bundle, subjects.layers, TraceKey.of(recipe, BATCH, execution))
 
 
 def members_of(numbers: Sequence[int], recipe: RenderRecipe) -> list[Member]:
@@ -71,7 +67,7 @@ def scored(
     numbers: Sequence[int],
     recipe: RenderRecipe,
     images: np.ndarray,
-) -> Scored:
+) -> BatchScores:
     members = members_of(numbers, recipe)
     views = views_of(subjects.name, members, recipe, "scores", 8)
     return renderer.score(
@@ -192,14 +188,14 @@ def test_xla_draws_the_same_images(
 ) -> None:
     # XLA draws other noise from the same seeds, so what stands behind is grey here.
     monkeypatch.setattr(
-        "diamond_cutter.tasks.rendering.renderer.backgrounds",
+        "diamond_cutter.tasks.rendering.loop.backgrounds",
         lambda seeds, size_px, channels: tf.fill([BATCH, size_px, size_px, 3], 0.5),
     )
     recipe, subjects = recipe.model_copy(update={"steps": 5}), Channels(layer="third")
     numbers = [0, 1, 2, 3][: BATCH // recipe.variants]
     # Of no use to other tests, as the grey is compiled in.
     plain, compiled = (
-        LayerRenderer(toy, subjects.layers, Shape.of(recipe, BATCH, execution))
+        LayerRenderer(toy, subjects.layers, TraceKey.of(recipe, BATCH, execution))
         for execution in (FLOAT32, XLA)
     )
     wanted, found = (drawn(renderer, subjects, numbers, recipe) for renderer in (plain, compiled))
@@ -263,11 +259,11 @@ def test_one_trace_serves_a_layer_whatever_the_data(toy: Bundle) -> None:
         Channels(layer="second"),
     )
     assert set(course_of("second", members_of([0, 1], recipe), recipe).views.sides) == {0, 1}
-    renderer, shape = renderer_of(toy, subjects, recipe), Shape.of(recipe, BATCH, FLOAT32)
+    renderer, shape = renderer_of(toy, subjects, recipe), TraceKey.of(recipe, BATCH, FLOAT32)
     pictures = {drawn(renderer, subjects, [0, 1], recipe).tobytes()}
     for field, value in DATA.items():
         changed = RenderRecipe.model_validate({**recipe.model_dump(), field: value})
-        assert Shape.of(changed, BATCH, FLOAT32) == shape, field
+        assert TraceKey.of(changed, BATCH, FLOAT32) == shape, field
         pictures.add(drawn(renderer, subjects, [0, 1], changed).tobytes())
     # Without effect are the name, the ladder, what is different at another layer, where no neuron
     # is looked at, and for how long ReLUs are redirected where none is shut.
@@ -287,24 +283,24 @@ def test_what_is_compiled_in_is_part_of_the_shape(field: str) -> None:
         if name in ("parameterisation", "spectrum")
     }
     changed = recipe.model_copy(update=fields if field in fields else {field: other})
-    assert Shape.of(changed, BATCH, FLOAT32) != Shape.of(recipe, BATCH, FLOAT32)
+    assert TraceKey.of(changed, BATCH, FLOAT32) != TraceKey.of(recipe, BATCH, FLOAT32)
 
 
 def test_a_shape_is_also_a_batch_and_an_execution() -> None:
     shapes = [
-        Shape.of(QUICK, batch, execution)
+        TraceKey.of(QUICK, batch, execution)
         for batch in (4, 8)
         for execution in (FLOAT32, BFLOAT16, XLA)
     ]
     assert len(set(shapes)) == 6
-    assert shapes[0].recipe.input_sides_px == QUICK.input_sides_px
+    assert shapes[0].input_sides_px == QUICK.input_sides_px
 
 
 @pytest.mark.parametrize("input_sides", range(1, 9))
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_shape_has_the_sides_of_its_recipe(name: str, input_sides: int) -> None:
     recipe = RenderRecipe(name=name, input_sides=input_sides)
-    assert Shape.of(recipe, BATCH, FLOAT32).recipe.input_sides_px == recipe.input_sides_px
+    assert TraceKey.of(recipe, BATCH, FLOAT32).input_sides_px == recipe.input_sides_px
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -461,7 +457,7 @@ def test_a_renderer_that_is_let_go_leaves_no_graph_behind(toy: Bundle) -> None:
 
     def render(layer: str) -> None:
         subjects, members = Channels(layer=layer), members_of([0, 1, 2, 3], QUICK)
-        renderer = LayerRenderer(toy, subjects.layers, Shape.of(QUICK, BATCH, FLOAT32))
+        renderer = LayerRenderer(toy, subjects.layers, TraceKey.of(QUICK, BATCH, FLOAT32))
         targets, focus = subjects.targets([0, 1, 2, 3]), focus_of(QUICK)
         images = renderer.optimise(course_of(layer, members, QUICK), targets, focus)
         renderer.score(images, views_of(layer, members, QUICK, "scores", 2), targets, focus)

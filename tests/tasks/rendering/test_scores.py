@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from diamond_cutter.storage.sets.records import SpriteScores
-from diamond_cutter.tasks.rendering.objectives import Targets
 from diamond_cutter.tasks.rendering.scores import (
     CHECKERBOARD_ABOVE,
     checkerboard,
@@ -15,7 +14,7 @@ from diamond_cutter.tasks.rendering.scores import (
     score_sprite,
     specificities,
 )
-from diamond_cutter.tasks.rendering.sprites import Member
+from diamond_cutter.tasks.rendering.subjects import Member, Targets
 
 
 def natural(seed: int, side: int) -> np.ndarray:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from diamond_cutter.tasks.rendering.redirected_relu import with_redirected_relus
-from diamond_cutter.tasks.rendering.smooth_gates import with_smooth_gates
+from diamond_cutter.tasks.rendering.relu_gradients import with_redirected_relus, with_smooth_gates
 from tests.tasks.rendering.relu_graphs import graph_of, run
 
 RNG = np.random.default_rng(0)

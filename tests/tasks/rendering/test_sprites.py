@@ -13,22 +13,20 @@ from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.model_inventory.errors import UnknownLayer
 from diamond_cutter.storage.sets.records import Rung
 from diamond_cutter.tasks.rendering import sprites as rendering
+from diamond_cutter.tasks.rendering.course import Course, course_of, focus_of, learning_rates
 from diamond_cutter.tasks.rendering.objectives import likeness
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.presets import STANDARD
 from diamond_cutter.tasks.rendering.recipe import RUNGS, LayerSettings, RenderRecipe
-from diamond_cutter.tasks.rendering.renderer import Course, LayerRenderer, Shape
+from diamond_cutter.tasks.rendering.renderer import LayerRenderer
 from diamond_cutter.tasks.rendering.sprites import (
     KEPT_RENDERERS,
-    Member,
     Sprite,
-    course_of,
-    focus_of,
     layer_renderer,
-    learning_rates,
     render_sprites,
 )
-from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Term
+from diamond_cutter.tasks.rendering.subjects import Channels, Member, Mix, Mixes, Term
+from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views
 from tests.toy_network import CHANNELS, toy_bundle, toy_weights
 from tests.waiting import AT_MOST_S
@@ -247,7 +245,7 @@ def with_a_sleeper() -> Bundle:
     seed, but opens for a picture.
     """
     weights, recipe = toy_weights(), changed(steps=64)
-    renderer = LayerRenderer(toy_bundle(weights), ("third",), Shape.of(recipe, BATCH, FLOAT32))
+    renderer = LayerRenderer(toy_bundle(weights), ("third",), TraceKey.of(recipe, BATCH, FLOAT32))
     highest = 0.0
     for seed in range(4):
         course = course_of("third", [Member(ASLEEP, 0)] * BATCH, changed(recipe, seed=seed))
@@ -519,7 +517,7 @@ def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle) -> None:
             recipe, seed=5, steps=7, learning_rate=0.3, objective="neuron", neuron_at=(0.1, 0.9)
         ),
     )
-    renderer = layer_renderer(toy, ("second",), Shape.of(recipe, BATCH, FLOAT32))
+    renderer = layer_renderer(toy, ("second",), TraceKey.of(recipe, BATCH, FLOAT32))
     assert layer_renderer.cache_info().misses == 1 and renderer.trace_count == 1
 
 

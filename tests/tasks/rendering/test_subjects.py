@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from diamond_cutter.tasks.rendering.objectives import Targets
-from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Term
+from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Subjects, Targets, Term
 
 PAIR = Mix(
     label="eyes and fur", terms=(Term(layer="block_3", channels=(5, 2), weights=(1.0, 0.5)),)
@@ -94,15 +93,15 @@ def test_another_set_has_another_name(other: tuple[Mix, ...]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"weights": (1.0,)}, "a term has a weight for each channel; found 1 for 2"),
-        ({"weights": (0.0, 0.0)}, "the weights of a term are finite numbers, not all of them 0"),
+        ({"weights": (1.0,)}, "a term needs one weight per channel: expected 2, found 1"),
+        ({"weights": (0.0, 0.0)}, "the weights of a term must be finite and not all 0"),
         (
             {"weights": (1.0, math.nan)},
-            "the weights of a term are finite numbers, not all of them 0",
+            "the weights of a term must be finite and not all 0",
         ),
         (
             {"weights": (1.0, math.inf)},
-            "the weights of a term are finite numbers, not all of them 0",
+            "the weights of a term must be finite and not all 0",
         ),
         ({"channels": (), "weights": ()}, "channels"),
         ({"channels": (1, -1)}, "channels.1"),
@@ -120,7 +119,7 @@ def test_a_layer_in_two_terms_is_refused() -> None:
     term = PAIR.terms[0]
     with pytest.raises(
         ValidationError,
-        match="the mix 'twice' names a layer in two terms; put its channels into one",
+        match=r"the mix 'twice' names a layer in two terms\. Put its channels into one term",
     ) as caught:
         Mix(label="twice", terms=(term, term))
     assert caught.value.error_count() == 1

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.lucid_reference import Lucid
-from diamond_cutter.tasks.rendering.random_streams import sprite_stream
+from diamond_cutter.tasks.rendering.course import sprite_stream
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.transforms import (
     affine_maps,

@@ -202,7 +202,7 @@ def test_rubbish_is_replaced(bucket: LocalBucket, rubbish: bytes) -> None:
 
 def test_settings_that_no_recipe_can_have_are_told_in_one_sentence() -> None:
     with pytest.raises(
-        Corrupt, match=r"scale is one or more factors between 0.25 and 4; found \(\)"
+        Corrupt, match=r"scale must be factors between 0.25 and 4: found \(\)"
     ) as caught:
         Preset.from_bytes(UNSUITED, "models/toy/preset.json")
     assert "\n" not in str(caught.value)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from diamond_cutter.tasks.rendering.random_streams import sprite_stream
+from diamond_cutter.tasks.rendering.course import sprite_stream
 
 
 def test_a_stream_is_the_same_each_time_and_everywhere() -> None:

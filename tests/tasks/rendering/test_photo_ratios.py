@@ -5,7 +5,7 @@ import math
 import pytest
 
 from diamond_cutter.storage.sets.records import SpriteScores
-from diamond_cutter.tasks.gathering.photo_ratios import with_photo_ratios
+from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 from tests.storage.shard_records import scores
 
 
