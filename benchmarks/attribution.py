@@ -31,7 +31,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from cyclopts import App, Parameter
 
 from diamond_cutter.storage import open_bucket
-from diamond_cutter.tasks.attribution.batches import BATCH, Numbered
+from diamond_cutter.tasks.attribution.batches import BATCH, NumberedImage
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
 from diamond_cutter.tasks.importing.stored import read_bundle, read_card
@@ -66,14 +66,14 @@ def rate(
     import tensorflow as tf
 
     from diamond_cutter.tasks.attribution.network import network_of
-    from diamond_cutter.tasks.attribution.score import choose, score_of
+    from diamond_cutter.tasks.attribution.score import choose_classes, score_of
     from diamond_cutter.tasks.photos.reading import read_image
 
     with tempfile.TemporaryDirectory() as bucket:
         card = import_bundle(bucket, model)
         images = find_images(folder).images
         numbered = tuple(
-            Numbered(number, image)
+            NumberedImage(number, image)
             for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE))
         )
         spec = AttributionSpec(layers=layers, sprites="none")
@@ -83,7 +83,7 @@ def rate(
         @tf.function(input_signature=[tf.TensorSpec([None, *card.image.shape])], autograph=False)
         def bare(pixels: tf.Tensor) -> list[tf.Tensor]:
             *activations, logits = network.run(pixels, [*network.tensors, network.logits])
-            score = score_of(logits, choose(logits, spec.positive, spec.negative))
+            score = score_of(logits, choose_classes(logits, spec.positive, spec.negative))
             return tf.gradients(tf.reduce_sum(score), activations)
 
         pixels = np.stack([read_image(each.image, card.image.shape) for each in numbered[:BATCH]])
@@ -180,7 +180,7 @@ def checks(
         card = import_bundle(bucket, model)
         network = network_of(read_bundle(bucket, card.key), layers)
         chosen = [
-            Numbered(number, image)
+            NumberedImage(number, image)
             for number, image in enumerate(evenly(find_images(folder).images, images))
         ]
         for method, steps in (("gradient", 1), ("integrated", 100)):
@@ -235,7 +235,7 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
     card = read_card(bucket, model)
     if card is None:
         raise LookupError(model)
-    numbered = tuple(Numbered(number, image) for number, image in enumerate(found.images))
+    numbered = tuple(NumberedImage(number, image) for number, image in enumerate(found.images))
     parts = range(0, len(numbered), IMAGES_AT_ONCE)
     jobs = [
         ImagesJob(bucket_url, model, found.name, spec, numbered[first : first + IMAGES_AT_ONCE])

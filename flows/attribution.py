@@ -40,7 +40,7 @@ from diamond_cutter.storage.sets.records import ImagesRecord, PhotoActivations, 
 from diamond_cutter.storage.sets.sprite_set import channels_missing, is_whole, read_record
 from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.storage.sets.views import check_view
-from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
@@ -94,8 +94,8 @@ class _Run:
     def folder(self) -> str:
         return report_folder(self.images.name, self.card.key, self.spec.key)
 
-    def numbered(self, numbers: Sequence[int]) -> tuple[Numbered, ...]:
-        return tuple(Numbered(number, self.images.images[number]) for number in numbers)
+    def numbered(self, numbers: Sequence[int]) -> tuple[NumberedImage, ...]:
+        return tuple(NumberedImage(number, self.images.images[number]) for number in numbers)
 
 
 @flow(name="attribute-dataset", task_runner=_RUNNER, persist_result=False)

@@ -8,9 +8,8 @@ import numpy as np
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.sprite_set import SpritePlace
-from diamond_cutter.tasks.attribution.cells import cell_grid
 from diamond_cutter.tasks.attribution.examples import QUANTILES
-from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
 from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName
 from diamond_cutter.tasks.attribution.words import describe
 from diamond_cutter.tasks.pages.scripts import as_script

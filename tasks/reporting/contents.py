@@ -10,9 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from diamond_cutter.storage.sets.records import FileRef, Record, Versions
-from diamond_cutter.tasks.attribution.spec import AttributionSpec
-
-SetKind = Literal["all", "label", "class", "wrong"]
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, SetKind
 
 
 class Part(BaseModel):

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from diamond_cutter.tasks.attribution.batches import Batch, Numbered, batches
-from diamond_cutter.tasks.attribution.details import BatchDetails
+from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
+from diamond_cutter.tasks.attribution.details import BatchDetails, cell_means
 from diamond_cutter.tasks.attribution.groups import Groups, fit_groups
 from diamond_cutter.tasks.attribution.layer_contributions import group_flow_function
 from diamond_cutter.tasks.attribution.network import Network
-from diamond_cutter.tasks.attribution.pooling import means
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.reporting.contents import FoundGroups
 from diamond_cutter.tasks.reporting.rounding import short
@@ -23,7 +22,7 @@ ByGroup = list[np.ndarray | None]
 
 
 def fitted_groups(
-    network: Network, spec: AttributionSpec, images: Sequence[Numbered]
+    network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
 ) -> dict[str, Groups]:
     """Return the groups of the layers that have rows and columns."""
     wanted = [name for name in spec.layers if spec.groups and network.card.layer(name).height]
@@ -34,7 +33,7 @@ def fitted_groups(
     def activations(pixels: tf.Tensor) -> list[tf.Tensor]:
         values = network.run(pixels, [network.tensors[spec.layers.index(name)] for name in wanted])
         return [
-            means(layer, network.card.layer(name))
+            cell_means(layer, network.card.layer(name))
             for name, layer in zip(wanted, values, strict=True)
         ]
 
@@ -121,7 +120,7 @@ class GroupFlows:
         network: Network,
         spec: AttributionSpec,
         groups: dict[str, Groups],
-        images: Sequence[Numbered],
+        images: Sequence[NumberedImage],
     ) -> None:
         self._layers, self._wanted = spec.layers, {image.number for image in images}
         pairs = [

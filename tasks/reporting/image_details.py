@@ -10,15 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle
-from diamond_cutter.tasks.attribution.batches import Numbered, batches
-from diamond_cutter.tasks.attribution.cells import cell_grid
+from diamond_cutter.tasks.attribution.batches import NumberedImage, batches
 from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import BatchDetails, SamePlace, details_function
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, label_class
 from diamond_cutter.tasks.attribution.layer_contributions import seen_from_function
 from diamond_cutter.tasks.attribution.network import Network, network_of
 from diamond_cutter.tasks.attribution.score import NONE
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels, cell_grid
 from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.reporting.contents import (
     Checks,
@@ -64,7 +63,7 @@ class ShownLayer:
 class ShownImage:
     """An image, as it is kept until all images are known."""
 
-    image: Numbered
+    image: NumberedImage
     label_class: int
     classes: np.ndarray
     probabilities: np.ndarray
@@ -93,7 +92,7 @@ class Closely:
 def look_closely(
     bundle: Bundle,
     spec: AttributionSpec,
-    images: Sequence[Numbered],
+    images: Sequence[NumberedImage],
     on_image: Callable[[int], object],
 ) -> Closely:
     """Look at some images of a dataset; those that cannot be read are passed over.
@@ -207,7 +206,7 @@ def _strongest(shares: np.ndarray) -> tuple[tuple[int, int], ...]:
 def _shown(
     network: Network,
     spec: AttributionSpec,
-    image: Numbered,
+    image: NumberedImage,
     seen: BatchDetails,
     place: int,
     amounts: ByGroup,
@@ -273,7 +272,7 @@ def _seen_from(
 
 
 def _checks(
-    network: Network, spec: AttributionSpec, images: Sequence[Numbered]
+    network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
 ) -> dict[str, Checks]:
     check = check_function(network, spec)
     found: dict[str, list[np.ndarray]] = {name: [] for name in spec.layers}

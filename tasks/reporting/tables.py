@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples, Found
+from diamond_cutter.tasks.attribution.examples import QUANTILES, ExampleImages, Examples
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import SetName, Totals
 from diamond_cutter.tasks.reporting.contents import FoundGroups
@@ -64,7 +64,7 @@ def examples_table(examples: Mapping[str, Examples]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _examples(layer: str, found: Found, quantiles: list[float]) -> pd.DataFrame:
+def _examples(layer: str, found: ExampleImages, quantiles: list[float]) -> pd.DataFrame:
     channels, places = found.values.shape
     table = pd.DataFrame(
         {

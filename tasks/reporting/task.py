@@ -21,7 +21,7 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import ImagesRecord
 from diamond_cutter.storage.sets.sprite_set import are_whole, commit, read_record
 from diamond_cutter.storage.sets.views import is_published, publish_view
-from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.task import ImagesJob
@@ -179,7 +179,7 @@ def look_and_commit(job: ImagesJob) -> None:
     )
 
 
-def _picture(card: ModelCard, image: Numbered) -> bytes:
+def _picture(card: ModelCard, image: NumberedImage) -> bytes:
     """Return an image as the report shows it: square, whatever sides the model has."""
     picture = read_picture(image.image, card.image.shape, IMAGE_PX)
     return encode(np.asarray(Image.fromarray(picture).resize((IMAGE_PX, IMAGE_PX))), "webp")

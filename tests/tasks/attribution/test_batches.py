@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diamond_cutter.storage import Unavailable
-from diamond_cutter.tasks.attribution.batches import BATCH, Batch, Numbered, batches
+from diamond_cutter.tasks.attribution.batches import BATCH, Batch, NumberedImage, batches
 from diamond_cutter.tasks.photos import reading
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from tests.tasks.photos.small_images import plain, save
@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 SHAPE = (8, 8, 3)
 
 
-def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[Numbered]:
+def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[NumberedImage]:
     """Return images, each of another grey; those that are bad are no images."""
     found = []
     for number in range(count):
@@ -28,11 +28,11 @@ def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[Number
             file.write_bytes(b"no image")
         else:
             save(file, plain((number, number, number)))
-        found.append(Numbered(number + 100, FoundImage(file.name, str(file))))
+        found.append(NumberedImage(number + 100, FoundImage(file.name, str(file))))
     return found
 
 
-def taken(images: list[Numbered]) -> tuple[list[Batch], dict[str, str]]:
+def taken(images: list[NumberedImage]) -> tuple[list[Batch], dict[str, str]]:
     refused: dict[str, str] = {}
     return list(batches(images, SHAPE, refused)), refused
 

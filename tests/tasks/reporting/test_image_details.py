@@ -11,7 +11,7 @@ import pytest
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.card import ClassLabel
 from diamond_cutter.tasks.attribution.attribution import BatchAttribution, attribution_function
-from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.details import TOP_CHANNELS
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
@@ -36,7 +36,7 @@ NUMBERS, BAD = (10, 11, 13, 20, 21, 22), 13
 HOSTILE = "</script>\u202eclass 0"
 
 
-def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[Numbered]:
+def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[NumberedImage]:
     """Return images; one of them is none."""
     found = []
     for number, pixels in zip(numbers, drawn(len(numbers), IMAGE_SIZE), strict=True):
@@ -44,7 +44,7 @@ def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[Numbered]
         if number == BAD:
             file.write_bytes(b"no image")
         found.append(
-            Numbered(
+            NumberedImage(
                 number,
                 FoundImage(
                     f"{HOSTILE}/{number}.png", str(file), (None, "class 1", HOSTILE)[number % 3]
@@ -61,12 +61,12 @@ def labelled(toy: Bundle) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Numbered]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[NumberedImage]:
     return numbered(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
-def seen(labelled: Bundle, images: list[Numbered]) -> Closely:
+def seen(labelled: Bundle, images: list[NumberedImage]) -> Closely:
     looked_at: list[int] = []
     found = look_closely(labelled, SPEC, images, looked_at.append)
     assert sum(looked_at) == 5
@@ -82,7 +82,7 @@ def details(seen: Closely) -> list[ImageDetails]:
 
 
 @pytest.fixture(scope="module")
-def attributed(labelled: Bundle, images: list[Numbered]) -> BatchAttribution:
+def attributed(labelled: Bundle, images: list[NumberedImage]) -> BatchAttribution:
     pixels = np.stack(
         [read_image(each.image, labelled.card.image.shape) for each in images if each.number != BAD]
     )
@@ -90,7 +90,7 @@ def attributed(labelled: Bundle, images: list[Numbered]) -> BatchAttribution:
 
 
 def test_images_are_in_their_order_and_what_cannot_be_read_is_passed_over(
-    details: list[ImageDetails], images: list[Numbered]
+    details: list[ImageDetails], images: list[NumberedImage]
 ) -> None:
     sound = [each for each in images if each.number != BAD]
     assert [(each.number, each.name, each.label) for each in details] == [
