@@ -39,14 +39,9 @@ from diamond_cutter.tasks.importing.task import import_bundle
 from diamond_cutter.tasks.photos.finding import find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.choosing import evenly
-from diamond_cutter.tasks.reporting.reducing import reduce
-from diamond_cutter.tasks.reporting.task import (
-    ReportJob,
-    image_tables,
-    look_and_commit,
-    publish_report,
-    stored_details,
-)
+from diamond_cutter.tasks.reporting.dataset_sums import sum_measurements
+from diamond_cutter.tasks.reporting.stored import image_tables, stored_details
+from diamond_cutter.tasks.reporting.task import ReportJob, detail_and_commit, publish_report
 
 Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
@@ -244,13 +239,13 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
     for job in jobs:
         attribute_and_commit(job)
     keys = tuple(job.record_key for job in jobs)
-    reduced = reduce(image_tables(bucket, keys))
+    reduced = sum_measurements(image_tables(bucket, keys))
     print(f"{peak_mb():.0f}", flush=True)
     shown = tuple(
         numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown)
     )
     details_job = ImagesJob(bucket_url, model, found.name, spec, shown)
-    look_and_commit(details_job)
+    detail_and_commit(details_job)
     details = stored_details(bucket, details_job.folder)
     if details is None:
         raise LookupError(details_job.folder)

@@ -56,14 +56,12 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
 from diamond_cutter.tasks.reporting.choosing import channels_to_render, evenly
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
-from diamond_cutter.tasks.reporting.reducing import Reduced, reduce
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
+from diamond_cutter.tasks.reporting.stored import image_tables, stored_details, stored_report
 from diamond_cutter.tasks.reporting.task import (
     ReportJob,
-    image_tables,
-    look_closely,
+    detail_images,
     publish_report,
-    stored_details,
-    stored_report,
 )
 
 _DEVICES = visible_devices()
@@ -133,7 +131,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
         with Progress("images", len(images.images)) as progress:
             records = _attribute(run, slots, progress, artifacts)
         with doing("adding up what was measured"):
-            reduced = reduce(image_tables(bucket, list(records)))
+            reduced = sum_measurements(image_tables(bucket, list(records)))
         if not reduced.images:
             raise BadPhotos(
                 f"none of the {len(images.images)} images in {request.images} can be read; "
@@ -233,20 +231,20 @@ def _first_reason(records: Mapping[str, ImagesRecord]) -> str:
     return f"the first is {name!r}: {reason}"
 
 
-def _look_closely(run: _Run, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
+def _look_closely(run: _Run, reduced: DatasetSums, slots: DeviceSlots) -> DetailsRecord:
     numbers = evenly([line.image for line in reduced.images], run.spec.shown)
     job = ImagesJob(
         run.request.bucket, run.card.key, run.images.name, run.spec, run.numbered(numbers)
     )
     with Progress("images looked at closely", len(numbers)) as progress:
         timeout_s = run.request.timeout_s + _LOOK_S * len(numbers)
-        return look_closely(
+        return detail_images(
             job, slots, timeout_s, progress.of_part("looking closely", len(numbers))
         )
 
 
 def _render(
-    run: _Run, reduced: Reduced, details: DetailsRecord, refused: Collection[str]
+    run: _Run, reduced: DatasetSums, details: DetailsRecord, refused: Collection[str]
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, tuple[int, ...]]]]:
     """Render the sprites that the report needs and the bucket lacks, and publish those again of
     which something else is damaged.
@@ -304,7 +302,7 @@ def _sprites(request: SpritesRequest) -> list[str]:
     return []
 
 
-def _note_photos(run: _Run, reduced: Reduced, refused: tuple[str, ...]) -> None:
+def _note_photos(run: _Run, reduced: DatasetSums, refused: tuple[str, ...]) -> None:
     """Keep how high the images drive each channel, as `sprites --photos` would measure it anew."""
     for layer in run.spec.layers:
         record = PhotoActivations(

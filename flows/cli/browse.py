@@ -45,8 +45,7 @@ from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.pages import REPORT, report_page
-from diamond_cutter.tasks.reporting.scripts import from_script
+from diamond_cutter.tasks.reporting.pages import REPORT, from_script, report_page
 from diamond_cutter.tasks.reporting.stored import list_reports, reports_with
 
 _FILES = (".webp", ".png", ".jpg", ".json", ".parquet")

@@ -24,7 +24,6 @@ from diamond_cutter.tasks.gallery.thumbnails import thumbnails
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.reporting.contents import ReportContents
-from diamond_cutter.tasks.reporting.explained import explained_in_words
 
 Score = Literal[
     "objective",
@@ -186,7 +185,7 @@ def _shown_report(contents: ReportContents) -> ShownReport:
     return ShownReport(
         dataset=contents.dataset,
         folder="../../../" + report_folder(contents.dataset, contents.model, contents.report),
-        explained=explained_in_words(contents),
+        explained=contents.explanation(),
         layers={layer.name: layer.numbers for layer in contents.layers},
     )
 
