@@ -9,7 +9,6 @@ from diamond_cutter.flows.cli.layer_statistics import (
     ChannelScores,
     Distribution,
     LayerReport,
-    Score,
 )
 from diamond_cutter.flows.cli.records import SetReport, Shown, ShownRecord
 from diamond_cutter.flows.cli.tables import Rows
@@ -22,6 +21,7 @@ from diamond_cutter.storage.sets.records import (
     Flag,
     PhotoActivations,
     RunRecord,
+    Score,
     ShardRecord,
     SpritemapRecord,
     SpriteScores,
