@@ -55,7 +55,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ([*SPRITES, "--frames", "3"], ["--frames", "--interpolate"]),
         ([*SPRITES, "--directions", "nowhere.npy"], ["--direction-layer"]),
         ([*SPRITES, "--photos", "nowhere"], ["photos nowhere is not a folder"]),
-        (["plan", "efficientnet-lite0", "--photos", "."], ["no image is in the folder", ".jpg"]),
+        (["plan", "efficientnet-lite0", "--photos", "."], ["has no images", ".jpg"]),
         ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["not with mixes"]),
         ([*SPRITES, "--recipe.colour", "red"], ["--recipe.colour"]),
         (
