@@ -9,7 +9,6 @@ import numpy.typing as npt
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_input
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import photo_activations_key
 from diamond_cutter.storage.sets.records import PhotoActivations
@@ -23,6 +22,8 @@ from diamond_cutter.tasks.photos.reading import UnreadablePhoto, check_channels,
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from diamond_cutter.model_inventory.bundle import Bundle
 
 _START_S, _EACH_S = 600.0, 5.0
 _BATCH_SIZE = 16
@@ -103,7 +104,7 @@ def measure_and_commit(
 
 
 def highest_activations(
-    bundle: Bundle,
+    bundle: "Bundle",
     layers: Sequence[str],
     photos: Iterable[npt.NDArray[np.float32]],
     *,
@@ -125,6 +126,7 @@ def highest_activations(
     """
     import tensorflow as tf
 
+    from diamond_cutter.model_inventory.bundle import layer_graph, to_model_input
     from diamond_cutter.model_inventory.graph.graph_def import run_inside
 
     card, (graph, tensors) = bundle.card, layer_graph(bundle, layers, pre_activation=pre_activation)
