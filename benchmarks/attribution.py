@@ -31,7 +31,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from cyclopts import App, Parameter
 
 from diamond_cutter.storage import open_bucket
-from diamond_cutter.tasks.attribution.batches import BATCH, Numbered
+from diamond_cutter.tasks.attribution.batches import BATCH, NumberedImage
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
 from diamond_cutter.tasks.importing.stored import read_bundle, read_card
@@ -39,14 +39,9 @@ from diamond_cutter.tasks.importing.task import import_bundle
 from diamond_cutter.tasks.photos.finding import find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.choosing import evenly
-from diamond_cutter.tasks.reporting.reducing import reduce
-from diamond_cutter.tasks.reporting.task import (
-    ReportJob,
-    image_tables,
-    look_and_commit,
-    publish_report,
-    stored_details,
-)
+from diamond_cutter.tasks.reporting.dataset_sums import sum_measurements
+from diamond_cutter.tasks.reporting.stored import image_tables, stored_details
+from diamond_cutter.tasks.reporting.task import ReportJob, detail_and_commit, publish_report
 
 Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
@@ -66,14 +61,14 @@ def rate(
     import tensorflow as tf
 
     from diamond_cutter.tasks.attribution.network import network_of
-    from diamond_cutter.tasks.attribution.score import choose, score_of
+    from diamond_cutter.tasks.attribution.score import choose_classes, score_of
     from diamond_cutter.tasks.photos.reading import read_image
 
     with tempfile.TemporaryDirectory() as bucket:
         card = import_bundle(bucket, model)
         images = find_images(folder).images
         numbered = tuple(
-            Numbered(number, image)
+            NumberedImage(number, image)
             for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE))
         )
         spec = AttributionSpec(layers=layers, sprites="none")
@@ -83,7 +78,7 @@ def rate(
         @tf.function(input_signature=[tf.TensorSpec([None, *card.image.shape])], autograph=False)
         def bare(pixels: tf.Tensor) -> list[tf.Tensor]:
             *activations, logits = network.run(pixels, [*network.tensors, network.logits])
-            score = score_of(logits, choose(logits, spec.positive, spec.negative))
+            score = score_of(logits, choose_classes(logits, spec.positive, spec.negative))
             return tf.gradients(tf.reduce_sum(score), activations)
 
         pixels = np.stack([read_image(each.image, card.image.shape) for each in numbered[:BATCH]])
@@ -180,7 +175,7 @@ def checks(
         card = import_bundle(bucket, model)
         network = network_of(read_bundle(bucket, card.key), layers)
         chosen = [
-            Numbered(number, image)
+            NumberedImage(number, image)
             for number, image in enumerate(evenly(find_images(folder).images, images))
         ]
         for method, steps in (("gradient", 1), ("integrated", 100)):
@@ -235,7 +230,7 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
     card = read_card(bucket, model)
     if card is None:
         raise LookupError(model)
-    numbered = tuple(Numbered(number, image) for number, image in enumerate(found.images))
+    numbered = tuple(NumberedImage(number, image) for number, image in enumerate(found.images))
     parts = range(0, len(numbered), IMAGES_AT_ONCE)
     jobs = [
         ImagesJob(bucket_url, model, found.name, spec, numbered[first : first + IMAGES_AT_ONCE])
@@ -244,13 +239,13 @@ def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec)
     for job in jobs:
         attribute_and_commit(job)
     keys = tuple(job.record_key for job in jobs)
-    reduced = reduce(image_tables(bucket, keys))
+    reduced = sum_measurements(image_tables(bucket, keys))
     print(f"{peak_mb():.0f}", flush=True)
     shown = tuple(
         numbered[number] for number in evenly([line.image for line in reduced.images], spec.shown)
     )
     details_job = ImagesJob(bucket_url, model, found.name, spec, shown)
-    look_and_commit(details_job)
+    detail_and_commit(details_job)
     details = stored_details(bucket, details_job.folder)
     if details is None:
         raise LookupError(details_job.folder)

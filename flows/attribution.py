@@ -34,7 +34,7 @@ from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
-from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
@@ -42,14 +42,12 @@ from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.reading import check_channels
 from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
-from diamond_cutter.tasks.reporting.reducing import Reduced, reduce
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
+from diamond_cutter.tasks.reporting.stored import image_tables, stored_details, stored_report
 from diamond_cutter.tasks.reporting.task import (
     ReportJob,
-    image_tables,
-    look_closely,
+    detail_images,
     publish_report,
-    stored_details,
-    stored_report,
 )
 
 _JOBS_IN_FLIGHT = len(DEVICES) + 1
@@ -106,7 +104,7 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
     with Progress("images", len(run.images.images)) as progress:
         records = _attribute(run, slots, progress, artifacts)
     with doing("adding up the measurements"):
-        reduced = reduce(image_tables(bucket, list(records)))
+        reduced = sum_measurements(image_tables(bucket, list(records)))
     refused = {
         name: reason for record in records.values() for name, reason in record.refused.items()
     }
@@ -163,15 +161,15 @@ def _attribute(
     }
 
 
-def _inspect(run: AttributionRun, reduced: Reduced, slots: DeviceSlots) -> DetailsRecord:
+def _inspect(run: AttributionRun, reduced: DatasetSums, slots: DeviceSlots) -> DetailsRecord:
     """Measure the images that the report shows one by one in more detail."""
     numbers = evenly([line.image for line in reduced.images], run.spec.shown)
     timeout_s = run.request.timeout_s + _INSPECTION_S * len(numbers)
     with Progress("inspected images", len(numbers)) as progress:
         on_progress = progress.of_part("inspecting images", len(numbers))
-        return look_closely(_job(run, numbers), slots, timeout_s, on_progress)
+        return detail_images(_job(run, numbers), slots, timeout_s, on_progress)
 
 
 def _job(run: AttributionRun, numbers: Sequence[int]) -> ImagesJob:
-    images = tuple(Numbered(number, run.images.images[number]) for number in numbers)
+    images = tuple(NumberedImage(number, run.images.images[number]) for number in numbers)
     return ImagesJob(run.request.bucket, run.card.key, run.images.name, run.spec, images)

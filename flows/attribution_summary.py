@@ -12,7 +12,6 @@ from diamond_cutter.tasks.reporting.contents import (
     ReportedLayer,
     ReportRecord,
 )
-from diamond_cutter.tasks.reporting.explained import explained_in_words
 
 _REFUSED_NAMED = 5
 _NAMED_CHANNELS = 5
@@ -103,7 +102,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         page=f"{bucket.url}/{report_page_key(folder)}",
         dataset=contents.dataset,
         model=contents.model,
-        explained=explained_in_words(contents),
+        explained=contents.explanation(),
         images=contents.images,
         refused=contents.refused,
         accuracy=contents.accuracy,

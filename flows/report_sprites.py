@@ -25,7 +25,7 @@ from diamond_cutter.tasks.photos.task import keep_activations
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
 from diamond_cutter.tasks.reporting.choosing import channels_to_render
 from diamond_cutter.tasks.reporting.contents import DetailsRecord
-from diamond_cutter.tasks.reporting.reducing import Reduced
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 
 # Only the channels with the largest weights in a group's direction are rendered. The others make
 # up a few percent of its length.
@@ -38,7 +38,7 @@ GroupPlaces = dict[str, tuple[str, tuple[int, ...]]]
 
 
 def render_report_sprites(
-    run: AttributionRun, reduced: Reduced, details: DetailsRecord, refused: Collection[str]
+    run: AttributionRun, reduced: DatasetSums, details: DetailsRecord, refused: Collection[str]
 ) -> tuple[tuple[str, ...], GroupPlaces]:
     """Render the missing sprites of a report, and replace its damaged ones.
 
@@ -129,7 +129,7 @@ def _render(request: SpritesRequest) -> list[str]:
     return []
 
 
-def _note_photos(run: AttributionRun, reduced: Reduced, refused: tuple[str, ...]) -> None:
+def _note_photos(run: AttributionRun, reduced: DatasetSums, refused: tuple[str, ...]) -> None:
     """Store the highest activation of each channel, which `sprites --photos` would measure."""
     for layer in run.spec.layers:
         record = PhotoActivations(

@@ -8,7 +8,7 @@ import uvicorn
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.exits import Terminated, leave_at_once
 from diamond_cutter.storage import Bucket
-from diamond_cutter.tasks.pages.bucket_site import bucket_site
+from diamond_cutter.tasks.browsing.bucket_site import bucket_site
 
 _LAST_ANSWERS_S = 1
 _MOST_PORT = 65_535

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from pydantic import Field
@@ -13,20 +13,18 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import layer_folder
-from diamond_cutter.storage.sets.records import FLAGS, Attempt, Flag, Rung, SpriteScores
+from diamond_cutter.storage.sets.records import (
+    FLAGS,
+    SCORES,
+    Attempt,
+    Flag,
+    Rung,
+    Score,
+    SpriteScores,
+)
 from diamond_cutter.storage.sets.sprite_set import read_layer
 from diamond_cutter.tasks.gathering.contents import channel_labels, spritemap_records
 
-Score = Literal[
-    "objective",
-    "highest_activation",
-    "specificity",
-    "contrast",
-    "saturation",
-    "checkerboard",
-    "photo_ratio",
-]
-SCORES: tuple[Score, ...] = get_args(Score)
 ATTEMPTS: tuple[Attempt, ...] = ("first", *get_args(Rung), "none")
 _BINS = 16
 _EXTREMES = 5

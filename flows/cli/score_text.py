@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from diamond_cutter.flows.cli.layer_statistics import ATTEMPTS, Score
+from diamond_cutter.flows.cli.layer_statistics import ATTEMPTS
 from diamond_cutter.flows.cli.tables import Rows
-from diamond_cutter.storage.sets.records import FLAGS, Attempt, Flag, SpriteScores
+from diamond_cutter.storage.sets.records import FLAGS, Attempt, Flag, Score, SpriteScores
 
 SCORE_COLUMNS: tuple[Score, ...] = (
     "objective",

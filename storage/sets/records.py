@@ -17,6 +17,16 @@ Flag = Literal["dead", "grey", "saturated", "checkerboard", "not_finite"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 Rung = Literal["redirect", "pre-activation", "seed", "steps", "regularise"]
 Attempt = Rung | Literal["first", "none"]
+Score = Literal[
+    "objective",
+    "highest_activation",
+    "specificity",
+    "photo_ratio",
+    "contrast",
+    "saturation",
+    "checkerboard",
+]
+SCORES: tuple[Score, ...] = get_args(Score)
 
 
 class Record(FrozenModel):

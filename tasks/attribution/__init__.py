@@ -1,3 +1,1 @@
-"""What decides a class in the user's own images: which channels, where in the image, at which
-layer; and words for it.
-"""
+"""Attribution: which channels and image regions decide a class in the user's images."""

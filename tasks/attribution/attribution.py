@@ -1,9 +1,8 @@
-"""Signed attribution of each image's score to the activations of some layers, all layers in one
-pass.
+"""Attribute each image's score to the activations of some layers, all layers in one pass.
 
-Gradient times activation is that of "The Building Blocks of Interpretability" (Olah et al. 2018):
-linear in the activations. Integrated gradients (Sundararajan et al. 2017) go the straight way from
-the layer's silence to its activations, so that they add up to what the score gains on the way.
+Gradient times activation follows "The Building Blocks of Interpretability" (Olah et al. 2018); it
+is linear in the activations. Integrated gradients (Sundararajan et al. 2017) follow the straight
+path from zero activations to the layer's activations. They add up to the score's gain on the path.
 """
 
 from collections.abc import Callable
@@ -13,17 +12,18 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.graph.cutting import Tail
 from diamond_cutter.tasks.attribution.network import Network
-from diamond_cutter.tasks.attribution.score import Chosen, choose, score_of
+from diamond_cutter.tasks.attribution.score import ChosenClasses, choose_classes, score_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 
 
 class LayerAttribution(NamedTuple):
-    """What a batch does at a layer.
+    """The attribution of a batch at one layer.
 
-    channels: the attribution of each channel, the sum over positions, float32 `[batch, channel]`.
-    positions: that of each position, the sum over channels, float32 `[batch, row * column]`.
-    highest: each channel's highest activation, float32 `[batch, channel]`.
-    where: its position, int32 `[batch, channel]`.
+    channels: the attribution of each channel, summed over positions, float32 `[batch, channel]`.
+    positions: the attribution of each position, summed over channels, float32
+        `[batch, row * column]`.
+    highest: the highest activation of each channel, float32 `[batch, channel]`.
+    where: the position of the highest activation, int32 `[batch, channel]`.
     """
 
     channels: tf.Tensor
@@ -33,17 +33,17 @@ class LayerAttribution(NamedTuple):
 
 
 class BatchAttribution(NamedTuple):
-    """What is explained of a batch, and by what.
+    """The outputs of a batch, and their attribution.
 
     logits: float32 `[batch, class]`.
-    probabilities: of these, float32 `[batch, class]`.
-    chosen: the classes that are explained, int32 `[batch]` each.
-    layers: by layer.
+    probabilities: float32 `[batch, class]`.
+    chosen: the explained classes, int32 `[batch]` each.
+    layers: the attribution by layer.
     """
 
     logits: tf.Tensor
     probabilities: tf.Tensor
-    chosen: Chosen
+    chosen: ChosenClasses
     layers: list[LayerAttribution]
 
 
@@ -51,8 +51,9 @@ Attribute = Callable[[tf.Tensor], BatchAttribution]
 
 
 def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
-    """Return a compiled function from images, float32 `[batch, height, width, channel]` in [0, 1],
-    to their attributions.
+    """Return a compiled function that attributes the scores of images.
+
+    The function takes float32 `[batch, height, width, channel]` in [0, 1].
     """
 
     @tf.function(
@@ -60,9 +61,9 @@ def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
     )
     def attribute(images: tf.Tensor) -> BatchAttribution:
         forward = Forward(network, images)
-        chosen = choose(forward.logits, spec.positive, spec.negative)
+        chosen = choose_classes(forward.logits, spec.positive, spec.negative)
         gradients = gradients_inside(forward, chosen, spec)
-        found = map(_summed_up, forward.activations, gradients)
+        found = map(_layer_attribution, forward.activations, gradients)
         return BatchAttribution(
             forward.logits, network.probabilities(forward.logits), chosen, list(found)
         )
@@ -71,12 +72,13 @@ def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
 
 
 class Forward:
-    """A batch's way through a network, in the graph being traced.
+    """Holds the tensors of a batch's forward pass, in the graph being traced.
 
     images: `[batch, height, width, channel]` in [0, 1].
     logits: `[batch, class]`.
-    activations: by layer, `[batch, row, column, channel]`, or `[batch, channel]` of a vector.
-    tails: what is behind each layer, and around: what it needs beside the layer's activations.
+    activations: by layer, `[batch, row, column, channel]`, or `[batch, channel]` for a vector.
+    tails: by layer, the part of the graph from the layer to the logits.
+    around: by layer, the tail's other inputs.
     """
 
     def __init__(self, network: Network, images: tf.Tensor) -> None:
@@ -90,29 +92,33 @@ class Forward:
         self.around = [[around[tensor] for tensor in tail.around] for tail in self.tails]
 
 
-def gradients_inside(forward: Forward, chosen: Chosen, spec: AttributionSpec) -> list[tf.Tensor]:
-    """Add to the graph being traced what each layer's activations are multiplied with to be
-    attributions, shaped as they are.
+def gradients_inside(
+    forward: Forward, chosen: ChosenClasses, spec: AttributionSpec
+) -> list[tf.Tensor]:
+    """Add gradients to the graph being traced; activation times gradient is the attribution.
+
+    Returns:
+        One tensor for each layer, shaped like its activations.
     """
     if spec.method == "gradient":
         score = tf.reduce_sum(score_of(forward.logits, chosen))
         return tf.gradients(score, forward.activations, unconnected_gradients="zero")
-    ways = zip(forward.tails, forward.activations, forward.around, strict=True)
-    return [_mean_gradient(tail, layer, around, chosen, spec.steps) for tail, layer, around in ways]
+    paths = zip(forward.tails, forward.activations, forward.around, strict=True)
+    return [
+        _mean_gradient(tail, layer, around, chosen, spec.steps) for tail, layer, around in paths
+    ]
 
 
 def _mean_gradient(
-    tail: Tail, layer: tf.Tensor, around: list[tf.Tensor], chosen: Chosen, steps: int
+    tail: Tail, layer: tf.Tensor, around: list[tf.Tensor], chosen: ChosenClasses, steps: int
 ) -> tf.Tensor:
-    """Return the mean gradient at the middles of `steps` equal parts of the way, which is exact in
-    the second order.
-    """
+    """Return the mean gradient along the path, by the midpoint rule with `steps` steps."""
 
     def add(step: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        on_the_way = layer * ((tf.cast(step, tf.float32) + 0.5) / steps)
-        (logits,) = tail.run(on_the_way, around)
+        on_path = layer * ((tf.cast(step, tf.float32) + 0.5) / steps)
+        (logits,) = tail.run(on_path, around)
         (gradient,) = tf.gradients(
-            tf.reduce_sum(score_of(logits, chosen)), [on_the_way], unconnected_gradients="zero"
+            tf.reduce_sum(score_of(logits, chosen)), [on_path], unconnected_gradients="zero"
         )
         return step + 1, total + gradient
 
@@ -122,7 +128,7 @@ def _mean_gradient(
     return total / steps
 
 
-def _summed_up(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttribution:
+def _layer_attribution(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttribution:
     layer, attributed = by_position(layer), by_position(layer * gradient)
     return LayerAttribution(
         channels=tf.reduce_sum(attributed, axis=1),
@@ -133,9 +139,7 @@ def _summed_up(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttribution:
 
 
 def by_position(values: tf.Tensor) -> tf.Tensor:
-    """Return a layer's values as `[batch, position, channel]`, positions row by row; a vector has
-    one.
-    """
+    """Return values as `[batch, position, channel]`, row by row; a vector has one position."""
     sides = values.shape.as_list()[1:-1]
     positions = 1 if not sides else -1 if None in sides else sides[0] * sides[1]
     return tf.reshape(values, [-1, positions, values.shape[-1]])

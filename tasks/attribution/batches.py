@@ -1,10 +1,11 @@
-"""Decodes images ahead of the network, so that it does not wait for them."""
+"""Decode images ahead of the network, so that the network does not wait for them."""
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.photos.reading import GonePhoto, UnreadablePhoto, read_images
@@ -13,7 +14,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True)
-class Numbered:
+class NumberedImage:
     """An image and its number in the dataset."""
 
     number: int
@@ -22,25 +23,31 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that could be read, `pixels` float32 `[batch, height, width, channel]` with values in
-    [0, 1]; and why others could not.
+    """The readable images of a batch, and the unreadable ones.
+
+    pixels: float32 `[batch, height, width, channel]` in [0, 1].
+    refused: the reason for each unreadable image, by name.
     """
 
-    images: tuple[Numbered, ...]
-    pixels: np.ndarray
+    images: tuple[NumberedImage, ...]
+    pixels: npt.NDArray[np.float32]
     refused: Mapping[str, str]
 
 
 def batches(
-    images: Sequence[Numbered], shape: tuple[int, int, int], refused: MutableMapping[str, str]
+    images: Sequence[NumberedImage], shape: tuple[int, int, int], refused: MutableMapping[str, str]
 ) -> Iterator[Batch]:
-    """Yield images in batches, in their order, and put the names of those that cannot be read, and
-    why, into `refused`.
+    """Yield the images in batches, in order; add unreadable images to `refused`.
+
+    One batch is decoded ahead. The decoding threads may already have begun the batch after it.
+
+    Args:
+        images: the images to decode.
+        shape: height, width and channels of the model's images.
+        refused: receives the reason for each unreadable image, by name.
 
     Raises:
-        GonePhoto: an image cannot be read now, and may be another time.
-
-    One batch is decoded ahead, and of the next no more than the threads that decode have begun.
+        GonePhoto: an image is unreadable now, but may be readable later.
     """
     found = _batches(images, shape)
     with ThreadPoolExecutor(1) as thread:
@@ -52,7 +59,7 @@ def batches(
                 yield batch
 
 
-def _batches(images: Sequence[Numbered], shape: tuple[int, int, int]) -> Iterator[Batch]:
+def _batches(images: Sequence[NumberedImage], shape: tuple[int, int, int]) -> Iterator[Batch]:
     read = zip(images, read_images((each.image for each in images), shape), strict=True)
     for first in range(0, len(images), BATCH):
         tried = [

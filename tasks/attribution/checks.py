@@ -1,6 +1,4 @@
-"""Whether attributions can be believed: do they add up, and does the score fall with the channels
-that they name?
-"""
+"""Check attributions: do they add up, and does the score fall without the top channels?"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,19 +8,19 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.graph.cutting import Tail
 from diamond_cutter.tasks.attribution.attribution import Forward, by_position, gradients_inside
 from diamond_cutter.tasks.attribution.network import Network
-from diamond_cutter.tasks.attribution.score import Chosen, choose, score_of
+from diamond_cutter.tasks.attribution.score import ChosenClasses, choose_classes, score_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
 
 RANDOM_DRAWS = 8
 
 
 class LayerChecks(NamedTuple):
-    """What was measured of each image of a batch at a layer, float32 `[batch]`.
+    """The checks of each image of a batch at one layer, float32 `[batch]` each.
 
-    completeness_error: |sum of the attributions - gain| over |gain|; the gain is what the score
-    gains from the silent layer on. drop_of_top: what the score loses when the channels of the
-    highest attribution are silenced. drop_of_random: what it loses in the mean when as many at
-    random are.
+    completeness_error: |sum of the attributions - gain| / |gain|. The gain is the score minus the
+        score with the whole layer at 0.
+    drop_of_top: the loss of score with the channels of the highest attribution at 0.
+    drop_of_random: the mean loss of score with as many random channels at 0.
     """
 
     completeness_error: tf.Tensor
@@ -33,10 +31,10 @@ class LayerChecks(NamedTuple):
 def check_function(
     network: Network, spec: AttributionSpec
 ) -> Callable[[tf.Tensor, tf.Tensor], list[LayerChecks]]:
-    """Return a compiled function that checks attributions by layer.
+    """Return a compiled function that checks attributions, layer by layer.
 
-    The function takes images, float32 `[batch, height, width, channel]` in [0, 1], and seeds, int32
-    `[batch]`, which decide what is silenced at random.
+    The function takes images, float32 `[batch, height, width, channel]` in [0, 1], and seeds of the
+    random channels, int32 `[batch]`.
     """
 
     @tf.function(
@@ -48,10 +46,10 @@ def check_function(
     )
     def check(images: tf.Tensor, seeds: tf.Tensor) -> list[LayerChecks]:
         forward = Forward(network, images)
-        chosen = choose(forward.logits, spec.positive, spec.negative)
+        chosen = choose_classes(forward.logits, spec.positive, spec.negative)
         score, gradients = score_of(forward.logits, chosen), gradients_inside(forward, chosen, spec)
         return [
-            _check(tail, layer, around, gradient, chosen, score, seeds)
+            _check_layer(tail, layer, around, gradient, chosen, score, seeds)
             for tail, layer, around, gradient in zip(
                 forward.tails, forward.activations, forward.around, gradients, strict=True
             )
@@ -60,35 +58,29 @@ def check_function(
     return check
 
 
-def _check(
+def _check_layer(
     tail: Tail,
     layer: tf.Tensor,
     around: list[tf.Tensor],
     gradient: tf.Tensor,
-    chosen: Chosen,
+    chosen: ChosenClasses,
     score: tf.Tensor,
     seeds: tf.Tensor,
 ) -> LayerChecks:
     channels = layer.shape[-1]
     attributed = tf.reduce_sum(by_position(layer * gradient), axis=1)
-    count = ablated_channels(channels)
-    # What is silenced: all; the channels of the highest attribution; as many at random, several
-    # times. `[variant, batch, channel]`
-    ranks = tf.concat([attributed[None], _drawn(seeds, channels)], axis=0)
-    silenced = tf.reduce_sum(tf.one_hot(tf.math.top_k(ranks, count).indices, channels), axis=2)
-    kept = tf.concat([tf.zeros_like(attributed)[None], 1 - silenced], axis=0)
 
     def loss(kept: tf.Tensor) -> tf.Tensor:
-        """Return what the score loses without the channels that are not kept, 0 or 1 in `[batch,
-        channel]`; float32 `[batch]`.
-        """
+        """Return the loss of score, float32 `[batch]`; `kept` is 0 or 1, `[batch, channel]`."""
         factors = tf.reshape(kept, [-1, *(1 for _ in layer.shape[1:-1]), channels])
         return score - score_of(tail.run(layer * factors, around)[0], chosen)
 
-    # One after the other: what is behind the layer stands once in the graph, and its activations
-    # once in memory.
+    # One variant at a time, so that the graph holds the tail once, and memory its activations once.
     losses = tf.map_fn(
-        loss, kept, fn_output_signature=tf.TensorSpec([None], tf.float32), parallel_iterations=1
+        loss,
+        _kept_channels(attributed, seeds),
+        fn_output_signature=tf.TensorSpec([None], tf.float32),
+        parallel_iterations=1,
     )
     gain = losses[0]
     return LayerChecks(
@@ -99,9 +91,23 @@ def _check(
     )
 
 
-def _drawn(seeds: tf.Tensor, channels: int) -> tf.Tensor:
-    """Return random numbers that an image's seed and the draw decide, whatever its batch,
-    `[RANDOM_DRAWS, batch, channel]`.
+def _kept_channels(attributed: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """Return 1 for each channel that a variant keeps, 0 otherwise, `[variant, batch, channel]`.
+
+    The first variant keeps no channel. The second drops the channels of the highest attribution,
+    and the others drop as many random channels.
+    """
+    channels = attributed.shape[-1]
+    ranks = tf.concat([attributed[None], _random_ranks(seeds, channels)], axis=0)
+    top = tf.math.top_k(ranks, ablated_channels(channels)).indices
+    dropped = tf.reduce_sum(tf.one_hot(top, channels), axis=2)
+    return tf.concat([tf.zeros_like(attributed)[None], 1 - dropped], axis=0)
+
+
+def _random_ranks(seeds: tf.Tensor, channels: int) -> tf.Tensor:
+    """Return random numbers, `[RANDOM_DRAWS, batch, channel]`.
+
+    They depend on the image's seed and on the draw, but not on the other images of the batch.
     """
     count = tf.shape(seeds)[0]
     pairs = tf.stack(

@@ -1,28 +1,28 @@
-"""What the report shows of single images: heat maps for several classes, and what each cell
-sees.
-"""
+"""Compute the details of single images: heat maps for several classes, and each cell's channels."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.tasks.attribution.attribution import Forward, gradients_inside
 from diamond_cutter.tasks.attribution.network import Network
-from diamond_cutter.tasks.attribution.pooling import highest, means, sums
-from diamond_cutter.tasks.attribution.score import NONE, Chosen, choose
-from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.attribution.score import NONE, ChosenClasses, choose_classes
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid, cell_side
 
 TOP_CHANNELS = 4
 PREDICTED = 5
 
 
-class Map(NamedTuple):
-    """What explains a batch at a layer.
+class AttributionMap(NamedTuple):
+    """The attribution of each cell of a layer, for the images of a batch.
 
     values: the attribution of each cell, float32 `[batch, cell]`.
-    channels: those of the highest attribution in each cell, int32 `[batch, cell, TOP_CHANNELS]`.
+    channels: the channels with the highest attribution in each cell, int32
+        `[batch, cell, TOP_CHANNELS]`.
     """
 
     values: tf.Tensor
@@ -30,17 +30,17 @@ class Map(NamedTuple):
 
 
 class LayerDetails(NamedTuple):
-    """A batch at a layer.
+    """The details of a batch at one layer.
 
-    maps: by what is explained.
-    highest: each channel's highest activation in each cell, float32 `[batch, cell, channel]`.
-    channels: the channels of the highest, int32 `[batch, cell, TOP_CHANNELS]`.
-    mean: each channel's mean activation in each cell, float32 `[batch, cell, channel]`.
-    gradients: what activations are multiplied with in the first map, summed up in each cell,
-    float32 `[batch, cell, channel]`.
+    maps: one map for each explanation.
+    highest: the highest activation of each channel in each cell, float32 `[batch, cell, channel]`.
+    channels: the channels with the highest activation, int32 `[batch, cell, TOP_CHANNELS]`.
+    mean: the mean activation of each channel in each cell, float32 `[batch, cell, channel]`.
+    gradients: the factors that turn activations into the first map's attributions, summed over
+        each cell, float32 `[batch, cell, channel]`.
     """
 
-    maps: list[Map]
+    maps: list[AttributionMap]
     highest: tf.Tensor
     channels: tf.Tensor
     mean: tf.Tensor
@@ -48,25 +48,28 @@ class LayerDetails(NamedTuple):
 
 
 class BatchDetails(NamedTuple):
-    """A batch: its classes of the highest probabilities `[batch, up to 5]`, with these; what is
-    explained; and its layers.
+    """The details of a batch.
+
+    classes: the classes with the highest probabilities, int32 `[batch, up to 5]`.
+    probabilities: the probabilities of these classes, float32 `[batch, up to 5]`.
+    explained: the classes that each map explains.
+    layers: the details by layer.
     """
 
     classes: tf.Tensor
     probabilities: tf.Tensor
-    explained: list[Chosen]
+    explained: list[ChosenClasses]
     layers: list[LayerDetails]
 
 
 def details_function(
     network: Network, spec: AttributionSpec
 ) -> Callable[[tf.Tensor], BatchDetails]:
-    """Return a compiled function from images, float32 `[batch, height, width, channel]` in [0, 1],
-    to what is shown of them.
+    """Return a compiled function that computes the details of images.
 
-    What the whole report explains comes first, and then single classes: the one, the one that it is
-    held against, and, where that costs just another gradient, that of the highest logit that is not
-    among these.
+    The function takes float32 `[batch, height, width, channel]` in [0, 1]. The first map explains
+    the same as the whole report. Maps of single classes follow: the positive class, the negative
+    class, and the class of the highest other logit, if that costs only one more gradient.
     """
     cards = [network.card.layer(name) for name in network.layers]
 
@@ -75,45 +78,60 @@ def details_function(
     )
     def details(images: tf.Tensor) -> BatchDetails:
         forward = Forward(network, images)
-        chosen = choose(forward.logits, spec.positive, spec.negative)
-        singles = _singles(forward.logits, chosen, spec)
-        gradients = [gradients_inside(forward, single, spec) for single in singles]
-        if _is_difference(spec, network.classes):
-            # Of a difference of two logits the gradient is that of the one less that of the other.
-            explained = [chosen, *singles]
-            gradients = [
-                [one - other for one, other in zip(gradients[0], gradients[1], strict=True)],
-                *gradients,
-            ]
-        else:
-            explained = singles
+        explained, gradients = _explanations(forward, spec)
         probabilities, classes = tf.math.top_k(
             network.probabilities(forward.logits), min(PREDICTED, network.classes)
         )
-        layers = []
-        for place, (card, layer) in enumerate(zip(cards, forward.activations, strict=True)):
-            high = highest(layer, card)
-            attributed = [sums(layer * found[place], card) for found in gradients]
-            maps = [Map(tf.reduce_sum(values, axis=2), _top(values)) for values in attributed]
-            layers.append(
-                LayerDetails(
-                    maps, high, _top(high), means(layer, card), sums(gradients[0][place], card)
-                )
-            )
+        layers = [
+            _layer_details(layer, card, [found[place] for found in gradients])
+            for place, (card, layer) in enumerate(zip(cards, forward.activations, strict=True))
+        ]
         return BatchDetails(classes, probabilities, explained, layers)
 
     return details
 
 
+def _explanations(
+    forward: Forward, spec: AttributionSpec
+) -> tuple[list[ChosenClasses], list[list[tf.Tensor]]]:
+    """Return the classes that each map explains, and the gradients by map and layer."""
+    chosen = choose_classes(forward.logits, spec.positive, spec.negative)
+    singles = _single_classes(forward.logits, chosen, spec)
+    gradients = [gradients_inside(forward, single, spec) for single in singles]
+    if not _is_difference(spec, forward.network.classes):
+        return singles, gradients
+    # The gradient of a difference is the difference of the two logits' gradients.
+    difference = [one - other for one, other in zip(gradients[0], gradients[1], strict=True)]
+    return [chosen, *singles], [difference, *gradients]
+
+
+def _layer_details(layer: tf.Tensor, card: LayerCard, gradients: list[tf.Tensor]) -> LayerDetails:
+    """Return a layer's details, given its activations and one gradient for each map."""
+    highest = cell_maxima(layer, card)
+    attributed = [cell_sums(layer * gradient, card) for gradient in gradients]
+    return LayerDetails(
+        maps=[
+            AttributionMap(tf.reduce_sum(values, axis=2), _top_channels(values))
+            for values in attributed
+        ],
+        highest=highest,
+        channels=_top_channels(highest),
+        mean=cell_means(layer, card),
+        gradients=cell_sums(gradients[0], card),
+    )
+
+
 def _is_difference(spec: AttributionSpec, classes: int) -> bool:
-    """Tell whether one class is held against another; a model of a single class has no other."""
+    """Tell whether the score is the difference of two logits; one class has no such difference."""
     return spec.positive != "all" and (
         isinstance(spec.negative, int) or (spec.negative == "auto" and classes > 1)
     )
 
 
-def _singles(logits: tf.Tensor, chosen: Chosen, spec: AttributionSpec) -> list[Chosen]:
-    """Return the single classes that are explained of each image, none of them twice."""
+def _single_classes(
+    logits: tf.Tensor, chosen: ChosenClasses, spec: AttributionSpec
+) -> list[ChosenClasses]:
+    """Return the single classes to explain for each image, without duplicates."""
     nobody = tf.fill([tf.shape(logits)[0]], NONE)
     singles = [chosen.positive]
     if spec.positive == "all" and spec.negative != "none":
@@ -123,21 +141,56 @@ def _singles(logits: tf.Tensor, chosen: Chosen, spec: AttributionSpec) -> list[C
     if spec.method == "gradient":
         order = tf.math.top_k(logits, min(3, logits.shape[1])).indices
         taken = tf.reduce_any([tf.equal(order, single[:, None]) for single in singles], axis=0)
-        # What is not among them yet, the highest first: sorting is stable.
+        # A stable sort moves the classes that are already listed to the end.
         rest = tf.gather(
             order, tf.argsort(tf.cast(taken, tf.int32), axis=1, stable=True), axis=1, batch_dims=1
         )
         singles += [rest[:, 0]] if logits.shape[1] > len(singles) else []
-    return [Chosen(single, nobody) for single in singles]
+    return [ChosenClasses(single, nobody) for single in singles]
 
 
-def _top(values: tf.Tensor) -> tf.Tensor:
+def _top_channels(values: tf.Tensor) -> tf.Tensor:
     return tf.math.top_k(values, min(TOP_CHANNELS, values.shape[-1])).indices
 
 
+def cell_sums(values: tf.Tensor, layer: LayerCard) -> tf.Tensor:
+    """Return the sum over each cell, `[batch, cell, channel]`.
+
+    Args:
+        values: `[batch, row, column, channel]`, or `[batch, channel]` for a vector.
+        layer: the layer that the values belong to.
+    """
+    return tf.reduce_sum(_split_into_cells(values, layer, 0.0), axis=2)
+
+
+def cell_means(values: tf.Tensor, layer: LayerCard) -> tf.Tensor:
+    """Return the mean over each cell; shapes are as in `cell_sums`."""
+    return cell_sums(values, layer) / cell_sums(tf.ones_like(values[:1, ..., :1]), layer)
+
+
+def cell_maxima(values: tf.Tensor, layer: LayerCard) -> tf.Tensor:
+    """Return the highest value in each cell; shapes are as in `cell_sums`."""
+    return tf.reduce_max(_split_into_cells(values, layer, values.dtype.min), axis=2)
+
+
+def _split_into_cells(values: tf.Tensor, layer: LayerCard, padding: float) -> tf.Tensor:
+    """Return `[batch, cell, position in the cell, channel]`; cells at the edge are padded."""
+    channels = values.shape[-1]
+    if layer.height is None or layer.width is None:
+        return tf.reshape(values, [-1, 1, 1, channels])
+    side, (rows, columns) = cell_side(layer), cell_grid(layer)
+    over = [[0, 0], [0, rows * side - layer.height], [0, columns * side - layer.width], [0, 0]]
+    padded = tf.pad(values, over, constant_values=padding) if side > 1 else values
+    apart = tf.reshape(padded, [-1, rows, side, columns, side, channels])
+    return tf.reshape(
+        tf.transpose(apart, [0, 1, 3, 2, 4, 5]), [-1, rows * columns, side * side, channels]
+    )
+
+
 class SamePlace:
-    """Keeps, for each cell and channel of a layer, the images in which it is highest there, from
-    images that are seen once.
+    """Keeps the images with the highest activation of each channel in each cell of a layer.
+
+    It sees each image once.
     """
 
     KEPT = 4
@@ -146,23 +199,22 @@ class SamePlace:
         self._values = np.full((cells, channels, self.KEPT), -np.inf, np.float32)
         self._images = np.full((cells, channels, self.KEPT), -1, np.int32)
 
-    def add(self, number: int, highest: np.ndarray) -> None:
-        """Look at an image: its number, and each channel's highest activation in each cell, float32
-        `[cell, channel]`.
-        """
+    def add(self, number: int, highest: npt.NDArray[np.float32]) -> None:
+        """Add an image by its number and its highest activations, float32 `[cell, channel]`."""
         values = np.concatenate([self._values, highest[:, :, None]], axis=2)
         images = np.concatenate(
             [self._images, np.full((*highest.shape, 1), number, np.int32)], axis=2
         )
         order = np.argsort(-values, axis=2, kind="stable")[:, :, : self.KEPT]
-        self._values, self._images = (
-            np.take_along_axis(values, order, 2),
-            np.take_along_axis(images, order, 2),
-        )
+        self._values = np.take_along_axis(values, order, 2)
+        self._images = np.take_along_axis(images, order, 2)
 
-    def others(self, number: int, channels: np.ndarray) -> tuple[tuple[int, ...], ...]:
-        """Return, by cell, the other images in which a channel, int32 `[cell]`, is highest there
-        and not silent.
+    def others(self, number: int, channels: npt.NDArray[np.integer]) -> tuple[tuple[int, ...], ...]:
+        """Return, by cell, the other images in which the cell's channel is highest and above 0.
+
+        Args:
+            number: the image to leave out.
+            channels: one channel for each cell, int `[cell]`.
         """
         cells = np.arange(len(channels))
         images, values = self._images[cells, channels], self._values[cells, channels]

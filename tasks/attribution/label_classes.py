@@ -1,4 +1,4 @@
-"""Which class of a model a user's label is."""
+"""Match users' labels with the classes of a model."""
 
 import functools
 import unicodedata
@@ -10,21 +10,19 @@ NO_CLASS = -1
 
 
 def label_class(card: ModelCard, image: FoundImage) -> int:
-    """Return the class that an image's label is, or NO_CLASS.
+    """Return the class of an image's label, or NO_CLASS.
 
-    That is the class that the user gives by number, or else that of the label's name.
+    A class number from the user wins over the label's name.
     """
     if len(_names(card)) < 2:
-        return NO_CLASS  # a single score is not right or wrong about anything
+        return NO_CLASS  # a single logit cannot be right or wrong
     if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
         return image.class_index
     return class_named(card, image.label) if image.label is not None else NO_CLASS
 
 
 def class_named(card: ModelCard, label: str) -> int:
-    """Return the class whose name a label is, or one of its synonyms, or its WordNet id; NO_CLASS
-    if there is none.
-    """
+    """Return the class with this name, synonym or WordNet id, or NO_CLASS."""
     names = _by_name(card)
     return names.get(label, names.get(_plain(label), NO_CLASS))
 
@@ -32,12 +30,11 @@ def class_named(card: ModelCard, label: str) -> int:
 @functools.lru_cache(maxsize=2)
 def _by_name(card: ModelCard) -> dict[str, int]:
     found: dict[str, int] = {}
-    for synonyms in (True, False):  # a whole name comes last, and wins
+    for synonyms in (True, False):  # whole names come last, because they win
         for number, label in enumerate(card.labels):
             names = [*label.name.split(","), label.wnid or label.name] if synonyms else [label.name]
             found |= {_plain(name): number for name in names}
-    # Letter by letter a name wins over all: ImageNet has a Cardigan, which is a dog, and a
-    # cardigan.
+    # An exact match wins over all: ImageNet has Cardigan (a dog) and cardigan (a garment).
     return found | {label.name: number for number, label in enumerate(card.labels)}
 
 
@@ -49,9 +46,7 @@ def _names(card: ModelCard) -> range:
 
 
 def _plain(name: str) -> str:
-    """Return a name as files and folders write it: small letters, blanks for what joins words, an
-    accent and its letter as one.
-    """
+    """Return a name in lower case, with spaces between its words, in Unicode's NFC form."""
     return " ".join(
         unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split()
     )

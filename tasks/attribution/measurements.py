@@ -1,10 +1,11 @@
-"""The numbers of some images, and the Parquet table that holds them."""
+"""Hold the measurements of images, and convert them to and from a Parquet table."""
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,47 +17,48 @@ _OF_A_LAYER = ("channels", "positions", "highest", "where")
 
 @dataclass(frozen=True)
 class LayerRows:
-    """What images do at a layer.
+    """The measurements of images at one layer.
 
-    channels: each channel's attribution, the sum over positions, float32 `[image, channel]`.
-    positions: each position's, the sum over channels, float32 `[image, row * column]`.
-    highest: each channel's highest activation, float32 `[image, channel]`.
-    where: at which position, int32 `[image, channel]`.
+    channels: the attribution of each channel, summed over positions, float32 `[image, channel]`.
+    positions: the attribution of each position, summed over channels, float32
+        `[image, row * column]`.
+    highest: the highest activation of each channel, float32 `[image, channel]`.
+    where: the position of the highest activation, int32 `[image, channel]`.
     """
 
-    channels: np.ndarray
-    positions: np.ndarray
-    highest: np.ndarray
-    where: np.ndarray
+    channels: npt.NDArray[np.float32]
+    positions: npt.NDArray[np.float32]
+    highest: npt.NDArray[np.float32]
+    where: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class ImageRows:
-    """Some images.
+    """The measurements of images, one row each.
 
-    numbers: their numbers in the dataset, int32 `[image]`.
-    names: their paths below the folder.
-    labels: what the user calls them.
-    label_classes: the class that the label is, int32 `[image]`; -1 where it is none.
+    numbers: the images' numbers in the dataset, int32 `[image]`.
+    names: the images' paths below the folder.
+    labels: the user's labels.
+    label_classes: the class of each label, int32 `[image]`; -1 if no class matches.
     classes: the classes of the highest logits, int32 `[image, up to 5]`.
-    probabilities: of these, float32 `[image, up to 5]`.
-    positive, negative: the classes that were explained, int32 `[image]`; -1 where it was none, or
-    all. layers: by layer's name.
+    probabilities: the probabilities of these classes, float32 `[image, up to 5]`.
+    positive, negative: the explained classes, int32 `[image]`; -1 for no class or all classes.
+    layers: the measurements by layer name.
     """
 
-    numbers: np.ndarray
+    numbers: npt.NDArray[np.int32]
     names: Sequence[str]
     labels: Sequence[str | None]
-    label_classes: np.ndarray
-    classes: np.ndarray
-    probabilities: np.ndarray
-    positive: np.ndarray
-    negative: np.ndarray
+    label_classes: npt.NDArray[np.int32]
+    classes: npt.NDArray[np.int32]
+    probabilities: npt.NDArray[np.float32]
+    positive: npt.NDArray[np.int32]
+    negative: npt.NDArray[np.int32]
     layers: Mapping[str, LayerRows]
 
 
-def joined(parts: Sequence[ImageRows]) -> ImageRows | None:
-    """Return the rows of some parts in one, or None if there is no part."""
+def join_rows(parts: Sequence[ImageRows]) -> ImageRows | None:
+    """Return the rows of all parts together, or None without any part."""
     if not parts:
         return None
     arrays = ("numbers", "label_classes", "classes", "probabilities", "positive", "negative")
@@ -77,8 +79,9 @@ def joined(parts: Sequence[ImageRows]) -> ImageRows | None:
 
 
 def to_parquet(rows: ImageRows) -> bytes:
-    """Return a table with a row for each image; a layer has four columns, such as
-    `channels:block_10`.
+    """Return a table with one row for each image.
+
+    Each layer has four columns, such as `channels:block_10`.
     """
     columns: dict[str, pa.Array] = {
         "image": pa.array(rows.numbers),
@@ -93,17 +96,17 @@ def to_parquet(rows: ImageRows) -> bytes:
     for name, layer in rows.layers.items():
         columns |= {f"{what}:{name}": _lists(getattr(layer, what)) for what in _OF_A_LAYER}
     buffer = io.BytesIO()
-    # Dictionaries of floats, which hardly repeat, would take as long again and up to a sixth more
-    # room.
+    # Dictionaries of floats would double the time and take up to a sixth more space: floats hardly
+    # repeat.
     pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=["name", "label"])
     return buffer.getvalue()
 
 
 def from_parquet(data: bytes, key: str) -> ImageRows:
-    """Read such a table.
+    """Return the rows of a table that `to_parquet` wrote.
 
     Raises:
-        Corrupt: it is none.
+        Corrupt: the file is not such a table.
     """
     try:
         table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
@@ -124,10 +127,10 @@ def from_parquet(data: bytes, key: str) -> ImageRows:
                 for layer in layers
             },
         )
-    except Exception as error:  # whatever the Parquet reader makes of rubbish
+    except Exception as error:  # the Parquet reader raises many types
         raise Corrupt(
-            f"The table {key} cannot be read ({type(error).__name__}); the same run again writes "
-            "it anew."
+            f"Table {key} is unreadable ({type(error).__name__}). Run the same command again to "
+            "write it again."
         ) from error
 
 

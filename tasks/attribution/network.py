@@ -1,6 +1,4 @@
-"""A model as attribution sees it: some layers, the logits, and what is between; nothing in it is
-the renderer's.
-"""
+"""Cut a model to the layers and the logits that attribution needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +14,9 @@ from diamond_cutter.model_inventory.graph.graph_def import activation_behind, ru
 
 @dataclass(frozen=True)
 class Network:
-    """The part of a model's graph that leads to some layers and to the logits, with BatchNorm
-    folded.
+    """The part of a model's graph that computes some layers and the logits, with BatchNorm folded.
 
-    `exclusive` tells whether an image is of one of the classes (softmax), or may be of several (a
-    sigmoid for each).
+    `exclusive` tells whether the classes exclude each other (softmax) or not (a sigmoid each).
     """
 
     card: ModelCard
@@ -32,26 +28,26 @@ class Network:
 
     @property
     def classes(self) -> int:
-        """Return how many logits there are."""
+        """Return the number of logits."""
         return next(layer.channels for layer in self.card.layers if layer.tensor == self.logits)
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Return the probability of each class, `[batch, class]`, for logits of that shape."""
+        """Return the probability of each class, `[batch, class]`, for logits of the same shape."""
         return tf.nn.softmax(logits) if self.exclusive and self.classes > 1 else tf.sigmoid(logits)
 
     def run(self, images: tf.Tensor, tensors: Sequence[str]) -> list[tf.Tensor]:
-        """Add the operations to the graph being traced and return some tensors' values.
+        """Add the network's operations to the graph being traced; return some tensors' values.
 
         Args:
-            images: `[batch, height, width, channel]` with values in [0, 1].
-            tensors: which.
+            images: `[batch, height, width, channel]` in [0, 1].
+            tensors: the names of the tensors.
         """
         return run_inside(
             self.graph, self.card.input_tensor, to_model_input(images, self.card), tensors
         )
 
     def tail(self, layer: str) -> Tail:
-        """Return what is between a layer and the logits."""
+        """Return the part of the graph from a layer to the logits."""
         return behind(
             self.graph,
             self.card.input_tensor,
@@ -59,18 +55,18 @@ class Network:
             [self.logits],
         )
 
-    def between(self, layer: str, next_layer: str) -> Tail:
-        """Return what is between a layer and another one behind it."""
+    def part_between(self, layer: str, next_layer: str) -> Tail:
+        """Return the part of the graph from a layer to a later layer."""
         tensor, end = (self.tensors[self.layers.index(name)] for name in (layer, next_layer))
         return behind(self.graph, self.card.input_tensor, tensor, [end])
 
 
 def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
-    """Return a model cut to what attribution to some of its layers needs.
+    """Return the part of a model that attribution to some of its layers needs.
 
     Raises:
-        UnknownLayer: names the nearest layers.
-        BadModel: it has no logits.
+        UnknownLayer: the model lacks a layer; the message names similar layers.
+        BadModel: the model has no logits.
     """
     card = bundle.card
     logits = check_logits(card)
@@ -80,15 +76,15 @@ def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
 
 
 def check_logits(card: ModelCard) -> str:
-    """Return the name of the layer of the logits.
+    """Return the name of the layer that holds the logits.
 
     Raises:
-        BadModel: the model has none.
+        BadModel: the model has no logits.
     """
     for layer in card.layers:
         if layer.tensor == card.logits_tensor:
             return layer.name
     raise BadModel(
-        f"{card.name} has no logits, so that there is no class to attribute to; take a model that "
-        "ends in a classifier"
+        f"{card.name} has no logits, so there is no class to explain. Use a model that ends in a "
+        "classifier"
     )

@@ -1,5 +1,6 @@
-"""What is explained: a logit, the difference of two, or the log-sum-exp of all; for each image of a
-batch its own.
+"""Compute the explained score: a logit, the difference of two logits, or the log-sum-exp of all.
+
+Each image of a batch can have classes of its own.
 """
 
 from typing import NamedTuple
@@ -11,28 +12,30 @@ from diamond_cutter.tasks.attribution.spec import Negative, Positive
 NONE = -1
 
 
-class Chosen(NamedTuple):
-    """The classes that explain the images of a batch, int32 `[batch]`; NONE where there is none, or
-    all are.
+class ChosenClasses(NamedTuple):
+    """The explained classes of each image of a batch, int32 `[batch]` each.
+
+    positive: NONE stands for the log-sum-exp of all logits.
+    negative: NONE means that nothing is subtracted.
     """
 
     positive: tf.Tensor
     negative: tf.Tensor
 
 
-def choose(logits: tf.Tensor, positive: Positive, negative: Negative) -> Chosen:
-    """Return the class of each image, and the one it is held against.
+def choose_classes(logits: tf.Tensor, positive: Positive, negative: Negative) -> ChosenClasses:
+    """Return the explained classes of each image.
 
     Args:
         logits: float32 `[batch, class]`.
         positive: a class, `auto` for the highest logit, or `all`.
-        negative: a class, `auto` for the highest logit but the positive one, or `none`.
+        negative: a class, `auto` for the highest logit except the positive class, or `none`.
     """
     classes = logits.shape[1]
     count = tf.shape(logits)[0]
     nobody = tf.fill([count], NONE)
     if isinstance(negative, int) and positive == "auto":
-        # Held against itself a class would explain nothing.
+        # A class minus itself would explain nothing, so the negative class is left out.
         for_class = tf.argmax(
             _without(logits, tf.fill([count], negative)), axis=1, output_type=tf.int32
         )
@@ -41,15 +44,19 @@ def choose(logits: tf.Tensor, positive: Positive, negative: Negative) -> Chosen:
     else:
         for_class = nobody if positive == "all" else tf.fill([count], positive)
     if isinstance(negative, int):
-        return Chosen(for_class, tf.fill([count], negative))
+        return ChosenClasses(for_class, tf.fill([count], negative))
     if negative == "none" or positive == "all" or classes == 1:
-        return Chosen(for_class, nobody)
-    return Chosen(for_class, tf.argmax(_without(logits, for_class), axis=1, output_type=tf.int32))
+        return ChosenClasses(for_class, nobody)
+    return ChosenClasses(
+        for_class, tf.argmax(_without(logits, for_class), axis=1, output_type=tf.int32)
+    )
 
 
-def score_of(logits: tf.Tensor, chosen: Chosen) -> tf.Tensor:
-    """Return what is explained, float32 `[batch]`: the positive class's logit, or the log-sum-exp
-    of all, less the negative class's.
+def score_of(logits: tf.Tensor, chosen: ChosenClasses) -> tf.Tensor:
+    """Return the explained score of each image, float32 `[batch]`.
+
+    The score is the positive class's logit, or the log-sum-exp of all logits, minus the negative
+    class's logit.
     """
     every = tf.reduce_logsumexp(logits, axis=1)
     return tf.where(chosen.positive == NONE, every, _picked(logits, chosen.positive)) - _picked(
@@ -58,8 +65,9 @@ def score_of(logits: tf.Tensor, chosen: Chosen) -> tf.Tensor:
 
 
 def _picked(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Return one logit of each image, 0 where the class is NONE. A product, because a gather's
-    gradient is slow.
+    """Return one logit of each image, or 0 for NONE.
+
+    It multiplies, because the gradient of a gather is slow.
     """
     return tf.reduce_sum(logits * tf.one_hot(classes, logits.shape[1]), axis=1)
 

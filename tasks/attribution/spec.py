@@ -1,24 +1,45 @@
-"""What an attribution run computes; a report is named by it."""
+"""Define what an attribution run computes: its options, and the sizes that follow from them.
+
+This module does not import TensorFlow, so that the flow's process stays small.
+"""
 
 import hashlib
+import math
 from typing import Literal
 
 from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.card import LayerCard
 
 Method = Literal["gradient", "integrated"]
-# A class by its number, or one that each image chooses.
+# A class number, or a rule by which each image selects a class.
 Positive = int | Literal["auto", "all"]
 Negative = int | Literal["auto", "none"]
+SetKind = Literal["all", "label", "class", "wrong"]
 
-
+# More cells than this are too small to point at.
+MOST_CELLS_IN_A_ROW = 20
 _ABLATED_SHARE = 0.05
 
 
 def ablated_channels(channels: int) -> int:
-    """Return how many channels of a layer are silenced at once to see what they do to the score."""
+    """Return how many channels of a layer the ablation check sets to 0 at once."""
     return max(1, round(_ABLATED_SHARE * channels))
+
+
+def cell_side(layer: LayerCard) -> int:
+    """Return the number of positions in one row, and in one column, of a cell."""
+    return math.ceil(max(layer.height or 1, layer.width or 1) / MOST_CELLS_IN_A_ROW)
+
+
+def cell_grid(layer: LayerCard) -> tuple[int, int]:
+    """Return the rows and columns of a layer's cells; a vector has one cell.
+
+    A cell is one position, or a square of positions in a layer with more than 20 in a row.
+    """
+    side = cell_side(layer)
+    return math.ceil((layer.height or 1) / side), math.ceil((layer.width or 1) / side)
 
 
 class AttributionSpec(FrozenModel):

@@ -1,4 +1,4 @@
-"""Measures some of a dataset's images in a device's process, and commits what was measured."""
+"""Measure images of a dataset in a device's process, and commit the measurements."""
 
 import functools
 import time
@@ -14,13 +14,13 @@ from diamond_cutter.storage.parallel import in_threads
 from diamond_cutter.storage.sets.layout import images_record_key, report_folder
 from diamond_cutter.storage.sets.records import ImagesRecord
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
-from diamond_cutter.tasks.attribution.batches import Batch, Numbered, batches
+from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
 from diamond_cutter.tasks.attribution.label_classes import label_class
 from diamond_cutter.tasks.attribution.measurements import (
     TOP_CLASSES,
     ImageRows,
     LayerRows,
-    joined,
+    join_rows,
     to_parquet,
 )
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
@@ -37,13 +37,13 @@ _RETRIES = 2
 
 @dataclass(frozen=True)
 class ImagesJob:
-    """Some images of a dataset, to measure, or to look at closely."""
+    """Images of a dataset, to measure or to compute details of."""
 
     bucket: str
     model: str
     dataset: str
     spec: AttributionSpec
-    images: tuple[Numbered, ...]
+    images: tuple[NumberedImage, ...]
 
     @property
     def folder(self) -> str:
@@ -52,12 +52,12 @@ class ImagesJob:
 
     @property
     def title(self) -> str:
-        """Name the images for people."""
+        """Return a title for people."""
         return f"images {self.images[0].number} to {self.images[-1].number}"
 
     @property
     def record_key(self) -> str:
-        """Return the key of the record that commits what was measured."""
+        """Return the key of the record that commits the measurements."""
         return images_record_key(self.folder, self.images[0].number, self.images[-1].number + 1)
 
 
@@ -71,16 +71,14 @@ class ImagesJob:
     persist_result=False,
 )
 def attribute_images(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
-    """Measure images on the next free device, unless their record is there by now, and return the
-    record's key.
-    """
+    """Measure images on the next free device, unless already stored; return the record's key."""
     if stored_images(open_bucket(job.bucket), job) is None:
         slots.run(attribute_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
     return job.record_key
 
 
 def stored_images(bucket: Bucket, job: ImagesJob) -> ImagesRecord | None:
-    """Return the record of what was measured, or None if there is none that counts."""
+    """Return the record of the measurements, or None if it is missing or damaged."""
     record = read_record(bucket, job.record_key, ImagesRecord)
     return record if record is not None and _is_whole(bucket, record) else None
 
@@ -90,9 +88,7 @@ def _is_whole(bucket: Bucket, record: ImagesRecord) -> bool:
 
 
 def attribute_and_commit(job: ImagesJob) -> None:
-    """Measure images in this process: the table goes into the bucket first, then the record that
-    makes it count.
-    """
+    """Measure images in this process; store the table, then the record that commits it."""
     clock, refused = time.perf_counter(), dict[str, str]()
     rows, bucket = attribute(job, refused), open_bucket(job.bucket)
     data = to_parquet(rows) if rows else b""
@@ -113,14 +109,16 @@ def attribute_and_commit(job: ImagesJob) -> None:
 
 
 def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
-    """Return what is measured of a job's images, None if none can be read; why some cannot is put
-    into `refused`, by their names.
+    """Return the measurements of a job's images, or None if all images are unreadable.
+
+    Args:
+        job: the images and the options.
+        refused: receives the reason for each unreadable image, by name.
     """
     card = read_bundle(job.bucket, job.model).card
     function = _function(job.bucket, job.model, job.spec)
     found = []
-    # Two at once, so that cores which one batch leaves idle (a small operation, a sum, decoding)
-    # work on the other.
+    # Two batches at once: one uses the cores that the other leaves idle in small operations.
     for rows in in_threads(
         2,
         lambda batch: _rows(job, batch, function(batch.pixels)),
@@ -128,7 +126,7 @@ def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
     ):
         found.append(rows)
         report_progress(len(rows.numbers))
-    return joined(found)
+    return join_rows(found)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,25 +1,23 @@
-"""Sums over images that are seen once and let go: attributions and activations of each channel,
-over each set of images.
-"""
+"""Sum attributions and activations of each channel over sets of images, seeing each image once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.tasks.attribution.measurements import ImageRows, LayerRows
+from diamond_cutter.tasks.attribution.spec import SetKind
 
-SetKind = Literal["all", "label", "class", "wrong"]
-
-
-# A label for each image is a caption; sums over each would grow with the images.
+# Sums would grow with the images if each image had a label of its own, such as a caption.
 _MOST_SETS = 4000
 
 
 class SetName(NamedTuple):
-    """Names a set of images: `all`, those of a label, those that the model takes for a class, or
-    those that it is wrong about.
+    """Names a set of images by its kind, and a label or class number.
+
+    The kinds are `all`, `label`, `class` (the model predicts that class), and `wrong`.
     """
 
     kind: SetKind
@@ -30,8 +28,8 @@ class SetName(NamedTuple):
 ALL, WRONG = SetName("all"), SetName("wrong")
 
 
-def sets_of(rows: ImageRows) -> dict[SetName, np.ndarray]:
-    """Return the sets that some images are in, each as the places of its images in the rows."""
+def sets_of(rows: ImageRows) -> dict[SetName, npt.NDArray[np.intp]]:
+    """Return the sets of the images, each as the indices of its images in the rows."""
     places = np.arange(len(rows.numbers))
     found = {ALL: places}
     labels = np.array([label if label is not None else "" for label in rows.labels], object)
@@ -48,23 +46,23 @@ def sets_of(rows: ImageRows) -> dict[SetName, np.ndarray]:
 
 @dataclass
 class LayerTotals:
-    """Sums over the images of a set at a layer, float64 `[channel]`."""
+    """Sums over the images of a set at one layer, float64 `[channel]`."""
 
-    attribution: np.ndarray
-    squares: np.ndarray
-    positive: np.ndarray
-    negative: np.ndarray
-    highest: np.ndarray
-    highest_squares: np.ndarray
+    attribution: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+    positive: npt.NDArray[np.float64]
+    negative: npt.NDArray[np.float64]
+    highest: npt.NDArray[np.float64]
+    highest_squares: npt.NDArray[np.float64]
     images: int = 0
 
     @classmethod
     def of(cls, channels: int) -> "LayerTotals":
-        """Return the sums over no image."""
+        """Return sums of zero images."""
         return cls(*np.zeros((6, channels)))
 
-    def add(self, rows: LayerRows, places: np.ndarray) -> None:
-        """Count some images in, `places` being theirs in the rows."""
+    def add(self, rows: LayerRows, places: npt.NDArray[np.intp]) -> None:
+        """Add the images at these indices of the rows."""
         attribution, highest = (
             rows.channels[places].astype(np.float64),
             rows.highest[places].astype(np.float64),
@@ -78,50 +76,51 @@ class LayerTotals:
         self.highest_squares += np.square(highest).sum(axis=0)
 
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> npt.NDArray[np.float64]:
         """Return the mean attribution, `[channel]`."""
         return self.attribution / self.images
 
     @property
-    def spread(self) -> np.ndarray:
-        """Return the attribution's standard deviation over the images, `[channel]`."""
+    def spread(self) -> npt.NDArray[np.float64]:
+        """Return the standard deviation of the attribution over the images, `[channel]`."""
         return _deviation(self.attribution, self.squares, self.images)
 
     @property
-    def positive_share(self) -> np.ndarray:
-        """Return the share of the images in which the attribution is above 0, `[channel]`."""
+    def positive_share(self) -> npt.NDArray[np.float64]:
+        """Return the share of images with an attribution above 0, `[channel]`."""
         return self.positive / self.images
 
     @property
-    def negative_share(self) -> np.ndarray:
-        """Return the share of those in which it is below 0, `[channel]`."""
+    def negative_share(self) -> npt.NDArray[np.float64]:
+        """Return the share of images with an attribution below 0, `[channel]`."""
         return self.negative / self.images
 
     @property
-    def mean_highest(self) -> np.ndarray:
-        """Return the mean over the images of the highest activation in each, `[channel]`."""
+    def mean_highest(self) -> npt.NDArray[np.float64]:
+        """Return the mean of the images' highest activations, `[channel]`."""
         return self.highest / self.images
 
     @property
-    def highest_spread(self) -> np.ndarray:
-        """Return the standard deviation over the images of the highest activation in each,
-        `[channel]`.
-        """
+    def highest_spread(self) -> npt.NDArray[np.float64]:
+        """Return the standard deviation of the images' highest activations, `[channel]`."""
         return _deviation(self.highest, self.highest_squares, self.images)
 
 
 def _deviation(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
     mean_square = squares / count
     variance = mean_square - np.square(total / count)
-    # Less than a millionth of the values is the rounding of float32: what is constant must not seem
-    # to vary.
+    # Below a millionth of the values it is float32 rounding: a constant must not seem to vary.
     return np.sqrt(np.where(variance > 1e-12 * mean_square, variance, 0))
 
 
 @dataclass
 class Totals:
-    """All sums of a dataset: `sets` by set and layer, how many images have a label that is a class,
-    and how often the model is right.
+    """All sums of a dataset.
+
+    sets: by set and layer.
+    labelled: the number of images with the label of a class.
+    right, right_of_five: the number of labelled images that the model predicts correctly, with its
+        first class or with one of its first five.
     """
 
     sets: dict[SetName, dict[str, LayerTotals]] = field(default_factory=dict)
@@ -130,7 +129,7 @@ class Totals:
     right_of_five: int = 0
 
     def add(self, rows: ImageRows) -> None:
-        """Count some images in."""
+        """Add images."""
         for name, places in sets_of(rows).items():
             if name not in self.sets and len(self.sets) >= _MOST_SETS:
                 continue
@@ -150,14 +149,12 @@ class Totals:
         self.right_of_five += int(hits.any(axis=1).sum())
 
     def images(self, name: SetName = ALL) -> int:
-        """Return how many images a set has."""
+        """Return the number of images of a set."""
         layers = self.sets.get(name)
         return next(iter(layers.values())).images if layers else 0
 
     def ordered(self) -> Iterator[SetName]:
-        """Yield the sets: all, the labels in their order, the classes that most images are in
-        first, and what is wrong.
-        """
+        """Yield the sets: all, labels by name, classes by descending size, wrong predictions."""
         order = {"all": 0, "label": 1, "class": 2, "wrong": 3}
         yield from sorted(
             self.sets,

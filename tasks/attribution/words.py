@@ -1,7 +1,7 @@
-"""One line of words for a channel, made of counted evidence and of nothing else.
+"""Describe a channel in one line of text, made from counted evidence only.
 
-No language model is asked. A line says what was seen on these images, so whoever shows it marks it
-as derived and escapes it: the names of classes in it are the user's.
+No language model takes part. The line holds names of classes from the user, so pages must escape
+it, and mark it as derived.
 """
 
 import functools
@@ -14,35 +14,30 @@ from statistics import NormalDist
 
 from diamond_cutter.model_inventory.wordnet import Ancestor, ancestors, common_ancestor
 
-# More names than that are not read; the rest is counted.
+# Nobody reads more names than this; the line counts the rest.
 NAMES = 3
 LONGEST_NAME = 60
 
-# A mean over images needs two. Of one image it is not known whether the channel responds to the
-# class or to that image.
+# With one image, it is unknown whether the channel responds to the class or to that image.
 FEWEST_IMAGES = 2
-# Half a standard deviation is what is usually called a medium effect. A whole one would be too much
-# to ask: if a channel responds to half of the images and the other half leave it cold, the means of
-# its classes are at most one above the mean of all.
+# Half a standard deviation is usually called a medium effect. A whole one would ask too much: if a
+# channel responds to half of the images, its classes' means are at most one deviation above the
+# mean of all.
 LEAST_DEVIATIONS = 0.5
-# Of the channels that care for no class, about this share is given one nevertheless. Channels are
-# looked at by the thousand, and among many classes of few images some mean is always high.
+# The share of channels without a class of their own that receive one by chance. There are thousands
+# of channels, and among many classes with few images some mean is always high.
 GIVEN_BY_CHANCE = 0.1
-# "Most" leaves out classes that are less than half as far above the mean as the first one.
+# "Responds most to" leaves out classes less than half as far above the mean as the first class.
 SHARE_OF_HIGHEST = 0.5
-# Of two classes a common ancestor says less than their names do, and two of a kind are often there
-# by chance.
+# The common ancestor of two classes says less than their names, and is often there by chance.
 FEWEST_OF_A_KIND = 3
-# Where more than this share of the classes that the channel does not respond to are of that kind,
-# too, the kind is no explanation.
+# A kind explains nothing if more than this share of the other classes is also of that kind.
 KIND_AMONG_OTHERS = 0.5
 
 
 @dataclass(frozen=True)
 class ClassEvidence:
-    """What was measured of one channel on the images of one class; the unit of `value` depends on
-    the list it stands in.
-    """
+    """The evidence of one class for one channel; the unit of `value` depends on its list."""
 
     name: str
     wnid: str | None
@@ -52,16 +47,14 @@ class ClassEvidence:
 
 @dataclass(frozen=True)
 class ChannelEvidence:
-    """What was measured of one channel.
+    """The evidence about one channel.
 
-    selective: for every class that has images, the mean over them of the channel's highest
-    activation, in standard deviations above the
-        mean over all images
-    supports, opposes: the classes to whose logits the channel adds notably, above or below zero:
-    its mean attribution over the images
-        for which that class was explained
-    dead: the activation is never above zero
-    images: how many were looked at
+    selective: for each class with images, the mean of the channel's highest activations, in
+        standard deviations above the mean over all images.
+    supports, opposes: the classes that the channel notably supports or opposes, with its mean
+        attribution over the images that explain this class.
+    dead: whether the activation is never above 0.
+    images: the number of images.
     """
 
     selective: tuple[ClassEvidence, ...]
@@ -72,11 +65,9 @@ class ChannelEvidence:
 
 
 def describe(evidence: ChannelEvidence) -> str:
-    """Return what the evidence says of the channel: one line of plain text, the same whatever the
-    order of the classes.
-    """
+    """Return one line of plain text; the order of the classes does not matter."""
     if evidence.images < 1:
-        return "no images to go by"
+        return "no images"
     if evidence.dead:
         return f"silent on {_these_images(evidence.images)}"
     names = _Names((*evidence.selective, *evidence.supports, *evidence.opposes))
@@ -91,24 +82,30 @@ def describe(evidence: ChannelEvidence) -> str:
 
 
 def _response(evidence: ChannelEvidence, names: "_Names") -> str:
-    these_images = _these_images(evidence.images)
     compared = _compared(evidence.selective)
     if len(compared) < 2:
-        return f"which classes it responds to cannot be told from {these_images}"
+        return f"{_too_few(evidence)} to say which classes it responds to"
     selective = _selective(compared)
     if not selective:
-        return f"responds to no class in particular on {these_images}"
+        return f"responds to no class in particular on {_these_images(evidence.images)}"
     others = set(compared) - set(selective)
     kind = _kind(selective, others)
     if kind is None:
         return "responds most to " + _listed(map(names.of, selective))
     of_that_kind = [entry for entry in selective if _is_a(entry, kind)]
     exceptions = len(selective) - len(of_that_kind)
-    # "Kinds of" needs no plural, which nobody could form of every word in WordNet.
+    # "Kinds of" needs no plural: no rule forms the plural of every word in WordNet.
     text = f"responds most to kinds of {kind.name} ({_listed(map(names.of, of_that_kind))})"
     return text + (
         f" and {exceptions} other class{'es' if exceptions > 1 else ''}" if exceptions else ""
     )
+
+
+def _too_few(evidence: ChannelEvidence) -> str:
+    classes = len(_strongest_first(evidence.selective))
+    if classes < 2 <= evidence.images:
+        return f"too few classes ({classes})"
+    return f"too few images ({evidence.images:,})"
 
 
 def _compared(classes: Iterable[ClassEvidence]) -> list[ClassEvidence]:
@@ -116,9 +113,7 @@ def _compared(classes: Iterable[ClassEvidence]) -> list[ClassEvidence]:
 
 
 def _selective(compared: Sequence[ClassEvidence]) -> list[ClassEvidence]:
-    """Return the classes that are notably above the mean, and further than the highest of so many
-    would be by chance.
-    """
+    """Return the classes notably above the mean, and above the chance level of the highest one."""
     notable = [
         entry
         for entry in compared
@@ -129,26 +124,22 @@ def _selective(compared: Sequence[ClassEvidence]) -> list[ClassEvidence]:
 
 @functools.lru_cache(maxsize=1024)
 def _by_chance(classes: int, images: int) -> float:
-    """Return how many standard deviations above the mean the highest of so many classes' means is
-    where the classes play no part.
+    """Return the highest class mean to expect by chance, in deviations above the overall mean.
 
-    The highest activations of images have a longer tail than a normal distribution, so they are
-    taken as exponential. The mean of `images` of them has a gamma distribution, whose cube root is
-    nearly normal (Wilson and Hilferty 1931).
+    The highest activations of images have a longer tail than a normal distribution, so the model is
+    exponential. The mean of `images` such values has a gamma distribution. Its cube root is nearly
+    normal (Wilson and Hilferty 1931).
     """
     quantile = NormalDist().inv_cdf(1 - GIVEN_BY_CHANCE / classes)
     return (1 - 1 / (9 * images) + quantile / (3 * math.sqrt(images))) ** 3 - 1
 
 
 def _kind(selective: Sequence[ClassEvidence], others: Collection[ClassEvidence]) -> Ancestor | None:
-    """Return what the selective classes are kinds of and the others are not, if that can be
-    said.
-    """
+    """Return the common kind of the selective classes, unless many others are of it, too."""
     if len(selective) < FEWEST_OF_A_KIND:
         return None
     kind = common_ancestor([entry.wnid for entry in selective])
-    # The first classes have to be of that kind: they are what the channel responds to most, and
-    # must not go among "other classes".
+    # The channel responds most to the first classes, so they must not count as "other classes".
     if kind is None or not all(_is_a(entry, kind) for entry in selective[:NAMES]):
         return None
     among_others = sum(_is_a(entry, kind) for entry in others)
@@ -160,8 +151,8 @@ def _is_a(entry: ClassEvidence, kind: Ancestor) -> bool:
 
 
 def _attributed(classes: Sequence[ClassEvidence], names: "_Names") -> str:
-    # An attribution is exact for its image, so one image is evidence, but weaker: it is shown for
-    # want of better, and says what it is.
+    # An attribution is exact for its image. A single image is weak evidence, so the line marks it,
+    # and shows it only if no class has several images.
     several = [entry for entry in classes if entry.images >= FEWEST_IMAGES]
     return (
         _listed(map(names.of, several))
@@ -172,8 +163,7 @@ def _attributed(classes: Sequence[ClassEvidence], names: "_Names") -> str:
 
 def _strongest_first(classes: Iterable[ClassEvidence]) -> list[ClassEvidence]:
     sound = (entry for entry in classes if entry.images >= 1 and math.isfinite(entry.value))
-    # By size without the sign: the tails are looked at one by one, and each has its strongest
-    # first.
+    # Sorted by absolute value, because callers pass each tail separately.
     return sorted(sound, key=lambda entry: (-abs(entry.value), entry.name, entry.wnid or ""))
 
 
@@ -188,15 +178,13 @@ def _these_images(images: int) -> str:
 
 
 class _Names:
-    """The classes' names as a line can hold them: the first synonym, unless another class has the
-    same one.
-    """
+    """Shortens class names to their first synonym, unless two classes share it."""
 
     def __init__(self, classes: Iterable[ClassEvidence]) -> None:
         self._taken = Counter(_first_synonym(name) for name in {entry.name for entry in classes})
 
     def of(self, entry: ClassEvidence) -> str:
-        """Return the name of a class that was among those given."""
+        """Return the short name of a class."""
         short = _first_synonym(entry.name)
         return short if self._taken[short] == 1 else _in_one_line(entry.name)
 
@@ -209,9 +197,9 @@ def _first_synonym(name: str) -> str:
 
 
 def _in_one_line(name: str) -> str:
-    # Line breaks and marks that turn the direction of writing would reach beyond the name, and a
-    # semicolon looks like the end of a part. The two joiners are not printable either, but Persian
-    # and Hindi are not written without them.
+    # Line breaks and marks of writing direction would affect the text around the name, and a
+    # semicolon would look like the end of a part. The two joiners are not printable, but Persian
+    # and Hindi need them.
     printable = "".join(
         letter if letter.isprintable() or letter in "\u200c\u200d" else " "
         for letter in name.replace(";", ",")

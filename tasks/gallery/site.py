@@ -1,12 +1,12 @@
-"""The files of a gallery: what they are called, and what is in them."""
+"""Build the files of a gallery: its page, and the data and preview of each layer."""
 
-import io
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
@@ -16,30 +16,25 @@ from diamond_cutter.storage.sets.layout import (
     report_folder,
     set_folder,
 )
-from diamond_cutter.storage.sets.records import Attempt, Flag, SpritemapRecord
-from diamond_cutter.tasks.gallery import neighbours
+from diamond_cutter.storage.sets.records import (
+    FLAGS,
+    SCORES,
+    Attempt,
+    Flag,
+    Score,
+    ShardRecord,
+    SpritemapRecord,
+)
 from diamond_cutter.tasks.gallery.pages import set_page
+from diamond_cutter.tasks.gallery.pictures import neighbours, preview, thumbnails
 from diamond_cutter.tasks.gallery.sources import LayerSource, lossless_places
-from diamond_cutter.tasks.gallery.thumbnails import thumbnails
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.reporting.contents import ReportContents
-from diamond_cutter.tasks.reporting.explained import explained_in_words
-
-Score = Literal[
-    "objective",
-    "highest_activation",
-    "specificity",
-    "photo_ratio",
-    "contrast",
-    "saturation",
-    "checkerboard",
-]
-_PREVIEW_PX, _PREVIEWED = 64, 16
+from diamond_cutter.tasks.reporting.contents import ReportContents, short
 
 
 class Shown(FrozenModel):
-    """What the gallery's script reads; files are named as seen from the set's folder."""
+    """The base of the data of the gallery's script; files are relative to the set's folder."""
 
 
 class ShownSheet(Shown):
@@ -51,7 +46,7 @@ class ShownSheet(Shown):
 
 
 class ShownLayer(Shown):
-    """A layer, or mixes, on the gallery's first page."""
+    """A layer or mixes, on the gallery's first page."""
 
     name: str
     mixes: bool
@@ -69,7 +64,7 @@ class ShownLayer(Shown):
 
 
 class ShownReport(Shown):
-    """A report that shows these sprites: what they do in somebody's images."""
+    """A report that shows these sprites."""
 
     dataset: str
     folder: str
@@ -87,8 +82,8 @@ class ShownSet(Shown):
     reports: tuple[ShownReport, ...]
 
 
-class LayerNumbers(Shown):
-    """All sprites of a layer, a column for each thing that is known of them."""
+class SpriteColumns(Shown):
+    """The sprites of a layer, one column for each property."""
 
     channels: tuple[int, ...]
     variants: tuple[int, ...]
@@ -112,13 +107,11 @@ def index_page(
     sources: Iterable[LayerSource],
     reports: Iterable[ReportContents] = (),
 ) -> bytes:
-    """Return the page that a set's gallery begins with; `reports` are those that show its
-    sprites.
-    """
+    """Return the first page of a set's gallery; `reports` show the sprites of the set."""
     shown = ShownSet(
         model=model,
         recipe=recipe,
-        # A spectrum is hundreds of numbers; what is different at single layers is shown there.
+        # A spectrum is hundreds of numbers, and each layer shows its own settings.
         settings=settings.model_dump(mode="json", exclude={"spectrum", "layers"})
         if settings
         else {},
@@ -129,7 +122,7 @@ def index_page(
 
 
 def layer_keys(model: str, recipe: str, source: LayerSource) -> tuple[str, str]:
-    """Return the keys of the files that a gallery holds of a layer: its numbers and its preview."""
+    """Return the keys of a layer's files in the gallery: its data and its preview."""
     return (
         gallery_layer_key(model, recipe, source.layer, source.content, "js"),
         gallery_layer_key(model, recipe, source.layer, source.content, "webp"),
@@ -137,19 +130,19 @@ def layer_keys(model: str, recipe: str, source: LayerSource) -> tuple[str, str]:
 
 
 def layer_record_key(model: str, recipe: str, source: LayerSource) -> str:
-    """Return the key of the record of these files."""
+    """Return the key of the record of a layer's files."""
     return gallery_layer_key(model, recipe, source.layer, source.content, "json")
 
 
 def layer_files(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> dict[str, bytes]:
-    """Return the files that a gallery holds of a layer, by their keys.
+    """Return the files of a layer in the gallery, by key.
 
     Raises:
-        Corrupt, NotFound: a spritemap is not what its record says.
+        Corrupt, NotFound: a spritemap is missing or differs from its record.
     """
-    pictures = thumbnails(bucket, source, _PREVIEW_PX)
-    numbers = _layer_numbers(bucket, model, recipe, source, pictures)
-    files = (as_script(source.layer, numbers), _preview(source, pictures))
+    pictures = thumbnails(bucket, source)
+    numbers = _sprite_columns(bucket, model, recipe, source, pictures)
+    files = (as_script(source.layer, numbers), preview(source, pictures))
     return dict(zip(layer_keys(model, recipe, source), files, strict=True))
 
 
@@ -174,7 +167,7 @@ def _shown_layer(
         width=known.width if known else None,
         sprites=len(source.sprites),
         flagged=sum(bool(sprite.scores.flags) for sprite in source.sprites),
-        flags={flag: flags[flag] for flag in get_args(Flag) if flags[flag]},
+        flags={flag: flags[flag] for flag in FLAGS if flags[flag]},
         settings=different.model_dump(mode="json", exclude_none=True) if different else {},
         spritemaps=tuple(_sheet(folder, record) for record in source.spritemaps),
         numbers=numbers,
@@ -186,44 +179,36 @@ def _shown_report(contents: ReportContents) -> ShownReport:
     return ShownReport(
         dataset=contents.dataset,
         folder="../../../" + report_folder(contents.dataset, contents.model, contents.report),
-        explained=explained_in_words(contents),
+        explained=contents.explanation(),
         layers={layer.name: layer.numbers for layer in contents.layers},
     )
 
 
-def _layer_numbers(
-    bucket: Bucket, model: str, recipe: str, source: LayerSource, pictures: np.ndarray | None
-) -> LayerNumbers:
+def _sprite_columns(
+    bucket: Bucket,
+    model: str,
+    recipe: str,
+    source: LayerSource,
+    pictures: npt.NDArray[np.uint8] | None,
+) -> SpriteColumns:
     sprites = [sprite.scores for sprite in source.sprites]
-    labels = tuple(
-        source.labels[sprite.channel] if sprite.channel < len(source.labels) else ""
-        for sprite in sprites
-    )
     places, folder = lossless_places(bucket, source), set_folder(model, recipe)
     found = [places.get((sprite.channel, sprite.variant)) for sprite in sprites]
     shards = {place.record_key: place.shard for place in found if place}
     order = {key: number for number, key in enumerate(shards)}
-    alike, likeness = _neighbours(pictures)
-    return LayerNumbers(
+    alike, likeness = neighbours(pictures)
+    return SpriteColumns(
         channels=tuple(sprite.channel for sprite in sprites),
         variants=tuple(sprite.variant for sprite in sprites),
-        labels=labels if any(labels) else (),
+        labels=_labels(source),
         scores={
-            score: tuple(_rounded(getattr(sprite, score)) for sprite in sprites)
-            for score in get_args(Score)
+            score: tuple(_rounded(getattr(sprite, score)) for sprite in sprites) for score in SCORES
         },
         flags=tuple(sprite.flags for sprite in sprites),
         rungs=tuple(sprite.rung for sprite in sprites),
         spritemaps=tuple(sprite.spritemap for sprite in source.sprites),
         cells=tuple(sprite.cell for sprite in source.sprites),
-        shards=tuple(
-            ShownSheet(
-                file=shard.file.key.removeprefix(folder),
-                columns=shard.columns,
-                cell_px=shard.cell_px,
-            )
-            for shard in shards.values()
-        ),
+        shards=tuple(_sheet(folder, shard) for shard in shards.values()),
         shard_of=tuple(order[place.record_key] if place else None for place in found),
         shard_cells=tuple(place.cell if place else 0 for place in found),
         neighbours=alike,
@@ -231,48 +216,21 @@ def _layer_numbers(
     )
 
 
-def _neighbours(
-    pictures: np.ndarray | None,
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
-    if pictures is None:
-        return (), ()
-    step = _PREVIEW_PX // neighbours.SIDE_PX
-    count, side = len(pictures), neighbours.SIDE_PX
-    small = pictures.reshape(count, side, step, side, step, 3).mean(axis=(2, 4), dtype=np.float32)
-    alike, likeness = neighbours.nearest(small)
-    return tuple(map(tuple, alike.tolist())), tuple(
-        tuple(round(value, 3) for value in row) for row in likeness.tolist()
+def _labels(source: LayerSource) -> tuple[str, ...]:
+    """Return the label of each sprite, or nothing if no sprite has one."""
+    channels = (sprite.scores.channel for sprite in source.sprites)
+    labels = tuple(
+        source.labels[channel] if channel < len(source.labels) else "" for channel in channels
     )
+    return labels if any(labels) else ()
 
 
-def _preview(source: LayerSource, pictures: np.ndarray | None) -> bytes:
-    """Return a strip of some sprites, evenly from all of the layer's that have no flag, if there
-    are such.
-    """
-    sound = [
-        number for number, sprite in enumerate(source.sprites) if not sprite.scores.flags
-    ] or range(len(source.sprites))
-    chosen = _evenly(sound, _PREVIEWED)
-    strip = np.full((_PREVIEW_PX, len(chosen) * _PREVIEW_PX, 3), 128, np.uint8)
-    if pictures is not None:
-        strip = np.concatenate([pictures[number] for number in chosen], axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(strip).save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
-
-
-def _evenly(numbers: Sequence[int], count: int) -> list[int]:
-    if len(numbers) <= count:
-        return list(numbers)
-    return [numbers[place * len(numbers) // count] for place in range(count)]
-
-
-def _sheet(folder: str, record: SpritemapRecord) -> ShownSheet:
+def _sheet(folder: str, record: SpritemapRecord | ShardRecord) -> ShownSheet:
     return ShownSheet(
         file=record.file.key.removeprefix(folder), columns=record.columns, cell_px=record.cell_px
     )
 
 
 def _rounded(value: float | None) -> float | None:
-    """Return a score in four digits, None if it is not finite: JSON has no such number."""
-    return float(f"{value:.4g}") if value is not None and np.isfinite(value) else None
+    """Return a score with four digits, or None for infinite numbers, which JSON lacks."""
+    return short(value) if value is not None and math.isfinite(value) else None

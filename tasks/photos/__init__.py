@@ -1,1 +1,1 @@
-"""The user's own images: what they do to a model's layers, for its sprites to be compared with."""
+"""The user's images: find them, decode them, and measure the activations that they cause."""

@@ -1,10 +1,8 @@
-"""Finds the images that a user brings, in a folder or in somebody's bucket, and what they are
-labelled with.
-"""
+"""Find the user's images and their labels, in a local folder or in Google Cloud Storage."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -32,39 +30,28 @@ _HASHED_AT_ONCE = 4
 
 
 def find_images(place: str) -> ImageSet:
-    """Return the images in a folder and in those below it, without hidden ones; `place` is a path,
-    a `file://` or a `gs://` URL.
+    """Return the images in a folder and its subfolders, without hidden ones.
 
-    Every file of a folder of this machine is read once, for the hash; Google Cloud Storage is asked
-    for the checksums that it has.
+    For the hash, it reads each file of a local folder once. Google Cloud Storage already has
+    checksums.
+
+    Args:
+        place: a path, a `file://` URL or a `gs://` URL.
 
     Raises:
-        BadPhotos: there is no such folder, no image in it can be read, or its labels.csv cannot be
-            used.
-        StorageError: the cloud does not answer, or not to us.
+        BadPhotos: the folder is missing or has no readable image, or its labels.csv is not valid.
+        StorageError: the cloud is unreachable or denies access.
     """
     listing = list_place(place)
     contents = _contents(listing)
     if not contents:
         raise no_image(place, listing.refused)
-    said, unknown = _said(listing, list(contents), place)
+    rows, unknown = _table_rows(listing, list(contents), place)
     images = [FoundImage(shown_name(candidate.below), candidate.place) for candidate in contents]
-    labels: Literal["folders", "labels.csv"] | None = None if said is None else "labels.csv"
-    if said is not None:
-        images = [
-            replace(image, label=row.label, class_index=row.class_index)
-            if (row := said.get(image.name))
-            else image
-            for image in images
-        ]
-    elif all("/" in image.name.lstrip("/") for image in images):
-        labels, images = (
-            "folders",
-            [replace(image, label=image.name.lstrip("/").partition("/")[0]) for image in images],
-        )
-    digest = _digest(contents, images if said is not None else ())
+    images, labels = _labelled(images, rows)
+    digest = _digest(contents, images if rows is not None else ())
     return ImageSet(
-        name=f"{_short(printable(listing.folder))}@{digest[:8]}",
+        name=f"{_key_part(printable(listing.folder))}@{digest[:8]}",
         images=tuple(sorted(images, key=lambda image: image.name)),
         refused=tuple(sorted([*listing.refused, *unknown], key=lambda bad: (bad.name, bad.reason))),
         labels=labels,
@@ -72,9 +59,35 @@ def find_images(place: str) -> ImageSet:
     )
 
 
-def _short(folder: str) -> str:
-    """Return a folder's name as part of a key, cut off behind a whole letter: what is no plain
-    letter takes several characters.
+def _labelled(
+    images: list[FoundImage], rows: Mapping[str, Row] | None
+) -> tuple[list[FoundImage], Literal["folders", "labels.csv"] | None]:
+    """Return the images with labels, and the source of the labels.
+
+    Args:
+        images: the images without labels.
+        rows: the rows of labels.csv by image name, or None without a labels.csv.
+    """
+    if rows is not None:
+        return [
+            replace(image, label=row.label, class_index=row.class_index)
+            if (row := rows.get(image.name))
+            else image
+            for image in images
+        ], "labels.csv"
+    below = [image.name.lstrip("/") for image in images]
+    if not all("/" in name for name in below):
+        return images, None
+    return [
+        replace(image, label=name.partition("/")[0])
+        for image, name in zip(images, below, strict=True)
+    ], "folders"
+
+
+def _key_part(folder: str) -> str:
+    """Return a folder's name as part of a key.
+
+    The name is cut before escaping, because an escaped letter takes several characters.
     """
     name = folder[:_FOLDER_NAME_LENGTH]
     while len(escape(name)) > _KEY_LENGTH:
@@ -83,19 +96,19 @@ def _short(folder: str) -> str:
 
 
 def check_images(place: str) -> None:
-    """Refuse a place that has no images or a labels.csv that cannot be used, as far as can be told
-    without reading an image.
+    """Check a place for images and a valid labels.csv, without reading an image.
 
     Raises:
-        BadPhotos, StorageError: as by `find_images`.
+        BadPhotos, StorageError: as in `find_images`.
     """
     listing = list_place(place)
-    _said(listing, listing.candidates, place)
+    _table_rows(listing, listing.candidates, place)
 
 
 def _contents(listing: Listing) -> dict[Candidate, str]:
-    """Return what tells the content of each candidate that can be read, in the order of their
-    paths; the others are refused.
+    """Return a checksum of each readable candidate, in the order of their paths.
+
+    Unreadable candidates are refused in the listing.
     """
     ordered = sorted(listing.candidates, key=lambda candidate: candidate.below.split("/"))
     contents = dict[Candidate, str]()
@@ -119,11 +132,13 @@ def _content(candidate: Candidate) -> str | OSError:
         return error
 
 
-def _said(
+def _table_rows(
     listing: Listing, candidates: Sequence[Candidate], place: str
 ) -> tuple[dict[str, Row] | None, list[BadImage]]:
-    """Return by image what labels.csv says of it, or None where there is none, and the lines that
-    name no image.
+    """Return the rows of labels.csv by image name, and the rows that name no image.
+
+    Returns:
+        None instead of the rows if there is no labels.csv.
     """
     if listing.labels is None:
         return None, []
@@ -134,9 +149,7 @@ def _said(
 
 
 def _digest(contents: dict[Candidate, str], labelled: Sequence[FoundImage]) -> str:
-    """Return the SHA-256 of what the images are called and hold, and of what a table says of
-    them.
-    """
+    """Return the SHA-256 over the images' names, contents and labels from a table."""
     digest = hashlib.sha256()
     for candidate, content in contents.items():
         digest.update(f"{content} {candidate.below}\n".encode(errors="surrogateescape"))

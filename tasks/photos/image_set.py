@@ -1,6 +1,6 @@
-"""The images that a user brings: what is known of them before one is read.
+"""Describe the user's images before they are decoded.
 
-All of it can be pickled: images are found in one process and read in others.
+All classes can be pickled, because one process finds the images and others read them.
 """
 
 import re
@@ -20,24 +20,23 @@ SUFFIXES = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-# An image of as many pixels as are taken, in 16 bits and four channels, is hardly larger than this.
+# An image with the maximum of pixels, four channels and 16 bits is hardly larger than this.
 MAX_FILE_BYTES = 768 << 20
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BadPhotos(DiamondCutterError):
-    """A place has no photos that can be used; the text is one sentence with the remedy."""
+    """A place has no usable photos; the message is one sentence with a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that is there, though it may turn out to be unreadable.
+    """An existing image, which may turn out to be unreadable.
 
-    `name` is its path below the folder with '/' in it, valid Unicode, and no other image's: a
-    backslash stands twice in it, and what is no text is written as `\\xff`. It is as hostile as
-    whoever named the file, so whoever shows it escapes it. `place` is what it is read from: an
-    absolute path, or `gs://bucket/object`.
+    name: the unique path below the folder, with `/`, in valid Unicode. Backslashes are doubled, and
+        bytes without a meaning become `\\xff`. The name is untrusted, so pages must escape it.
+    place: an absolute path, or `gs://bucket/object`.
     """
 
     name: str
@@ -48,9 +47,7 @@ class FoundImage:
 
 @dataclass(frozen=True, slots=True)
 class BadImage:
-    """A file that is not among the images, or a line of labels.csv that names none; `reason` goes
-    behind its name and a colon.
-    """
+    """A skipped file, or a row of labels.csv without an image; shown as `name: reason`."""
 
     name: str
     reason: str
@@ -58,11 +55,12 @@ class BadImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """The images in a folder and below it, in the order of their names.
+    """The images in a folder and its subfolders.
 
-    `name` is the folder's name and the hash of its images as the bucket's keys have them, such as
-    `holiday@1a2b3c4d`; `digest` is that hash at full length, over names, contents and the labels of
-    labels.csv. `labels` says where labels come from.
+    name: the folder's name and a short hash, as in the bucket's keys: `holiday@1a2b3c4d`.
+    images: in the order of their names.
+    labels: the source of the labels.
+    digest: the full hash over names, contents and the labels of labels.csv.
     """
 
     name: str
@@ -73,16 +71,16 @@ class ImageSet:
 
 
 def printable(text: str) -> str:
-    """Return a text as valid Unicode: bytes that were none become `\\xff`."""
+    """Return a text as valid Unicode; undecodable bytes become `\\xff`."""
     return _SURROGATE.sub(_backslashed, text)
 
 
 def shown_name(below: str) -> str:
-    """Return the name of the image at a path below the folder; two paths never have the same."""
+    """Return the unique name of the image at a path below the folder."""
     return printable(below.replace("\\", "\\\\"))
 
 
 def _backslashed(surrogate: re.Match[str]) -> str:
     code = ord(surrogate[0])
-    # These stand for one byte each: see `os.fsdecode`.
+    # Each of these surrogates stands for one byte: see `os.fsdecode`.
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -1,4 +1,4 @@
-"""What the images are of, as a table beside them says: labels.csv."""
+"""Read labels.csv, a table of labels beside the images, and match it with the images."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ _FOLDERS = ("group", "class", "label")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one line says of one file; `folders` are those that the file may be relative to."""
+    """A row of labels.csv; the file may be relative to one of `folders`."""
 
     line: int
     file: str
@@ -28,18 +28,18 @@ class Row:
 
 
 def read_labels(content: bytes, place: str) -> list[Row]:
-    """Return what the lines of a labels.csv say; `place` is the folder's, for errors.
+    """Return the rows of a labels.csv; `place` is the folder, for errors.
 
     Raises:
-        BadPhotos: it is no table with commas, or lacks a column, or a cell cannot be read.
+        BadPhotos: the file is not valid CSV, lacks a column, or has a cell that is not valid.
     """
     try:
         return list(_rows(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        raise _bad(place, "is no UTF-8 text; save it as UTF-8") from error
+        raise _bad(place, "is not valid UTF-8. Save it as UTF-8") from error
     except csv.Error as error:
         raise _bad(
-            place, f"is no table with commas between its cells ({error}); correct it"
+            place, f"is not valid CSV: expected cells separated by commas ({error}). Correct it"
         ) from error
     except ValueError as error:
         raise _bad(place, str(error)) from error
@@ -48,50 +48,39 @@ def read_labels(content: bytes, place: str) -> list[Row]:
 def match_labels(
     rows: Iterable[Row], names: Sequence[str], refused: Iterable[str], place: str
 ) -> tuple[dict[str, Row], list[BadImage]]:
-    """Return by image what labels.csv says of it, and the lines that name no image.
+    """Return the rows of labels.csv by image name, and the rows that name no image.
 
     Args:
-        rows: what it says.
-        names: the images' names.
-        refused: names of files that are none; lines that name these are left out.
-        place: the folder's, for errors.
+        rows: the rows of labels.csv.
+        names: the names of the images.
+        refused: the names of skipped files; rows that name them are ignored.
+        place: the folder, for errors.
 
     Raises:
-        BadPhotos: two lines contradict each other.
+        BadPhotos: two rows of one image differ.
     """
-    known, by_name, by_end = (
-        set(refused),
-        defaultdict[str, list[str]](list),
-        defaultdict[str, list[str]](list),
-    )
-    for name in names:
-        by_name[_spelled(name)].append(name)
-        by_end[_spelled(name.rpartition("/")[2])].append(name)
-    said, unknown = dict[str, Row](), list[BadImage]()
+    skipped, index = set(refused), _NameIndex(names)
+    matched, unknown = dict[str, Row](), list[BadImage]()
     for row in rows:
-        found = _images_of(row, by_name, by_end)
+        found = index.images_of(row)
         if len(found) == 1:
-            before = said.setdefault(found[0], row)
+            before = matched.setdefault(found[0], row)
             if (before.label, before.class_index) != (row.label, row.class_index):
                 raise _bad(
                     place,
-                    f"says two things of {found[0]!r}, in lines {before.line} and {row.line}; "
-                    "leave one of them",
+                    f"has two labels for {found[0]!r}, in lines {before.line} and {row.line}. "
+                    "Delete one of these lines",
                 )
-        elif found:
-            reason = (
-                f"{LABELS_FILE} names it in line {row.line}, but {len(found)} images have "
-                "that name; write the path below the folder"
-            )
-            unknown.append(BadImage(row.file, reason))
-        elif known.isdisjoint(_paths(row)):
-            unknown.append(
-                BadImage(
-                    row.file,
-                    f"{LABELS_FILE} names it in line {row.line}, but there is no such image",
-                )
-            )
-    return said, unknown
+        elif found or skipped.isdisjoint(_paths(row)):
+            unknown.append(BadImage(row.file, _why_unmatched(row, len(found))))
+    return matched, unknown
+
+
+def _why_unmatched(row: Row, images: int) -> str:
+    where = f"line {row.line} of {LABELS_FILE} names it"
+    if images:
+        return f"{where}, but {images} images have this name. Write the path below the folder"
+    return f"{where}, but the image does not exist"
 
 
 def _rows(text: str) -> Iterator[Row]:
@@ -105,56 +94,59 @@ def _rows(text: str) -> Iterator[Row]:
         lacking = (
             f"files ({', '.join(_FILES)})" if file is None else f"labels ({', '.join(_LABELS)})"
         )
-        raise ValueError(f"has no column of {lacking}; begin it with a line such as file,label")
+        raise ValueError(f"has no column of {lacking}. Start it with a line such as file,label")
     for cells in table:
         line = table.line_num
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise ValueError(
-                f"has {len(cells)} cells in line {line} where its first line has {len(header)}; "
-                "correct it"
+                f"has a line of the wrong length: expected {len(header)} cells as in the first "
+                f"line, found {len(cells)} in line {line}. Correct it"
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         if not row[file]:
-            raise ValueError(f"names no file in line {line}; add its name, or take the line out")
+            raise ValueError(f"names no file in line {line}. Add the name, or delete the line")
         number = row[index] if index else ""
         if number and not re.fullmatch("[0-9]{1,9}", number):
             raise ValueError(
-                f"has {number[:40]!r} as {index} in line {line} where a whole number is expected; "
-                "correct it"
+                f"has an invalid {index}: expected a whole number, found {number[:40]!r} in line "
+                f"{line}. Correct it"
             )
-        # The cell as it is, not stripped: a file's name may end in a space.
+        # Not stripped, because a file's name may end with a space.
         named = cells[header.index(file)]
         folders = tuple(row[name] for name in _FOLDERS if row.get(name))
         yield Row(line, named, folders, row[label] or None, int(number) if number else None)
 
 
-def _images_of(row: Row, by_name: dict[str, list[str]], by_end: dict[str, list[str]]) -> list[str]:
-    """Return the images that a line may mean: of that path, or of that path in its group's folder,
-    or else of that name anywhere.
-    """
-    for path in _paths(row):
-        found = by_name.get(_spelled(path))
-        if found:
-            return [path] if path in found else found
-    found = by_end.get(_spelled(row.file.strip()), [])
-    return found
+class _NameIndex:
+    """Finds images by path or by file name, in any Unicode spelling."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_path = defaultdict[str, list[str]](list)
+        self._by_file_name = defaultdict[str, list[str]](list)
+        for name in names:
+            self._by_path[_normalized(name)].append(name)
+            self._by_file_name[_normalized(name.rpartition("/")[2])].append(name)
+
+    def images_of(self, row: Row) -> list[str]:
+        """Return the images that a row may mean: by path, by path in a folder, or by file name."""
+        for path in _paths(row):
+            found = self._by_path.get(_normalized(path))
+            if found:
+                return [path] if path in found else found
+        return self._by_file_name.get(_normalized(row.file.strip()), [])
 
 
 def _paths(row: Row) -> list[str]:
-    """Return the paths that a line may mean, the likeliest first; Windows writes them with
-    backslashes.
-    """
+    """Return the paths that a row may mean, the likeliest first; Windows writes backslashes."""
     spellings = dict.fromkeys((row.file, row.file.strip(), row.file.strip().replace("\\", "/")))
     paths = [path.removeprefix("./") for path in spellings]
     return [*paths, *(f"{folder}/{path}" for folder in row.folders for path in paths)]
 
 
-def _spelled(name: str) -> str:
-    """Return a name in the one of Unicode's spellings that most programs write; macOS has another
-    for its files.
-    """
+def _normalized(name: str) -> str:
+    """Return a name in Unicode's NFC form, because macOS stores names in another form."""
     return unicodedata.normalize("NFC", name)
 
 

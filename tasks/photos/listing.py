@@ -1,6 +1,4 @@
-"""What lies in a folder of this machine or of Google Cloud Storage: the files that may be images,
-and why the others are none.
-"""
+"""List a local folder or a folder in Google Cloud Storage: possible images and skipped files."""
 
 import os
 import stat
@@ -22,17 +20,20 @@ from diamond_cutter.tasks.photos.image_set import (
     shown_name,
 )
 
-NO_IMAGE = f"it does not end as images do: {', '.join(SUFFIXES)}"
-# More than a table of ImageNet's 1.3 million images has; in memory, a table takes many times as
-# much as in the file.
+NO_IMAGE = f"its name does not end with {', '.join(SUFFIXES)}"
+# Larger than a table of ImageNet's 1.3 million images. In memory, a table takes many times its file
+# size.
 MAX_LABELS_BYTES = 64 << 20
-_LEADS_OUT = "it is a link that leads out of the folder"
+_LEADS_OUT = "it is a link to a place outside the folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be an image: its path below the folder, where it is, and what tells its
-    content if that is known unread.
+    """A file that may be an image.
+
+    below: the path below the folder.
+    place: the absolute path, or `gs://bucket/object`.
+    content: a checksum, if it is known without reading the file.
     """
 
     below: str
@@ -42,9 +43,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Listing:
-    """What was found: the folder's name, the bytes of its labels.csv if it has one, candidates, and
-    files that are none.
-    """
+    """The contents of a folder; `labels` are the bytes of its labels.csv."""
 
     folder: str
     labels: bytes | None = None
@@ -52,18 +51,19 @@ class Listing:
     refused: list[BadImage] = field(default_factory=list)
 
     def refuse(self, below: str, reason: str) -> None:
-        """Note why a file is none of the images."""
+        """Add a skipped file with a reason."""
         self.refused.append(BadImage(shown_name(below), reason))
 
 
 def list_place(place: str) -> Listing:
-    """Return what is in a folder, given as a path, a `file://` URL or a `gs://` URL, and in those
-    below it, without hidden ones.
+    """Return the contents of a folder and its subfolders, without hidden files.
+
+    Args:
+        place: a path, a `file://` URL or a `gs://` URL.
 
     Raises:
-        BadPhotos: there is no such folder, nothing in it may be an image, or its labels.csv cannot
-            be read.
-        StorageError: the cloud does not answer, or not to us.
+        BadPhotos: the folder is missing or has no possible image, or its labels.csv is unreadable.
+        StorageError: the cloud is unreachable or denies access.
     """
     found = split_url(place, "Photos") if place else None
     if isinstance(found, GcsUrl):
@@ -71,40 +71,37 @@ def list_place(place: str) -> Listing:
     elif found is not None and os.path.isdir(found):
         listing = _FolderWalk(Path(os.path.realpath(found))).listing
     else:
-        raise BadPhotos(
-            f"photos {printable(place)} is not a folder; give one that has images in it"
-        )
+        raise BadPhotos(f"photos {printable(place)} is not a folder. Choose a folder with images")
     if not listing.candidates:
         raise no_image(place, listing.refused)
     return listing
 
 
 def no_image(place: str, refused: list[BadImage]) -> BadPhotos:
-    """Return what is to be raised where nothing is an image; what came close is named."""
-    close = next(
+    """Return the error for a folder without images; it names the first skipped image."""
+    skipped = next(
         (f" ({bad.name!r}: {bad.reason})" for bad in refused if bad.reason != NO_IMAGE), ""
     )
     return BadPhotos(
-        f"no image is in the folder {printable(place)}{close}; images are files that end in "
+        f"folder {printable(place)} has no images{skipped}: expected files that end with "
         f"{', '.join(SUFFIXES)}"
     )
 
 
 def no_labels(place: str, reason: str) -> BadPhotos:
-    """Return the error for a labels.csv that cannot be read."""
+    """Return the error for an unreadable labels.csv."""
     return BadPhotos(
-        f"{LABELS_FILE} in {printable(place)} cannot be used: {reason}; replace the file, or "
-        "remove it"
+        f"{LABELS_FILE} in {printable(place)} is unreadable: {reason}. Replace or remove the file"
     )
 
 
 def why_unreadable(error: OSError) -> str:
-    """Return in plain words why a file cannot be read."""
+    """Return the reason why a file is unreadable, in words."""
     if isinstance(error, FileNotFoundError):
-        return "it is not there any more"
+        return "it does not exist any more"
     if isinstance(error, PermissionError):
-        return "it may not be read by this user"
-    return f"it cannot be read ({error.strerror})" if error.strerror else str(error)
+        return "this user has no permission to read it"
+    return f"it is unreadable ({error.strerror})" if error.strerror else str(error)
 
 
 def _list_cloud(place: str, url: GcsUrl) -> Listing:
@@ -122,10 +119,8 @@ def _list_cloud(place: str, url: GcsUrl) -> Listing:
         elif reason := _why_no_candidate(found.name, found.size):
             listing.refuse(found.name, reason)
         else:
-            sum_of_all = "unknown" if found.crc32c is None else f"{found.crc32c:08x}"
-            listing.candidates.append(
-                Candidate(found.name, found.url, f"{sum_of_all}-{found.size}")
-            )
+            checksum = "unknown" if found.crc32c is None else f"{found.crc32c:08x}"
+            listing.candidates.append(Candidate(found.name, found.url, f"{checksum}-{found.size}"))
     return listing
 
 
@@ -134,34 +129,31 @@ def _why_no_candidate(below: str, size: int) -> str | None:
         return NO_IMAGE
     if size > MAX_FILE_BYTES:
         return (
-            f"it is of {size >> 20:,} MiB, more than the {MAX_FILE_BYTES >> 20:,} that an "
-            "image may have"
+            f"its size is not valid: expected at most {MAX_FILE_BYTES >> 20:,} MiB, found "
+            f"{size >> 20:,} MiB"
         )
     return None
 
 
 class _FolderWalk:
-    """Walks through a folder of this machine; each real folder once, however many links lead
-    to it.
-    """
+    """Walks through a local folder; it visits each real folder once, even with links to it."""
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self.listing = Listing(root.name or "photos")
         self._walked = set[str]()
-        # Links wait until all folders have been walked, so that what is there under its own name is
-        # found under it.
+        # Links come after all folders, so that each file is found under its real path first.
         links = deque[str]()
         links.extend(self._walk(""))
         while links:
             below = links.popleft()
             if os.path.realpath(self._place(below)) in self._walked:
-                self.listing.refuse(below, "it is a link to a folder that is looked at already")
+                self.listing.refuse(below, "it is a link to a folder that was listed already")
             else:
                 links.extend(self._walk(below))
 
     def _walk(self, below: str) -> list[str]:
-        """Look through a folder and those in it, and return the links to folders, in order."""
+        """List a folder and its subfolders, and return the links to folders, sorted."""
         pending, links = [below], list[str]()
         while pending:
             folder = pending.pop()
@@ -170,7 +162,7 @@ class _FolderWalk:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     continue
-                reason, is_folder = self._look(entry, path)
+                reason, is_folder = self._check(entry, path)
                 if reason and path == LABELS_FILE:
                     raise no_labels(self._root, reason)
                 if reason:
@@ -188,17 +180,17 @@ class _FolderWalk:
             with os.scandir(self._place(below)) as entries:
                 yield from entries
         except OSError as error:
-            self.listing.refuse(below or ".", f"{why_unreadable(error)}, nor what is in it")
+            self.listing.refuse(below or ".", why_unreadable(error))
 
-    def _look(self, entry: "os.DirEntry[str]", below: str) -> tuple[str | None, bool]:
-        """Return why an entry is refused, or None, and whether it is a folder."""
+    def _check(self, entry: "os.DirEntry[str]", below: str) -> tuple[str | None, bool]:
+        """Return the reason to skip an entry, or None, and whether it is a folder."""
         try:
             if entry.is_symlink() and not self._is_inside(os.path.realpath(entry.path)):
                 return _LEADS_OUT, False
             status = entry.stat()
         except FileNotFoundError:
             return (
-                "it is a link to nothing" if entry.is_symlink() else "it is not there any more",
+                "it is a broken link" if entry.is_symlink() else "it does not exist any more",
                 False,
             )
         except OSError as error:
@@ -208,7 +200,9 @@ class _FolderWalk:
         if below == LABELS_FILE:
             return None, False
         reason = _why_no_candidate(below, status.st_size)
-        return reason or (None if stat.S_ISREG(status.st_mode) else "it is no plain file"), False
+        return reason or (
+            None if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+        ), False
 
     def _labels(self, path: str) -> bytes:
         try:

@@ -1,6 +1,4 @@
-"""Decodes the user's images. They are files from anywhere: whatever is in one costs that image, not
-the run.
-"""
+"""Decode the user's images; a bad file costs that image only, not the run."""
 
 import io
 import os
@@ -11,6 +9,7 @@ from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from diamond_cutter.errors import DiamondCutterError
@@ -21,8 +20,7 @@ from diamond_cutter.storage.plain_files import open_file
 from diamond_cutter.tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
 from diamond_cutter.tasks.photos.listing import why_unreadable
 
-# Pillow's own, from which on it warns: of a few kilobytes an image can be made that takes
-# gigabytes.
+# Pillow's own limit for warnings. A file of a few kilobytes can decode to gigabytes.
 MAX_PIXELS = 89_478_485
 
 _FORMATS = sorted(set(SUFFIXES.values()))
@@ -41,19 +39,16 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Of the largest, decoders take up to 1.4 GB on the way: not several of those at once.
+# Decoders take up to 1.4 GB for the largest images, so only one of these is decoded at a time.
 _one_large = threading.Lock()
 
-# Pillow warns of odd metadata, which do not matter here, and of many pixels, which are refused
-# below. Not around each call: a filter is the whole process's, and threads that set it would undo
-# each other's.
+# Pillow warns about odd metadata, which do not matter here, and about many pixels, which this
+# module refuses. The filter is global, because threads that set filters would undo each other's.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class UnreadablePhoto(DiamondCutterError):
-    """An image cannot be read; `reason` says in plain words why, and goes behind its name and a
-    colon.
-    """
+    """An image is unreadable; shown as `name: reason`."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -64,39 +59,36 @@ class UnreadablePhoto(DiamondCutterError):
 
 
 class GonePhoto(UnreadablePhoto, BadPhotos):
-    """An image was there a moment ago and cannot be read now: whoever keeps what was measured is
-    not to keep that it is bad.
-    """
+    """An image disappeared or cannot be decoded now; do not record it as unreadable."""
 
 
 class _Refused(Exception):
-    """An image that can be decoded, but not taken; the text is the reason."""
+    """An image exceeds a limit or has no known meaning; the text is the reason."""
 
 
 def check_channels(channels: int) -> None:
-    """Refuse to show photos to a model of images that are neither colour nor grey.
+    """Check that a model takes colour or grey images.
 
     Raises:
-        BadPhotos: it is such a model.
+        BadPhotos: the model takes other images.
     """
     if channels not in (1, 3):
         raise BadPhotos(
-            f"photos have 3 channels, or 1 in grey, but the model takes images of {channels}; "
-            "take a model of colour or grey images"
+            f"the model takes other images than photos: expected 3 channels, or 1 for grey, found "
+            f"{channels}. Choose a model of colour or grey images"
         )
 
 
 def read_images(
     images: Iterable[FoundImage], shape: tuple[int, int, int]
-) -> Iterator[tuple[FoundImage, np.ndarray | UnreadablePhoto]]:
-    """Yield each image with what `read_image` returns or raises, in their order; some are decoded
-    ahead, in threads.
+) -> Iterator[tuple[FoundImage, npt.NDArray[np.float32] | UnreadablePhoto]]:
+    """Yield each image with its pixels or its error, in order; threads decode some ahead.
 
     Raises:
-        StorageError: the cloud does not answer, which is no image's fault.
+        StorageError: the cloud is unreachable.
     """
 
-    def read(image: FoundImage) -> tuple[FoundImage, np.ndarray | UnreadablePhoto]:
+    def read(image: FoundImage) -> tuple[FoundImage, npt.NDArray[np.float32] | UnreadablePhoto]:
         try:
             return image, read_image(image, shape)
         except UnreadablePhoto as error:
@@ -105,50 +97,50 @@ def read_images(
     return in_threads(_AT_ONCE, read, images)
 
 
-def read_image(image: FoundImage, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return an image as a model of that height, width and channels, 1 or 3, sees it: see
-    `as_input`.
+def read_image(image: FoundImage, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+    """Return an image as the input of a model; see `as_input`.
 
     Raises:
-        UnreadablePhoto: it is no image, or none that can be taken.
-        StorageError: the cloud does not answer.
+        UnreadablePhoto: the file is not an image, or exceeds a limit.
+        StorageError: the cloud is unreachable.
     """
     return as_input(decode(image, max(shape[:2])), shape)
 
 
-def read_picture(image: FoundImage, shape: tuple[int, int, int], side_px: int) -> np.ndarray:
-    """Return the part of an image that `read_image` returns as people see it: see `as_picture`.
+def read_picture(
+    image: FoundImage, shape: tuple[int, int, int], side_px: int
+) -> npt.NDArray[np.uint8]:
+    """Return the same part of an image as `read_image`, for people; see `as_picture`.
 
     Raises:
-        UnreadablePhoto: it is no image, or none that can be taken.
-        StorageError: the cloud does not answer.
+        UnreadablePhoto: the file is not an image, or exceeds a limit.
+        StorageError: the cloud is unreachable.
     """
     return as_picture(decode(image, side_px), shape, side_px)
 
 
-def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return what `decode` has made of an image as a model sees it: filling its sides, the middle
-    of what is too long.
+def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+    """Return a decoded image as the input of a model: resized and cropped to the centre.
 
     Args:
-        picture: the image, upright in RGB.
-        shape: height, width and channels of the model's images; one channel is grey, three are RGB.
+        picture: the upright image in RGB, from `decode`.
+        shape: height, width and channels of the model's images; 1 channel is grey, 3 are RGB.
 
     Returns:
-        float32 of that shape with values in [0, 1].
+        float32 of that shape in [0, 1].
     """
     height, width, channels = shape
     values = np.asarray(
         _fitted(picture if channels == 3 else picture.convert("L"), height, width)
     ).reshape(shape)
-    return np.divide(
-        values, 255, dtype=np.float32
-    )  # in one pass: a quarter of the time of a conversion before it
+    # One pass takes a quarter of the time of a conversion followed by a division.
+    return np.divide(values, 255, dtype=np.float32)
 
 
-def as_picture(picture: Image.Image, shape: tuple[int, int, int], side_px: int) -> np.ndarray:
-    """Return the same part of an image as `as_input`, to be looked at: in colour, its longer side
-    of `side_px`.
+def as_picture(
+    picture: Image.Image, shape: tuple[int, int, int], side_px: int
+) -> npt.NDArray[np.uint8]:
+    """Return the same part of an image as `as_input`, in colour, with `side_px` on the longer side.
 
     Returns:
         uint8 `[height, width, 3]`, `[side_px, side_px, 3]` for a model of square images.
@@ -169,28 +161,31 @@ def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def decode(image: FoundImage, at_least_px: int) -> Image.Image:
-    """Return an image upright in RGB, what is transparent laid on white; of an animation the first
-    picture.
+    """Return an upright image in RGB, on white; the first frame of an animation.
 
-    A JPEG is decoded to a fraction of its size where that leaves each side twice `at_least_px`:
-    take the longest side that is wanted. Most of the time other Python threads can run.
+    A large JPEG is decoded at a fraction of its size. Other Python threads can run meanwhile.
+
+    Args:
+        image: the image.
+        at_least_px: the longest side that the caller needs. A reduced JPEG has at least twice as
+            many pixels on each side.
 
     Raises:
-        UnreadablePhoto: it is no image, or none that can be taken.
-        StorageError: the cloud does not answer.
+        UnreadablePhoto: the file is not an image, or exceeds a limit.
+        StorageError: the cloud is unreachable.
     """
     try:
         with _opened(image.place) as file:
             return _decoded(file, at_least_px)
     except (NotFound, FileNotFoundError) as error:
-        raise GonePhoto(image.name, "it is not there any more") from error
+        raise GonePhoto(image.name, "it does not exist any more") from error
     except AccessDenied as error:
-        raise UnreadablePhoto(image.name, "it may not be read by this user") from error
+        raise UnreadablePhoto(image.name, "this user has no permission to read it") from error
     except StorageError:
         raise
     except MemoryError as error:
         raise GonePhoto(image.name, "there is not enough memory to decode it") from error
-    except Exception as error:  # whatever a decoder makes of rubbish
+    except Exception as error:  # decoders raise many types for damaged files
         raise UnreadablePhoto(image.name, _reason(error)) from error
 
 
@@ -202,9 +197,10 @@ def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:
     size = file.seek(0, os.SEEK_END)
     if not 0 < size <= MAX_FILE_BYTES:
         raise _Refused(
-            f"it is of {size >> 20:,} MiB, more than an image may have"
+            f"its size is not valid: expected at most {MAX_FILE_BYTES >> 20:,} MiB, found "
+            f"{size >> 20:,} MiB"
             if size
-            else "it is empty, a file of no bytes"
+            else "it is an empty file"
         )
     file.seek(0)
     with Image.open(file, formats=_FORMATS) as image:
@@ -212,17 +208,14 @@ def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:
             raise _Refused(_too_many(f"{image.width:,} x {image.height:,}"))
         image.draft(None, (2 * at_least_px, 2 * at_least_px))
         with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
-            # Before its orientation is asked for, which some formats have behind the pixels, and
-            # TIFF obeys by itself.
+            # Load first: some formats store the orientation after the pixels, and TIFF applies it.
             image.load()
             turn = _turn(image)
             return _in_colour(image if turn is None else image.transpose(turn))
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Return what turns an image upright, if anything does; damaged metadata do not make its pixels
-    worse.
-    """
+    """Return the transposition to an upright image, or None; damaged metadata do not matter."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:
@@ -230,14 +223,11 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _in_colour(image: Image.Image) -> Image.Image:
-    """Return an image in RGB; in bands, so that a large one does not stand in memory in three
-    forms.
-    """
+    """Return an image in RGB, converted in bands to keep memory small."""
     if image.mode in ("I", "F"):
-        kind = "whole numbers of 32 bits" if image.mode == "I" else "floating-point numbers"
+        kind = "32-bit integers" if image.mode == "I" else "floating-point numbers"
         raise _Refused(
-            f"its pixels are {kind}, of which nobody says which are black and white; save it with "
-            "8 or 16 bits"
+            f"its pixels are {kind} without a known value range. Save it with 8 or 16 bits"
         )
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
@@ -253,7 +243,7 @@ def _in_colour(image: Image.Image) -> Image.Image:
 
 def _band_in_colour(band: Image.Image) -> Image.Image:
     if band.mode.startswith("I;16"):
-        # Pillow would cut off all above 255.
+        # Pillow would clip values above 255.
         return Image.fromarray((np.asarray(band) >> 8).astype(np.uint8)).convert("RGB")
     if band.has_transparency_data:
         opaque = Image.new("RGBA", band.size, "white")
@@ -263,22 +253,24 @@ def _band_in_colour(band: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    """Return in plain words why an image cannot be read."""
+    """Return the reason why an image is unreadable, in words."""
     if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return _too_many("far too many")
     if isinstance(error, UnidentifiedImageError):
-        return f"it is no image of a kind that is known here: {', '.join(_FORMATS)}"
+        return f"its format is unknown: expected one of {', '.join(_FORMATS)}"
     if isinstance(error, MemoryError):
-        return "there is not enough memory for it"
+        return "there is not enough memory to decode it"
     if isinstance(error, OSError) and error.errno is not None:
         return why_unreadable(error)
     text = " ".join(str(error).split())[:_SHOWN_CHARACTERS]
     if "truncated" in text.lower():
-        return "it is cut off: its end is missing"
-    return f"it is damaged, or of a rare kind ({text or type(error).__name__})"
+        return "it is truncated"
+    return f"it is damaged or of a rare kind ({text or type(error).__name__})"
 
 
 def _too_many(pixels: str) -> str:
-    return f"it has {pixels} pixels, more than the {MAX_PIXELS:,} that are taken; make it smaller"
+    return (
+        f"it is too large: expected at most {MAX_PIXELS:,} pixels, found {pixels}. Make it smaller"
+    )

@@ -1,11 +1,11 @@
-"""Measures in a device's process what the user's photos do to some layers, and keeps a record for
-each layer.
-"""
+"""Measure the activations of the user's photos in a device's process; store them by layer."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -20,7 +20,13 @@ from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage, printab
 from diamond_cutter.tasks.photos.listing import NO_IMAGE
 from diamond_cutter.tasks.photos.reading import UnreadablePhoto, check_channels, read_images
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from diamond_cutter.model_inventory.bundle import Bundle
+
 _START_S, _EACH_S = 600.0, 5.0
+_BATCH_SIZE = 16
 
 
 @task(
@@ -37,17 +43,18 @@ def measure_photos(
     pre_activation: bool,
     slots: DeviceSlots,
 ) -> dict[str, PhotoActivations]:
-    """Return by layer how high the images in a folder, here or in a cloud, drive its channels,
-    measuring what the bucket has no record of.
+    """Return the highest activations on the images of a folder, by layer.
+
+    Layers without a record in the bucket are measured.
 
     Raises:
-        BadPhotos: the folder is none, or has no image that can be read.
-        StorageError: a place does not answer, or not to us.
+        BadPhotos: the folder is missing or has no readable image.
+        StorageError: the cloud is unreachable or denies access.
     """
     found = find_images(folder)
     for bad in found.refused:
         if bad.reason != NO_IMAGE:
-            logging.getLogger(__name__).warning("left out: %r: %s", bad.name, bad.reason)
+            logging.getLogger(__name__).warning("skipped %r: %s", bad.name, bad.reason)
     stored = stored_activations(bucket_url, model, found.name, layers, pre_activation)
     missing = tuple(layer for layer in layers if layer not in stored)
     if missing:
@@ -67,9 +74,7 @@ def measure_and_commit(
     layers: tuple[str, ...],
     pre_activation: bool,
 ) -> None:
-    """Measure some layers in this process and commit a record for each."""
-    from diamond_cutter.tasks.photos.activations import highest_activations
-
+    """Measure some layers in this process, and commit a record for each."""
     bundle, unreadable = read_bundle(bucket_url, model), list[str]()
     check_channels(bundle.card.image.channels)
     highest = highest_activations(
@@ -81,7 +86,7 @@ def measure_and_commit(
     readable = len(images) - len(unreadable)
     if not readable:
         raise BadPhotos(
-            f"none of the {len(images)} images in the folder {printable(folder)} can be read; the "
+            f"all {len(images)} images in the folder {printable(folder)} are unreadable; the "
             f"first is {images[0].name}"
         )
     bucket = open_bucket(bucket_url)
@@ -98,8 +103,62 @@ def measure_and_commit(
         keep_activations(bucket, record)
 
 
+def highest_activations(
+    bundle: "Bundle",
+    layers: Sequence[str],
+    photos: Iterable[npt.NDArray[np.float32]],
+    *,
+    pre_activation: bool = False,
+) -> list[npt.NDArray[np.float32]]:
+    """Return the highest activation of each channel over all positions and photos.
+
+    Args:
+        bundle: the model.
+        layers: the names of the layers.
+        photos: one or more, float32 `[height, width, channel]` in [0, 1], in the model's size.
+        pre_activation: measure the input of each layer's activation function.
+
+    Returns:
+        By layer, float32 `[channel]`.
+
+    Raises:
+        UnknownLayer: the model lacks a layer; the message names similar layers.
+    """
+    import tensorflow as tf
+
+    from diamond_cutter.model_inventory.bundle import layer_graph, to_model_input
+    from diamond_cutter.model_inventory.graph.graph_def import run_inside
+
+    card, (graph, tensors) = bundle.card, layer_graph(bundle, layers, pre_activation=pre_activation)
+
+    @tf.function(input_signature=[tf.TensorSpec([_BATCH_SIZE, *card.image.shape])], autograph=False)
+    def highest_of(images: "tf.Tensor") -> "list[tf.Tensor]":
+        found = run_inside(graph, card.input_tensor, to_model_input(images, card), tensors)
+        return [tf.reduce_max(values, axis=range(values.shape.rank - 1)) for values in found]
+
+    highest = [np.full(card.layer(name).channels, -np.inf, np.float32) for name in layers]
+    for batch in _batches(photos):
+        highest = [
+            np.maximum(so_far, found.numpy())
+            for so_far, found in zip(highest, highest_of(batch), strict=True)
+        ]
+    return highest
+
+
+def _batches(photos: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield batches of photos; the last photo fills the last batch."""
+    batch: list[npt.NDArray[np.float32]] = []
+    for photo in photos:
+        batch.append(photo)
+        if len(batch) == _BATCH_SIZE:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch + batch[-1:] * (_BATCH_SIZE - len(batch)))
+
+
 def keep_activations(bucket: Bucket, record: PhotoActivations) -> None:
-    """Commit a record; one that is there is replaced only if it is not what its key says."""
+    """Commit a record; an existing record is replaced only if it does not match its key."""
     key = activations_key(record)
     commit(bucket, key, record, lambda theirs: activations_key(theirs) == key)
 
@@ -114,14 +173,14 @@ def activations_key(record: PhotoActivations) -> str:
 def stored_activations(
     bucket_url: str, model: str, name: str, layers: Sequence[str], pre_activation: bool
 ) -> dict[str, PhotoActivations]:
-    """Return by layer what the bucket knows of photos; `name` is their folder's name and hash."""
+    """Return the stored records by layer; `name` is the folder's name and hash."""
     bucket = open_bucket(bucket_url)
     keys = {
         layer: photo_activations_key(model, name, layer, pre_activation=pre_activation)
         for layer in layers
     }
     found = {layer: read_record(bucket, key, PhotoActivations) for layer, key in keys.items()}
-    # A record of another layer, or of other photos, is damage: it is measured again.
+    # A record of another layer or of other photos is damaged, so it is measured again.
     return {
         layer: record
         for layer, record in found.items()
@@ -131,8 +190,8 @@ def stored_activations(
 
 def _readable(
     images: Sequence[FoundImage], shape: tuple[int, int, int], unreadable: list[str]
-) -> Iterator[np.ndarray]:
-    """Yield the images that can be read, and note the names of the others."""
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the readable images, and collect the names of the others."""
     for image, pixels in read_images(images, shape):
         if isinstance(pixels, UnreadablePhoto):
             unreadable.append(image.name)

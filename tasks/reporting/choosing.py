@@ -1,27 +1,28 @@
-"""Chooses what a report shows: sets of images, channels, single images."""
+"""Choose the sets of images, the channels and the single images that a report shows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, SetName, Totals
 
-# On each side: of all images, and of any other set.
+# Channels on each side, over all images and over any other set.
 TOP, TOP_OF_A_SET = 8, 5
-# Of labels, and of classes; more are in the tables.
+# Labels, and classes; the tables hold all of them.
 MOST_SETS = 24
 _RENDERED_OF_A_SET = 3
-# What a class of one image would show is that image's.
+# A class with a single image would only show that image.
 _FEWEST_OF_A_CLASS = 2
 
-_Image = TypeVar("_Image")
+_Item = TypeVar("_Item")
 
 
 def shown_sets(totals: Totals) -> list[SetName]:
-    """Return the sets of images that a report shows, that of all first."""
+    """Return the sets of images that a report shows, starting with all images."""
     names = list(totals.ordered())
     labels = sorted(
         (name for name in names if name.kind == "label"), key=lambda name: -totals.images(name)
@@ -34,9 +35,10 @@ def shown_sets(totals: Totals) -> list[SetName]:
     ]
 
 
-def top_and_bottom(mean: np.ndarray, count: int) -> tuple[list[int], list[int]]:
-    """Return the channels of the highest means above 0, the highest first, and of the lowest below
-    0, the lowest first.
+def top_and_bottom(mean: npt.NDArray[np.floating], count: int) -> tuple[list[int], list[int]]:
+    """Return the channels of the highest means above 0, and of the lowest means below 0.
+
+    Both lists start with the strongest channel.
     """
     order = np.argsort(-mean, kind="stable")
     top = [int(channel) for channel in order[:count] if mean[channel] > 0]
@@ -46,11 +48,10 @@ def top_and_bottom(mean: np.ndarray, count: int) -> tuple[list[int], list[int]]:
 def channels_to_render(
     totals: Totals, cells: Mapping[str, Mapping[int, int]], spec: AttributionSpec
 ) -> dict[str, tuple[int, ...]]:
-    """Return, by layer, the channels that the report needs sprites of, ascending, as many as it is
-    to show at most.
+    """Return, by layer, the channels whose sprites the report needs, in ascending order.
 
-    Those that decide most over all images come first, then, in turn, those that stand out in most
-    cells of single images, and those that decide most over any other set.
+    The strongest channels over all images come first. The strongest channels of other sets follow,
+    in turn with the channels that stand out in most cells of single images.
     """
     sets = shown_sets(totals)
     return {
@@ -64,14 +65,14 @@ def channels_to_render(
 def _wanted(
     totals: Totals, sets: Sequence[SetName], layer: str, cells: Mapping[int, int]
 ) -> Iterator[int]:
-    # In turn, so that few sprites show both sides, too.
+    # Both sides in turn, so that a small number of sprites shows both.
     for pair in zip_longest(*top_and_bottom(totals.sets[ALL][layer].mean, TOP)):
         yield from (channel for channel in pair if channel is not None)
     in_cells = iter(sorted(cells, key=lambda channel: (-cells[channel], channel)))
     for name in sets:
         for channels in top_and_bottom(totals.sets[name][layer].mean, _RENDERED_OF_A_SET):
             yield from channels
-            # In this order: of the first that it is given, zip takes one more than the second has.
+            # The order matters: zip consumes one item too many of its first argument.
             yield from (channel for _, channel in zip(channels, in_cells, strict=False))
     yield from in_cells
 
@@ -85,10 +86,11 @@ def _first_of(channels: Iterator[int], count: int) -> list[int]:
     return list(found)
 
 
-def evenly(images: Sequence[_Image], count: int) -> list[_Image]:
-    """Return as many images evenly from all, so that each label has its share: their order follows
-    names.
+def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Return up to `count` items, spread evenly over all.
+
+    Images are sorted by name, so each label folder receives its share.
     """
-    if len(images) <= count:
-        return list(images)
-    return [images[place * len(images) // count] for place in range(count)]
+    if len(items) <= count:
+        return list(items)
+    return [items[place * len(items) // count] for place in range(count)]

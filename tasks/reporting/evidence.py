@@ -1,6 +1,7 @@
-"""What speaks for the words about a channel."""
+"""Collect the evidence for the line of text about a channel."""
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.label_classes import class_named
@@ -12,16 +13,15 @@ _NAMED_CLASSES = 3
 
 
 def class_title(card: ModelCard, number: int) -> str:
-    """Return a class's name, or its number where the model has no labels."""
+    """Return the name of a class, or its number if the model has no labels."""
     return card.labels[number].name if number < len(card.labels) else f"class {number}"
 
 
 class LayerEvidence:
-    """The evidence for each channel of a layer, of which `highest` is the highest activation on any
-    image, float32 `[channel]`.
+    """Collects the evidence for each channel of a layer.
 
-    Channels are selective for what the user's labels say, or for what the model takes images for
-    where there are no labels. A channel supports a class if it is among those that add most to it.
+    Selectivity compares the user's labels, or the predicted classes if there are no labels. A
+    channel supports a class if it is among the channels that add most to it.
     """
 
     def __init__(
@@ -30,8 +30,9 @@ class LayerEvidence:
         spec: AttributionSpec,
         totals: Totals,
         layer: str,
-        highest: np.ndarray,
+        highest: npt.NDArray[np.float32],
     ) -> None:
+        """Prepare the evidence; `highest` are the highest activations, float32 `[channel]`."""
         self._card, self._images, self._highest = card, totals.images(), highest
         self._all = totals.sets[ALL][layer]
         names = list(totals.ordered())
@@ -63,9 +64,7 @@ class LayerEvidence:
         )
 
     def selective(self, channel: int) -> tuple[tuple[str, float], ...]:
-        """Return the classes in which a channel is highest in the mean, the highest first, each
-        with its deviations above all.
-        """
+        """Return the classes with the highest means above 0, in deviations above the mean."""
         found = sorted(
             ((self._deviations[name][channel], name) for name in self._compared),
             key=lambda pair: -pair[0],
@@ -85,9 +84,7 @@ class LayerEvidence:
         )
 
     def _explained(self, name: SetName, channel: int) -> ClassEvidence | None:
-        """Return what a channel adds to a class, if it is among the channels that add most to it,
-        or take most from it.
-        """
+        """Return the channel's attribution to a class, if it is among the strongest channels."""
         means, number = self._means[name], self._titles[name]
         rank = ablated_channels(len(means))
         value = means[channel]
@@ -110,9 +107,9 @@ def _wnid(card: ModelCard, number: int) -> str | None:
 
 
 def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int]:
-    """Return the sets of images that one class explains, with its number."""
+    """Return the sets of images with one explained class, and the number of the class."""
     if spec.positive == "auto":
-        # Images of the class that all are held against are explained by another one.
+        # Images that show the negative class are explained by another class.
         return {
             name: name.number
             for name in names
@@ -121,6 +118,6 @@ def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int
     return {ALL: spec.positive} if isinstance(spec.positive, int) else {}
 
 
-def _deviations(found: LayerTotals, every: LayerTotals) -> np.ndarray:
+def _deviations(found: LayerTotals, every: LayerTotals) -> npt.NDArray[np.float64]:
     spread = every.highest_spread
     return (found.mean_highest - every.mean_highest) / np.where(spread > 0, spread, np.inf)

@@ -1,31 +1,28 @@
-"""Groups of neurons over the images that are looked at closely: what they are, what they add, what
-flows from one to another.
-"""
+"""Fit neuron groups over the shown images, and sum their attributions and flows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from diamond_cutter.tasks.attribution.batches import Batch, Numbered, batches
-from diamond_cutter.tasks.attribution.details import BatchDetails
+from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
+from diamond_cutter.tasks.attribution.details import BatchDetails, cell_means
 from diamond_cutter.tasks.attribution.groups import Groups, fit_groups
 from diamond_cutter.tasks.attribution.layer_contributions import group_flow_function
 from diamond_cutter.tasks.attribution.network import Network
-from diamond_cutter.tasks.attribution.pooling import means
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from diamond_cutter.tasks.reporting.contents import FoundGroups
-from diamond_cutter.tasks.reporting.rounding import short
+from diamond_cutter.tasks.reporting.contents import FoundGroups, short
 
-# By layer, float32 `[batch, cell, group]`; None where a layer has no groups.
-ByGroup = list[np.ndarray | None]
+# By layer, float32 `[batch, cell, group]`; None for a layer without groups.
+GroupValues = list[npt.NDArray[np.float32] | None]
 
 
 def fitted_groups(
-    network: Network, spec: AttributionSpec, images: Sequence[Numbered]
+    network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
 ) -> dict[str, Groups]:
-    """Return the groups of the layers that have rows and columns."""
+    """Return the groups of each layer with rows and columns."""
     wanted = [name for name in spec.layers if spec.groups and network.card.layer(name).height]
 
     @tf.function(
@@ -34,11 +31,11 @@ def fitted_groups(
     def activations(pixels: tf.Tensor) -> list[tf.Tensor]:
         values = network.run(pixels, [network.tensors[spec.layers.index(name)] for name in wanted])
         return [
-            means(layer, network.card.layer(name))
+            cell_means(layer, network.card.layer(name))
             for name, layer in zip(wanted, values, strict=True)
         ]
 
-    found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in wanted}
     for batch in batches(images, network.card.image.shape, {}) if wanted else ():
         for name, layer in zip(wanted, activations(batch.pixels), strict=True):
             found[name].append(layer.numpy().reshape(-1, layer.shape[-1]))
@@ -48,9 +45,11 @@ def fitted_groups(
     }
 
 
-def group_amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]) -> ByGroup:
-    """Return how much of each group is in each cell, by layer."""
-    amounts: ByGroup = []
+def group_amounts(
+    seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]
+) -> GroupValues:
+    """Return the amount of each group in each cell, by layer."""
+    amounts: GroupValues = []
     for name, layer in zip(spec.layers, seen.layers, strict=True):
         values = layer.mean
         found = (
@@ -62,8 +61,10 @@ def group_amounts(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, G
     return amounts
 
 
-def group_worth(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]) -> ByGroup:
-    """Return what a unit of each group adds to the score in each cell, by layer."""
+def group_worth(
+    seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Groups]
+) -> GroupValues:
+    """Return the score that a unit of each group adds in each cell, by layer."""
     return [
         np.einsum("bpc,gc->bpg", layer.gradients, groups[name].directions)
         if name in groups
@@ -73,22 +74,25 @@ def group_worth(seen: BatchDetails, spec: AttributionSpec, groups: dict[str, Gro
 
 
 def pairs_of_layers(network: Network, spec: AttributionSpec) -> Iterator[tuple[str, str]]:
-    """Yield the layers that follow each other and have rows and columns."""
+    """Yield the pairs of consecutive layers with rows and columns."""
     for before, after in zip(spec.layers, spec.layers[1:], strict=False):
         if network.card.layer(before).height and network.card.layer(after).height:
             yield before, after
 
 
 class GroupTotals:
-    """Sums of the groups' attributions, over all images and over those of each class."""
+    """Sums the attributions of neuron groups, by predicted class."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+        self._sums: dict[str, dict[int, npt.NDArray[np.floating]]] = defaultdict(dict)
         self._images: Counter[int] = Counter()
 
-    def add(self, number: int, attributions: dict[str, np.ndarray]) -> None:
-        """Count an image in, which the model takes for a class: what each group adds to its score,
-        by layer.
+    def add(self, number: int, attributions: dict[str, npt.NDArray[np.floating]]) -> None:
+        """Add an image.
+
+        Args:
+            number: the predicted class.
+            attributions: the attribution of each group, float32 `[group]`, by layer.
         """
         self._images[number] += 1
         for name, attribution in attributions.items():
@@ -96,7 +100,7 @@ class GroupTotals:
             self._sums[name][number] = attribution if before is None else before + attribution
 
     def described(self, name: str, groups: Groups) -> FoundGroups:
-        """Return what is known of a layer's groups."""
+        """Return the groups of a layer with their mean attributions."""
         by_class = self._sums.get(name, {})
         images = max(sum(self._images.values()), 1)
         total = sum(by_class.values(), np.zeros(len(groups.parts)))
@@ -114,14 +118,14 @@ class GroupTotals:
 
 
 class GroupFlows:
-    """Sums of what flows from group to group, over some of the images."""
+    """Sums the attribution that flows from group to group, over some of the images."""
 
     def __init__(
         self,
         network: Network,
         spec: AttributionSpec,
         groups: dict[str, Groups],
-        images: Sequence[Numbered],
+        images: Sequence[NumberedImage],
     ) -> None:
         self._layers, self._wanted = spec.layers, {image.number for image in images}
         pairs = [
@@ -144,8 +148,8 @@ class GroupFlows:
         }
         self._images = 0
 
-    def add(self, batch: Batch, amounts: ByGroup, worth: ByGroup) -> None:
-        """Count in those of a batch that are wanted."""
+    def add(self, batch: Batch, amounts: GroupValues, worth: GroupValues) -> None:
+        """Add the selected images of a batch."""
         places = [place for place, image in enumerate(batch.images) if image.number in self._wanted]
         if not places:
             return
@@ -157,6 +161,6 @@ class GroupFlows:
                     tf.constant(batch.pixels[places]), amount[places], worthy[places]
                 ).sum(axis=0)
 
-    def means(self) -> dict[str, np.ndarray]:
-        """Return the means over the images, by the layer that it flows from."""
+    def means(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the means over the images, by the layer of the first groups."""
         return {before: total / max(self._images, 1) for before, total in self._sums.items()}

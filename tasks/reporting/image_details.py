@@ -1,36 +1,31 @@
-"""Looks at single images closely, in a device's process: what the report shows of them, groups of
-neurons, checks.
-"""
+"""Collect the details of single images in a device's process: maps, neuron groups and checks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle
-from diamond_cutter.tasks.attribution.batches import Numbered, batches
-from diamond_cutter.tasks.attribution.cells import cell_grid
+from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
 from diamond_cutter.tasks.attribution.checks import check_function
-from diamond_cutter.tasks.attribution.details import BatchDetails, SamePlace, details_function
+from diamond_cutter.tasks.attribution.details import (
+    BatchDetails,
+    LayerDetails,
+    SamePlace,
+    details_function,
+)
+from diamond_cutter.tasks.attribution.groups import Groups
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, label_class
 from diamond_cutter.tasks.attribution.layer_contributions import seen_from_function
 from diamond_cutter.tasks.attribution.network import Network, network_of
 from diamond_cutter.tasks.attribution.score import NONE
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels, cell_grid
 from diamond_cutter.tasks.reporting.choosing import evenly
-from diamond_cutter.tasks.reporting.contents import (
-    Checks,
-    Explained,
-    FoundGroups,
-    HeatMap,
-    ImageDetails,
-    ImageLayer,
-    Spread,
-)
+from diamond_cutter.tasks.reporting.contents import Checks, FoundGroups, Spread, short
 from diamond_cutter.tasks.reporting.grouping import (
-    ByGroup,
     GroupFlows,
     GroupTotals,
     fitted_groups,
@@ -38,93 +33,98 @@ from diamond_cutter.tasks.reporting.grouping import (
     group_worth,
     pairs_of_layers,
 )
-from diamond_cutter.tasks.reporting.rounding import short
+from diamond_cutter.tasks.reporting.page_data import Explained, HeatMap, ImageDetails, ImageLayer
 
-# Each costs as much as a few images of the rest, and what is looked for is a median, or an average.
+# Numbers of images. Each check, fit or source map costs as much as several other images, and these
+# numbers are enough for a median or a mean.
 CHECKED, GROUPED, SEEN_FROM = 96, 64, 2
 _SOURCES = 24
 
 
 @dataclass(frozen=True)
 class ShownLayer:
-    """An image at a layer, as it is kept until all images are known; the names are those of
-    `ImageLayer`.
+    """A layer's details of one image, in compact arrays until all images are known.
+
+    values: the maps, int8 `[map, cell]`, and scales, float32 `[map]`.
+    map_channels: uint16 `[map, cell, up to 4]`, and activated, uint16 `[cell, up to 4]`.
+    groups: uint8 `[group, cell]`, and group_attribution, float32 `[group]`.
+    seen_from: uint8 `[cell, cell of the previous layer]`.
     """
 
-    values: np.ndarray
-    scales: np.ndarray
-    map_channels: np.ndarray
-    activated: np.ndarray
-    groups: np.ndarray
-    group_attribution: np.ndarray
-    seen_from: np.ndarray
+    values: npt.NDArray[np.int8]
+    scales: npt.NDArray[np.float32]
+    map_channels: npt.NDArray[np.uint16]
+    activated: npt.NDArray[np.uint16]
+    groups: npt.NDArray[np.uint8]
+    group_attribution: npt.NDArray[np.floating]
+    seen_from: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ShownImage:
-    """An image, as it is kept until all images are known."""
+    """The details of one image, in compact arrays until all images are known.
 
-    image: Numbered
+    classes, probabilities: int32 and float32, `[up to 5]`.
+    """
+
+    image: NumberedImage
     label_class: int
-    classes: np.ndarray
-    probabilities: np.ndarray
+    classes: npt.NDArray[np.int32]
+    probabilities: npt.NDArray[np.float32]
     explained: tuple[Explained, ...]
     layers: tuple[ShownLayer, ...]
 
 
 @dataclass
-class Closely:
-    """What was seen.
+class CollectedDetails:
+    """The details of all shown images.
 
     images: in the order of their numbers.
-    same_place: by layer, the images that are high at the same place.
+    same_place: by layer, the images with high activations in the same cell.
     groups: by layer.
-    flows: how much each group of a layer adds to each group of the next, by the layer, float32
-    `[group, group]`. checks: by layer.
+    flows: by layer, the attribution of each group through each group of the next layer, float
+        `[group, group]`.
+    checks: by layer.
     """
 
     images: list[ShownImage] = field(default_factory=list)
     same_place: dict[str, SamePlace] = field(default_factory=dict)
     groups: dict[str, FoundGroups] = field(default_factory=dict)
-    flows: dict[str, np.ndarray] = field(default_factory=dict)
+    flows: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     checks: dict[str, Checks] = field(default_factory=dict)
 
 
-def look_closely(
+def collect_details(
     bundle: Bundle,
     spec: AttributionSpec,
-    images: Sequence[Numbered],
+    images: Sequence[NumberedImage],
     on_image: Callable[[int], object],
-) -> Closely:
-    """Look at some images of a dataset; those that cannot be read are passed over.
+) -> CollectedDetails:
+    """Return the details of images; unreadable images are skipped.
 
     Args:
         bundle: the model.
-        spec: what is explained, at which layers.
+        spec: the options.
         images: in the order of their numbers.
-        on_image: is told how many images have been looked at since the last time.
+        on_image: receives the number of images done since its last call.
     """
-    network, shape = network_of(bundle, spec.layers), bundle.card.image.shape
+    network = network_of(bundle, spec.layers)
     groups = fitted_groups(network, spec, evenly(images, GROUPED))
-    details, found, totals = details_function(network, spec), Closely(), GroupTotals()
+    details, totals = details_function(network, spec), GroupTotals()
     seen_from = _seen_from(network, spec)
     flows = GroupFlows(network, spec, groups, evenly(images, GROUPED))
-    for layer in spec.layers:
-        card = bundle.card.layer(layer)
-        rows, columns = cell_grid(card)
-        found.same_place[layer] = SamePlace(rows * columns, card.channels)
-    for batch in batches(images, shape, {}):
+    found = CollectedDetails(same_place={name: _same_place(network, name) for name in spec.layers})
+    for batch in batches(images, bundle.card.image.shape, {}):
         seen = tf.nest.map_structure(lambda values: values.numpy(), details(batch.pixels))
-        amounts = group_amounts(seen, spec, groups)
-        worth = group_worth(seen, spec, groups)
-        flows.add(batch, amounts, worth)
+        measured = _MeasuredBatch(network, spec, batch, seen, groups)
+        flows.add(batch, measured.amounts, measured.worth)
         for place, image in enumerate(batch.images):
             for name, layer in zip(spec.layers, seen.layers, strict=True):
                 found.same_place[name].add(image.number, layer.highest[place])
-            from_where = (
+            sources = (
                 seen_from(batch.pixels[place : place + 1]) if len(found.images) < SEEN_FROM else {}
             )
-            shown = _shown(network, spec, image, seen, place, amounts, worth, from_where)
+            shown = measured.image(place, sources)
             totals.add(
                 int(shown.classes[0]),
                 {
@@ -140,10 +140,71 @@ def look_closely(
     return found
 
 
+def _same_place(network: Network, layer: str) -> SamePlace:
+    card = network.card.layer(layer)
+    rows, columns = cell_grid(card)
+    return SamePlace(rows * columns, card.channels)
+
+
+class _MeasuredBatch:
+    """The details of a batch, from which single images are taken."""
+
+    def __init__(
+        self,
+        network: Network,
+        spec: AttributionSpec,
+        batch: Batch,
+        seen: BatchDetails,
+        groups: dict[str, Groups],
+    ) -> None:
+        self._network, self._layers, self._batch, self._seen = network, spec.layers, batch, seen
+        self.amounts = group_amounts(seen, spec, groups)
+        self.worth = group_worth(seen, spec, groups)
+
+    def image(self, place: int, sources: dict[str, npt.NDArray[np.float32]]) -> ShownImage:
+        """Return one image; `sources` are the shares of the previous layer's cells, by layer."""
+        image, seen = self._batch.images[place], self._seen
+        return ShownImage(
+            image=image,
+            label_class=label_class(self._network.card, image.image),
+            classes=seen.classes[place],
+            probabilities=seen.probabilities[place],
+            explained=tuple(
+                Explained(
+                    positive=_class(chosen.positive[place]), negative=_class(chosen.negative[place])
+                )
+                for chosen in seen.explained
+            ),
+            layers=tuple(
+                self._layer(place, at, layer, sources.get(name, np.empty((0, 0), np.float32)))
+                for at, (name, layer) in enumerate(zip(self._layers, seen.layers, strict=True))
+            ),
+        )
+
+    def _layer(
+        self, place: int, at: int, layer: LayerDetails, sources: npt.NDArray[np.float32]
+    ) -> ShownLayer:
+        amount, worth = self.amounts[at], self.worth[at]
+        values = np.stack([found.values[place] for found in layer.maps])
+        channels = np.stack([found.channels[place] for found in layer.maps])
+        scales = np.maximum(np.abs(values).max(axis=1), 1e-12)
+        return ShownLayer(
+            values=np.round(values / scales[:, None] * 127).astype(np.int8),
+            scales=scales,
+            map_channels=channels.astype(np.uint16),
+            activated=layer.channels[place].astype(np.uint16),
+            groups=np.empty((0, 0), np.uint8) if amount is None else _bytes(amount[place].T),
+            group_attribution=np.empty(0)
+            if amount is None or worth is None
+            else (amount[place] * worth[place]).sum(axis=0),
+            seen_from=_bytes(sources),
+        )
+
+
 def image_details(
-    shown: ShownImage, closely: Closely, spec: AttributionSpec, file: str
+    shown: ShownImage, found: CollectedDetails, spec: AttributionSpec, file: str
 ) -> ImageDetails:
-    """Return what a report's page loads of an image, `file` being its picture."""
+    """Return the details of an image for its page; `file` is the path of its picture."""
     right = None if shown.label_class == NO_CLASS else bool(shown.label_class == shown.classes[0])
     return ImageDetails(
         number=shown.image.number,
@@ -158,19 +219,20 @@ def image_details(
         explained=shown.explained,
         layers=tuple(
             _image_layer(
-                layer, closely.same_place[name].others(shown.image.number, layer.activated[:, 0])
+                layer, found.same_place[name].others(shown.image.number, layer.activated[:, 0])
             )
             for name, layer in zip(spec.layers, shown.layers, strict=True)
         ),
     )
 
 
-def cell_counts(closely: Closely, spec: AttributionSpec) -> dict[str, dict[int, int]]:
-    """Return, by layer, how many cells each channel is shown in as the first or second, by
-    activation or by attribution.
+def cell_counts(found: CollectedDetails, spec: AttributionSpec) -> dict[str, dict[int, int]]:
+    """Return, by layer and channel, the number of cells that show the channel first or second.
+
+    Both orders count: by activation and by attribution.
     """
     counts: dict[str, Counter[int]] = defaultdict(Counter)
-    for shown in closely.images:
+    for shown in found.images:
         for name, layer in zip(spec.layers, shown.layers, strict=True):
             counts[name].update(layer.activated[:, :2].ravel().tolist())
             counts[name].update(layer.map_channels[0, :, :2].ravel().tolist())
@@ -196,66 +258,18 @@ def _image_layer(layer: ShownLayer, same_place: tuple[tuple[int, ...], ...]) -> 
     )
 
 
-def _strongest(shares: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Return the positions that most comes from, the strongest first, each with its share, of
-    shares 0 to 255 by position.
-    """
+def _strongest(shares: npt.NDArray[np.uint8]) -> tuple[tuple[int, int], ...]:
+    """Return the cells with the highest shares, each with its share of 0 to 255."""
     order = np.argsort(-shares.astype(int), kind="stable")[:_SOURCES]
     return tuple((int(position), int(shares[position])) for position in order if shares[position])
-
-
-def _shown(
-    network: Network,
-    spec: AttributionSpec,
-    image: Numbered,
-    seen: BatchDetails,
-    place: int,
-    amounts: ByGroup,
-    worth: ByGroup,
-    from_where: dict[str, np.ndarray],
-) -> ShownImage:
-    layers = []
-    for name, layer, amount, worthy in zip(spec.layers, seen.layers, amounts, worth, strict=True):
-        values = np.stack([found.values[place] for found in layer.maps])
-        scales = np.maximum(np.abs(values).max(axis=1), 1e-12)
-        layers.append(
-            ShownLayer(
-                values=np.round(values / scales[:, None] * 127).astype(np.int8),
-                scales=scales,
-                map_channels=np.stack([found.channels[place] for found in layer.maps]).astype(
-                    np.uint16
-                ),
-                activated=layer.channels[place].astype(np.uint16),
-                groups=_bytes(amount[place].T)
-                if amount is not None
-                else np.empty((0, 0), np.uint8),
-                group_attribution=np.empty(0)
-                if amount is None or worthy is None
-                else (amount[place] * worthy[place]).sum(axis=0),
-                seen_from=_bytes(from_where.get(name, np.empty((0, 0)))),
-            )
-        )
-    return ShownImage(
-        image=image,
-        label_class=label_class(network.card, image.image),
-        classes=seen.classes[place],
-        probabilities=seen.probabilities[place],
-        explained=tuple(
-            Explained(
-                positive=_class(chosen.positive[place]), negative=_class(chosen.negative[place])
-            )
-            for chosen in seen.explained
-        ),
-        layers=tuple(layers),
-    )
 
 
 def _class(number: np.int32) -> int | None:
     return None if int(number) == NONE else int(number)
 
 
-def _bytes(rows: np.ndarray) -> np.ndarray:
-    """Return what is above 0 in each row as 0 to 255, 255 being the row's highest."""
+def _bytes(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return each row scaled to 0 to 255, with its maximum at 255 and negative values at 0."""
     above = np.maximum(rows, 0)
     return np.round(
         255 * above / np.maximum(above.max(axis=1, keepdims=True, initial=0), 1e-12)
@@ -264,7 +278,8 @@ def _bytes(rows: np.ndarray) -> np.ndarray:
 
 def _seen_from(
     network: Network, spec: AttributionSpec
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+) -> Callable[[npt.NDArray[np.float32]], dict[str, npt.NDArray[np.float32]]]:
+    """Return a function from one image to the sources of its cells, by layer."""
     pairs = list(pairs_of_layers(network, spec))
     functions = {after: seen_from_function(network, before, after) for before, after in pairs}
     return lambda pixels: {
@@ -273,22 +288,23 @@ def _seen_from(
 
 
 def _checks(
-    network: Network, spec: AttributionSpec, images: Sequence[Numbered]
+    network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
 ) -> dict[str, Checks]:
+    """Return the checks of all layers."""
     check = check_function(network, spec)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in spec.layers}
+    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in spec.layers}
     for batch in batches(images, network.card.image.shape, {}):
         seeds = tf.constant([image.number for image in batch.images], tf.int32)
         for name, layer in zip(spec.layers, check(batch.pixels, seeds), strict=True):
             found[name].append(np.stack([values.numpy() for values in layer]))
     return {
-        name: _described(np.concatenate(parts, axis=1), network.card.layer(name).channels)
+        name: _check_summary(np.concatenate(parts, axis=1), network.card.layer(name).channels)
         for name, parts in found.items()
         if parts
     }
 
 
-def _described(values: np.ndarray, channels: int) -> Checks:
+def _check_summary(values: npt.NDArray[np.float32], channels: int) -> Checks:
     error, top, random = (_spread(row) for row in values)
     return Checks(
         images=values.shape[1],
@@ -300,6 +316,6 @@ def _described(values: np.ndarray, channels: int) -> Checks:
     )
 
 
-def _spread(values: np.ndarray) -> Spread:
+def _spread(values: npt.NDArray[np.float32]) -> Spread:
     lower, median, upper = map(short, np.quantile(values, [0.25, 0.5, 0.75]))
     return Spread(lower_quartile=lower, median=median, upper_quartile=upper)

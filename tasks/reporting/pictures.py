@@ -1,9 +1,10 @@
-"""The pictures of a report: sprites, and patches of the images that excite a channel."""
+"""Make the pictures of a report: sheets of sprites, and sheets of image patches."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
@@ -16,14 +17,15 @@ from diamond_cutter.tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
 _KEPT_PICTURES = 256
-# There are thousands of them, each as large as a fingertip.
+# A report has thousands of patches, each shown at the size of a fingertip.
 _PATCH_QUALITY = 70
 _GREY = 128
 
 
 def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[int, SpritePlace]:
-    """Return where the sprites of a layer, or of mixes, are, by channel or number; of several
-    variants the first.
+    """Return the places of the sprites of a layer or of mixes, by channel or number.
+
+    Only the first variant counts.
     """
     places: dict[int, SpritePlace] = {}
     for (channel, _), place in read_layer(bucket, model, recipe, name).places().items():
@@ -32,8 +34,9 @@ def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[in
 
 
 def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, int, int]:
-    """Return a sheet of sprites, those with opacity on white, as an image file; its columns; and
-    its cells' side in pixels.
+    """Return a sheet of sprites as a WebP file, its columns, and its cell size in pixels.
+
+    Sprites with opacity are drawn on white. Sprites of an unreadable shard are grey.
     """
     side = min(SPRITE_PX, places[0].shard.cell_px)
     columns = math.ceil(math.sqrt(len(places)))
@@ -41,7 +44,7 @@ def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, 
     for position, place in enumerate(places):
         by_shard.setdefault(place.record_key, []).append(position)
 
-    def cells() -> Iterable[tuple[int, np.ndarray]]:
+    def cells() -> Iterable[tuple[int, npt.NDArray[np.uint8]]]:
         for positions in by_shard.values():
             shard = places[positions[0]].shard
             try:
@@ -60,16 +63,19 @@ def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, 
     return encode(compose(cells(), len(places), columns, side), "webp"), columns, side
 
 
-class Patches:
-    """Cuts images to what a position of a layer sees; the last images are kept decoded."""
+class PatchCutter:
+    """Crops images to the receptive field of a position, and caches decoded images."""
 
     def __init__(self, card: ModelCard, images: Mapping[int, FoundImage]) -> None:
         self._card, self._images = card, images
-        self._decoded: dict[int, np.ndarray | None] = {}
+        self._decoded: dict[int, npt.NDArray[np.uint8] | None] = {}
 
     def sheet(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> tuple[bytes, int]:
-        """Return a sheet of patches, of pairs of an image's number and a position in it, as an
-        image file; and its columns.
+        """Return a sheet of patches as a WebP file, and its columns.
+
+        Args:
+            layer: the layer of the positions.
+            wanted: image number and position of each patch.
         """
         columns = max(1, math.ceil(math.sqrt(len(wanted))))
         in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
@@ -78,34 +84,32 @@ class Patches:
             compose(cells, len(wanted), columns, PATCH_PX), "webp", _PATCH_QUALITY
         ), columns
 
-    def _patch(self, layer: LayerCard, number: int, position: int) -> np.ndarray:
+    def _patch(self, layer: LayerCard, number: int, position: int) -> npt.NDArray[np.uint8]:
         picture = self._picture(number)
         if picture is None:
             return np.full((PATCH_PX, PATCH_PX, 3), _GREY, np.uint8)
-        top, bottom = _seen(
+        top, bottom = _field(
             layer.receptive_field, position // (layer.width or 1), layer.height, picture.shape[0]
         )
-        left, right = _seen(
+        left, right = _field(
             layer.receptive_field, position % (layer.width or 1), layer.width, picture.shape[1]
         )
         return _resized(picture[top:bottom, left:right], PATCH_PX)
 
-    def _picture(self, number: int) -> np.ndarray | None:
+    def _picture(self, number: int) -> npt.NDArray[np.uint8] | None:
         if number not in self._decoded:
             if len(self._decoded) >= _KEPT_PICTURES:
                 del self._decoded[next(iter(self._decoded))]
             shape = self._card.image.shape
             try:
                 self._decoded[number] = read_picture(self._images[number], shape, max(shape[:2]))
-            except UnreadablePhoto:  # it was there when it was measured
+            except UnreadablePhoto:  # it was readable when it was measured
                 self._decoded[number] = None
         return self._decoded[number]
 
 
-def _seen(field_px: int | None, place: int, places: int | None, side_px: int) -> tuple[int, int]:
-    """Return the first pixel that a position sees, and the one behind the last: a window as wide as
-    its field, moved into the image.
-    """
+def _field(field_px: int | None, place: int, places: int | None, side_px: int) -> tuple[int, int]:
+    """Return the start and end of a position's receptive field, moved into the image."""
     if field_px is None or places is None or field_px >= side_px:
         return 0, side_px
     first = round((place + 0.5) / places * side_px - field_px / 2)
@@ -113,7 +117,7 @@ def _seen(field_px: int | None, place: int, places: int | None, side_px: int) ->
     return first, first + field_px
 
 
-def _resized(picture: np.ndarray, side_px: int) -> np.ndarray:
+def _resized(picture: npt.NDArray[np.uint8], side_px: int) -> npt.NDArray[np.uint8]:
     if picture.shape[:2] == (side_px, side_px):
         return picture
     return np.asarray(Image.fromarray(picture).resize((side_px, side_px), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""A report's tables, for programs."""
+"""Build the Parquet tables of a report."""
 
 from collections.abc import Mapping
 
@@ -6,30 +6,30 @@ import numpy as np
 import pandas as pd
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples, Found
+from diamond_cutter.tasks.attribution.examples import QUANTILES, ExampleImages, Examples
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import SetName, Totals
 from diamond_cutter.tasks.reporting.contents import FoundGroups
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 from diamond_cutter.tasks.reporting.evidence import class_title
-from diamond_cutter.tasks.reporting.reducing import Reduced
 
 
 def set_title(card: ModelCard, name: SetName) -> str:
-    """Return what a set of images is called."""
+    """Return the title of a set of images."""
     if name.kind == "class":
         return class_title(card, name.number)
     return {"all": "all images", "wrong": "wrong predictions", "label": name.label}[name.kind]
 
 
-def images_table(card: ModelCard, reduced: Reduced) -> pd.DataFrame:
-    """Return a row for each image."""
-    table = pd.DataFrame(reduced.images)
+def images_table(card: ModelCard, sums: DatasetSums) -> pd.DataFrame:
+    """Return one row for each image."""
+    table = pd.DataFrame(sums.images)
     table["predicted_name"] = [class_title(card, number) for number in table["predicted"]]
     return table
 
 
 def channels_table(card: ModelCard, spec: AttributionSpec, totals: Totals) -> pd.DataFrame:
-    """Return a row for each set of images, layer and channel."""
+    """Return one row for each set of images, layer and channel."""
     tables = []
     for name in totals.ordered():
         for layer in spec.layers:
@@ -53,9 +53,7 @@ def channels_table(card: ModelCard, spec: AttributionSpec, totals: Totals) -> pd
 
 
 def examples_table(examples: Mapping[str, Examples]) -> pd.DataFrame:
-    """Return a row for each image that is an example for a channel; `quantile` is none for those in
-    which it is highest.
-    """
+    """Return one row for each example of a channel; `quantile` is NaN for the highest ones."""
     tables = []
     for layer, found in examples.items():
         highest, sampled = found.highest(), found.at_quantiles()
@@ -64,7 +62,7 @@ def examples_table(examples: Mapping[str, Examples]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _examples(layer: str, found: Found, quantiles: list[float]) -> pd.DataFrame:
+def _examples(layer: str, found: ExampleImages, quantiles: list[float]) -> pd.DataFrame:
     channels, places = found.values.shape
     table = pd.DataFrame(
         {
@@ -80,7 +78,7 @@ def _examples(layer: str, found: Found, quantiles: list[float]) -> pd.DataFrame:
 
 
 def groups_table(groups: Mapping[str, FoundGroups]) -> pd.DataFrame:
-    """Return a row for each layer, group and channel."""
+    """Return one row for each layer, group and channel."""
     tables = [
         pd.DataFrame(
             {

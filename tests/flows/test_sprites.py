@@ -302,7 +302,7 @@ def test_photos_none_of_which_can_be_read_end_the_run(
     done = at_once("sprites", "efficientnet-lite0", *options, *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"diamond-cutter: none of the 3 images in the folder {photos} can be read; the first is "
+        f"diamond-cutter: all 3 images in the folder {photos} are unreadable; the first is "
         "broken.png"
     ]
     assert files(copied) == before

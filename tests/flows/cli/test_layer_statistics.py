@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from diamond_cutter.flows.cli.layer_statistics import (
-    SCORES,
     LayerReport,
     distribution,
     report_layer,
 )
 from diamond_cutter.model_inventory.card import ClassLabel
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.records import SpriteScores
+from diamond_cutter.storage.sets.records import SCORES, SpriteScores
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_mixes, put_shard
 from tests.storage.shard_records import scores
 

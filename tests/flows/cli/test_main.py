@@ -58,8 +58,8 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ([*SPRITES, "--frames", "3"], ["--frames", "--interpolate"]),
         ([*SPRITES, "--directions", "nowhere.npy"], ["--direction-layer"]),
         ([*SPRITES, "--photos", "nowhere"], ["photos nowhere is not a folder"]),
-        (["plan", "efficientnet-lite0", "--photos", "."], ["no image is in the folder", ".jpg"]),
-        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["cannot be compared with mixes"]),
+        (["plan", "efficientnet-lite0", "--photos", "."], ["has no images", ".jpg"]),
+        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["not with mixes"]),
         ([*SPRITES, "--recipe.colour", "red"], ["--recipe.colour"]),
         (
             [*SPRITES, "--bucket", "gs://somewhere"],

@@ -13,7 +13,7 @@ from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
 from diamond_cutter.tasks.attribution.attribution import BatchAttribution, attribution_function
 from diamond_cutter.tasks.attribution.network import network_of
-from diamond_cutter.tasks.attribution.score import NONE, Chosen, score_of
+from diamond_cutter.tasks.attribution.score import NONE, ChosenClasses, score_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Negative, Positive
 from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, images
@@ -67,10 +67,10 @@ def function(
     return attribution_function(network_of(bundle(name), spec.layers), spec)
 
 
-def scores(logits: np.ndarray, chosen: Chosen) -> np.ndarray:
+def scores(logits: np.ndarray, chosen: ChosenClasses) -> np.ndarray:
     """Return the scores of images, float64 `[image, ...]`, of logits `[image, ..., class]`."""
     each = logits.shape[1:-1]
-    repeated = Chosen(
+    repeated = ChosenClasses(
         *(tf.constant(np.repeat(part.numpy(), int(np.prod(each)))) for part in chosen)
     )
     return (
@@ -153,7 +153,7 @@ def test_channels_and_positions_are_sums_over_the_same_and_the_highest_is_where_
         assert attributed.where.dtype == tf.int32
 
 
-def gains(name: str, layer: str, seen: np.ndarray, chosen: Chosen) -> np.ndarray:
+def gains(name: str, layer: str, seen: np.ndarray, chosen: ChosenClasses) -> np.ndarray:
     """Return what the score of each image gains from the silent layer on."""
     cut = cut_at(whole(bundle(name)), layer, seen)
     return scores(cut.logits, chosen) - scores(

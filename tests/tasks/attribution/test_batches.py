@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diamond_cutter.storage import Unavailable
-from diamond_cutter.tasks.attribution.batches import BATCH, Batch, Numbered, batches
+from diamond_cutter.tasks.attribution.batches import BATCH, Batch, NumberedImage, batches
 from diamond_cutter.tasks.photos import reading
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from tests.tasks.photos.small_images import plain, save
@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 SHAPE = (8, 8, 3)
 
 
-def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[Numbered]:
+def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[NumberedImage]:
     """Return images, each of another grey; those that are bad are no images."""
     found = []
     for number in range(count):
@@ -28,11 +28,11 @@ def numbered(folder: Path, count: int, bad: tuple[int, ...] = ()) -> list[Number
             file.write_bytes(b"no image")
         else:
             save(file, plain((number, number, number)))
-        found.append(Numbered(number + 100, FoundImage(file.name, str(file))))
+        found.append(NumberedImage(number + 100, FoundImage(file.name, str(file))))
     return found
 
 
-def taken(images: list[Numbered]) -> tuple[list[Batch], dict[str, str]]:
+def taken(images: list[NumberedImage]) -> tuple[list[Batch], dict[str, str]]:
     refused: dict[str, str] = {}
     return list(batches(images, SHAPE, refused)), refused
 
@@ -76,10 +76,7 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path, bad: tuple[int, .
     ]
     assert all(len(batch.images) == len(batch.pixels) > 0 for batch in found)
     assert set(refused) == {images[place].image.name for place in bad}
-    assert all(
-        reason.startswith("it is no image of a kind that is known here")
-        for reason in refused.values()
-    )
+    assert all(reason.startswith("its format is unknown") for reason in refused.values())
 
 
 def test_where_all_are_bad_or_there_are_none_nothing_comes(tmp_path: Path) -> None:
@@ -91,7 +88,7 @@ def test_where_all_are_bad_or_there_are_none_nothing_comes(tmp_path: Path) -> No
 def test_an_image_that_has_vanished_may_come_back_and_is_not_said_to_be_bad(tmp_path: Path) -> None:
     images = numbered(tmp_path, 2)
     (tmp_path / "000.png").unlink()
-    with pytest.raises(reading.GonePhoto, match=r"000\.png: it is not there any more"):
+    with pytest.raises(reading.GonePhoto, match=r"000\.png: it does not exist any more"):
         taken(images)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diamond_cutter.tasks.attribution import examples
-from diamond_cutter.tasks.attribution.examples import HIGHEST, QUANTILES, Examples, Found
+from diamond_cutter.tasks.attribution.examples import HIGHEST, QUANTILES, ExampleImages, Examples
 from diamond_cutter.tasks.attribution.measurements import LayerRows
 
 CHANNELS = 5
@@ -28,7 +28,7 @@ def seen(parts: list[np.ndarray], **options: bool) -> Examples:
     return found
 
 
-def check_same(one: Found, other: Found) -> None:
+def check_same(one: ExampleImages, other: ExampleImages) -> None:
     for part in ("values", "images", "where"):
         np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
         assert getattr(one, part).dtype == getattr(other, part).dtype

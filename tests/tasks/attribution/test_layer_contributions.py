@@ -40,7 +40,7 @@ def by_differences(network: Network, layer: str, next_layer: str, step: float = 
     """Return how the length of what is in each cell grows with each position before it, `[cell of
     next_layer, cell of layer]`.
     """
-    tail = network.between(layer, next_layer)
+    tail = network.part_between(layer, next_layer)
     activations, *around = values_of(network, IMAGE, [tail.layer, *tail.around])
     _, rows, columns, _ = activations.shape
     which = np.eye(rows * columns).reshape(-1, rows, columns, 1)
@@ -126,7 +126,7 @@ def by_the_batch(x: tf.Tensor) -> dict[str, tf.Tensor]:
 def test_a_network_may_ask_how_many_images_there_are() -> None:
     layers = ("first", "second")
     network = network_of(bundle_of(by_the_batch, side=SIDE), layers)
-    assert network.between("first", "second").around != ()
+    assert network.part_between("first", "second").around != ()
     found = seen_from_function(network, "first", "second")(tf.constant(IMAGE))
     rows, columns = np.divmod(np.arange(36), 6)
     near = (np.abs(rows[:, None] - rows) <= 1) & (np.abs(columns[:, None] - columns) <= 1)

@@ -13,7 +13,7 @@ from diamond_cutter.tasks.attribution.measurements import (
     ImageRows,
     LayerRows,
     from_parquet,
-    joined,
+    join_rows,
     to_parquet,
 )
 from tests.tasks.attribution.made_up_rows import HOSTILE, LAYERS, rows
@@ -65,10 +65,10 @@ def test_labels_may_be_none_or_empty_or_of_any_letters() -> None:
 
 def test_tables_are_joined_in_their_order() -> None:
     parts = [rows([7, 8]), rows([1]), rows([3, 4, 5])]
-    whole = joined(parts)
+    whole = join_rows(parts)
     assert whole is not None
     check_same(whole, rows([7, 8, 1, 3, 4, 5]))
-    assert joined([]) is None
+    assert join_rows([]) is None
 
 
 def sound() -> pa.Table:
@@ -107,8 +107,8 @@ def as_file(table: pa.Table) -> bytes:
 def test_rubbish_is_said_to_be_such(data: bytes) -> None:
     with pytest.raises(
         Corrupt,
-        match=r"^The table some/key\.parquet cannot be read \(\w+\); the same run again writes it "
-        r"anew\.$",
+        match=r"^Table some/key\.parquet is unreadable \(\w+\)\. Run the same command again to "
+        r"write it again\.$",
     ):
         from_parquet(data, "some/key.parquet")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from diamond_cutter.tasks.attribution.score import NONE, Chosen, choose, score_of
+from diamond_cutter.tasks.attribution.score import NONE, ChosenClasses, choose_classes, score_of
 from diamond_cutter.tasks.attribution.spec import (
     AttributionSpec,
     Negative,
@@ -18,7 +18,7 @@ LOGITS = np.array([[0.5, 3, -1, 2], [4, -2, 1, -3], [-5, -4, -3, -2]], np.float3
 def chosen(
     logits: np.ndarray, positive: Positive, negative: Negative
 ) -> tuple[list[int], list[int]]:
-    found = choose(tf.constant(logits, tf.float32), positive, negative)
+    found = choose_classes(tf.constant(logits, tf.float32), positive, negative)
     assert found.positive.dtype == found.negative.dtype == tf.int32
     return found.positive.numpy().tolist(), found.negative.numpy().tolist()
 
@@ -68,11 +68,11 @@ def test_a_single_class_is_held_against_nobody(
 
 def test_a_score_is_a_logit_or_a_difference_or_the_log_sum_exp_for_each_image() -> None:
     every = np.log(np.exp(LOGITS.astype(np.float64)).sum(axis=1))
-    choice = Chosen(tf.constant([1, 0, NONE]), tf.constant([3, NONE, NONE]))
+    choice = ChosenClasses(tf.constant([1, 0, NONE]), tf.constant([3, NONE, NONE]))
     np.testing.assert_allclose(
         score_of(tf.constant(LOGITS), choice), [3 - 2, 4, every[2]], rtol=1e-6
     )
-    against = Chosen(tf.constant([NONE] * 3), tf.constant([1] * 3))
+    against = ChosenClasses(tf.constant([NONE] * 3), tf.constant([1] * 3))
     np.testing.assert_allclose(
         score_of(tf.constant(LOGITS), against), every - LOGITS[:, 1], rtol=1e-6
     )
@@ -83,7 +83,9 @@ def test_the_gradient_reaches_the_chosen_logits_only() -> None:
     def gradient(logits: tf.Tensor) -> tf.Tensor:
         return tf.gradients(
             tf.reduce_sum(
-                score_of(logits, Chosen(tf.constant([1, 0, NONE]), tf.constant([3, NONE, NONE])))
+                score_of(
+                    logits, ChosenClasses(tf.constant([1, 0, NONE]), tf.constant([3, NONE, NONE]))
+                )
             ),
             [logits],
         )[0]
@@ -97,7 +99,7 @@ def test_the_gradient_reaches_the_chosen_logits_only() -> None:
 def test_huge_logits_have_a_score() -> None:
     logits = tf.constant([[3e4, -3e4], [-3e38, 3e38]])
     assert score_of(
-        logits, Chosen(tf.constant([NONE, 1]), tf.constant([NONE, NONE]))
+        logits, ChosenClasses(tf.constant([NONE, 1]), tf.constant([NONE, NONE]))
     ).numpy().tolist() == pytest.approx([3e4, 3e38])
 
 

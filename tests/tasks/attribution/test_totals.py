@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diamond_cutter.tasks.attribution.measurements import ImageRows, joined
+from diamond_cutter.tasks.attribution.measurements import ImageRows, join_rows
 from diamond_cutter.tasks.attribution.totals import (
     ALL,
     WRONG,
@@ -139,4 +139,4 @@ def test_sums_do_not_grow_with_images() -> None:
         )
 
     assert held(10) == held(200)
-    assert joined([rows([1])]) is not None
+    assert join_rows([rows([1])]) is not None

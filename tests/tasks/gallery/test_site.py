@@ -12,9 +12,9 @@ from PIL import Image
 
 from diamond_cutter.storage import Corrupt, LocalBucket
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
+from diamond_cutter.tasks.gallery.pictures import thumbnails
 from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
 from diamond_cutter.tasks.gallery.sources import read_source, read_sources
-from diamond_cutter.tasks.gallery.thumbnails import thumbnails
 from diamond_cutter.tasks.pages.frontend import assets
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes

@@ -129,7 +129,7 @@ def test_a_table_of_labels_wins_over_folders(tmp_path: Path) -> None:
     ]
     assert [bad.name for bad in found.refused] == ["gone.png", "notes.txt"]
     assert found.refused[0] == BadImage(
-        "gone.png", "labels.csv names it in line 4, but there is no such image"
+        "gone.png", "line 4 of labels.csv names it, but the image does not exist"
     )
 
 
@@ -150,18 +150,18 @@ def test_a_table_that_is_no_file_of_the_folder_is_refused(tmp_path: Path) -> Non
     for make, words in (
         (
             lambda path: os.symlink("../labels.csv", path),
-            "it is a link that leads out of the folder",
+            "it is a link to a place outside the folder",
         ),
-        (lambda path: os.symlink("nothing", path), "it is a link to nothing"),
-        (os.mkfifo, "it is no plain file"),
+        (lambda path: os.symlink("nothing", path), "it is a broken link"),
+        (os.mkfifo, "it is (no plain|not a regular) file"),
         (
             lambda path: sparse(path, 6 << 30),
-            r"it has 6,442,450,944 bytes: expected at most 67,108,864; replace the file, or "
-            r"remove it$",
+            r"it has 6,442,450,944 bytes: expected at most 67,108,864\. Replace or remove "
+            r"the file$",
         ),
     ):
         make(root / "labels.csv")
-        with pytest.raises(BadPhotos, match=rf"labels\.csv in .* cannot be used: {words}"):
+        with pytest.raises(BadPhotos, match=rf"labels\.csv in .* is unreadable: {words}"):
             find_images(str(root))
         (root / "labels.csv").unlink()
 
@@ -171,17 +171,17 @@ def test_a_file_that_may_not_be_read_is_refused(not_root: Path) -> None:
     os.chmod(not_root / "closed.png", 0)
     found = find_images(str(not_root))
     assert [image.name for image in found.images] == ["a.png"]
-    assert found.refused == (BadImage("closed.png", "it may not be read by this user"),)
+    assert found.refused == (BadImage("closed.png", "this user has no permission to read it"),)
     (not_root / "a.png").unlink()
     with pytest.raises(
         BadPhotos,
-        match=r"no image is in the folder .*\('closed\.png': it may not be read by this user\)",
+        match=r"folder .* has no images \('closed\.png': this user has no permission to read it\)",
     ):
         find_images(str(not_root))
     (not_root / "labels.csv").write_text("file,label\n")
     os.chmod(not_root / "labels.csv", 0)
     with pytest.raises(
-        BadPhotos, match=r"labels\.csv in .* cannot be used: it may not be read by this user"
+        BadPhotos, match=r"labels\.csv in .* is unreadable: this user has no permission to read it"
     ):
         find_images(str(not_root))
 

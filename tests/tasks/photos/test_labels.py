@@ -83,8 +83,8 @@ def test_lines_that_name_no_image_are_told() -> None:
     )
     assert found == {}
     assert unknown == {
-        "gone.png": "labels.csv names it in line 2, but there is no such image",
-        "a.png": "labels.csv names it in line 3, but 2 images have that name; write the path "
+        "gone.png": "line 2 of labels.csv names it, but the image does not exist",
+        "a.png": "line 3 of labels.csv names it, but 2 images have this name. Write the path "
         "below the folder",
     }
 
@@ -101,33 +101,36 @@ def test_the_same_line_twice_does_not_matter() -> None:
     [
         (
             "",
-            "has no column of files (file, path, image, filename); begin it with a line such as "
+            "has no column of files (file, path, image, filename). Start it with a line such as "
             "file,label",
         ),
         ("a.png,cat\n", "has no column of files"),
         ("file;label\na.png;cat\n", "has no column of files"),
         ("file,weight\na.png,3\n", "has no column of labels (label, class, group)"),
-        ("file,label\na.png\n", "has 1 cells in line 2 where its first line has 2; correct it"),
-        ("file,label\na.png,cat,3\n", "has 3 cells in line 2"),
+        (
+            "file,label\na.png\n",
+            "expected 2 cells as in the first line, found 1 in line 2. Correct it",
+        ),
+        ("file,label\na.png,cat,3\n", "found 3 in line 2"),
         ("file,label\n,cat\n", "names no file in line 2"),
-        ('file,label\n"a.png,cat\n', "is no table with commas between its cells"),
-        ('file,label\n"a"b.png,cat\n', "is no table with commas"),
+        ('file,label\n"a.png,cat\n', "is not valid CSV: expected cells separated by commas"),
+        ('file,label\n"a"b.png,cat\n', "is not valid CSV"),
         (
             "file,label,class_index\na.png,cat,many\n",
-            "has 'many' as class_index in line 2 where a whole number is expected",
+            "has an invalid class_index: expected a whole number, found 'many' in line 2",
         ),
-        ("file,label,class_index\na.png,cat,-1\n", "has '-1' as class_index"),
-        ("file,label,class_index\na.png,cat,1.5\n", "has '1.5' as class_index"),
-        ("file,label,class_index\na.png,cat,9999999999\n", "has '9999999999' as class_index"),
-        ("file,label,class_index\na.png,cat,\u0663\n", "as class_index in line 2"),
+        ("file,label,class_index\na.png,cat,-1\n", "found '-1' in line 2"),
+        ("file,label,class_index\na.png,cat,1.5\n", "found '1.5' in line 2"),
+        ("file,label,class_index\na.png,cat,9999999999\n", "found '9999999999' in line 2"),
+        ("file,label,class_index\na.png,cat,\u0663\n", "has an invalid class_index"),
         (
             "file,label\na.png,cat\na.png,dog\n",
-            "says two things of 'a.png', in lines 2 and 3; leave one of them",
+            "has two labels for 'a.png', in lines 2 and 3. Delete one of these lines",
         ),
-        ("file,label\na.png," + "x" * 200_000, "is no table with commas"),
-        (b"file,label\ncaf\xe9.png,cat\n", "is no UTF-8 text; save it as UTF-8"),
-        ("file,label\n".encode("utf-16"), "is no UTF-8 text"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "is no UTF-8 text"),
+        ("file,label\na.png," + "x" * 200_000, "is not valid CSV"),
+        (b"file,label\ncaf\xe9.png,cat\n", "is not valid UTF-8. Save it as UTF-8"),
+        ("file,label\n".encode("utf-16"), "is not valid UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is not valid UTF-8"),
     ],
 )
 def test_what_is_no_such_table_is_refused_in_a_sentence(table: str | bytes, words: str) -> None:

@@ -113,7 +113,7 @@ def test_links_inside_the_folder_are_followed_and_no_folder_is_counted_twice(
     ]
     others = ("a/up", "a/here", "a/b", "b/a", "b/stored", "again/deep/root")
     assert reasons(root) == dict.fromkeys(
-        others, "it is a link to a folder that is looked at already"
+        others, "it is a link to a folder that was listed already"
     )
 
 
@@ -130,7 +130,7 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     assert names(root) == ["a.png", "out and in.png"]
     assert reasons(root) == dict.fromkeys(
         ("file.png", "folder", "up", "everything", "through.png", "nowhere.png"),
-        "it is a link that leads out of the folder",
+        "it is a link to a place outside the folder",
     )
 
 
@@ -140,7 +140,7 @@ def test_links_to_nothing_and_to_themselves_are_refused(tmp_path: Path) -> None:
     os.symlink("itself.png", tmp_path / "itself.png")
     assert names(tmp_path) == ["a.png"]
     refused = reasons(tmp_path)
-    assert refused["broken.png"] == "it is a link to nothing"
+    assert refused["broken.png"] == "it is a broken link"
     assert "symbolic links" in refused["itself.png"]
 
 
@@ -160,7 +160,9 @@ def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.png"))
         assert names(tmp_path) == ["a.png", "folder.png/b.png"]
-        assert reasons(tmp_path) == dict.fromkeys(("pipe.png", "socket.png"), "it is no plain file")
+        assert reasons(tmp_path) == dict.fromkeys(
+            ("pipe.png", "socket.png"), "it is not a regular file"
+        )
     with pytest.raises(OSError, match="no plain file"):
         open_file(str(tmp_path / "pipe.png"))
 
@@ -170,7 +172,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with open(tmp_path / "huge.png", "wb") as file:
         file.truncate(800 << 20)
     assert reasons(tmp_path) == {
-        "huge.png": "it is of 800 MiB, more than the 768 that an image may have"
+        "huge.png": "its size is not valid: expected at most 768 MiB, found 800 MiB"
     }
 
 
@@ -180,12 +182,12 @@ def test_a_folder_that_may_not_be_read_is_refused(not_root: Path) -> None:
     os.chmod(not_root / "listed", 0o400)
     assert names(not_root) == ["a.png"]
     assert reasons(not_root) == {
-        "closed": "it may not be read by this user, nor what is in it",
-        "listed/c.png": "it may not be read by this user",
+        "closed": "this user has no permission to read it",
+        "listed/c.png": "this user has no permission to read it",
     }
     os.chmod(not_root, 0o100)
     with pytest.raises(
-        BadPhotos, match=r"no image is in the folder .*\('\.': it may not be read by this user"
+        BadPhotos, match=r"folder .* has no images \('\.': this user has no permission to read it"
     ):
         list_place(str(not_root))
 
@@ -205,9 +207,9 @@ def a_file(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (nothing, r"no image is in the folder /.*/photos; images are files that end in \.jpg"),
-        (notes_only, r"no image is in the folder /.*/photos; images are files that end in \.jpg"),
-        (a_file, r"photos /.*/photos is not a folder; give one that has images in it"),
+        (nothing, r"folder /.*/photos has no images: expected files that end with \.jpg"),
+        (notes_only, r"folder /.*/photos has no images: expected files that end with \.jpg"),
+        (a_file, r"photos /.*/photos is not a folder. Choose a folder with images"),
         (lambda root: None, "is not a folder"),
         (lambda root: os.symlink(root, root), "is not a folder"),
     ],
@@ -222,7 +224,7 @@ def test_a_folder_without_images_is_refused(
 
 @pytest.mark.parametrize("place", ["", "nowhere", "a\0b", "x" * 5000])
 def test_what_is_no_folder_is_refused(place: str) -> None:
-    with pytest.raises(BadPhotos, match="is not a folder; give one that has images in it"):
+    with pytest.raises(BadPhotos, match=r"is not a folder\. Choose a folder with images"):
         list_place(place)
 
 
@@ -230,7 +232,7 @@ def test_what_came_close_to_an_image_is_named(tmp_path: Path) -> None:
     os.symlink("/nowhere.png", tmp_path / "a\n.png")
     with pytest.raises(
         BadPhotos,
-        match=r"\('a\\n\.png': it is a link that leads out of the folder\); images are files",
+        match=r"\('a\\n\.png': it is a link to a place outside the folder\): expected files",
     ):
         list_place(str(tmp_path))
 
@@ -275,14 +277,14 @@ def test_an_object_that_is_too_large_is_refused(
     gcs_place.put("place", "p/a.png", b"x")
     gcs_place.put("place", "p/b.png", bytes(2 << 20))
     assert reasons("gs://place/p") == {
-        "b.png": "it is of 2 MiB, more than the 1 that an image may have"
+        "b.png": "its size is not valid: expected at most 1 MiB, found 2 MiB"
     }
     monkeypatch.setattr(listing, "MAX_LABELS_BYTES", 10)
     gcs_place.put("place", "p/labels.csv", b"file,label\n")
     with pytest.raises(
         BadPhotos,
-        match=r"^labels\.csv in gs://place/p cannot be used: it has 11 bytes: expected at most "
-        r"10; replace",
+        match=r"^labels\.csv in gs://place/p is unreadable: it has 11 bytes: expected at most "
+        r"10\. Replace",
     ):
         list_place("gs://place/p")
     assert "media" not in [seen.kind for seen in gcs_place.seen]
@@ -291,5 +293,5 @@ def test_an_object_that_is_too_large_is_refused(
 def test_a_bucket_without_images_is_refused(gcs_place: GcsServer) -> None:
     gcs_place.put("place", "p/notes.txt", b"x")
     for place in ("gs://place/p", "gs://place/nothing"):
-        with pytest.raises(BadPhotos, match=f"no image is in the folder {place}; images are files"):
+        with pytest.raises(BadPhotos, match=f"folder {place} has no images: expected files"):
             list_place(place)

@@ -275,39 +275,39 @@ def half(kind: str) -> bytes:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "empty.png": (b"", "it is empty, a file of no bytes"),
+    "empty.png": (b"", "it is an empty file"),
     "rubbish.jpg": (
         b"rubbish",
-        "it is no image of a kind that is known here: BMP, GIF, JPEG, PNG, TIFF, WEBP",
+        "its format is unknown: expected one of BMP, GIF, JPEG, PNG, TIFF, WEBP",
     ),
-    "page.png": (b"<html><script>alert(1)</script>", "it is no image of a kind"),
+    "page.png": (b"<html><script>alert(1)</script>", "its format is unknown"),
     "postscript.png": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "it is no image of a kind",
+        "its format is unknown",
     ),
-    "cut off.jpg": (half("JPEG"), "it is cut off: its end is missing"),
-    "cut off.png": (half("PNG"), "it is cut off: its end is missing"),
-    "cut off.gif": (half("GIF"), "it is cut off: its end is missing"),
-    "cut off.bmp": (half("BMP"), "it is cut off: its end is missing"),
-    "cut off.webp": (half("WEBP"), "it is damaged, or of a rare kind"),
+    "cut off.jpg": (half("JPEG"), "it is truncated"),
+    "cut off.png": (half("PNG"), "it is truncated"),
+    "cut off.gif": (half("GIF"), "it is truncated"),
+    "cut off.bmp": (half("BMP"), "it is truncated"),
+    "cut off.webp": (half("WEBP"), "it is damaged or of a rare kind"),
     "cut off.tif": (half("TIFF"), "it is"),
     "head only.png": (noise("PNG")[:20], "it is"),
-    "head only.jpg": (noise("JPEG")[:20], "it is"),
+    "head only.jpg": (noise("JPEG")[:20], "its format is unknown"),
     "bomb.png": (
         png_that_says(30_000, 30_000),
-        "it has far too many pixels, more than the 89,478,485 that are taken; make it smaller",
+        "it is too large: expected at most 89,478,485 pixels, found far too many. Make it smaller",
     ),
     "small bomb.png": (
         png_that_says(10_000, 10_000),
-        "it has 10,000 x 10,000 pixels, more than the 89,478,485 that are taken",
+        "it is too large: expected at most 89,478,485 pixels, found 10,000 x 10,000",
     ),
     "float.tif": (
         encoded(np.ones((8, 8), np.float32), "TIFF"),
-        "its pixels are floating-point numbers, of which nobody says which are black",
+        "its pixels are floating-point numbers without a known value range",
     ),
     "integers.tif": (
         encoded(np.ones((8, 8), np.int32), "TIFF"),
-        "its pixels are whole numbers of 32 bits, of which nobody says",
+        "its pixels are 32-bit integers without a known value range",
     ),
 }
 
@@ -347,19 +347,22 @@ def test_a_bomb_below_the_limit_takes_little_more_than_its_pixels(tmp_path: Path
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    assert reason(tmp_path / "vanished.png") == "it is not there any more"
+    assert reason(tmp_path / "vanished.png") == "it does not exist any more"
     (tmp_path / "folder.png").mkdir()
-    assert reason(tmp_path / "folder.png") == "it cannot be read (Is a directory)"
+    assert reason(tmp_path / "folder.png") == "it is unreadable (Is a directory)"
     os.mkfifo(tmp_path / "pipe.png")
     assert "it is no plain file" in reason(tmp_path / "pipe.png")
     with open(tmp_path / "huge.webp", "wb") as file:
         file.truncate(800 << 20)
-    assert reason(tmp_path / "huge.webp") == "it is of 800 MiB, more than an image may have"
+    assert (
+        reason(tmp_path / "huge.webp")
+        == "its size is not valid: expected at most 768 MiB, found 800 MiB"
+    )
 
 
 def test_a_file_that_may_not_be_read(not_root: Path) -> None:
     save(not_root / "a.png").chmod(0)
-    assert reason(not_root / "a.png") == "it may not be read by this user"
+    assert reason(not_root / "a.png") == "this user has no permission to read it"
 
 
 def test_why_a_photo_cannot_be_read_can_be_sent_to_another_process() -> None:
@@ -398,7 +401,7 @@ def test_models_of_other_images_take_no_photos(channels: int) -> None:
     check_channels(1)
     check_channels(3)
     with pytest.raises(
-        BadPhotos, match=f"takes images of {channels}; take a model of colour or grey images"
+        BadPhotos, match=rf"found {channels}\. Choose a model of colour or grey images"
     ):
         check_channels(channels)
 
@@ -415,8 +418,8 @@ def test_an_object_of_a_bucket_is_read_as_a_file_is(gcs_place: GcsServer, tmp_pa
     ]
     (_, there), (_, none), (_, gone) = read_images(images, SHAPE)
     np.testing.assert_array_equal(there, seen(file))
-    assert isinstance(none, UnreadablePhoto) and none.reason.startswith("it is no image of a kind")
-    assert isinstance(gone, UnreadablePhoto) and gone.reason == "it is not there any more"
+    assert isinstance(none, UnreadablePhoto) and none.reason.startswith("its format is unknown")
+    assert isinstance(gone, UnreadablePhoto) and gone.reason == "it does not exist any more"
 
 
 def test_a_cloud_that_fails_is_no_image_s_fault(
@@ -425,7 +428,7 @@ def test_a_cloud_that_fails_is_no_image_s_fault(
     image = FoundImage("a.png", "gs://place/a.png")
     gcs_place.put("place", "a.png", encoded(plain(RED), "PNG"))
     gcs_place.faults = [Fault("status", status=403)]
-    with pytest.raises(UnreadablePhoto, match="it may not be read by this user"):
+    with pytest.raises(UnreadablePhoto, match="this user has no permission to read it"):
         read_image(image, SHAPE)
     gcs_place.faults = [Fault("status", status=503) for _ in range(500)]
     monkeypatch.setattr(

@@ -11,36 +11,44 @@ from PIL import Image
 from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
-    ChannelNumbers,
     Checks,
-    Explained,
     Group,
     GroupFlow,
-    HeatMap,
-    ImageDetails,
-    ImageLayer,
-    ImageList,
     ImageSetCard,
-    ImagesPage,
-    LayerNumbers,
-    ListedImage,
     MeanChannel,
-    Patches,
     RefusedImage,
     ReportContents,
     ReportedLayer,
     ReportRecord,
-    SetNumbers,
     Sheet,
     ShownClass,
     ShownPage,
     Spread,
     Table,
 )
-from diamond_cutter.tasks.reporting.pages import REPORT, report_page
-from diamond_cutter.tasks.reporting.scripts import IMAGE_LIST, as_script, layer_name, page_name
+from diamond_cutter.tasks.reporting.page_data import (
+    ChannelNumbers,
+    ChannelPatches,
+    Explained,
+    HeatMap,
+    ImageDetails,
+    ImageLayer,
+    ImageList,
+    ImagesPage,
+    LayerNumbers,
+    ListedImage,
+    SetNumbers,
+)
+from diamond_cutter.tasks.reporting.pages import (
+    IMAGE_LIST,
+    REPORT,
+    layer_name,
+    page_name,
+    report_page,
+)
 
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u202egnp.lairt"
 DATASET, REPORT_NAME = "pictures@0a1b2c3d", "attribution@22222222"
@@ -252,7 +260,7 @@ def _channel(layer: int, channel: int) -> ChannelNumbers:
         words=f"{CLASSES[channel % 6]}, mostly at the upper left",
         highest=9.5,
         classes=((CLASSES[channel % 6], 2.5),),
-        patches=Patches(
+        patches=ChannelPatches(
             cells=tuple(range(channel * PATCHES, (channel + 1) * PATCHES)),
             images=tuple(images),
             names=tuple(map(name_of, images)),

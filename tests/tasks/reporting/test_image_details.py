@@ -11,7 +11,7 @@ import pytest
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.card import ClassLabel
 from diamond_cutter.tasks.attribution.attribution import BatchAttribution, attribution_function
-from diamond_cutter.tasks.attribution.batches import Numbered
+from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.details import TOP_CHANNELS
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
@@ -19,13 +19,13 @@ from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.photos.reading import read_image
 from diamond_cutter.tasks.reporting import grouping
 from diamond_cutter.tasks.reporting import image_details as module
-from diamond_cutter.tasks.reporting.contents import ImageDetails
 from diamond_cutter.tasks.reporting.image_details import (
-    Closely,
+    CollectedDetails,
     cell_counts,
+    collect_details,
     image_details,
-    look_closely,
 )
+from diamond_cutter.tasks.reporting.page_data import ImageDetails
 from tests.small_networks import images as drawn
 from tests.tasks.photos.small_images import save
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS, toy_bundle, toy_weights
@@ -36,7 +36,7 @@ NUMBERS, BAD = (10, 11, 13, 20, 21, 22), 13
 HOSTILE = "</script>\u202eclass 0"
 
 
-def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[Numbered]:
+def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[NumberedImage]:
     """Return images; one of them is none."""
     found = []
     for number, pixels in zip(numbers, drawn(len(numbers), IMAGE_SIZE), strict=True):
@@ -44,7 +44,7 @@ def numbered(folder: Path, numbers: tuple[int, ...] = NUMBERS) -> list[Numbered]
         if number == BAD:
             file.write_bytes(b"no image")
         found.append(
-            Numbered(
+            NumberedImage(
                 number,
                 FoundImage(
                     f"{HOSTILE}/{number}.png", str(file), (None, "class 1", HOSTILE)[number % 3]
@@ -61,20 +61,20 @@ def labelled(toy: Bundle) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[Numbered]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[NumberedImage]:
     return numbered(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
-def seen(labelled: Bundle, images: list[Numbered]) -> Closely:
+def seen(labelled: Bundle, images: list[NumberedImage]) -> CollectedDetails:
     looked_at: list[int] = []
-    found = look_closely(labelled, SPEC, images, looked_at.append)
+    found = collect_details(labelled, SPEC, images, looked_at.append)
     assert sum(looked_at) == 5
     return found
 
 
 @pytest.fixture(scope="module")
-def details(seen: Closely) -> list[ImageDetails]:
+def details(seen: CollectedDetails) -> list[ImageDetails]:
     return [
         image_details(shown, seen, SPEC, f"images/{shown.image.number}.webp")
         for shown in seen.images
@@ -82,7 +82,7 @@ def details(seen: Closely) -> list[ImageDetails]:
 
 
 @pytest.fixture(scope="module")
-def attributed(labelled: Bundle, images: list[Numbered]) -> BatchAttribution:
+def attributed(labelled: Bundle, images: list[NumberedImage]) -> BatchAttribution:
     pixels = np.stack(
         [read_image(each.image, labelled.card.image.shape) for each in images if each.number != BAD]
     )
@@ -90,7 +90,7 @@ def attributed(labelled: Bundle, images: list[Numbered]) -> BatchAttribution:
 
 
 def test_images_are_in_their_order_and_what_cannot_be_read_is_passed_over(
-    details: list[ImageDetails], images: list[Numbered]
+    details: list[ImageDetails], images: list[NumberedImage]
 ) -> None:
     sound = [each for each in images if each.number != BAD]
     assert [(each.number, each.name, each.label) for each in details] == [
@@ -146,7 +146,7 @@ def test_maps_are_of_what_is_explained_and_the_first_is_the_whole_reports(
 
 
 def test_cells_name_what_leads_there_and_other_images_of_the_report(
-    seen: Closely, details: list[ImageDetails]
+    seen: CollectedDetails, details: list[ImageDetails]
 ) -> None:
     known = {each.number for each in details}
     for each in details:
@@ -171,7 +171,7 @@ def test_cells_name_what_leads_there_and_other_images_of_the_report(
 
 
 def test_groups_are_in_each_image_and_their_sums_are_the_reports(
-    seen: Closely, details: list[ImageDetails]
+    seen: CollectedDetails, details: list[ImageDetails]
 ) -> None:
     assert set(seen.groups) == {"first", "second", "third"}  # those that have rows and columns
     for place, name in enumerate(LAYERS):
@@ -233,7 +233,7 @@ def test_of_the_first_images_it_is_known_where_each_cell_has_what_it_sees_from(
             )
 
 
-def test_flows_and_checks_are_of_all_layers_that_have_them(seen: Closely) -> None:
+def test_flows_and_checks_are_of_all_layers_that_have_them(seen: CollectedDetails) -> None:
     counts = {name: len(groups.directions) for name, groups in seen.groups.items()}
     assert {name: flow.shape for name, flow in seen.flows.items()} == {
         "first": (counts["first"], counts["second"]),
@@ -264,7 +264,7 @@ def test_groups_checks_and_flows_are_of_images_from_all(
     monkeypatch.setattr(grouping, "batches", noted)
     monkeypatch.setattr(module, "GROUPED", 4)
     monkeypatch.setattr(module, "CHECKED", 5)
-    found = look_closely(
+    found = collect_details(
         labelled,
         SPEC.model_copy(update={"layers": ("first", "third")}),
         numbered(tmp_path, tuple(range(30, 37))),
@@ -283,7 +283,9 @@ def test_a_silent_layer_has_no_groups_and_nothing_flows_through_it(tmp_path: Pat
     weights = toy_weights()
     weights["second/beta"] = np.full(8, -100, np.float32)
     spec = SPEC.model_copy(update={"layers": ("first", "second")})
-    found = look_closely(toy_bundle(weights), spec, numbered(tmp_path, (1, 2)), lambda count: None)
+    found = collect_details(
+        toy_bundle(weights), spec, numbered(tmp_path, (1, 2)), lambda count: None
+    )
     assert set(found.groups) == {"first"} and found.flows == {}
     for shown in found.images:
         silent = image_details(shown, found, spec, "file").layers[1]
@@ -298,13 +300,13 @@ def test_a_silent_layer_has_no_groups_and_nothing_flows_through_it(tmp_path: Pat
 
 def test_without_groups_there_are_none(labelled: Bundle, tmp_path: Path) -> None:
     spec = SPEC.model_copy(update={"groups": 0, "layers": ("third",)})
-    found = look_closely(labelled, spec, numbered(tmp_path, (1,)), lambda count: None)
+    found = collect_details(labelled, spec, numbered(tmp_path, (1,)), lambda count: None)
     assert found.groups == {} and found.flows == {}
     assert image_details(found.images[0], found, spec, "file").layers[0].group_attribution == ()
 
 
 def test_where_no_image_can_be_read_nothing_is_seen(labelled: Bundle, tmp_path: Path) -> None:
-    found = look_closely(
+    found = collect_details(
         labelled,
         SPEC.model_copy(update={"layers": ("first",)}),
         numbered(tmp_path, (BAD,)),

@@ -14,7 +14,7 @@ from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.reporting.pictures import (
     PATCH_PX,
     SPRITE_PX,
-    Patches,
+    PatchCutter,
     sprite_places,
     sprite_sheet,
 )
@@ -118,7 +118,7 @@ def quarters(folder: Path, name: str = "quarters.png") -> FoundImage:
 
 
 def patches_of(folder: Path, field: LayerCard, wanted: list[tuple[int, int]]) -> list[np.ndarray]:
-    cutter = Patches(
+    cutter = PatchCutter(
         CARD,
         {
             7: quarters(folder),
@@ -180,7 +180,7 @@ def test_patches_are_in_the_order_asked_for_whatever_the_images(tmp_path: Path) 
 
 def test_an_image_that_has_vanished_is_grey(tmp_path: Path) -> None:
     images = {0: quarters(tmp_path), 1: FoundImage("gone.png", str(tmp_path / "gone.png"))}
-    data, columns = Patches(CARD, images).sheet(layer(12), [(1, 3), (0, 0), (1, 0)])
+    data, columns = PatchCutter(CARD, images).sheet(layer(12), [(1, 3), (0, 0), (1, 0)])
     check_colours(cells_of(data, 3, columns, PATCH_PX), [GREY, RED, GREY])
 
 
@@ -192,7 +192,7 @@ def test_few_pictures_are_kept_decoded(tmp_path: Path, monkeypatch: pytest.Monke
         )
         for number in range(5)
     }
-    cutter = Patches(CARD, images)
+    cutter = PatchCutter(CARD, images)
     data, columns = cutter.sheet(layer(None), [(number, 0) for number in range(5)])
     check_colours(cells_of(data, 5, columns, PATCH_PX), [(number * 40,) * 3 for number in range(5)])
     assert len(cutter._decoded) == 2

@@ -14,7 +14,7 @@ from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, WRONG, SetName
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.reporting.contents import FoundGroups
-from diamond_cutter.tasks.reporting.reducing import Reduced, reduce
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
 from diamond_cutter.tasks.reporting.tables import (
     channels_table,
     examples_table,
@@ -45,12 +45,12 @@ def whole() -> ImageRows:
 
 
 @pytest.fixture(scope="module")
-def reduced() -> Reduced:
-    return reduce(rows(range(first, first + 10)) for first in (0, 10, 20))
+def reduced() -> DatasetSums:
+    return sum_measurements(rows(range(first, first + 10)) for first in (0, 10, 20))
 
 
-def test_sums_are_the_same_in_any_parts(whole: ImageRows, reduced: Reduced) -> None:
-    other = reduce([whole])
+def test_sums_are_the_same_in_any_parts(whole: ImageRows, reduced: DatasetSums) -> None:
+    other = sum_measurements([whole])
     assert other.images == reduced.images and other.totals.right == reduced.totals.right
     for layer in LAYERS:
         np.testing.assert_allclose(
@@ -59,10 +59,12 @@ def test_sums_are_the_same_in_any_parts(whole: ImageRows, reduced: Reduced) -> N
         np.testing.assert_array_equal(
             reduced.highest(layer), whole.layers[layer].highest.max(axis=0)
         )
-    assert reduce([]).images == []
+    assert sum_measurements([]).images == []
 
 
-def test_there_is_a_row_for_each_image(card: ModelCard, whole: ImageRows, reduced: Reduced) -> None:
+def test_there_is_a_row_for_each_image(
+    card: ModelCard, whole: ImageRows, reduced: DatasetSums
+) -> None:
     table = images_table(card, reduced)
     assert len(table) == 30
     for column, wanted in (
@@ -82,7 +84,7 @@ def test_there_is_a_row_for_each_image(card: ModelCard, whole: ImageRows, reduce
 
 
 def test_there_is_a_row_for_each_set_and_layer_and_channel(
-    card: ModelCard, whole: ImageRows, reduced: Reduced
+    card: ModelCard, whole: ImageRows, reduced: DatasetSums
 ) -> None:
     table = channels_table(card, SPEC, reduced.totals)
     assert len(table) == len(reduced.totals.sets) * sum(channels for channels, _ in LAYERS.values())
@@ -107,7 +109,9 @@ def test_there_is_a_row_for_each_set_and_layer_and_channel(
         )
 
 
-def test_there_is_a_row_for_each_example_that_there_is(whole: ImageRows, reduced: Reduced) -> None:
+def test_there_is_a_row_for_each_example_that_there_is(
+    whole: ImageRows, reduced: DatasetSums
+) -> None:
     table = examples_table(reduced.examples)
     channels = sum(count for count, _ in LAYERS.values())
     assert len(table) == channels * (HIGHEST + len(QUANTILES))
@@ -122,7 +126,7 @@ def test_there_is_a_row_for_each_example_that_there_is(whole: ImageRows, reduced
         for row in found.itertuples():
             assert whole.layers[layer].highest[row.image, 1] == row.activation
             assert whole.layers[layer].where[row.image, 1] == row.position
-    few = examples_table(reduce([rows([4])]).examples)
+    few = examples_table(sum_measurements([rows([4])]).examples)
     assert len(few) == channels * (1 + len(QUANTILES)) and set(few["image"]) == {4}
 
 
@@ -146,8 +150,8 @@ def test_there_is_a_row_for_each_weight_of_a_group() -> None:
     )
 
 
-def test_tables_can_be_written_and_read(card: ModelCard, reduced: Reduced, tmp_path) -> None:
-    nameless = reduce([replace(rows([1, 2]), labels=[None, None])])
+def test_tables_can_be_written_and_read(card: ModelCard, reduced: DatasetSums, tmp_path) -> None:
+    nameless = sum_measurements([replace(rows([1, 2]), labels=[None, None])])
     tables = [
         images_table(card, reduced),
         images_table(card, nameless),

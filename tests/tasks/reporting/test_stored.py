@@ -7,7 +7,7 @@ import pytest
 from diamond_cutter.storage import LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.storage.sets.sprite_set import is_whole
-from diamond_cutter.tasks.reporting.files import ReportFiles
+from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 FOLDER = report_folder("pictures@0a1b2c3d", "toy@11111111", "attribution@22222222")
 HOSTILE = "../../a/b <\u202e>"

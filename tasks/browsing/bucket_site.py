@@ -34,14 +34,13 @@ from diamond_cutter.storage.sets.layout import (
     report_key,
     set_folder,
 )
+from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
 from diamond_cutter.tasks.gathering.contents import set_names
 from diamond_cutter.tasks.pages.frontend import asset_files
-from diamond_cutter.tasks.pages.generated_galleries import GeneratedGalleries
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.pages import REPORT, report_page
-from diamond_cutter.tasks.reporting.scripts import from_script
+from diamond_cutter.tasks.reporting.pages import REPORT, from_script, report_page
 from diamond_cutter.tasks.reporting.stored import list_reports
 
 _FILES = (".webp", ".png", ".jpg", ".json", ".parquet")

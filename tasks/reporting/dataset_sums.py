@@ -1,9 +1,10 @@
-"""Sums up what was measured of a dataset's images, table by table; none of them is kept."""
+"""Sum up the measurements of a dataset's images, one table at a time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.tasks.attribution.examples import Examples
 from diamond_cutter.tasks.attribution.measurements import ImageRows
@@ -12,7 +13,7 @@ from diamond_cutter.tasks.attribution.totals import Totals
 
 @dataclass(frozen=True)
 class ImageLine:
-    """An image in the table of all images; numbers of classes, -1 for none."""
+    """An image in the table of all images; classes are numbers, or -1 for no class."""
 
     image: int
     name: str
@@ -25,23 +26,26 @@ class ImageLine:
 
 
 @dataclass
-class Reduced:
-    """A dataset in sums: over sets of images, the images that excite each channel, by layer, and a
-    line for each image.
+class DatasetSums:
+    """The sums of a dataset.
+
+    totals: sums over sets of images.
+    examples: the images that excite each channel, by layer.
+    images: one line for each image.
     """
 
     totals: Totals = field(default_factory=Totals)
     examples: dict[str, Examples] = field(default_factory=dict)
     images: list[ImageLine] = field(default_factory=list)
 
-    def highest(self, layer: str) -> np.ndarray:
-        """Return each channel's highest activation on any image, float32 `[channel]`."""
+    def highest(self, layer: str) -> npt.NDArray[np.float32]:
+        """Return the highest activation of each channel over all images, float32 `[channel]`."""
         return self.examples[layer].highest().values[:, 0]
 
 
-def reduce(parts: Iterable[ImageRows]) -> Reduced:
-    """Sum up the images of some tables."""
-    found = Reduced()
+def sum_measurements(parts: Iterable[ImageRows]) -> DatasetSums:
+    """Return the sums over the images of all tables."""
+    found = DatasetSums()
     for rows in parts:
         found.totals.add(rows)
         for layer, numbers in rows.layers.items():

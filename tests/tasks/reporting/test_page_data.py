@@ -6,17 +6,16 @@ import pytest
 from pydantic import BaseModel
 
 from diamond_cutter.storage import Corrupt
-from diamond_cutter.tasks.pages.scripts import read_script
-from diamond_cutter.tasks.reporting.contents import (
+from diamond_cutter.tasks.pages.scripts import as_script, read_script
+from diamond_cutter.tasks.reporting.page_data import (
     Explained,
     ImageDetails,
     ImagesPage,
     LayerNumbers,
     SetNumbers,
 )
-from diamond_cutter.tasks.reporting.scripts import (
+from diamond_cutter.tasks.reporting.pages import (
     IMAGE_LIST,
-    as_script,
     from_script,
     layer_name,
     page_name,

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from diamond_cutter.tasks.gallery.neighbours import COUNT, nearest
+from diamond_cutter.tasks.gallery.pictures import NEIGHBOURS, nearest
 
 
 def stripes(
@@ -36,9 +36,10 @@ def test_colour_counts_where_the_texture_is_the_same() -> None:
 def test_no_picture_is_its_own_neighbour_and_the_nearest_come_first() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     order, likeness = nearest(pictures)
-    assert order.shape == likeness.shape == (40, COUNT)
+    assert order.shape == likeness.shape == (40, NEIGHBOURS)
     assert all(
-        number not in row and len(set(row)) == COUNT for number, row in enumerate(order.tolist())
+        number not in row and len(set(row)) == NEIGHBOURS
+        for number, row in enumerate(order.tolist())
     )
     assert (np.diff(likeness, axis=1) <= 0).all()
     assert (np.abs(likeness) <= 1).all()
@@ -56,6 +57,6 @@ def test_a_layer_of_2048_takes_a_moment() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2048, 16, 16, 3), np.uint8)
     # Of this process alone: others may keep the processors busy.
     started = time.process_time()
-    assert nearest(pictures)[0].shape == (2048, COUNT)
+    assert nearest(pictures)[0].shape == (2048, NEIGHBOURS)
     # Half a second.
     assert time.process_time() - started < 20

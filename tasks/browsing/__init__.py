@@ -1,0 +1,1 @@
+"""The site that `browse` serves: galleries and reports, made from the records of a bucket."""

@@ -1,0 +1,282 @@
+"""Build the part of a report about one layer: its numbers, sprites, patches and neuron groups."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.sprite_set import SpritePlace
+from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
+from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals
+from diamond_cutter.tasks.attribution.words import describe
+from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    FoundGroups,
+    Group,
+    MeanChannel,
+    ReportedLayer,
+    Sheet,
+    short,
+)
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
+from diamond_cutter.tasks.reporting.evidence import LayerEvidence
+from diamond_cutter.tasks.reporting.page_data import (
+    ChannelNumbers,
+    ChannelPatches,
+    LayerNumbers,
+    SetNumbers,
+)
+from diamond_cutter.tasks.reporting.pages import layer_name
+from diamond_cutter.tasks.reporting.pictures import PATCH_PX, PatchCutter, sprite_sheet
+from diamond_cutter.tasks.reporting.stored import ReportFiles
+
+_GROUP_CHANNELS = 12
+_MOST_CELL_CHANNELS = 2048
+
+
+@dataclass(frozen=True)
+class LayerSprites:
+    """The sprites of a layer in the bucket, by channel, and the sprites of its groups."""
+
+    channels: Mapping[int, SpritePlace]
+    groups: Mapping[int, SpritePlace]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The sources of a report, except the images.
+
+    names: the names of the images by number.
+    """
+
+    bucket: Bucket
+    card: ModelCard
+    spec: AttributionSpec
+    sums: DatasetSums
+    details: DetailsRecord
+    names: Mapping[int, str]
+
+
+class _Example(NamedTuple):
+    """An image that excites a channel; `quantile` is None for the highest activations."""
+
+    image: int
+    where: int
+    activation: float
+    quantile: float | None
+
+
+def report_layer(
+    material: Material,
+    layer: LayerCard,
+    sprites: LayerSprites,
+    cutter: PatchCutter,
+    files: ReportFiles,
+) -> ReportedLayer:
+    """Write the files of a layer's page, and return the layer's part of report.json."""
+    bucket, details = material.bucket, material.details
+    sets = _set_numbers(material, layer)
+    channels = _channels(sets, details.cells.get(layer.name, {}))
+    drawn = [channel for channel in channels if channel in sprites.channels]
+    cells = {channel: cell for cell, channel in enumerate(drawn)}
+    places = [sprites.channels[channel] for channel in drawn]
+    sheet = _sprite_sheet(bucket, files, layer, "sprites", places)
+    # Channels outside all sets and without a sprite appear only in cells, as one small picture.
+    complete = _channels_of_sets(sets).union(drawn)
+    patches, wanted = _patches(material, layer, channels, complete)
+    shown = LayerNumbers(
+        patches=_patch_sheet(layer, cutter, files, wanted),
+        channels=_channel_numbers(material, layer, cells, patches),
+        sets=sets,
+    )
+    groups, group_sheet = _groups(bucket, layer, details.groups.get(layer.name), sprites, files)
+    mean = material.sums.totals.sets[ALL][layer.name].mean
+    rows, columns = cell_grid(layer)
+    found = details.groups.get(layer.name)
+    return ReportedLayer(
+        name=layer.name,
+        kind=layer.kind,
+        channels=layer.channels,
+        height=rows,
+        width=columns,
+        receptive_field=layer.receptive_field,
+        checks=details.checks[layer.name],
+        top=_means(mean, sets[0].top, cells),
+        bottom=_means(mean, sets[0].bottom, cells),
+        sprites=sheet,
+        group_sprites=group_sheet,
+        explained_variance=found.explained if found else None,
+        groups=groups,
+        numbers=files.layer(layer.name, "numbers", as_script(layer_name(layer.name), shown), "js"),
+    )
+
+
+def _set_numbers(material: Material, layer: LayerCard) -> tuple[SetNumbers, ...]:
+    """Return a layer's numbers over each set of images that the report shows."""
+    totals = material.sums.totals
+    return tuple(
+        _numbers_of_set(totals.sets[name][layer.name], TOP if name == ALL else TOP_OF_A_SET)
+        for name in shown_sets(totals)
+    )
+
+
+def _numbers_of_set(totals: LayerTotals, count: int) -> SetNumbers:
+    mean, spread = totals.mean, totals.spread
+    top, bottom = top_and_bottom(mean, count)
+    return SetNumbers(
+        mean=tuple(map(short, mean)),
+        spread=tuple(short(spread[channel]) for channel in [*top, *bottom]),
+        share=tuple(map(short, [*totals.positive_share[top], *totals.negative_share[bottom]])),
+        top=tuple(top),
+        bottom=tuple(bottom),
+    )
+
+
+def _channels(sets: Sequence[SetNumbers], cells: Mapping[int, int]) -> list[int]:
+    """Return the channels shown anywhere, in sets or in cells of images, in ascending order."""
+    in_cells = sorted(cells, key=lambda channel: (-cells[channel], channel))
+    return sorted(_channels_of_sets(sets).union(in_cells[:_MOST_CELL_CHANNELS]))
+
+
+def _channels_of_sets(sets: Sequence[SetNumbers]) -> set[int]:
+    return {channel for found in sets for channel in (*found.top, *found.bottom)}
+
+
+def _channel_numbers(
+    material: Material,
+    layer: LayerCard,
+    cells: Mapping[int, int],
+    patches: Mapping[int, ChannelPatches],
+) -> tuple[ChannelNumbers, ...]:
+    """Return the numbers of each channel that has patches; `cells` are those of the sprites."""
+    card, highest = material.card, material.sums.highest(layer.name)
+    evidence = LayerEvidence(card, material.spec, material.sums.totals, layer.name, highest)
+    labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
+    return tuple(
+        ChannelNumbers(
+            channel=channel,
+            sprite=cells.get(channel),
+            label=labels[channel] if channel < len(labels) else "",
+            words=describe(evidence.of(channel)),
+            highest=short(highest[channel]),
+            classes=evidence.selective(channel),
+            patches=found,
+        )
+        for channel, found in patches.items()
+    )
+
+
+def _means(
+    mean: npt.NDArray[np.float64], channels: Sequence[int], cells: Mapping[int, int]
+) -> tuple[MeanChannel, ...]:
+    return tuple(
+        MeanChannel(channel=channel, attribution=short(mean[channel]), sprite=cells.get(channel))
+        for channel in channels
+    )
+
+
+def _sprite_sheet(
+    bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, places: Sequence[SpritePlace]
+) -> Sheet | None:
+    if not places:
+        return None
+    data, columns, cell_px = sprite_sheet(bucket, places)
+    return Sheet(file=files.layer(layer.name, name, data, "webp"), columns=columns, cell_px=cell_px)
+
+
+def _patches(
+    material: Material, layer: LayerCard, channels: Sequence[int], complete: Collection[int]
+) -> tuple[dict[int, ChannelPatches], list[tuple[int, int]]]:
+    """Return the patches of each channel, and the image and position of each cell of their sheet.
+
+    Channels outside `complete` have one patch only.
+    """
+    examples = _channel_examples(material.sums.examples[layer.name], channels)
+    wanted: list[tuple[int, int]] = []
+    found: dict[int, ChannelPatches] = {}
+    for channel, every in examples.items():
+        chosen = every if channel in complete else every[:1]
+        found[channel] = ChannelPatches(
+            cells=tuple(range(len(wanted), len(wanted) + len(chosen))),
+            images=tuple(example.image for example in chosen),
+            names=tuple(material.names[example.image] for example in chosen),
+            values=tuple(example.activation for example in chosen),
+            quantiles=tuple(example.quantile for example in chosen),
+        )
+        wanted += [(example.image, example.where) for example in chosen]
+    return found, wanted
+
+
+def _channel_examples(examples: Examples, channels: Sequence[int]) -> dict[int, list[_Example]]:
+    """Return the examples of each channel: the highest activations, then one at each quantile."""
+    highest, sampled = examples.highest(), examples.at_quantiles()
+    quantiles: tuple[float | None, ...] = (*(None for _ in highest.values[0]), *QUANTILES)
+    together = highest.joined(sampled)
+    return {
+        channel: [
+            _Example(int(image), int(where), short(value), quantile)
+            for image, where, value, quantile in zip(
+                together.images[channel],
+                together.where[channel],
+                together.values[channel],
+                quantiles,
+                strict=True,
+            )
+            if image >= 0
+        ]
+        for channel in channels
+    }
+
+
+def _patch_sheet(
+    layer: LayerCard, cutter: PatchCutter, files: ReportFiles, wanted: Sequence[tuple[int, int]]
+) -> Sheet | None:
+    if not wanted:
+        return None
+    data, columns = cutter.sheet(layer, wanted)
+    return Sheet(
+        file=files.layer(layer.name, "patches", data, "webp"), columns=columns, cell_px=PATCH_PX
+    )
+
+
+def _groups(
+    bucket: Bucket,
+    layer: LayerCard,
+    found: FoundGroups | None,
+    sprites: LayerSprites,
+    files: ReportFiles,
+) -> tuple[tuple[Group, ...], Sheet | None]:
+    """Return a layer's groups, and the sheet of their sprites."""
+    if found is None:
+        return (), None
+    drawn = sorted(sprites.groups)
+    places = [sprites.groups[number] for number in drawn]
+    sheet = _sprite_sheet(bucket, files, layer, "groups", places)
+    cells = {number: cell for cell, number in enumerate(drawn)}
+    return tuple(
+        _group(found, number, cells.get(number)) for number in range(len(found.directions))
+    ), sheet
+
+
+def _group(found: FoundGroups, number: int, sprite: int | None) -> Group:
+    direction = np.array(found.directions[number])
+    strongest = np.argsort(-np.abs(direction), kind="stable")[:_GROUP_CHANNELS]
+    by_class = sorted(
+        ((key, values[number]) for key, values in found.by_class.items()),
+        key=lambda pair: (-abs(pair[1]), pair[0]),
+    )
+    return Group(
+        number=number,
+        channels=tuple(map(int, strongest)),
+        weights=tuple(short(direction[channel]) for channel in strongest),
+        attribution=found.attribution[number],
+        by_class=tuple(by_class[:_GROUP_CHANNELS]),
+        sprite=sprite,
+    )
