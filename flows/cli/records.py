@@ -2,9 +2,7 @@
 what a record says.
 """
 
-import difflib
 import os
-from collections.abc import Iterator
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -45,10 +43,9 @@ from diamond_cutter.tasks.gathering.contents import layer_names, set_names
 from diamond_cutter.tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.stored import find_report, report_folders
+from diamond_cutter.tasks.reporting.stored import find_report
 from diamond_cutter.tasks.tuning.preset import Preset, read_preset
 
-_NEAREST = 3
 _LISTED = 10
 
 _Parsed = TypeVar("_Parsed", RenderRecipe, ModelCard)
@@ -93,8 +90,7 @@ def show(bucket: Bucket, given: str) -> Shown:
             that of a layer.
 
     Raises:
-        RequestError: there is nothing under it, and the text names the nearest keys; or several
-            things have that short name.
+        RequestError: nothing has the key, or several things have the short name.
         Corrupt: the record cannot be read.
     """
     keys = _keys_meant(bucket, given)
@@ -256,49 +252,14 @@ def _is_there(bucket: Bucket, key: str) -> bool:
 
 
 def _nothing_there(bucket: Bucket, given: str, key: str) -> str:
-    known = set(_known_keys(bucket, key))
-    if not known:
+    if next(iter(bucket.list()), None) is None:
         return (
-            f"{given!r} is not in {bucket.url}, which holds nothing yet; diamond-cutter "
-            "sprites renders sprites into it"
+            f"{given!r} is not in {bucket.url}: the bucket is empty. Run `diamond-cutter sprites` "
+            "to render sprites into it"
         )
-    what = (
-        f"{given!r} is a file that no record commits"
+    problem = (
+        f"is not a record, and no record in {bucket.url} names it"
         if _is_there(bucket, key)
-        else f"{given!r} is not in {bucket.url}"
+        else f"is not in {bucket.url}"
     )
-    nearest = sorted(
-        known,
-        key=lambda other: (
-            -max(_likeness(key, other), _likeness(key, other.rpartition("/")[2])),
-            other,
-        ),
-    )[:_NEAREST]
-    return (
-        f"{what}; did you mean {' or '.join(map(repr, nearest))}? (diamond-cutter ls lists the "
-        "sprite sets and the reports)"
-    )
-
-
-def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
-    """Yield the keys that can be shown; of shards, spritemaps and runs only those in the folder
-    that the key is in.
-    """
-    for folder in bucket.folders("models/"):
-        model = folder.split("/")[1]
-        yield card_key(model)
-        yield from (key for key in [preset_key(model)] if _is_there(bucket, key))
-        yield from (info.key for info in bucket.list(photos_folder(model)))
-    yield from (folder.rstrip("/") for folder in report_folders(bucket))
-    for model, recipe in set_names(bucket):
-        folder = set_folder(model, recipe)
-        yield folder.rstrip("/")
-        for below in bucket.folders(folder):
-            if not below.endswith("/runs/"):
-                yield below.rstrip("/")
-            if key.startswith(below):
-                yield from (info.key for info in bucket.list(below) if info.key.endswith(".json"))
-
-
-def _likeness(text: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, text, other, autojunk=False).ratio()
+    return f"{given!r} {problem}. Run `diamond-cutter ls` to list the sprite sets and the reports"
