@@ -101,15 +101,6 @@ class Bucket(Protocol):
             Corrupt: the CRC32C of the bytes is not `want_crc`.
         """
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would: fewer where the object
-        ends; no checksum covers them.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
         """Copy the object to a file, whole or not at all, making the folders that it needs.
 

@@ -91,19 +91,6 @@ class LocalBucket:
             self._check_crc(key, crc32c(data), want_crc)
         return data
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-        if not 0 <= start < end:
-            raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
-        with self._reading(key) as source:
-            source.seek(start)
-            return source.read(end - start)
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
         """Copy the object to a file, whole or not at all, making the folders that it needs.
 

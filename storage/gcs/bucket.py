@@ -91,32 +91,6 @@ class GcsBucket:
         self._place.download(key, target, want_crc)
         return target.getvalue()
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-        if not 0 <= start < end:
-            raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
-        check_key(key)
-        options = {
-            "start": start,
-            "end": end - 1,
-            "raw_download": True,
-            "checksum": None,
-            **self._place.patience(),
-        }
-        try:
-            return self._place.read(
-                key, lambda: bytes(self._place.blob(key).download_as_bytes(**options))
-            )
-        except Exception as error:
-            if status_of(error) == 416:
-                return b""
-            raise
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
         """Copy the object to a file, whole or not at all, making the folders that it needs.
 

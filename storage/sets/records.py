@@ -58,13 +58,19 @@ class FileRef(FrozenModel):
         """Return the reference to a file that a bucket has just taken."""
         return cls(key=info.key, size=info.size, crc32c=crc)
 
-    def is_whole_in(self, bucket: Bucket, listed: ObjectInfo | None) -> bool:
-        """Tell whether the file is there with its size and checksum; it is read only where the
-        listing knows no checksum.
+    def is_whole_in(
+        self, bucket: Bucket, listed: ObjectInfo | None, *, reread: bool = False
+    ) -> bool:
+        """Tell whether the file is in the bucket with its size and checksum.
+
+        Args:
+            bucket: of the file.
+            listed: the bucket's information about the file, None if the file is missing.
+            reread: read the file even if the bucket stores its checksum.
         """
         if listed is None or listed.size != self.size:
             return False
-        if listed.crc32c is not None:
+        if listed.crc32c is not None and not reread:
             return listed.crc32c == self.crc32c
         try:
             bucket.get(self.key, want_crc=self.crc32c)

@@ -63,8 +63,10 @@ class LayerShards:
         )
 
 
-def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShards:
-    """Read the records of a layer's shards and check that their files are whole."""
+def read_layer(
+    bucket: Bucket, model: str, recipe: str, layer: str, *, reread: bool = False
+) -> LayerShards:
+    """Read the records of a layer's shards and check their files, as `FileRef.is_whole_in` does."""
     listed = {info.key: info for info in bucket.list(layer_folder(model, recipe, layer))}
     sound: dict[str, ShardRecord] = {}
     damaged: dict[str, str] = {}
@@ -76,7 +78,7 @@ def read_layer(bucket: Bucket, model: str, recipe: str, layer: str) -> LayerShar
             record = ShardRecord.from_bytes(data, key)
         except (Corrupt, NotFound) as error:
             return key, str(error), 0
-        whole = record.file.is_whole_in(bucket, listed.get(record.file.key))
+        whole = record.file.is_whole_in(bucket, listed.get(record.file.key), reread=reread)
         return key, record if whole else damage(record.file), crc32c(data)
 
     for key, found, sum_of_all in at_once(bucket, read, filter(is_shard_record, listed)):
@@ -152,9 +154,9 @@ def commit(
     )
 
 
-def is_whole(bucket: Bucket, file: FileRef) -> bool:
-    """Tell whether a file is in the bucket as its record says."""
-    return file.is_whole_in(bucket, bucket.stat(file.key))
+def is_whole(bucket: Bucket, file: FileRef, *, reread: bool = False) -> bool:
+    """Tell whether a file is in the bucket as its record says, as `FileRef.is_whole_in` does."""
+    return file.is_whole_in(bucket, bucket.stat(file.key), reread=reread)
 
 
 def are_whole(bucket: Bucket, folder: str, files: Iterable[FileRef]) -> bool:

@@ -116,18 +116,21 @@ def find_report(bucket: Bucket, key: str) -> str | None:
     return folder if folder in report_folders(bucket) else None
 
 
-def report_checks(bucket: Bucket) -> Iterator[Finding | None]:
-    """Yield, for each record of a report and for its page, what is wrong with it, or None."""
+def report_checks(bucket: Bucket, *, reread: bool = False) -> Iterator[Finding | None]:
+    """Yield, for each record of a report and for its page, what is wrong with it, or None.
+
+    With `reread` every file is read, even if the bucket stores its checksum.
+    """
     for folder in report_folders(bucket):
         listed = {info.key: info for info in bucket.list(folder)}
         for key, kind in _records(folder, listed):
-            yield _check(bucket, key, kind, listed)
+            yield _check(bucket, key, kind, listed, reread)
         if report_key(folder) in listed or report_page_key(folder) in listed:
             yield _check_page(bucket, folder)
 
 
 def _check(
-    bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]
+    bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo], reread: bool
 ) -> Finding | None:
     try:
         record = kind.from_bytes(bucket.get(key), key)
@@ -140,7 +143,7 @@ def _check(
                 f"The record is missing, and {key} rests on it; the same run again makes it anew.",
             )
     for file in _files_of(record):
-        if not file.is_whole_in(bucket, listed.get(file.key)):
+        if not file.is_whole_in(bucket, listed.get(file.key), reread=reread):
             return Finding(
                 file.key,
                 f"The file is missing or is not what {key} says; the same run again makes it anew.",

@@ -187,3 +187,12 @@ def test_a_listed_checksum_is_believed_without_reading(tmp_path: Path) -> None:
     listed: ObjectInfo = replace(bucket.put("a/b.webp", b"abc"), crc32c=crc32c(b"abc"))
     assert FileRef.of(listed, crc32c(b"abc")).is_whole_in(bucket, listed)
     assert not FileRef.of(listed, 5).is_whole_in(bucket, listed)
+
+
+def test_a_file_is_read_again_if_that_is_requested(bucket: LocalBucket) -> None:
+    listed = replace(bucket.put("a/b.webp", b"abc"), crc32c=crc32c(b"abc"))
+    file = FileRef.of(listed, crc32c(b"abc"))
+    assert file.is_whole_in(bucket, listed, reread=True)
+    bucket.put("a/b.webp", b"abd", mode="overwrite")
+    assert file.is_whole_in(bucket, listed)
+    assert not file.is_whole_in(bucket, listed, reread=True)
