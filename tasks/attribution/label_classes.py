@@ -14,9 +14,10 @@ def label_class(card: ModelCard, image: FoundImage) -> int:
 
     That is the class that the user gives by number, or else that of the label's name.
     """
-    if len(_names(card)) < 2:
+    classes = card.logits.channels if card.logits else 0
+    if classes < 2:
         return NO_CLASS  # a single score is not right or wrong about anything
-    if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
+    if image.class_index is not None and 0 <= image.class_index < classes:
         return image.class_index
     return class_named(card, image.label) if image.label is not None else NO_CLASS
 
@@ -39,13 +40,6 @@ def _by_name(card: ModelCard) -> dict[str, int]:
     # Letter by letter a name wins over all: ImageNet has a Cardigan, which is a dog, and a
     # cardigan.
     return found | {label.name: number for number, label in enumerate(card.labels)}
-
-
-def _names(card: ModelCard) -> range:
-    classes = next(
-        (layer.channels for layer in card.layers if layer.tensor == card.logits_tensor), 0
-    )
-    return range(classes)
 
 
 def _plain(name: str) -> str:

@@ -102,15 +102,15 @@ def spritemap_records(
 
 def channel_labels(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
-) -> list[str]:
+) -> tuple[str, ...]:
     """Return what a layer's channels stand for, by number: its mixes, or the classes of the logits;
     else nothing.
     """
     known = known_layer(card, layer)
     if card and known:
-        return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
+        return card.channel_names(known)
     mixes = read_mixes(bucket, model, recipe, layer) if is_mixes(layer) else None
-    return [mix.label for mix in mixes.mixes] if mixes else []
+    return tuple(mix.label for mix in mixes.mixes) if mixes else ()
 
 
 def _layer_of(folder: str) -> str | None:

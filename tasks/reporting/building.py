@@ -89,7 +89,7 @@ def report_layer(
     # channel.
     whole = _of_sets(numbers).union(drawn)
     patches, patch_sheet = _patches(material, layer, channels, whole, cutter, files)
-    labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
+    labels = card.channel_names(layer)
     shown = LayerNumbers(
         patches=patch_sheet,
         channels=tuple(

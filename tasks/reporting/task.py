@@ -53,7 +53,6 @@ from diamond_cutter.tasks.reporting.contents import (
     ShownPage,
     Table,
 )
-from diamond_cutter.tasks.reporting.evidence import class_title
 from diamond_cutter.tasks.reporting.files import ReportFiles
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 from diamond_cutter.tasks.reporting.pictures import IMAGE_PX, Patches, sprite_places
@@ -300,8 +299,8 @@ def publish_report(job: ReportJob, reduced: Reduced, details: DetailsRecord) -> 
         classes=tuple(
             ShownClass(
                 number=number,
-                name=class_title(job.card, number),
-                wnid=job.card.labels[number].wnid if number < len(job.card.labels) else None,
+                name=job.card.class_label(number).name,
+                wnid=job.card.class_label(number).wnid,
             )
             for number in sorted(named_classes(material))
         ),

@@ -152,7 +152,7 @@ def test_a_preset_is_shown_by_its_key(
     assert "merit 1.20 with blur 0.3; 7 steps, 9 trials" in capsys.readouterr().out
     assert run(["show", key, "--json", "--bucket", str(tmp_path / "bucket")]) == 0
     assert json.loads(capsys.readouterr().out)["record"] == json.loads(bucket.get(key))
-    with pytest.raises(RequestError, match="presets.json' is not in "):
+    with pytest.raises(RequestError, match=r"presets\.json' is not in "):
         show(bucket, key.replace("preset", "presets"))
 
 
