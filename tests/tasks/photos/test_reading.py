@@ -351,7 +351,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert reason(tmp_path / "folder.png") == "it cannot be read (Is a directory)"
     os.mkfifo(tmp_path / "pipe.png")
-    assert "it is no plain file" in reason(tmp_path / "pipe.png")
+    assert "it is not a regular file" in reason(tmp_path / "pipe.png")
     with open(tmp_path / "huge.webp", "wb") as file:
         file.truncate(800 << 20)
     assert reason(tmp_path / "huge.webp") == "it is of 800 MiB, more than an image may have"
