@@ -16,12 +16,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from diamond_cutter.storage import staging
 from diamond_cutter.storage.errors import Corrupt, StorageError, Unavailable
 from diamond_cutter.storage.remote_files import Facts, Refused, send
+from diamond_cutter.storage.retries import DownloadRetries
 
 # Takes how many bytes are here and, where it is known, how many there will be.
 Progress = Callable[[int, int | None], object]
@@ -29,19 +29,12 @@ Progress = Callable[[int, int | None], object]
 _STEP_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long a server that does not answer is borne with: `tries` in a row that bring less than a
-    MiB, `wait_s` doubling between them.
-    """
-
-    tries: int = 5
-    wait_s: float = 0.5
-    timeout_s: float = 30.0
-
-
 def fetch_file(
-    url: str, path: Path, *, on_progress: Progress | None = None, patience: Patience | None = None
+    url: str,
+    path: Path,
+    *,
+    on_progress: Progress | None = None,
+    retries: DownloadRetries | None = None,
 ) -> None:
     """Fetch a file, unless it is at `path` already.
 
@@ -51,7 +44,7 @@ def fetch_file(
         url: `gs://bucket/object` of a public bucket, `https://`, `http://`, `file://`, or a path.
         path: where to put it; folders are made.
         on_progress: is told how far it is, about once a MiB.
-        patience: with a server that does not answer.
+        retries: of a server that does not answer.
 
     Raises:
         NotFound: there is no such file.
@@ -71,7 +64,7 @@ def fetch_file(
                     url,
                     path,
                     _Part(url, path, doing, on_progress or (lambda here, total: None)),
-                    patience or Patience(),
+                    retries or DownloadRetries(),
                 )
 
 
@@ -84,11 +77,11 @@ def without_secrets(url: str) -> str:
     return re.sub(r"(?<=//)[^/@]*@", "", url).partition("?")[0]
 
 
-def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
+def _fetch(url: str, path: Path, part: "_Part", retries: DownloadRetries) -> None:
     failures, furthest, damaged = 0, part.size, False
     while True:
         try:
-            send(url, part, patience.timeout_s)
+            send(url, part, retries.silence_s)
             part.check()
             part.put_at(path)
             return
@@ -102,11 +95,11 @@ def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
                 raise error.kind(_sentence(url, path, error.reason)) from error
             came = part.size >= furthest + _STEP_BYTES
             failures, furthest = (0, part.size) if came else (failures + 1, furthest)
-            if failures >= patience.tries:
+            if failures >= retries.attempts:
                 raise Unavailable(
                     _sentence(url, path, f"{error.reason}, {failures} times in a row")
                 ) from error
-            time.sleep(patience.wait_s * 2 ** (failures - 1))
+            time.sleep(retries.first_wait_s * 2 ** (failures - 1))
         finally:
             part.close()
 

@@ -27,9 +27,10 @@ from diamond_cutter.storage.bucket import (
     is_key,
 )
 from diamond_cutter.storage.errors import Conflict, Corrupt, NotFound
-from diamond_cutter.storage.gcs.client import TRANSFERS, Retries
+from diamond_cutter.storage.gcs.client import TRANSFERS
 from diamond_cutter.storage.gcs.errors import is_about_sums, status_of
-from diamond_cutter.storage.gcs.place import ATTEMPTS, GcsPlace, encoded
+from diamond_cutter.storage.gcs.place import GcsPlace, encoded
+from diamond_cutter.storage.retries import TRANSFER_ATTEMPTS, CallRetries
 from diamond_cutter.storage.sets.layout import cache_control_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ _PUT_ID = "put-id"
 class GcsBucket:
     """A bucket on Google Cloud Storage; it connects when it is first used."""
 
-    def __init__(self, name: str, prefix: str = "", retries: Retries | None = None) -> None:
-        self._place = GcsPlace(name, prefix, retries or Retries())
+    def __init__(self, name: str, prefix: str = "", retries: CallRetries | None = None) -> None:
+        self._place = GcsPlace(name, prefix, retries or CallRetries())
         self.url, self.transfers = self._place.url, TRANSFERS
 
     def check(self) -> None:
@@ -68,7 +69,7 @@ class GcsBucket:
         check_key(key)
         with staging.opened(data) as source:
             size, crc = _measured(data, source)
-            for _ in range(ATTEMPTS):
+            for _ in range(TRANSFER_ATTEMPTS):
                 source.seek(0)
                 found = self._put_once(key, source, size, crc, mode)
                 if found is not None:
@@ -99,7 +100,7 @@ class GcsBucket:
             Corrupt: the CRC32C of the bytes is not `want_crc`, or they arrive damaged; what was at
                 `path` before is still there.
         """
-        for _ in range(ATTEMPTS):
+        for _ in range(TRANSFER_ATTEMPTS):
             info = self.stat(key)
             if info is None:
                 break
@@ -147,7 +148,7 @@ class GcsBucket:
             with self._place.explained(f"delete {key!r} in {self.url}"):
                 self._place.blob(key).delete(
                     if_generation_match=_generation(token) if token else None,
-                    **self._place.patience(),
+                    **self._place.call_options(),
                 )
         except Exception as error:
             # After a lost reply the service says that it is not there, which is what was wanted.
@@ -180,7 +181,7 @@ class GcsBucket:
                     "checksum": None,
                     "if_generation_match": condition,
                 }
-                blob.upload_from_file(source, **options, **self._place.patience())
+                blob.upload_from_file(source, **options, **self._place.call_options())
             return self._place.info(blob)
         except Exception as error:
             if is_about_sums(error):
@@ -215,7 +216,7 @@ class GcsBucket:
         try:
             with self._place.explained(f"look at {key!r} in {self.url}"):
                 blob = self._place.blob(key)
-                blob.reload(**self._place.patience())
+                blob.reload(**self._place.call_options())
         except Exception as error:
             if status_of(error) == 404:
                 return None

@@ -1,9 +1,10 @@
 """The connection to Google Cloud Storage: one client for each process, shared by its threads."""
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from diamond_cutter.storage.retries import CallRetries
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -14,26 +15,13 @@ TRANSFERS = 32
 USER_PROJECT = "DIAMOND_CUTTER_USER_PROJECT"
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How long a service that fails is borne with: a call is tried again for `total_s`, with waits
-    from `first_wait_s` that double.
+def retry_policy(retries: CallRetries) -> "Retry":
+    """Return retries in the library's form; the library knows which calls it can repeat."""
+    from google.cloud.storage.retry import DEFAULT_RETRY
 
-    An attempt fails once nothing has come for `silence_s`.
-    """
-
-    total_s: float = 120.0
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 30.0
-    silence_s: float = 60.0
-
-    def policy(self) -> "Retry":
-        """Return it as the library takes it. What may be tried again is the library's to know."""
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        return DEFAULT_RETRY.with_timeout(self.total_s).with_delay(
-            initial=self.first_wait_s, maximum=self.longest_wait_s
-        )
+    return DEFAULT_RETRY.with_timeout(retries.total_s).with_delay(
+        initial=retries.first_wait_s, maximum=retries.longest_wait_s
+    )
 
 
 def connect(name: str) -> "Bucket":

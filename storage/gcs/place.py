@@ -17,13 +17,13 @@ from diamond_cutter.storage.errors import (
     NotFound,
     StorageError,
 )
-from diamond_cutter.storage.gcs.client import Retries, connect
+from diamond_cutter.storage.gcs.client import connect, retry_policy
 from diamond_cutter.storage.gcs.errors import explained, status_of
+from diamond_cutter.storage.retries import TRANSFER_ATTEMPTS, CallRetries
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
-ATTEMPTS = 4
 MAX_PREFIX_BYTES = 1024 - 900 - 1
 _PAGE = 1000
 _UNKNOWN_QUESTION = {400, 404, 405, 501}
@@ -34,7 +34,7 @@ _BUCKET_NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 class GcsPlace:
     """A prefix of a bucket; it connects when it is first used."""
 
-    def __init__(self, name: str, prefix: str, retries: Retries) -> None:
+    def __init__(self, name: str, prefix: str, retries: CallRetries) -> None:
         if not re.fullmatch(_BUCKET_NAME, name):
             raise StorageError(
                 f"{name[:80]!r} cannot be the name of a bucket: small letters, digits and -_. are "
@@ -57,9 +57,9 @@ class GcsPlace:
         # A fresh one for each call: the library's keep sums and positions of the call before.
         return connect(self._name).blob(self.folder + key, generation=generation)
 
-    def patience(self) -> dict[str, Any]:
+    def call_options(self) -> dict[str, Any]:
         """Return what each call of the library takes of how long it may last."""
-        return {"retry": self._retries.policy(), "timeout": self._retries.silence_s}
+        return {"retry": retry_policy(self._retries), "timeout": self._retries.silence_s}
 
     def explained(self, doing: str) -> AbstractContextManager[None]:
         """Turn the libraries' errors into ours; `doing` completes "Not able to ..."."""
@@ -91,10 +91,10 @@ class GcsPlace:
             target.seek(0)
             target.truncate()
             summing, blob = _Summing(target), self.blob(key, generation)
-            blob.download_to_file(summing, raw_download=True, checksum=None, **self.patience())
+            blob.download_to_file(summing, raw_download=True, checksum=None, **self.call_options())
             return summing.crc, decoded(blob.crc32c)
 
-        for _ in range(ATTEMPTS):
+        for _ in range(TRANSFER_ATTEMPTS):
             found, there = self.read(key, download)
             if found == (want_crc if there is None else there):
                 break
@@ -146,7 +146,7 @@ class GcsPlace:
     def listing(self, **options: Any) -> Any:
         """Return the library's iterator over objects."""
         bucket = connect(self._name)
-        return bucket.client.list_blobs(bucket, page_size=_PAGE, **options, **self.patience())
+        return bucket.client.list_blobs(bucket, page_size=_PAGE, **options, **self.call_options())
 
     def check_may_write(self) -> None:
         """Raise unless objects may be created, read and deleted here."""
@@ -155,7 +155,7 @@ class GcsPlace:
         needed = ["storage.objects.create", "storage.objects.delete", "storage.objects.get"]
         with self.explained(f"look at what is allowed in {self.url}"):
             try:
-                granted = connect(self._name).test_iam_permissions(needed, **self.patience())
+                granted = connect(self._name).test_iam_permissions(needed, **self.call_options())
             except GoogleAPICallError as error:
                 # Servers that are not Google's may not know the question.
                 if error.code not in _UNKNOWN_QUESTION:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diamond_cutter.storage.errors import StorageError
-from diamond_cutter.storage.gcs.client import Retries
 from diamond_cutter.storage.gcs.place import GcsPlace, decoded
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.storage.url import GcsUrl, split_url
 
 _LISTED = "items(name,size,crc32c),nextPageToken"
@@ -31,7 +31,7 @@ class ForeignObject:
     crc32c: int | None
 
 
-def list_objects(url: str, retries: Retries | None = None) -> Iterator[ForeignObject]:
+def list_objects(url: str, retries: CallRetries | None = None) -> Iterator[ForeignObject]:
     """Yield the objects in a folder, such as `gs://bucket/folder`, and below it, in the byte order
     of their names.
 
@@ -54,7 +54,7 @@ def list_objects(url: str, retries: Retries | None = None) -> Iterator[ForeignOb
                 )
 
 
-def read_object(url: str, retries: Retries | None = None) -> bytes:
+def read_object(url: str, retries: CallRetries | None = None) -> bytes:
     """Return the bytes of the object at a URL such as `gs://bucket/object`, whose checksum is the
     service's.
 
@@ -73,10 +73,10 @@ def read_object(url: str, retries: Retries | None = None) -> bytes:
     return target.getvalue()
 
 
-def _place(url: str, retries: Retries | None) -> tuple[GcsPlace, str]:
+def _place(url: str, retries: CallRetries | None) -> tuple[GcsPlace, str]:
     found = split_url(url, "Object")
     if not isinstance(found, GcsUrl):
         raise StorageError(
             f"{url!r} is no place on Google Cloud Storage; give a URL such as gs://bucket/folder."
         )
-    return GcsPlace(found.bucket, "", retries or Retries()), found.path
+    return GcsPlace(found.bucket, "", retries or CallRetries()), found.path

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from diamond_cutter.storage.bucket import Bucket, ObjectInfo, crc32c
-from diamond_cutter.storage.errors import AccessDenied, Conflict, Corrupt, NotFound, Unavailable
+from diamond_cutter.storage.errors import AccessDenied, Conflict, Corrupt, NotFound
 from diamond_cutter.storage.parallel import at_once
+from diamond_cutter.storage.retries import write_until_settled
 from diamond_cutter.storage.sets.layout import fingerprinted, is_shard_record, layer_folder
 from diamond_cutter.storage.sets.records import FileRef, Record, ShardRecord, SpriteScores
 from diamond_cutter.storage.sets.survey import damage
-
-_ATTEMPTS = 5
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -127,31 +126,30 @@ def commit(
     Raises:
         Unavailable: others keep replacing the record.
     """
-    for _ in range(_ATTEMPTS):
-        try:
-            bucket.put(key, record.to_bytes())
-            return record
-        except Conflict:
-            present = bucket.stat(key)
-        except AccessDenied:
-            stored = read_record(bucket, key, type(record))
-            if stored is None or not counts(stored):
-                raise
-            return stored
-        if present is None:
-            continue
-        theirs = read_record(bucket, key, type(record))
-        if theirs is not None and counts(theirs):
-            return theirs
-        try:
-            bucket.put(key, record.to_bytes(), mode=present.token)
-            return record
-        except Conflict:
-            continue
-    raise Unavailable(
-        f"Record {key} was replaced by others {_ATTEMPTS} times while it was written; run the "
-        "same command again."
-    )
+    return write_until_settled(key, lambda: _commit_once(bucket, key, record, counts))
+
+
+def _commit_once(
+    bucket: Bucket, key: str, record: AnyRecord, counts: Callable[[AnyRecord], bool]
+) -> AnyRecord | None:
+    """Return the record that counts now, None if it was removed in the meantime."""
+    try:
+        bucket.put(key, record.to_bytes())
+        return record
+    except Conflict:
+        present = bucket.stat(key)
+    except AccessDenied:
+        stored = read_record(bucket, key, type(record))
+        if stored is None or not counts(stored):
+            raise
+        return stored
+    if present is None:
+        return None
+    theirs = read_record(bucket, key, type(record))
+    if theirs is not None and counts(theirs):
+        return theirs
+    bucket.put(key, record.to_bytes(), mode=present.token)
+    return record
 
 
 def is_whole(bucket: Bucket, file: FileRef, *, reread: bool = False) -> bool:

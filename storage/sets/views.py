@@ -11,12 +11,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from diamond_cutter.storage.bucket import Bucket
-from diamond_cutter.storage.errors import Conflict, NotFound, Unavailable
+from diamond_cutter.storage.errors import Conflict, NotFound
+from diamond_cutter.storage.retries import write_until_settled
 from diamond_cutter.storage.sets.layout import view_record_key
 from diamond_cutter.storage.sets.records import PublishedView
 from diamond_cutter.storage.sets.sprite_set import read_record
-
-_ATTEMPTS = 5
 
 
 class Finding(NamedTuple):
@@ -35,26 +34,22 @@ def publish_view(bucket: Bucket, key: str, build: Callable[[], bytes]) -> None:
     Raises:
         Unavailable: others keep replacing it.
     """
-    for _ in range(_ATTEMPTS):
+
+    def publish() -> bool:
         present = bucket.stat(key)
         data = build()
         same = present is not None and bucket.get(key) == data
-        try:
-            _note(bucket, key, data, alone=same or present is None)
-            if not same:
-                bucket.put(key, data, mode=present.token if present else "create")
-        except Conflict:
-            # Another run has published; both views are made from all records, so the last one is
-            # right.
-            continue
+        # After a conflict another run has published. Both views are built from all records, so the
+        # last one is right.
+        _note(bucket, key, data, alone=same or present is None)
+        if not same:
+            bucket.put(key, data, mode=present.token if present else "create")
         if present is not None and not same:
             with suppress(Conflict):
                 _note(bucket, key, data, alone=True)
-        return
-    raise Unavailable(
-        f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same "
-        "command again."
-    )
+        return True
+
+    write_until_settled(key, publish)
 
 
 def is_published(bucket: Bucket, key: str, data: bytes) -> bool | None:

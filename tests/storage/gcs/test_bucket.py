@@ -34,7 +34,8 @@ from diamond_cutter.storage import (
 )
 from diamond_cutter.storage.bucket import crc32c
 from diamond_cutter.storage.gcs import client as gcs_client
-from diamond_cutter.storage.gcs.client import Retries, _client
+from diamond_cutter.storage.gcs.client import _client
+from diamond_cutter.storage.retries import CallRetries
 from tests.storage.conformance import MIB, BucketContract, put_or_conflict
 from tests.storage.fault_proxy import (
     CALLS,
@@ -50,7 +51,7 @@ from tests.storage.loopback import listening
 from tests.waiting import wait_for
 
 PLACE = "sprites-here"
-HASTY = Retries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
+HASTY = CallRetries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 LIVE = os.environ.get("DIAMOND_CUTTER_LIVE_BUCKET", "")
 LARGE = random.Random(7).randbytes(9 * MIB)
 
@@ -75,7 +76,7 @@ def gcs(server: GcsServer) -> GcsServer:
 
 @pytest.fixture(params=["", "team/run-1"], ids=["top", "below"])
 def bucket(request: pytest.FixtureRequest, gcs: GcsServer) -> GcsBucket:
-    return GcsBucket(PLACE, request.param, Retries(total_s=60))
+    return GcsBucket(PLACE, request.param, CallRetries(total_s=60))
 
 
 @pytest.fixture
@@ -155,7 +156,9 @@ class TestContractByASecondOpinion(BucketContract):
             )
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", second)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        return GcsBucket(PLACE, f"test-{time.time_ns()}", Retries(total_s=20, first_wait_s=0.02))
+        return GcsBucket(
+            PLACE, f"test-{time.time_ns()}", CallRetries(total_s=20, first_wait_s=0.02)
+        )
 
     def raw_write(self, bucket: Any, key: str, data: bytes) -> None:
         GcsBucket.put(bucket, key, data, mode="overwrite")
@@ -511,7 +514,7 @@ def test_tries_have_an_end(gcs: GcsServer, call: Call, status: int) -> None:
     prepare(gcs, call)
     gcs.faults = [Fault("status", status=status, media_only=False) for _ in range(500)]
     text = refusal(
-        Unavailable, GcsBucket(PLACE, retries=Retries(total_s=0.5, first_wait_s=0.05)), call
+        Unavailable, GcsBucket(PLACE, retries=CallRetries(total_s=0.5, first_wait_s=0.05)), call
     )
     assert len(gcs.faults) > 450  # it has tried a few times
     assert ("quota" if status == 429 else "HTTP 503") in text
@@ -519,7 +522,9 @@ def test_tries_have_an_end(gcs: GcsServer, call: Call, status: int) -> None:
 
 def test_a_server_that_is_not_there(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", nowhere)
-    text = refusal(Unavailable, GcsBucket(PLACE, retries=Retries(total_s=0.3, first_wait_s=0.05)))
+    text = refusal(
+        Unavailable, GcsBucket(PLACE, retries=CallRetries(total_s=0.3, first_wait_s=0.05))
+    )
     assert "no answer" in text and "refused" in text and "look at the network" in text
 
 

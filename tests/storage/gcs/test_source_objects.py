@@ -13,12 +13,12 @@ from diamond_cutter.storage import (
     Unavailable,
     crc32c,
 )
-from diamond_cutter.storage.gcs.client import Retries
 from diamond_cutter.storage.gcs.source_objects import ForeignObject, list_objects, read_object
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.storage.url import split_url
 from tests.storage.gcs_server import Fault, GcsServer
 
-HASTY = Retries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
+HASTY = CallRetries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 NAMES = (
     "plain.png",
     "with space.png",
@@ -104,7 +104,7 @@ def test_refusals_are_those_of_a_bucket(
     status: int, kind: type[StorageError], words: str, gcs_place: GcsServer
 ) -> None:
     gcs_place.put("place", "a b.png", b"data")
-    hasty = Retries(total_s=0.3, first_wait_s=0.01)
+    hasty = CallRetries(total_s=0.3, first_wait_s=0.01)
     for call in (
         lambda: list(list_objects("gs://place", hasty)),
         lambda: read_object("gs://place/a b.png", hasty),

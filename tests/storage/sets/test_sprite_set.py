@@ -177,7 +177,7 @@ def test_a_record_that_others_keep_replacing_is_given_up(tmp_path: Path) -> None
     bucket = Meddled(tmp_path / "bucket", [f"damage {turn}".encode() for turn in range(100)])
     with pytest.raises(
         Unavailable,
-        match=r"^Record \S+ was replaced by others 5 times while it was written; run the same",
+        match=r"^Key '\S+' was replaced by other writers 5 times in a row\. Run the same",
     ):
         committed(bucket, range(4))
 
