@@ -53,6 +53,6 @@ def write_until_settled(
         if result is not None:
             return result
     raise Unavailable(
-        f"Key {key!r} was replaced by other writers {attempts} times in a row. Run the same "
+        f"key {key!r} was replaced by other writers {attempts} times in a row. Run the same "
         "command again."
     )

@@ -255,11 +255,11 @@ def _nothing_there(bucket: Bucket, given: str, key: str) -> str:
     if next(iter(bucket.list()), None) is None:
         return (
             f"{given!r} is not in {bucket.url}: the bucket is empty. Run `diamond-cutter sprites` "
-            "to render sprites into it"
+            "to render sprites into it."
         )
     problem = (
         f"is not a record, and no record in {bucket.url} names it"
         if _is_there(bucket, key)
         else f"is not in {bucket.url}"
     )
-    return f"{given!r} {problem}. Run `diamond-cutter ls` to list the sprite sets and the reports"
+    return f"{given!r} {problem}. Run `diamond-cutter ls` to list the sprite sets and the reports."

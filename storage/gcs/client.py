@@ -1,4 +1,4 @@
-"""The connection to Google Cloud Storage: one client for each process, shared by its threads."""
+"""The client of Google Cloud Storage, one for each process, shared by its threads."""
 
 import os
 from functools import cache
@@ -25,15 +25,15 @@ def retry_policy(retries: CallRetries) -> "Retry":
 
 
 def connect(name: str) -> "Bucket":
-    """Return the library's handle of a bucket, without asking the service anything.
+    """Return the library's handle of a bucket, without a request.
 
-    The environment variable STORAGE_EMULATOR_HOST, which is the library's, names another server;
-    DIAMOND_CUTTER_USER_PROJECT names the project that pays where the reader has to.
+    The library's environment variable STORAGE_EMULATOR_HOST names another server.
+    DIAMOND_CUTTER_USER_PROJECT names the project that pays for requester-pays buckets.
 
     Raises:
-        google.auth.exceptions.GoogleAuthError: there are no credentials, or they cannot be read.
+        google.auth.exceptions.GoogleAuthError: the credentials are missing or unreadable.
     """
-    # A client does not survive a fork: its connections would be two processes'.
+    # A client must not survive a fork, because two processes would share its connections.
     return _client(os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST")).bucket(
         name, user_project=os.environ.get(USER_PROJECT) or None
     )
@@ -45,29 +45,26 @@ def _client(pid: int, server: str | None) -> "Client":
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
-        """Reads what refusals say at once: the library leaves the connections of those that it
-        tries again open.
-        """
+        """Reads error responses at once, because the library leaves their connections open."""
 
         def send(self, *arguments: Any, **options: Any) -> "Response":
             answer = super().send(*arguments, **options)
             if not answer.ok:
-                answer.content  # noqa: B018  (it is read when it is asked for, and kept)
+                answer.content  # noqa: B018  (reads and caches the body)
             return answer
 
-    leave_buckets_alone()
+    disable_bucket_metadata()
     client = Client(project=None)
-    # The library's session keeps ten connections, and opens and closes one for each call beyond
-    # them.
+    # By default the session keeps ten connections, and opens one for each further call.
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, Adapter(pool_connections=4, pool_maxsize=TRANSFERS))
     return client
 
 
-def leave_buckets_alone() -> None:
-    """Keep the library from asking for a bucket's own metadata beside each call until it has them.
+def disable_bucket_metadata() -> None:
+    """Keep the library from requesting the metadata of the bucket with each call.
 
-    It wants them for traces, which nobody takes here; asking takes a thread each time, and a
+    It needs them for traces, which are not recorded here. The requests take threads, and a
     permission that writers of objects lack.
     """
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")

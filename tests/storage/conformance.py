@@ -299,7 +299,7 @@ class BucketContract:
         assert list(bucket.folders()) == ["a-/", "a.b/", "a/", "a0/"]
         assert list(bucket.folders("a.b/")) == ["a.b/c/"]
         assert list(bucket.folders("a/b/")) == list(bucket.folders("nothing/")) == []
-        with pytest.raises(BadKey, match="end in '/'"):
+        with pytest.raises(BadKey, match="ends in '/'"):
             bucket.folders("a")
 
     def test_a_folder_goes_with_its_last_object(self, bucket: Bucket) -> None:

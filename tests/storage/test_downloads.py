@@ -139,7 +139,7 @@ def test_a_file_of_this_machine(tmp_path: Path, place: Path, form: str) -> None:
     assert place.read_bytes() == DATA and source.exists()
     place.unlink()
     source.unlink()
-    assert "no such file" in refusal(NotFound, str(source), place)
+    assert "the file does not exist" in refusal(NotFound, str(source), place)
 
 
 def test_memory_stays_flat(gcs: GcsServer, place: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_look_at_an_object_is_repeated_too(
 
 def test_a_server_that_stays_busy_is_given_up(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("status") for _ in range(9)]
-    assert "(the server answers HTTP 503, 3 times in a row)" in refusal(Unavailable, url, place)
+    assert "(the server returns HTTP 503, 3 times in a row)" in refusal(Unavailable, url, place)
     assert len(gcs.ranges()) == 3
 
 
@@ -233,7 +233,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time(
     url: str, gcs: GcsServer, place: Path
 ) -> None:
     gcs.faults = [Fault("stall", at=10) for _ in range(9)]
-    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(
+    assert "(no response within 0.5 s, 3 times in a row)" in refusal(
         Unavailable, url, place, retries=HASTIER
     )
 
@@ -245,7 +245,7 @@ def test_no_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
         for url in (OBJECT, f"{address}/zoo/plain.pb"):
             text = refusal(Unavailable, url, place)
-            assert "(Connection refused, 3 times in a row)" in text and "put that file at" in text
+            assert "(Connection refused, 3 times in a row)" in text and "save the file as" in text
     assert files(place.parent) == []
 
 
@@ -270,7 +270,7 @@ def test_no_network(place: Path) -> None:
 )
 def test_what_is_not_there(gcs: GcsServer, place: Path, missing: str) -> None:
     url = missing if missing.startswith("gs:") else gcs.url + missing
-    assert "there is nothing of that name, HTTP 404" in refusal(NotFound, url, place)
+    assert "the file does not exist, HTTP 404" in refusal(NotFound, url, place)
     assert len(gcs.seen) == 1
 
 
@@ -280,15 +280,15 @@ def test_what_is_not_public(
     url: str, gcs: GcsServer, place: Path, status: int, media_only: bool
 ) -> None:
     gcs.faults = [Fault("status", status=status, media_only=media_only)]
-    assert f"it is not there for everybody, HTTP {status}" in refusal(AccessDenied, url, place)
+    assert f"the file is not public, HTTP {status}" in refusal(AccessDenied, url, place)
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("s3://zoo/x", "the scheme 's3' is none of gs, https, http and file"),
-        ("gs://zoo", "a bucket and an object are needed"),
-        ("gs:///x", "a bucket and an object are needed"),
+        ("s3://zoo/x", "unknown scheme 's3': expected gs, https, http or file"),
+        ("gs://zoo", "expected a bucket and an object"),
+        ("gs:///x", "expected a bucket and an object"),
         ("file://elsewhere/x", "names the host 'elsewhere'"),
         ("http://", "Invalid URL"),
     ],
@@ -301,7 +301,7 @@ def test_a_web_page_is_no_file(gcs: GcsServer, place: Path) -> None:
     gcs.put("zoo", "page.txt", b"\n <!DOCTYPE HTML><html>Not found</html>", "text/plain")
     gcs.faults = [Fault("page")]
     for name in ("plain.pb", "page.txt"):
-        assert "a web page came instead of the file" in refusal(
+        assert "a web page arrived instead of the file" in refusal(
             Unavailable, f"{gcs.url}/zoo/{name}", place
         )
     assert files(place.parent) == []
@@ -352,7 +352,7 @@ def test_a_wrong_byte_behind_a_cut_is_noticed(url: str, gcs: GcsServer, place: P
 
 def test_bytes_that_stay_wrong_are_refused(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("flip", at=9), Fault("flip", at=9)]
-    assert "its bytes have CRC32C" in refusal(Corrupt, url, place)
+    assert "its CRC32C is" in refusal(Corrupt, url, place)
     assert files(place.parent) == []
 
 
@@ -481,14 +481,14 @@ def test_a_disk_that_is_too_small_is_noticed_before_it_is_full(
     url: str, gcs: GcsServer, small_disk: Path
 ) -> None:
     text = refusal(Unavailable, url, small_disk / "Tiny.pb")
-    assert text.startswith("No space left to put ") and "free some" in text
+    assert text.startswith("no space left to save ") and "Free some" in text
     assert files(small_disk) == []
 
 
 def test_a_disk_that_fills_up_is_left_as_it_was(gcs: GcsServer, small_disk: Path) -> None:
     gcs.plain_headers = {"Content-Encoding": "x-none"}  # so that the length is no promise
     assert refusal(Unavailable, f"{gcs.url}/zoo/plain.pb", small_disk / "Tiny.pb").startswith(
-        "No space left to put "
+        "no space left to save "
     )
     assert files(small_disk) == []
 

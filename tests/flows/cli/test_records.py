@@ -312,7 +312,7 @@ def test_a_missing_key_is_refused(bucket: LocalBucket) -> None:
             show(bucket, given)
         assert str(caught.value) == (
             f"{given!r} is not in {bucket.url}. Run `diamond-cutter ls` to list the sprite sets "
-            "and the reports"
+            "and the reports."
         )
 
 

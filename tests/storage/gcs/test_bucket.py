@@ -366,20 +366,20 @@ def test_bytes_that_always_arrive_damaged(
 ) -> None:
     bucket = GcsBucket(PLACE, retries=HASTY)
     proxy.orders = [("write", "flip")] * 20
-    with pytest.raises(Corrupt, match="arrive damaged"):
+    with pytest.raises(Corrupt, match="arrived damaged"):
         bucket.put("k", b"data")
     assert names(gcs) == []
     proxy.orders = [("chunk", "flip")] * 20
-    with pytest.raises(Corrupt, match="arrive damaged"):
+    with pytest.raises(Corrupt, match="arrived damaged"):
         bucket.put("k", LARGE)
     assert names(gcs) == []
     gcs.put(PLACE, "k", b"data")
     proxy.orders = [("read", "flip")] * 40
-    with pytest.raises(Corrupt, match="arrive damaged"):
+    with pytest.raises(Corrupt, match="arrived damaged"):
         bucket.get("k")
-    with pytest.raises(Corrupt, match=f"{crc32c(b'data'):08x} was expected"):
+    with pytest.raises(Corrupt, match=f"expected CRC32C {crc32c(b'data'):08x}"):
         bucket.get("k", want_crc=crc32c(b"data"))
-    with pytest.raises(Corrupt, match="arrive damaged"):
+    with pytest.raises(Corrupt, match="arrived damaged"):
         bucket.fetch("k", tmp_path / "copy")
     assert list(tmp_path.iterdir()) == []
 
@@ -400,7 +400,7 @@ def test_a_refusal_that_breaks_off_is_asked_for_again(
 ) -> None:
     bucket = GcsBucket(PLACE, retries=HASTY)
     proxy.orders = [("read", "cut")] * times
-    with pytest.raises(NotFound, match="There is no 'k'"):
+    with pytest.raises(NotFound, match="'k' does not exist"):
         bucket.get("k")
     assert proxy.failed["read", "cut"] == times
 
@@ -525,7 +525,7 @@ def test_a_server_that_is_not_there(nowhere: str, monkeypatch: pytest.MonkeyPatc
     text = refusal(
         Unavailable, GcsBucket(PLACE, retries=CallRetries(total_s=0.3, first_wait_s=0.05))
     )
-    assert "no answer" in text and "refused" in text and "look at the network" in text
+    assert "does not respond" in text and "refused" in text and "Check the network" in text
 
 
 def test_a_bucket_that_is_not_there(gcs: GcsServer, tmp_path: Path) -> None:
@@ -541,7 +541,7 @@ def test_a_bucket_that_is_not_there(gcs: GcsServer, tmp_path: Path) -> None:
         lambda: list(bucket.list()),
         lambda: list(bucket.folders()),
     ):
-        with pytest.raises(NotFound, match="there is no bucket gs://no-such-bucket;"):
+        with pytest.raises(NotFound, match="the bucket gs://no-such-bucket does not exist"):
             call()
 
 

@@ -88,7 +88,7 @@ def test_what_arrives_damaged_is_asked_for_again(fault: Fault, gcs_place: GcsSer
 def test_what_arrives_damaged_again_and_again_is_refused(gcs_place: GcsServer) -> None:
     gcs_place.put("place", "a b.png", b"data")
     gcs_place.faults = [Fault("flip") for _ in range(9)]
-    with pytest.raises(Corrupt, match=r"'a b\.png' arrive damaged from gs://place"):
+    with pytest.raises(Corrupt, match=r"download of 'a b\.png' from gs://place arrived damaged"):
         read_object("gs://place/a b.png", HASTY)
 
 
@@ -116,13 +116,13 @@ def test_refusals_are_those_of_a_bucket(
 
 
 def test_what_is_not_there(gcs_place: GcsServer) -> None:
-    with pytest.raises(NotFound, match=r"no 'gone\.png' in gs://place"):
+    with pytest.raises(NotFound, match=r"'gone\.png' does not exist in gs://place"):
         read_object("gs://place/gone.png")
     for call in (
         lambda: list(list_objects("gs://no-such-place/x")),
         lambda: read_object("gs://no-such-place/x.png"),
     ):
-        with pytest.raises(NotFound, match="there is no bucket gs://no-such-place"):
+        with pytest.raises(NotFound, match="the bucket gs://no-such-place does not exist"):
             call()
 
 
@@ -131,10 +131,10 @@ def test_what_is_not_there(gcs_place: GcsServer) -> None:
     [
         ("gs://place", "names no object"),
         ("gs://place/", "names no object"),
-        ("gs://", "cannot be the name of a bucket"),
+        ("gs://", "is not a valid name of a bucket"),
         ("s3://place/x", "unknown scheme 's3'"),
-        ("file:///x", "is no place on Google Cloud Storage"),
-        ("x", "is no place on Google Cloud Storage"),
+        ("file:///x", "is not on Google Cloud Storage"),
+        ("x", "is not on Google Cloud Storage"),
     ],
 )
 def test_what_names_no_object_is_refused(url: str, words: str) -> None:

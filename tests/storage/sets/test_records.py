@@ -130,7 +130,7 @@ def changed(**fields: object) -> bytes:
         ),
         (
             changed(sprites=[json.loads(scores(1, 2).model_dump_json())] * 2),
-            "a sprite stands in the record twice",
+            "the record lists a sprite twice",
         ),
     ],
 )
@@ -138,8 +138,8 @@ def test_what_is_no_record_is_corrupt(data: bytes, why: str) -> None:
     with pytest.raises(Corrupt) as caught:
         ShardRecord.from_bytes(data, "sprites/a.json")
     text = str(caught.value)
-    assert text.startswith("Record sprites/a.json cannot be read (") and text.endswith(
-        "); the same run again writes it anew."
+    assert text.startswith("record sprites/a.json cannot be read (") and text.endswith(
+        "). Repeat the run to write it again."
     )
     assert why in text and "\n" not in text and len(text) < 300
 
