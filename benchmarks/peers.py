@@ -61,7 +61,7 @@ from benchmarks.render import FRESH_TRANSFORMS, OUR_SHARD, lucid_objective, ours
 from diamond_cutter.model_inventory.bundle import Bundle, parse_graph, to_model_input
 from diamond_cutter.model_inventory.catalogue import import_model
 from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
-from diamond_cutter.model_inventory.weight_packages import weights_file
+from diamond_cutter.model_inventory.weights import weights_file
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 XPLIQUE_STEPS = 256

@@ -11,7 +11,6 @@ from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.sprites_request import AUTO, Recipe, class_number, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
-from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
@@ -146,10 +145,5 @@ def _layers(card: ModelCard, patterns: tuple[str, ...]) -> list[LayerCard]:
 def _class(card: ModelCard, given: str) -> int | Literal["auto"]:
     if given == AUTO:
         return "auto"
-    layer = next((layer for layer in card.layers if layer.tensor == card.logits_tensor), None)
-    if layer is None:
-        raise BadModel(
-            f"{card.name} has no logits, so there is no class to explain. Use a model that ends in "
-            "a classifier."
-        )
-    return class_number(given, layer.name, layer.channels, [label.name for label in card.labels])
+    logits = card.check_logits()
+    return class_number(given, logits.name, logits.channels, card.class_names)

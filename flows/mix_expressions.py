@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage.plain_files import read_file
+from diamond_cutter.regular_files import read_regular
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
 
 _FRAMES = 6
@@ -184,7 +184,7 @@ def _directions(path: Path, layer: str, width: int | None) -> Iterator[Mix]:
 def _read_directions(path: Path) -> np.ndarray:
     """Read a file of directions, float64 `[direction, channel]`."""
     try:
-        data = read_file(path, _MOST_DIRECTIONS_BYTES)
+        data = read_regular(path, _MOST_DIRECTIONS_BYTES)
         read = (
             json.loads(data)
             if path.suffix == ".json"

@@ -187,16 +187,10 @@ def select(card: "ModelCard", request: SpritesRequest) -> tuple[Selection, ...]:
         return tuple(
             _selected(card, layer, channels) for layer, channels in request.selection.items()
         )
-    classes = [label.name for label in card.labels]
     return tuple(
         Selection(
             Channels(layer=layer.name),
-            parse_channels(
-                request.channels,
-                layer.name,
-                layer.channels,
-                classes if layer.tensor == card.logits_tensor else (),
-            ),
+            parse_channels(request.channels, layer.name, layer.channels, card.channel_names(layer)),
             layer.channels,
         )
         for layer in card.select_layers(request.layers)

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, NotFound
-from diamond_cutter.storage.doubting import WithoutSums
 from diamond_cutter.storage.sets.layout import (
     index_key,
     is_mixes,
@@ -67,7 +66,7 @@ def verify(bucket: Bucket, *, deep: bool = False) -> Verification:
     records = 0
     problems: list[Problem] = []
     unchecked: list[str] = []
-    for found in _checks(WithoutSums(bucket) if deep else bucket):
+    for found in _checks(bucket, reread=deep):
         records += 1
         if isinstance(found, Problem):
             problems.append(found)
@@ -89,25 +88,25 @@ def _spritemaps(
                 yield Problem(key=info.key, problem=str(error))
 
 
-def _checks(bucket: Bucket) -> Iterator[Problem | Finding | None]:
+def _checks(bucket: Bucket, *, reread: bool) -> Iterator[Problem | Finding | None]:
     """Yield the problem of each record, or None."""
     for folder in bucket.folders("models/"):
         model = folder.split("/")[1]
-        yield _check_bundle(bucket, model)
+        yield _check_bundle(bucket, model, reread)
         if bucket.stat(preset_key(model)) is not None:
             yield _check_preset(bucket, model)
         yield from (_check_photos(bucket, info.key) for info in bucket.list(photos_folder(model)))
     for model, recipe in set_names(bucket):
         card = read_card(bucket, model)
         layers = {
-            layer: read_layer(bucket, model, recipe, layer)
+            layer: read_layer(bucket, model, recipe, layer, reread=reread)
             for layer in layer_names(bucket, model, recipe, card)
         }
         for layer, shards in layers.items():
             yield from (Problem(key=key, problem=why) for key, why in shards.damaged.items())
             yield from (None for _ in shards.sound)
             yield from (
-                _check_spritemap(bucket, found)
+                _check_spritemap(bucket, found, reread)
                 for found in _spritemaps(bucket, model, recipe, layer)
             )
             if is_mixes(layer) and not (card and any(known.name == layer for known in card.layers)):
@@ -116,12 +115,12 @@ def _checks(bucket: Bucket) -> Iterator[Problem | Finding | None]:
         yield from check_runs(bucket, model, recipe)
         committed = any(True for _ in bucket.list(set_folder(model, recipe) + "runs/"))
         yield _check_index(bucket, model, recipe, layers, committed=committed)
-        yield from gallery_checks(bucket, model, recipe, committed=committed)
-    yield from report_checks(bucket)
+        yield from gallery_checks(bucket, model, recipe, committed=committed, reread=reread)
+    yield from report_checks(bucket, reread=reread)
 
 
-def _check_bundle(bucket: Bucket, model: str) -> Problem | None:
-    damage = bundle_damage(bucket, model)
+def _check_bundle(bucket: Bucket, model: str, reread: bool) -> Problem | None:
+    damage = bundle_damage(bucket, model, reread=reread)
     return Problem(key=damage[0], problem=f"{damage[1]} {bundle_remedy(model)}") if damage else None
 
 
@@ -149,8 +148,10 @@ def _check_photos(bucket: Bucket, key: str) -> Problem | None:
     )
 
 
-def _check_spritemap(bucket: Bucket, found: SpritemapRecord | Problem) -> Problem | None:
-    if isinstance(found, Problem) or is_whole(bucket, found.file):
+def _check_spritemap(
+    bucket: Bucket, found: SpritemapRecord | Problem, reread: bool
+) -> Problem | None:
+    if isinstance(found, Problem) or is_whole(bucket, found.file, reread=reread):
         return found if isinstance(found, Problem) else None
     return Problem(
         key=found.file.key,

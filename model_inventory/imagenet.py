@@ -1,10 +1,50 @@
-"""The 1000 classes of ImageNet, in the order of the logits of every network trained on them."""
+"""The 1000 classes of ImageNet, and their ancestors in WordNet: a pug is a dog, a dog a canine.
+
+WordNet is a graph, not a tree: a dog is a domestic animal as well as a canine. All parents are
+kept, since everyday words are often not on the first path. `tools/wordnet_ancestors.py` writes the
+data, which come under WordNet's own licence (wordnet_license.txt).
+"""
 
 import csv
 import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from diamond_cutter.model_inventory.card import ClassLabel
+
+# A word for more of ImageNet than this says next to nothing of some of its classes: vertebrate and
+# instrumentality are the first that fall out, then animal, artifact and all above; mammal (218
+# classes) stays.
+LARGEST_SHARE = 1 / 3
+# So near the top there are only philosophers' words, such as matter, abstraction or causal agent,
+# even where few classes are below. One step further down there are geological formations.
+TOP_STEPS = 2
+# Zoologists' words for nearly all of what has an everyday name: mammal, reptile, bird, fish.
+ZOOLOGISTS_WORDS = frozenset(
+    (
+        "placental",
+        "diapsid",
+        "passerine",
+        "oscine",
+        "bony fish",
+        "teleost fish",
+        "cartilaginous fish",
+        "elasmobranch",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A synset above some of ImageNet's classes: its id, its first word, and how many of the 1000
+    classes are below it.
+    """
+
+    wnid: str
+    name: str
+    classes: int
 
 
 @functools.cache
@@ -18,3 +58,91 @@ def imagenet_labels() -> tuple[ClassLabel, ...]:
     return tuple(
         ClassLabel(name=row["name"], wnid=row["wnid"]) for row in csv.DictReader(text.splitlines())
     )
+
+
+@functools.cache
+def ancestors(wnid: str) -> tuple[Ancestor, ...]:
+    """Return all that a class is a kind of, from the most specific up to "entity"; nothing if the
+    id is not of ImageNet's classes.
+
+    Each stands before its own ancestors; of any two the one with fewer classes below it comes
+    first.
+    """
+    graph = _graph()
+    return tuple(
+        sorted(
+            (graph.known[above] for above in graph.above.get(wnid, ())), key=_most_specific_first
+        )
+    )
+
+
+def common_ancestor(wnids: Sequence[str | None], share: float = 0.8) -> Ancestor | None:
+    """Return the most specific synset with an everyday name above at least a share of the classes,
+    None where only too general ones are.
+
+    One of five classes may be of another kind, if no share is asked for: what a network takes
+    together seldom follows WordNet exactly. A class without an id, or with one that is not known,
+    counts as one that nothing is above.
+    """
+    above = Counter(ancestor for wnid in wnids if wnid is not None for ancestor in ancestors(wnid))
+    shared = (
+        ancestor
+        for ancestor, count in above.items()
+        if count >= share * len(wnids) and _says_something(ancestor)
+    )
+    return min(shared, key=_most_specific_first, default=None)
+
+
+def _most_specific_first(ancestor: Ancestor) -> tuple[int, int, str]:
+    # Of those with the same classes below them, one of which may be above the other, the one
+    # further from the top is more specific.
+    return ancestor.classes, -_graph().steps[ancestor.wnid], ancestor.wnid
+
+
+def _says_something(ancestor: Ancestor) -> bool:
+    graph = _graph()
+    general = (
+        ancestor.classes > LARGEST_SHARE * graph.classes or graph.steps[ancestor.wnid] <= TOP_STEPS
+    )
+    return not general and ancestor.name not in ZOOLOGISTS_WORDS
+
+
+@dataclass(frozen=True)
+class _Graph:
+    known: dict[str, Ancestor]
+    above: dict[str, frozenset[str]]  # of each synset, all that are above it
+    steps: dict[
+        str, int
+    ]  # on the longest way up, so that a synset always has more than any that is above it
+    classes: int
+
+
+@functools.cache
+def _graph() -> _Graph:
+    text = (
+        resources.files("diamond_cutter.model_inventory")
+        .joinpath("wordnet_ancestors.csv")
+        .read_text(encoding="utf-8")
+    )
+    rows = {row["wnid"]: row for row in csv.DictReader(text.splitlines())}
+    above: dict[str, frozenset[str]] = {}
+    steps: dict[str, int] = {}
+
+    def climb(wnid: str) -> None:
+        parents = rows[wnid]["parents"].split()
+        for parent in parents:
+            if parent not in above:
+                climb(parent)
+        above[wnid] = frozenset(parents).union(*(above[parent] for parent in parents))
+        steps[wnid] = 1 + max((steps[parent] for parent in parents), default=-1)
+
+    for wnid in rows:
+        climb(wnid)
+    # No class of ImageNet is above another one, so the classes are what nothing is below.
+    classes = rows.keys() - frozenset().union(*above.values())
+    below = Counter(ancestor for wnid in classes for ancestor in above[wnid])
+    known = {
+        wnid: Ancestor(wnid=wnid, name=rows[wnid]["name"], classes=count)
+        for wnid, count in below.items()
+    }
+    return _Graph(known=known, above=above, steps=steps, classes=len(classes))

@@ -16,7 +16,7 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.regular_files import open_regular
+from diamond_cutter.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -147,7 +147,8 @@ def model_format(path: Path) -> Format:
         ) from None
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror}); give a file that you may read"
+            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
+            "read"
         ) from error
     is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
     return "keras" if is_keras else "frozen graph"
@@ -175,22 +176,12 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
         BadModel: it cannot be read, or is no such text.
     """
     try:
-        with open_regular(path) as file:
-            data = file.read(_MOST_LABELS_BYTES + 1)
-        if len(data) > _MOST_LABELS_BYTES:
-            raise BadModel(
-                f"the labels {path} have more than {_MOST_LABELS_BYTES:,} bytes; give a text file "
-                "with a class on each line"
-            )
-        lines = data.decode("utf-8-sig").splitlines()
-    except OSError as error:
+        lines = read_regular(path, _MOST_LABELS_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise BadModel(
-            f"the labels {path} cannot be read ({error.strerror}); give a text file with a class "
-            "on each line"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise BadModel(
-            f"the labels {path} are not text in UTF-8; give a text file with a class on each line"
+            f"the labels {path} cannot be read ({reason}). Give a text file with one class on each "
+            "line"
         ) from error
     while lines and not lines[-1].strip():
         lines.pop()

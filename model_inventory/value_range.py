@@ -14,16 +14,7 @@ from diamond_cutter.model_inventory.graph.graph_def import (
     run_inside,
     subgraph,
 )
-
-WEIGHTED = {
-    "Conv2D",
-    "DepthwiseConv2dNative",
-    "Conv2DBackpropInput",
-    "Conv3D",
-    "MatMul",
-    "BatchMatMulV2",
-    "Einsum",
-}
+from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 
 
 def guess_value_range(

@@ -1,4 +1,4 @@
-"""Where pictures and records are kept: a bucket, in a local folder or on Google Cloud Storage."""
+"""Buckets for pictures and records, in a local folder or on Google Cloud Storage."""
 
 from pathlib import Path
 
@@ -46,15 +46,17 @@ __all__ = [
 
 
 def open_bucket(url: str | Path) -> Bucket:
-    """Return the bucket at a local path, or at a `file://` or `gs://` URL, without touching it.
+    """Return the bucket at a local path, a `file://` URL or a `gs://` URL, without accessing it.
 
     Raises:
-        StorageError: the URL is of a kind that this version does not know.
+        StorageError: the URL has an unknown scheme.
     """
     text = str(url)
     if not text:
-        raise StorageError("The bucket is given as an empty text; give the path of a local folder.")
-    place = split_url(text, "Bucket")
+        raise StorageError(
+            "the bucket is empty text: expected a folder or a URL. Give the path of a local folder."
+        )
+    place = split_url(text, "bucket")
     return (
         GcsBucket(place.bucket, place.path.removesuffix("/"))
         if isinstance(place, GcsUrl)

@@ -1,8 +1,7 @@
-"""The contract that every bucket keeps, whatever it is made of.
+"""The contract of every bucket, local or in a cloud.
 
-An object is a key and some bytes. It is seen whole or not at all, also by those who read while it
-is written and after a crash of its writer. Keys look the same everywhere, so that a bucket can be
-copied from one kind of place to another.
+An object is a key and some bytes. Readers see it whole or not at all, even while it is written or
+after its writer crashed. Keys have the same form everywhere, so that buckets can be copied.
 """
 
 import re
@@ -21,8 +20,8 @@ MAX_NAME_BYTES = 200
 
 _NAME = re.compile("[A-Za-z0-9_=@+,.-]+")
 _KEY_RULE = (
-    f"a key is names of letters, digits and _=@+,.- of at most {MAX_NAME_BYTES} bytes, "
-    "with one '/' between them"
+    f"Keys consist of names of at most {MAX_NAME_BYTES} letters, digits and _=@+,.- with one '/' "
+    "between them"
 )
 
 _CONTENT_TYPES = {
@@ -41,18 +40,22 @@ _CONTENT_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Names one version of one object; it means nothing outside its bucket, and two tokens can only
-    be compared.
-    """
+    """The name of one version of an object in its bucket; tokens can only be compared."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a bucket knows of an object without reading it.
+    """Metadata of an object.
 
-    `size` is in bytes. `crc32c` is None where the bucket would have to read the object to know it.
+    Attributes:
+        key: of the object.
+        size: in bytes.
+        crc32c: the stored checksum, None if the bucket stores none.
+        token: the version of the object.
+        updated: time of the last write.
+        content_type: the MIME type.
     """
 
     key: str
@@ -67,146 +70,134 @@ PutMode = Literal["create", "overwrite"] | Token
 
 
 class Bucket(Protocol):
-    """A place for objects: a local folder, or a bucket of a cloud.
+    """A store of objects: a local folder, or a bucket in a cloud.
 
-    No key may be a folder of another one: with `a/b`, neither `a` nor `a/b/c`. Every method raises
-    `BadKey` for what `check_key` refuses, `AccessDenied` or `CredentialsError` where it is not
-    allowed, and `Unavailable` where the place fails. All methods may be called by several threads;
-    `transfers` tells how many of them at once are worth their while.
+    No key may be a folder of another key: with `a/b`, neither `a` nor `a/b/c` can exist. Every
+    method raises `BadKey` for invalid keys, `AccessDenied` or `CredentialsError` if the access is
+    not allowed, and `Unavailable` if the store fails. All methods are thread-safe.
+
+    Attributes:
+        url: of the bucket.
+        transfers: the number of concurrent calls that is fastest.
     """
 
     url: str
     transfers: int
 
     def check(self) -> None:
-        """Raise, with the remedy, unless objects can be kept here."""
+        """Check that objects can be written; raise an error that says what to do if not."""
 
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
-        """Keep the bytes, or those of a file, under the key.
+        """Write bytes, or the content of a file, to the key.
 
-        Mode `create` writes only where nothing is: the same bytes again are a success. A token
-        replaces exactly the version that it names (compare-and-swap). `overwrite` replaces whatever
-        is there.
+        Mode `create` writes only if the key is free; writing the same bytes again succeeds. A token
+        replaces exactly the version that it names (compare-and-swap). `overwrite` always writes.
 
         Raises:
-            Conflict: other bytes are there (`create`), or the object is gone or another version
-                (token).
+            Conflict: the key holds other bytes (`create`), or another version or none (token).
         """
 
     def get(self, key: str, *, want_crc: int | None = None) -> bytes:
-        """Return the object's bytes.
+        """Return the bytes of the object.
 
         Raises:
-            NotFound: there is no such object.
+            NotFound: the object does not exist.
             Corrupt: the CRC32C of the bytes is not `want_crc`.
         """
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would: fewer where the object
-        ends; no checksum covers them.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
-        """Copy the object to a file, whole or not at all, making the folders that it needs.
+        """Copy the object to a file, whole or not at all, and create missing folders.
 
         Raises:
-            NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still
-                there.
+            NotFound: the object does not exist.
+            Corrupt: the CRC32C of the bytes is not `want_crc`. A file at `path` is kept.
         """
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of the object, or None where there is none."""
+        """Return the metadata of the object, or None if it does not exist."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with the prefix, in the byte order of their keys.
 
-        A prefix is no folder: `runs/r1` also finds `runs/r10/...`, `runs/r1/` does not.
+        A prefix need not be a folder: `runs/r1` also matches `runs/r10/...`, `runs/r1/` does not.
         """
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Yield the folders right below `prefix` ('' or ending in '/') that hold an object, each
-        ending in '/', in byte order.
+        """Yield the folders directly in the folder `prefix`, each ending in '/', in byte order.
+
+        The prefix is '' or ends in '/'. A folder exists while it holds an object.
         """
 
     def delete(self, key: str, *, token: Token | None = None) -> None:
-        """Remove the object, or only the version that the token names; an object that is not there
-        is fine.
+        """Delete the object, if it exists; with a token only the version that it names.
 
         Raises:
-            Conflict: the object is another version than the token's.
+            Conflict: the object has another version.
         """
 
 
 def check_key(key: str) -> None:
-    """Refuse every key that is not safe and the same in a folder and in a cloud.
+    """Refuse every key that is not valid both in a folder and in a cloud.
 
     Raises:
-        BadKey: naming the key and the rule that it breaks.
+        BadKey: names the key and the rule that it breaks.
     """
     if len(key) > MAX_KEY_BYTES:
         raise BadKey(
-            f"Key {_shown(key)} is refused because it has {len(key)} characters; at most "
-            f"{MAX_KEY_BYTES} are allowed."
+            f"key {_shown(key)} is not valid: expected at most {MAX_KEY_BYTES} characters, found "
+            f"{len(key)}"
         )
     for name in key.split("/"):
         broken = _broken_rule(name)
         if broken:
-            raise BadKey(f"Key {_shown(key)} is refused because {broken}; {_KEY_RULE}.")
+            raise BadKey(f"key {_shown(key)} is not valid: {broken}. {_KEY_RULE}.")
 
 
 def check_prefix(prefix: str) -> None:
     """Refuse every prefix that no key can begin with.
 
     Raises:
-        BadKey: naming the prefix and the rule that it breaks.
+        BadKey: names the prefix and the rule that it breaks.
     """
     folder, slash, begun = prefix.rpartition("/")
     names = folder.split("/") if slash else []
-    # What follows the last slash is the beginning of a name, which any letter completes.
+    # The text after the last slash is the beginning of a name.
     for name in [*names, begun if len(begun) == MAX_NAME_BYTES else begun + "x"]:
         broken = _broken_rule(name)
         if broken:
-            raise BadKey(f"Prefix {_shown(prefix)} is refused because {broken}; {_KEY_RULE}.")
+            raise BadKey(f"prefix {_shown(prefix)} is not valid: {broken}. {_KEY_RULE}.")
 
 
 def check_folder(prefix: str) -> None:
     """Refuse every prefix that is neither '' nor a folder ending in '/'.
 
     Raises:
-        BadKey: naming the prefix and the rule that it breaks.
+        BadKey: names the prefix and the rule that it breaks.
     """
     check_prefix(prefix)
     if prefix and not prefix.endswith("/"):
-        raise BadKey(
-            f"Prefix {_shown(prefix)} is refused because it does not end in '/'; folders are "
-            "listed in a folder."
-        )
+        raise BadKey(f"prefix {_shown(prefix)} is not a folder: expected a prefix that ends in '/'")
 
 
 def is_key(text: str) -> bool:
-    """Tell whether an object can have this key."""
+    """Tell whether the text is a valid key."""
     return len(text) <= MAX_KEY_BYTES and all(map(is_name, text.split("/")))
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a file or folder of this name can be part of a key."""
+    """Tell whether the name is valid in a key."""
     return _broken_rule(name) is None
 
 
 def _broken_rule(name: str) -> str | None:
     if not name:
-        return "it has an empty name in it"
+        return "it contains an empty name"
     if not _NAME.fullmatch(name):
-        return "it has a character in it that is not allowed"
+        return "it contains a character that is not allowed"
     if name.startswith(".") or name.endswith("."):
-        return "a name in it begins or ends with a dot"
+        return "it contains a name that begins or ends with a dot"
     if len(name) > MAX_NAME_BYTES:
-        return f"a name in it has {len(name)} characters"
+        return f"it contains a name of {len(name)} characters"
     return None
 
 
@@ -221,5 +212,5 @@ def crc32c(data: bytes) -> int:
 
 
 def content_type_of(key: str) -> str:
-    """Return the content type that the key's suffix stands for."""
+    """Return the content type for the suffix of the key."""
     return _CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")

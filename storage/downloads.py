@@ -1,9 +1,8 @@
-"""Files fetched into a local cache: whole, verified, once, however often the connection breaks or
-the process is killed.
+"""Downloads into a local cache: verified, resumed, and done once.
 
-While a file comes it is `.<name>.<version>.part` beside its place, from which the next try goes on,
-in this process or in another. It gets its name when size and checksum are right, so that whoever
-sees the name has the file.
+An unfinished download is `.<name>.<version>.part` beside the file. The next attempt resumes it, in
+this process or in another. The file gets its name once its size and checksum are verified, so that
+a file with its final name is complete.
 """
 
 import errno
@@ -16,53 +15,44 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from diamond_cutter.storage import staging
 from diamond_cutter.storage.errors import Corrupt, StorageError, Unavailable
 from diamond_cutter.storage.remote_files import Facts, Refused, send
+from diamond_cutter.storage.retries import DownloadRetries
 
-# Takes how many bytes are here and, where it is known, how many there will be.
+# Takes the number of bytes received, and of all bytes if that is known.
 Progress = Callable[[int, int | None], object]
 
 _STEP_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long a server that does not answer is borne with: `tries` in a row that bring less than a
-    MiB, `wait_s` doubling between them.
-    """
-
-    tries: int = 5
-    wait_s: float = 0.5
-    timeout_s: float = 30.0
-
-
 def fetch_file(
-    url: str, path: Path, *, on_progress: Progress | None = None, patience: Patience | None = None
+    url: str,
+    path: Path,
+    *,
+    on_progress: Progress | None = None,
+    retries: DownloadRetries | None = None,
 ) -> None:
-    """Fetch a file, unless it is at `path` already.
-
-    Where another process fetches the same file, wait for it.
+    """Download a file, unless `path` exists; wait if another process downloads it.
 
     Args:
         url: `gs://bucket/object` of a public bucket, `https://`, `http://`, `file://`, or a path.
-        path: where to put it; folders are made.
-        on_progress: is told how far it is, about once a MiB.
-        patience: with a server that does not answer.
+        path: of the new file; missing folders are created.
+        on_progress: called about once per MiB.
+        retries: for servers that do not respond.
 
     Raises:
-        NotFound: there is no such file.
-        AccessDenied: it is not public, or the place may not be written to.
-        Corrupt: what comes is, twice, not what the server says that it sends.
-        Unavailable: no network, no room, a server that fails.
-        StorageError: the URL is none.
+        NotFound: the file does not exist.
+        AccessDenied: the file is not public, or `path` must not be written.
+        Corrupt: the bytes differed twice from the size or checksum that the server announced.
+        Unavailable: the network, the disk or the server fails.
+        StorageError: the URL is not valid.
     """
     if path.is_file():
         return
-    doing = f"put {without_secrets(url)} at {path}"
+    doing = f"save {without_secrets(url)} as {path}"
     with staging.explained(doing):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path.with_name(f".{path.name}.lock")):
@@ -71,24 +61,22 @@ def fetch_file(
                     url,
                     path,
                     _Part(url, path, doing, on_progress or (lambda here, total: None)),
-                    patience or Patience(),
+                    retries or DownloadRetries(),
                 )
 
 
 def without_secrets(url: str) -> str:
-    """Return the URL as it may be shown and stored: without a password or the signature of a signed
-    URL.
-    """
+    """Return the URL for display and records: without a password or a signature."""
     if not re.match(r"https?://", url):
         return url
     return re.sub(r"(?<=//)[^/@]*@", "", url).partition("?")[0]
 
 
-def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
+def _fetch(url: str, path: Path, part: "_Part", retries: DownloadRetries) -> None:
     failures, furthest, damaged = 0, part.size, False
     while True:
         try:
-            send(url, part, patience.timeout_s)
+            send(url, part, retries.silence_s)
             part.check()
             part.put_at(path)
             return
@@ -102,28 +90,28 @@ def _fetch(url: str, path: Path, part: "_Part", patience: Patience) -> None:
                 raise error.kind(_sentence(url, path, error.reason)) from error
             came = part.size >= furthest + _STEP_BYTES
             failures, furthest = (0, part.size) if came else (failures + 1, furthest)
-            if failures >= patience.tries:
+            if failures >= retries.attempts:
                 raise Unavailable(
                     _sentence(url, path, f"{error.reason}, {failures} times in a row")
                 ) from error
-            time.sleep(patience.wait_s * 2 ** (failures - 1))
+            time.sleep(retries.first_wait_s * 2 ** (failures - 1))
         finally:
             part.close()
 
 
 def _sentence(url: str, path: Path, reason: str) -> str:
     return (
-        f"{without_secrets(url)} cannot be fetched ({reason}); look at the address and the "
-        f"network, or put that file at {path} yourself."
+        f"{without_secrets(url)} cannot be downloaded ({reason}). Check the address and the "
+        f"network, or save the file as {path} yourself."
     )
 
 
 class _Damaged(Exception):
-    """What came is not what the server said."""
+    """The bytes are not those that the server announced."""
 
 
 class _Part:
-    """The beginning of a file, under a name of its own for each version of it."""
+    """An unfinished download, in one file for each version of the source."""
 
     def __init__(self, url: str, path: Path, doing: str, on_progress: Progress) -> None:
         self._url, self._path, self._doing, self._on_progress = url, path, doing, on_progress
@@ -134,7 +122,7 @@ class _Part:
         self.size = self._place.stat().st_size if self._place else 0
 
     def has_begun(self, facts: Facts) -> bool:
-        """Tell whether what is here is the beginning of this very version."""
+        """Tell whether the part on disk is the beginning of this version."""
         return bool(
             self._place
             and facts.version
@@ -143,9 +131,7 @@ class _Part:
         )
 
     def begin(self, facts: Facts, at: int) -> None:
-        """Open the file that this version belongs into, cut off behind byte `at`, and remove those
-        of others.
-        """
+        """Open the part of this version, truncated at byte `at`, and delete those of others."""
         with self._explained():
             self._facts, self._place, self.size = facts, self._place_of(facts), at
             for other in self._all():
@@ -161,23 +147,23 @@ class _Part:
         self._on_progress(at, facts.size)
 
     def write(self, chunk: bytes) -> int:
-        """Append a piece; if there is no room for it, everything is removed."""
+        """Append a chunk; delete the part if the disk is full."""
         if self._descriptor is None:
-            raise ValueError("nothing has begun")
+            raise ValueError("the download has not begun")
         with self._explained():
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         self.size += len(chunk)
         if self._facts.size is not None and self.size > self._facts.size:
-            raise _Damaged(f"more than the {self._facts.size} bytes that were announced came")
+            raise _Damaged(f"more than the {self._facts.size} bytes that were announced arrived")
         if self.size >= self._told + _STEP_BYTES:
             self._told = self.size
             self._on_progress(self.size, self._facts.size)
         return len(chunk)
 
     def check(self) -> None:
-        """Compare what has come, as it lies on the disk, with what the server says of it."""
+        """Compare the part on disk with the size and checksum that the server announced."""
         facts = self._facts
         if facts.size is not None and self.size < facts.size:
             raise Refused(
@@ -190,13 +176,13 @@ class _Part:
                 crc = staging.checksum(source)
             if crc != facts.crc32c:
                 raise _Damaged(
-                    f"its bytes have CRC32C {crc:08x} where the server says {facts.crc32c:08x}"
+                    f"its CRC32C is {crc:08x}, but the server announced {facts.crc32c:08x}"
                 )
 
     def put_at(self, path: Path) -> None:
-        """Give the file its name, flushed to the disk."""
+        """Flush the part to the disk and rename it to its final name."""
         if self._descriptor is None or not self._place:
-            raise ValueError("nothing has begun")
+            raise ValueError("the download has not begun")
         with self._explained():
             os.fsync(self._descriptor)
             os.replace(self._place, path)
@@ -204,7 +190,7 @@ class _Part:
         self._on_progress(self.size, self.size)
 
     def remove(self) -> None:
-        """Remove what is here."""
+        """Delete the part."""
         self.close()
         for part in self._all():
             with suppress(OSError):
@@ -212,7 +198,7 @@ class _Part:
         self._place, self.size = None, 0
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close the part and keep it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -233,9 +219,7 @@ class _Part:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn errors of the disk into ours at once, so that nobody takes them for the
-        network's.
-        """
+        """Convert errors of the disk at once, so that they are not taken for the network's."""
         try:
             with staging.explained(self._doing):
                 yield
@@ -246,9 +230,7 @@ class _Part:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process or thread holds the lock; the kernel lets go when a holder
-    dies.
-    """
+    """Hold the lock; the kernel releases that of a dead process."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,47 +1,47 @@
-"""What can go wrong with a bucket.
+"""Errors of buckets.
 
     StorageError
-    ├── NotFound           the object, or the bucket itself, is not there
-    ├── Conflict           somebody else's bytes are there: they were kept, nothing was written
-    ├── AccessDenied       the place is there, but not for us
-    ├── CredentialsError   we could not say who we are
-    ├── Unavailable        no space, no answer, a failing disk: worth another try later
-    ├── Corrupt            the bytes are not those whose checksum was asked for
-    └── BadKey             no object can have this name
+    ├── NotFound           the object, or the bucket, does not exist
+    ├── Conflict           another version exists: it was kept and nothing was written
+    ├── AccessDenied       the access is not allowed
+    ├── CredentialsError   the credentials are missing, invalid or expired
+    ├── Unavailable        no space, no response, a failing disk: a later attempt can succeed
+    ├── Corrupt            the bytes do not have the expected checksum
+    └── BadKey             the key is not valid
 
-Each text is one sentence: what happened, what was expected, what was found, what to do next.
+Each text says what happened, what was expected, what was found, and what to do.
 """
 
 from diamond_cutter.errors import DiamondCutterError
 
 
 class StorageError(DiamondCutterError):
-    """Anything that a bucket could not do."""
+    """An operation on a bucket failed."""
 
 
 class NotFound(StorageError):
-    """The object, or the bucket itself, is not there."""
+    """The object, or the bucket, does not exist."""
 
 
 class Conflict(StorageError):
-    """Somebody else's bytes are there: they were kept, nothing was written."""
+    """Another version exists: it was kept and nothing was written."""
 
 
 class AccessDenied(StorageError):
-    """The place is there, but we may not do this to it."""
+    """The access is not allowed."""
 
 
 class CredentialsError(StorageError):
-    """Credentials are missing, broken or expired."""
+    """The credentials are missing, invalid or expired."""
 
 
 class Unavailable(StorageError):
-    """The place has no space, gives no answer, or fails: worth another try later."""
+    """The store is full, does not respond or fails: a later attempt can succeed."""
 
 
 class Corrupt(StorageError):
-    """The bytes are not those whose checksum was asked for."""
+    """The bytes do not have the expected checksum."""
 
 
 class BadKey(StorageError):
-    """No object can have this name here."""
+    """The key is not valid."""

@@ -1,10 +1,10 @@
 """A bucket in a local folder.
 
-Objects are plain files named by their keys. A new one is written to `.staging/<host>.<pid>.<uuid>`,
-flushed, then linked or renamed into its place, so that nobody ever sees half of it. Names that
-cannot be keys, and symbolic links, are no part of the bucket. Replacing and deleting exclude each
-other by `flock`: from several hosts at once they need a filesystem that honours it, which old NFS
-does not. Creating does not need it, except where the filesystem has no hard links.
+Objects are regular files named by their keys. A new file is written to
+`.staging/<host>.<pid>.<uuid>`, flushed, then linked or renamed, so that readers never see a part of
+it. Files with invalid keys and symbolic links are ignored. Replacing and deleting exclude each
+other by `flock`; several hosts need a filesystem that supports it, which old NFS does not. Creating
+does not need it, unless the filesystem has no hard links.
 """
 
 import errno
@@ -36,11 +36,11 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class LocalBucket:
-    """A bucket in a local folder, which the first `put` makes if need be."""
+    """A bucket in a local folder, which the first `put` creates if it is missing."""
 
     def __init__(self, root: Path) -> None:
-        # Absolute, but not resolved: a later change of the working directory must not move it, a
-        # link may be moved on purpose.
+        # Absolute, so that a change of the working directory does not move the bucket. Links are
+        # not resolved, because users may redirect them on purpose.
         self._root = Path(os.path.abspath(root))
         self._staging = self._root / ".staging"
         self._swept = False
@@ -48,8 +48,8 @@ class LocalBucket:
         self.transfers = 1
 
     def check(self) -> None:
-        """Raise, with the remedy, unless objects can be kept here."""
-        doing = f"keep objects in {self._root}"
+        """Check that objects can be written; raise an error that says what to do if not."""
+        doing = f"write to {self._root}"
         place = next(
             path
             for path in (self._staging, self._root, *self._root.parents)
@@ -60,16 +60,15 @@ class LocalBucket:
             probe.flush()
 
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
-        """Keep the bytes, or those of a file, under the key.
+        """Write bytes, or the content of a file, to the key.
 
         Raises:
-            Conflict: other bytes are there (`create`), or the object is gone or another version
-                (token).
+            Conflict: the key holds other bytes (`create`), or another version or none (token).
         """
         if not isinstance(mode, Token) and mode not in ("create", "overwrite"):
-            raise ValueError(f"mode is {mode!r}; it must be 'create', 'overwrite' or a Token")
+            raise ValueError(f"mode is {mode!r}: expected 'create', 'overwrite' or a Token")
         path = self._path(key)
-        with self._explained(f"keep {key!r} in {self._root}"), staging.opened(data) as source:
+        with self._explained(f"write {key!r} to {self._root}"), staging.opened(data) as source:
             self._prepare(path.parent)
             with staging.staged(self._staging / staging.staging_name(), source) as new:
                 return (
@@ -79,10 +78,10 @@ class LocalBucket:
                 )
 
     def get(self, key: str, *, want_crc: int | None = None) -> bytes:
-        """Return the object's bytes.
+        """Return the bytes of the object.
 
         Raises:
-            NotFound: there is no such object.
+            NotFound: the object does not exist.
             Corrupt: the CRC32C of the bytes is not `want_crc`.
         """
         with self._reading(key) as source:
@@ -91,26 +90,12 @@ class LocalBucket:
             self._check_crc(key, crc32c(data), want_crc)
         return data
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-        if not 0 <= start < end:
-            raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
-        with self._reading(key) as source:
-            source.seek(start)
-            return source.read(end - start)
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
-        """Copy the object to a file, whole or not at all, making the folders that it needs.
+        """Copy the object to a file, whole or not at all, and create missing folders.
 
         Raises:
-            NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`; what was at `path` before is still
-                there.
+            NotFound: the object does not exist.
+            Corrupt: the CRC32C of the bytes is not `want_crc`. A file at `path` is kept.
         """
         with self._reading(key) as source, staging.explained(f"copy {key!r} to {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,8 +106,8 @@ class LocalBucket:
                 return _info(key, os.fstat(source.fileno()), new.crc32c)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of the object, or None where there is none."""
-        with self._explained(f"look at {key!r} in {self._root}"):
+        """Return the metadata of the object, or None if it does not exist."""
+        with self._explained(f"read {key!r} in {self._root}"):
             found = _stat(self._path(key))
         return _info(key, found) if found else None
 
@@ -133,19 +118,16 @@ class LocalBucket:
         return self._walk(folder, prefix)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Yield the folders right below `prefix` that hold an object, each ending in '/', in byte
-        order.
-        """
+        """Yield the folders directly in the folder `prefix`, each ending in '/', in byte order."""
         check_folder(prefix)
         subfolders = (key for key, _ in self._entries(prefix) if key.endswith("/"))
         return (key for key in subfolders if next(self._walk(key, key), None))
 
     def delete(self, key: str, *, token: Token | None = None) -> None:
-        """Remove the object, or only the version that the token names; an object that is not there
-        is fine.
+        """Delete the object, if it exists; with a token only the version that it names.
 
         Raises:
-            Conflict: the object is another version than the token's.
+            Conflict: the object has another version.
         """
         path = self._path(key)
         with self._explained(f"delete {key!r} in {self._root}"):
@@ -169,8 +151,8 @@ class LocalBucket:
         path = os.path.join(root, key) if key else root
         if os.path.realpath(path) != path:
             raise AccessDenied(
-                f"{key!r} in {self._root} goes through a symbolic link, which no bucket may hold; "
-                "put a real folder there."
+                f"{key!r} in {self._root} leads through a symbolic link, which buckets must not "
+                "contain. Replace the link by a folder."
             )
         return Path(path)
 
@@ -203,12 +185,11 @@ class LocalBucket:
             status, crc = os.fstat(there.fileno()), staging.checksum(there)
         if (status.st_size, crc) != (new.size, new.crc32c):
             raise Conflict(
-                f"Key {key!r} in {self._root} was kept because it holds other bytes "
-                f"({status.st_size} with CRC32C {crc:08x}) than "
-                f"the new ones ({new.size} with {new.crc32c:08x}); use what is there, or choose "
-                "another key."
+                f"key {key!r} in {self._root} exists with other content: expected {new.size} bytes "
+                f"with CRC32C {new.crc32c:08x}, found {status.st_size} with {crc:08x}. Use the "
+                "existing object, or choose another key."
             )
-        # Its writer may not have come to this yet, and our caller goes on to build on it.
+        # The other writer may not have flushed the folder yet, and our caller relies on the object.
         staging.sync_folder(path.parent)
         return _info(key, status, crc)
 
@@ -226,7 +207,7 @@ class LocalBucket:
     def _refuse_folder(self, key: str, path: Path) -> None:
         if path.is_dir():
             raise BadKey(
-                f"Key {key!r} cannot be kept in {self._root} because it is a folder there; choose "
+                f"key {key!r} cannot be written to {self._root}: it is a folder there. Choose "
                 "another key."
             )
 
@@ -240,8 +221,7 @@ class LocalBucket:
                 source = None
             if not source:
                 raise NotFound(
-                    f"There is no {key!r} in {self._root}; look at what is there, or run the step "
-                    "that makes it."
+                    f"{key!r} does not exist in {self._root}. Run the step that creates it."
                 )
             with source:
                 yield source
@@ -256,9 +236,7 @@ class LocalBucket:
                 yield from self._walk(key, prefix)
 
     def _entries(self, folder: str) -> Sequence[tuple[str, os.stat_result | None]]:
-        """Return the keys in the folder, in byte order, with their status; a subfolder's key ends
-        in '/' and has none.
-        """
+        """Return the sorted keys in the folder with their status; subfolders end in '/' without."""
         path = self._inside(folder.rstrip("/"))
         with self._explained(f"list {folder!r} in {self._root}"):
             try:
@@ -281,31 +259,30 @@ class LocalBucket:
     def _explain_file(self, error: NotADirectoryError, doing: str) -> NotFound | BadKey:
         path = Path(error.filename)
         culprit = next(place for place in (path, *path.parents) if os.path.lexists(place))
-        why = f"Not able to {doing} because {culprit} is a file where a folder is needed"
+        why = f"cannot {doing}: expected the folder {culprit}, found a file"
         return (
-            BadKey(f"{why}; choose another key.")
+            BadKey(f"{why}. Choose another key.")
             if self._root.is_dir()
-            else NotFound(f"{why}; give the path of a folder.")
+            else NotFound(f"{why}. Give the path of a folder.")
         )
 
     def _check_token(self, key: str, found: os.stat_result | None, token: Token) -> None:
         if not found:
             raise Conflict(
-                f"Key {key!r} in {self._root} was to be replaced but is not there any more; "
-                "create it instead."
+                f"key {key!r} in {self._root} was deleted before it was replaced. Create it "
+                "instead."
             )
         if _token(found) != token:
             raise Conflict(
-                f"Key {key!r} in {self._root} has changed since it was looked at and was kept; "
-                "look again, then try again."
+                f"key {key!r} in {self._root} has changed since it was read, and was kept. Read it "
+                "again, then try again."
             )
 
     def _check_crc(self, key: str, crc: int, want_crc: int) -> None:
         if crc != want_crc:
             raise Corrupt(
-                f"The bytes of {key!r} in {self._root} have CRC32C {crc:08x} where {want_crc:08x} "
-                "was expected; "
-                "delete the object and make it again."
+                f"{key!r} in {self._root} is damaged: expected CRC32C {want_crc:08x}, found "
+                f"{crc:08x}. Delete the object and create it again."
             )
 
 

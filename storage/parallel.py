@@ -1,4 +1,4 @@
-"""Many calls of a bucket at once, as many as are worth their while there."""
+"""Concurrent calls, in the order of their items and with a bounded number in flight."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +15,10 @@ _Result = TypeVar("_Result")
 def at_once(
     bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Iterator[_Result]:
-    """Yield what the call makes of each item, in their order; no more results than are under way
-    are held.
+    """Yield the result of the call for each item, in their order, with the bucket's concurrency.
 
-    Raises:
-        Whatever the call raises, when its turn comes; what has not begun by then is left.
+    Only the results in flight are held in memory. An error of a call is raised in its turn, and
+    calls that have not started are cancelled.
     """
     return in_threads(bucket.transfers, call, items)
 
@@ -27,9 +26,7 @@ def at_once(
 def in_threads(
     threads: int, call: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Iterator[_Result]:
-    """Yield what the call makes of each item, in their order, as `at_once` does; one thread is the
-    caller's own.
-    """
+    """Yield the result of the call for each item, as `at_once` does; one thread is the caller's."""
     if threads == 1:
         yield from map(call, items)
         return

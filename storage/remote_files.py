@@ -1,9 +1,7 @@
-"""How a file comes from where it is: a public object of Google Cloud Storage, a web server, another
-folder.
+"""One attempt to transfer a file from Google Cloud Storage, a web server or a local folder.
 
-Each function gives a `Receiver` what it does not have yet. A connection may break at any byte; what
-came until then is with the receiver, and the next call goes on behind it, if the file is still the
-same version. Nothing here tries twice.
+Each function sends a `Receiver` the bytes that it lacks. The connection can break at any byte; the
+receiver keeps what it got, and the next call resumes there if the file has not changed.
 """
 
 import base64
@@ -19,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.storage.errors import AccessDenied, NotFound, StorageError, Unavailable
-from diamond_cutter.storage.gcs.client import leave_buckets_alone
+from diamond_cutter.storage.gcs.client import disable_bucket_metadata
 
 if TYPE_CHECKING:
     import requests
@@ -30,9 +28,7 @@ _PASSING = {408, 429, 500, 502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the place says of the file before it sends it; `version` is None where it does not tell
-    versions apart.
-    """
+    """Size, checksum and version that a server announces, each None if it does not say."""
 
     size: int | None
     crc32c: int | None
@@ -40,8 +36,12 @@ class Facts:
 
 
 class Refused(DiamondCutterError):
-    """No file came; `reason` completes "... cannot be fetched (...)", `passing` tells whether
-    another try may help.
+    """A transfer failed.
+
+    Attributes:
+        kind: of the error that users get.
+        reason: completes "... cannot be downloaded (...)".
+        passing: whether another attempt can succeed.
     """
 
     def __init__(self, kind: type[StorageError], reason: str, *, passing: bool = False) -> None:
@@ -50,26 +50,25 @@ class Refused(DiamondCutterError):
 
 
 class Receiver(Protocol):
-    """Takes a file piece by piece, and may have the beginning of it from an earlier try."""
+    """Takes a file in chunks, and may hold its beginning from an earlier attempt."""
 
     size: int
 
     def has_begun(self, facts: Facts) -> bool:
-        """Tell whether what is here is the beginning of this very version."""
+        """Tell whether the receiver holds the beginning of this version."""
 
     def begin(self, facts: Facts, at: int) -> None:
-        """Get ready for what follows byte `at`, and forget what is here behind it."""
+        """Prepare for the bytes from `at` on, and drop any that are there."""
 
     def write(self, chunk: bytes) -> int:
-        """Take the next piece."""
+        """Take the next chunk."""
 
 
 def send(url: str, to: Receiver, timeout_s: float) -> None:
-    """Give what is at a `gs://`, `http://`, `https://` or `file://` URL, or at a path, to the
-    receiver.
+    """Send a file to the receiver, given a `gs://`, `http(s)://` or `file://` URL, or a path.
 
     Raises:
-        Refused: it did not come, or not to its end.
+        Refused: the file did not arrive completely.
     """
     scheme, separator, place = url.partition("://")
     if not separator:
@@ -81,7 +80,7 @@ def send(url: str, to: Receiver, timeout_s: float) -> None:
     elif scheme == "file":
         _send_file(_local_path(url), to)
     else:
-        raise Refused(StorageError, f"the scheme {scheme!r} is none of gs, https, http and file")
+        raise Refused(StorageError, f"unknown scheme {scheme!r}: expected gs, https, http or file")
 
 
 def _send_file(path: Path, to: Receiver) -> None:
@@ -97,7 +96,7 @@ def _send_file(path: Path, to: Receiver) -> None:
             while chunk := source.read(_CHUNK_BYTES):
                 to.write(chunk)
     except FileNotFoundError:
-        raise Refused(NotFound, "there is no such file") from None
+        raise Refused(NotFound, "the file does not exist") from None
     except OSError as error:
         raise Refused(Unavailable, f"{error.strerror}") from error
 
@@ -107,23 +106,23 @@ def _local_path(url: str) -> Path:
     if parts.netloc not in ("", "localhost"):
         raise Refused(
             StorageError,
-            f"it names the host {parts.netloc!r}, where an absolute path of this machine is needed",
+            f"it names the host {parts.netloc!r}: expected an absolute path on this machine",
         )
     return Path(unquote(parts.path))
 
 
 def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None:
-    """Give a public object; the environment variable STORAGE_EMULATOR_HOST is the library's and
-    names another server.
+    """Send a public object.
+
+    The library's environment variable STORAGE_EMULATOR_HOST can name another server.
     """
     from google.auth.credentials import AnonymousCredentials
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud import storage
 
-    leave_buckets_alone()
+    disable_bucket_metadata()
     nobody = AnonymousCredentials()
-    # The library's own session tries to log in where it may not read, and leaves the connection
-    # open.
+    # The library's own session tries to log in if access is denied, and leaves the connection open.
     session = AuthorizedSession(nobody, refresh_status_codes=())
     with (
         _network_explained(timeout_s),
@@ -136,8 +135,8 @@ def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None
         to.begin(facts, at)
         if at == facts.size:
             return
-        # Pinned to its generation, so that no two versions are put together; the library checks
-        # nothing of a part, we check the whole.
+        # Pinned to its generation, so that two versions are never joined. The library does not
+        # verify ranges; the whole file is verified later.
         pinned = client.bucket(bucket).blob(name, generation=known.generation)
         pinned.download_to_file(
             to, start=at or None, raw_download=True, checksum=None, timeout=timeout_s, retry=None
@@ -145,10 +144,10 @@ def _send_object(bucket: str, name: str, to: Receiver, timeout_s: float) -> None
 
 
 def _bucket_and_name(place: str) -> tuple[str, str]:
-    # Not by urlsplit: an object's name may hold a '?' or a '#'.
+    # urlsplit would cut the names of objects at '?' and '#'.
     bucket, _, name = place.partition("/")
     if not bucket or not name:
-        raise Refused(StorageError, "a bucket and an object are needed, as in gs://bucket/object")
+        raise Refused(StorageError, "expected a bucket and an object, as in gs://bucket/object")
     return bucket, name
 
 
@@ -160,7 +159,7 @@ def _send_page(url: str, to: Receiver, timeout_s: float) -> None:
     import requests
 
     with _network_explained(timeout_s), requests.Session() as session:
-        # The last byte is asked for again: behind the end of a file nothing could be asked for.
+        # The last byte is requested again, because a range after the end of a file is not valid.
         at = max(to.size - 1, 0)
         answer = _ask(session, url, at, timeout_s)
         if at and not (
@@ -192,8 +191,9 @@ def _first_byte(answer: "requests.Response") -> int | None:
 
 
 def _facts(answer: "requests.Response") -> Facts:
-    """Return what the headers say; a weak ETag does not promise the same bytes, and a packed body
-    has another length.
+    """Return the facts in the headers.
+
+    A weak ETag does not guarantee equal bytes, and a compressed body has another length.
     """
     headers = answer.headers
     total = (
@@ -216,30 +216,28 @@ def _check_answer(url: str, answer: "requests.Response") -> None:
     if answer.status_code not in (200, 206):
         raise _refusal(answer.status_code)
     if url.startswith("https:") and not answer.url.startswith("https:"):
-        raise Refused(Unavailable, "it leads on to a server that does not encrypt")
+        raise Refused(Unavailable, "it redirects to a server without encryption")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         _refuse_html(b"<html")
 
 
 def _refuse_html(beginning: bytes) -> None:
-    """Refuse what servers and hotels send in place of a file, with a status that says that all is
-    well.
-    """
+    """Refuse the web pages that servers and Wi-Fi logins send with status 200 instead of a file."""
     if beginning[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise Refused(Unavailable, "a web page came instead of the file")
+        raise Refused(Unavailable, "a web page arrived instead of the file")
 
 
 def _refusal(status: int) -> Refused:
     if status in (404, 410):
-        return Refused(NotFound, f"there is nothing of that name, HTTP {status}")
+        return Refused(NotFound, f"the file does not exist, HTTP {status}")
     if status in (401, 403):
-        return Refused(AccessDenied, f"it is not there for everybody, HTTP {status}")
-    return Refused(Unavailable, f"the server answers HTTP {status}", passing=status in _PASSING)
+        return Refused(AccessDenied, f"the file is not public, HTTP {status}")
+    return Refused(Unavailable, f"the server returns HTTP {status}", passing=status in _PASSING)
 
 
 @contextmanager
 def _network_explained(timeout_s: float) -> Iterator[None]:
-    """Turn what the libraries raise into a `Refused`."""
+    """Convert errors of the libraries into `Refused`."""
     import requests
     import urllib3
     from requests import exceptions
@@ -247,7 +245,7 @@ def _network_explained(timeout_s: float) -> Iterator[None]:
     try:
         yield
     except exceptions.InvalidJSONError as error:
-        raise Refused(Unavailable, "the answer is not Google Cloud Storage's") from error
+        raise Refused(Unavailable, "the response is not from Google Cloud Storage") from error
     except (
         requests.TooManyRedirects,
         exceptions.InvalidURL,
@@ -272,35 +270,31 @@ def _google_refusal(error: Exception) -> Refused | None:
 
     if not isinstance(error, GoogleAPICallError | InvalidResponse) or error.response is None:
         return None
-    # The library leaves the connection of an answer that it refuses open.
+    # The library leaves the connection of a refused response open.
     error.response.close()
     return _refusal(error.response.status_code)
 
 
 def _cause(error: Exception, timeout_s: float) -> str:
-    """Return what lies at the bottom of an error of the network, in the system's own words where it
-    has some.
-    """
+    """Return the innermost cause of a network error, in the words of the system if it has any."""
     inner = list(_inside(error))
     if any(
         isinstance(each, TimeoutError) or type(each).__name__.endswith("TimeoutError")
         for each in inner
     ):
-        return f"no answer within {timeout_s:g} s"
+        return f"no response within {timeout_s:g} s"
     return next(
         (
             each.strerror
             for each in inner
             if isinstance(each, OSError) and each.errno and each.strerror
         ),
-        "the connection broke off",
+        "the connection was closed",
     )
 
 
 def _inside(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all that it was made of; the libraries keep some as causes, some as
-    arguments.
-    """
+    """Yield the error and all errors in it, which libraries keep as causes or as arguments."""
     seen: list[BaseException] = []
     pending: list[object] = [error]
     while pending:

@@ -1,6 +1,4 @@
-"""Files that are whole or absent: written aside, flushed to the disk, then put in their place under
-one name.
-"""
+"""Atomic writes: a file is written to a temporary name, flushed to the disk, then renamed."""
 
 import errno
 import fcntl
@@ -28,7 +26,7 @@ _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file that is written and flushed, but not in its place."""
+    """A file that is written and flushed under its temporary name."""
 
     path: Path
     size: int
@@ -36,15 +34,13 @@ class Staged:
 
 
 def staging_name() -> str:
-    """Return a file name that no other writer uses, on this host or another."""
+    """Return a file name that no other writer uses, on any host."""
     return f"{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex}"
 
 
 @contextmanager
 def staged(path: Path, source: BinaryIO) -> Iterator[Staged]:
-    """Write what is left of `source` to the new file `path` and flush it; remove what is still at
-    `path` at the end.
-    """
+    """Write the rest of `source` to the new file `path` and flush it; delete `path` at the end."""
     with empty(path) as target:
         size, crc = copy(source, target)
         flush(target)
@@ -53,7 +49,7 @@ def staged(path: Path, source: BinaryIO) -> Iterator[Staged]:
 
 @contextmanager
 def empty(path: Path) -> Iterator[BinaryIO]:
-    """Make the new file `path` to be written, and remove what is still at `path` at the end."""
+    """Create the file `path` for writing, and delete `path` at the end."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(descriptor, "w+b") as target:
@@ -64,13 +60,13 @@ def empty(path: Path) -> Iterator[BinaryIO]:
 
 
 def flush(target: BinaryIO) -> None:
-    """Flush what was written to the disk."""
+    """Flush the file to the disk."""
     target.flush()
     os.fsync(target.fileno())
 
 
 def copy(source: BinaryIO, target: BinaryIO) -> tuple[int, int]:
-    """Write what is left of `source` to `target`; return its size in bytes and its CRC32C."""
+    """Copy the rest of `source` to `target`; return its size in bytes and its CRC32C."""
     size, crc = 0, 0
     for chunk in _chunks(source):
         target.write(chunk)
@@ -79,7 +75,7 @@ def copy(source: BinaryIO, target: BinaryIO) -> tuple[int, int]:
 
 
 def checksum(source: BinaryIO) -> int:
-    """Return the CRC32C of what is left of `source`."""
+    """Return the CRC32C of the rest of `source`."""
     crc = 0
     for chunk in _chunks(source):
         crc = google_crc32c.extend(crc, chunk)
@@ -92,10 +88,10 @@ def _chunks(source: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def opened(data: bytes | Path) -> Iterator[BinaryIO]:
-    """Give the bytes, or those of a file, as a file to read.
+    """Open bytes, or a file, for reading.
 
     Raises:
-        NotFound: there is no such file.
+        NotFound: the file does not exist.
         StorageError: the file cannot be opened.
     """
     if isinstance(data, bytes):
@@ -104,33 +100,29 @@ def opened(data: bytes | Path) -> Iterator[BinaryIO]:
     try:
         source = open(data, "rb")
     except FileNotFoundError as error:
-        raise NotFound(
-            f"There is no file {data} to keep in the bucket; give the path of a file that exists."
-        ) from error
+        raise NotFound(f"file {data} does not exist. Give the path of an existing file.") from error
     except OSError as error:
         raise StorageError(
-            f"File {data} cannot be read ({error.strerror}); give a file that you may read."
+            f"file {data} cannot be read ({error.strerror}). Check its permissions."
         ) from error
     with source:
         yield source
 
 
 def redate(path: Path, after: os.stat_result | None) -> os.stat_result:
-    """Date the file to the nanosecond, later than the version that it is to replace; return its new
-    status.
-    """
-    # The kernel dates files by its clock tick, milliseconds apart, and inodes are used again at
-    # once: without this, an old token could name a new version.
+    """Set the time of the file later than that of the version `after`; return its new status."""
+    # The kernel's file times are milliseconds apart, and inodes are reused at once. With these
+    # alone, an old token could match a new version.
     now_ns = max(time.time_ns(), after.st_mtime_ns + 1 if after else 0)
     os.utime(path, ns=(now_ns, now_ns))
     return os.stat(path)
 
 
 def make_folders(folder: Path) -> None:
-    """Make the folder and its parents, each flushed to the disk.
+    """Create the folder and its parents, each flushed to the disk.
 
     Raises:
-        NotADirectoryError: something else stands in the way; `filename` tells what.
+        NotADirectoryError: a part of the path is a file, named by `filename`.
     """
     if folder.is_dir():
         return
@@ -151,7 +143,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network filesystems cannot flush a folder, and have nothing to flush either.
+        # Some network filesystems cannot flush folders, and do not need to.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -160,7 +152,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(staging: Path) -> Iterator[None]:
-    """Keep every other thread and process out; the kernel lets go when the holder dies."""
+    """Exclude other threads and processes; the kernel releases the lock of a dead process."""
     make_folders(staging)
     descriptor = os.open(staging / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -171,10 +163,10 @@ def locked(staging: Path) -> Iterator[None]:
 
 
 def sweep(staging: Path) -> None:
-    """Remove what killed writers left behind more than a day ago."""
+    """Delete files that killed writers left more than a day ago."""
     oldest_s = time.time() - LEFTOVER_AGE_S
     for entry in os.scandir(staging):
-        # Another process may sweep too, and another user's leftovers may not be ours to remove.
+        # Another process can delete them first, and files of other users are protected.
         with suppress(OSError):
             if entry.name != LOCK_NAME and entry.stat(follow_symlinks=False).st_mtime < oldest_s:
                 os.unlink(entry.path)
@@ -182,7 +174,7 @@ def sweep(staging: Path) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn the system's errors into ours; `doing` completes "Not allowed to ..."."""
+    """Convert errors of the system into StorageError; `doing` completes "cannot ..."."""
     try:
         yield
     except OSError as error:
@@ -195,13 +187,12 @@ def _explain(error: OSError, doing: str) -> StorageError:
     )
     if error.errno in _NO_SPACE:
         return Unavailable(
-            f"No space left to {doing}; free some, or give a folder on another disk."
+            f"no space left to {doing}. Free some space, or give a folder on another disk."
         )
     if error.errno in _NOT_ALLOWED:
         return AccessDenied(
-            f"Not allowed to {doing} ({found}); have its permissions changed, or give another "
-            "folder."
+            f"not allowed to {doing} ({found}). Change the permissions, or give another folder."
         )
     return Unavailable(
-        f"Not able to {doing} ({found}); look at the disk or give another folder, then try again."
+        f"cannot {doing} ({found}). Check the disk or give another folder, then try again."
     )

@@ -3,7 +3,6 @@
 If there is no such key, the error names the most similar ones.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,6 @@ from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
     layer_folder,
-    photos_folder,
-    preset_key,
     set_folder,
 )
 from diamond_cutter.tasks.gathering.contents import layer_names, set_names
@@ -24,7 +21,6 @@ from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.reporting.stored import report_folders
 
 _FILE = re.compile(r".+\.(json|webp|png|jpg|parquet)")
-_NEAREST = 3
 
 
 def keys_meant(bucket: Bucket, given: str) -> list[str]:
@@ -57,29 +53,18 @@ def is_there(bucket: Bucket, key: str) -> bool:
 
 
 def nothing_there(bucket: Bucket, given: str, key: str) -> str:
-    """Return the error message for a key that leads to nothing, with the most similar keys."""
-    known = set(_known_keys(bucket, key))
-    if not known:
+    """Return the error message for a key that leads to nothing."""
+    if next(iter(bucket.list()), None) is None:
         return (
-            f"{given!r} is not in {bucket.url}: the bucket is empty. Run diamond-cutter sprites to "
-            "render sprites into it."
+            f"{given!r} is not in {bucket.url}: the bucket is empty. Run `diamond-cutter sprites` "
+            "to render sprites into it."
         )
-    what = (
-        f"{given!r} is a file without a record"
+    problem = (
+        f"is not a record, and no record in {bucket.url} names it"
         if is_there(bucket, key)
-        else f"{given!r} is not in {bucket.url}"
+        else f"is not in {bucket.url}"
     )
-    nearest = sorted(
-        known,
-        key=lambda other: (
-            -max(_likeness(key, other), _likeness(key, other.rpartition("/")[2])),
-            other,
-        ),
-    )[:_NEAREST]
-    return (
-        f"{what}. Did you mean {' or '.join(map(repr, nearest))}? Run diamond-cutter ls to list "
-        "the sprite sets and the reports."
-    )
+    return f"{given!r} {problem}. Run `diamond-cutter ls` to list the sprite sets and the reports."
 
 
 def _named(bucket: Bucket) -> Iterator[tuple[str, set[str]]]:
@@ -106,25 +91,3 @@ def _runs(parts: Sequence[str]) -> set[str]:
         for last in range(first + 1, len(parts) + 1)
     )
     return {"/".join(chosen) for run in runs for chosen in product(*run)}
-
-
-def _known_keys(bucket: Bucket, key: str) -> Iterator[str]:
-    """Yield the keys to suggest; shards, spritemaps and runs only from the folder of the key."""
-    for folder in bucket.folders("models/"):
-        model = folder.split("/")[1]
-        yield card_key(model)
-        yield from (key for key in [preset_key(model)] if is_there(bucket, key))
-        yield from (info.key for info in bucket.list(photos_folder(model)))
-    yield from (folder.rstrip("/") for folder in report_folders(bucket))
-    for model, recipe in set_names(bucket):
-        folder = set_folder(model, recipe)
-        yield folder.rstrip("/")
-        for below in bucket.folders(folder):
-            if not below.endswith("/runs/"):
-                yield below.rstrip("/")
-            if key.startswith(below):
-                yield from (info.key for info in bucket.list(below) if info.key.endswith(".json"))
-
-
-def _likeness(text: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, text, other, autojunk=False).ratio()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.sprites_request import preset_by_name
-from diamond_cutter.storage.plain_files import read_file
+from diamond_cutter.regular_files import read_regular
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def recipe_fields(text: str) -> dict[str, Any]:
     file = Path(text).expanduser()
     try:
         if file.suffix == ".json" or file.is_file():
-            return RenderRecipe.model_validate_json(read_file(file, _MOST_RECIPE_BYTES)).model_dump(
-                mode="json"
-            )
+            return RenderRecipe.model_validate_json(
+                read_regular(file, _MOST_RECIPE_BYTES)
+            ).model_dump(mode="json")
         return RenderRecipe.model_validate(preset_by_name(text)).model_dump(mode="json")
     except OSError as error:
         raise RequestError(

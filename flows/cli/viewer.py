@@ -12,7 +12,7 @@ from diamond_cutter.flows.cli.layer_statistics import LayerReport
 from diamond_cutter.flows.cli.records import ShownRecord, show
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.weight_cache import cache_folder
+from diamond_cutter.model_inventory.weights import cache_folder
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import gallery_key, report_page_key

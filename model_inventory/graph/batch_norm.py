@@ -16,16 +16,15 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.graph.graph_def import (
     attribute,
+    constant_behind,
+    constant_node,
     constant_value,
     node_name,
     output_index,
 )
+from diamond_cutter.model_inventory.graph.operation_sets import BATCH_NORMS, BIASES, PRODUCTS
 
-_CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "MatMul"}
-_FUSED_BATCH_NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
-_SUMS = {"BiasAdd", "Add", "AddV2", "Sub"}
-_PRODUCTS = {"Mul", "RealDiv"}
-
+_AFFINE = BIASES | {"Sub", "Mul", "RealDiv"}
 
 _Vector = np.ndarray | np.float64
 
@@ -79,7 +78,7 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.
 
 
 def _can_take_a_scale(node: tf.compat.v1.NodeDef, nodes: dict[str, tf.compat.v1.NodeDef]) -> bool:
-    if node.op not in _CONVOLUTIONS or not _is_nhwc(node) or attribute(node, "transpose_b").b:
+    if node.op not in PRODUCTS or not _is_nhwc(node) or attribute(node, "transpose_b").b:
         return False
     return _constant(node.input[1], nodes) is not None
 
@@ -90,10 +89,8 @@ def _is_nhwc(node: tf.compat.v1.NodeDef) -> bool:
 
 def _constant(reference: str, nodes: dict[str, tf.compat.v1.NodeDef]) -> np.ndarray | None:
     """Return the constant behind a reference (through Identity), or None if it is computed."""
-    node = nodes[node_name(reference)]
-    while node.op == "Identity":
-        node = nodes[node_name(node.input[0])]
-    return constant_value(node) if node.op == "Const" else None
+    node = constant_behind(reference, nodes)
+    return None if node is None else constant_value(node)
 
 
 def _affine_chain(
@@ -132,9 +129,9 @@ def _as_affine(
 ) -> _Affine | None:
     if node.op == "Identity":
         return _IDENTITY
-    if node.op in _FUSED_BATCH_NORMS:
+    if node.op in BATCH_NORMS:
         return _fused_batch_norm(node, source, nodes)
-    if node.op not in _SUMS | _PRODUCTS or not _is_nhwc(node):
+    if node.op not in _AFFINE or not _is_nhwc(node):
         return None
     first = node_name(node.input[0]) == source
     other = _constant(node.input[1 if first else 0], nodes)
@@ -213,18 +210,11 @@ def _folded_convolution(
     )
     bias.attr["T"].CopyFrom(convolution.attr["T"])
     return [
-        _const_node(taken.input[1], scaled.astype(weights.dtype)),
+        constant_node(taken.input[1], scaled.astype(weights.dtype)),
         taken,
-        _const_node(bias.input[1], offset.astype(weights.dtype)),
+        constant_node(bias.input[1], offset.astype(weights.dtype)),
         bias,
     ]
-
-
-def _const_node(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
-    node = tf.compat.v1.NodeDef(name=name, op="Const")
-    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
-    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-    return node
 
 
 def _rewritten(

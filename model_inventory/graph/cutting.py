@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name, output_index
+from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name, tensor_name
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Tail:
         values = dict(zip((self.layer, *self.around), (activations, *around), strict=True))
         # An output that does not depend on the layer has been computed already.
         wanted = [tensor for tensor in self.outputs if tensor not in values]
-        read = {_tensor(reference) for node in self.graph.node for reference in node.input}
+        read = {tensor_name(reference) for node in self.graph.node for reference in node.input}
         # Copies are of the graph being traced, even where that is the body of a loop and the values
         # are from around it.
         fed = {tensor: tf.identity(value) for tensor, value in values.items() if tensor in read}
@@ -67,15 +67,15 @@ def behind(
     of_layer = _that_depend_on(nodes, layer)
     needed = {node_name(output) for output in outputs if node_name(output) in of_layer}
     around = {
-        _tensor(output)
+        tensor_name(output)
         for output in outputs
-        if node_name(output) not in of_layer and _tensor(output) != layer
+        if node_name(output) not in of_layer and tensor_name(output) != layer
     }
     for node in reversed(nodes):
         if node.name not in needed:
             continue
         for reference in node.input:
-            tensor, name = _tensor(reference), node_name(reference)
+            tensor, name = tensor_name(reference), node_name(reference)
             if tensor == layer:
                 continue
             if name in of_image and name not in of_layer:
@@ -86,7 +86,7 @@ def behind(
     needed.discard(node_name(layer))
     part = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     part.node.extend(node for node in graph.node if node.name in needed)
-    return Tail(part, layer, tuple(sorted(around)), tuple(map(_tensor, outputs)))
+    return Tail(part, layer, tuple(sorted(around)), tuple(map(tensor_name, outputs)))
 
 
 def _that_depend_on(nodes: Sequence[tf.compat.v1.NodeDef], tensor: str) -> set[str]:
@@ -94,12 +94,8 @@ def _that_depend_on(nodes: Sequence[tf.compat.v1.NodeDef], tensor: str) -> set[s
     found: set[str] = set()
     for node in nodes:
         if any(
-            _tensor(reference) == tensor or node_name(reference) in found
+            tensor_name(reference) == tensor or node_name(reference) in found
             for reference in node.input
         ):
             found.add(node.name)
     return found
-
-
-def _tensor(reference: str) -> str:
-    return f"{node_name(reference)}:{output_index(reference)}"

@@ -8,23 +8,15 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from diamond_cutter.model_inventory.graph.operation_sets import (
+    ACTIVATIONS,
+    PROBABILITIES,
+    SAME_VALUES,
+)
+
 # A bundle's bytes must not depend on the patch level of TensorFlow that froze it, so the graph
 # names a fixed producer.
 GRAPH_PRODUCER = 1882
-
-_ACTIVATIONS = {
-    "Relu",
-    "Relu6",
-    "LeakyRelu",
-    "Elu",
-    "Selu",
-    "Sigmoid",
-    "Tanh",
-    "Softplus",
-    "Softsign",
-}
-_PROBABILITIES = {"Softmax", "LogSoftmax"}
-_SAME_VALUES = {"Identity", "Reshape", "Squeeze"}
 
 
 def node_name(reference: str) -> str:
@@ -32,6 +24,11 @@ def node_name(reference: str) -> str:
     are of `block_3/add`.
     """
     return reference.removeprefix("^").partition(":")[0]
+
+
+def tensor_name(reference: str) -> str:
+    """Return the full name of the tensor that a reference names: `bn:0` for `bn`."""
+    return f"{node_name(reference)}:{output_index(reference)}"
 
 
 def output_index(reference: str) -> int:
@@ -120,6 +117,24 @@ def make_identity(node: tf.compat.v1.NodeDef, dtype: int) -> None:
     node.attr["T"].type = dtype
 
 
+def constant_node(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
+    """Return a Const node."""
+    node = tf.compat.v1.NodeDef(name=name, op="Const")
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return node
+
+
+def constant_behind(
+    reference: str, nodes: Mapping[str, tf.compat.v1.NodeDef]
+) -> tf.compat.v1.NodeDef | None:
+    """Return the Const node that a reference leads to through Identity, or None."""
+    node = nodes[node_name(reference)]
+    while node.op == "Identity":
+        node = nodes[node_name(node.input[0])]
+    return node if node.op == "Const" else None
+
+
 def constant_value(node: tf.compat.v1.NodeDef) -> np.ndarray:
     """Return the array that a Const node holds."""
     value: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)
@@ -171,12 +186,12 @@ def before_activation(graph: tf.compat.v1.GraphDef, tensor: str) -> str:
     """
     nodes = {node.name: node for node in graph.node}
     node = nodes[node_name(tensor)]
-    if node.op in _ACTIVATIONS:
-        return _as_tensor(node.input[0])
+    if node.op in ACTIVATIONS:
+        return tensor_name(node.input[0])
     # Swish, as Keras writes it: x times the sigmoid of x.
     for value, gate in (node.input[:2], node.input[1::-1]) if node.op == "Mul" else ():
         if nodes[node_name(gate)].op == "Sigmoid" and nodes[node_name(gate)].input[0] == value:
-            return _as_tensor(value)
+            return tensor_name(value)
     return tensor
 
 
@@ -187,18 +202,11 @@ def activation_behind(graph: tf.compat.v1.GraphDef, tensor: str) -> str | None:
     found = {node_name(tensor)}
     for node in in_forward_order(graph):
         if node.input and node_name(node.input[0]) in found:
-            if node.op in _ACTIVATIONS or node.op in _PROBABILITIES:
+            if node.op in ACTIVATIONS | PROBABILITIES:
                 return str(node.op)
-            if node.op in _SAME_VALUES:
+            if node.op in SAME_VALUES:
                 found.add(node.name)
     return None
-
-
-def _as_tensor(reference: str) -> str:
-    """Return the name of the tensor that an input names, which leaves the index of a first output
-    away: `bn:0` for `bn`.
-    """
-    return f"{node_name(reference)}:{output_index(reference)}"
 
 
 def run_inside(

@@ -16,6 +16,12 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.card import LayerKind, NamedLayer
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
+from diamond_cutter.model_inventory.graph.operation_sets import (
+    ACTIVATIONS,
+    BATCH_NORMS,
+    PASS_THROUGH,
+    PROBABILITIES,
+)
 
 _KINDS: Mapping[str, LayerKind] = {
     "Conv2D": "convolution",
@@ -42,14 +48,16 @@ _SUMS_AND_PRODUCTS = {
     "BiasAdd",
 }
 # What changes each value by itself, or by its channel's constants.
-_ONE_BY_ONE = _SUMS_AND_PRODUCTS | {
-    "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
-    "Erfc", "Exp", "Neg", "Square", "Sqrt",
-    "Rsqrt", "Pow", "Identity", "Cast", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
-    "LRN", "ClipByValue", "StopGradient",
-}  # fmt: skip
-_PROBABILITIES = {"Softmax", "LogSoftmax", "Sigmoid"}
-_BEHIND_LOGITS = _PROBABILITIES | {"Identity", "Reshape"}
+_ONE_BY_ONE = (
+    _SUMS_AND_PRODUCTS
+    | ACTIVATIONS
+    | BATCH_NORMS
+    | frozenset(
+        (
+            "Identity StopGradient Cast Neg Exp Erf Erfc Square Sqrt Rsqrt Pow ClipByValue LRN"
+        ).split()
+    )
+)
 # What says nothing at the end of a name, once it is taken off and no other layer has the name.
 _PLAIN_ENDINGS = re.compile(
     r"/(Relu6?|BiasAdd|Identity|Conv2D|convolution|concat|FusedBatchNorm(V\d)?|batchnorm/add_1|MaxPool|AvgPool|MatMul)$"
@@ -93,7 +101,7 @@ class Structure:
         made = [
             unit
             for unit in last
-            if self._nodes[unit].op not in _PROBABILITIES
+            if self._nodes[unit].op not in PROBABILITIES
             and self._kind(unit) not in ("other", "pooling")
         ]
         found = [last[unit] for unit in made]
@@ -128,7 +136,8 @@ class Structure:
         probabilities and other shapes of them.
         """
         found = [self._output]
-        while self._nodes[found[-1]].op in _BEHIND_LOGITS and self._inputs[found[-1]]:
+        skipped = PROBABILITIES | PASS_THROUGH
+        while self._nodes[found[-1]].op in skipped and self._inputs[found[-1]]:
             found.append(self._inputs[found[-1]][0])
         return found
 
@@ -146,7 +155,7 @@ class Structure:
                 (
                     place + 1
                     for place, name in enumerate(ending)
-                    if self._nodes[name].op in _PROBABILITIES
+                    if self._nodes[name].op in PROBABILITIES
                 ),
                 default=0,
             ) :
@@ -209,7 +218,7 @@ class Structure:
         op = self._nodes[unit].op
         if op in _SUMS_AND_PRODUCTS:
             return "block"
-        if op in _PROBABILITIES:
+        if op in PROBABILITIES:
             return self._kind(self._units[self._inputs[unit][0]])
         return _KINDS.get(op, "other")
 

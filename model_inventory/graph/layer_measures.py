@@ -12,14 +12,15 @@ from diamond_cutter.model_inventory.card import ImageSpec
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import (
     attribute,
+    constant_behind,
     node_name,
     run_inside,
     subgraph,
 )
+from diamond_cutter.model_inventory.graph.operation_sets import PRODUCTS
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_PRODUCTS = {"Conv2D", "DepthwiseConv2dNative", "MatMul"}
 _WINDOWS = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"}
 # Sides that no model is made for; a layer that is computed at both is computed at any.
 _OTHER_SIDES_PX = (140, 133)
@@ -72,7 +73,7 @@ def measure(
     Raises:
         BadModel: it cannot be computed of such images.
     """
-    products = {node.name: f"{node.name}:0" for node in graph.node if node.op in _PRODUCTS}
+    products = {node.name: f"{node.name}:0" for node in graph.node if node.op in PRODUCTS}
     wanted = {**products, **{node_name(tensor): tensor for tensor in tensors}}
     try:
         found = _shapes(graph, input_tensor, image.shape, list(wanted.values()))
@@ -85,27 +86,18 @@ def measure(
         ) from error
     nodes = {node.name: node for node in graph.node}
     weights = {
-        node.name: tuple(d.size for d in node.attr["value"].tensor.tensor_shape.dim)
-        for node in graph.node
-        if node.op == "Const"
+        node_name(nodes[name].input[1]): constant_behind(nodes[name].input[1], nodes)
+        for name in products
     }
-    behind = {name: _constant_behind(nodes, nodes[name].input[1]) for name in products}
     of_weights = {
-        node_name(nodes[name].input[1]): weights[constant]
-        for name, constant in behind.items()
-        if constant in weights
+        name: tuple(d.size for d in constant.attr["value"].tensor.tensor_shape.dim)
+        for name, constant in weights.items()
+        if constant is not None
     }
     shapes = of_weights | {node: shape[1:] for node, shape in zip(wanted, found, strict=True)}
     return Measured(
         shapes, frozenset(_of_any_size(graph, input_tensor, image, list(dict.fromkeys(tensors))))
     )
-
-
-def _constant_behind(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> str:
-    node = nodes[node_name(reference)]
-    while node.op == "Identity":
-        node = nodes[node_name(node.input[0])]
-    return str(node.name)
 
 
 def _shapes(
@@ -169,7 +161,7 @@ def macs(path: Iterable[tf.compat.v1.NodeDef], shapes: Shapes) -> int:
         shapes: of the values of convolutions and matrix products, without the batch, and of their
             weights, by the nodes' names.
     """
-    return sum(_macs(node, shapes) for node in path if node.op in _PRODUCTS)
+    return sum(_macs(node, shapes) for node in path if node.op in PRODUCTS)
 
 
 def _macs(node: tf.compat.v1.NodeDef, shapes: Shapes) -> int:

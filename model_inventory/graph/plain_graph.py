@@ -13,27 +13,15 @@ from diamond_cutter.model_inventory.graph.allowed_operations import refuse_graph
 from diamond_cutter.model_inventory.graph.graph_def import (
     GRAPH_PRODUCER,
     attribute,
+    constant_node,
     constant_value,
     node_name,
     output_index,
     subgraph,
 )
+from diamond_cutter.model_inventory.graph.operation_sets import CALLS, CHECKS, CONTROL_FLOW
 
-_PASS_ON = {
-    "Identity",
-    "IdentityN",
-    "ReadVariableOp",
-    "PreventGradient",
-    "Snapshot",
-    "CheckNumerics",
-}
-_CALLS = {
-    "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While",
-    "StatelessWhile", "Case", "StatelessCase",
-} | {
-    "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "NextIteration",
-    "LoopCond",
-}  # fmt: skip
+_PASS_ON = CHECKS | {"Identity", "IdentityN", "ReadVariableOp", "Snapshot"}
 _NARROW = {
     tf.float16: "float16",
     tf.bfloat16: "bfloat16",
@@ -109,14 +97,6 @@ def with_constants(
             constant_node(node.name, weights[node.name]()) if node.name in weights else node
         )
     return filled
-
-
-def constant_node(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
-    """Return a Const node."""
-    node = tf.compat.v1.NodeDef(name=name, op="Const")
-    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
-    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-    return node
 
 
 def _stand_for_values(graph: tf.compat.v1.GraphDef, weights: Collection[str]) -> None:
@@ -196,7 +176,7 @@ def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str
         BadModel: names the operation and its node.
     """
     for node in graph.node:
-        if node.op in _CALLS:
+        if node.op in CALLS | CONTROL_FLOW:
             raise BadModel(
                 f"it holds a function or a branch that cannot be taken apart ({node.op} in "
                 f"{node.name})"

@@ -17,7 +17,7 @@ from diamond_cutter.model_inventory.keras.catalogue import (
     keras_source,
 )
 from diamond_cutter.model_inventory.keras.tracing import trace
-from diamond_cutter.model_inventory.weight_cache import keras_folder
+from diamond_cutter.model_inventory.weights import keras_folder
 
 
 def import_keras_application(name: str) -> Bundle:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from diamond_cutter.model_inventory.card import ImageSpec, ModelSource
 from diamond_cutter.model_inventory.errors import WeightsMissing
-from diamond_cutter.model_inventory.weight_cache import cache_folder, keras_folder
+from diamond_cutter.model_inventory.weights import cache_folder, keras_folder
 
 _IMPORTER = "keras.applications/1"
 # What `preprocess_input` of a module does to values in 0..255.

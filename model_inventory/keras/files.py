@@ -14,7 +14,7 @@ import h5py
 import keras
 
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.regular_files import open_regular
+from diamond_cutter.regular_files import open_regular
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.weights.h5", "model.weights.npz")
@@ -72,7 +72,8 @@ def load_keras_model(path: Path) -> keras.Model:
         raise BadModel(f"there is no file {path}; check the path") from error
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror}); give a file that you may read"
+            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
+            "read"
         ) from error
     kind = _kind(path)
     if kind == ".keras":

@@ -19,6 +19,7 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.card import NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
+from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
 from diamond_cutter.model_inventory.keras.calls import (
     LayerNames,
@@ -27,7 +28,7 @@ from diamond_cutter.model_inventory.keras.calls import (
     layer_activations,
     listening,
 )
-from diamond_cutter.model_inventory.value_range import WEIGHTED, guess_value_range
+from diamond_cutter.model_inventory.value_range import guess_value_range
 
 # Layers whose values are those of the layer before, moved.
 _MOVES = re.compile(

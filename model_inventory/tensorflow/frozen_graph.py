@@ -21,30 +21,22 @@ from diamond_cutter.model_inventory.graph.graph_def import (
     node_name,
     subgraph,
 )
-from diamond_cutter.model_inventory.regular_files import open_regular
+from diamond_cutter.model_inventory.graph.operation_sets import (
+    BIASES,
+    CALLS,
+    CONTROL_FLOW,
+    PRINTING_CHECKS,
+    PROBABILITIES,
+    SAME_VALUES,
+    VARIABLES,
+)
+from diamond_cutter.regular_files import open_regular
 
 _MAX_BYTES = 2**31 - 1
-_VARIABLES = {
-    "Variable",
-    "VariableV2",
-    "VarHandleOp",
-    "ReadVariableOp",
-    "AutoReloadVariable",
-    "TemporaryVariable",
-}
-_CONTROL_FLOW = {
-    "Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "NextIteration",
-    "LoopCond", "Abort",
-} | {
-    "If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase", "For",
-}  # fmt: skip
-_CALLS = {"PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient", "RemoteCall"}
-_ONLY_LOOK = {"Print", "PrintV2", "CheckNumerics", "CheckNumericsV2", "PreventGradient"}
+_VARIABLES = VARIABLES | {"ReadVariableOp", "AutoReloadVariable", "TemporaryVariable"}
+_CALLS = CALLS | {"SymbolicGradient", "RemoteCall"}
 # Ends of a graph that are numbers but no output.
 _NO_OUTPUT = {"Switch", "TopK", "TopKV2"}
-_CLASSIFIES = {"Softmax", "LogSoftmax", "Sigmoid"}
-_PASSES_ON = {"Identity", "Reshape", "Squeeze"}
-_SCORES = {"MatMul", "BiasAdd", "Add", "AddV2"}
 
 
 def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat.v1.GraphDef:
@@ -97,9 +89,9 @@ def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
 def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
     """Return how much an end looks like that of a classifier: 2 for probabilities, 1 for scores."""
     node = nodes[name]
-    while node.op in _PASSES_ON:
+    while node.op in SAME_VALUES:
         node = nodes[node_name(node.input[0])]
-    return 2 if node.op in _CLASSIFIES else int(node.op in _SCORES)
+    return 2 if node.op in PROBABILITIES else int(node.op in BIASES | {"MatMul"})
 
 
 def _parse(path: Path) -> tf.compat.v1.GraphDef:
@@ -120,7 +112,8 @@ def _parse(path: Path) -> tf.compat.v1.GraphDef:
         raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph") from error
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror}); give a file that you may read"
+            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
+            "read"
         ) from error
     graph = tf.compat.v1.GraphDef()
     try:
@@ -184,7 +177,7 @@ def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
     for ops, what, remedy in (
         (_VARIABLES, "variables", "freeze it first, so that they are constants"),
         (
-            _CONTROL_FLOW,
+            CONTROL_FLOW,
             "branches or loops",
             "freeze it for inference, with constants for what they depend on",
         ),
@@ -237,7 +230,7 @@ def _clean(graph: tf.compat.v1.GraphDef) -> None:
         node.input[:] = [reference for reference in node.input if not reference.startswith("^")]
         for private in [name for name in node.attr if name.startswith("_")]:
             del node.attr[private]
-        if node.op in _ONLY_LOOK and node.input:
+        if node.op in PRINTING_CHECKS and node.input:
             make_identity(node, attribute(node, "T").type)
         elif node.op == "Concat":
             # The axis stands first in the Concat of TensorFlow's first year, and last in what came

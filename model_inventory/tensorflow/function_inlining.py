@@ -9,9 +9,9 @@ from tensorflow.core.framework import function_pb2
 from tensorflow.python.framework import op_def_registry
 
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.graph_def import attribute, node_name, output_index
+from diamond_cutter.model_inventory.graph.graph_def import attribute, node_name, tensor_name
+from diamond_cutter.model_inventory.graph.operation_sets import CALLS
 
-CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Functions that call others twice, which call others twice, and so on, make graphs of any size.
 _MOST_NODES, _DEEPEST = 200_000, 100
 
@@ -34,8 +34,8 @@ def inlined(
         BadModel: a reference leads nowhere, a function calls itself, or there are too many nodes.
     """
     inliner = _Inliner({function.signature.name: function for function in graph.library.function})
-    inliner.add_nodes("", _needed(graph, [*map(node_name, tensors), *operations]), _flat, ())
-    return inliner.result(graph), [inliner.behind(_flat(tensor)) for tensor in tensors]
+    inliner.add_nodes("", _needed(graph, [*map(node_name, tensors), *operations]), tensor_name, ())
+    return inliner.result(graph), [inliner.behind(tensor_name(tensor)) for tensor in tensors]
 
 
 class _Inliner:
@@ -166,10 +166,6 @@ class _Inliner:
             if missing:
                 raise BadModel(f"{node.name[:80]!r} reads {missing[0][:80]!r}, which is not there")
         return flat
-
-
-def _flat(reference: str) -> str:
-    return f"{node_name(reference)}:{output_index(reference)}"
 
 
 def _needed(graph: tf.compat.v1.GraphDef, names: Iterable[str]) -> list[tf.compat.v1.NodeDef]:

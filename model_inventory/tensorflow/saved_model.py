@@ -19,14 +19,15 @@ from tensorflow.core.protobuf import saved_model_pb2
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
+from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
 from diamond_cutter.model_inventory.graph.plain_graph import (
     plain_graph,
     refuse_what_is_not_plain,
     with_constants,
 )
-from diamond_cutter.model_inventory.regular_files import open_regular
 from diamond_cutter.model_inventory.tensorflow.function_inlining import inlined
-from diamond_cutter.model_inventory.tensorflow.saved_variables import VARIABLES, variable_values
+from diamond_cutter.model_inventory.tensorflow.saved_variables import variable_values
+from diamond_cutter.regular_files import open_regular
 
 _MAX_BYTES = 2**31 - 1
 # What no value passes through, or only as it is: it is taken out before anything runs.
@@ -154,7 +155,7 @@ def _parse(folder: Path) -> saved_model_pb2.SavedModel:
             saved.ParseFromString(opened.read())
     except OSError as error:
         raise BadModel(
-            f"{file} cannot be read ({error.strerror}); give a folder that you may read"
+            f"{file} cannot be read ({error.strerror or error}); give a folder that you may read"
         ) from error
     except Exception as error:  # protobuf's own, whose package is Google's
         raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it anew") from error

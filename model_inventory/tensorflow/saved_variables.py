@@ -11,11 +11,9 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import constant_value, node_name, output_index
-from diamond_cutter.model_inventory.regular_files import refuse_irregular_files
+from diamond_cutter.model_inventory.graph.operation_sets import PASS_THROUGH
 
-VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 _ASSIGNS = {"Assign", "AssignVariableOp"}
-_PASSES_ON = {"Identity", "Reshape"}
 
 
 def variable_values(
@@ -40,7 +38,7 @@ def variable_values(
             f"{folder} lacks its weights, the files variables/variables.index and "
             "variables.data-...; copy the folder as a whole"
         )
-    refuse_irregular_files(place)
+    _check_regular_files(place)
     saved_as = _saved_as(restoring)
     missing = [name for name in variables if name not in saved_as]
     if missing:
@@ -66,6 +64,16 @@ def variable_values(
         ) from error
 
 
+def _check_regular_files(folder: Path) -> None:
+    """Refuse a folder that holds anything but folders, regular files, and links to these."""
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() and not path.is_dir():
+            raise BadModel(
+                f"{folder} holds {path.name[:80]!r}, which is not a regular file but a pipe, a "
+                "device or a broken link. Remove it"
+            )
+
+
 def _saved_as(restoring: tf.compat.v1.GraphDef) -> dict[str, tuple[str, str]]:
     """Return, by the names of variables' nodes, their names in the checkpoint and which part of
     that they are.
@@ -88,7 +96,7 @@ def _source(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> str:
     """Return the tensor behind operations that pass it on."""
     for _ in range(len(nodes)):
         node = nodes[node_name(reference)]
-        if node.op not in _PASSES_ON or not node.input:
+        if node.op not in PASS_THROUGH or not node.input:
             break
         reference = node.input[0]
     return reference

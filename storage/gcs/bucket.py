@@ -1,10 +1,10 @@
 """A bucket on Google Cloud Storage, below a prefix.
 
-An upload is seen whole or not at all, so nothing is staged. Each write says which version it
-replaces (a generation; 0 is none), so that a call that is tried again cannot overwrite what came in
-between; where a reply was lost, the object tells whether it is ours. The sum of the bytes is taken
-when they come in, and the service refuses what does not have it. What is read is checked here,
-since the library does not check what it had to resume.
+Uploads are atomic, so nothing is staged. Each write names the version that it replaces (a
+generation; 0 is none), so that a retried call cannot overwrite a later version. After a lost
+response the metadata of the object tells whether our write succeeded. The service refuses bytes
+that do not have the checksum that we computed first. Downloads are verified here, because the
+library does not verify resumed ones.
 """
 
 import io
@@ -27,9 +27,10 @@ from diamond_cutter.storage.bucket import (
     is_key,
 )
 from diamond_cutter.storage.errors import Conflict, Corrupt, NotFound
-from diamond_cutter.storage.gcs.client import TRANSFERS, Retries
+from diamond_cutter.storage.gcs.client import TRANSFERS
 from diamond_cutter.storage.gcs.errors import is_about_sums, status_of
-from diamond_cutter.storage.gcs.place import ATTEMPTS, GcsPlace, encoded
+from diamond_cutter.storage.gcs.place import GcsPlace, encoded
+from diamond_cutter.storage.retries import TRANSFER_ATTEMPTS, CallRetries
 from diamond_cutter.storage.sets.layout import cache_control_of
 
 if TYPE_CHECKING:
@@ -41,91 +42,62 @@ _PUT_ID = "put-id"
 
 
 class GcsBucket:
-    """A bucket on Google Cloud Storage; it connects when it is first used."""
+    """A bucket on Google Cloud Storage, connected at its first use."""
 
-    def __init__(self, name: str, prefix: str = "", retries: Retries | None = None) -> None:
-        self._place = GcsPlace(name, prefix, retries or Retries())
+    def __init__(self, name: str, prefix: str = "", retries: CallRetries | None = None) -> None:
+        self._place = GcsPlace(name, prefix, retries or CallRetries())
         self.url, self.transfers = self._place.url, TRANSFERS
 
     def check(self) -> None:
-        """Raise, with the remedy, unless objects can be kept here."""
-        # A listing also tells a missing bucket from an empty one, which asking for an object does
-        # not.
-        with self._place.explained(f"look at {self.url}"):
+        """Check that objects can be written; raise an error that says what to do if not."""
+        # Unlike a request for an object, a listing distinguishes missing from empty buckets.
+        with self._place.explained(f"list {self.url}"):
             next(iter(self._place.listing(prefix=self._place.folder, max_results=1)), None)
         self._place.check_may_write()
 
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
-        """Keep the bytes, or those of a file, under the key.
+        """Write bytes, or the content of a file, to the key.
 
         Raises:
-            Conflict: other bytes are there (`create`), or the object is gone or another version
-                (token).
-            Corrupt: the bytes arrive damaged again and again, or the file changes while it is read.
+            Conflict: the key holds other bytes (`create`), or another version or none (token).
+            Corrupt: every upload arrived damaged, or the file changed while it was read.
         """
         if not isinstance(mode, Token) and mode not in ("create", "overwrite"):
-            raise ValueError(f"mode is {mode!r}; it must be 'create', 'overwrite' or a Token")
+            raise ValueError(f"mode is {mode!r}: expected 'create', 'overwrite' or a Token")
         check_key(key)
         with staging.opened(data) as source:
             size, crc = _measured(data, source)
-            for _ in range(ATTEMPTS):
+            for _ in range(TRANSFER_ATTEMPTS):
                 source.seek(0)
                 found = self._put_once(key, source, size, crc, mode)
                 if found is not None:
                     return found
         raise Corrupt(
-            f"The bytes of {key!r} arrive damaged at {self.url} again and again; look at the "
-            "network, or at who changes the file."
+            f"every upload of {key!r} to {self.url} arrived damaged. Check the network, or what "
+            "changes the file."
         )
 
     def get(self, key: str, *, want_crc: int | None = None) -> bytes:
-        """Return the object's bytes.
+        """Return the bytes of the object.
 
         Raises:
-            NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`, or they arrive damaged again and
-                again.
+            NotFound: the object does not exist.
+            Corrupt: the CRC32C of the bytes is not `want_crc`, or every download arrived damaged.
         """
         check_key(key)
         target = io.BytesIO()
         self._place.download(key, target, want_crc)
         return target.getvalue()
 
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Return bytes `start` to `end`, `end` left out, as a slice would.
-
-        Raises:
-            NotFound: there is no such object.
-            ValueError: unless 0 <= start < end.
-        """
-        if not 0 <= start < end:
-            raise ValueError(f"range is {start} to {end}; 0 <= start < end must hold")
-        check_key(key)
-        options = {
-            "start": start,
-            "end": end - 1,
-            "raw_download": True,
-            "checksum": None,
-            **self._place.patience(),
-        }
-        try:
-            return self._place.read(
-                key, lambda: bytes(self._place.blob(key).download_as_bytes(**options))
-            )
-        except Exception as error:
-            if status_of(error) == 416:
-                return b""
-            raise
-
     def fetch(self, key: str, path: Path, *, want_crc: int | None = None) -> ObjectInfo:
-        """Copy the object to a file, whole or not at all, making the folders that it needs.
+        """Copy the object to a file, whole or not at all, and create missing folders.
 
         Raises:
-            NotFound: there is no such object.
-            Corrupt: the CRC32C of the bytes is not `want_crc`, or they arrive damaged; what was at
-                `path` before is still there.
+            NotFound: the object does not exist.
+            Corrupt: the CRC32C of the bytes is not `want_crc`, or every download arrived damaged. A
+                file at `path` is kept.
         """
-        for _ in range(ATTEMPTS):
+        for _ in range(TRANSFER_ATTEMPTS):
             info = self.stat(key)
             if info is None:
                 break
@@ -138,14 +110,14 @@ class GcsBucket:
                             key, target, want_crc, generation=int(info.token.value)
                         )
                     except NotFound:
-                        continue  # replaced since it was looked at
+                        continue  # it was replaced meanwhile
                     staging.flush(target)
                     os.replace(staged, path)
                     return info
         raise self._place.not_found(key)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Return what is known of the object, or None where there is none."""
+        """Return the metadata of the object, or None if it does not exist."""
         blob = self._look(key)
         return None if blob is None else self._place.info(blob)
 
@@ -155,28 +127,25 @@ class GcsBucket:
         return self._list(prefix)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Yield the folders right below `prefix` that hold an object, each ending in '/', in byte
-        order.
-        """
+        """Yield the folders directly in the folder `prefix`, each ending in '/', in byte order."""
         check_folder(prefix)
         return self._list_folders(prefix)
 
     def delete(self, key: str, *, token: Token | None = None) -> None:
-        """Remove the object, or only the version that the token names; an object that is not there
-        is fine.
+        """Delete the object, if it exists; with a token only the version that it names.
 
         Raises:
-            Conflict: the object is another version than the token's.
+            Conflict: the object has another version.
         """
         check_key(key)
         try:
             with self._place.explained(f"delete {key!r} in {self.url}"):
                 self._place.blob(key).delete(
                     if_generation_match=_generation(token) if token else None,
-                    **self._place.patience(),
+                    **self._place.call_options(),
                 )
         except Exception as error:
-            # After a lost reply the service says that it is not there, which is what was wanted.
+            # After a lost response, the retry finds no object, as desired.
             if status_of(error) not in (404, 412):
                 raise
             if token and self.stat(key) is not None:
@@ -185,28 +154,27 @@ class GcsBucket:
     def _put_once(
         self, key: str, source: BinaryIO, size: int, crc: int, mode: PutMode
     ) -> ObjectInfo | None:
-        """Return what was kept, or None if the bytes arrived damaged."""
+        """Return the metadata of the object, or None if the bytes arrived damaged."""
         put_id = uuid.uuid4().hex
         condition = (
             {"create": 0, "overwrite": None}[mode] if isinstance(mode, str) else _generation(mode)
         )
         try:
-            with self._place.explained(f"keep {key!r} in {self.url}"):
+            with self._place.explained(f"write {key!r} to {self.url}"):
                 blob = self._place.blob(key)
                 blob.crc32c = encoded(crc)
                 blob.cache_control = cache_control_of(key)
                 blob.metadata = {_PUT_ID: put_id}
                 if size > _CHUNK_BYTES:
                     blob.chunk_size = _CHUNK_BYTES
-                # Without a sum of its own the library leaves ours, which the service compares with
-                # what it gets.
+                # With checksum=None the library sends our checksum, which the service verifies.
                 options = {
                     "size": size,
                     "content_type": content_type_of(key),
                     "checksum": None,
                     "if_generation_match": condition,
                 }
-                blob.upload_from_file(source, **options, **self._place.patience())
+                blob.upload_from_file(source, **options, **self._place.call_options())
             return self._place.info(blob)
         except Exception as error:
             if is_about_sums(error):
@@ -218,30 +186,27 @@ class GcsBucket:
     def _settle(
         self, key: str, size: int, crc: int, mode: PutMode, put_id: str, error: Exception
     ) -> ObjectInfo | None:
-        """Find out what a refused write means: the reply to ours may have been lost, and the try
-        after it refused.
-        """
+        """Find out why a write was refused; an earlier attempt may have succeeded."""
         present = self._look(key)
         if present is not None and (present.metadata or {}).get(_PUT_ID) == put_id:
             return self._place.info(present)
         if isinstance(mode, Token):
             raise self._place.changed(key) if present else self._place.gone(key) from error
         if present is None:
-            return None  # it went in between: once more
+            return None  # it was deleted meanwhile, so the write is repeated
         if (present.size, present.crc32c) == (size, encoded(crc)):
             return self._place.info(present)
         raise Conflict(
-            f"Key {key!r} in {self.url} was kept because it holds other bytes ({present.size}) "
-            f"than the new ones ({size}); use what is "
-            "there, or choose another key."
+            f"key {key!r} in {self.url} exists with other content: expected {size} bytes, found "
+            f"{present.size}. Use the existing object, or choose another key."
         ) from error
 
     def _look(self, key: str) -> "Blob | None":
         check_key(key)
         try:
-            with self._place.explained(f"look at {key!r} in {self.url}"):
+            with self._place.explained(f"read {key!r} in {self.url}"):
                 blob = self._place.blob(key)
-                blob.reload(**self._place.patience())
+                blob.reload(**self._place.call_options())
         except Exception as error:
             if status_of(error) == 404:
                 return None
@@ -251,7 +216,7 @@ class GcsBucket:
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._place.explained(f"list {self.url}"):
             for blob in self._place.listing(prefix=self._place.folder + prefix, fields=_LISTED):
-                # What others have put there may have any name; it is no part of the bucket.
+                # Objects of other programs can have any name, and are ignored.
                 if is_key(blob.name[len(self._place.folder) :]):
                     yield self._place.info(blob)
 
@@ -265,7 +230,7 @@ class GcsBucket:
 
 
 def _measured(data: bytes | Path, source: BinaryIO) -> tuple[int, int]:
-    """Return the size and the sum of what is to be kept."""
+    """Return the size and the checksum of the data."""
     if isinstance(data, bytes):
         return len(data), crc32c(data)
     sum_of_all = staging.checksum(source)
@@ -273,5 +238,5 @@ def _measured(data: bytes | Path, source: BinaryIO) -> tuple[int, int]:
 
 
 def _generation(token: Token) -> int:
-    # No generation is negative: a token of another kind of bucket names no version here.
+    # No generation is negative, so tokens of other kinds of buckets match no version.
     return int(token.value) if token.value.isdecimal() else -1

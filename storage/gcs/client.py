@@ -1,9 +1,10 @@
-"""The connection to Google Cloud Storage: one client for each process, shared by its threads."""
+"""The client of Google Cloud Storage, one for each process, shared by its threads."""
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from diamond_cutter.storage.retries import CallRetries
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -14,38 +15,25 @@ TRANSFERS = 32
 USER_PROJECT = "DIAMOND_CUTTER_USER_PROJECT"
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How long a service that fails is borne with: a call is tried again for `total_s`, with waits
-    from `first_wait_s` that double.
+def retry_policy(retries: CallRetries) -> "Retry":
+    """Return retries in the library's form; the library knows which calls it can repeat."""
+    from google.cloud.storage.retry import DEFAULT_RETRY
 
-    An attempt fails once nothing has come for `silence_s`.
-    """
-
-    total_s: float = 120.0
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 30.0
-    silence_s: float = 60.0
-
-    def policy(self) -> "Retry":
-        """Return it as the library takes it. What may be tried again is the library's to know."""
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        return DEFAULT_RETRY.with_timeout(self.total_s).with_delay(
-            initial=self.first_wait_s, maximum=self.longest_wait_s
-        )
+    return DEFAULT_RETRY.with_timeout(retries.total_s).with_delay(
+        initial=retries.first_wait_s, maximum=retries.longest_wait_s
+    )
 
 
 def connect(name: str) -> "Bucket":
-    """Return the library's handle of a bucket, without asking the service anything.
+    """Return the library's handle of a bucket, without a request.
 
-    The environment variable STORAGE_EMULATOR_HOST, which is the library's, names another server;
-    DIAMOND_CUTTER_USER_PROJECT names the project that pays where the reader has to.
+    The library's environment variable STORAGE_EMULATOR_HOST names another server.
+    DIAMOND_CUTTER_USER_PROJECT names the project that pays for requester-pays buckets.
 
     Raises:
-        google.auth.exceptions.GoogleAuthError: there are no credentials, or they cannot be read.
+        google.auth.exceptions.GoogleAuthError: the credentials are missing or unreadable.
     """
-    # A client does not survive a fork: its connections would be two processes'.
+    # A client must not survive a fork, because two processes would share its connections.
     return _client(os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST")).bucket(
         name, user_project=os.environ.get(USER_PROJECT) or None
     )
@@ -57,29 +45,26 @@ def _client(pid: int, server: str | None) -> "Client":
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
-        """Reads what refusals say at once: the library leaves the connections of those that it
-        tries again open.
-        """
+        """Reads error responses at once, because the library leaves their connections open."""
 
         def send(self, *arguments: Any, **options: Any) -> "Response":
             answer = super().send(*arguments, **options)
             if not answer.ok:
-                answer.content  # noqa: B018  (it is read when it is asked for, and kept)
+                answer.content  # noqa: B018  (reads and caches the body)
             return answer
 
-    leave_buckets_alone()
+    disable_bucket_metadata()
     client = Client(project=None)
-    # The library's session keeps ten connections, and opens and closes one for each call beyond
-    # them.
+    # By default the session keeps ten connections, and opens one for each further call.
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, Adapter(pool_connections=4, pool_maxsize=TRANSFERS))
     return client
 
 
-def leave_buckets_alone() -> None:
-    """Keep the library from asking for a bucket's own metadata beside each call until it has them.
+def disable_bucket_metadata() -> None:
+    """Keep the library from requesting the metadata of the bucket with each call.
 
-    It wants them for traces, which nobody takes here; asking takes a thread each time, and a
+    It needs them for traces, which are not recorded here. The requests take threads, and a
     permission that writers of objects lack.
     """
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")

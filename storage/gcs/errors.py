@@ -1,8 +1,7 @@
-"""What Google's libraries raise, told in one sentence with its remedy.
+"""Conversion of the errors of Google's libraries into ours, with a remedy.
 
-One service fails in many classes: the JSON calls' `GoogleAPICallError`, the media calls'
-`InvalidResponse`, `RetryError` around either when tries run out, google-auth's own, and those of
-requests.
+The libraries raise `GoogleAPICallError` for JSON calls, `InvalidResponse` for media calls,
+`RetryError` around either after the last attempt, and the errors of google-auth and requests.
 """
 
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from diamond_cutter.storage.errors import (
 from diamond_cutter.storage.gcs.client import USER_PROJECT
 
 _LOG_IN = (
-    "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS to "
-    "the path of a service account's key file"
+    "Run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS to "
+    "the path of a service account's key file."
 )
 _MISSING_BUCKET = "bucket does not exist"
 _QUOTA_REASONS = {
@@ -34,11 +33,10 @@ _SHOWN_CHARACTERS = 200
 
 @contextmanager
 def explained(doing: str, bucket: str) -> Iterator[None]:
-    """Turn the libraries' errors into ours; `doing` completes "Not able to ...", `bucket` is its
-    name.
+    """Convert errors of the libraries into ours; `doing` completes "cannot ...".
 
     Raises:
-        CredentialsError, AccessDenied, NotFound (of the whole bucket), Unavailable.
+        CredentialsError, AccessDenied, NotFound (of the bucket), Unavailable.
     """
     try:
         yield
@@ -52,7 +50,7 @@ def explained(doing: str, bucket: str) -> Iterator[None]:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status that an error of the libraries stands for, or None."""
+    """Return the HTTP status of an error of the libraries, or None."""
     from google.api_core.exceptions import GoogleAPICallError
     from google.cloud.storage.exceptions import InvalidResponse
 
@@ -62,14 +60,12 @@ def status_of(error: BaseException) -> int | None:
 
 
 def is_missing_bucket(error: BaseException) -> bool:
-    """Tell whether a 404 is of the whole bucket, not of one object."""
+    """Tell whether a 404 is about the bucket, not an object."""
     return status_of(error) == 404 and _MISSING_BUCKET in _message(error)
 
 
 def is_about_sums(error: BaseException) -> bool:
-    """Tell whether the service refused bytes because they do not have the sum that was sent with
-    them.
-    """
+    """Tell whether the service refused bytes for their checksum."""
     return status_of(error) == 400 and "calculated crc32c" in _message(error).lower()
 
 
@@ -86,15 +82,13 @@ def _explanation(error: BaseException, doing: str, bucket: str) -> StorageError 
         return _of_status(status, error, doing, bucket)
     if isinstance(error, auth.DefaultCredentialsError):
         return CredentialsError(
-            f"Not able to {doing} because no usable credentials of Google were found "
-            f"({_shown(error)}); {_LOG_IN}."
+            f"cannot {doing}: no usable Google credentials found ({_shown(error)}). {_LOG_IN}"
         )
     if isinstance(error, auth.InvalidOperation):
-        return CredentialsError(f"Not able to {doing} without credentials; {_LOG_IN}.")
+        return CredentialsError(f"cannot {doing} without credentials. {_LOG_IN}")
     if isinstance(error, auth.RefreshError):
         return CredentialsError(
-            f"Not able to {doing} because the credentials are expired or revoked "
-            f"({_shown(error)}); {_LOG_IN}."
+            f"cannot {doing}: the credentials are expired or revoked ({_shown(error)}). {_LOG_IN}"
         )
     if isinstance(
         error,
@@ -105,13 +99,12 @@ def _explanation(error: BaseException, doing: str, bucket: str) -> StorageError 
         | TimeoutError,
     ):
         return Unavailable(
-            f"Not able to {doing} because Google Cloud Storage gives no answer ({_shown(error)}); "
-            "look at the network, then run the same "
-            "command again."
+            f"cannot {doing}: Google Cloud Storage does not respond ({_shown(error)}). Check the "
+            "network, then run the same command again."
         )
     if isinstance(error, auth.GoogleAuthError):
         return CredentialsError(
-            f"Not able to {doing} because the credentials do not work ({_shown(error)}); {_LOG_IN}."
+            f"cannot {doing}: the credentials do not work ({_shown(error)}). {_LOG_IN}"
         )
     return None
 
@@ -120,37 +113,33 @@ def _of_status(status: int, error: BaseException, doing: str, bucket: str) -> St
     message, reasons = _message(error), _reasons(error)
     if status == 401:
         return CredentialsError(
-            f"Not able to {doing} because the credentials are not accepted ({_shown(error)}); "
-            f"{_LOG_IN}."
+            f"cannot {doing}: the credentials are not accepted ({_shown(error)}). {_LOG_IN}"
         )
     if status == 429 or (status == 403 and reasons & _QUOTA_REASONS):
         return Unavailable(
-            f"Not able to {doing} because a quota of Google Cloud Storage is used up "
-            f"({_shown(error)}); wait, run fewer workers, or have "
-            "it raised, then run the same command again."
+            f"cannot {doing}: a quota of Google Cloud Storage is exceeded ({_shown(error)}). Wait, "
+            "run fewer workers or request a higher quota, then run the same command again."
         )
     if "requester pays" in message.lower() or "userProjectMissing" in reasons:
         return AccessDenied(
-            f"Not able to {doing} because whoever reads gs://{bucket} has to pay for it; set "
-            f"{USER_PROJECT} to the project that is to pay."
+            f"cannot {doing}: gs://{bucket} is a requester-pays bucket. Set {USER_PROJECT} to the "
+            "project that pays."
         )
     if status == 403:
         return AccessDenied(
-            f"Not allowed to {doing} ({_shown(error)}); have the role roles/storage.objectUser on "
-            f"gs://{bucket} granted, or "
-            "roles/storage.objectViewer where nothing is written."
+            f"not allowed to {doing} ({_shown(error)}). Request the role roles/storage.objectUser "
+            f"on gs://{bucket}, or roles/storage.objectViewer to read only."
         )
     if is_missing_bucket(error):
         return NotFound(
-            f"Not able to {doing} because there is no bucket gs://{bucket}; correct its name, or "
-            "make it with "
-            f"'gcloud storage buckets create gs://{bucket}'."
+            f"cannot {doing}: the bucket gs://{bucket} does not exist. Correct its name, or create "
+            f"it with 'gcloud storage buckets create gs://{bucket}'."
         )
     if status in (404, 412, 416) or is_about_sums(error):
-        return None  # what they mean depends on the call
+        return None  # their meaning depends on the call
     return Unavailable(
-        f"Not able to {doing} because Google Cloud Storage answers HTTP {status} "
-        f"({_shown(error)}); wait, then run the same command again."
+        f"cannot {doing}: Google Cloud Storage returns HTTP {status} ({_shown(error)}). Wait, then "
+        "run the same command again."
     )
 
 
@@ -170,9 +159,7 @@ def _reasons(error: BaseException) -> set[str]:
 
 
 def _body(error: BaseException) -> dict[str, Any]:
-    """Return what the service says of an error, or nothing where it was not the service that
-    answered.
-    """
+    """Return the service's description of an error, empty if another server responded."""
     response = getattr(error, "response", None)
     try:
         found = response.json()["error"] if response is not None else {}
@@ -191,9 +178,7 @@ def _shown(error: BaseException) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the error at the bottom, whose words are the system's: requests wraps urllib3's, which
-    wraps those.
-    """
+    """Return the innermost error, which has the words of the system."""
     seen = error
     for _ in range(8):
         inner = (

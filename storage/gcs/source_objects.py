@@ -1,8 +1,6 @@
-"""Objects that others have put on Google Cloud Storage, to be read only: their names are any text,
-where a bucket's keys are not.
+"""Objects that users store on Google Cloud Storage, read only. Their names can be any text.
 
-Asked for with the same client, patience and credentials as a bucket's own objects, and with the
-same sentences where it fails.
+Requests use the same client, retries, credentials and error texts as those of buckets.
 """
 
 import io
@@ -10,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diamond_cutter.storage.errors import StorageError
-from diamond_cutter.storage.gcs.client import Retries
 from diamond_cutter.storage.gcs.place import GcsPlace, decoded
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.storage.url import GcsUrl, split_url
 
 _LISTED = "items(name,size,crc32c),nextPageToken"
@@ -19,10 +17,13 @@ _LISTED = "items(name,size,crc32c),nextPageToken"
 
 @dataclass(frozen=True, slots=True)
 class ForeignObject:
-    """What the service knows of an object without reading it.
+    """Metadata of an object.
 
-    `name` is what is behind the folder that was listed. `size` is in bytes. `crc32c` is None where
-    the service does not tell it.
+    Attributes:
+        url: of the object.
+        name: relative to the listed folder.
+        size: in bytes.
+        crc32c: the stored checksum, None if the service stores none.
     """
 
     url: str
@@ -31,15 +32,14 @@ class ForeignObject:
     crc32c: int | None
 
 
-def list_objects(url: str, retries: Retries | None = None) -> Iterator[ForeignObject]:
-    """Yield the objects in a folder, such as `gs://bucket/folder`, and below it, in the byte order
-    of their names.
+def list_objects(url: str, retries: CallRetries | None = None) -> Iterator[ForeignObject]:
+    """Yield the objects in and below a folder, such as `gs://bucket/folder`, sorted by name.
 
-    Names that end in '/' are left out: they stand for folders that nothing is in.
+    Names that end in '/' are omitted, because they stand for empty folders.
 
     Raises:
-        StorageError: it is no `gs://` URL, the bucket is not there or not for us, or the service
-            fails.
+        StorageError: the URL is not a `gs://` URL, the bucket is missing or not accessible, or the
+            service fails.
     """
     place, path = _place(url, retries)
     folder = path.removesuffix("/") + "/" if path else ""
@@ -54,29 +54,28 @@ def list_objects(url: str, retries: Retries | None = None) -> Iterator[ForeignOb
                 )
 
 
-def read_object(url: str, retries: Retries | None = None) -> bytes:
-    """Return the bytes of the object at a URL such as `gs://bucket/object`, whose checksum is the
-    service's.
+def read_object(url: str, retries: CallRetries | None = None) -> bytes:
+    """Return the verified bytes of an object, such as `gs://bucket/object`.
 
     Raises:
-        NotFound: there is no such object.
-        Corrupt: the bytes arrive damaged again and again.
-        StorageError: the URL names no object, the object is not for us, or the service fails.
+        NotFound: the object does not exist.
+        Corrupt: every download arrived damaged.
+        StorageError: the URL names no object, the access is denied, or the service fails.
     """
     place, name = _place(url, retries)
     if not name:
         raise StorageError(
-            f"{url!r} names no object; give a bucket and an object, as in gs://bucket/object."
+            f"{url!r} names no object: expected a bucket and an object, as in gs://bucket/object"
         )
     target = io.BytesIO()
     place.download(name, target)
     return target.getvalue()
 
 
-def _place(url: str, retries: Retries | None) -> tuple[GcsPlace, str]:
-    found = split_url(url, "Object")
+def _place(url: str, retries: CallRetries | None) -> tuple[GcsPlace, str]:
+    found = split_url(url, "object")
     if not isinstance(found, GcsUrl):
         raise StorageError(
-            f"{url!r} is no place on Google Cloud Storage; give a URL such as gs://bucket/folder."
+            f"{url!r} is not on Google Cloud Storage: expected a URL such as gs://bucket/folder"
         )
-    return GcsPlace(found.bucket, "", retries or Retries()), found.path
+    return GcsPlace(found.bucket, "", retries or CallRetries()), found.path

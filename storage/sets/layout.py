@@ -1,42 +1,40 @@
-"""Where everything lies in a bucket: the one place where keys are made.
+"""The layout of a bucket: all keys are made here.
 
     models/<model>@<hash8>/graph.pb, card.json
-      preset.json                                      what `tune` has found for the model
-    models/<model>@<hash8>/photos/<folder>@<hash8>/    what the user's photos do to the model's
-    layers
-      <layer>.json                                     a layer's record; pre-activation/<layer>.json
-      is of what its activations are made of
-    sprites/<model>@<hash8>/<recipe>@<hash8>/          a sprite set
-      recipe.json                                      the recipe, whole
-      <layer>/00000-00031.<sha16>.webp                 a shard: the sprites of some channels,
-      lossless <layer>/00000-00031.json                         its record
-      <layer>/spritemap.<channels>.<sha16>.webp        <channels> = all, or the part asked for
-      (00000-00031) <layer>/spritemap.<channels>.json                its record
-      mixes.<hash8>/mixes.json                         mixes of channels, by the hash of their
-      content mixes.<hash8>/...                                their shards and spritemaps, as of a
-      layer of that name runs/<selection hash8>.json                      a run's commit, written
-      last index.parquet                                    a view over all records, rebuilt after
-      each run index.html                                       the gallery of the set, for people;
-      rebuilt after each run index.html.json, index.parquet.json              the hashes of these
-      two, as they were published gallery.<sha16>.js, .css, .svg                   what it looks
-      like and does <layer>/gallery.<sha16>.js, .webp                its numbers of a layer, and a
-      preview; <sha16> is the hash of what they are made of <layer>/gallery.<sha16>.json
-      the record of these two
-    reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report: what a model does
-    with a folder of images
-      images/00000-00127.<sha16>.parquet               what was measured of some images
-      images/00000-00127.json                          its record
-      images/<name>.<sha16>.webp, .js                  the images, and the numbers of a few at a
-      time that the page loads details.json                                     their record
-      layers/<layer>/<name>.<sha16>.webp, .js          a layer's sprites and patches, and its
-      numbers <table>.<sha16>.parquet                          what was measured of all images
-      report.json                                      the report's commit, written last: what it
-      says, and all its files index.html                                       the report's page,
-      for people; index.html.json is its hash report.<sha16>.js, .css, .svg                    what
-      it looks like and does
+      preset.json                      the settings that `tune` found for the model
+      photos/<folder>@<hash8>/         the effect of the user's photos on the layers
+        <layer>.json                   record of a layer; pre-activation/<layer>.json is measured
+                                       before its activation function
+    sprites/<model>@<hash8>/<recipe>@<hash8>/        a sprite set
+      recipe.json                      the complete recipe
+      <layer>/00000-00031.<sha16>.webp   a shard: the sprites of some channels, lossless
+      <layer>/00000-00031.json           its record
+      <layer>/spritemap.<channels>.<sha16>.webp   a spritemap of `all` or of part of the channels
+      <layer>/spritemap.<channels>.json           its record
+      mixes.<hash8>/mixes.json         mixes of channels, by the hash of their content
+      mixes.<hash8>/...                their shards and spritemaps, as for a layer of that name
+      runs/<selection hash8>.json      the commit of a run, written last
+      index.parquet                    a view of all records, rebuilt after each run
+      index.html                       the gallery of the set, rebuilt after each run
+      index.html.json, index.parquet.json     the hashes of the two as published
+      gallery.<sha16>.js, .css, .svg   its scripts, styles and icons
+      <layer>/gallery.<sha16>.js, .webp   its data of a layer and a preview, named by the hash of
+                                          their sources
+      <layer>/gallery.<sha16>.json        the record of these two
+    reports/<dataset>@<hash8>/<model>@<hash8>/attribution@<hash8>/    a report on a set of images
+      images/00000-00127.<sha16>.parquet   measurements of some images
+      images/00000-00127.json              their record
+      images/<name>.<sha16>.webp, .js      pictures of the images, and data of a few at a time
+      details.json                         the record of these
+      layers/<layer>/<name>.<sha16>.webp, .js   sprites, patches and data of a layer
+      <table>.<sha16>.parquet              measurements of all images
+      report.json                          the commit of the report, written last: its contents
+                                           and the list of its files
+      index.html, index.html.json          the page of the report, and its hash
+      report.<sha16>.js, .css, .svg        its scripts, styles and icons
 
-A file with a fingerprint never changes; the record beside it, created once, is what makes it count.
-The gallery's files count by being named in index.html.
+A file with a fingerprint never changes. The record beside it, created once, commits it. The files
+of a gallery are committed by index.html.
 """
 
 import hashlib
@@ -57,39 +55,33 @@ _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
 
 
 def model_folder(model: str) -> str:
-    """Return the folder of a model, `model` being its name and hash, such as
-    `efficientnet-lite0@1a2b3c4d`.
-    """
+    """Return the folder of a model, given its name and hash: `efficientnet-lite0@1a2b3c4d`."""
     return f"models/{model}/"
 
 
 def graph_key(model: str) -> str:
-    """Return the key of a model's frozen graph."""
+    """Return the key of the frozen graph of a model."""
     return model_folder(model) + "graph.pb"
 
 
 def card_key(model: str) -> str:
-    """Return the key of a model's card, which is written after its graph."""
+    """Return the key of the card of a model, which is written after its graph."""
     return model_folder(model) + "card.json"
 
 
 def photos_folder(model: str) -> str:
-    """Return the folder of the records of what the user's photos do to a model."""
+    """Return the folder of the photo activations of a model."""
     return model_folder(model) + "photos/"
 
 
 def photo_activations_key(model: str, photos: str, layer: str, *, pre_activation: bool) -> str:
-    """Return the key of the record of what photos do to a layer; `photos` is their folder's name
-    and hash, as a key can hold it.
-    """
+    """Return the key of the photo activations of a layer; `photos` names their folder."""
     part = "pre-activation/" if pre_activation else ""
     return f"{photos_folder(model)}{photos}/{part}{escape(layer)}.json"
 
 
 def preset_key(model: str) -> str:
-    """Return the key of the recipe that tuning has found for a model; each layer that is tuned
-    replaces it.
-    """
+    """Return the key of the preset of a model, which is replaced after each tuned layer."""
     return model_folder(model) + "preset.json"
 
 
@@ -99,29 +91,27 @@ def sets_folder(model: str) -> str:
 
 
 def set_folder(model: str, recipe: str) -> str:
-    """Return the folder of a sprite set: one model's sprites by one recipe."""
+    """Return the folder of a sprite set: the sprites of one model by one recipe."""
     return f"{sets_folder(model)}{recipe}/"
 
 
 def recipe_key(model: str, recipe: str) -> str:
-    """Return the key of the recipe that a set's sprites were rendered by."""
+    """Return the key of the recipe of a sprite set."""
     return set_folder(model, recipe) + "recipe.json"
 
 
 def layer_folder(model: str, recipe: str, layer: str) -> str:
-    """Return the folder of a layer's shards and spritemaps."""
+    """Return the folder of the shards and spritemaps of a layer."""
     return f"{set_folder(model, recipe)}{escape(layer)}/"
 
 
 def mixes_key(model: str, recipe: str, name: str) -> str:
-    """Return the key of the mixes that the sprites beside it are of, `name` being theirs, such as
-    `mixes.1a2b3c4d`.
-    """
+    """Return the key of the definition of mixes, given their name, such as `mixes.1a2b3c4d`."""
     return layer_folder(model, recipe, name) + "mixes.json"
 
 
 def is_mixes(name: str) -> bool:
-    """Tell whether what stands for a layer's name is that of mixes."""
+    """Tell whether the name of a layer is that of mixes."""
     return _MIXES.fullmatch(name) is not None
 
 
@@ -131,28 +121,28 @@ def shard_record_key(model: str, recipe: str, layer: str, channels: Sequence[int
 
 
 def is_shard_record(key: str) -> bool:
-    """Tell whether a key below a set is that of a shard's record."""
+    """Tell whether a key in a set is that of the record of a shard."""
     return _SHARD_RECORD.fullmatch(key.rpartition("/")[2]) is not None
 
 
 def spritemap_record_key(model: str, recipe: str, layer: str, part: str) -> str:
-    """Return the key of a spritemap's record; `part` is `all` or a `channel_span`."""
+    """Return the key of the record of a spritemap; `part` is `all` or a `channel_span`."""
     return f"{layer_folder(model, recipe, layer)}spritemap.{part}.json"
 
 
 def is_spritemap_record(key: str) -> bool:
-    """Tell whether a key below a set is that of a spritemap's record."""
+    """Tell whether a key in a set is that of the record of a spritemap."""
     name = key.rpartition("/")[2]
     return name.startswith("spritemap.") and name.endswith(".json")
 
 
 def run_record_key(model: str, recipe: str, selection: str) -> str:
-    """Return the key of a run's commit; `selection` is the hash of what was asked for."""
+    """Return the key of the commit of a run; `selection` is the hash of the requested channels."""
     return f"{set_folder(model, recipe)}runs/{selection}.json"
 
 
 def is_run_record(key: str) -> bool:
-    """Tell whether a key below a set is that of a run's commit."""
+    """Tell whether a key in a set is that of the commit of a run."""
     return key.endswith(".json") and key.split("/")[-2] == "runs"
 
 
@@ -162,40 +152,32 @@ def index_key(model: str, recipe: str) -> str:
 
 
 def gallery_key(model: str, recipe: str) -> str:
-    """Return the key of the page that a set's gallery begins with."""
+    """Return the key of the page of the gallery of a set."""
     return set_folder(model, recipe) + "index.html"
 
 
 def gallery_asset_key(folder: str, data: bytes, suffix: str) -> str:
-    """Return the key of a script, a style or a picture that the pages of galleries share, in a
-    folder ending in '/', or at the top.
-    """
+    """Return the key of a script, style or icon of a gallery; `folder` is '' or ends in '/'."""
     return f"{folder}gallery.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
 
 
 def gallery_layer_key(model: str, recipe: str, layer: str, sources: bytes, suffix: str) -> str:
-    """Return the key of a file that a gallery holds of a layer, named by all that the file is made
-    of.
-    """
+    """Return the key of a file of a gallery for a layer, named by the hash of its sources."""
     return gallery_asset_key(layer_folder(model, recipe, layer), sources, suffix)
 
 
 def report_asset_key(folder: str, data: bytes, suffix: str) -> str:
-    """Return the key of a script, a style or a picture that a report's pages share, in its folder;
-    report.json, beside it, commits it.
-    """
+    """Return the key of a script, a style or an icon of a report, committed by report.json."""
     return fingerprinted(f"{folder}report.json", data, suffix)
 
 
 def is_gallery_file(key: str) -> bool:
-    """Tell whether a key is that of a gallery's file, its page left out."""
+    """Tell whether a key is that of a file of a gallery other than its page."""
     return _GALLERY_FILE.fullmatch(key.rpartition("/")[2]) is not None
 
 
 def is_view(key: str) -> bool:
-    """Tell whether a key is that of a view over records, of a set or a report: whoever adds records
-    makes it anew.
-    """
+    """Tell whether a key is that of a view of a set or report, rebuilt with new records."""
     folder, _, name = key.rpartition("/")
     return name in _VIEWS and (
         (folder.count("/") == 2 and set_of(key) is not None)
@@ -204,59 +186,53 @@ def is_view(key: str) -> bool:
 
 
 def view_record_key(view: str) -> str:
-    """Return the key of the record of what a view was published with."""
+    """Return the key of the record with the hash of a view."""
     return f"{view}.json"
 
 
 def is_view_record(key: str) -> bool:
-    """Tell whether a key is that of such a record."""
+    """Tell whether a key is that of the record of a view."""
     return key.endswith(".json") and is_view(key.removesuffix(".json"))
 
 
 def set_of(key: str) -> tuple[str, str] | None:
-    """Return the model and the recipe of the sprite set that a key is in, or None if it is in
-    none.
-    """
+    """Return the model and the recipe of the sprite set of a key, or None outside of sets."""
     names = key.split("/")
     return (names[1], names[2]) if len(names) > 3 and names[0] == "sprites" else None
 
 
 def report_folder(dataset: str, model: str, report: str) -> str:
-    """Return the folder of a report; `dataset` is the images' folder's name and hash, as a key can
-    hold it.
-    """
+    """Return the folder of a report; `dataset` is the name and hash of the images' folder."""
     return f"reports/{dataset}/{model}/{report}/"
 
 
 def report_key(folder: str) -> str:
-    """Return the key of the record that commits a report, `folder` being the report's."""
+    """Return the key of the record that commits the report in a folder."""
     return folder + "report.json"
 
 
 def report_page_key(folder: str) -> str:
-    """Return the key of a report's page."""
+    """Return the key of the page of a report."""
     return folder + "index.html"
 
 
 def details_key(folder: str) -> str:
-    """Return the key of the record of what a report shows of single images."""
+    """Return the key of the record of a report's details on single images."""
     return folder + "details.json"
 
 
 def images_record_key(folder: str, first: int, end: int) -> str:
-    """Return the key of the record of what was measured of a report's images, `first` to the one
-    before `end`.
-    """
+    """Return the key of the record of the measurements of images `first` to `end` - 1."""
     return f"{folder}images/{first:05d}-{end - 1:05d}.json"
 
 
 def report_image_key(folder: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of a picture of an image, or of the numbers of some."""
+    """Return the key of a picture of an image, or of the data of several images."""
     return fingerprinted(f"{folder}images/{name}.json", data, suffix)
 
 
 def report_layer_key(folder: str, layer: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of a picture, or of the numbers, of a report's layer."""
+    """Return the key of a picture or of the data of a layer in a report."""
     return fingerprinted(f"{folder}layers/{escape(layer)}/{name}.json", data, suffix)
 
 
@@ -266,36 +242,32 @@ def report_table_key(folder: str, name: str, data: bytes) -> str:
 
 
 def report_of(key: str) -> str | None:
-    """Return the folder of the report that a key is in, or None if it is in none."""
+    """Return the folder of the report of a key, or None outside of reports."""
     names = key.split("/")
     return "/".join(names[:4]) + "/" if len(names) > 4 and names[0] == "reports" else None
 
 
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:
-    """Return the key of the immutable file that a record commits: the record's own, with the
-    content's hash in it.
-    """
+    """Return the key of the immutable file of a record: the record's key with a content hash."""
     return f"{record_key.removesuffix('.json')}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}"
 
 
 def is_fingerprinted(key: str) -> bool:
-    """Tell whether a key has its content's hash in it, so that what is under it never changes."""
+    """Tell whether a key contains the hash of its content, so that the object never changes."""
     return _FINGERPRINTED.fullmatch(key.rpartition("/")[2]) is not None
 
 
 def record_beside(key: str) -> str | None:
-    """Return the key of the record that commits a fingerprinted file, or None if the key has no
-    fingerprint, or is a gallery's.
-    """
+    """Return the key of the record of a fingerprinted file, None for others and for galleries."""
     match = _FINGERPRINTED.fullmatch(key)
     return f"{match[1]}.json" if match and not is_gallery_file(key) else None
 
 
 def cache_control_of(key: str) -> str:
-    """Return how long whoever reads an object over the web may keep it, as HTTP says it.
+    """Return the HTTP Cache-Control value for an object.
 
-    A file with a fingerprint, or of a folder named after its content, never changes; a record only
-    where it was damaged; the others do.
+    Fingerprinted files and those in a folder named by their content never change. Records change
+    only if they were damaged.
     """
     name = key.rpartition("/")[2]
     if is_fingerprinted(key) or name in _OF_CONTENT:
@@ -304,9 +276,7 @@ def cache_control_of(key: str) -> str:
 
 
 def channel_span(channels: Sequence[int]) -> str:
-    """Name a set of channels: `00000-00031`, with a hash behind it if channels in between are left
-    out.
-    """
+    """Return the name of a set of channels: `00000-00031`, with a hash if it has gaps."""
     ordered = sorted(channels)
     span = f"{ordered[0]:05d}-{ordered[-1]:05d}"
     if len(ordered) == ordered[-1] - ordered[0] + 1:
@@ -315,9 +285,7 @@ def channel_span(channels: Sequence[int]) -> str:
 
 
 def escape(layer: str) -> str:
-    """Return a layer's name as one folder of a key: what a key cannot hold becomes `=` and two
-    hexadecimal digits a byte.
-    """
+    """Return the name of a layer as a folder: invalid bytes become `=` and two hex digits."""
     escaped = "".join(letter if letter in _PLAIN else _hexadecimal(letter) for letter in layer)
     if layer in _RESERVED_LAYERS or is_gallery_file(escaped) or escaped.startswith("."):
         escaped = _hexadecimal(layer[0]) + escaped[1:]
@@ -327,7 +295,7 @@ def escape(layer: str) -> str:
 
 
 def unescape(folder: str) -> str:
-    """Return the layer's name that a folder stands for."""
+    """Return the name of the layer of an escaped folder."""
     parts = re.split(r"((?:=[0-9A-F]{2})+)", folder)
     return "".join(
         bytes.fromhex(part.replace("=", "")).decode() if index % 2 else part

@@ -1,7 +1,6 @@
-"""The records: small JSON files, created once, that say what the files beside them are.
+"""The records: small JSON files, created once, that describe and commit the files beside them.
 
-Readers believe records and nothing else. All times are UTC; all checksums are CRC32C, as the bucket
-computes them.
+Readers trust only records. All times are UTC, and all checksums are CRC32C.
 """
 
 from datetime import datetime
@@ -30,12 +29,12 @@ SCORES: tuple[Score, ...] = get_args(Score)
 
 
 class Record(FrozenModel):
-    """What all records share: they are closed, immutable, and JSON of a stable form."""
+    """The base of all records, which are immutable and have a stable JSON form."""
 
     version: Literal[1] = 1
 
     def to_bytes(self) -> bytes:
-        """Return the record as it is stored."""
+        """Return the record in its stored form."""
         return self.model_dump_json(indent=1).encode() + b"\n"
 
     @classmethod
@@ -43,7 +42,7 @@ class Record(FrozenModel):
         """Read a stored record.
 
         Raises:
-            Corrupt: it is not such a record.
+            Corrupt: the record is not valid.
         """
         try:
             return cls.model_validate_json(data)
@@ -51,8 +50,8 @@ class Record(FrozenModel):
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "its beginning"
             raise Corrupt(
-                f"Record {key} cannot be read ({first['msg']} at {where}); the same run again "
-                "writes it anew."
+                f"record {key} cannot be read ({first['msg']} at {where}). Repeat the run to write "
+                "it again."
             ) from error
 
 
@@ -65,16 +64,22 @@ class FileRef(FrozenModel):
 
     @classmethod
     def of(cls, info: ObjectInfo, crc: int) -> Self:
-        """Return the reference to a file that a bucket has just taken."""
+        """Return the reference to a file that was written to a bucket."""
         return cls(key=info.key, size=info.size, crc32c=crc)
 
-    def is_whole_in(self, bucket: Bucket, listed: ObjectInfo | None) -> bool:
-        """Tell whether the file is there with its size and checksum; it is read only where the
-        listing knows no checksum.
+    def is_whole_in(
+        self, bucket: Bucket, listed: ObjectInfo | None, *, reread: bool = False
+    ) -> bool:
+        """Tell whether the file is in the bucket with its size and checksum.
+
+        Args:
+            bucket: of the file.
+            listed: the bucket's information about the file, None if the file is missing.
+            reread: read the file even if the bucket stores its checksum.
         """
         if listed is None or listed.size != self.size:
             return False
-        if listed.crc32c is not None:
+        if listed.crc32c is not None and not reread:
             return listed.crc32c == self.crc32c
         try:
             bucket.get(self.key, want_crc=self.crc32c)
@@ -84,28 +89,26 @@ class FileRef(FrozenModel):
 
 
 class PublishedFiles(Record):
-    """Says how files that are named by what they are made of were published, so that damage to them
-    can be told.
-    """
+    """Sizes and checksums of published files that are named by their sources, to detect damage."""
 
     files: tuple[FileRef, ...]
 
 
 class PublishedView(Record):
-    """Says how a view was published, so that damage to it can be told. Unlike other records it is
-    replaced, with the view.
-    """
+    """Hashes of a published view, to detect damage. This record is replaced with its view."""
 
-    sha256: tuple[str, ...] = Field(description="of the view; of two contents while it is replaced")
+    sha256: tuple[str, ...] = Field(
+        description="of the view; of both versions while it is replaced"
+    )
 
 
 class SpriteScores(FrozenModel):
-    """What is known of one sprite beside its pixels."""
+    """Measurements of one sprite."""
 
     channel: int = Field(description="the channel, or the number of the mix")
     variant: int = Field(default=0, description="which of the channel's pictures")
     objective: float | None = Field(
-        description="mean over fresh transforms of what was maximised; none if it was not finite"
+        description="mean of the maximised value over fresh transforms; none if it was not finite"
     )
     highest_activation: float | None = Field(
         description="over all positions and fresh transforms; none if it was not finite"
@@ -116,23 +119,21 @@ class SpriteScores(FrozenModel):
         "layer's other channels",
     )
     photo_ratio: float | None = Field(
-        default=None, description="highest_activation over the highest on the user's photos"
+        default=None, description="highest_activation divided by the highest on the user's photos"
     )
-    contrast: float = Field(
-        description="standard deviation of the picture's values, which lie in [0, 1]"
-    )
+    contrast: float = Field(description="standard deviation of the picture's values in [0, 1]")
     saturation: float = Field(description="share of the picture's values below 0.02 or above 0.98")
     checkerboard: float = Field(
-        description="power at the pixel grid's own frequency, over that of the octave below"
+        description="power at the frequency of the pixel grid, divided by that of the octave below"
     )
     flags: tuple[Flag, ...] = ()
     rung: Attempt = Field(
-        default="first", description="the attempt that this is; none if all failed"
+        default="first", description="the attempt that produced the sprite; none if all failed"
     )
 
 
 class Versions(FrozenModel):
-    """The software that made a picture: equal pixels are promised within equal versions."""
+    """The software that made a picture: pixels are equal only with equal versions."""
 
     diamond_cutter: str
     python: str
@@ -143,8 +144,9 @@ class Versions(FrozenModel):
 
 
 class ShardRecord(Record):
-    """Commits a shard: sprites of one layer in one lossless picture, row by row in `columns`,
-    variants behind each other.
+    """Commits a shard: sprites of one layer in one lossless picture.
+
+    The sprites fill rows of `columns` cells, with the variants of a channel next to each other.
     """
 
     model: str
@@ -152,14 +154,11 @@ class ShardRecord(Record):
     layer: str = Field(description="the layer, or the name of the mixes")
     layer_sha256: str
     batch_size: int
-    execution: str = Field(description="the precision it was computed in, and the compiler")
-    photos: str | None = Field(
-        default=None, description="key of the photos that photo_ratio compares with"
-    )
+    execution: str = Field(description="the precision and the compiler of the computation")
+    photos: str | None = Field(default=None, description="key of the photos for photo_ratio")
     adopted_from: str | None = Field(
         default=None,
-        description="key of the record of the set that rendered it, if this set has copied it; "
-        "none if this set has rendered it",
+        description="key of the record that it was copied from; none if it was rendered here",
     )
     cell_px: int
     columns: int
@@ -172,13 +171,14 @@ class ShardRecord(Record):
     @model_validator(mode="after")
     def _sprites_differ(self) -> Self:
         if len({(sprite.channel, sprite.variant) for sprite in self.sprites}) != len(self.sprites):
-            raise ValueError("a sprite stands in the record twice")
+            raise ValueError("the record lists a sprite twice")
         return self
 
 
 class SpritemapRecord(Record):
-    """Commits a spritemap: a layer's sprites in one picture. Cell i lies in row i // columns,
-    column i % columns.
+    """Commits a spritemap: the sprites of a layer in one picture.
+
+    Cell i is in row i // columns and column i % columns.
     """
 
     model: str
@@ -188,61 +188,57 @@ class SpritemapRecord(Record):
     columns: int
     rows: int
     sprites: tuple[SpriteScores, ...] = Field(
-        description="of each cell, in order of channels, and of variants within a channel"
+        description="of each cell, in order of channels, then of variants"
     )
-    shards: tuple[FileRef, ...] = Field(description="the shards that it was gathered from")
+    shards: tuple[FileRef, ...] = Field(description="the source shards")
     file: FileRef
 
 
 class RunRecord(Record):
-    """Commits a run: what was asked for, and the records that answer it."""
+    """Commits a run: the requested channels, and the records of their sprites."""
 
     model: str
     recipe: str
-    selection: dict[str, tuple[int, ...]] = Field(description="channels asked for, by layer")
-    shards: tuple[str, ...] = Field(description="keys of the shards' records")
-    spritemaps: tuple[str, ...] = Field(description="keys of the spritemaps' records")
+    selection: dict[str, tuple[int, ...]] = Field(description="requested channels by layer")
+    shards: tuple[str, ...] = Field(description="keys of the records of the shards")
+    spritemaps: tuple[str, ...] = Field(description="keys of the records of the spritemaps")
     sprites: int
     flagged: dict[Flag, int]
     rungs: dict[Attempt, int] = Field(
         default={},
-        description="how many sprites each rung of the ladder saved, and how many none did",
+        description="number of sprites by the rung of the ladder that rendered them",
     )
     failures: tuple[str, ...] = Field(
-        default=(), description="a sentence for each shard that could not be rendered"
+        default=(), description="a sentence about each shard that failed"
     )
     finished: datetime
 
 
 class PhotoActivations(Record):
-    """What the user's photos do to a layer: how high each channel gets on any of them."""
+    """The effect of the user's photos on a layer: the highest activation of each channel."""
 
     model: str
     layer: str
     pre_activation: bool = Field(
-        default=False, description="what goes into the layer's activation function was measured"
+        default=False, description="measured before the layer's activation function"
     )
-    photos: str = Field(description="the folder's name and the hash of what was in it")
-    images: int = Field(description="how many could be read", ge=1)
-    unreadable: tuple[str, ...] = Field(default=(), description="the files that could not be read")
+    photos: str = Field(description="the name of the folder and the hash of its content")
+    images: int = Field(description="number of readable images", ge=1)
+    unreadable: tuple[str, ...] = Field(default=(), description="the unreadable files")
     highest: tuple[float, ...] = Field(description="over all positions and photos, by channel")
 
 
 class ImagesRecord(Record):
-    """Commits what was measured of some images: the table beside it has a row for each that could
-    be read.
-    """
+    """Commits measurements of images: the table beside it has a row for each readable image."""
 
     dataset: str
     model: str
     report: str
     first: int = Field(description="number of the first image in the dataset", ge=0)
-    images: int = Field(
-        description="how many were looked at, those that cannot be read among them", ge=1
-    )
+    images: int = Field(description="number of images, including unreadable ones", ge=1)
     refused: dict[str, str] = Field(
-        default={}, description="why images were left out, by their names"
+        default={}, description="why images were omitted, by their names"
     )
-    file: FileRef | None = Field(description="none if all were left out")
+    file: FileRef | None = Field(description="none if all were omitted")
     seconds: float
     versions: Versions

@@ -1,6 +1,4 @@
-"""How far a sprite set is, from one listing: what its index knows of the records that are listed is
-not read again.
-"""
+"""The progress of a sprite set, from one listing; records that its index knows are not read."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -23,7 +21,7 @@ from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapR
 
 
 class SurveyedSprite(NamedTuple):
-    """A sprite that a shard holds."""
+    """A sprite in a shard."""
 
     channel: int
     variant: int
@@ -32,7 +30,7 @@ class SurveyedSprite(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SurveyedShard:
-    """What a shard's record says, in short; `record_crc32c` is the record's own sum."""
+    """A summary of the record of a shard; `record_crc32c` is the checksum of the record."""
 
     record_crc32c: int
     file: FileRef
@@ -41,8 +39,14 @@ class SurveyedShard:
 
 @dataclass(frozen=True)
 class LayerSurvey:
-    """A layer's shards by their record's key: those that count, and why the others do not; its
-    spritemaps' files; and its size in bytes, and when something of it was last written.
+    """The progress of one layer.
+
+    Attributes:
+        shards: the intact shards, by the keys of their records.
+        damaged: why the other shards do not count, by the keys of their records.
+        spritemaps: the keys of the files of the spritemaps.
+        size: of all files in bytes.
+        updated: time of the last write.
     """
 
     shards: Mapping[str, SurveyedShard] = field(default_factory=dict)
@@ -52,9 +56,7 @@ class LayerSurvey:
     updated: datetime | None = None
 
     def owners(self) -> dict[int, str]:
-        """Return the key of the record that each channel's sprites are taken from, the first by key
-        that has it, by channel.
-        """
+        """Return, by channel, the key of the first record that has sprites of the channel."""
         found: dict[int, str] = {}
         for key, shard in sorted(self.shards.items()):
             for sprite in shard.sprites:
@@ -74,7 +76,7 @@ class LayerSurvey:
 
 @dataclass(frozen=True)
 class SetSurvey:
-    """A sprite set: its layers by name and what lies in its folder."""
+    """The progress of a sprite set: its layers by escaped name, and totals of its folder."""
 
     layers: Mapping[str, LayerSurvey]
     runs: int
@@ -82,7 +84,7 @@ class SetSurvey:
     updated: datetime | None
 
     def of(self, layer: str) -> LayerSurvey:
-        """Return the survey of a layer, or of mixes; an empty one if nothing of it is there."""
+        """Return the survey of a layer or of mixes, empty if the set has no files of it."""
         return self.layers.get(escape(layer), LayerSurvey())
 
 
@@ -93,15 +95,15 @@ def survey_set(
     known: Mapping[str, SurveyedShard],
     only: Collection[str] | None = None,
 ) -> SetSurvey:
-    """Return how far a set is.
+    """Return the progress of a sprite set.
 
     Args:
-        bucket: where.
-        model: the model's name and hash.
-        recipe: the recipe's name and hash.
-        known: what the set's index says of its shards, by the key of their records. It holds for
-            records that have the sum it knows.
-        only: names of the layers, or mixes, whose shards are looked at; all of them if left out.
+        bucket: of the set.
+        model: the name and hash of the model.
+        recipe: the name and hash of the recipe.
+        known: the shards in the index of the set, by the keys of their records. They are valid for
+            records with the same checksum.
+        only: names of the layers or mixes to survey; all if omitted.
     """
     folder = set_folder(model, recipe)
     listed = {info.key: info for info in bucket.list(folder)}
@@ -131,7 +133,7 @@ def survey_set(
 
 
 def _layer_of(folder: str, key: str) -> str:
-    """Return the folder of a set that a key is in, or '' if it is in none."""
+    """Return the subfolder of the set that a key is in, or ''."""
     return key.removeprefix(folder).rpartition("/")[0]
 
 
@@ -153,9 +155,7 @@ def _layer(
 
 
 def _spritemap(bucket: Bucket, record: str, files: list[str]) -> str | None:
-    """Return the file that a spritemap's record commits; of several, of which all but one are left
-    over, the record tells which.
-    """
+    """Return the file of a spritemap; the record is read only if older files are beside it."""
     if len(files) == 1:
         return files[0]
     try:
@@ -167,7 +167,7 @@ def _spritemap(bucket: Bucket, record: str, files: list[str]) -> str | None:
 def _survey(
     bucket: Bucket, key: str, listed: Mapping[str, ObjectInfo], known: Mapping[str, SurveyedShard]
 ) -> SurveyedShard | str:
-    """Return what a record says, or why it does not count."""
+    """Return the summary of a record, or why its shard does not count."""
     shard = known.get(key)
     if shard is None or shard.record_crc32c != listed[key].crc32c:
         try:
@@ -192,8 +192,6 @@ def _surveyed(data: bytes, key: str, known: SurveyedShard | None) -> SurveyedSha
 
 
 def damage(file: FileRef) -> str:
-    """Say what is wrong with a shard whose file is not as its record says."""
-    return (
-        f"Shard {file.key} is missing or is not what its record says; the same run again "
-        "renders it anew."
-    )
+    """Return the sentence about a shard whose file is not as its record says."""
+    problem = f"shard {file.key} is missing or differs from its record"
+    return f"{problem}. Repeat the run to render it again."

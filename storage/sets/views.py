@@ -1,8 +1,7 @@
-"""Views over records, which each run builds again: published whole, and checked against what was
-published.
+"""Views of records, such as indexes and pages, which each run rebuilds.
 
-A view is the only kind of file that is replaced. Its record is replaced before it, and names both
-contents in between, so that a killed run leaves no view that contradicts its record.
+Only views are ever replaced. The record of a view is replaced first, and holds the hashes of both
+versions meanwhile. So a killed run never leaves a view that contradicts its record.
 """
 
 import hashlib
@@ -11,54 +10,46 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from diamond_cutter.storage.bucket import Bucket
-from diamond_cutter.storage.errors import Conflict, NotFound, Unavailable
+from diamond_cutter.storage.errors import Conflict, NotFound
+from diamond_cutter.storage.retries import write_until_settled
 from diamond_cutter.storage.sets.layout import view_record_key
 from diamond_cutter.storage.sets.records import PublishedView
 from diamond_cutter.storage.sets.sprite_set import read_record
 
-_ATTEMPTS = 5
-
 
 class Finding(NamedTuple):
-    """What a check has to say of a file: its problem, or None if it was published before checksums
-    were kept.
-    """
+    """A problem of a file; None if it is older than the checksums and cannot be verified."""
 
     key: str
     problem: str | None
 
 
 def publish_view(bucket: Bucket, key: str, build: Callable[[], bytes]) -> None:
-    """Write a view over records, which `build` makes from all of them, unless the same content is
-    there.
+    """Write a view, which `build` makes from all records, unless it exists with this content.
 
     Raises:
-        Unavailable: others keep replacing it.
+        Unavailable: other writers keep replacing the view.
     """
-    for _ in range(_ATTEMPTS):
+
+    def publish() -> bool:
         present = bucket.stat(key)
         data = build()
         same = present is not None and bucket.get(key) == data
-        try:
-            _note(bucket, key, data, alone=same or present is None)
-            if not same:
-                bucket.put(key, data, mode=present.token if present else "create")
-        except Conflict:
-            # Another run has published; both views are made from all records, so the last one is
-            # right.
-            continue
+        # After a conflict another run has published. Both views are built from all records, so the
+        # last one is right.
+        _note(bucket, key, data, alone=same or present is None)
+        if not same:
+            bucket.put(key, data, mode=present.token if present else "create")
         if present is not None and not same:
             with suppress(Conflict):
                 _note(bucket, key, data, alone=True)
-        return
-    raise Unavailable(
-        f"{key} was replaced by others {_ATTEMPTS} times while it was written; run the same "
-        "command again."
-    )
+        return True
+
+    write_until_settled(key, publish)
 
 
 def is_published(bucket: Bucket, key: str, data: bytes) -> bool | None:
-    """Tell whether a view was published with this content; None if there is no record of that."""
+    """Tell whether a view was published with this content, None without a record of it."""
     record = read_record(bucket, view_record_key(key), PublishedView)
     return None if record is None else _digest(data) in record.sha256
 
@@ -66,24 +57,24 @@ def is_published(bucket: Bucket, key: str, data: bytes) -> bool | None:
 def check_view(
     bucket: Bucket, key: str, *, due: bool, judge: Callable[[bytes], bool | None]
 ) -> Finding | None:
-    """Return what is wrong with a view, or None if nothing is, or if it is not published yet.
+    """Return the problem of a view, or None if it is intact or not published yet.
 
     Args:
-        bucket: where.
-        key: the view's.
-        due: whether something is there that is written after the view.
-        judge: tells whether a view without a record is whole; None if it cannot tell.
+        bucket: of the view.
+        key: of the view.
+        due: whether files exist that are written after the view.
+        judge: tells whether a view without a record is intact; None if it cannot tell.
     """
     try:
         data = bucket.get(key)
     except NotFound:
         return (
-            Finding(key, "The file is missing; the next run publishes it again.") if due else None
+            Finding(key, "the file is missing. The next run publishes it again.") if due else None
         )
     published = is_published(bucket, key, data)
     if published is None and bucket.stat(view_record_key(key)) is not None:
         return Finding(
-            view_record_key(key), "The record cannot be read; the next run publishes it again."
+            view_record_key(key), "the record is not valid. The next run publishes it again."
         )
     whole = judge(data) if published is None else published
     if whole is None:
@@ -91,15 +82,17 @@ def check_view(
     return (
         None
         if whole
-        else Finding(key, "The file is not what was published; the next run publishes it again.")
+        else Finding(
+            key, "the file differs from the published one. The next run publishes it again."
+        )
     )
 
 
 def _note(bucket: Bucket, key: str, data: bytes, *, alone: bool) -> None:
-    """Write down that a view has this content, or may have it as well as what it had before.
+    """Record the hash of a view, beside that of its previous version unless `alone`.
 
     Raises:
-        Conflict: another run has written something else at the same time.
+        Conflict: another run has replaced the record meanwhile.
     """
     place = view_record_key(key)
     present, record = bucket.stat(place), read_record(bucket, place, PublishedView)

@@ -14,9 +14,10 @@ def label_class(card: ModelCard, image: FoundImage) -> int:
 
     A class number from the user wins over the label's name.
     """
-    if len(_names(card)) < 2:
+    classes = card.logits.channels if card.logits else 0
+    if classes < 2:
         return NO_CLASS  # a single logit cannot be right or wrong
-    if image.class_index is not None and 0 <= image.class_index < len(_names(card)):
+    if image.class_index is not None and 0 <= image.class_index < classes:
         return image.class_index
     return class_named(card, image.label) if image.label is not None else NO_CLASS
 
@@ -36,13 +37,6 @@ def _by_name(card: ModelCard) -> dict[str, int]:
             found |= {_plain(name): number for name in names}
     # An exact match wins over all: ImageNet has Cardigan (a dog) and cardigan (a garment).
     return found | {label.name: number for number, label in enumerate(card.labels)}
-
-
-def _names(card: ModelCard) -> range:
-    classes = next(
-        (layer.channels for layer in card.layers if layer.tensor == card.logits_tensor), 0
-    )
-    return range(classes)
 
 
 def _plain(name: str) -> str:

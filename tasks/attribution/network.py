@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, parse_graph, to_model_input
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.cutting import Tail, behind
 from diamond_cutter.model_inventory.graph.graph_def import activation_behind, run_inside
 
@@ -29,7 +28,7 @@ class Network:
     @property
     def classes(self) -> int:
         """Return the number of logits."""
-        return next(layer.channels for layer in self.card.layers if layer.tensor == self.logits)
+        return self.card.check_logits().channels
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Return the probability of each class, `[batch, class]`, for logits of the same shape."""
@@ -69,22 +68,6 @@ def network_of(bundle: Bundle, layers: Sequence[str]) -> Network:
         BadModel: the model has no logits.
     """
     card = bundle.card
-    logits = check_logits(card)
-    graph, tensors = layer_graph(bundle, [*layers, logits])
+    graph, tensors = layer_graph(bundle, [*layers, card.check_logits().name])
     exclusive = activation_behind(parse_graph(bundle), tensors[-1]) != "Sigmoid"
     return Network(card, graph, tuple(layers), tuple(tensors[:-1]), tensors[-1], exclusive)
-
-
-def check_logits(card: ModelCard) -> str:
-    """Return the name of the layer that holds the logits.
-
-    Raises:
-        BadModel: the model has no logits.
-    """
-    for layer in card.layers:
-        if layer.tensor == card.logits_tensor:
-            return layer.name
-    raise BadModel(
-        f"{card.name} has no logits, so there is no class to explain. Use a model that ends in a "
-        "classifier"
-    )

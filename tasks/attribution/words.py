@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from diamond_cutter.model_inventory.wordnet import Ancestor, ancestors, common_ancestor
+from diamond_cutter.model_inventory.imagenet import Ancestor, ancestors, common_ancestor
 
 # Nobody reads more names than this; the line counts the rest.
 NAMES = 3

@@ -96,7 +96,7 @@ def read_source(
             shown |= {(sprite.scores.channel, sprite.scores.variant): sprite for sprite in new}
     labels = channel_labels(bucket, model, recipe, layer, card)
     ordered = tuple(sprite for _, sprite in sorted(shown.items()))
-    return LayerSource(layer, known_layer(card, layer), tuple(labels), tuple(spritemaps), ordered)
+    return LayerSource(layer, known_layer(card, layer), labels, tuple(spritemaps), ordered)
 
 
 def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int], SpritePlace]:

@@ -57,7 +57,7 @@ def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> N
 
 
 def gallery_checks(
-    bucket: Bucket, model: str, recipe: str, *, committed: bool
+    bucket: Bucket, model: str, recipe: str, *, committed: bool, reread: bool = False
 ) -> Iterator[Finding | None]:
     """Yield, for the page of a set and each file that it names, what is wrong with it, or None.
 
@@ -66,6 +66,7 @@ def gallery_checks(
         model: the model's name and hash.
         recipe: the recipe's name and hash.
         committed: whether a run has ended, so that the page is to be there if there ever was one.
+        reread: read every file, even if the bucket stores its checksum.
     """
     folder, key = set_folder(model, recipe), gallery_key(model, recipe)
     known = bucket.stat(view_record_key(key)) is not None
@@ -74,10 +75,12 @@ def gallery_checks(
     found = check_view(bucket, key, due=committed, judge=judge_set_page)
     yield found
     if found is None or found.problem is None:
-        yield from _checks_of_files(bucket, folder, key)
+        yield from _checks_of_files(bucket, folder, key, reread)
 
 
-def _checks_of_files(bucket: Bucket, folder: str, page: str) -> Iterator[Finding | None]:
+def _checks_of_files(
+    bucket: Bucket, folder: str, page: str, reread: bool
+) -> Iterator[Finding | None]:
     try:
         data = bucket.get(page)
     except NotFound:
@@ -99,7 +102,8 @@ def _checks_of_files(bucket: Bucket, folder: str, page: str) -> Iterator[Finding
             yield from (_check_unrecorded(bucket, file) for file in files)
         else:
             known = {file.key: file for file in record.files}
-            yield from (_check_file(bucket, known.get(file), file, listed) for file in files)
+            for file in files:
+                yield _check_file(bucket, known.get(file), file, listed.get(file), reread)
 
 
 def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
@@ -116,9 +120,9 @@ def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
 
 
 def _check_file(
-    bucket: Bucket, file: FileRef | None, key: str, listed: Mapping[str, ObjectInfo]
+    bucket: Bucket, file: FileRef | None, key: str, listed: ObjectInfo | None, reread: bool
 ) -> Finding | None:
-    if file is not None and file.is_whole_in(bucket, listed.get(key)):
+    if file is not None and file.is_whole_in(bucket, listed, reread=reread):
         return None
     return Finding(key, f"The file is missing or is not what was published; {_AGAIN}.")
 

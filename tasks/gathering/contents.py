@@ -92,13 +92,13 @@ def spritemap_records(
 
 def channel_labels(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
-) -> list[str]:
+) -> tuple[str, ...]:
     """Return the labels of a layer's channels: of mixes, or classes of the logits; else none."""
     known = known_layer(card, layer)
     if card and known:
-        return [label.name for label in card.labels] if known.tensor == card.logits_tensor else []
+        return card.channel_names(known)
     mixes = read_mixes(bucket, model, recipe, layer) if is_mixes(layer) else None
-    return [mix.label for mix in mixes.mixes] if mixes else []
+    return tuple(mix.label for mix in mixes.mixes) if mixes else ()
 
 
 def _layer_of(folder: str) -> str | None:

@@ -14,8 +14,7 @@ from diamond_cutter.model_inventory.catalogue import (
 )
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
-from diamond_cutter.model_inventory.weight_cache import keras_folder
-from diamond_cutter.model_inventory.weight_packages import EFFICIENTNET_LITE
+from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, keras_folder
 from diamond_cutter.storage.downloads import fetch_file
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 

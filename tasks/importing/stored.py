@@ -140,12 +140,12 @@ def read_card(bucket: Bucket, model: str) -> ModelCard | None:
     return card if card.key == model else None
 
 
-def bundle_damage(bucket: Bucket, model: str) -> tuple[str, str] | None:
+def bundle_damage(bucket: Bucket, model: str, *, reread: bool = False) -> tuple[str, str] | None:
     """Return the key of a bundle's damaged file and a sentence about it, or None if sound."""
     card = read_card(bucket, model)
     if card is None:
         return card_key(model), "The card is missing, unreadable, or of another model."
-    if not graph_is_whole(bucket, card):
+    if not graph_is_whole(bucket, card, reread=reread):
         return graph_key(model), "The graph differs from its card."
     return None
 
@@ -165,14 +165,14 @@ def bundle_remedy(model: str) -> str:
     return f"The next run of {known} imports it again."
 
 
-def graph_is_whole(bucket: Bucket, card: ModelCard) -> bool:
+def graph_is_whole(bucket: Bucket, card: ModelCard, *, reread: bool = False) -> bool:
     """Tell whether the graph beside a card is the one that the card describes.
 
-    It is read only if the bucket stores no checksums. A bucket with checksums compared them when
-    the graph was written, and `read_bundle` reads the graph anyway.
+    It is read with `reread`, and if the bucket stores no checksums. A bucket with checksums
+    compared them when the graph was written, and `read_bundle` reads the graph anyway.
     """
     found = bucket.stat(graph_key(card.key))
-    if found is None or found.crc32c is not None:
+    if found is None or (found.crc32c is not None and not reread):
         return found is not None
     try:
         return hashlib.sha256(bucket.get(graph_key(card.key))).hexdigest() == card.graph_sha256

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from diamond_cutter.regular_files import open_regular
 from diamond_cutter.storage.parallel import in_threads
-from diamond_cutter.storage.plain_files import open_file
 from diamond_cutter.storage.sets.layout import escape
 from diamond_cutter.tasks.photos.image_set import (
     BadImage,
@@ -126,7 +126,7 @@ def _content(candidate: Candidate) -> str | OSError:
     if candidate.content is not None:
         return candidate.content
     try:
-        with open_file(candidate.place) as file:
+        with open_regular(candidate.place) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return error

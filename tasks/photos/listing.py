@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from diamond_cutter.regular_files import check_size, read_regular
 from diamond_cutter.storage.gcs.source_objects import list_objects, read_object
-from diamond_cutter.storage.plain_files import check_size, read_file
 from diamond_cutter.storage.url import GcsUrl, split_url
 from diamond_cutter.tasks.photos.image_set import (
     LABELS_FILE,
@@ -206,7 +206,7 @@ class _FolderWalk:
 
     def _labels(self, path: str) -> bytes:
         try:
-            return read_file(path, MAX_LABELS_BYTES)
+            return read_regular(path, MAX_LABELS_BYTES)
         except OSError as error:
             raise no_labels(self._root, why_unreadable(error)) from error
 

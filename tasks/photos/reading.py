@@ -13,10 +13,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.regular_files import open_regular
 from diamond_cutter.storage import AccessDenied, NotFound, StorageError
 from diamond_cutter.storage.gcs.source_objects import read_object
 from diamond_cutter.storage.parallel import in_threads
-from diamond_cutter.storage.plain_files import open_file
 from diamond_cutter.tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
 from diamond_cutter.tasks.photos.listing import why_unreadable
 
@@ -190,7 +190,7 @@ def decode(image: FoundImage, at_least_px: int) -> Image.Image:
 
 
 def _opened(place: str) -> BinaryIO:
-    return io.BytesIO(read_object(place)) if place.startswith("gs://") else open_file(place)
+    return io.BytesIO(read_object(place)) if place.startswith("gs://") else open_regular(place)
 
 
 def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:

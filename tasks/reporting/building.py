@@ -15,7 +15,6 @@ from diamond_cutter.tasks.reporting.contents import (
     ShownClass,
     Table,
 )
-from diamond_cutter.tasks.reporting.evidence import class_title
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material, report_layer
 from diamond_cutter.tasks.reporting.page_data import ImageList, ListedImage
 from diamond_cutter.tasks.reporting.pages import IMAGE_LIST
@@ -98,8 +97,8 @@ def _named_classes(material: Material) -> tuple[ShownClass, ...]:
     return tuple(
         ShownClass(
             number=number,
-            name=class_title(card, number),
-            wnid=card.labels[number].wnid if number < len(card.labels) else None,
+            name=card.class_label(number).name,
+            wnid=card.class_label(number).wnid,
         )
         for number in sorted(numbers)
     )

@@ -12,11 +12,6 @@ from diamond_cutter.tasks.attribution.words import ChannelEvidence, ClassEvidenc
 _NAMED_CLASSES = 3
 
 
-def class_title(card: ModelCard, number: int) -> str:
-    """Return the name of a class, or its number if the model has no labels."""
-    return card.labels[number].name if number < len(card.labels) else f"class {number}"
-
-
 class LayerEvidence:
     """Collects the evidence for each channel of a layer.
 
@@ -41,9 +36,9 @@ class LayerEvidence:
         ]
         sets = {name: totals.sets[name][layer] for name in names}
         self._wnids = {
-            name: _wnid(
-                card, class_named(card, name.label) if name.kind == "label" else name.number
-            )
+            name: card.class_label(
+                class_named(card, name.label) if name.kind == "label" else name.number
+            ).wnid
             for name in self._compared
         }
         self._deviations = {name: _deviations(sets[name], self._all) for name in self._compared}
@@ -91,19 +86,11 @@ class LayerEvidence:
         outdone = int((means > value).sum() if value > 0 else (means < value).sum())
         if value == 0 or outdone >= rank:
             return None
-        return ClassEvidence(
-            class_title(self._card, number),
-            _wnid(self._card, number),
-            float(value),
-            self._counts[name],
-        )
+        label = self._card.class_label(number)
+        return ClassEvidence(label.name, label.wnid, float(value), self._counts[name])
 
     def _title(self, name: SetName) -> str:
-        return name.label if name.kind == "label" else class_title(self._card, name.number)
-
-
-def _wnid(card: ModelCard, number: int) -> str | None:
-    return card.labels[number].wnid if 0 <= number < len(card.labels) else None
+        return name.label if name.kind == "label" else self._card.class_label(name.number).name
 
 
 def _explained(spec: AttributionSpec, names: list[SetName]) -> dict[SetName, int]:

@@ -158,7 +158,7 @@ def _channel_numbers(
     """Return the numbers of each channel that has patches; `cells` are those of the sprites."""
     card, highest = material.card, material.sums.highest(layer.name)
     evidence = LayerEvidence(card, material.spec, material.sums.totals, layer.name, highest)
-    labels = [label.name for label in card.labels] if layer.tensor == card.logits_tensor else []
+    labels = card.channel_names(layer)
     return tuple(
         ChannelNumbers(
             channel=channel,

@@ -193,18 +193,18 @@ def image_tables(bucket: Bucket, keys: Sequence[str]) -> Iterator[ImageRows]:
             )
 
 
-def report_checks(bucket: Bucket) -> Iterator[Finding | None]:
+def report_checks(bucket: Bucket, *, reread: bool = False) -> Iterator[Finding | None]:
     """Yield a finding, or None, for each record and the page of each report."""
     for folder in report_folders(bucket):
         listed = {info.key: info for info in bucket.list(folder)}
         for key, kind in _records(folder, listed):
-            yield _check(bucket, key, kind, listed)
+            yield _check(bucket, key, kind, listed, reread)
         if report_key(folder) in listed or report_page_key(folder) in listed:
             yield _check_page(bucket, folder)
 
 
 def _check(
-    bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo]
+    bucket: Bucket, key: str, kind: type[Record], listed: Mapping[str, ObjectInfo], reread: bool
 ) -> Finding | None:
     try:
         record = kind.from_bytes(bucket.get(key), key)
@@ -217,7 +217,7 @@ def _check(
                 f"The record is missing, and {key} depends on it. {_RUN_AGAIN}",
             )
     for file in _files_of(record):
-        if not file.is_whole_in(bucket, listed.get(file.key)):
+        if not file.is_whole_in(bucket, listed.get(file.key), reread=reread):
             return Finding(
                 file.key,
                 f"The file is missing or differs from {key}. {_RUN_AGAIN}",

@@ -11,20 +11,19 @@ from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import SetName, Totals
 from diamond_cutter.tasks.reporting.contents import FoundGroups
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
-from diamond_cutter.tasks.reporting.evidence import class_title
 
 
 def set_title(card: ModelCard, name: SetName) -> str:
     """Return the title of a set of images."""
     if name.kind == "class":
-        return class_title(card, name.number)
+        return card.class_label(name.number).name
     return {"all": "all images", "wrong": "wrong predictions", "label": name.label}[name.kind]
 
 
 def images_table(card: ModelCard, sums: DatasetSums) -> pd.DataFrame:
     """Return one row for each image."""
     table = pd.DataFrame(sums.images)
-    table["predicted_name"] = [class_title(card, number) for number in table["predicted"]]
+    table["predicted_name"] = [card.class_label(number).name for number in table["predicted"]]
     return table
 
 

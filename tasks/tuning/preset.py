@@ -6,7 +6,8 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, Unavailable
+from diamond_cutter.storage import Bucket, Corrupt, NotFound
+from diamond_cutter.storage.retries import write_until_settled
 from diamond_cutter.storage.sets.layout import preset_key
 from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
@@ -155,22 +156,18 @@ def add_layer(
         Unavailable: other writers keep replacing the preset.
     """
     key = preset_key(model)
-    for _ in range(_ATTEMPTS):
+
+    def add() -> Preset:
         present, stored = bucket.stat(key), preset_to_continue(bucket, model, start, budget_s)
         stored = stored or Preset(model=model, start=start, budget_s=budget_s)
         others = tuple(layer for layer in stored.layers if layer.layer != found.layer)
         preset = stored.model_copy(
             update={"layers": tuple(sorted((*others, found), key=lambda layer: layer.layer))}
         )
-        try:
-            bucket.put(key, preset.to_bytes(), mode=present.token if present else "create")
-            return preset
-        except Conflict:
-            continue
-    raise Unavailable(
-        f"{key} was replaced by other writers {_ATTEMPTS} times in a row. Run the same command "
-        "again."
-    )
+        bucket.put(key, preset.to_bytes(), mode=present.token if present else "create")
+        return preset
+
+    return write_until_settled(key, add, _ATTEMPTS)
 
 
 def _ratio(value: float, base: float) -> float:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
-from diamond_cutter.model_inventory.errors import UnknownLayer
+from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
 
 BLOCKS = [f"block_{index}" for index in range(16)]
 
@@ -44,6 +44,21 @@ def test_a_layer_says_its_kind_and_size(
 ) -> None:
     card = lite0.card.layer(layer)
     assert (card.kind, card.channels, card.height, card.width) == (kind, channels, side, side)
+
+
+def test_the_logits_and_the_names_of_the_classes_are_found(lite0: Bundle) -> None:
+    card = lite0.card
+    assert card.logits == card.check_logits() == card.layer("logits")
+    assert card.class_names[:2] == ("tench", "goldfish") and len(card.class_names) == 1000
+    assert card.channel_names(card.layer("logits")) == card.class_names
+    assert card.channel_names(card.layer("head")) == ()
+    assert card.class_label(1) == card.labels[1]
+    assert (card.class_label(-1).name, card.class_label(1000).name) == ("class -1", "class 1000")
+    assert not {"logits", "class_names"} & card.model_dump().keys()
+    headless = card.model_copy(update={"logits_tensor": None})
+    assert headless.logits is None
+    with pytest.raises(BadModel, match=r"^efficientnet-lite0 has no logits"):
+        headless.check_logits()
 
 
 def test_there_are_a_thousand_labels_and_no_two_alike(lite0: Bundle) -> None:

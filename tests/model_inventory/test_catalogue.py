@@ -21,7 +21,7 @@ from diamond_cutter.model_inventory.catalogue import (
 )
 from diamond_cutter.model_inventory.errors import BadModel, UnknownModel, WeightsMissing
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
-from diamond_cutter.model_inventory.weight_packages import weights_file
+from diamond_cutter.model_inventory.weights import weights_file
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")

@@ -17,7 +17,7 @@ import pytest
 
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.torch_checkpoint import read_state_dict
-from diamond_cutter.model_inventory.weight_packages import weights_file
+from diamond_cutter.model_inventory.weights import weights_file
 
 MAGIC = 0x1950A86A20F9469CFC6C
 Shape = tuple[int, ...]

@@ -203,7 +203,6 @@ class BucketContract:
             assert bucket.stat(missing) is None
             for read in (
                 lambda key: bucket.get(key),
-                lambda key: bucket.get_range(key, 0, 1),
                 lambda key: bucket.fetch(key, tmp_path / "copy"),
             ):
                 with pytest.raises(NotFound, match=f"'{missing}'"):
@@ -225,19 +224,6 @@ class BucketContract:
             bucket.get("k", want_crc=crc32c(b"date"))
         with pytest.raises(Corrupt):
             bucket.get("k", want_crc=0)
-
-    @pytest.mark.parametrize(
-        ("start", "end"), [(0, 1), (0, 10), (3, 7), (9, 10), (5, 99), (10, 11), (50, 60)]
-    )
-    def test_ranges_are_slices(self, bucket: Bucket, start: int, end: int) -> None:
-        bucket.put("k", b"0123456789")
-        assert bucket.get_range("k", start, end) == b"0123456789"[start:end]
-
-    @pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 3), (4, 3)])
-    def test_ranges_that_are_none(self, bucket: Bucket, start: int, end: int) -> None:
-        bucket.put("k", b"0123456789")
-        with pytest.raises(ValueError, match="start < end"):
-            bucket.get_range("k", start, end)
 
     def test_fetch_of_the_wrong_bytes_leaves_no_file(self, bucket: Bucket, tmp_path: Path) -> None:
         bucket.put("k", b"data")
@@ -315,7 +301,7 @@ class BucketContract:
         assert list(bucket.folders()) == ["a-/", "a.b/", "a/", "a0/"]
         assert list(bucket.folders("a.b/")) == ["a.b/c/"]
         assert list(bucket.folders("a/b/")) == list(bucket.folders("nothing/")) == []
-        with pytest.raises(BadKey, match="end in '/'"):
+        with pytest.raises(BadKey, match="ends in '/'"):
             bucket.folders("a")
 
     def test_a_folder_goes_with_its_last_object(self, bucket: Bucket) -> None:
@@ -373,7 +359,6 @@ class BucketContract:
             lambda: bucket.put(key, b"data", mode="overwrite"),
             lambda: bucket.put(key, b"data", mode=STALE),
             lambda: bucket.get(key),
-            lambda: bucket.get_range(key, 0, 1),
             lambda: bucket.fetch(key, tmp_path / "copy"),
             lambda: bucket.stat(key),
             lambda: bucket.delete(key),

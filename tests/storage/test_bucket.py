@@ -44,26 +44,22 @@ def test_bad_keys() -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("a//b", "Key 'a//b' is refused because it has an empty name in it; a key is names of"),
+        ("a//b", "key 'a//b' is not valid: it contains an empty name. Keys consist of names of"),
         (
             "é",
-            r"Key '\xe9' is refused because it has a character in it that is not allowed; a key "
-            r"is names of",
+            r"key '\xe9' is not valid: it contains a character that is not allowed. Keys consist",
         ),
         (
             "../a",
-            "Key '../a' is refused because a name in it begins or ends with a dot; a key is names "
-            "of",
+            "key '../a' is not valid: it contains a name that begins or ends with a dot. Keys",
         ),
         (
             "x" * 250,
-            "... (250 characters) is refused because a name in it has 250 characters; a key is "
-            "names of",
+            "... (250 characters) is not valid: it contains a name of 250 characters. Keys",
         ),
         (
             "x/" * 500,
-            "... (1000 characters) is refused because it has 1000 characters; at most 900 are "
-            "allowed.",
+            "... (1000 characters) is not valid: expected at most 900 characters, found 1000",
         ),
     ],
 )

@@ -15,7 +15,8 @@ from typing import Literal
 import pytest
 
 from diamond_cutter.storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
-from diamond_cutter.storage.downloads import Patience, fetch_file, without_secrets
+from diamond_cutter.storage.downloads import fetch_file, without_secrets
+from diamond_cutter.storage.retries import DownloadRetries
 from tests.storage.gcs_server import Fault, GcsServer, serving
 from tests.waiting import AT_MOST_S, wait_for
 
@@ -27,17 +28,18 @@ MIB = 1 << 20
 DATA = random.Random(1).randbytes(5 * MIB + 12345)
 NAME = "vision/other models/Tiny#1?.pb"
 OBJECT = f"gs://zoo/{NAME}"
-HASTY = Patience(tries=3, wait_s=0.01, timeout_s=AT_MOST_S)
+HASTY = DownloadRetries(attempts=3, first_wait_s=0.01, silence_s=AT_MOST_S)
 # For servers that say nothing; to all others a busy machine may give less time.
-HASTIER = Patience(tries=3, wait_s=0.01, timeout_s=0.5)
+HASTIER = DownloadRetries(attempts=3, first_wait_s=0.01, silence_s=0.5)
 
 FETCH = """
 import sys
 from pathlib import Path
-from diamond_cutter.storage.downloads import Patience, fetch_file
+from diamond_cutter.storage.downloads import fetch_file
+from diamond_cutter.storage.retries import DownloadRetries
 print("ready", flush=True)
-patience = Patience(tries=3, wait_s=0.05, timeout_s=float(sys.argv[3]))
-fetch_file(sys.argv[1], Path(sys.argv[2]), patience=patience)
+retries = DownloadRetries(attempts=3, first_wait_s=0.05, silence_s=float(sys.argv[3]))
+fetch_file(sys.argv[1], Path(sys.argv[2]), retries=retries)
 """
 
 
@@ -74,12 +76,12 @@ def fetching(url: str, path: Path, timeout_s: float = 30.0) -> "subprocess.Popen
     return process
 
 
-def refusal(error: type[StorageError], url: str, place: Path, **others: Patience) -> str:
+def refusal(error: type[StorageError], url: str, place: Path, **others: DownloadRetries) -> str:
     """Return the sentence with which a fetch ends, which names the URL and the place; there is
     nothing then.
     """
     with pytest.raises(error) as caught:
-        fetch_file(url, place, **({"patience": HASTY} | others))  # type: ignore[arg-type]
+        fetch_file(url, place, **({"retries": HASTY} | others))  # type: ignore[arg-type]
     assert type(caught.value) is error
     text = str(caught.value)
     assert without_secrets(url) in text and str(place) in text
@@ -96,7 +98,7 @@ def test_a_file_comes_whole_and_nothing_stays_beside_it(
 ) -> None:
     told: list[tuple[int, int | None]] = []
     fetch_file(
-        url, place, on_progress=lambda here, total: told.append((here, total)), patience=HASTY
+        url, place, on_progress=lambda here, total: told.append((here, total)), retries=HASTY
     )
     assert place.read_bytes() == DATA
     assert files(place.parent) == [place.name]
@@ -125,7 +127,7 @@ def test_files_of_any_size(gcs: GcsServer, place: Path, size: int) -> None:
     gcs.put("zoo", "sized", DATA[:size])
     for index, url in enumerate(("gs://zoo/sized", f"{gcs.url}/zoo/sized")):
         path = place.with_name(f"{index}")
-        fetch_file(url, path, patience=HASTY)
+        fetch_file(url, path, retries=HASTY)
         assert path.read_bytes() == DATA[:size]
 
 
@@ -137,7 +139,7 @@ def test_a_file_of_this_machine(tmp_path: Path, place: Path, form: str) -> None:
     assert place.read_bytes() == DATA and source.exists()
     place.unlink()
     source.unlink()
-    assert "no such file" in refusal(NotFound, str(source), place)
+    assert "the file does not exist" in refusal(NotFound, str(source), place)
 
 
 def test_memory_stays_flat(gcs: GcsServer, place: Path) -> None:
@@ -161,14 +163,14 @@ def test_memory_stays_flat(gcs: GcsServer, place: Path) -> None:
 
 def test_a_cut_file_goes_on_where_it_was_cut(gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("cut", at=4 * MIB + 1)]
-    fetch_file(OBJECT, place, patience=HASTY)
+    fetch_file(OBJECT, place, retries=HASTY)
     assert place.read_bytes() == DATA
     assert gcs.ranges() == [None, f"bytes={2 * MIB}-", f"bytes={4 * MIB + 1}-"]
 
 
 def test_a_cut_page_goes_on_near_where_it_was_cut(gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("stall", at=4 * MIB + 1)]
-    fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTIER)
+    fetch_file(f"{gcs.url}/zoo/plain.pb", place, retries=HASTIER)
     assert place.read_bytes() == DATA
     first, second, third = (int((asked or "bytes=0-")[6:-1]) for asked in gcs.ranges())
     assert (
@@ -180,7 +182,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(
     url: str, gcs: GcsServer, place: Path
 ) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("whole")]
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA
 
 
@@ -188,7 +190,9 @@ def test_many_cuts_are_borne_as_long_as_something_comes(
     url: str, gcs: GcsServer, place: Path
 ) -> None:
     gcs.faults = [Fault("cut", at=int(at * 1.05 * MIB)) for at in range(1, 5)]
-    fetch_file(url, place, patience=Patience(tries=2, wait_s=0.0, timeout_s=AT_MOST_S))
+    fetch_file(
+        url, place, retries=DownloadRetries(attempts=2, first_wait_s=0.0, silence_s=AT_MOST_S)
+    )
     assert place.read_bytes() == DATA
 
 
@@ -199,14 +203,14 @@ def test_cuts_after_which_nothing_more_comes_are_not_borne_for_ever(
     assert "3 times in a row" in refusal(Unavailable, url, place)
     assert len(gcs.ranges()) == 4
     gcs.faults = []
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA and gcs.ranges()[-1] is not None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_busy_server_is_asked_again(url: str, gcs: GcsServer, place: Path, status: int) -> None:
     gcs.faults = [Fault("status", status=status), Fault("status", status=status)]
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA
 
 
@@ -215,13 +219,13 @@ def test_the_look_at_an_object_is_repeated_too(
     gcs: GcsServer, place: Path, kind: Literal["status", "reset"]
 ) -> None:
     gcs.faults = [Fault(kind, media_only=False), Fault(kind, media_only=False)]
-    fetch_file(OBJECT, place, patience=HASTY)
+    fetch_file(OBJECT, place, retries=HASTY)
     assert place.read_bytes() == DATA
 
 
 def test_a_server_that_stays_busy_is_given_up(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("status") for _ in range(9)]
-    assert "(the server answers HTTP 503, 3 times in a row)" in refusal(Unavailable, url, place)
+    assert "(the server returns HTTP 503, 3 times in a row)" in refusal(Unavailable, url, place)
     assert len(gcs.ranges()) == 3
 
 
@@ -229,8 +233,8 @@ def test_a_server_that_says_nothing_is_given_up_in_time(
     url: str, gcs: GcsServer, place: Path
 ) -> None:
     gcs.faults = [Fault("stall", at=10) for _ in range(9)]
-    assert "(no answer within 0.5 s, 3 times in a row)" in refusal(
-        Unavailable, url, place, patience=HASTIER
+    assert "(no response within 0.5 s, 3 times in a row)" in refusal(
+        Unavailable, url, place, retries=HASTIER
     )
 
 
@@ -241,7 +245,7 @@ def test_no_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
         for url in (OBJECT, f"{address}/zoo/plain.pb"):
             text = refusal(Unavailable, url, place)
-            assert "(Connection refused, 3 times in a row)" in text and "put that file at" in text
+            assert "(Connection refused, 3 times in a row)" in text and "save the file as" in text
     assert files(place.parent) == []
 
 
@@ -266,7 +270,7 @@ def test_no_network(place: Path) -> None:
 )
 def test_what_is_not_there(gcs: GcsServer, place: Path, missing: str) -> None:
     url = missing if missing.startswith("gs:") else gcs.url + missing
-    assert "there is nothing of that name, HTTP 404" in refusal(NotFound, url, place)
+    assert "the file does not exist, HTTP 404" in refusal(NotFound, url, place)
     assert len(gcs.seen) == 1
 
 
@@ -276,15 +280,15 @@ def test_what_is_not_public(
     url: str, gcs: GcsServer, place: Path, status: int, media_only: bool
 ) -> None:
     gcs.faults = [Fault("status", status=status, media_only=media_only)]
-    assert f"it is not there for everybody, HTTP {status}" in refusal(AccessDenied, url, place)
+    assert f"the file is not public, HTTP {status}" in refusal(AccessDenied, url, place)
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("s3://zoo/x", "the scheme 's3' is none of gs, https, http and file"),
-        ("gs://zoo", "a bucket and an object are needed"),
-        ("gs:///x", "a bucket and an object are needed"),
+        ("s3://zoo/x", "unknown scheme 's3': expected gs, https, http or file"),
+        ("gs://zoo", "expected a bucket and an object"),
+        ("gs:///x", "expected a bucket and an object"),
         ("file://elsewhere/x", "names the host 'elsewhere'"),
         ("http://", "Invalid URL"),
     ],
@@ -297,7 +301,7 @@ def test_a_web_page_is_no_file(gcs: GcsServer, place: Path) -> None:
     gcs.put("zoo", "page.txt", b"\n <!DOCTYPE HTML><html>Not found</html>", "text/plain")
     gcs.faults = [Fault("page")]
     for name in ("plain.pb", "page.txt"):
-        assert "a web page came instead of the file" in refusal(
+        assert "a web page arrived instead of the file" in refusal(
             Unavailable, f"{gcs.url}/zoo/{name}", place
         )
     assert files(place.parent) == []
@@ -314,7 +318,7 @@ def test_a_web_page_does_not_cost_what_has_come(gcs: GcsServer, place: Path) -> 
 
 def test_a_redirect_is_followed(gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("redirect", location="/zoo/plain.pb")]
-    fetch_file(f"{gcs.url}/zoo/other.pb", place, patience=HASTY)
+    fetch_file(f"{gcs.url}/zoo/other.pb", place, retries=HASTY)
     assert place.read_bytes() == DATA
 
 
@@ -336,19 +340,19 @@ def test_a_wrong_byte_is_noticed_and_the_file_fetched_again(
     url: str, gcs: GcsServer, place: Path
 ) -> None:
     gcs.faults = [Fault("flip", at=3 * MIB)]
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA and gcs.ranges() == [None, None]
 
 
 def test_a_wrong_byte_behind_a_cut_is_noticed(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("cut", at=2 * MIB), Fault("flip", at=3 * MIB)]
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA and gcs.ranges()[-1] is None
 
 
 def test_bytes_that_stay_wrong_are_refused(url: str, gcs: GcsServer, place: Path) -> None:
     gcs.faults = [Fault("flip", at=9), Fault("flip", at=9)]
-    assert "its bytes have CRC32C" in refusal(Corrupt, url, place)
+    assert "its CRC32C is" in refusal(Corrupt, url, place)
     assert files(place.parent) == []
 
 
@@ -362,7 +366,7 @@ def test_an_object_that_is_shorter_than_it_should_be(gcs: GcsServer, place: Path
 def test_a_page_without_a_checksum_is_held_to_its_length(gcs: GcsServer, place: Path) -> None:
     gcs.plain_headers = {"x-goog-hash": ""}
     gcs.faults = [Fault("cut", at=MIB)]
-    fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTY)
+    fetch_file(f"{gcs.url}/zoo/plain.pb", place, retries=HASTY)
     assert place.read_bytes() == DATA
 
 
@@ -372,7 +376,7 @@ def test_a_page_that_does_not_tell_versions_apart_is_fetched_from_the_start(
 ) -> None:
     gcs.plain_headers = {"ETag": etag}
     gcs.faults = [Fault("cut", at=3 * MIB)]
-    fetch_file(f"{gcs.url}/zoo/plain.pb", place, patience=HASTY)
+    fetch_file(f"{gcs.url}/zoo/plain.pb", place, retries=HASTY)
     assert place.read_bytes() == DATA and gcs.ranges()[-1] is None
 
 
@@ -382,7 +386,7 @@ def test_two_versions_are_never_put_together(url: str, gcs: GcsServer, place: Pa
     gcs.faults = []
     for name in (NAME, "plain.pb"):
         gcs.put("zoo", name, DATA[::-1])
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA[::-1] and files(place.parent) == [place.name]
 
 
@@ -435,7 +439,7 @@ def test_a_killed_process_leaves_what_the_next_goes_on_from(
         process.communicate()
         held.released.set()
         assert not place.exists()
-    fetch_file(url, place, patience=HASTY)
+    fetch_file(url, place, retries=HASTY)
     assert place.read_bytes() == DATA and files(place.parent) == [place.name]
     first, second, third = (int((asked or "bytes=0-")[6:-1]) // MIB for asked in gcs.ranges())
     assert first == 0 and second in (1, 2) and third in (3, 4)
@@ -477,14 +481,14 @@ def test_a_disk_that_is_too_small_is_noticed_before_it_is_full(
     url: str, gcs: GcsServer, small_disk: Path
 ) -> None:
     text = refusal(Unavailable, url, small_disk / "Tiny.pb")
-    assert text.startswith("No space left to put ") and "free some" in text
+    assert text.startswith("no space left to save ") and "Free some" in text
     assert files(small_disk) == []
 
 
 def test_a_disk_that_fills_up_is_left_as_it_was(gcs: GcsServer, small_disk: Path) -> None:
     gcs.plain_headers = {"Content-Encoding": "x-none"}  # so that the length is no promise
     assert refusal(Unavailable, f"{gcs.url}/zoo/plain.pb", small_disk / "Tiny.pb").startswith(
-        "No space left to put "
+        "no space left to save "
     )
     assert files(small_disk) == []
 

@@ -55,15 +55,15 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_no_bucket() -> None:
     for url, message in [
-        ("gs://", "'' cannot be the name of a bucket"),
-        ("gs://b?x/a", "'b?x' cannot be the name of a bucket"),
-        ("gs://bucket/a//b", "Key 'a//b' is refused"),
-        ("gs://bucket/a?b", "Key 'a?b' is refused"),
-        ("gs://bucket/a#b", "Key 'a#b' is refused"),
-        ("gs://bucket/..", "Key '..' is refused"),
-        ("s3://bucket", "unknown scheme 's3'; give a local folder"),
+        ("gs://", "'' is not a valid name of a bucket"),
+        ("gs://b?x/a", "'b?x' is not a valid name of a bucket"),
+        ("gs://bucket/a//b", "key 'a//b' is not valid"),
+        ("gs://bucket/a?b", "key 'a?b' is not valid"),
+        ("gs://bucket/a#b", "key 'a#b' is not valid"),
+        ("gs://bucket/..", "key '..' is not valid"),
+        ("s3://bucket", "unknown scheme 's3': expected file or gs"),
         ("https://example.com/a", "unknown scheme 'https'"),
-        ("file://elsewhere/a", "names the host 'elsewhere'; give an absolute path"),
+        ("file://elsewhere/a", "names the host 'elsewhere': expected an absolute path"),
         ("file://bucket", "names the host 'bucket'"),
         ("", "empty text"),
     ]:

@@ -165,8 +165,7 @@ def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith(
-        "diamond-cutter: Not able to list gs://somewhere because no usable credentials of Google "
-        "were found"
+        "diamond-cutter: cannot list gs://somewhere: no usable Google credentials found"
     )
 
 

@@ -44,7 +44,7 @@ def test_an_option_changes_a_recipe_of_a_file(tmp_path: Path) -> None:
             lambda file: sparse(file, 6 << 30),
             "it has 6,442,450,944 bytes: expected at most 4,194,304",
         ),
-        (os.mkfifo, "it is no plain file"),
+        (os.mkfifo, "it is not a regular file"),
         (lambda file: None, "No such file or directory"),
     ],
     ids=["large", "pipe", "none"],

@@ -1,4 +1,4 @@
-"""A key leads to what it is of; one that does not is answered with the nearest."""
+"""A key leads to what it is of; any other text is refused."""
 
 import json
 import random
@@ -144,7 +144,7 @@ def test_a_preset_is_shown_by_its_key(
     bucket: LocalBucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = preset_key(CARD.key)
-    with pytest.raises(RequestError, match=f"Did you mean '{card_key(CARD.key)}'"):
+    with pytest.raises(RequestError, match=f"'{key}' is not in "):
         show(bucket, key)
     preset = add_layer(bucket, CARD.key, RECIPE, None, tuning("stem", blur=0.3))
     assert show(bucket, key) == ShownRecord(key=key, record=preset)
@@ -152,7 +152,7 @@ def test_a_preset_is_shown_by_its_key(
     assert "merit 1.20 with blur 0.3; 7 steps, 9 trials" in capsys.readouterr().out
     assert run(["show", key, "--json", "--bucket", str(tmp_path / "bucket")]) == 0
     assert json.loads(capsys.readouterr().out)["record"] == json.loads(bucket.get(key))
-    with pytest.raises(RequestError, match=f"Did you mean '{key}'"):
+    with pytest.raises(RequestError, match=r"presets\.json' is not in "):
         show(bucket, key.replace("preset", "presets"))
 
 
@@ -306,25 +306,14 @@ def test_a_short_name_of_several_things_is_answered_with_all_of_them(bucket: Loc
     assert layer_of(bucket, "block_0") == "block_0" and layer_of(bucket, "fast/stem") == "stem"
 
 
-@pytest.mark.parametrize(
-    ("given", "nearest"),
-    [
-        ("stm", f"{SET}/stem"),
-        (f"{SET}/block_1", f"{SET}/block_0"),
-        (f"{SET.replace('fast', 'slow')}/stem", f"{SET}/stem"),
-        (f"{SET}/stem/00000-00032.json", f"{SET}/stem/00000-00031.json"),
-        (f"{SET}/runs/01234568.json", f"{SET}/runs/01234567.json"),
-        ("models/made-up@00000000/card.json", card_key(CARD.key)),
-    ],
-)
-def test_a_key_of_nothing_is_answered_with_the_nearest(
-    bucket: LocalBucket, given: str, nearest: str
-) -> None:
-    with pytest.raises(RequestError) as caught:
-        show(bucket, given)
-    assert str(caught.value).startswith(
-        f"{given!r} is not in {bucket.url}. Did you mean {nearest!r} or "
-    )
+def test_a_missing_key_is_refused(bucket: LocalBucket) -> None:
+    for given in ("stm", f"{SET}/stem/00000-00032.json", "models/made-up@00000000/card.json"):
+        with pytest.raises(RequestError) as caught:
+            show(bucket, given)
+        assert str(caught.value) == (
+            f"{given!r} is not in {bucket.url}. Run `diamond-cutter ls` to list the sprite sets "
+            "and the reports."
+        )
 
 
 def test_a_file_without_a_record_is_said_to_be_one(bucket: LocalBucket) -> None:
@@ -333,18 +322,12 @@ def test_a_file_without_a_record_is_said_to_be_one(bucket: LocalBucket) -> None:
     for key in (orphan, f"{SET}/notes.txt"):
         if key != orphan:
             bucket.put(key, b"mine")
-        with pytest.raises(
-            RequestError, match=f"^'{key}' is a file without a record. Did you mean '"
-        ):
+        with pytest.raises(RequestError, match=f"^'{key}' is not a record, and no record in "):
             show(bucket, key)
 
 
 def test_an_empty_bucket_is_said_to_be_empty(tmp_path: Path) -> None:
-    with pytest.raises(
-        RequestError,
-        match=r"^'stem' is not in file://\S+: the bucket is empty. Run diamond-cutter "
-        r"sprites",
-    ):
+    with pytest.raises(RequestError, match=r"^'stem' is not in \S+: the bucket is empty\. Run "):
         show(LocalBucket(tmp_path / "bucket"), "stem")
 
 

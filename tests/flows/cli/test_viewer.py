@@ -81,7 +81,7 @@ def test_a_gallery_is_opened_where_it_is(bucket: Bucket) -> None:
     [
         (card_key(MODEL), "has no picture"),
         (f"{SET}block_0", "has no spritemap yet"),
-        (f"{SET}nothing", "Did you mean"),
+        (f"{SET}nothing", "is not in"),
     ],
 )
 def test_what_is_no_picture(bucket: Bucket, given: str, why: str) -> None:

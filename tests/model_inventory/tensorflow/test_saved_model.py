@@ -349,6 +349,7 @@ def test_a_pipe_in_place_of_the_weights_is_not_waited_for(tmp_path: Path) -> Non
     (data,) = (tmp_path / "variables").glob("variables.data-*")
     data.unlink()
     os.mkfifo(data)
-    assert "which is no regular file: a pipe, a device or a broken link; remove it" in refusal(
-        tmp_path
+    assert (
+        "which is not a regular file but a pipe, a device or a broken link. Remove it"
+        in refusal(tmp_path)
     )

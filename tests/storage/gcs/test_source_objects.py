@@ -13,12 +13,12 @@ from diamond_cutter.storage import (
     Unavailable,
     crc32c,
 )
-from diamond_cutter.storage.gcs.client import Retries
 from diamond_cutter.storage.gcs.source_objects import ForeignObject, list_objects, read_object
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.storage.url import split_url
 from tests.storage.gcs_server import Fault, GcsServer
 
-HASTY = Retries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
+HASTY = CallRetries(total_s=120, first_wait_s=0.01, longest_wait_s=0.1, silence_s=0.4)
 NAMES = (
     "plain.png",
     "with space.png",
@@ -88,7 +88,7 @@ def test_what_arrives_damaged_is_asked_for_again(fault: Fault, gcs_place: GcsSer
 def test_what_arrives_damaged_again_and_again_is_refused(gcs_place: GcsServer) -> None:
     gcs_place.put("place", "a b.png", b"data")
     gcs_place.faults = [Fault("flip") for _ in range(9)]
-    with pytest.raises(Corrupt, match=r"'a b\.png' arrive damaged from gs://place"):
+    with pytest.raises(Corrupt, match=r"download of 'a b\.png' from gs://place arrived damaged"):
         read_object("gs://place/a b.png", HASTY)
 
 
@@ -104,7 +104,7 @@ def test_refusals_are_those_of_a_bucket(
     status: int, kind: type[StorageError], words: str, gcs_place: GcsServer
 ) -> None:
     gcs_place.put("place", "a b.png", b"data")
-    hasty = Retries(total_s=0.3, first_wait_s=0.01)
+    hasty = CallRetries(total_s=0.3, first_wait_s=0.01)
     for call in (
         lambda: list(list_objects("gs://place", hasty)),
         lambda: read_object("gs://place/a b.png", hasty),
@@ -116,13 +116,13 @@ def test_refusals_are_those_of_a_bucket(
 
 
 def test_what_is_not_there(gcs_place: GcsServer) -> None:
-    with pytest.raises(NotFound, match=r"no 'gone\.png' in gs://place"):
+    with pytest.raises(NotFound, match=r"'gone\.png' does not exist in gs://place"):
         read_object("gs://place/gone.png")
     for call in (
         lambda: list(list_objects("gs://no-such-place/x")),
         lambda: read_object("gs://no-such-place/x.png"),
     ):
-        with pytest.raises(NotFound, match="there is no bucket gs://no-such-place"):
+        with pytest.raises(NotFound, match="the bucket gs://no-such-place does not exist"):
             call()
 
 
@@ -131,10 +131,10 @@ def test_what_is_not_there(gcs_place: GcsServer) -> None:
     [
         ("gs://place", "names no object"),
         ("gs://place/", "names no object"),
-        ("gs://", "cannot be the name of a bucket"),
+        ("gs://", "is not a valid name of a bucket"),
         ("s3://place/x", "unknown scheme 's3'"),
-        ("file:///x", "is no place on Google Cloud Storage"),
-        ("x", "is no place on Google Cloud Storage"),
+        ("file:///x", "is not on Google Cloud Storage"),
+        ("x", "is not on Google Cloud Storage"),
     ],
 )
 def test_what_names_no_object_is_refused(url: str, words: str) -> None:

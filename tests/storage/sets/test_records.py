@@ -129,14 +129,14 @@ def test_what_is_no_record_is_corrupt() -> None:
         ),
         (
             changed(sprites=[json.loads(scores(1, 2).model_dump_json())] * 2),
-            "a sprite stands in the record twice",
+            "the record lists a sprite twice",
         ),
     ]:
         with pytest.raises(Corrupt) as caught:
             ShardRecord.from_bytes(data, "sprites/a.json")
         text = str(caught.value)
-        assert text.startswith("Record sprites/a.json cannot be read (") and text.endswith(
-            "); the same run again writes it anew."
+        assert text.startswith("record sprites/a.json cannot be read (") and text.endswith(
+            "). Repeat the run to write it again."
         )
         assert why in text and "\n" not in text and len(text) < 300
 
@@ -184,3 +184,12 @@ def test_a_listed_checksum_is_believed_without_reading(tmp_path: Path) -> None:
     listed: ObjectInfo = replace(bucket.put("a/b.webp", b"abc"), crc32c=crc32c(b"abc"))
     assert FileRef.of(listed, crc32c(b"abc")).is_whole_in(bucket, listed)
     assert not FileRef.of(listed, 5).is_whole_in(bucket, listed)
+
+
+def test_a_file_is_read_again_if_that_is_requested(bucket: LocalBucket) -> None:
+    listed = replace(bucket.put("a/b.webp", b"abc"), crc32c=crc32c(b"abc"))
+    file = FileRef.of(listed, crc32c(b"abc"))
+    assert file.is_whole_in(bucket, listed, reread=True)
+    bucket.put("a/b.webp", b"abd", mode="overwrite")
+    assert file.is_whole_in(bucket, listed)
+    assert not file.is_whole_in(bucket, listed, reread=True)

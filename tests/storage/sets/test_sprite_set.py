@@ -177,7 +177,7 @@ def test_a_record_that_others_keep_replacing_is_given_up(tmp_path: Path) -> None
     bucket = Meddled(tmp_path / "bucket", [f"damage {turn}".encode() for turn in range(100)])
     with pytest.raises(
         Unavailable,
-        match=r"^Record \S+ was replaced by others 5 times while it was written; run the same",
+        match=r"^key '\S+' was replaced by other writers 5 times in a row\. Run the same",
     ):
         committed(bucket, range(4))
 
@@ -232,10 +232,8 @@ def test_a_damaged_file_takes_its_shard_away(bucket: LocalBucket, damage: bytes 
     layer = read_layer(bucket, MODEL, RECIPE, LAYER)
     assert dict(layer.sound) == {key_of(range(4)): whole}
     assert layer.damaged == {
-        key_of(
-            range(4, 8)
-        ): f"Shard {spoiled.file.key} is missing or is not what its record says; the same run "
-        "again renders it anew."
+        key_of(range(4, 8)): f"shard {spoiled.file.key} is missing or differs from its record. "
+        "Repeat the run to render it again."
     }
     assert channels_missing(range(8), layer.channels()) == (4, 5, 6, 7)
 
@@ -246,7 +244,7 @@ def test_a_damaged_record_takes_its_shard_away(bucket: LocalBucket, damage: byte
     bucket.put(key_of(range(4)), damage, mode="overwrite")
     layer = read_layer(bucket, MODEL, RECIPE, LAYER)
     assert not layer.sound and list(layer.damaged) == [key_of(range(4))]
-    assert layer.damaged[key_of(range(4))].startswith(f"Record {key_of(range(4))} cannot be read")
+    assert layer.damaged[key_of(range(4))].startswith(f"record {key_of(range(4))} cannot be read")
 
 
 def test_of_two_shards_with_a_channel_the_first_by_key_counts(bucket: LocalBucket) -> None:

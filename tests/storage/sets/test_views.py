@@ -33,11 +33,11 @@ def test_a_view_is_what_was_published_last(bucket: LocalBucket) -> None:
         assert bucket.get(KEY) == data and finding(bucket) is None and contents_known(bucket) == 1
     bucket.put(KEY, b"first", mode="overwrite")
     assert finding(bucket) == Finding(
-        KEY, "The file is not what was published; the next run publishes it again."
+        KEY, "the file differs from the published one. The next run publishes it again."
     )
     bucket.delete(KEY)
     assert finding(bucket, due=False) is None
-    assert finding(bucket) == Finding(KEY, "The file is missing; the next run publishes it again.")
+    assert finding(bucket) == Finding(KEY, "the file is missing. The next run publishes it again.")
 
 
 def test_a_view_without_a_record_is_judged_by_its_form(bucket: LocalBucket) -> None:
@@ -46,7 +46,7 @@ def test_a_view_without_a_record_is_judged_by_its_form(bucket: LocalBucket) -> N
     assert finding(bucket, whole=True) is None
     assert finding(bucket, whole=None) == Finding(KEY, None)
     assert finding(bucket, whole=False) == Finding(
-        KEY, "The file is not what was published; the next run publishes it again."
+        KEY, "the file differs from the published one. The next run publishes it again."
     )
 
 

@@ -13,7 +13,7 @@ from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from diamond_cutter.tasks.attribution.attribution import attribution_function
 from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import details_function
-from diamond_cutter.tasks.attribution.network import check_logits, network_of
+from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method
 from diamond_cutter.tasks.rendering.course import course_of, focus_of
 from diamond_cutter.tasks.rendering.precision import Execution
@@ -97,6 +97,6 @@ def test_numbers_are_the_same_after_sprites_have_been_rendered(shut: bool) -> No
 
 
 def test_the_layer_of_the_logits_is_found(toy: Bundle) -> None:
-    assert check_logits(toy.card) == "logits"
+    assert toy.card.check_logits().name == "logits"
     assert network_of(toy, ["second"]).classes == CHANNELS["logits"]
     assert network_of(toy, ["logits"]).tensors == (network_of(toy, ["first"]).logits,)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.storage.plain_files import open_file
+from diamond_cutter.regular_files import open_regular
 from diamond_cutter.tasks.photos import listing
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.listing import NO_IMAGE, list_place
@@ -70,7 +70,7 @@ def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
         if not each.below.endswith("/name.png")
     ]
     assert candidate.below == name
-    with open_file(candidate.place) as file:
+    with open_regular(candidate.place) as file:
         assert file.read() == os.fsencode(name)
 
 
@@ -163,8 +163,8 @@ def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> 
         assert reasons(tmp_path) == dict.fromkeys(
             ("pipe.png", "socket.png"), "it is not a regular file"
         )
-    with pytest.raises(OSError, match="no plain file"):
-        open_file(str(tmp_path / "pipe.png"))
+    with pytest.raises(OSError, match="not a regular file"):
+        open_regular(str(tmp_path / "pipe.png"))
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from diamond_cutter.storage import Unavailable
-from diamond_cutter.storage.gcs.client import Retries
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.tasks.photos import reading
 from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage
 from diamond_cutter.tasks.photos.reading import (
@@ -351,7 +351,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert reason(tmp_path / "folder.png") == "it is unreadable (Is a directory)"
     os.mkfifo(tmp_path / "pipe.png")
-    assert "it is no plain file" in reason(tmp_path / "pipe.png")
+    assert "it is not a regular file" in reason(tmp_path / "pipe.png")
     with open(tmp_path / "huge.webp", "wb") as file:
         file.truncate(800 << 20)
     assert (
@@ -432,8 +432,8 @@ def test_a_cloud_that_fails_is_no_image_s_fault(
         read_image(image, SHAPE)
     gcs_place.faults = [Fault("status", status=503) for _ in range(500)]
     monkeypatch.setattr(
-        "diamond_cutter.storage.gcs.source_objects.Retries",
-        lambda: Retries(total_s=0.3, first_wait_s=0.01),
+        "diamond_cutter.storage.gcs.source_objects.CallRetries",
+        lambda: CallRetries(total_s=0.3, first_wait_s=0.01),
     )
     with pytest.raises(Unavailable, match="HTTP 503"):
         list(read_images([image], SHAPE))

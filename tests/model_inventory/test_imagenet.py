@@ -2,8 +2,7 @@ from importlib import resources
 
 import pytest
 
-from diamond_cutter.model_inventory.imagenet import imagenet_labels
-from diamond_cutter.model_inventory.wordnet import ancestors, common_ancestor
+from diamond_cutter.model_inventory.imagenet import ancestors, common_ancestor, imagenet_labels
 from tools.wordnet_ancestors import licence, rows
 
 BY_NAME = {label.name: label.wnid for label in imagenet_labels()}
