@@ -1,1 +1,1 @@
-"""What runs, in which order: the flows, their deployments and the command line."""
+"""The flows (DAGs of tasks), their requests, deployments and command line."""

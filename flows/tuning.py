@@ -44,9 +44,8 @@ def tune(
         card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
-        done = (
-            {layer.layer: layer for layer in stored.layers} if stored and not request.again else {}
-        )
+        kept = stored.layers if stored and not request.again else ()
+        done = {layer.layer: layer for layer in kept}
         missing = [layer for layer in wanted if layer not in done]
         if missing:
             bucket.check()

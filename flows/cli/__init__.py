@@ -1,1 +1,1 @@
-"""The command line: a file for each family of commands, and what they print."""
+"""The command line: commands, options and output."""

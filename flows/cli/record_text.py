@@ -103,7 +103,7 @@ def tuning_in_words(found: LayerTuning) -> str:
 def _shard(record: ShardRecord, file: str) -> list[Part]:
     channels = {sprite.channel for sprite in record.sprites}
     grid = f"up to {record.columns} in a row, {record.cell_px} px each"
-    adopted = [f"copied from the equal {record.adopted_from}"] if record.adopted_from else []
+    adopted = [f"copied from {record.adopted_from}, an equal shard"] if record.adopted_from else []
     with_photos = [f"compared with the photos of {record.photos}"] if record.photos else []
     versions = ", ".join(
         f"{plain(name)} {version}"

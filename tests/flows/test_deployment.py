@@ -280,7 +280,7 @@ def test_a_schedule_that_cannot_be_read_is_refused(
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == (
         "",
-        'diamond-cutter: cron is wrong: Invalid cron string: "at noon"\n',
+        'diamond-cutter: cron is not valid: Invalid cron string: "at noon"\n',
     )
     assert not bucket.exists()
 

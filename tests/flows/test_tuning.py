@@ -136,7 +136,7 @@ def test_the_command_line_says_what_to_tune(
     ("arguments", "part"),
     [
         (("tune", "efficientnet-lite"), "did you mean 'efficientnet-lite"),
-        ((*TUNE, "--budget-s", "0"), "budget_s is wrong: input should be greater than 0"),
+        ((*TUNE, "--budget-s", "0"), "budget_s is not valid: input should be greater than 0"),
         (
             (*TUNE, "--recipe", "auto"),
             "tuning needs a recipe without settings for single layers",
@@ -170,7 +170,7 @@ def test_what_was_found_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines() == [
         "[red]\\x1b[2J: merit 1.20 with blur 0.3, jitter px 24 16, rotate degrees -20 to 20; 7 "
         "steps, 9 trials",
-        "stem: nothing better than the recipe as it was; 7 steps, 9 trials",
+        "stem: nothing better than the original recipe; 7 steps, 9 trials",
     ]
     preset = Preset(model="m@0", start=START, budget_s=1.5, layers=(best, nothing))
     print_preset(preset, as_json=False)
@@ -180,7 +180,7 @@ def test_what_was_found_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         "layers tuned, from fast@"
     )
     assert (
-        "with as many steps as take 1.5 s a sprite\n" in out
+        "with a budget of 1.5 s a sprite\n" in out
         and "[red]\\x1b[2J  2 to 3     4 to 4       merit 1.20 with" in out
     )
     print_preset(preset, as_json=True)
