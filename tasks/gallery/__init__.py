@@ -1,1 +1,1 @@
-"""A set's records -> its gallery: a static site in which people look around."""
+"""The gallery of a set: a static site, built from the set's records."""

@@ -1,4 +1,4 @@
-"""The gallery's pages."""
+"""Render the pages of the gallery."""
 
 import json
 import re
@@ -16,18 +16,15 @@ GALLERY = Frontend("diamond_cutter.tasks.gallery", _SCRIPTS, "gallery", gallery_
 
 
 def set_page(shown: Mapping[str, Any]) -> bytes:
-    """Return the page of a sprite set, `shown` being what its script reads; its files lie beside
-    it.
-    """
+    """Return the page of a sprite set; `shown` is the data of its script."""
     return render(GALLERY, "set.html.jinja", "", site=shown)
 
 
 def judge_set_page(page: bytes) -> bool | None:
-    """Tell whether a set's page that has no record is whole, which it is if this version makes the
-    same page of its data.
+    """Tell whether a set's page without a record is whole: this version renders the same page.
 
     Returns:
-        None if another version may have made it.
+        None if another version may have rendered the page.
     """
     data = _DATA.search(page)
     try:
@@ -40,12 +37,16 @@ def judge_set_page(page: bytes) -> bool | None:
 def bucket_page(
     url: str, models: Mapping[str, Sequence[str]], reports: Sequence[tuple[str, str, str]] = ()
 ) -> bytes:
-    """Return a page of a bucket's sprite sets, recipes by model, and its reports: folder, images
-    and model; its files lie at the top.
+    """Return the page of a bucket; its files lie at the top.
+
+    Args:
+        url: the bucket's URL.
+        models: the recipes of the sprite sets, by model.
+        reports: folder, dataset and model of each report.
     """
     return render(GALLERY, "bucket.html.jinja", "/", url=url, models=models, reports=reports)
 
 
 def message_page(title: str, text: str) -> bytes:
-    """Return a page that says one thing; its files lie at the top."""
+    """Return a page with a message; its files lie at the top."""
     return render(GALLERY, "message.html.jinja", "/", title=title, text=text)

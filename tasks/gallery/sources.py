@@ -1,6 +1,4 @@
-"""What a gallery shows of a layer, read from its records: which sprites, in which cells of which
-spritemaps.
-"""
+"""Read the sprites of a layer from its records: which cells of which spritemaps hold them."""
 
 import json
 import math
@@ -22,13 +20,13 @@ from diamond_cutter.tasks.gathering.contents import (
 )
 from diamond_cutter.tasks.sheets import ImageFormat
 
-# Raised when the same records make other files.
+# Raise this number if the same records result in other files.
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class ShownSprite:
-    """A sprite and where its picture is: a cell of one of its layer's spritemaps."""
+    """A sprite, and the cell of its layer's spritemap that holds its picture."""
 
     scores: SpriteScores
     spritemap: int
@@ -37,9 +35,7 @@ class ShownSprite:
 
 @dataclass(frozen=True)
 class LayerSource:
-    """What a gallery shows of a layer, or of mixes: `spritemaps` hold all `sprites`, which are in
-    order of channels and variants.
-    """
+    """The sprites of a layer or of mixes, in the order of channels and variants."""
 
     layer: str
     known: LayerCard | None
@@ -49,7 +45,7 @@ class LayerSource:
 
     @property
     def content(self) -> bytes:
-        """Return all that the files of the layer are made of."""
+        """Return the data that determine the layer's files."""
         records = [record.model_dump(mode="json") for record in self.spritemaps]
         return json.dumps([_FORMAT, self.layer, self.labels, records]).encode()
 
@@ -57,9 +53,7 @@ class LayerSource:
 def read_sources(
     bucket: Bucket, model: str, recipe: str, card: ModelCard | None
 ) -> Iterator[LayerSource]:
-    """Yield what there is to show of a set, layers in forward order, mixes behind them; a layer
-    without spritemaps is left out.
-    """
+    """Yield the layers of a set with spritemaps in forward order, then mixes."""
     for layer in layer_names(bucket, model, recipe, card):
         source = read_source(bucket, model, recipe, layer, card)
         if source.sprites:
@@ -69,9 +63,7 @@ def read_sources(
 def read_source(
     bucket: Bucket, model: str, recipe: str, layer: str, card: ModelCard | None
 ) -> LayerSource:
-    """Return what there is to show of a layer; of sprites that several spritemaps hold, those of
-    the largest are shown.
-    """
+    """Return the sprites of a layer; of duplicates, the largest spritemap counts."""
     listed = {
         info.key: info.size
         for info in bucket.list(layer_folder(model, recipe, layer) + "spritemap.")
@@ -100,9 +92,7 @@ def read_source(
 
 
 def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int], SpritePlace]:
-    """Return, by channel and variant, the cells of the shards that the layer's spritemaps were
-    gathered from.
-    """
+    """Return the cells of the spritemaps' shards, by channel and variant."""
     places: dict[tuple[int, int], SpritePlace] = {}
     for record in source.spritemaps:
         sound = {
@@ -115,9 +105,7 @@ def lossless_places(bucket: Bucket, source: LayerSource) -> dict[tuple[int, int]
 def _shard_of(
     bucket: Bucket, spritemap: SpritemapRecord, file: FileRef
 ) -> Iterator[tuple[str, ShardRecord]]:
-    """Yield the record that commits a shard, and its key, unless it is gone or another one
-    by now.
-    """
+    """Yield the key and the record of a shard, unless the record is missing or was replaced."""
     key = record_beside(file.key) if _lies_beside(file, spritemap.file) else None
     try:
         shard = read_record(bucket, key, ShardRecord) if key else None
@@ -128,7 +116,7 @@ def _shard_of(
 
 
 def _can_be_shown(record: SpritemapRecord) -> bool:
-    """Tell whether a record makes sense: what is in a bucket may have been written by anybody."""
+    """Tell whether a record is consistent, because anybody may have written to the bucket."""
     return (
         record.cell_px > 0
         and record.columns > 0

@@ -1,4 +1,4 @@
-"""A gallery's files in the bucket: which of them are whole, and what is wrong with the others."""
+"""Write and check the files of a gallery in the bucket."""
 
 import io
 import re
@@ -28,7 +28,7 @@ _AGAIN = "the next run publishes it again"
 
 
 def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
-    """Tell whether the files of a layer are in the bucket as they were published."""
+    """Tell whether the published files of a layer are whole."""
     key = layer_record_key(model, recipe, source)
     record = read_record(bucket, key, PublishedFiles)
     if record is None or {file.key for file in record.files} != set(
@@ -41,10 +41,10 @@ def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> b
 
 
 def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> None:
-    """Make the files of a layer, and the record of them.
+    """Write the files of a layer, and their record.
 
     Raises:
-        Corrupt, NotFound: a spritemap is not what its record says.
+        Corrupt, NotFound: a spritemap is missing or differs from its record.
     """
     files = layer_files(bucket, model, recipe, source)
     record = PublishedFiles(
@@ -59,13 +59,13 @@ def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> N
 def gallery_checks(
     bucket: Bucket, model: str, recipe: str, *, committed: bool, reread: bool = False
 ) -> Iterator[Finding | None]:
-    """Yield, for the page of a set and each file that it names, what is wrong with it, or None.
+    """Yield a finding, or None, for the page of a set and for each file that the page names.
 
     Args:
-        bucket: where.
-        model: the model's name and hash.
-        recipe: the recipe's name and hash.
-        committed: whether a run has ended, so that the page is to be there if there ever was one.
+        bucket: the bucket.
+        model: the model's key.
+        recipe: the recipe's key.
+        committed: whether a run has ended, so that a published page must exist.
         reread: read every file, even if the bucket stores its checksum.
     """
     folder, key = set_folder(model, recipe), gallery_key(model, recipe)
@@ -97,7 +97,7 @@ def _checks_of_files(
     for record_key, files in layers.items():
         record = read_record(bucket, record_key, PublishedFiles)
         if record is None and (published or record_key in listed):
-            yield Finding(record_key, f"The record is missing or cannot be read; {_AGAIN}.")
+            yield Finding(record_key, f"The record is missing or unreadable; {_AGAIN}.")
         elif record is None:
             yield from (_check_unrecorded(bucket, file) for file in files)
         else:
@@ -107,7 +107,7 @@ def _checks_of_files(
 
 
 def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
-    """Check a script, a style or an icon, which the hash of its content names."""
+    """Check a script, a style or an icon against the hash in its name."""
     try:
         sound = gallery_asset_key(folder, bucket.get(key), key.rpartition(".")[2]) == key
     except NotFound:
@@ -115,7 +115,7 @@ def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
     return (
         None
         if sound
-        else Finding(key, f"The file is missing or is not what its name says; {_AGAIN}.")
+        else Finding(key, f"The file is missing or does not match the hash in its name; {_AGAIN}.")
     )
 
 
@@ -124,13 +124,11 @@ def _check_file(
 ) -> Finding | None:
     if file is not None and file.is_whole_in(bucket, listed, reread=reread):
         return None
-    return Finding(key, f"The file is missing or is not what was published; {_AGAIN}.")
+    return Finding(key, f"The file is missing or differs from its record; {_AGAIN}.")
 
 
 def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
-    """Check a layer's file without a record by its form: numbers have to be JSON and no other
-    script, a preview a picture.
-    """
+    """Check the form of a layer's file without a record: valid data, or a valid picture."""
     try:
         data = bucket.get(key)
         if key.endswith(".js"):
@@ -138,7 +136,7 @@ def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
         else:
             WebPImagePlugin.WebPImageFile(io.BytesIO(data)).load()
     except (NotFound, Corrupt, OSError, SyntaxError, ValueError):
-        return Finding(key, f"The file is missing or cannot be read; {_AGAIN}.")
+        return Finding(key, f"The file is missing or unreadable; {_AGAIN}.")
     return Finding(key, None)
 
 

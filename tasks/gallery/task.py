@@ -1,4 +1,4 @@
-"""Publishes a set's gallery beside its sprites."""
+"""Publish the gallery of a set beside its sprites."""
 
 import logging
 
@@ -22,18 +22,18 @@ from diamond_cutter.tasks.reporting.stored import reports_with
 
 @task(name="publish gallery", cache_policy=NO_CACHE, persist_result=False)
 def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
-    """Rebuild the gallery of a set from all its records, and return the key of its page.
+    """Build the gallery of a set from all its records, and return the key of its page.
 
-    The page comes last: what it names is there when it is seen. A layer whose files are as they
-    were published is not looked at again.
+    The page is written last, so that all files exist when it becomes visible. Layers with whole
+    files are skipped.
 
     Args:
-        bucket_url: where.
-        card: the model's.
+        bucket_url: the bucket.
+        card: the card of the model.
         recipe: the recipe's key.
 
     Raises:
-        Unavailable: others keep replacing the page.
+        Unavailable: other writers keep replacing the page.
     """
     bucket, key = open_bucket(bucket_url), gallery_key(card.key, recipe)
     for asset, data in asset_files(GALLERY, set_folder(card.key, recipe)).items():
@@ -42,7 +42,7 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
     def build() -> bytes:
         sources = list(read_sources(bucket, card.key, recipe, card))
         there = at_once(bucket, lambda source: has_layer(bucket, card.key, recipe, source), sources)
-        # One at a time: a large layer's spritemap takes a gigabyte while it is looked at.
+        # One layer at a time, because a large spritemap takes a gigabyte of memory.
         shown = [
             source
             for source, whole in zip(sources, there, strict=True)
@@ -61,12 +61,10 @@ def publish_gallery(bucket_url: str, card: ModelCard, recipe: str) -> str:
 
 
 def _put(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
-    """Publish a layer's files, and tell whether it could be; a damaged spritemap is left to the run
-    that mends it.
-    """
+    """Write the files of a layer, and return False if its spritemap is damaged or missing."""
     try:
         put_layer(bucket, model, recipe, source)
     except (Corrupt, NotFound) as error:
-        logging.getLogger(__name__).warning("the gallery leaves out %s: %s", source.layer, error)
+        logging.getLogger(__name__).warning("the gallery skips %s: %s", source.layer, error)
         return False
     return True

@@ -1,3 +1,1 @@
-"""What all pages for people share: how they are made, how they look, and what their scripts build
-on.
-"""
+"""The shared parts of all pages: rendering, styles and scripts."""

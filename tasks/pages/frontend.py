@@ -1,7 +1,6 @@
-"""Pages and what lies beside them: templates, scripts and styles of one site, put together with
-those that all sites share.
+"""Render pages, and join the scripts and styles of a site with the shared ones.
 
-Jinja escapes whatever is put into a page.
+Jinja escapes all values in a page.
 """
 
 import functools
@@ -13,33 +12,35 @@ from typing import Any, NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
-# In the order in which they build on each other: modules of JavaScript would not load from file://.
+# In the order of their dependencies. Modules of JavaScript would not load from file://.
 _SHARED_SCRIPTS = ("elements", "phrases", "files", "tip", "routes")
 _SHARED = "diamond_cutter.tasks.pages"
 _FINGERPRINT = re.compile(r"\.[0-9a-f]{16}\.")
 
 
 class Frontend(NamedTuple):
-    """What a site has of its own."""
+    """The parts of one site.
 
-    package: str  # has a folder page/ with its templates, scripts and styles
-    scripts: tuple[
-        str, ...
-    ]  # in the order in which they build on each other, after the shared ones
+    package: the package with a folder page/ of templates, scripts and styles.
+    scripts: names of the site's scripts, in the order of their dependencies.
+    style: the name of the site's style.
+    asset_key: returns the key of an asset, given its folder, content and suffix.
+    """
+
+    package: str
+    scripts: tuple[str, ...]
     style: str
-    asset_key: Callable[
-        [str, bytes, str], str
-    ]  # names a script, a style or a picture by folder, content and suffix
+    asset_key: Callable[[str, bytes, str], str]
 
 
 @functools.cache
 def assets(frontend: Frontend) -> Mapping[str, bytes]:
-    """Return the script, the style and the icon of a site's pages, by their suffix."""
+    """Return the script, the style and the icon of a site, by suffix."""
     shared, own = _folder(_SHARED), _folder(frontend.package)
     scripts = [shared.joinpath(f"{name}.js") for name in _SHARED_SCRIPTS] + [
         own.joinpath(f"{name}.js") for name in frontend.scripts
     ]
-    # In a function, so that no name of ours meets any other script's.
+    # The function keeps all names apart from other scripts.
     script = (
         '"use strict";\n(() => {\n'
         + "\n".join(part.read_text("utf-8") for part in scripts)
@@ -54,14 +55,14 @@ def assets(frontend: Frontend) -> Mapping[str, bytes]:
 
 
 def asset_files(frontend: Frontend, folder: str) -> dict[str, bytes]:
-    """Return the files that a site's pages in a folder need, by their keys."""
+    """Return the assets of a site's pages in a folder, by key."""
     return {
         frontend.asset_key(folder, data, suffix): data for suffix, data in assets(frontend).items()
     }
 
 
 def render(frontend: Frontend, template: str, folder: str, **values: Any) -> bytes:
-    """Return a page of a site; its files are in `folder`, as seen from the page."""
+    """Return a page of a site; `folder` is the path from the page to its assets."""
     names = {
         suffix: frontend.asset_key(folder, data, suffix)
         for suffix, data in assets(frontend).items()
@@ -72,12 +73,16 @@ def render(frontend: Frontend, template: str, folder: str, **values: Any) -> byt
 
 
 def judge(frontend: Frontend, page: bytes, built: bytes | None) -> bool | None:
-    """Tell whether a page that has no record is whole: `built` is what this version makes of the
-    same data, None if that is unknown.
+    """Tell whether a page without a record is whole.
+
+    Args:
+        frontend: the site.
+        page: the page.
+        built: the page that this version renders from the same data, or None if unknown.
 
     Returns:
-        None if another version may have made the page: it has the form that all pages have, but
-        loads files that are not this version's.
+        None if another version may have rendered the page: it has the form of a page, but loads
+        assets of another version.
     """
     if page == built:
         return True
@@ -86,7 +91,7 @@ def judge(frontend: Frontend, page: bytes, built: bytes | None) -> bool | None:
     has_all = all(
         re.search(_FINGERPRINT.sub(r"[.][0-9a-f]{16}[.]", name).encode(), page) for name in names
     )
-    # One script that holds data, and one that is loaded.
+    # One script holds the data, and the other one is loaded.
     return (
         None
         if has_all and not ours and page.count(b"<script") == 2 and page.endswith(b"</html>")

@@ -1,4 +1,4 @@
-"""Numbers as scripts: pages from file:// may load scripts, but may not read files."""
+"""Write and read data as scripts, because pages from file:// cannot read other files."""
 
 import json
 import re
@@ -8,15 +8,13 @@ from pydantic import BaseModel
 
 from diamond_cutter.storage import Corrupt
 
-# As as_script writes it: ASCII, so that $ and . mean what they seem to.
+# The form that `as_script` writes, in ASCII.
 _SCRIPT = re.compile(rb"diamondCutter\.take\(\.\.\.(\[[^<\n\x80-\xff]*\])\);\n")
 
 
 def as_script(name: str, data: BaseModel) -> bytes:
-    """Return a script that hands numbers over to the page that loads it, under a name that the page
-    knows.
-    """
-    # All of it in ASCII and without <, so that no name means anything to whatever reads the file.
+    """Return a script that passes data to its page, under a name that the page knows."""
+    # ASCII without <, so that names have no meaning to any reader of the file.
     arguments = json.dumps(
         [name, data.model_dump(mode="json")], separators=(",", ":"), allow_nan=False
     ).replace("<", "\\u003c")
@@ -24,24 +22,20 @@ def as_script(name: str, data: BaseModel) -> bytes:
 
 
 def read_script(script: bytes) -> tuple[str, Any]:
-    """Return the name and the numbers that a script hands over; it can be nothing else that a
-    browser would run.
+    """Return the name and the data of a script, and reject any other code.
 
     Raises:
-        Corrupt: it is not such a script.
+        Corrupt: the script does not have the form that `as_script` writes.
     """
     found = _SCRIPT.fullmatch(script)
     try:
         name, data = json.loads(found[1], parse_constant=_refused) if found else (None, None)
     except (ValueError, RecursionError) as error:
-        raise Corrupt(f"A script of numbers cannot be read: {error}.") from error
+        raise Corrupt(f"Data script is not valid JSON: {error}.") from error
     if not isinstance(name, str):
-        raise Corrupt(
-            "A script of numbers is none: it is not one call that hands over a name and what goes "
-            "by it."
-        )
+        raise Corrupt("Data script is not valid: expected one call with a name and data.")
     return name, data
 
 
 def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")

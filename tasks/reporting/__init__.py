@@ -1,3 +1,1 @@
-"""A report: what attribution found in a folder of images, as pages for people and as tables and
-JSON for programs.
-"""
+"""Reports: the results of attribution as pages for people, and as tables and JSON for programs."""

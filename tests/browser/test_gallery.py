@@ -184,7 +184,7 @@ def test_sorting_puts_what_has_no_score_last(window: Window) -> None:
     page.get_by_label("sort by").select_option("objective")
     assert window.active() == "1"
     assert window.sprites_shown() == ["1", "4", "8", "7", "5", "2", "0", "3"]
-    page.get_by_label("turn to ascending").click()
+    page.get_by_label("switch to ascending").click()
     assert window.sprites_shown() == ["0", "2", "5", "7", "8", "4", "1", "3"]
     page.get_by_label("sort by").select_option("specificity")
     assert window.sprites_shown()[:3] == ["0", "1", "4"]
@@ -249,7 +249,7 @@ def test_everything_works_with_the_keyboard(window: Window) -> None:
 def test_a_channel_that_is_not_there_is_said_to_be(window: Window) -> None:
     page = window.open_layer("stem")
     page.get_by_label("find a channel").fill("6")
-    assert page.get_by_role("status").inner_text() == "nothing here is 6"
+    assert page.get_by_role("status").inner_text() == "no match for 6"
     assert window.active() == "0"
 
 
@@ -377,9 +377,9 @@ def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
 )
 def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
     page = window.open(path)
-    window.until("document.querySelector('h1').textContent === 'Not here'")
+    window.until("document.querySelector('h1').textContent === 'Not found'")
     page.get_by_role("link", name="Back").click()
-    window.until("document.querySelector('h1').textContent !== 'Not here'")
+    window.until("document.querySelector('h1').textContent !== 'Not found'")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
@@ -404,7 +404,7 @@ def test_a_layer_that_cannot_be_loaded_is_said_to_be(new_window: NewWindow, fold
     (spritemap,) = folder.rglob("variants/spritemap.*.png")
     window = new_window()
     for file, words in (
-        (numbers, "The layer's numbers could not be loaded."),
+        (numbers, "The layer's data could not be loaded."),
         (spritemap, "The layer's spritemap could not be loaded."),
     ):
         hidden = file.rename(file.with_suffix(".gone"))

@@ -111,16 +111,13 @@ def open_image(window: Window, image: int, layer: int) -> Any:
 def test_the_overview_says_what_ran_and_how_far_to_believe_it(window: Window) -> None:
     page = window.open()
     assert page.locator("h1").inner_text() == "pictures 0a1b2c3d seen by made-up 11111111"
-    assert (
-        "each image’s highest class against its second highest"
-        in page.locator(".lead").inner_text()
-    )
+    assert "each image’s top class over its runner-up" in page.locator(".lead").inner_text()
     ran = page.locator(".ran").inner_text()
     for words in (
         f"images\n{IMAGES}",
-        "right\n76 %",
-        "among the five highest\n96 %",
-        f"left out\n{REFUSED} images",
+        "top-1 accuracy\n76 %",
+        "top-5 accuracy\n96 %",
+        f"skipped\n{REFUSED} images",
     ):
         assert words in ran
     rows = page.locator("tbody tr").all_inner_texts()
@@ -193,13 +190,13 @@ def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(
         1, top
     )
     card = page.locator(".side.for .channel").first
-    assert "derived" in card.inner_text() and "for in 90 % of the images" in card.inner_text()
+    assert "derived" in card.inner_text() and "supports in 90 % of the images" in card.inner_text()
     assert card.locator("a.sprite").get_attribute("href") == (
         f"../../../../sprites/made-up%4011111111/fast%4053691d82/index.html#/layer/block_0/{top}"
     )
     page.get_by_label("set of images").select_option("3")
     window.until("location.hash === '#/layer/block_0/3'")
-    assert "33 images, seen as goldfish" in page.locator(".lead").inner_text()
+    assert "33 images, predicted as goldfish" in page.locator(".lead").inner_text()
     assert int(card.get_attribute("data-channel")) != top
     page.keyboard.press("Escape")
     page = window.open("#/layer/block_0/3")
@@ -246,7 +243,7 @@ def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) ->
         "9.50",
     ]
     patches.last.hover()
-    assert "a sample of the 50 % quantile" in page.locator(".tip:visible").inner_text()
+    assert "sample at the 50 % quantile" in page.locator(".tip:visible").inner_text()
     goal = links.first.get_attribute("href")
     links.first.click()
     page.wait_for_selector(".stage")
@@ -463,9 +460,9 @@ def test_no_name_means_anything(window: Window) -> None:
 )
 def test_what_is_not_there_is_said_to_be(window: Window, path: str) -> None:
     page = window.open(path)
-    window.until("document.querySelector('h1').textContent === 'Not here'")
+    window.until("document.querySelector('h1').textContent === 'Not found'")
     page.get_by_role("link", name="Back").click()
-    window.until("document.querySelector('h1').textContent !== 'Not here'")
+    window.until("document.querySelector('h1').textContent !== 'Not found'")
 
 
 def test_numbers_that_cannot_be_loaded_are_said_to_be(window: Window, folder: Path) -> None:

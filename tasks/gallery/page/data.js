@@ -1,4 +1,4 @@
-// What the page knows: the set from its own JSON, a layer's numbers from a script, spritemaps from their image files.
+// The page's data: the set from its own JSON, layers from scripts, spritemaps from image files.
 
 const site = JSON.parse(document.getElementById("site").textContent);
 const layerNamed = new Map(site.layers.map((layer) => [layer.name, layer]));
@@ -7,7 +7,7 @@ let opened = new Map();
 
 const loadSprites = (layer) => {
   if (!spritesOf.has(layer.name)) {
-    const loading = loadNumbers(layer.name, layer.numbers, "The layer's numbers could not be loaded.").then((numbers) => spritesFrom(layer, numbers));
+    const loading = loadNumbers(layer.name, layer.numbers, "The layer's data could not be loaded.").then((numbers) => spritesFrom(layer, numbers));
     spritesOf.set(layer.name, loading);
     loading.catch(() => spritesOf.delete(layer.name));
   }
@@ -37,7 +37,7 @@ const spritesFrom = (layer, numbers) => {
   });
 };
 
-// The pictures of the layer that is looked at; those of another one are let go, for they are large.
+// The spritemaps of the open layer. The spritemaps of other layers are closed, because they are large.
 const openSheets = (layer) => {
   const wanted = new Map(layer.spritemaps.map((sheet) => [sheet.file, opened.get(sheet.file) || loadSheet(sheet)]));
   for (const [file, loading] of opened) {

@@ -1,5 +1,5 @@
-// A layer's sprites as a grid: one canvas as large as the window on it, and one link that lies on the active cell.
-// However many sprites there are, the page has no more elements than that.
+// The sprites of a layer as a grid: one canvas of the size of the visible part, and one link over the active cell.
+// The number of elements on the page does not depend on the number of sprites.
 
 const LEAST_CELL_PX = 20;
 const MOST_CELL_PX = 512;
@@ -8,13 +8,13 @@ const CAPTION_PX = 18;
 const ZOOM_STEP = 1.25;
 const SETTLED_MS = 120;
 
-// How large cells are drawn stays from layer to layer.
+// The cell size is kept from layer to layer.
 let cellPx = window.innerWidth < 600 ? 76 : 112;
 
 const makeGrid = (layer, onActive) => {
   const canvas = make("canvas", { class: "cells", "aria-hidden": "true" });
   const sheet = make("div", { class: "sheet" }, canvas);
-  const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; arrow keys go from one to the next` }, sheet);
+  const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; use the arrow keys to move` }, sheet);
   const tip = makeTip();
   const context = canvas.getContext("2d");
   const pictures = new Map();
@@ -34,7 +34,7 @@ const makeGrid = (layer, onActive) => {
     const wanted = Math.min(cellPx, width);
     const gap = wanted >= 48 ? 6 : 2;
     const columns = Math.max(1, Math.floor((width + gap) / (wanted + gap)));
-    // Stretched to fill the row, unless there are not enough to fill one.
+    // Cells are stretched to fill the row, unless all sprites fit in less than one row.
     const cell = shown.length < columns ? wanted : (width - gap * (columns - 1)) / columns;
     const caption = cell >= 56 ? CAPTION_PX : 0;
     layout = { columns, cell, gap, caption, rowPx: cell + caption + gap };
@@ -103,7 +103,7 @@ const makeGrid = (layer, onActive) => {
     frame = frame || requestAnimationFrame(draw);
   };
 
-  // What moves is drawn roughly, so that it moves smoothly without a graphics card, too; what stands is drawn well.
+  // During movement, cells are drawn in low quality, so that scrolling is smooth even without a graphics card.
   const move = () => {
     clearTimeout(settling);
     settling = setTimeout(() => {
@@ -130,7 +130,7 @@ const makeGrid = (layer, onActive) => {
     else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
   };
 
-  // A new link each time, not the old one moved: that is what a screen reader reads out.
+  // A new link for each cell, because screen readers announce new links, but not moved ones.
   const activate = (place, { focus = false, tell = true, scroll = false } = {}) => {
     if (!shown.length) return;
     active = Math.max(0, Math.min(shown.length - 1, place));
@@ -147,14 +147,14 @@ const makeGrid = (layer, onActive) => {
     onActive(sprite);
   };
 
-  // Without a tip: that is for those who come here by the keyboard or the pointer.
+  // Focus without a tip: tips are for the keyboard and the pointer only.
   const focusCursor = () => {
     quiet = true;
     if (cursor) cursor.focus({ preventScroll: true });
     quiet = false;
   };
 
-  // The cell in the middle of it stays where it is.
+  // The active cell, or the cell in the middle, keeps its place on the screen.
   const zoomTo = (px) => {
     const middle = scroller.clientHeight / 2;
     const row = Math.max(0, Math.floor((scroller.scrollTop + middle) / layout.rowPx));
@@ -197,7 +197,7 @@ const makeGrid = (layer, onActive) => {
     activate(goals[event.key], { focus: true, scroll: true });
   };
 
-  // After scrolling the browser says once more where the pointer is; only a pointer that has moved means anything.
+  // Browsers repeat the pointer's position after scrolling, so events without movement are ignored.
   const onPointer = (event) => {
     if (event.pointerType === "touch" || (pointer && pointer.x === event.clientX && pointer.y === event.clientY)) return;
     pointer = { x: event.clientX, y: event.clientY };
@@ -213,7 +213,7 @@ const makeGrid = (layer, onActive) => {
 
   const onWheel = (event) => {
     if (!event.ctrlKey) return;
-    event.preventDefault(); // the page itself would be zoomed
+    event.preventDefault(); // the browser would zoom the page
     zoomTo(cellPx * Math.exp(-event.deltaY / 200));
   };
 
@@ -273,7 +273,7 @@ const makeGrid = (layer, onActive) => {
     activate,
     open: () => cursor && cursor.click(),
     focus: focusCursor,
-    // Shows these sprites, in this order; the active one is the given one if it is among them.
+    // Shows these sprites in this order; `wanted` becomes active if it is among them.
     show: (sprites, wanted) => {
       shown = sprites;
       measure();

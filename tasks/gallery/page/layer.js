@@ -1,6 +1,6 @@
-// A layer's page: its grid, and how it is sorted, filtered, searched and zoomed.
+// The page of a layer: its grid, with tools to sort, filter, search and zoom.
 
-const ways = new Map(); // how each layer was looked at last
+const ways = new Map(); // the last settings of each layer's page
 
 const wayOf = (layer) => {
   if (!ways.has(layer.name)) ways.set(layer.name, { sort: "channel", descending: false, filter: "all", sprite: null });
@@ -9,7 +9,7 @@ const wayOf = (layer) => {
 
 const valueOf = (sprite, sort) => (sort === "channel" ? sprite.index : sprite.scores[sort]);
 
-// What has no such score comes last, whichever way.
+// Sprites without the score come last in both directions.
 const sorted = (sprites, { sort, descending }) =>
   [...sprites].sort((one, other) => {
     const [left, right] = [valueOf(one, sort), valueOf(other, sort)];
@@ -29,7 +29,7 @@ const showLayer = async (root, layer, isCurrent) => {
   });
   const status = make("p", { class: "count quiet", role: "status" });
 
-  // Another order is looked at from its beginning; who comes back finds what they left.
+  // A new order starts at its beginning; the way back leads to the last active sprite.
   const apply = (wanted = null) => {
     const shown = sorted(sprites.filter((sprite) => passes(sprite, way.filter)), way);
     grid.show(shown, wanted);
@@ -51,7 +51,7 @@ const showLayer = async (root, layer, isCurrent) => {
   document.body.append(grid.tip);
   document.title = `${layer.name} · ${site.model}`;
   apply(way.sprite);
-  if (!window.matchMedia("(hover: none)").matches) grid.focus(); // for the arrow keys, which a phone has not
+  if (!window.matchMedia("(hover: none)").matches) grid.focus(); // for the arrow keys, which phones lack
   return {
     close: grid.close,
     keys: {
@@ -71,7 +71,7 @@ const searchBox = (sprites, grid, status) => {
     if (!wanted) return false;
     const place = /^\d+(\.\d+)?$/.test(wanted) ? grid.find((sprite) => sprite.unit === wanted) : grid.find((sprite) => sprite.label.toLowerCase().includes(wanted));
     if (place >= 0) grid.activate(place, { scroll: true, ...options });
-    status.textContent = place >= 0 ? "" : `nothing here is ${wanted}`;
+    status.textContent = place >= 0 ? "" : `no match for ${wanted}`;
     return place >= 0;
   };
   const onKey = (event) => {
@@ -91,7 +91,7 @@ const sortTools = (sprites, way, apply) => {
   const direction = make("button", { type: "button", class: "icon" });
   const tell = () => {
     direction.textContent = way.descending ? "↓" : "↑";
-    direction.setAttribute("aria-label", way.descending ? "descending; turn to ascending" : "ascending; turn to descending");
+    direction.setAttribute("aria-label", way.descending ? "descending; switch to ascending" : "ascending; switch to descending");
   };
   direction.addEventListener("click", () => {
     way.descending = !way.descending;
@@ -103,7 +103,7 @@ const sortTools = (sprites, way, apply) => {
   );
   const onChange = (event) => {
     way.sort = event.target.value;
-    way.descending = way.sort !== "channel"; // the highest are what one looks for
+    way.descending = way.sort !== "channel"; // users look for the highest scores
     tell();
     apply();
   };

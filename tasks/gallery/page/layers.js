@@ -1,4 +1,4 @@
-// The first page: the model's layers in network order, mixes behind them.
+// The first page: the model's layers in network order, then mixes.
 
 const layerPath = (layer) => `#/layer/${encodeURIComponent(layer.name)}`;
 const unitPath = (layer, sprite) => `${layerPath(layer)}/${sprite.unit}`;
@@ -22,9 +22,9 @@ const showLayers = (root) => {
       "header",
       { class: "masthead" },
       make("h1", { tabindex: -1 }, ...keyOf(site.model)),
-      make("p", { class: "quiet" }, "by the recipe ", ...keyOf(site.recipe), ` · ${count(site.layers.length, "layer")}, ${count(sprites, "sprite")}`),
+      make("p", { class: "quiet" }, "recipe: ", ...keyOf(site.recipe), ` · ${count(site.layers.length, "layer")}, ${count(sprites, "sprite")}`),
     ),
-    make("ol", { class: "layers", "aria-label": "layers, from the image on" }, ...site.layers.map(layerCard)),
+    make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...site.layers.map(layerCard)),
   );
   if (!site.layers.length) root.append(make("p", {}, "No layer has a spritemap yet."));
   document.title = siteTitle;

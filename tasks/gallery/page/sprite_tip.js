@@ -1,4 +1,4 @@
-// What is said of a sprite beside its cell, to the eye and to a screen reader.
+// The tip beside a sprite's cell, and its text for screen readers.
 
 const TOLD = ["objective", "specificity", "photo_ratio"];
 

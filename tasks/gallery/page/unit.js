@@ -1,4 +1,4 @@
-// A unit's page: one sprite large, its scores, its recipe, what looks like it.
+// The page of a unit: its large sprite, scores, recipe and similar sprites.
 
 const LARGE_PX = 512;
 
@@ -6,14 +6,14 @@ const showUnit = async (root, layer, unit, isCurrent) => {
   const sprites = await loadSprites(layer);
   if (!isCurrent()) return null;
   const sprite = sprites.find((other) => other.unit === unit);
-  if (!sprite) return showMissing(root, `There is no sprite of ${layer.mixes ? "mix" : "channel"} ${unit} in this layer.`, layerPath(layer));
+  if (!sprite) return showMissing(root, `This layer has no sprite of ${layer.mixes ? "mix" : "channel"} ${unit}.`, layerPath(layer));
   const [before, after] = [sprites[sprite.index - 1], sprites[sprite.index + 1]];
   wayOf(layer).sprite = sprite;
   const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-busy": "true", "aria-label": `sprite of ${sprite.title}` });
   picture.style.width = picture.style.height = "";
   root.className = "page";
   root.replaceChildren(
-    make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPath(layer) }, ...layerTitle(layer))), turns("its neighbours by number", goal(layer, before), goal(layer, after))),
+    make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPath(layer) }, ...layerTitle(layer))), turns("previous and next sprite", goal(layer, before), goal(layer, after))),
     make(
       "article",
       { class: "unit" },
@@ -40,7 +40,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
 
 const goal = (layer, sprite) => sprite && { path: unitPath(layer, sprite), title: sprite.title };
 
-// From the spritemap at once; from the shard, which has lost nothing, as soon as that is here.
+// Draws from the spritemap at once, and from the lossless shard when it is loaded.
 const drawLarge = async (canvas, sprite, layer) => {
   const context = canvas.getContext("2d");
   const draw = (picture, { sheet, cell }) => {
@@ -48,7 +48,7 @@ const drawLarge = async (canvas, sprite, layer) => {
     drawCell(context, picture, sheet, cell, 0, 0, canvas.width);
   };
   const fromSpritemap = openSheets(layer).get(sprite.sheet.file).then((picture) => draw(picture, sprite));
-  const fromShard = sprite.lossless ? loadSheet(sprite.lossless.sheet) : Promise.reject(new Error("It is not known where the shard is."));
+  const fromShard = sprite.lossless ? loadSheet(sprite.lossless.sheet) : Promise.reject(new Error("The place of the shard is unknown."));
   const [first, better] = await Promise.allSettled([fromSpritemap, fromShard]);
   if (better.status === "fulfilled") {
     draw(better.value, sprite.lossless);
@@ -60,7 +60,7 @@ const drawLarge = async (canvas, sprite, layer) => {
 const losslessLink = (sprite) => {
   if (!sprite.lossless) return "";
   const { sheet, cell } = sprite.lossless;
-  return make("p", { class: "quiet small" }, `lossless in cell ${cell} of `, make("a", { href: urlOf(sheet.file) }, sheet.file.split("/").pop()));
+  return make("p", { class: "quiet small" }, `lossless original: cell ${cell} of `, make("a", { href: urlOf(sheet.file) }, sheet.file.split("/").pop()));
 };
 
 const flagList = (sprite) => {
@@ -89,24 +89,24 @@ const recipeList = (layer) => {
   );
 };
 
-// What reports say of the channel: what it does in somebody's images.
+// The channel in reports: its attribution and its example images.
 const reported = (layer, sprite) => {
   if (layer.mixes) return [];
   return site.reports.filter((report) => Object.hasOwn(report.layers, layer.name)).map((report) => {
     const section = make("section", { class: "reported", "aria-busy": "true" }, make("h2", {}, "In ", make("a", { href: `${urlOf(report.folder)}index.html#/layer/${encodeURIComponent(layer.name)}/0` }, ...keyOf(report.dataset))));
-    fillReported(section, report, layer, sprite).catch(() => section.append(make("p", { class: "failure" }, "What the report says could not be loaded."))).finally(() => section.setAttribute("aria-busy", "false"));
+    fillReported(section, report, layer, sprite).catch(() => section.append(make("p", { class: "failure" }, "The report could not be loaded."))).finally(() => section.setAttribute("aria-busy", "false"));
     return section;
   });
 };
 
 const fillReported = async (section, report, layer, sprite) => {
-  const numbers = await loadNumbers(`layer:${layer.name}`, `${report.folder}${report.layers[layer.name]}`, "The report's numbers could not be loaded.");
+  const numbers = await loadNumbers(`layer:${layer.name}`, `${report.folder}${report.layers[layer.name]}`, "The report's data could not be loaded.");
   const mean = numbers.sets[0].mean[sprite.channel];
-  section.append(make("p", {}, `adds ${decimal(mean)} in the mean to what is explained: ${report.explained}`));
+  section.append(make("p", {}, `mean attribution ${decimal(mean)} to ${report.explained}`));
   const known = numbers.channels.find((other) => other.channel === sprite.channel);
   if (!known) return;
-  section.append(make("p", { class: "words" }, nameOf(known.words), " ", make("span", { class: "derived", title: "made of the numbers, by rule" }, "derived")));
-  if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (${decimal(above)} deviations above its mean)`])));
+  section.append(make("p", { class: "words" }, nameOf(known.words), " ", make("span", { class: "derived", title: "This line is generated from the numbers by rules." }, "derived")));
+  if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest activations for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (${decimal(above)} deviations above its mean)`])));
   if (!numbers.patches) return;
   const sheet = { ...numbers.patches, file: `${report.folder}${numbers.patches.file}` };
   const picture = await loadSheet(sheet);
@@ -115,7 +115,7 @@ const fillReported = async (section, report, layer, sprite) => {
     drawCell(canvas.getContext("2d"), picture, sheet, cell, 0, 0, canvas.width);
     return make("li", { class: known.patches.quantiles[place] === null ? "" : "sample" }, canvas);
   };
-  section.append(make("ul", { class: "patches", "aria-label": "the images that excite it most, then samples of lower quantiles" }, ...known.patches.cells.map(patch)));
+  section.append(make("ul", { class: "patches", "aria-label": "images with the highest activations, then samples of lower quantiles" }, ...known.patches.cells.map(patch)));
   picture.close();
 };
 
@@ -127,7 +127,7 @@ const alike = (layer, sprites, sprite) => {
     canvas.style.width = canvas.style.height = "";
     openSheets(layer).get(other.sheet.file).then((picture) => drawCell(canvas.getContext("2d"), picture, other.sheet, other.cell, 0, 0, canvas.width), () => {});
     const caption = make("span", {}, other.unit, make("span", { class: "quiet" }, ` ${likeness.toFixed(2)}`));
-    return make("li", {}, make("a", { href: unitPath(layer, other), "aria-label": `${other.title}, likeness ${likeness.toFixed(2)}`, title: other.label || other.title }, canvas, caption));
+    return make("li", {}, make("a", { href: unitPath(layer, other), "aria-label": `${other.title}, similarity ${likeness.toFixed(2)}`, title: other.label || other.title }, canvas, caption));
   });
-  return [make("section", { class: "alike" }, make("h2", {}, "Looks like"), make("ul", {}, ...links))];
+  return [make("section", { class: "alike" }, make("h2", {}, "Similar sprites"), make("ul", {}, ...links))];
 };

@@ -1,32 +1,32 @@
-// What scores, flags and attempts are called, and what they mean.
+// The names and meanings of scores, flags and attempts.
 
 const SCORES = {
-  objective: ["objective", "mean of what was maximised, under fresh random transforms"],
-  specificity: ["specificity", "how far the channel's mean activation stands above those of the layer's other channels, in their standard deviations"],
-  photo_ratio: ["photo ratio", "highest activation over the highest on your photos; below 1 a photo excites the channel more"],
-  highest_activation: ["highest activation", "the highest of the channel at any position"],
-  contrast: ["contrast", "standard deviation of the picture's values, which lie between 0 and 1"],
-  saturation: ["saturation", "share of the picture's values that are almost black or almost white"],
-  checkerboard: ["checkerboard", "power at the pixel grid's own frequency, over that of the octave below"],
+  objective: ["objective", "mean of the maximised objective over new random transforms"],
+  specificity: ["specificity", "mean activation of the channel above the other channels of the layer, in standard deviations"],
+  photo_ratio: ["photo ratio", "highest activation divided by the highest activation on your photos; below 1, a photo excites the channel more"],
+  highest_activation: ["highest activation", "highest activation of the channel at any position"],
+  contrast: ["contrast", "standard deviation of the pixel values in [0, 1]"],
+  saturation: ["saturation", "share of pixel values close to black or white"],
+  checkerboard: ["checkerboard", "power at the frequency of the pixel grid, divided by the power of the octave below"],
 };
 
-// By what a layer can be sorted, beside the channel.
+// The scores for sorting, besides the channel number.
 const SORTED_BY = ["objective", "specificity", "photo_ratio", "contrast", "checkerboard"];
 
 const FLAGS = {
-  dead: "the channel's activation never left zero",
-  grey: "the picture never left its start",
-  saturated: "more than half of the values are almost black or white",
-  checkerboard: "a pattern of the pixel grid shows",
-  not_finite: "the numbers broke down",
+  dead: "the activation of the channel stayed at zero",
+  grey: "the picture did not change from its start",
+  saturated: "more than half of the pixel values are close to black or white",
+  checkerboard: "the pattern of the pixel grid is visible",
+  not_finite: "the values became infinite or undefined",
 };
 
 const RUNGS = {
-  first: "the first attempt",
-  redirect: "tried again with gradient through shut ReLUs in all steps",
-  "pre-activation": "tried again from before the layer's activation function",
-  seed: "tried again from another seed",
-  steps: "tried again with twice the steps",
-  regularise: "tried again, smoother",
-  none: "all attempts failed; this is the first",
+  first: "first attempt",
+  redirect: "retried with gradients through inactive ReLUs in all steps",
+  "pre-activation": "retried on the input of the layer's activation function",
+  seed: "retried with another seed",
+  steps: "retried with twice the steps",
+  regularise: "retried with more regularisation",
+  none: "all attempts failed; the picture is the first attempt",
 };

@@ -1,4 +1,4 @@
-// Makes elements of the page. Strings become text: nothing here is ever read as HTML.
+// Makes elements of the page. Strings become text, and are never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,16 +16,16 @@ const make = (tag, attributes = {}, ...children) => fill(document.createElement(
 
 const makeDrawn = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-// A name of anybody's making: set apart, so that marks of writing direction in it turn nothing around it.
+// An untrusted name, isolated so that its marks of writing direction do not affect the text around it.
 const nameOf = (text) => make("bdi", {}, text);
 
-// "fast@53691d82": the name, and its hash beside it, less loud.
+// "fast@53691d82": the name, and its hash in a quieter style.
 const keyOf = (key) => {
   const at = key.lastIndexOf("@");
   return at < 0 ? [nameOf(key)] : [nameOf(key.slice(0, at)), " ", make("span", { class: "hash" }, key.slice(at + 1))];
 };
 
-// A key as a URL: its folders' names hold + and @, which mean something to some servers.
+// A key as a URL. Folder names contain + and @, which have a meaning to some servers.
 const urlOf = (file) => file.split("/").map(encodeURIComponent).join("/");
 
 const canvasFor = (widthPx, heightPx, attributes = {}) => {

@@ -1,10 +1,10 @@
-// What the page loads: numbers from scripts, pictures from image files, each once.
+// Loads data from scripts, and pictures from image files, each once.
 
 const taken = new Map();
 const loadingOf = new Map();
 
-// A file of numbers calls this. It is a script because pages from file:// may not read any other kind of file.
-// Two files may hand over things of one name.
+// A data file calls this function. Data files are scripts, because pages from file:// cannot read other files.
+// The key includes the file, because two files can use the same name.
 window.diamondCutter = { take: (name, data) => taken.set(`${document.currentScript.getAttribute("src")} ${name}`, data) };
 
 const loadNumbers = (name, file, failure) => {
@@ -21,7 +21,7 @@ const loadNumbers = (name, file, failure) => {
   return loadingOf.get(key);
 };
 
-// Decoded once: a large image that is drawn from again and again would be decoded again and again.
+// Decoded once, because browsers would decode a large image again for each drawing.
 const loadSheet = async (sheet) => {
   const image = new Image();
   image.src = urlOf(sheet.file);

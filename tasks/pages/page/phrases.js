@@ -1,4 +1,4 @@
-// How numbers and words of ours are written.
+// Formats numbers and words.
 
 const plain = (word) => word.replaceAll("_", " ");
 

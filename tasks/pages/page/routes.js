@@ -1,4 +1,4 @@
-// Which page is shown: the part of the address behind #, so that one file has a stable address for everything in it.
+// Selects the page by the part of the address after #, so that every page in the file has a stable address.
 
 let view = null;
 let turn = 0;
@@ -6,15 +6,15 @@ const siteTitle = document.title;
 
 const showMissing = (root, text, back) => {
   root.className = "page";
-  root.replaceChildren(make("h1", { tabindex: -1 }, "Not here"), make("p", {}, text), make("p", {}, make("a", { href: back }, "Back")));
+  root.replaceChildren(make("h1", { tabindex: -1 }, "Not found"), make("p", {}, text), make("p", {}, make("a", { href: back }, "Back")));
   document.title = siteTitle;
   return { close: () => {}, keys: { Escape: () => (window.location.hash = back) } };
 };
 
-// Where this is: the way back, and the page's own name behind it.
-const crumbs = (...places) => make("nav", { class: "crumbs", "aria-label": "where this is" }, ...places);
+// Breadcrumbs: links to the parent pages, then the name of the page.
+const crumbs = (...places) => make("nav", { class: "crumbs", "aria-label": "breadcrumbs" }, ...places);
 
-// Arrows to what comes before and after: each has a path and a title, or is not there.
+// Arrows to the previous and next page; each goal has a path and a title, or is missing.
 const turns = (words, before, after) => {
   const turnTo = (goal, which, arrow) =>
     goal
@@ -31,7 +31,7 @@ const decoded = (text) => {
   }
 };
 
-// A view that can show the next address itself says so, and keeps what it has; another one is shown in its place.
+// A view's `follow` returns true if the view can show the next address itself; otherwise a new view replaces it.
 const startRoutes = (show) => {
   const route = async () => {
     const [, ...parts] = window.location.hash.split("/").map(decoded);

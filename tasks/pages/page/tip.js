@@ -1,4 +1,4 @@
-// What is said of something small, beside it.
+// A tip beside a small element.
 
 const factLine = (words, value) => make("div", { class: "fact" }, make("span", {}, words), make("span", {}, value));
 

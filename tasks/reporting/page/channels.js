@@ -1,4 +1,4 @@
-// A channel: its sprite, how much it adds, what its images look like.
+// A channel: its sprite, its attribution, and its example images.
 
 const PATCH_PX = 176;
 
@@ -8,7 +8,7 @@ const patchList = (layer, numbers, { patches }) => {
   if (!numbers.patches || !patches.cells.length) return "";
   const patch = (cell, at) => {
     const sample = patches.quantiles[at];
-    const which = sample === null ? [] : [`a sample of the ${Math.round(100 * sample)} % quantile of all images`];
+    const which = sample === null ? [] : [`sample at the ${Math.round(100 * sample)} % quantile of all images`];
     const said = [`${isolated(patches.names[at])}: ${decimal(patches.values[at])}`, ...which].join(", ");
     const lines = () => [
       cellPictureNow(numbers.patches, cell, PATCH_PX),
@@ -23,7 +23,7 @@ const patchList = (layer, numbers, { patches }) => {
       : make("span", { role: "img", "aria-label": said }, picture);
     return make("li", { class: sample === null ? "" : "sample" }, withTip(inner, lines));
   };
-  return make("ul", { class: "patches", "aria-label": "what excites it most in the images, then samples of lower quantiles" }, ...patches.cells.map(patch));
+  return make("ul", { class: "patches", "aria-label": "images with the highest activations, then samples of lower quantiles" }, ...patches.cells.map(patch));
 };
 
 const wordsOf = (known) => (known.words ? make("p", { class: "words" }, nameOf(known.words), " ", derivedTag()) : "");
@@ -34,9 +34,9 @@ const channelCard = (layer, numbers, known, { value, spread, share, most }) => {
     { class: "amount" },
     valueBar(value, most, spread || 0),
     make("b", { class: sideOf(value) }, signed(value)),
-    make("span", { class: "quiet" }, [spread === undefined ? "" : `± ${decimal(spread)}`, share === undefined ? "" : `${sideOf(value)} in ${percent(share)} of the images`].filter(Boolean).join(", ")),
+    make("span", { class: "quiet" }, [spread === undefined ? "" : `± ${decimal(spread)}`, share === undefined ? "" : `${value < 0 ? "opposes" : "supports"} in ${percent(share)} of the images`].filter(Boolean).join(", ")),
   );
-  const title = known.sprite === null ? channelTitle(known) : make("a", { href: galleryPath(layer, known.channel), title: "its page among the sprites" }, channelTitle(known));
+  const title = known.sprite === null ? channelTitle(known) : make("a", { href: galleryPath(layer, known.channel), title: "open in the gallery" }, channelTitle(known));
   return make(
     "article",
     { class: "channel", tabindex: -1, "data-channel": known.channel, "aria-label": `${channelTitle(known)}, ${signed(value)}` },
@@ -52,9 +52,9 @@ const channelColumns = (layer, numbers, set) => {
     make(
       "section",
       { class: `side ${side}` },
-      make("h2", {}, side === "for" ? "Speaks for" : "Speaks against"),
+      make("h2", {}, side === "for" ? "Supports" : "Opposes"),
       ...channels.map((channel, at) => channelCard(layer, numbers, knownOf(numbers, channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
-      ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel speaks ${side} it.`)]),
+      ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel ${side === "for" ? "supports" : "opposes"} it.`)]),
     );
   return make("div", { class: "sides" }, column("for", set.top, 0), column("against", set.bottom, set.top.length));
 };

@@ -1,4 +1,4 @@
-// What the page knows: the report from its own JSON; numbers of a layer, of some images, and the list of images from scripts.
+// The page's data: the report from its own JSON; layers, details of images and the list of images from scripts.
 
 const site = JSON.parse(document.getElementById("site").textContent);
 const classNamed = new Map(site.classes.map((shown) => [shown.number, shown]));
@@ -6,21 +6,21 @@ const layerNumber = new Map(site.layers.map((layer, number) => [layer.name, numb
 const pageOf = new Map(site.pages.flatMap((page, number) => page.images.map((image) => [image, number])));
 
 const loadLayer = async (layer) => {
-  const numbers = await loadNumbers(`layer:${layer.name}`, layer.numbers, "The layer’s numbers could not be loaded.");
+  const numbers = await loadNumbers(`layer:${layer.name}`, layer.numbers, "The layer’s data could not be loaded.");
   numbers.byChannel = numbers.byChannel || new Map(numbers.channels.map((known) => [known.channel, known]));
   return numbers;
 };
 
-// What is known of a channel, of one that the report says nothing of, too.
+// The data of a channel, or an empty default.
 const knownOf = (numbers, channel) =>
   numbers.byChannel.get(channel) || { channel, sprite: null, label: "", words: "", patches: { cells: [], images: [], names: [], values: [], quantiles: [] } };
 
 const loadImage = async (number) => {
   const page = pageOf.get(number);
-  if (page === undefined) throw new Error("The report does not show this image.");
-  const { images } = await loadNumbers(`page:${page}`, site.pages[page].file, "The image’s numbers could not be loaded.");
+  if (page === undefined) throw new Error("The report does not include this image.");
+  const { images } = await loadNumbers(`page:${page}`, site.pages[page].file, "The image’s data could not be loaded.");
   const image = images.find((details) => details.number === number);
-  if (!image) throw new Error("The image’s numbers are not where they should be.");
+  if (!image) throw new Error("The image is missing in its data file.");
   return image;
 };
 
@@ -35,7 +35,7 @@ const layerPath = (layer, set = 0) => `#/layer/${escaped(layer.name)}/${set}`;
 const imagePath = (image, layer) => `#/image/${image}${layer ? `/${escaped(layer.name)}` : ""}`;
 const listPath = (page = 1, set = 0) => `#/images/${page}/${set}`;
 
-// The channel's own page in the gallery of the sprites, which lies in the same bucket.
+// The channel's page in the gallery, which is in the same bucket.
 const galleryPath = (layer, channel) => `../../../../sprites/${escaped(site.model)}/${escaped(site.sprites)}/index.html#/layer/${escaped(layer.name)}/${channel}`;
 
 const homeLink = () => make("a", { href: "#/", title: site.dataset }, nameOf(site.dataset.split("@")[0]));

@@ -1,13 +1,13 @@
-// How much groups of neurons add to those of the next layer: a column for each layer, a group's sprite for each node, links as wide as
-// what flows through them.
+// Attribution between neuron groups of consecutive layers: one column for each layer, one sprite for each group. The width of a link
+// shows its attribution.
 
 const NODE_PX = 60;
 const NODE_GAP_PX = 18;
 const COLUMN_PX = 210;
-const LEAST_COLUMN_PX = 136; // where the room is less, it scrolls
+const LEAST_COLUMN_PX = 136; // narrower pages scroll
 const HEAD_PX = 34;
-const TAIL_PX = 72; // for the last layer's name
-const LEAST_SHARE = 0.015; // of the widest link; what is thinner is not drawn
+const TAIL_PX = 72; // for the name of the last layer
+const LEAST_SHARE = 0.015; // of the widest link; thinner links are not drawn
 
 const roomOf = (root) => {
   const { paddingLeft, paddingRight } = getComputedStyle(root);
@@ -16,7 +16,7 @@ const roomOf = (root) => {
 
 const groupTitle = (group, layer) => `group ${group.number + 1} of ${isolated(layer.name)}`;
 
-// `layers` are some that follow each other in the report; `roomPx` is how wide it may get before it scrolls.
+// `layers` are consecutive layers of the report; `roomPx` is the width above which the drawing scrolls.
 const makeFlow = (layers, roomPx) => {
   const flows = layers.slice(1).map((next, at) => site.flows.find((flow) => flow.layer === layers[at].name && flow.next_layer === next.name));
   const columns = layers.map((layer) => [...layer.groups].sort((one, other) => other.attribution - one.attribution));
@@ -46,10 +46,10 @@ const makeFlow = (layers, roomPx) => {
   const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * columnPx, yOf(column, row), (on) => light(column, on ? group : null))));
   const picture = make("div", { class: "flow-picture" }, makeDrawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...paths), ...heads, ...nodes);
   Object.assign(picture.style, { width: `${width}px`, height: `${height}px` });
-  return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "groups of neurons and what they add to those of the next layer", onkeydown: (event) => event.key.startsWith("Arrow") && event.stopPropagation() }, picture);
+  return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "neuron groups and their attribution through the next layer", onkeydown: (event) => event.key.startsWith("Arrow") && event.stopPropagation() }, picture);
 };
 
-// Links leave a node and arrive at it one below the other, in the order of where they lead, so that none lies on another.
+// Links at a node are stacked in the order of their other ends, so that no two links overlap.
 const placedLinks = (flows, columns, yOf) => {
   const all = flows.flatMap((flow, column) =>
     flow ? columns[column].flatMap((source, row) => columns[column + 1].map((goal, goalRow) => ({ column, source, row, goal, goalRow, value: flow.attribution[source.number][goal.number] }))) : [],

@@ -1,4 +1,4 @@
-// A layer's groups of neurons.
+// The neuron groups of a layer.
 
 const SHOWN_CHANNELS = 6;
 const SHOWN_CLASSES = 8;
@@ -19,7 +19,7 @@ const groupCard = (layer, numbers, group, most, mostOfClasses) => {
       { class: "group-facts" },
       make("h3", {}, `group ${group.number + 1}`),
       make("div", { class: "amount" }, valueBar(group.attribution, most), make("b", { class: sideOf(group.attribution) }, signed(group.attribution))),
-      make("ul", { class: "members", "aria-label": "its strongest channels" }, ...group.channels.slice(0, SHOWN_CHANNELS).map(member)),
+      make("ul", { class: "members", "aria-label": "strongest channels" }, ...group.channels.slice(0, SHOWN_CHANNELS).map(member)),
     ),
     classes.length ? make("ul", { class: "by-class", "aria-label": "attribution by class" }, ...classes.map(line)) : "",
   );
@@ -30,11 +30,11 @@ const groupsSection = (layer, numbers, roomPx) => {
   const most = Math.max(...layer.groups.map((group) => Math.abs(group.attribution)));
   const mostOfClasses = Math.max(0, ...layer.groups.flatMap((group) => group.by_class.map(([, value]) => Math.abs(value))));
   const sorted = [...layer.groups].sort((one, other) => other.attribution - one.attribution);
-  const variance = layer.explained_variance === null ? "" : ` Together they account for ${percent(layer.explained_variance)} of the layer’s activations.`;
+  const variance = layer.explained_variance === null ? "" : ` Together, the groups explain ${percent(layer.explained_variance)} of the layer’s squared activations.`;
   const at = layerNumber.get(layer.name);
   const around = site.layers.slice(Math.max(0, at - 1), at + 2).filter((other) => other.groups.length);
   return [
-    make("section", { class: "groups" }, make("h2", {}, "Groups of neurons"), make("p", { class: "quiet about" }, `Channels that images excite together, found over up to 64 of the ${count(pageOf.size, "shown image")}; what they add is over all of these.${variance}`), make("div", { class: "group-list" }, ...sorted.map((group) => groupCard(layer, numbers, group, most, mostOfClasses)))),
-    ...(hasFlow(around) ? [make("section", {}, make("h2", {}, "Where it comes from, where it goes"), makeFlow(around, roomPx))] : []),
+    make("section", { class: "groups" }, make("h2", {}, "Neuron groups"), make("p", { class: "quiet about" }, `A neuron group is a set of channels that respond to the same parts of images. The groups are fitted to up to 64 of the ${count(pageOf.size, "shown image")}. The attributions are means over all of them.${variance}`), make("div", { class: "group-list" }, ...sorted.map((group) => groupCard(layer, numbers, group, most, mostOfClasses)))),
+    ...(hasFlow(around) ? [make("section", {}, make("h2", {}, "Connections to neighbouring layers"), makeFlow(around, roomPx))] : []),
   ];
 };

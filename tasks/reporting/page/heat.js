@@ -1,4 +1,4 @@
-// Maps over an image: orange for, blue against; groups of neurons each in a colour of its own.
+// Maps over an image: orange supports, blue opposes; each neuron group has a colour of its own.
 
 const FOR = [255, 134, 14];
 const AGAINST = [26, 104, 255];
@@ -22,7 +22,7 @@ const positionPicture = (width, height, pixelOf) => {
 
 const heatPicture = (layer, map) => positionPicture(layer.width, layer.height, (place) => [...(map.values[place] < 0 ? AGAINST : FOR), Math.abs(map.values[place]) / 127]);
 
-// All groups, each position in their colours by their shares; or one group alone.
+// All groups, with their colours mixed by their shares; or one group alone.
 const groupsPicture = (layer, maps, only = null) =>
   positionPicture(layer.width, layer.height, (place) => {
     if (only !== null) return [...groupColour(only), maps[only][place] / 255];
@@ -34,7 +34,7 @@ const groupsPicture = (layer, maps, only = null) =>
 
 const amountPicture = (layer, amounts) => positionPicture(layer.width, layer.height, (place) => [255, 255, 255, amounts[place] / 255]);
 
-// Each position keeps its colour in its middle, and runs into the others between.
+// Each position keeps its colour at its centre, and blends with its neighbours.
 const paintOver = (context, picture, side) => {
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
@@ -54,7 +54,7 @@ const decodedImage = (file) => {
   return imageOf.get(file);
 };
 
-// An image with a map over it, small.
+// A small image with a map over it.
 const smallMap = (file, pictureOf) =>
   whenSeen(make("canvas", { class: "cell", width: 1, height: 1, "aria-hidden": "true" }), async (canvas) => {
     const image = await decodedImage(file);
@@ -66,7 +66,7 @@ const smallMap = (file, pictureOf) =>
     paintOver(context, pictureOf(), canvas.width);
   });
 
-// The image large, a map over it, and the position that is looked at. `onPlace` hears of each other position, by whatever way it is chosen.
+// The large image with a map and the selected position. `onPlace` is called for each newly selected position.
 const makeStage = (image, onPlace, labelOf) => {
   const overlay = make("canvas", { class: "overlay", "aria-hidden": "true" });
   const cursor = make("button", { type: "button", class: "cursor" });
@@ -74,7 +74,7 @@ const makeStage = (image, onPlace, labelOf) => {
   const node = make("div", { class: "stage" }, photo(image.file, { class: "seen", loading: "eager", alt: image.name }), overlay, cursor, said);
   let grid = { width: 1, height: 1 };
   let place = 0;
-  let point = [0.5, 0.5]; // where in the image that is
+  let point = [0.5, 0.5]; // the position as a share of the image's sides
   let pinned = false;
 
   const mark = () => {
@@ -121,7 +121,7 @@ const makeStage = (image, onPlace, labelOf) => {
     const [x, y] = goals[event.key];
     if (x < 0 || y < 0 || x >= grid.width || y >= grid.height) return;
     choose(y * grid.width + x);
-    said.textContent = labelOf(place); // to those who do not see the sprites change
+    said.textContent = labelOf(place); // for screen readers
   });
 
   return {
@@ -129,7 +129,7 @@ const makeStage = (image, onPlace, labelOf) => {
     place: () => place,
     isPinned: () => pinned,
     unpin: () => pin(false),
-    // What is looked at stays where it is in the image when the layer has other positions.
+    // The selected point of the image stays the same when the layer has another grid.
     setGrid: (next) => {
       grid = next;
       place = Math.floor(point[1] * grid.height) * grid.width + Math.floor(point[0] * grid.width);

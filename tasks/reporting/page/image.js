@@ -1,4 +1,4 @@
-// One image's page: a map over it for each layer, and what the network sees at each position.
+// The page of an image: a map for each layer, and the channels at each position.
 
 let wayOfPosition = "attribution";
 
@@ -7,7 +7,7 @@ const choices = (words, options, chosen, onChoose) =>
 
 const predictions = (image) => {
   const line = ([number, probability]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(probability, 1), make("span", {}, percent(probability)));
-  return make("ol", { class: "predictions", "aria-label": "what it is seen as" }, ...image.predicted.map(line));
+  return make("ol", { class: "predictions", "aria-label": "predicted classes" }, ...image.predicted.map(line));
 };
 
 const opacityTool = (stage) =>
@@ -28,7 +28,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const details = () => image.layers[layerNumber.get(layer.name)];
   const map = () => details().maps[explained];
   const here = () => channelsAt(details(), wayOfPosition, map(), stage.place());
-  const panel = make("aside", { class: "position", "aria-label": "what is seen here" });
+  const panel = make("aside", { class: "position", "aria-label": "channels at the selected position" });
   const head = make("div", {});
   const mapTools = make("div", { class: "map-tools" });
   const groupTools = make("div", {});
@@ -39,13 +39,13 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     frame = 0;
     const target = image.explained[explained];
     panel.replaceChildren(
-      make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " held; click it again to let go") : ""),
-      choices("strongest by", [["attribution", "by attribution"], ["activation", "by activation"]], wayOfPosition, (way) => {
+      make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
+      choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], wayOfPosition, (way) => {
         wayOfPosition = way;
         stage.relabel();
         showPlace();
       }),
-      make("p", { class: "quiet small" }, ...(wayOfPosition === "activation" ? ["The channels that are most excited here."] : ["The channels that speak most for ", ...explainedParts(target, nameOf), " here."])),
+      make("p", { class: "quiet small" }, ...(wayOfPosition === "activation" ? ["Channels with the highest activations here."] : ["Channels with the strongest support for ", ...explainedParts(target, nameOf), " here."])),
       positionSprites(layer, numbers, here()),
       ...seenFrom(layer, image, details(), stage.place()),
       ...samePlace(layer, details(), stage.place(), list),
@@ -65,7 +65,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       const value = details().group_attribution[known.number];
       return [known.number, cellPicture(layer.group_sprites, known.sprite), swatch, make("span", {}, `${known.number + 1}`, ...(value === undefined ? [] : [make("b", { class: sideOf(value) }, ` ${signed(value)}`)]))];
     };
-    return choices("what lies over the image", [[null, "heat map"], ["all", "all groups"], ...layer.groups.map(one)], group, (next) => {
+    return choices("map over the image", [[null, "heat map"], ["all", "all groups"], ...layer.groups.map(one)], group, (next) => {
       group = next;
       showMap();
     });
@@ -75,14 +75,14 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     const options = image.explained.map((target, place) => [place, make("span", {}, ...explainedParts(target, nameOf))]);
     const most = decimal(map().scale);
     mapTools.replaceChildren(
-      choices("what is explained", options, explained, (next) => {
+      choices("explained class", options, explained, (next) => {
         explained = next;
-        rail.querySelectorAll("canvas").forEach((canvas) => observer.observe(canvas)); // drawn again
+        rail.querySelectorAll("canvas").forEach((canvas) => observer.observe(canvas)); // to draw them again
         stage.relabel();
         showMap();
         showPlace();
       }),
-      make("p", { class: "legend quiet small" }, ...(group === null ? [`−${most}`, make("span", { class: "ramp" }), `+${most}`] : ["where each group of neurons is excited"])),
+      make("p", { class: "legend quiet small" }, ...(group === null ? [`−${most}`, make("span", { class: "ramp" }), `+${most}`] : ["activation of each neuron group"])),
       opacityTool(stage),
     );
     groupTools.replaceChildren(groupChoices());
@@ -94,7 +94,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     stage.setGrid(grid);
     if (layer.groups.length <= group && group !== "all") group = null;
     head.replaceChildren(
-      make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: listPath() }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), turns("the images before and after", goal(list.images[at - 1]), goal(list.images[at + 1]))),
+      make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: listPath() }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), turns("previous and next image", goal(list.images[at - 1]), goal(list.images[at + 1]))),
     );
     showInRail(rail, layer);
     document.title = `${image.name} · ${layer.name} · ${siteTitle}`;
@@ -108,7 +108,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     make(
       "div",
       { class: "image-facts" },
-      make("p", {}, "Seen as ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", verdict(image.right), image.label === null ? "" : make("span", { class: "quiet" }, " · label ", nameOf(image.label))),
+      make("p", {}, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", verdict(image.right), image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label))),
       predictions(image),
     ),
     rail,
@@ -147,5 +147,5 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   };
 };
 
-// Where to look first: what speaks loudest.
+// The first selected position: the highest absolute attribution.
 const strongest = (map) => map.values.reduce((best, value, place) => (Math.abs(value) > Math.abs(map.values[best]) ? place : best), 0);

@@ -1,7 +1,7 @@
-// The images that the report shows, page by page.
+// The list of the shown images.
 
 const LISTED = 48;
-let sought = ""; // stays while one looks at an image and comes back
+let sought = ""; // kept when the user opens an image and returns
 
 const verdict = (right) => (right === null ? "" : make("span", { class: right ? "right" : "wrong" }, right ? "right" : "wrong"));
 
@@ -14,8 +14,8 @@ const imageCard = (image) =>
       { class: "image-card", href: imagePath(image.number) },
       photo(image.file),
       make("span", { class: "image-name", title: image.name }, nameOf(image.name)),
-      make("span", { class: "image-seen", title: `seen as ${className(image.predicted)}` }, nameOf(className(image.predicted)), verdict(image.right)),
-      image.label === null ? "" : make("span", { class: "quiet" }, "label ", nameOf(image.label)),
+      make("span", { class: "image-seen", title: `predicted: ${className(image.predicted)}` }, nameOf(className(image.predicted)), verdict(image.right)),
+      image.label === null ? "" : make("span", { class: "quiet" }, "label: ", nameOf(image.label)),
     ),
   );
 
@@ -38,7 +38,7 @@ const showImages = async (root, wantedPage, wantedSet, isCurrent) => {
     results.replaceChildren(...found.slice((page - 1) * LISTED, page * LISTED).map(imageCard));
     status.textContent = found.length === list.images.length ? count(found.length, "image") : `${found.length} of ${count(list.images.length, "image")}`;
     const goal = (number) => (number >= 1 && number <= pages ? { path: listPath(number, set), title: `page ${number}` } : null);
-    pager.replaceChildren(...(pages > 1 ? [turns("pages before and after", goal(page - 1), goal(page + 1)), make("span", { class: "quiet" }, `page ${page} of ${pages}`)] : []));
+    pager.replaceChildren(...(pages > 1 ? [turns("previous and next page", goal(page - 1), goal(page + 1)), make("span", { class: "quiet" }, `page ${page} of ${pages}`)] : []));
   };
 
   const pick = () => picker.replaceChildren(make("label", { class: "tool" }, make("span", {}, "Find"), input), setPicker(set, (number) => (window.location.hash = listPath(1, number)), (number) => list.images.filter((image) => image.sets.includes(number)).length));
@@ -52,7 +52,7 @@ const showImages = async (root, wantedPage, wantedSet, isCurrent) => {
   root.className = "page report";
   root.replaceChildren(
     make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, "Images")), picker, status),
-    ...(list.images.length < site.images ? [make("p", { class: "quiet" }, `${count(list.images.length, "image")} that the report shows, of ${site.images.toLocaleString("en")} that it is about.`)] : []),
+    ...(list.images.length < site.images ? [make("p", { class: "quiet" }, `The report shows ${count(list.images.length, "image")} of ${site.images.toLocaleString("en")}.`)] : []),
     results,
     pager,
   );

@@ -1,4 +1,4 @@
-// A layer's page: its strongest channels over a set of images, all channels as bars, its groups.
+// The page of a layer: its strongest channels over a set of images, all channels as bars, and its neuron groups.
 
 const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].images) => {
   const option = (set, number) => make("option", { value: number, selected: number === chosen, disabled: !imagesIn(number) }, `${isolated(set.title)} (${imagesIn(number).toLocaleString("en")})`);
@@ -10,10 +10,10 @@ const setPicker = (chosen, onChoose, imagesIn = (number) => site.sets[number].im
   return make("label", { class: "tool" }, make("span", {}, "Images"), make("select", { "aria-label": "set of images", onchange: (event) => onChoose(Number(event.target.value)) }, ...all, ...grouped.flat()));
 };
 
-// The layers in network order; `hrefOf` keeps the rest of what is looked at.
+// The layers in network order; `hrefOf` keeps the other parts of the address.
 const layerRail = (current, hrefOf, pictureOf = () => "") => {
   const links = site.layers.map((layer) => make("li", {}, make("a", { href: hrefOf(layer), "aria-current": layer === current ? "page" : null, "data-layer": layer.name, title: layer.name }, pictureOf(layer), nameOf(layer.name))));
-  return make("nav", { class: "rail", "aria-label": "layers, from the image on; [ and ] go from one to the next" }, make("ol", {}, ...links));
+  return make("nav", { class: "rail", "aria-label": "layers, from input to output; press [ and ] to switch" }, make("ol", {}, ...links));
 };
 
 const showInRail = (rail, layer) => {
@@ -25,7 +25,7 @@ const showInRail = (rail, layer) => {
   }
 };
 
-const setParts = (set) => ({ label: ["labelled ", nameOf(set.title)], class: ["seen as ", nameOf(set.title)], wrong: ["seen as something else than their label"] })[set.kind];
+const setParts = (set) => ({ label: ["labelled ", nameOf(set.title)], class: ["predicted as ", nameOf(set.title)], wrong: ["with wrong predictions"] })[set.kind];
 
 const setNumber = (text) => {
   const number = /^\d+$/.test(text || "") ? Number(text) : 0;
@@ -52,7 +52,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
       card.focus({ preventScroll: true });
     } else if (known) {
       const set = numbers.sets[chosen];
-      const one = make("section", { class: "chosen" }, make("h2", {}, "Chosen"), channelCard(layer, numbers, known, { value: set.mean[channel], most: Math.max(...set.mean.map(Math.abs)) }));
+      const one = make("section", { class: "chosen" }, make("h2", {}, "Selected channel"), channelCard(layer, numbers, known, { value: set.mean[channel], most: Math.max(...set.mean.map(Math.abs)) }));
       body.querySelectorAll(".chosen").forEach((old) => old.remove());
       body.querySelector(".sides").before(one);
       one.querySelector(".channel").focus({ preventScroll: true });
@@ -75,13 +75,13 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
     const goal = (other) => other && { path: layerPath(other, chosen), title: other.name };
     plot = makeDistribution(numbers.sets[chosen].mean, tellOf, openChannel);
     head.replaceChildren(
-      make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name))), make("div", { class: "tools" }, setPicker(chosen, (number) => (window.location.hash = layerPath(layer, number))), turns("the layers before and after", goal(before), goal(after)))),
+      make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name))), make("div", { class: "tools" }, setPicker(chosen, (number) => (window.location.hash = layerPath(layer, number))), turns("previous and next layer", goal(before), goal(after)))),
     );
     for (const link of rail.querySelectorAll("a")) link.setAttribute("href", layerPath(site.layers[layerNumber.get(link.dataset.layer)], chosen));
     body.replaceChildren(
       make("p", { class: "quiet" }, layerFacts(layer)),
-      make("p", { class: "lead" }, "What speaks for ", ...specParts(site.spec), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
-      make("section", {}, make("h2", {}, "All channels"), plot.node, make("p", { class: "quiet small" }, "One bar for each channel’s mean attribution, the highest first.")),
+      make("p", { class: "lead" }, "Evidence for ", ...specParts(site.spec), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
+      make("section", {}, make("h2", {}, "All channels"), plot.node, make("p", { class: "quiet small" }, "Each bar is the mean attribution of one channel, in descending order.")),
       channelColumns(layer, numbers, numbers.sets[chosen]),
       ...groupsSection(layer, numbers, roomOf(root)),
     );

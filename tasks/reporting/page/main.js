@@ -1,4 +1,4 @@
-// The report's pages by address: the overview, a layer over a set of images, the images, one image at a layer.
+// The addresses of the report's pages: the overview, a layer and a set of images, the list of images, an image at a layer.
 
 startRoutes((root, [page, name, part], isCurrent) => {
   if (!page) return showOverview(root);

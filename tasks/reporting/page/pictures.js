@@ -1,14 +1,14 @@
-// Cells of sheets as small canvases, each drawn once it is about to be seen, and images.
+// Images, and cells of sheets as small canvases, drawn shortly before they scroll into view.
 
 const KEPT_SHEETS = 24;
 const AHEAD = "300px";
-const sheetOf = new Map(); // the file's name -> its picture once it is there, and the promise of it
+const sheetOf = new Map(); // file name -> the loaded picture and its promise
 const drawOf = new WeakMap();
 
 const openSheet = (sheet) => {
   const known = sheetOf.get(sheet.file) || { picture: null, loading: null };
   sheetOf.delete(sheet.file);
-  sheetOf.set(sheet.file, known); // the last used is the last to go
+  sheetOf.set(sheet.file, known); // the least recently used sheet is dropped first
   if (!known.loading) {
     known.loading = loadSheet(sheet).then((picture) => (known.picture = picture));
     known.loading.catch(() => sheetOf.delete(sheet.file));
@@ -28,7 +28,7 @@ const observer = new IntersectionObserver(
   { rootMargin: AHEAD },
 );
 
-// Draws when it comes into view; `work` gets the canvas in the pixels of the screen.
+// Draws a canvas when it scrolls into view.
 const whenSeen = (canvas, work) => {
   drawOf.set(canvas, async () => {
     canvas.setAttribute("aria-busy", "true");
@@ -60,7 +60,7 @@ const cellPicture = (sheet, cell, attributes = {}) => {
   });
 };
 
-// For what changes under the pointer: it is drawn at once, without a frame in which it is empty, if its sheet is here.
+// Draws at once if the sheet is loaded, so that pictures under the pointer never flicker.
 const cellPictureNow = (sheet, cell, sidePx) => {
   const picture = sheet && cell !== null ? openSheet(sheet).picture : null;
   if (!picture) return cellPicture(sheet, cell);
@@ -70,7 +70,7 @@ const cellPictureNow = (sheet, cell, sidePx) => {
   return canvas;
 };
 
-// One tip for all small pictures; it goes with what it is about, and when another page is shown.
+// One tip for all small pictures; it is hidden when the pointer leaves, or another page opens.
 const pictureTip = makeTip();
 document.body.append(pictureTip.node);
 window.addEventListener("hashchange", pictureTip.hide);
@@ -84,15 +84,15 @@ const withTip = (node, linesOf) => {
   return node;
 };
 
-// A channel's sprite, or where the bucket has none, what excites it most in the images; `draw` is one of the two above.
+// A channel's sprite, or its strongest image patch if the bucket has no sprite; `draw` is one of the two functions above.
 const channelPicture = (layer, numbers, known, draw, ...how) =>
   known.sprite !== null || !known.patches.cells.length ? draw(layer.sprites, known.sprite, ...how) : draw(numbers.patches, known.patches.cells[0], ...how);
 
 const photo = (file, attributes = {}) => make("img", { src: urlOf(file), alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.classList.add("gone"), ...attributes });
 
-// A channel's sprite, which leads to its page in the gallery if there is a sprite at all.
+// A channel's sprite, with a link to the gallery if the sprite exists.
 const spriteLink = (layer, known, picture, words = "") => {
   const title = `channel ${known.channel}${known.label ? ` · ${isolated(known.label)}` : ""}`;
-  if (known.sprite === null) return make("span", { class: "sprite", title: known.patches.cells.length ? `${title}: there is no sprite of it; this is what excites it most` : `${title}: no sprite` }, picture);
+  if (known.sprite === null) return make("span", { class: "sprite", title: known.patches.cells.length ? `${title}: no sprite; the picture is the patch with its highest activation` : `${title}: no sprite` }, picture);
   return make("a", { class: "sprite", href: galleryPath(layer, known.channel), "aria-label": `sprite of ${title}${words}`, title }, picture);
 };

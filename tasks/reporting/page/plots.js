@@ -1,9 +1,9 @@
-// Numbers as bars.
+// Bars for numbers.
 
 const PLOT_PX = 150;
 const PLOT_EDGE_PX = 10;
 
-// A bar from 0, with a whisker of the spread; `most` is as long as it gets. The number itself is written beside it.
+// A bar from 0 with a whisker for the spread; `most` is the value of a full bar. The number stands beside the bar.
 const valueBar = (value, most, spread = 0) => {
   const share = (amount) => 100 * Math.max(0, Math.min(1, amount / (most || 1)));
   const size = Math.abs(value);
@@ -12,7 +12,7 @@ const valueBar = (value, most, spread = 0) => {
   return makeDrawn("svg", { class: "value-bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, bar, ...whisker);
 };
 
-// Every channel's mean attribution as a bar, the highest first. It is a slider over the channels: the pointer and the arrow keys choose one.
+// The mean attribution of each channel as a bar, in descending order. It is a slider: the pointer and the arrow keys select a channel.
 const makeDistribution = (means, tellOf, onOpen) => {
   const order = means.map((_, channel) => channel).sort((one, other) => means[other] - means[one] || one - other);
   const canvas = make("canvas", { "aria-hidden": "true" });

@@ -1,4 +1,4 @@
-// What the report's numbers are called, and what they mean.
+// The wording of the report's numbers.
 
 const METHODS = {
   gradient: "gradient times activation",
@@ -7,7 +7,7 @@ const METHODS = {
 
 const KINDS = { label: "Labels", class: "Classes", wrong: "Wrong predictions" };
 
-// For attributes, where no element can keep a name's marks of writing direction to itself.
+// Isolates a name's marks of writing direction in attributes, where <bdi> is not possible.
 const isolated = (name) => `\u2068${name}\u2069`;
 
 const className = (number) => (classNamed.has(number) ? classNamed.get(number).name : `class ${number}`);
@@ -22,25 +22,25 @@ const percent = (share) => {
 
 const sideOf = (value) => (value < 0 ? "against" : "for");
 
-// What one heat map explains, as nodes and as text.
+// The classes that a heat map explains, as nodes.
 const explainedParts = ({ positive, negative }, part) => [
   positive === null ? "all classes together" : part(className(positive)),
-  ...(negative === null ? [] : [" against ", part(className(negative))]),
+  ...(negative === null ? [] : [" over ", part(className(negative))]),
 ];
 
 const specParts = ({ positive, negative }) => {
-  const first = positive === "auto" ? "each image’s highest class" : positive === "all" ? "all classes together" : nameOf(className(positive));
+  const first = positive === "auto" ? "each image’s top class" : positive === "all" ? "all classes together" : nameOf(className(positive));
   if (negative === "none") return [first];
-  const other = positive === "auto" ? "its second highest" : "each image’s highest other class";
-  return [first, " against ", negative === "auto" ? other : nameOf(className(negative))];
+  const other = positive === "auto" ? "its runner-up" : "each image’s top other class";
+  return [first, " over ", negative === "auto" ? other : nameOf(className(negative))];
 };
 
-const methodWords = (spec) => METHODS[spec.method] + (spec.method === "integrated" ? ` in ${count(spec.steps, "step")} from the silent layer` : "");
+const methodWords = (spec) => METHODS[spec.method] + (spec.method === "integrated" ? ` in ${count(spec.steps, "step")} from zero activations` : "");
 
 const layerFacts = (layer) =>
-  [layer.kind, count(layer.channels, "channel"), ...(layer.height * layer.width > 1 ? [`maps of ${layer.height} × ${layer.width}`] : []), ...(layer.receptive_field ? [`sees ${layer.receptive_field} px`] : [])].join(" · ");
+  [layer.kind, count(layer.channels, "channel"), ...(layer.height * layer.width > 1 ? [`${layer.height} × ${layer.width} cells`] : []), ...(layer.receptive_field ? [`receptive field ${layer.receptive_field} px`] : [])].join(" · ");
 
 const ABOUT_ATTRIBUTION =
-  "A channel’s attribution is how much it adds to the score that is explained, to first order: above 0 it speaks for the class, below 0 against it.";
+  "The attribution of a channel is its contribution to the explained score. Positive values support the class, negative values oppose it.";
 
-const derivedTag = () => make("span", { class: "derived", title: "derived from numbers, not said by a person" }, "derived");
+const derivedTag = () => make("span", { class: "derived", title: "This line is generated from the numbers by rules." }, "derived");

@@ -113,7 +113,7 @@ def test_a_layer_whose_spritemap_is_damaged_is_left_out_until_it_is_mended(
     sound = file.read_bytes()
     file.write_bytes(sound[:-1] + b"x")
     assert b"block_0" not in bucket.get(publish(bucket))
-    assert "the gallery leaves out block_0: " in caplog.text
+    assert "the gallery skips block_0: " in caplog.text
     file.write_bytes(sound)
     assert b"block_0" in bucket.get(publish(bucket))
 
