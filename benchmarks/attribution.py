@@ -1,35 +1,39 @@
-"""Measures attribution over a folder: its rate against the bare forward and backward pass, and its
-memory against the number of images.
+"""Measures attribution over a folder of images: its rate, its memory, and its checks.
 
     uv run python benchmarks/attribution.py rate FOLDER
     uv run python benchmarks/attribution.py memory FOLDER --images 1000 10000
     uv run python benchmarks/attribution.py checks FOLDER --images 48
 
-`rate` runs what a device's process runs for a part of the images, from the files to the table, in
-turn with the forward and backward pass of the same graph on batches that are in memory already, and
-prints the ratio of the rates: the higher, the less decoding, sums, and writing cost. `memory`
-measures folders of as many links to the images, sums up what was measured, looks at some images
-closely and builds the report, without rendering sprites; each in a process of its own, of which it
-prints the peak. `checks` prints how far attributions to the highest logit are from adding up, and
-what silencing the channels that they name takes from it, for both methods.
+`rate` runs a part of the images as a device's process does, from the files to the table. It takes
+turns with the floor: forward and backward passes of the same graph on images in memory. The ratio
+of the rates is higher the less decoding, sums and writing cost.
+
+`memory` attributes folders with so many links to the images and builds the report, without
+rendering sprites. Each folder has its own process, whose peak memory is printed.
+
+`checks` prints for both methods how far attributions to the highest logit are from adding up, and
+how much of the logit is lost when the channels that they name are silenced.
 """
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As the processes of devices have it.
+# As in the processes of devices.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from cyclopts import App, Parameter
 
+from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.attribution.batches import BATCH, NumberedImage
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
@@ -56,37 +60,16 @@ def rate(
     layers: Layers = ("block_0", "block_2", "block_4", "block_10", "head"),
     rounds: int = 5,
 ) -> None:
-    """Print images per second with and without all that is beside the network."""
-    import numpy as np
-    import tensorflow as tf
-
-    from diamond_cutter.tasks.attribution.network import network_of
-    from diamond_cutter.tasks.attribution.score import choose_classes, score_of
-    from diamond_cutter.tasks.photos.reading import read_image
-
+    """Print images per second of the whole pipeline, and of the network alone."""
     with tempfile.TemporaryDirectory() as bucket:
         card = import_bundle(bucket, model)
-        images = find_images(folder).images
+        images = cycle(find_images(folder).images)
         numbered = tuple(
-            NumberedImage(number, image)
-            for number, image in enumerate(islice(cycle(images), IMAGES_AT_ONCE))
+            NumberedImage(number, image) for number, image in enumerate(islice(images, IMAGES_AT_ONCE))
         )
         spec = AttributionSpec(layers=layers, sprites="none")
         job = ImagesJob(bucket, card.key, "benchmark", spec, numbered)
-        network = network_of(read_bundle(bucket, card.key), layers)
-
-        @tf.function(input_signature=[tf.TensorSpec([None, *card.image.shape])], autograph=False)
-        def bare(pixels: tf.Tensor) -> list[tf.Tensor]:
-            *activations, logits = network.run(pixels, [*network.tensors, network.logits])
-            score = score_of(logits, choose_classes(logits, spec.positive, spec.negative))
-            return tf.gradients(tf.reduce_sum(score), activations)
-
-        pixels = np.stack([read_image(each.image, card.image.shape) for each in numbered[:BATCH]])
-
-        def floor() -> None:
-            for _ in range(len(numbered) // BATCH):
-                bare(tf.constant(pixels))[0].numpy()
-
+        floor = _floor(read_bundle(bucket, card.key), job)
         seconds: dict[str, list[float]] = {"whole": [], "floor": []}
         for attempt in range(rounds + 1):  # the first traces
             begun = time.perf_counter()
@@ -101,16 +84,42 @@ def rate(
         floor / whole for floor, whole in zip(seconds["floor"], seconds["whole"], strict=True)
     ]
     for name, spent in seconds.items():
-        print(f"{name}: {len(numbered) / np.median(spent):.1f} images per second")
+        print(f"{name}: {len(numbered) / statistics.median(spent):.1f} images per second")
     each = ", ".join(f"{100 * share:.0f}" for share in shares)
     print(
-        f"{', '.join(layers)}: the whole runs at {100 * np.median(shares):.0f} % of the floor, in "
-        f"each round at {each} %"
+        f"{', '.join(layers)}: the whole runs at {100 * statistics.median(shares):.0f} % of the "
+        f"floor; by round: {each} %"
     )
 
 
+def _floor(bundle: Bundle, job: ImagesJob) -> Callable[[], None]:
+    """Return the bare forward and backward passes of a job, on images in memory."""
+    import numpy as np
+    import tensorflow as tf
+
+    from diamond_cutter.tasks.attribution.network import network_of
+    from diamond_cutter.tasks.attribution.score import choose, score_of
+    from diamond_cutter.tasks.photos.reading import read_image
+
+    network, spec, shape = network_of(bundle, job.spec.layers), job.spec, bundle.card.image.shape
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape])], autograph=False)
+    def bare(pixels: tf.Tensor) -> list[tf.Tensor]:
+        *activations, logits = network.run(pixels, [*network.tensors, network.logits])
+        score = score_of(logits, choose(logits, spec.positive, spec.negative))
+        return tf.gradients(tf.reduce_sum(score), activations)
+
+    pixels = np.stack([read_image(each.image, shape) for each in job.images[:BATCH]])
+
+    def passes() -> None:
+        for _ in range(len(job.images) // BATCH):
+            bare(tf.constant(pixels))[0].numpy()
+
+    return passes
+
+
 def _again(job: ImagesJob, attempt: int) -> ImagesJob:
-    """Return the same work under another name, so that it is written anew."""
+    """Return the same job under another name, so that it is done and written again."""
     return ImagesJob(job.bucket, job.model, f"benchmark-{attempt}", job.spec, job.images)
 
 
@@ -140,16 +149,15 @@ def memory(
         measured, whole = map(float, printed.split()[-2:])
         peaks.append((measured, whole))
         print(
-            f"{count} images: {measured:.0f} MB at most until all are measured and summed up, "
-            f"{whole:.0f} MB in the whole run",
+            f"{count} images: peak {measured:.0f} MB up to the sums, {whole:.0f} MB in all",
             flush=True,
         )
     first, last = (
         100 * (after / before - 1) for before, after in zip(peaks[0], peaks[-1], strict=True)
     )
     print(
-        f"{images[-1]} images take {first:.1f} % more than {images[0]} until then, {last:.1f} % "
-        "in the whole"
+        f"{images[-1]} images take {first:.1f} % more than {images[0]} up to the sums, "
+        f"{last:.1f} % in the whole run"
     )
 
 
@@ -161,9 +169,7 @@ def checks(
     layers: Layers = ("block_10", "block_12", "head"),
     images: int = 48,
 ) -> None:
-    """Print, by method and layer, medians over images: completeness error, and what the score loses
-    without channels.
-    """
+    """Print medians over images by method and layer: completeness error, and loss by ablation."""
     import numpy as np
     import tensorflow as tf
 
@@ -203,7 +209,7 @@ def checks(
 
 @app.command
 def one(folder: str, count: int, *, model: str, layers: Layers) -> None:
-    """Explain so many images in this process, and print its peak memory in MB."""
+    """Explain `count` images in this process, and print its peak memory in MB."""
     with tempfile.TemporaryDirectory() as place:
         bucket, many = f"{place}/bucket", Path(place, "many")
         many.mkdir()
@@ -218,14 +224,12 @@ def one(folder: str, count: int, *, model: str, layers: Layers) -> None:
 
 
 def peak_mb() -> float:
-    """Return this process's peak memory so far. Not getrusage's, which begins with that of the
-    process it was forked from.
-    """
+    """Return this process's peak memory in MB; getrusage's includes that of its parent."""
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000
 
 
 def explain(bucket_url: str, model: str, found: ImageSet, spec: AttributionSpec) -> None:
-    """Do all that a run does, but for the sprites, in this process."""
+    """Run everything of a run in this process, except for rendering sprites."""
     bucket = open_bucket(bucket_url)
     card = read_card(bucket, model)
     if card is None:

@@ -1,16 +1,15 @@
-"""Renders one run by several workers at once into a bucket whose calls fail, kills workers, and
-compares with an undisturbed run.
+"""Renders one run with several workers while calls to the bucket fail and workers are killed.
 
     uv run python benchmarks/faulted_bucket.py --workers 4 --kills 12 --chance 0.15
 
-A worker is the whole command `diamond-cutter sprites`; all of them are given the same run. They
-reach the bucket, a strict server of Google Cloud Storage on loopback, through a proxy that makes a
-share of the calls fail: refused with 503, 429 or 408, reset before or within the body, the reply
-lost, a byte flipped, a download cut. Whole process trees are killed with SIGKILL and started again.
-Which calls fail how, and the moments of the kills, are drawn from a seed; the machine's speed is
-not. Afterwards every sprite must be there with the pixels of the undisturbed run, spritemaps be
-equal byte for byte, every file have the checksum that its record says, and the same command again
-write nothing.
+Each worker is the command `diamond-cutter sprites`, and all have the same run. The bucket is a
+strict server of Google Cloud Storage on loopback. A proxy in front of it makes a share of the calls
+fail: refused with 503, 429 or 408, reset before or within the body, the reply lost, a byte flipped,
+a download cut. Whole process trees are killed with SIGKILL and started again. A seed decides which
+calls fail and when workers are killed, but not the machine's speed.
+
+Afterwards every sprite must have the pixels of an undisturbed run, spritemaps must be equal byte
+for byte, every file must have the checksum in its record, and the same command must write nothing.
 """
 
 import os
@@ -33,13 +32,13 @@ from diamond_cutter.storage.sets.layout import is_run_record, is_shard_record
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.tasks.sheets import decode
 from tests.storage.fault_proxy import FAILURES, standing_before
-from tests.storage.gcs_server import serving
+from tests.storage.gcs_server import GcsServer, serving
 
 LAYERS = ("stem", "block_1", "block_2.expand")
-# Small pictures and few steps: what is tested is not how they look.
+# Small pictures and few steps, because their quality does not matter.
 RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "600", "--recipe.ladder")
-# A command needs some seconds before it renders; kills are to hit the rendering too, and a worker
-# with nothing left to do lasts no longer.
+# Limits of the seconds between kills. A command needs some seconds before it renders, and kills
+# should hit the rendering too. A worker with nothing left to do does not last longer.
 EARLIEST_S, LATEST_S = 3.0, 12.0
 
 app = App()
@@ -65,8 +64,7 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
         print(f"an undisturbed run takes {time.monotonic() - started:.0f} s", flush=True)
 
         proxy.chance, proxy.random = chance, random.Random(seed)
-        # Stalls would be waited for a minute each, as users wait; the tests of the bucket have
-        # them.
+        # Each stall would take a minute. The tests of the bucket cover them.
         proxy.by_chance = tuple(failure for failure in FAILURES if failure != "stall")
         faulted = {**os.environ, "STORAGE_EMULATOR_HOST": proxy.url}
         problems = disturb(workers, kills, random.Random(seed), faulted, Path(folder, "said"))
@@ -75,34 +73,42 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
             f"{dict(sorted(proxy.failed.items()))}",
             flush=True,
         )
-
         problems += differences(open_bucket("gs://undisturbed"), open_bucket("gs://disturbed"))
-        verified = subprocess.run(
-            [*cli("verify"), "--deep", "--bucket", "gs://disturbed"], capture_output=True, text=True
-        )
-        problems += [f"verify: {verified.stdout}"] if verified.returncode else []
-        before = {name: stored.generation for name, stored in server.buckets["disturbed"].items()}
-        server.seen.clear()
-        subprocess.run(command("disturbed"), check=True, stdout=subprocess.DEVNULL)
-        if {
-            name: stored.generation for name, stored in server.buckets["disturbed"].items()
-        } != before:
-            problems.append("the same command again writes")
+        problems += verified() + written_again(server)
     print(
         "\n".join(problems)
-        or f"{workers} workers, {kills} kills: every sprite is there, equal, and verified; a "
-        "re-run writes nothing"
+        or f"{workers} workers, {kills} kills: all sprites are there, equal and verified, and the "
+        "same command again writes nothing"
     )
     sys.exit(1 if problems else 0)
 
 
+def verified() -> list[str]:
+    """Return the problems that `verify` finds in the disturbed bucket."""
+    command = [*cli("verify"), "--deep", "--bucket", "gs://disturbed"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return [f"verify: {done.stdout}"] if done.returncode else []
+
+
+def written_again(server: GcsServer) -> list[str]:
+    """Run the same command again, and return a problem if it writes to the bucket."""
+
+    def generations() -> dict[str, int]:
+        return {name: stored.generation for name, stored in server.buckets["disturbed"].items()}
+
+    before = generations()
+    server.seen.clear()
+    subprocess.run(command("disturbed"), check=True, stdout=subprocess.DEVNULL)
+    return ["the same command again writes"] if generations() != before else []
+
+
 def cli(name: str) -> list[str]:
-    """Return the beginning of a command."""
+    """Return the start of a command line."""
     return [sys.executable, "-m", "diamond_cutter.flows.cli.main", name]
 
 
 def command(bucket: str) -> list[str]:
-    """Return the command that each worker is."""
+    """Return the command line of a worker."""
     return [
         *cli("sprites"),
         "efficientnet-lite0",
@@ -117,9 +123,7 @@ def command(bucket: str) -> list[str]:
 def disturb(
     workers: int, kills: int, moments: random.Random, environment: dict[str, str], said: Path
 ) -> list[str]:
-    """Run the workers and kill some of them, each of which begins again; return which of them
-    failed of themselves.
-    """
+    """Run the workers, kill and restart some, and return the failures without a kill."""
     problems: list[str] = []
 
     def start() -> "subprocess.Popen[bytes]":
@@ -129,9 +133,9 @@ def disturb(
             )
 
     def note(code: int | None) -> None:
-        problems.extend(
-            [f"a worker failed ({code}), they said: {said.read_text()[-2000:]}"] if code else []
-        )
+        if code:
+            output = said.read_text()[-2000:]
+            problems.append(f"a worker failed ({code}); output of all workers: {output}")
 
     running = [start() for _ in range(workers)]
     killed = 0
@@ -145,7 +149,7 @@ def disturb(
             killed += 1
         print(
             f"worker {victim} "
-            f"{f'is killed, kill {killed}' if ended is None else 'had ended, and begins again'}",
+            f"{f'is killed, kill {killed}' if ended is None else 'had ended and starts again'}",
             flush=True,
         )
         running[victim] = start()
@@ -155,7 +159,7 @@ def disturb(
 
 
 def kill_tree(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a command and all that it has started."""
+    """Kill a command and all its descendants."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in tree:
         if member.is_running():
@@ -165,7 +169,7 @@ def kill_tree(process: "subprocess.Popen[bytes]") -> None:
 
 
 def differences(undisturbed: Bucket, disturbed: Bucket) -> list[str]:
-    """Return what differs between two buckets."""
+    """Return the differences between two buckets."""
     expected, found = sprites(undisturbed), sprites(disturbed)
     wrong = (
         [f"sprites are missing: {sorted(expected.keys() - found.keys())}"]

@@ -1,12 +1,11 @@
-"""Kills a run again and again, lets it finish, and compares what is in the bucket with an
-undisturbed run's.
+"""Kills a run repeatedly, lets it finish, and compares its bucket with that of an undisturbed run.
 
     uv run python benchmarks/kill_and_resume.py --kills 10
 
-Every time the whole process tree of `diamond-cutter sprites` is killed with SIGKILL at a random
-moment (the seed is fixed, the machine's speed is not). Afterwards the same command must finish the
-job: every sprite is there, all pixels equal those of the undisturbed run, no shard whose record was
-there at a kill has been rendered again, and no process is left behind.
+Each kill sends SIGKILL to the whole process tree of `diamond-cutter sprites` at a random moment.
+The seed is fixed, but not the machine's speed. Afterwards the same command must finish the job: all
+sprites have the pixels of the undisturbed run, no shard that was committed at a kill was rendered
+again, and no process is left behind.
 """
 
 import os
@@ -28,10 +27,10 @@ from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.tasks.sheets import decode
 
 LAYERS = ("stem", "block_1", "block_2.expand", "block_4.expand")
-# Small pictures and few steps: what is tested is not how they look.
+# Small pictures and few steps, because their quality does not matter.
 RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "300")
-# Every command needs some seconds before it renders; kills are to hit the rendering too, but not to
-# let it finish.
+# Limits of a kill's moment, as shares of an undisturbed run. Every command needs some seconds
+# before it renders. Kills should hit the rendering too, but before it finishes.
 EARLIEST, LATEST = 0.05, 0.4
 ENDS_WITHIN_S = 30.0
 
@@ -82,7 +81,7 @@ def main(*, kills: int = 10, seed: int = 0) -> None:
 
 
 def command(bucket: Path) -> list[str]:
-    """Return the command that is killed."""
+    """Return the command line that is killed."""
     sprites = [
         sys.executable,
         "-m",
@@ -96,9 +95,7 @@ def command(bucket: Path) -> list[str]:
 
 
 def kill_after(arguments: list[str], seconds: float) -> list[str]:
-    """Start a command, kill it and all its descendants, and return those that still run some time
-    later.
-    """
+    """Start a command, kill it and its descendants, and return the processes that survive."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     tree = descendants(process.pid)
@@ -111,7 +108,7 @@ def kill_after(arguments: list[str], seconds: float) -> list[str]:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """Return the processes below one."""
+    """Return the descendants of a process."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -119,7 +116,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def records(root: Path) -> dict[str, bytes]:
-    """Return the shards' records that are in a bucket."""
+    """Return the shard records of a bucket by key."""
     bucket = LocalBucket(root)
     return {
         info.key: bucket.get(info.key)
@@ -129,9 +126,7 @@ def records(root: Path) -> dict[str, bytes]:
 
 
 def differences(undisturbed: Path, disturbed: Path, seen: dict[str, bytes]) -> list[str]:
-    """Return what differs between two buckets, and which of the records seen at the kills have
-    changed since.
-    """
+    """Return the differences between two buckets, and the records that changed after a kill."""
     expected, found = records(undisturbed), records(disturbed)
     wrong = [f"{key} was rendered again" for key, data in seen.items() if found.get(key) != data]
     if expected.keys() != found.keys():

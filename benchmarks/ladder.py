@@ -1,11 +1,10 @@
-"""Measures what the ladder costs on a layer on which most sprites fail at first: a late convolution
-of a network that is not trained.
+"""Measures the time of the ladder on a late layer of an untrained network, where most sprites fail.
 
     uv run python benchmarks/ladder.py --layer block_12_project --channels 24
 
-Renders the same channels without the ladder and with it, in one run, each traced anew as for the
-first shard of a layer. Prints the ratio of their times, which must be at most 2, and how many of
-the sprites that failed at first were saved, and by which rung.
+It renders the same channels without and with the ladder, both including the traces, as for the
+first shard of a layer. It prints the ratio of their times, which must be at most 2, and the number
+of sprites by the attempt that drew them.
 """
 
 import os
@@ -37,9 +36,7 @@ app = App()
 def main(
     *, layer: str = "block_12_project", channels: int = 24, size_px: int = 128, steps: int = 160
 ) -> None:
-    """Render without the ladder and with it, print both, and exit with 1 if the ladder more than
-    doubles the time.
-    """
+    """Render without and with the ladder; exit with 1 if the ladder more than doubles the time."""
     bundle, recipe = untrained(), RenderRecipe(size_px=size_px, steps=steps)
     numbers, seconds = range(channels), {}
     for name, ladder in (("without", ()), ("with", recipe.ladder)):
@@ -61,9 +58,7 @@ def main(
 
 
 def untrained() -> Bundle:
-    """Return MobileNetV2 with the weights that training would begin with: its late layers'
-    activations are tiny.
-    """
+    """Return an untrained MobileNetV2, whose late layers have tiny activations."""
     keras.utils.set_random_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "untrained.keras"

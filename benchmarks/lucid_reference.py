@@ -1,10 +1,9 @@
-"""Makes lucid 0.3.10, written for TensorFlow 1, importable beside TensorFlow 2, and gives it our
-models.
+"""Imports lucid 0.3.10, written for TensorFlow 1, beside TensorFlow 2, and gives it our models.
 
-Lucid is the reference: our objectives, colours and scores are tested against its own, and its
-`render_vis` is what the benchmarks compare us with. While its modules are imported, `tensorflow`
-means TensorFlow 2's `compat.v1`; they keep that, and everybody else keeps TensorFlow 2. Of the
-`tensorflow.contrib` that is gone, lucid's renderer needs one function.
+Lucid is the reference of tests and benchmarks, for objectives, colours, scores and `render_vis`.
+While its modules are imported, `tensorflow` is TensorFlow 2's `compat.v1`. They keep it, and all
+other modules keep TensorFlow 2. Lucid's renderer needs one function of `tensorflow.contrib`, which
+TensorFlow 2 has not.
 """
 
 import functools
@@ -27,7 +26,7 @@ class LucidMissing(Exception):
 
 
 class Lucid(NamedTuple):
-    """The modules of lucid that are used, as modules."""
+    """The modules of lucid that tests and benchmarks use."""
 
     objectives: Any
     param: Any
@@ -46,7 +45,7 @@ def import_lucid() -> Lucid:
     """
     try:
         with tensorflow_1(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # syntax that Python has deprecated since
+            warnings.simplefilter("ignore")  # lucid's syntax is deprecated by now
             names = (
                 "optvis.objectives",
                 "optvis.param",
@@ -63,9 +62,7 @@ def import_lucid() -> Lucid:
 
 
 def lucid_model(bundle: Bundle) -> Any:
-    """Return a lucid `Model` of the bundle's graph as it was frozen; `T('block_3/add')` finds its
-    tensors.
-    """
+    """Return a lucid `Model` of the bundle's graph; `T('block_3/add')` finds its tensors."""
     model = import_lucid().vision_base.Model()
     model.model_name = bundle.card.name
     model.input_name = node_name(bundle.card.input_tensor)
@@ -77,7 +74,7 @@ def lucid_model(bundle: Bundle) -> Any:
 
 @contextmanager
 def tensorflow_1() -> Iterator[None]:
-    """Let `import tensorflow` mean TensorFlow 1 for a moment."""
+    """Let `import tensorflow` mean TensorFlow 1 within this context."""
     v1 = tf.compat.v1
     contrib = types.ModuleType("tensorflow.contrib")
     contrib.slim = types.ModuleType("tensorflow.contrib.slim")  # type: ignore[attr-defined]  # touched by CPPN images only
@@ -101,9 +98,7 @@ def tensorflow_1() -> Iterator[None]:
 
 
 def _rotate(images: tf.Tensor, angle: tf.Tensor) -> tf.Tensor:
-    """Turn images about their centre as TensorFlow 1's `contrib.image.rotate` did: nearest
-    neighbour, zero outside.
-    """
+    """Turn images as TensorFlow 1's `contrib.image.rotate`: nearest neighbour, 0 outside."""
     shape = tf.cast(tf.shape(images)[1:3] - 1, tf.float32)
     height, width = shape[0], shape[1]
     cosine, sine = tf.cos(angle), tf.sin(angle)

@@ -1,11 +1,10 @@
-"""Measures how long `ls` and `plan` take over a set of 10,240 records on Google Cloud Storage, and
-how much memory.
+"""Measures the time and memory of `ls` and `plan` with 10,240 records on Google Cloud Storage.
 
     uv run python benchmarks/many_records.py
 
-The bucket is a strict server on loopback. The set is made up: 160 layers of 2,048 channels, 32 to a
-record. Each command is run twice: once with the index that a finished run leaves, once without, as
-in the middle of a first run, when every record has to be read.
+The bucket is a strict server on loopback. The set is made up: 160 layers of 2,048 channels, with 32
+channels per record. Each command runs twice: with the index of a finished run, and without it, as
+during a first run, when every record has to be read.
 """
 
 import os
@@ -37,12 +36,13 @@ from tests.storage.gcs_server import GcsServer, serving
 from tests.storage.shard_records import shard_record
 
 LAYERS, CHANNELS, IN_A_SHARD = 160, 2048, 32
+PLANNED = ("--layers", "all", "--recipe.size-px", "32", "--recipe.steps", "4")
 MEASURED = """
 import sys, time
 from diamond_cutter.flows.cli.main import run
 begun = time.monotonic()
 code = run(sys.argv[1:])
-# Not getrusage's, which begins with that of the process it was forked from.
+# Not getrusage's, which includes the memory of the parent process.
 peak_kb = int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 print(code, time.monotonic() - begun, peak_kb / 1024, file=sys.stderr)
 """
@@ -70,35 +70,28 @@ def main() -> None:
                 server.put("place", index_key(card.key, RECIPE.key), index)
             else:
                 server.delete("place", index_key(card.key, RECIPE.key), {})
-            for command in (
-                ["ls"],
-                [
-                    "plan",
-                    card.key,
-                    "--layers",
-                    "all",
-                    "--recipe.size-px",
-                    "32",
-                    "--recipe.steps",
-                    "4",
-                ],
-            ):
+            for command in (["ls"], ["plan", card.key, *PLANNED]):
                 server.seen.clear()
-                done = subprocess.run(
-                    [sys.executable, "-c", MEASURED, *command, "--bucket", "gs://place"],
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                )
-                code, seconds, megabytes = done.stderr.split()[-3:]
-                if code != "0" or str(CHANNELS) not in done.stdout:
-                    sys.exit(f"{command} failed: {done.stdout[-1000:]}{done.stderr[-2000:]}")
-                what = "with" if has_index else "without"
+                seconds, megabytes = measured(command, environment)
                 print(
-                    f"{command[0]:4} {what} index: {float(seconds):.1f} s, {float(megabytes):.0f} "
-                    f"MB, {len(server.seen)} calls",
+                    f"{command[0]:4} {'with' if has_index else 'without'} index: {seconds:.1f} s, "
+                    f"{megabytes:.0f} MB, {len(server.seen)} calls",
                     flush=True,
                 )
+
+
+def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Run a command on the bucket, and return its seconds and peak memory in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *command, "--bucket", "gs://place"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    code, seconds, megabytes = done.stderr.split()[-3:]
+    if code != "0" or str(CHANNELS) not in done.stdout:
+        sys.exit(f"{command} failed: {done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return float(seconds), float(megabytes)
 
 
 def wide_card() -> ModelCard:

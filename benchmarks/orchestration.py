@@ -1,12 +1,11 @@
-"""Measures what the flow costs around the rendering: a run of 40 shards in which rendering is 4 s
-of busy waiting.
+"""Measures the flow's overhead in a run of 40 shards, with 4 s of busy waiting for rendering.
 
     uv run python benchmarks/orchestration.py
 
-The flow, its Prefect server, the device's process, the bucket, the gathering and the index are the
-real ones; in the place of rendering, a worker multiplies matrices on all cores for a while and
-commits a small shard. The run may take at most 5 % longer than the waiting; starting the server and
-recording the last events are told apart, because they are paid once, not per shard.
+The flow, its Prefect server, the device's process, the bucket, the gathering and the index are
+real. Instead of rendering, a worker multiplies matrices on all cores for a while and commits a
+small shard. The run may take at most 5 % longer than the waiting. The start of the server and the
+recording of the last events are printed separately, because they happen once, not per shard.
 """
 
 import os
@@ -41,7 +40,7 @@ app = App()
 
 @app.default
 def main(*, shards: int = 40, seconds: float = 4.0) -> None:
-    """Run the flow, print where its time goes, and exit with 1 if it costs more than it may."""
+    """Run the flow, print its times, and exit with 1 if the overhead exceeds the limit."""
     os.environ |= {_SECONDS: str(seconds), "DO_NOT_TRACK": "1"}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PREFECT_HOME"] = str(Path(folder, "prefect"))
@@ -63,9 +62,7 @@ def main(*, shards: int = 40, seconds: float = 4.0) -> None:
 
 
 def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
-    """Return the seconds that the server's start, the flow run and the server's end take; the
-    bundle is there before.
-    """
+    """Return the seconds of the server's start, the flow run and the server's end."""
     import diamond_cutter.tasks.rendering.task
     from benchmarks.orchestration import wait_and_commit
     from diamond_cutter.flows.server.prefect_server import prefect_server
@@ -97,7 +94,7 @@ def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
 
 
 def wait_and_commit(job: ShardJob) -> None:
-    """Keep all cores busy for as long as a shard takes, then commit one of noise."""
+    """Keep all cores busy for the time of a shard, then commit a shard of noise."""
     started = datetime.now(UTC)
     matrix = np.ones((256, 256), np.float32)
     until = time.monotonic() + float(os.environ[_SECONDS])
@@ -107,7 +104,7 @@ def wait_and_commit(job: ShardJob) -> None:
 
 
 def commit_noise(job: ShardJob, started: datetime) -> None:
-    """Commit a shard of noise, which is the same for the same channels."""
+    """Commit a shard of noise that depends only on its channels."""
     count, cell_px = len(job.numbers), job.recipe.size_px
     columns = shard_columns(count, cell_px)
     noise = (

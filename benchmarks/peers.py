@@ -1,40 +1,38 @@
-"""Compares our renderer with xplique 2 and lucent on the same channels of the same network, in one
-run on one machine.
+"""Compares our renderer with xplique 2 and lucent on the same channels of the same network.
 
     uv sync --group peers && uv pip install torch && uv pip uninstall triton
     .venv/bin/python benchmarks/peers.py --layer block_10.depthwise --channels 8
 
-PyTorch is not in the group: PyPI's for Linux brings several gigabytes of CUDA libraries; PyTorch's
-own index has wheels for the CPU. Triton, which comes with it, holds an LLVM that ends the process
-where TensorFlow's is in it.
+PyTorch is not in the group, because PyPI's wheel for Linux brings several gigabytes of CUDA
+libraries. PyTorch's own index has wheels for the CPU. Triton, which comes with PyTorch, has an LLVM
+that ends processes which also contain TensorFlow's.
 
 Seconds per sprite and objective of four methods, each with its own defaults, all sprites of our
 recipe's size:
 
-- ours: the default recipe, batches of 16; traced before, as a layer is traced once;
-- xplique `optimize`: 256 steps, half of the channels in a batch; it traces in each call, which is
-  part of calling it;
+- ours: the default recipe, batches of 16; the trace, once per layer, does not count;
+- xplique `optimize`: 256 steps, half of the channels in a batch; it traces in each call, which
+  counts;
 - lucent `render_vis`: PyTorch, 512 steps, one sprite at a time (batches were no faster at 224 px);
-- xplique `maco`: 256 steps of 32 crops each. It takes minutes for a sprite, so it draws that of
-  channel 0 only. With fewer `--maco-steps` only a step's time is measured, that of 256 computed
-  from it, and nothing is scored.
+- xplique `maco`: 256 steps of 32 crops each. It takes minutes per sprite, so it draws only channel
+  0. With fewer `--maco-steps` the time of 256 steps is computed, and nothing is scored.
 
-They take turns, so that a machine whose speed drifts treats them alike; the seconds of all cores
-tell what other work on it hides.
+They take turns, so that changes of the machine's speed affect all of them. The seconds of all cores
+show times that other work on the machine would hide.
 
-All see EfficientNet-Lite with the same weights, RGB, values `(x * 255 - 127) / 128`. Xplique runs
-our bundle's graph as a Keras layer, as it was frozen, BatchNorm not folded, cut behind the layer; a
-network made of Keras layers took as long. Lucent runs `efficientnet_lite_pytorch`. Its weights are
-frozen, which lucent leaves to its user and which saves half of the backward pass, and PyTorch's
-threads sleep while they wait, without which it is many times slower on busy cores.
+All use EfficientNet-Lite with the same weights, RGB, values `(x * 255 - 127) / 128`. Xplique runs
+our bundle's graph as a Keras layer, with BatchNorm not folded, cut behind the layer. A network of
+Keras layers took as long. Lucent runs `efficientnet_lite_pytorch`. Its weights are frozen, which
+saves half of the backward pass. Lucent leaves that to its user. PyTorch's threads sleep while they
+wait, because otherwise it is many times slower on busy cores.
 
-What the network sees differs: with ours 140 px, in which the sprite keeps its size. Lucent enlarges
-sprite and frame to 224 px. Xplique enlarges a part of the sprite, mostly of its middle, to the
-model's input: `optimize` about a third of its side, blurred, `maco` a half to a twentieth. That
-costs them time and makes the patterns in their sprites smaller. So there are two objectives, both
-mean activations of the channel: under fresh draws of lucid's standard transforms, the sprite in its
-own size, for all; and under fresh draws of a peer's own transforms, which is what it maximised.
-`--peer-input-px 140` gives all networks the same input. MaCo was made for larger sprites; its
+The networks' inputs differ. Ours is 140 px, and the sprite keeps its size. Lucent enlarges sprite
+and frame to 224 px. Xplique enlarges a part of the sprite, usually near its middle, to the model's
+input: `optimize` about a third of its side, blurred, `maco` a half to a twentieth. That takes them
+more time and makes the patterns in their sprites smaller. So there are two objectives, both mean
+activations of the channel. One is under fresh draws of lucid's standard transforms, with the sprite
+in its own size. The other is under fresh draws of the peer's own transforms, which it maximised.
+`--peer-input-px 140` gives all networks the same input. MaCo was made for larger sprites: its
 default is 512 px.
 """
 
@@ -80,17 +78,15 @@ class Renderer(Protocol):
 
 
 class Peer(Renderer, Protocol):
-    """Draws sprites, and shows them to its network as it did while it drew them."""
+    """Draws sprites, and shows them to its network under its own transforms."""
 
     def look(self, sprites: np.ndarray) -> np.ndarray:
-        """Return the layer's activations under a fresh draw of its own transforms, float32
-        `[sprite, ..., channel]`.
-        """
+        """Return the layer's activations under a fresh draw, float32 `[sprite, ..., channel]`."""
 
 
 @dataclass
 class Method:
-    """A renderer with its default number of steps, and what came of it."""
+    """A renderer with its default number of steps, its times and its sprites."""
 
     renderer: Renderer
     steps: int
@@ -120,46 +116,22 @@ def main(
     json_file: Annotated[Path | None, Parameter("--json")] = None,
     png: Path | None = None,
 ) -> None:
-    """Measure, print, and write the same as one JSON object; `--png` takes a row of sprites for
-    each method.
-    """
-    bundle, recipe, ids = import_model(model), RenderRecipe(), list(range(channels))
+    """Measure and print; write the figures as a JSON object, and sprites as rows of a PNG."""
+    bundle = import_model(model)
     input_px = peer_input_px or bundle.card.image.height
     tf.keras.utils.set_random_seed(0)
-    our = Method(Ours(bundle, layer), recipe.steps)
-    optimize = Method(Optimize(bundle, layer, input_px), XPLIQUE_STEPS)
-    lucent = Method(Lucent(model, layer, input_px), LUCENT_STEPS)
-    maco = Method(Maco(bundle, layer, input_px, maco_steps), XPLIQUE_STEPS)
-
-    our.renderer.draw(ids[:1])  # traces the layer, once for all its channels
-    for half in np.array_split(ids, ROUNDS):
-        our.take_turn(
-            list(range(max(channels, OUR_SHARD)))
-        )  # full shards in each round, as in a run over a layer
-        optimize.take_turn(half.tolist())
-        lucent.take_turn(half.tolist())
-    del our.sprites[channels:]
-    maco.take_turn(ids[:1])
-    if maco_steps < XPLIQUE_STEPS:
-        first = Method(Maco(bundle, layer, input_px, 1), 1)
-        first.take_turn(ids[:1])
-        maco = all_of_maco(first, maco, maco_steps)
-
-    methods = {
-        "ours": our,
-        "xplique optimize": optimize,
-        "lucent render_vis": lucent,
-        "xplique maco": maco,
-    }
+    methods = take_turns(bundle, model, layer, input_px, channels)
+    methods["xplique maco"] = draw_maco(bundle, layer, input_px, maco_steps)
+    our = methods["ours"]
     result = {name: figures(bundle, layer, method, our) for name, method in methods.items()}
     print(
         f"{model}, {layer}, {SIZE_PX} px; input of the peers' networks {input_px} px, of ours "
-        f"{recipe.input_px} px"
+        f"{RenderRecipe().input_px} px"
     )
     report(result)
     if maco_steps < XPLIQUE_STEPS:
         print(
-            f"maco was not run to its end: the time of {XPLIQUE_STEPS} steps is computed from "
+            f"maco did not run to its end: the time of {XPLIQUE_STEPS} steps is computed from "
             f"that of {maco_steps}"
         )
     if json_file:
@@ -168,9 +140,38 @@ def main(
         save(png, methods.values(), channels)
 
 
+def take_turns(
+    bundle: Bundle, model: str, layer: str, input_px: int, channels: int
+) -> dict[str, Method]:
+    """Draw the channels with ours, xplique's `optimize` and lucent."""
+    our = Method(Ours(bundle, layer), RenderRecipe().steps)
+    optimize = Method(Optimize(bundle, layer, input_px), XPLIQUE_STEPS)
+    lucent = Method(Lucent(model, layer, input_px), LUCENT_STEPS)
+    our.renderer.draw([0])  # traces the layer, once for all its channels
+    for half in np.array_split(range(channels), ROUNDS):
+        # Full shards in each round, as in a run over a layer.
+        our.take_turn(list(range(max(channels, OUR_SHARD))))
+        optimize.take_turn(half.tolist())
+        lucent.take_turn(half.tolist())
+    del our.sprites[channels:]
+    return {"ours": our, "xplique optimize": optimize, "lucent render_vis": lucent}
+
+
+def draw_maco(bundle: Bundle, layer: str, input_px: int, steps: int) -> Method:
+    """Draw channel 0 with MaCo; with fewer steps than all, compute the time of all."""
+    maco = Method(Maco(bundle, layer, input_px, steps), XPLIQUE_STEPS)
+    maco.take_turn([0])
+    if steps == XPLIQUE_STEPS:
+        return maco
+    first = Method(Maco(bundle, layer, input_px, 1), 1)
+    first.take_turn([0])
+    return all_of_maco(first, maco, steps)
+
+
 def all_of_maco(first: Method, some: Method, steps: int) -> Method:
-    """Return MaCo with the times of all its steps, computed from those of the first, which is
-    mostly tracing, and of some.
+    """Return MaCo with the times of all steps, computed from those of one step and of some.
+
+    The first step is mostly tracing.
     """
 
     def of_all(first_s: float, some_s: float) -> list[float]:
@@ -185,7 +186,7 @@ def all_of_maco(first: Method, some: Method, steps: int) -> Method:
 
 
 def figures(bundle: Bundle, layer: str, method: Method, our: Method) -> dict[str, float | None]:
-    """Return what is reported of a method, and our objective on the same channels."""
+    """Return the figures of a method, and our objective on the same channels."""
     seconds, count = float(np.mean(method.seconds)), len(method.sprites)
     found: dict[str, float | None] = {
         "steps": method.steps,
@@ -326,9 +327,7 @@ class Maco(Optimize):
 
 
 def keras_model(bundle: Bundle, layer: str, input_px: int) -> tf.keras.Model:
-    """Return a Keras model of the bundle up to a layer, which is its layer 1; it takes what the
-    bundle's graph takes.
-    """
+    """Return a Keras model of the bundle up to a layer, which is layer 1 of the model."""
     tensor = bundle.card.layer(layer).tensor
     graph = subgraph(parse_graph(bundle), [tensor])
 
@@ -368,11 +367,10 @@ class Lucent:
         block, _, part = layer.removeprefix("block_").partition(".")
         if layer == block or part not in ("", "depthwise"):
             raise ValueError(
-                "lucent can be asked for layers such as block_3 and block_3.depthwise; found "
-                f"{layer}"
+                f"layer {layer} has no counterpart in lucent: expected a layer such as block_3 or "
+                "block_3.depthwise"
             )
-        # A block has one module for all its ReLUs; what lucent finds there is the last one's
-        # output.
+        # A block has one module for all its ReLUs. Lucent finds the last one's output there.
         self._layer = f"_blocks_{block}__swish" if part else f"_blocks_{block}"
         torch.manual_seed(0)
         self._network = EfficientNet.from_name(model, image_size=input_px)

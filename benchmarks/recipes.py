@@ -1,9 +1,9 @@
-"""Draws the pictures of docs/recipes.md: the same channels by each of the named recipes.
+"""Draws the pictures of docs/recipes.md: the same channels with each named recipe.
 
     uv run python benchmarks/recipes.py docs/images
 
-A sheet for each recipe, `recipe-fast.webp` and so on, with a row for each layer; what is
-transparent lies on white.
+It writes a sheet for each recipe, `recipe-fast.webp` and so on, with a row for each layer, and
+transparent parts on white.
 """
 
 import os
@@ -38,9 +38,7 @@ def main(
     channels: int = 8,
     recipe: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = tuple(PRESETS),
 ) -> None:
-    """Render the first channels of each layer by each recipe and write a sheet for each recipe into
-    a folder.
-    """
+    """Render the first channels of each layer, and write a sheet for each recipe into a folder."""
     bundle = import_model(model)
     for name in recipe:
         rows = []

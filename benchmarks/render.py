@@ -1,16 +1,19 @@
-"""Compares our renderer with lucid on the same channels of the same model, in one run on one
-machine.
+"""Compares our renderer with lucid on the same channels of the same model.
 
     uv run python benchmarks/render.py --model efficientnet-lite0 --layer block_10.depthwise
     block_15 --channels 16
 
-Seconds per sprite of lucid's `render_vis` (one sprite at a time, 512 steps), of lucid batched by
-hand (one graph, a batch of sprites, 512 steps), and of ours with the default recipe; the mean
-objective of each method's sprites under fresh transforms of lucid's standard distribution; and the
-floor: a bare forward and backward pass of the same folded, truncated graph. The methods take turns,
-eight channels at a time, so that a machine whose speed drifts treats them alike. Ours is traced
-once for a layer, which is not counted but printed; lucid builds a graph for each call, which is
-part of calling it.
+It measures three things:
+
+- seconds per sprite of lucid's `render_vis` (one sprite at a time, 512 steps), of lucid batched by
+  hand (one graph, a batch of sprites, 512 steps), and of ours with the default recipe;
+- the mean objective of each method's sprites under fresh transforms of lucid's standard
+  distribution;
+- the floor: a bare forward and backward pass of the same folded, truncated graph.
+
+The methods take turns, eight channels at a time, so that changes of the machine's speed affect all
+of them. Our trace, once per layer, is printed but not counted. Lucid builds a graph in each call,
+which counts.
 """
 
 import functools
@@ -24,10 +27,11 @@ from pathlib import Path
 from typing import Annotated
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As the processes of devices have it; lucid gets it, too.
+# As in the processes of devices, and for lucid as well.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from cyclopts import App, Parameter
 
@@ -43,15 +47,18 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.sprites import render_sprites
 from diamond_cutter.tasks.rendering.subjects import Channels, Targets
 
-# Each layer is traced anew, which is meant: TensorFlow would warn of it.
+# TensorFlow would warn that each layer is traced again, which is intended.
 tf.get_logger().setLevel("ERROR")
 
 LUCID_STEPS = 512
 LUCID_BATCH = 8
 OUR_BATCH, OUR_SHARD = 16, 32
 FRESH_TRANSFORMS = 16
-FAST = RenderRecipe(ladder=())  # nothing is tried again, as lucid tries nothing again
+FAST = RenderRecipe(ladder=())  # no retries, because lucid has none
 LAYERS = ("stem", "block_2", "block_10.depthwise", "block_15", "head", "logits")
+
+# float32 `[height, width, 3]` in [0, 1].
+Picture = npt.NDArray[np.float32]
 
 app = App()
 
@@ -67,19 +74,16 @@ def main(
     one_by_one: int | None = None,
     json_file: Annotated[Path | None, Parameter("--json")] = None,
 ) -> None:
-    """Measure each layer and print it; write the means over the layers, and each layer's figures,
-    as one JSON object.
+    """Measure and print each layer; write the means and each layer's figures as a JSON object.
 
     Parameters
     ----------
     first
-        The first of the channels, so that a recipe can be measured on others than those it was
-        chosen by.
+        The first channel, so that a recipe can be measured on channels that did not choose it.
     recipe
-        Which of the named recipes is ours: `lucid` shows how close it comes to lucid itself.
+        The named recipe of our renderer. `lucid` shows how close it comes to lucid itself.
     one_by_one
-        How many of the channels `render_vis` draws, which takes most of the time; all of them if
-        left out.
+        Number of channels that `render_vis` draws, which takes most of the time. Default: all.
     """
     bundle, chosen = import_model(model), RenderRecipe(name=recipe, ladder=())
     check_channels(bundle, layer, range(first, first + channels))
@@ -104,7 +108,7 @@ def main(
 
 
 def check_channels(bundle: Bundle, layers: tuple[str, ...], channels: range) -> None:
-    """Exit with 2 and a sentence if there is no such layer, or it has no such channels."""
+    """Exit with 2 and a sentence if a layer or channel does not exist."""
     try:
         counts = {layer: bundle.card.layer(layer).channels for layer in layers}
     except UnknownLayer as error:
@@ -121,72 +125,32 @@ def check_channels(bundle: Bundle, layers: tuple[str, ...], channels: range) -> 
 
 
 def mean_above_zero(values: list[float]) -> float:
-    """Return the geometric mean of what is above zero: a channel that is dead has no objective, and
-    no ratio to another one.
-    """
+    """Return the geometric mean of the positive values; dead channels have none."""
     return statistics.geometric_mean([value for value in values if value > 0] or [math.nan])
 
 
 def ratio(value: float, base: float) -> float:
-    """Return how many times the base a value is, not a number where the base is a dead
-    channel's.
-    """
+    """Return the ratio of a value to a base, or NaN if the base is a dead channel's."""
     return value / base if base > 0 else math.nan
 
 
 def measure(
     bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe
 ) -> dict[str, float]:
-    """Return the seconds and objectives of all methods on channels of a layer; `render_vis` draws
-    the first `one_by_one` of them.
+    """Return the seconds and objectives of all methods on channels of a layer.
+
+    `render_vis` draws the first `one_by_one` channels.
     """
-    started = time.perf_counter()
-    render_sprites(
-        bundle,
-        Channels(layer=layer),
-        [0],
-        recipe.model_copy(update={"steps": 2}),
-        batch_size=OUR_BATCH,
-    )
-    tracing_s = time.perf_counter() - started
+    tracing_s = tracing_seconds(bundle, layer, recipe)
+    pictures, means = take_turns(bundle, layer, channels, one_by_one, recipe)
 
-    methods = {
-        "render_vis": lucid_one_by_one,
-        "lucid_batched": lucid_batched,
-        "ours": functools.partial(ours, recipe=recipe),
-    }
-    pictures: dict[str, list[np.ndarray]] = {method: [] for method in methods}
-    seconds: dict[str, list[float]] = {method: [] for method in pictures}
-    for done in range(0, len(channels), LUCID_BATCH):
-        part = channels[done : done + LUCID_BATCH]
-        for method, render in methods.items():
-            # Ours renders a full shard each time, as in a run over a layer.
-            whole = [
-                channel % bundle.card.layer(layer).channels
-                for channel in range(part.start, part.start + OUR_SHARD)
-            ]
-            wanted = list(
-                {
-                    "render_vis": [c for c in part if c in channels[:one_by_one]],
-                    "lucid_batched": part,
-                    "ours": whole,
-                }[method]
-            )
-            started = time.perf_counter()
-            drawn = render(bundle, layer, wanted) if wanted else []
-            seconds[method] += [(time.perf_counter() - started) / len(wanted)] * bool(wanted)
-            pictures[method] += drawn[: len(part)]
-    means = {method: statistics.mean(times) for method, times in seconds.items()}
-
-    def achieved(drawn: list[np.ndarray]) -> float:
+    def achieved(drawn: list[Picture]) -> float:
         return lucid_objective(bundle, layer, np.stack(drawn), list(channels[: len(drawn)]))
 
     objective = {method: achieved(drawn) for method, drawn in pictures.items()}
     same = achieved(pictures["ours"][:one_by_one])
-    floor_s, step_s = (
-        floor_seconds(bundle, layer, recipe, Execution()),
-        means["ours"] / recipe.steps,
-    )
+    floor_s = floor_seconds(bundle, layer, recipe, Execution())
+    step_s = means["ours"] / recipe.steps
     return {
         **{f"{method}_s": means[method] for method in pictures},
         **{f"{method}_objective": objective[method] for method in pictures},
@@ -200,6 +164,43 @@ def measure(
         "step_over_floor": step_s / floor_s,
         "tracing_s": tracing_s,
     }
+
+
+def tracing_seconds(bundle: Bundle, layer: str, recipe: RenderRecipe) -> float:
+    """Trace our renderer, and return the seconds that it takes."""
+    started = time.perf_counter()
+    short = recipe.model_copy(update={"steps": 2})
+    render_sprites(bundle, Channels(layer=layer), [0], short, batch_size=OUR_BATCH)
+    return time.perf_counter() - started
+
+
+def take_turns(
+    bundle: Bundle, layer: str, channels: range, one_by_one: int, recipe: RenderRecipe
+) -> tuple[dict[str, list[Picture]], dict[str, float]]:
+    """Return the pictures of each method, and its mean seconds per sprite."""
+    methods = {
+        "render_vis": lucid_one_by_one,
+        "lucid_batched": lucid_batched,
+        "ours": functools.partial(ours, recipe=recipe),
+    }
+    pictures: dict[str, list[Picture]] = {method: [] for method in methods}
+    seconds: dict[str, list[float]] = {method: [] for method in methods}
+    count = bundle.card.layer(layer).channels
+    for done in range(0, len(channels), LUCID_BATCH):
+        part = channels[done : done + LUCID_BATCH]
+        wanted = {
+            "render_vis": [channel for channel in part if channel in channels[:one_by_one]],
+            "lucid_batched": list(part),
+            # A full shard each time, as in a run over a layer.
+            "ours": [each % count for each in range(part.start, part.start + OUR_SHARD)],
+        }
+        for method, render in methods.items():
+            if wanted[method]:
+                started = time.perf_counter()
+                drawn = render(bundle, layer, wanted[method])
+                seconds[method].append((time.perf_counter() - started) / len(wanted[method]))
+                pictures[method] += drawn[: len(part)]
+    return pictures, {method: statistics.mean(times) for method, times in seconds.items()}
 
 
 def report(title: str, result: dict[str, float]) -> None:
@@ -231,15 +232,15 @@ def report(title: str, result: dict[str, float]) -> None:
 
 def ours(
     bundle: Bundle, layer: str, channels: list[int], recipe: RenderRecipe = FAST
-) -> list[np.ndarray]:
-    """Render as the pipeline does; float32 pictures in [0, 1]."""
+) -> list[Picture]:
+    """Render as the pipeline does."""
     sprites = render_sprites(bundle, Channels(layer=layer), channels, recipe, batch_size=OUR_BATCH)
     return [sprite.picture.astype(np.float32) / 255 for sprite in sprites]
 
 
 def lucid_one_by_one(
     bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128
-) -> list[np.ndarray]:
+) -> list[Picture]:
     """Call render_vis for each channel, otherwise with its defaults."""
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
@@ -256,13 +257,11 @@ def lucid_one_by_one(
 
 def lucid_batched(
     bundle: Bundle, layer: str, channels: list[int], *, steps: int = LUCID_STEPS, size_px: int = 128
-) -> list[np.ndarray]:
-    """Render several channels in one graph: `param.image(batch=n)` and a sum of objectives, one for
-    each member.
-    """
+) -> list[Picture]:
+    """Render several channels in one graph: `param.image(batch=n)`, a sum of objectives."""
     lucid, tensor = import_lucid(), bundle.card.layer(layer).tensor
     model = lucid_model(bundle)
-    pictures: list[np.ndarray] = []
+    pictures: list[Picture] = []
     for first in range(0, len(channels), LUCID_BATCH):
         batch = channels[first : first + LUCID_BATCH]
         objective = lucid.objectives.Objective.sum(
@@ -276,9 +275,16 @@ def lucid_batched(
     return pictures
 
 
-def lucid_objective(bundle: Bundle, layer: str, pictures: np.ndarray, channels: list[int]) -> float:
-    """Return the mean objective of pictures `[n, height, width, 3]` under fresh draws of lucid's
-    standard transforms.
+def lucid_objective(
+    bundle: Bundle, layer: str, pictures: npt.NDArray[np.float32], channels: list[int]
+) -> float:
+    """Return the mean objective of pictures under fresh draws of lucid's standard transforms.
+
+    Args:
+        bundle: the model.
+        layer: of the channels.
+        pictures: float32 `[n, height, width, 3]` in [0, 1].
+        channels: of the pictures.
     """
     lucid = import_lucid()
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -294,9 +300,7 @@ def lucid_objective(bundle: Bundle, layer: str, pictures: np.ndarray, channels: 
 
 
 def floor_seconds(bundle: Bundle, layer: str, recipe: RenderRecipe, execution: Execution) -> float:
-    """Return the time of a bare forward and backward pass, in seconds per image, at the same batch
-    and input size.
-    """
+    """Return the seconds per image of a bare forward and backward pass of the same size."""
     (exact, tensors), card = layer_graph(bundle, [layer]), bundle.card
     graph = faster_gradients(in_precision(exact, execution), execution)
     targets = Targets(tf.zeros([OUR_BATCH, 1], tf.int32), tf.ones([OUR_BATCH, 1]))

@@ -13,7 +13,7 @@ from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import set_of, shard_record_key
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted
-from diamond_cutter.storage.sets.survey import survey_set
+from diamond_cutter.storage.sets.survey import LayerSurvey, survey_set
 from diamond_cutter.tasks.gathering.contents import read_settings, recipe_names
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -70,15 +70,20 @@ def find_adoptable(
             bucket, card.key, other.key, indexed_shards(bucket, card.key, other.key), only=names
         )
         for subjects in wanted:
-            for record, shard in sorted(survey.of(subjects.name).shards.items()):
-                channels = tuple(sorted({sprite.channel for sprite in shard.sprites}))
-                if not left[subjects].isdisjoint(channels):
-                    left[subjects] -= set(channels)
-                    adoptable = Adoptable(
-                        subjects.name, sha256_of(card, subjects), channels, shard.file.size, record
-                    )
-                    found[subjects.name].append(adoptable)
+            for shard in _offers(
+                survey.of(subjects.name), subjects.name, sha256_of(card, subjects)
+            ):
+                if not left[subjects].isdisjoint(shard.channels):
+                    left[subjects] -= set(shard.channels)
+                    found[subjects.name].append(shard)
     return found
+
+
+def _offers(survey: LayerSurvey, layer: str, layer_sha256: str) -> Iterator[Adoptable]:
+    """Yield all sound shards that another set has of a layer."""
+    for record, shard in sorted(survey.shards.items()):
+        channels = tuple(sorted({sprite.channel for sprite in shard.sprites}))
+        yield Adoptable(layer, layer_sha256, channels, shard.file.size, record)
 
 
 def adopt(bucket: Bucket, model: str, recipe: RenderRecipe, shard: Adoptable) -> bool:

@@ -1,4 +1,4 @@
-"""What is fed to a batch's optimisation: first parameters, transforms, noise, and learning rates.
+"""The inputs of a batch's optimisation: first parameters, transforms, noise, and learning rates.
 
 NumPy draws all random numbers on the host, whatever device renders. Each sprite has its own
 streams, so its picture does not depend on the other members of its batch.

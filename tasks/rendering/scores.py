@@ -43,13 +43,7 @@ def score_sprite(
     contrast, grid = float(values.std()), checkerboard(values)
     saturation = _saturation(values, picture)
     finite = bool(np.isfinite(objective) and np.isfinite(highest_activation))
-    flags: dict[Flag, bool] = {
-        "dead": can_be_dead and finite and highest_activation <= 0.0,
-        "grey": contrast < GREY_BELOW_CONTRAST,
-        "saturated": saturation > SATURATED_ABOVE_SHARE,
-        "checkerboard": grid > CHECKERBOARD_ABOVE,
-        "not_finite": not finite,
-    }
+    flags = _flags(contrast, saturation, grid, highest_activation if finite else None, can_be_dead)
     return SpriteScores(
         channel=member.number,
         variant=member.variant,
@@ -59,9 +53,23 @@ def score_sprite(
         contrast=round(contrast, 4),
         saturation=round(saturation, 4),
         checkerboard=round(grid, 4),
-        flags=tuple(flag for flag, holds in flags.items() if holds),
+        flags=flags,
         rung=rung,
     )
+
+
+def _flags(
+    contrast: float, saturation: float, grid: float, highest: float | None, can_be_dead: bool
+) -> tuple[Flag, ...]:
+    """Return the flags that hold; `highest` is None if a score is not finite."""
+    found: dict[Flag, bool] = {
+        "dead": can_be_dead and highest is not None and highest <= 0.0,
+        "grey": contrast < GREY_BELOW_CONTRAST,
+        "saturated": saturation > SATURATED_ABOVE_SHARE,
+        "checkerboard": grid > CHECKERBOARD_ABOVE,
+        "not_finite": highest is None,
+    }
+    return tuple(flag for flag, holds in found.items() if holds)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
