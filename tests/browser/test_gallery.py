@@ -305,7 +305,7 @@ def test_a_tap_opens_a_unit(new_window: NewWindow) -> None:
     page.touchscreen.tap(box["x"] + 2.5 * box["width"] + 12, box["y"] + 20)
     page.wait_for_selector(".large")
     assert page.url.endswith("#/layer/stem/2")
-    assert page.locator(".flags").inner_text() == "grey: the picture never left its start"
+    assert page.locator(".flags").inner_text() == "grey: the picture did not change from its start"
 
 
 def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
@@ -335,7 +335,10 @@ def test_a_unit_says_what_it_does_in_the_images_of_a_report(either: Window) -> N
     page = either.open("#/layer/stem/7")
     page.wait_for_selector(".reported[aria-busy=false]")
     section = page.locator(".reported")
-    assert "pictures" in section.locator("h2").inner_text() and "adds" in section.inner_text()
+    assert (
+        "pictures" in section.locator("h2").inner_text()
+        and "mean attribution" in section.inner_text()
+    )
     assert section.locator(".derived").count() == 1
     patches = section.locator(".patches canvas")
     assert patches.count() > 0 and all(
