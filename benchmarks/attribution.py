@@ -65,7 +65,8 @@ def rate(
         card = import_bundle(bucket, model)
         images = cycle(find_images(folder).images)
         numbered = tuple(
-            NumberedImage(number, image) for number, image in enumerate(islice(images, IMAGES_AT_ONCE))
+            NumberedImage(number, image)
+            for number, image in enumerate(islice(images, IMAGES_AT_ONCE))
         )
         spec = AttributionSpec(layers=layers, sprites="none")
         job = ImagesJob(bucket, card.key, "benchmark", spec, numbered)
