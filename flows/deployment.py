@@ -68,6 +68,9 @@ class _Runner(Runner):
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """Pause the schedules and end the runs, as on Ctrl-C."""
         self.terminated = True
+        # A command in the background of a script ignores SIGINT, and would ignore this one, too.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)
 
     async def __aexit__(self, *raised: Any) -> None:

@@ -89,7 +89,9 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
     standing: dict[str, str], tmp_path: Path
 ) -> None:
     options = ["--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
+    # As in the background of a script, where Ctrl-C is ignored and SIGTERM is not.
     command = [
+        *("sh", "-c", "trap '' INT; exec \"$@\"", "sh"),
         sys.executable,
         "-m",
         "diamond_cutter.flows.cli.main",
