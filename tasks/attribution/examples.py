@@ -92,7 +92,7 @@ def _best(found: ExampleImages) -> ExampleImages:
     return found.at(order)
 
 
-def _ranks(numbers: np.ndarray) -> np.ndarray:
+def _ranks(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
     """Return a pseudo-random rank for each image number, by SplitMix64 (Steele et al. 2014)."""
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

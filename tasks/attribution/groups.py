@@ -98,7 +98,7 @@ def fit_groups(activations: npt.NDArray[np.float32], count: int, seed: int = 0) 
     return Groups(unit, channels, float(1 - left))
 
 
-def _split(activations: np.ndarray, signed: bool) -> np.ndarray:
+def _split(activations: npt.NDArray[np.float32], signed: bool) -> npt.NDArray[np.float32]:
     """Return non-negative activations: the positive parts and, if signed, the negative parts."""
     above = np.maximum(activations, 0)
     return np.concatenate([above, np.maximum(-activations, 0)], axis=1) if signed else above

@@ -48,11 +48,6 @@ def build_report(
     card, spec, details = material.card, material.spec, material.details
     totals = material.sums.totals
     cutter = PatchCutter(card, dict(enumerate(images.images)))
-    # The order of the calls is the order of the files in the report's record.
-    layers = tuple(
-        report_layer(material, card.layer(name), sprites_of(name), cutter, files)
-        for name in spec.layers
-    )
     return ReportContents(
         dataset=images.name,
         model=card.key,
@@ -65,7 +60,10 @@ def build_report(
         accuracy=_accuracy(totals),
         classes=_named_classes(material),
         sets=_set_cards(material),
-        layers=layers,
+        layers=tuple(
+            report_layer(material, card.layer(name), sprites_of(name), cutter, files)
+            for name in spec.layers
+        ),
         flows=details.flows,
         shown=_image_list(material, files),
         pages=details.pages,

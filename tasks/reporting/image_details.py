@@ -125,13 +125,8 @@ def collect_details(
                 seen_from(batch.pixels[place : place + 1]) if len(found.images) < SEEN_FROM else {}
             )
             shown = measured.image(place, sources)
-            totals.add(
-                int(shown.classes[0]),
-                {
-                    name: layer.group_attribution
-                    for name, layer in zip(spec.layers, shown.layers, strict=True)
-                },
-            )
+            attributions = (layer.group_attribution for layer in shown.layers)
+            totals.add(int(shown.classes[0]), dict(zip(spec.layers, attributions, strict=True)))
             found.images.append(shown)
         on_image(len(batch.images))
     found.groups = {name: totals.described(name, group) for name, group in groups.items()}

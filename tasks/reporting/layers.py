@@ -86,8 +86,7 @@ def report_layer(
     channels = _channels(sets, details.cells.get(layer.name, {}))
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
-    places = [sprites.channels[channel] for channel in drawn]
-    sheet = _sprite_sheet(bucket, files, layer, "sprites", places)
+    sheet = _sprite_sheet(bucket, files, layer, "sprites", sprites.channels, drawn)
     # Channels outside all sets and without a sprite appear only in cells, as one small picture.
     complete = _channels_of_sets(sets).union(drawn)
     patches, wanted = _patches(material, layer, channels, complete)
@@ -96,10 +95,9 @@ def report_layer(
         channels=_channel_numbers(material, layer, cells, patches),
         sets=sets,
     )
-    groups, group_sheet = _groups(bucket, layer, details.groups.get(layer.name), sprites, files)
+    found, (rows, columns) = details.groups.get(layer.name), cell_grid(layer)
+    groups, group_sheet = _groups(bucket, layer, found, sprites, files)
     mean = material.sums.totals.sets[ALL][layer.name].mean
-    rows, columns = cell_grid(layer)
-    found = details.groups.get(layer.name)
     return ReportedLayer(
         name=layer.name,
         kind=layer.kind,
@@ -183,11 +181,17 @@ def _means(
 
 
 def _sprite_sheet(
-    bucket: Bucket, files: ReportFiles, layer: LayerCard, name: str, places: Sequence[SpritePlace]
+    bucket: Bucket,
+    files: ReportFiles,
+    layer: LayerCard,
+    name: str,
+    places: Mapping[int, SpritePlace],
+    drawn: Sequence[int],
 ) -> Sheet | None:
-    if not places:
+    """Write a sheet with the sprites at `places[number]`, one cell for each number in `drawn`."""
+    if not drawn:
         return None
-    data, columns, cell_px = sprite_sheet(bucket, places)
+    data, columns, cell_px = sprite_sheet(bucket, [places[number] for number in drawn])
     return Sheet(file=files.layer(layer.name, name, data, "webp"), columns=columns, cell_px=cell_px)
 
 
@@ -257,8 +261,7 @@ def _groups(
     if found is None:
         return (), None
     drawn = sorted(sprites.groups)
-    places = [sprites.groups[number] for number in drawn]
-    sheet = _sprite_sheet(bucket, files, layer, "groups", places)
+    sheet = _sprite_sheet(bucket, files, layer, "groups", sprites.groups, drawn)
     cells = {number: cell for cell, number in enumerate(drawn)}
     return tuple(
         _group(found, number, cells.get(number)) for number in range(len(found.directions))
