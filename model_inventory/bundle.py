@@ -1,4 +1,4 @@
-"""A bundle: a frozen graph and its card, the one form in which the pipeline knows a model."""
+"""A bundle: a frozen graph and its card, the form of every model in the pipeline."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model: its card and the bytes of its frozen GraphDef."""
+    """A model: its card and the serialised bytes of its frozen GraphDef."""
 
     card: ModelCard
     graph_bytes: bytes
@@ -57,53 +57,32 @@ def make_bundle(
     labels: tuple[ClassLabel, ...] = (),
     layers: Sequence[NamedLayer] = (),
 ) -> Bundle:
-    """Measure a graph's layers by running it and write its card.
+    """Measure the layers of a graph by running it, and return the bundle.
 
     Args:
-        name: what users call the model.
-        source: where its weights come from.
+        name: of the model.
+        source: of its weights.
         graph: constants and a placeholder for images, no variables.
         input_tensor: the placeholder.
-        output_tensor: scores or probabilities of classes, or whatever the graph ends in.
-        image: the images that it takes.
-        labels: of its classes, if they are known.
-        layers: in forward order; found in the graph if left out, as is whatever of one is left out.
+        output_tensor: scores or probabilities of classes, or another end of the graph.
+        image: the format of its images.
+        labels: of its classes, if known.
+        layers: in forward order. Missing layers and fields are derived from the graph.
 
     Raises:
-        BadModel: a weight is not a finite number, the graph does not run on such images, it has no
-            layer with rows and columns, or the labels are not as many as the classes.
+        BadModel: a weight is not finite, the graph does not run on such images, it has no layer
+            with rows and columns, or the number of labels differs from that of the classes.
     """
     structure = Structure(graph, input_tensor, output_tensor)
     named = list(layers) or structure.layers()
-    frozen = freeze(graph, [input_tensor, output_tensor, *(layer.tensor for layer in named)])
-    refuse_graph(frozen, name)
-    bad = nodes_with_bad_numbers(frozen)
-    if bad:
-        raise BadModel(
-            f"{name} has weights that are not finite numbers (first in {bad[0]}), so it cannot be "
-            "rendered; import sound weights"
-        )
+    tensors = [layer.tensor for layer in named]
+    frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
     ending = structure.ending()
-    measured = measure(
-        frozen,
-        input_tensor,
-        image,
-        [*(layer.tensor for layer in named), *(f"{node}:0" for node in reversed(ending))],
-        name,
-    )
+    tensors += [f"{node}:0" for node in reversed(ending)]
+    measured = measure(frozen, input_tensor, image, tensors, name)
     logits = structure.logits({node: len(measured.shapes[node]) + 1 for node in ending})
     named = _with_logits(named, logits, found=not layers)
     _check_labels(name, labels, logits, measured)
-    spatial = {layer.name: len(measured.shape(layer.tensor)) == 3 for layer in named}
-    if not any(spatial.values()):
-        raise BadModel(
-            f"{name} has no layer with rows and columns, so there is nothing to render; give a "
-            "convolutional network"
-        )
-    hashes, fields = (
-        tensor_hashes(frozen),
-        receptive_fields(structure.forward_path(), structure.inputs, measured.shapes),
-    )
     data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(
         name=name,
@@ -113,27 +92,33 @@ def make_bundle(
         image=image,
         logits_tensor=logits,
         labels=labels,
-        layers=tuple(
-            _layer_card(
-                layer,
-                measured,
-                structure,
-                fields.get(structure.value(layer)),
-                hashes[node_name(layer.tensor)],
-            )
-            for layer in structure.described(named, spatial)
-        ),
+        layers=_layer_cards(name, frozen, named, structure, measured),
     )
     return Bundle(card, data)
+
+
+def _frozen(
+    name: str, graph: tf.compat.v1.GraphDef, tensors: Sequence[str]
+) -> tf.compat.v1.GraphDef:
+    """Return the part of the graph that produces the tensors, after checking it."""
+    frozen = freeze(graph, tensors)
+    refuse_graph(frozen, name)
+    bad = nodes_with_bad_numbers(frozen)
+    if bad:
+        raise BadModel(
+            f"{name} has weights that are not finite numbers (first in {bad[0]}), so it cannot be "
+            "rendered. Import valid weights."
+        )
+    return frozen
 
 
 def _with_logits(
     named: Sequence[NamedLayer], logits: str | None, *, found: bool
 ) -> list[NamedLayer]:
-    """Return the layers with one named `logits` among them, if there are any logits.
+    """Return the layers, one of them named `logits` if the model has logits.
 
-    A layer that was found in the graph takes the name; beside one that has a name of the user's own
-    there is another.
+    A layer that was found in the graph is renamed. A layer that the importer named is kept, and
+    `logits` is added.
     """
     if logits is None or any(layer.name == "logits" for layer in named):
         return list(named)
@@ -152,25 +137,25 @@ def _check_labels(
     classes = measured.shape(logits)[-1] if logits else 0
     if len(labels) != classes:
         raise BadModel(
-            f"there are {len(labels)} labels for the {classes} classes of {name}; give one for "
-            "each class, in their order"
+            f"the labels do not fit {name}: expected {classes}, one for each class, found "
+            f"{len(labels)}"
         )
 
 
 def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
-    """Put a stored card and graph together again.
+    """Return the bundle of a stored card and graph.
 
     Raises:
-        BadModel: the card cannot be read, or the graph is not the one it describes.
+        BadModel: the card is not valid, or the graph is not the one that it describes.
     """
     try:
         card = ModelCard.model_validate_json(card_json)
     except ValidationError as error:
-        raise BadModel(f"a model card cannot be read ({error.error_count()} errors)") from error
+        raise BadModel(f"the model card is not valid ({error.error_count()} errors)") from error
     if hashlib.sha256(graph_bytes).hexdigest() != card.graph_sha256:
-        raise BadModel(f"the graph of {card.key} is not the one its card describes")
+        raise BadModel(f"the graph of {card.key} differs from its card")
     bundle = Bundle(card, graph_bytes)
-    # Whoever can write into the bucket can write a graph and a card with its hash.
+    # Anybody who can write to the bucket can write a graph and a card with its hash.
     refuse_graph(parse_graph(bundle), f"the graph of {card.key} in the bucket")
     return bundle
 
@@ -178,18 +163,17 @@ def load_bundle(card_json: bytes, graph_bytes: bytes) -> Bundle:
 def layer_graph(
     bundle: Bundle, layers: Sequence[str], *, pre_activation: bool = False
 ) -> tuple[tf.compat.v1.GraphDef, list[str]]:
-    """Return the part of the graph that produces some layers' activations, and the tensors that
-    hold them.
+    """Return the part of the graph that produces the activations of layers, and their tensors.
 
-    Constants are folded, and BatchNorm into the convolutions.
+    Constants are folded, and BatchNorm is folded into the convolutions.
 
     Args:
-        bundle: the model.
-        layers: names of its layers.
-        pre_activation: take what goes into a layer's activation function, where it has one.
+        bundle: of the model.
+        layers: names of layers.
+        pre_activation: take the input of the activation function of a layer, if it has one.
 
     Raises:
-        UnknownLayer: names the nearest layers.
+        UnknownLayer: a layer does not exist; the text suggests similar names.
     """
     graph = parse_graph(bundle)
     tensors = [bundle.card.layer(layer).tensor for layer in layers]
@@ -199,18 +183,17 @@ def layer_graph(
 
 
 def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
-    """Return the bundle's graph as it was frozen, with nothing folded.
+    """Return the graph of the bundle as it was frozen, with nothing folded.
 
     Raises:
-        BadModel: the bytes are no graph.
+        BadModel: the bytes are not a graph.
     """
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(bundle.graph_bytes)
     except Exception as error:  # protobuf's own, whose package is Google's
         raise BadModel(f"the graph of {bundle.card.key} cannot be read") from error
-    # None of these is in a bundle that was made here, and each could have TensorFlow do more than
-    # compute the nodes.
+    # Our bundles have none of these, and each could make TensorFlow do more than compute the nodes.
     graph.ClearField("library")
     for node in graph.node:
         node.device = ""
@@ -220,22 +203,20 @@ def parse_graph(bundle: Bundle) -> tf.compat.v1.GraphDef:
 
 
 def to_model_input(images: tf.Tensor, card: ModelCard) -> tf.Tensor:
-    """Map images `[batch, height, width, channel]` from values in [0, 1], RGB if they have colours,
-    to what the graph expects.
-    """
+    """Convert RGB or other images `[batch, height, width, channel]` in [0, 1] for the graph."""
     low, high = np.transpose(np.array(card.image.value_range, np.float32))
     ordered = images[..., ::-1] if card.image.channel_order == "bgr" else images
     return ordered * (high - low) + low
 
 
 def activation_function(bundle: Bundle, layer: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return a function from images to a layer's activations, truncated at the layer.
+    """Return a function from images to the activations of a layer.
 
     The function takes float32 `[batch, height, width, channel]` with values in [0, 1] and returns
     float32 `[batch, height', width', channels]`, or `[batch, channels]` for a vector layer.
 
     Raises:
-        UnknownLayer: names the nearest layers.
+        UnknownLayer: the layer does not exist; the text suggests similar names.
     """
     card, (graph, tensors) = bundle.card, layer_graph(bundle, [layer])
 
@@ -246,6 +227,33 @@ def activation_function(bundle: Bundle, layer: str) -> Callable[[tf.Tensor], tf.
         return run_inside(graph, card.input_tensor, to_model_input(images, card), tensors)[0]
 
     return activations
+
+
+def _layer_cards(
+    name: str,
+    frozen: tf.compat.v1.GraphDef,
+    named: Sequence[NamedLayer],
+    structure: Structure,
+    measured: Measured,
+) -> tuple[LayerCard, ...]:
+    spatial = {layer.name: len(measured.shape(layer.tensor)) == 3 for layer in named}
+    if not any(spatial.values()):
+        raise BadModel(
+            f"{name} has no layer with rows and columns, so it cannot be rendered. Give a "
+            "convolutional network."
+        )
+    hashes = tensor_hashes(frozen)
+    fields = receptive_fields(structure.forward_path(), structure.inputs, measured.shapes)
+    return tuple(
+        _layer_card(
+            layer,
+            measured,
+            structure,
+            fields.get(structure.value(layer)),
+            hashes[node_name(layer.tensor)],
+        )
+        for layer in structure.described(named, spatial)
+    )
 
 
 def _layer_card(

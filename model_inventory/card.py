@@ -1,4 +1,4 @@
-"""The model card: everything the rest of the pipeline knows of a model."""
+"""The model card: the description of a model for the rest of the pipeline."""
 
 import difflib
 import fnmatch
@@ -14,16 +14,16 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
-# What its values are made by last, activation functions and normalisation aside; a block is where
-# branches come together.
+# The last operation of a layer, apart from activation functions and normalisation. A block joins
+# branches.
 LayerKind = Literal["convolution", "expansion", "depthwise", "block", "dense", "pooling", "other"]
 ChannelOrder = Literal["rgb", "bgr", "none"]
 
 
 class ModelSource(FrozenModel):
-    """Where a model's weights come from and which code turned them into a graph."""
+    """The origin of the weights of a model, and the code that made the graph."""
 
-    origin: str = Field(description="for people: a package with its version, a file, a URL")
+    origin: str = Field(description="a package with its version, a file or a URL, for display")
     weights_sha256: str
     importer: str = Field(
         description="name and version of the code that built the graph from the weights"
@@ -31,31 +31,31 @@ class ModelSource(FrozenModel):
 
 
 class ClassLabel(FrozenModel):
-    """What one logit stands for."""
+    """The class of one logit."""
 
     name: str
-    wnid: str | None = Field(default=None, description="WordNet id, for ImageNet's classes")
+    wnid: str | None = Field(default=None, description="WordNet id, for classes of ImageNet")
 
 
 class ImageSpec(FrozenModel):
-    """The images that a graph takes."""
+    """The format of the images that a graph takes."""
 
-    height: int = Field(ge=1, description="rows that the model was trained at")
-    width: int = Field(ge=1, description="columns that the model was trained at")
+    height: int = Field(ge=1, description="rows of the training images")
+    width: int = Field(ge=1, description="columns of the training images")
     channels: int = Field(default=3, ge=1, le=1000)
     value_range: tuple[tuple[float, float], ...] = Field(
-        description="what 0 and 1 of an image become at the graph's input: once for all channels, "
-        "or for each, in the graph's order"
+        description="values at the input of the graph for 0 and 1 in an image: once for all "
+        "channels, or for each in the order of the graph"
     )
     channel_order: ChannelOrder = Field(
-        default="rgb", description="none where channels are not colours"
+        default="rgb", description="none if the channels are not colours"
     )
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "ImageSpec":
         if len(self.value_range) not in (1, self.channels):
             raise ValueError(
-                f"a value range is given once or for each of {self.channels} channels; found "
+                f"value_range has the wrong length: expected 1 or {self.channels}, found "
                 f"{len(self.value_range)}"
             )
         if any(
@@ -63,12 +63,13 @@ class ImageSpec(FrozenModel):
             for low, high in self.value_range
         ):
             raise ValueError(
-                f"a value range is two numbers, the lower first; found {self.value_range}"
+                f"value_range is not valid: expected finite numbers, the lower first, found "
+                f"{self.value_range}"
             )
         if (self.channel_order == "none") == (self.channels == 3):
             raise ValueError(
-                "three channels are rgb or bgr, any other number is neither; found "
-                f"{self.channels}, {self.channel_order}"
+                "channel_order does not fit: expected rgb or bgr for 3 channels, none for others, "
+                f"found {self.channel_order} for {self.channels}"
             )
         return self
 
@@ -80,7 +81,7 @@ class ImageSpec(FrozenModel):
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer as an importer names it; what is None is found in the graph."""
+    """A layer as named by an importer; fields that are None are derived from the graph."""
 
     name: str
     tensor: str
@@ -89,41 +90,42 @@ class NamedLayer:
 
 
 class LayerCard(FrozenModel):
-    """One layer whose activations can be read."""
+    """One layer of a model."""
 
     name: str
     tensor: str = Field(description="its tensor in the graph, such as 'block_3/add:0'")
     kind: LayerKind
-    main: bool = Field(description="one of the layers that `--layers main` means")
+    main: bool = Field(description="selected by `--layers main`")
     channels: int = Field(ge=1)
     height: int | None = Field(
-        description="rows at the model's image size; none for a vector layer"
+        description="rows at the image size of the model; none for a vector layer"
     )
     width: int | None = Field(
-        description="columns at the model's image size; none for a vector layer"
+        description="columns at the image size of the model; none for a vector layer"
     )
     any_size: bool = Field(
         default=True,
-        description="can be computed of images of any size; otherwise of the model's own only",
+        description="accepts images of any size, not only of the model's own size",
     )
     receptive_field: int | None = Field(
         default=None,
-        description="side in pixels of what one position sees; none where it is the whole image, "
-        "or cannot be told",
+        description="side in pixels of the receptive field of one position; none if it is the "
+        "whole image or unknown",
     )
     macs: int = Field(
         default=0,
         ge=0,
-        description="multiplications with weights, for one image of the model's size, up to here",
+        description="multiplications with weights up to here, for one image of the model's size",
     )
     sha256: str = Field(
-        description="hash of the sub-graph that produces it, weights included, names left out"
+        description="hash of the sub-graph that produces it, with weights but without names"
     )
 
 
 class ModelCard(FrozenModel):
-    """A model as everything downstream sees it. Images go in with values in [0, 1]; `image` is what
-    the graph expects.
+    """A model for all later steps.
+
+    Images have values in [0, 1]; `image` describes the format that the graph expects.
     """
 
     name: str = Field(pattern=MODEL_NAME, max_length=100)
@@ -139,14 +141,12 @@ class ModelCard(FrozenModel):
     def _layer_names_are_unique(self) -> "ModelCard":
         names = [layer.name for layer in self.layers]
         if len(set(names)) != len(names):
-            raise ValueError(f"two layers of {self.name} share a name")
+            raise ValueError(f"two layers of {self.name} have the same name")
         return self
 
     @property
     def key(self) -> str:
-        """Name the model and its weights, as in the bucket's keys: `efficientnet-lite0@1a2b3c4d`,
-        `keras.resnet50@1a2b3c4d`.
-        """
+        """Return the name and hash for keys in buckets, such as `keras.resnet50@1a2b3c4d`."""
         return f"{self.name.replace('/', '.')}@{self.graph_sha256[:8]}"
 
     @property
@@ -168,7 +168,7 @@ class ModelCard(FrozenModel):
         if self.logits is None:
             raise BadModel(
                 f"{self.name} has no logits, so it has no classes to attribute to. Use a model "
-                "that ends in a classifier"
+                "that ends in a classifier."
             )
         return self.logits
 
@@ -185,7 +185,7 @@ class ModelCard(FrozenModel):
         """Return the layer of that name.
 
         Raises:
-            UnknownLayer: names the nearest layers.
+            UnknownLayer: no layer has the name; the text suggests similar names.
         """
         for layer in self.layers:
             if layer.name == name:
@@ -193,10 +193,10 @@ class ModelCard(FrozenModel):
         raise UnknownLayer(self._no_such_layer(name))
 
     def select_layers(self, patterns: Sequence[str]) -> list[LayerCard]:
-        """Return the layers that names, globs, `main` or `all` stand for, in forward order.
+        """Return the layers selected by names, globs, `main` or `all`, in forward order.
 
         Raises:
-            UnknownLayer: a pattern fits no layer.
+            UnknownLayer: a pattern matches no layer.
         """
         chosen: set[str] = set()
         for pattern in patterns:

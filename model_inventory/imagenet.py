@@ -14,14 +14,13 @@ from importlib import resources
 
 from diamond_cutter.model_inventory.card import ClassLabel
 
-# A word for more of ImageNet than this says next to nothing of some of its classes: vertebrate and
-# instrumentality are the first that fall out, then animal, artifact and all above; mammal (218
-# classes) stays.
+# Ancestors of a larger share of the classes are too general. This excludes vertebrate and
+# instrumentality, then animal, artifact and all above; it keeps mammal (218 classes).
 LARGEST_SHARE = 1 / 3
-# So near the top there are only philosophers' words, such as matter, abstraction or causal agent,
-# even where few classes are below. One step further down there are geological formations.
+# So near the top are only abstract terms, such as matter, abstraction or causal agent, even with
+# few classes below. One step further down are geological formations.
 TOP_STEPS = 2
-# Zoologists' words for nearly all of what has an everyday name: mammal, reptile, bird, fish.
+# Scientific terms for nearly all members of mammal, reptile, bird or fish.
 ZOOLOGISTS_WORDS = frozenset(
     (
         "placental",
@@ -38,8 +37,12 @@ ZOOLOGISTS_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A synset above some of ImageNet's classes: its id, its first word, and how many of the 1000
-    classes are below it.
+    """A synset above classes of ImageNet.
+
+    Attributes:
+        wnid: its WordNet id.
+        name: its first word.
+        classes: the number of classes of ImageNet below it.
     """
 
     wnid: str
@@ -62,11 +65,9 @@ def imagenet_labels() -> tuple[ClassLabel, ...]:
 
 @functools.cache
 def ancestors(wnid: str) -> tuple[Ancestor, ...]:
-    """Return all that a class is a kind of, from the most specific up to "entity"; nothing if the
-    id is not of ImageNet's classes.
+    """Return the ancestors of a class, from the most specific up to "entity".
 
-    Each stands before its own ancestors; of any two the one with fewer classes below it comes
-    first.
+    Those with fewer classes below them come first. Unknown ids have no ancestors.
     """
     graph = _graph()
     return tuple(
@@ -77,12 +78,10 @@ def ancestors(wnid: str) -> tuple[Ancestor, ...]:
 
 
 def common_ancestor(wnids: Sequence[str | None], share: float = 0.8) -> Ancestor | None:
-    """Return the most specific synset with an everyday name above at least a share of the classes,
-    None where only too general ones are.
+    """Return the most specific everyday ancestor of at least a share of the classes, or None.
 
-    One of five classes may be of another kind, if no share is asked for: what a network takes
-    together seldom follows WordNet exactly. A class without an id, or with one that is not known,
-    counts as one that nothing is above.
+    By default one of five classes may be of another kind, because networks seldom group classes
+    exactly as WordNet does. A class without a known id has no ancestors.
     """
     above = Counter(ancestor for wnid in wnids if wnid is not None for ancestor in ancestors(wnid))
     shared = (
@@ -94,8 +93,8 @@ def common_ancestor(wnids: Sequence[str | None], share: float = 0.8) -> Ancestor
 
 
 def _most_specific_first(ancestor: Ancestor) -> tuple[int, int, str]:
-    # Of those with the same classes below them, one of which may be above the other, the one
-    # further from the top is more specific.
+    # With the same classes below, one may be above the other. The one further from the top is more
+    # specific.
     return ancestor.classes, -_graph().steps[ancestor.wnid], ancestor.wnid
 
 
@@ -110,10 +109,8 @@ def _says_something(ancestor: Ancestor) -> bool:
 @dataclass(frozen=True)
 class _Graph:
     known: dict[str, Ancestor]
-    above: dict[str, frozenset[str]]  # of each synset, all that are above it
-    steps: dict[
-        str, int
-    ]  # on the longest way up, so that a synset always has more than any that is above it
+    above: dict[str, frozenset[str]]  # all ancestors of each synset
+    steps: dict[str, int]  # on the longest path up, so that a synset has more than its ancestors
     classes: int
 
 
@@ -138,7 +135,7 @@ def _graph() -> _Graph:
 
     for wnid in rows:
         climb(wnid)
-    # No class of ImageNet is above another one, so the classes are what nothing is below.
+    # No class of ImageNet is above another, so the classes are the synsets with none below.
     classes = rows.keys() - frozenset().union(*above.values())
     below = Counter(ancestor for wnid in classes for ancestor in above[wnid])
     known = {

@@ -1,10 +1,9 @@
-"""Reads the weights out of a PyTorch checkpoint without PyTorch, and without running anything it
-says.
+"""Reads the weights of a PyTorch checkpoint without PyTorch and without running its code.
 
 A checkpoint in the format before PyTorch 1.6 is five pickles (magic number, protocol version,
 system facts, the state dict, the storages' keys) followed by the storages themselves: a
-little-endian int64 count of elements, then the elements. A pickle may name any callable; this
-unpickler knows three names, all of which it defines itself.
+little-endian int64 count of elements, then the elements. A pickle can call any function; this
+unpickler allows only the names in `_KNOWN_NAMES`, which are defined here.
 """
 
 import io
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from diamond_cutter.model_inventory.errors import BadModel
 
@@ -76,12 +76,11 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return _Storage(str(key), _DTYPES[storage_type.name], int(elements))
 
 
-def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the tensors of a checkpoint by name, each with its stored shape and dtype.
 
     Raises:
-        BadModel: the file is no such checkpoint, is cut short, or names anything that is not a
-            weight.
+        BadModel: the file is not such a checkpoint, is truncated, or names other objects.
     """
     try:
         with path.open("rb") as file:
@@ -97,12 +96,12 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         OverflowError,
     ) as error:
         raise BadModel(
-            f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}; install "
-            "its package anew"
+            f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}. Reinstall "
+            "its package."
         ) from error
 
 
-def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read(file: BinaryIO) -> dict[str, npt.NDArray[Any]]:
     if _next_pickle(file) != _MAGIC:
         raise ValueError("it does not begin with PyTorch's magic number")
     _protocol, _system = _next_pickle(file), _next_pickle(file)
@@ -120,7 +119,7 @@ def _next_pickle(file: BinaryIO) -> Any:
     return _RestrictedUnpickler(file).load()
 
 
-def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> np.ndarray:
+def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     count = int.from_bytes(file.read(8), "little", signed=True)
     if count < 0 or count * dtype.itemsize > _bytes_left(file):
         raise ValueError("it is cut short")
@@ -134,9 +133,8 @@ def _bytes_left(file: BinaryIO) -> int:
     return end - here
 
 
-def _as_array(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
-    # Python's integers, which do not wrap around: a product that did would let a tensor read any
-    # memory.
+def _as_array(tensor: _Tensor, storage: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    # Python's integers do not overflow. An overflow would let a tensor read any memory.
     last = tensor.offset + sum(
         (side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True)
     )

@@ -1,6 +1,4 @@
-"""A model that a user brings: a Keras file, a SavedModel folder or a frozen graph, whatever its
-name ends in.
-"""
+"""Import of a user's model: a Keras file, a SavedModel folder or a frozen graph, by content."""
 
 import hashlib
 import math
@@ -37,25 +35,25 @@ _UNKNOWN_SIDE_PX = 64
 
 
 class ImportOptions(FrozenModel):
-    """What a file does not say of its model, or says wrongly."""
+    """Properties of a model that its file lacks or has wrong."""
 
     value_range: tuple[float, float] | None = Field(
-        default=None, description="what black and white are at the model's input"
+        default=None, description="the values of black and white at the input of the model"
     )
     input_channels: Literal["rgb", "bgr"] | None = Field(
-        default=None, description="the order of the colours at the model's input"
+        default=None, description="the order of the colours at the input of the model"
     )
     image_size: int | None = Field(
         default=None,
         ge=8,
         le=4096,
-        description="side in pixels of the images that it was trained on",
+        description="side in pixels of the training images",
     )
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A bundle, and a sentence for each thing that was guessed."""
+    """A bundle, and a sentence about each guess."""
 
     bundle: "Bundle"
     guesses: tuple[str, ...]
@@ -63,9 +61,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Model:
-    """What a file says of a model. A side is None where any fits or none is known, and the channels
-    where they are unknown.
-    """
+    """The content of a file. Sides are None if arbitrary or unknown, channels if unknown."""
 
     graph: "tf.compat.v1.GraphDef"
     input_tensor: str
@@ -85,13 +81,12 @@ def import_user_model(
 
     Args:
         path: `.keras`, `.h5` or `.pb` file, or the folder of a SavedModel.
-        name: what it shall be called.
+        name: of the model.
         labels: of its classes, in the order of its logits.
-        options: what the file does not say.
+        options: properties that the file lacks.
 
     Raises:
-        BadModel: it is no model that can be rendered, or something that has to be known of it is
-            not.
+        BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
     kind = model_format(path)
@@ -115,25 +110,25 @@ def import_user_model(
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be the name of a user's model.
+    """Check that a user's model can have the name.
 
     Raises:
-        BadModel: says what can.
+        BadModel: the name is not valid, or is that of a known model.
     """
     if name in model_names():
-        raise BadModel(f"{name!r} is the name of a model that is known already; choose another")
+        raise BadModel(f"{name!r} is the name of a built-in model. Choose another name.")
     if not _NAME.fullmatch(name):
         raise BadModel(
-            f"{name[:80]!r} cannot be the name of a model; take up to 80 letters, digits and _.-, "
-            "a letter or digit first"
+            f"{name[:80]!r} is not a valid name of a model: expected up to 80 letters, digits and "
+            "_.-, a letter or digit first"
         )
 
 
 def model_format(path: Path) -> Format:
-    """Return what kind of model lies at a path, by its content.
+    """Return the format of the model at a path, by its content.
 
     Raises:
-        BadModel: there is none.
+        BadModel: the file is missing or unreadable.
     """
     if path.is_dir():
         return "saved model"
@@ -142,13 +137,12 @@ def model_format(path: Path) -> Format:
             beginning = file.read(8)
     except FileNotFoundError:
         raise BadModel(
-            f"there is no file {path}; give a .keras, .h5 or .pb file, or the folder of a "
-            "SavedModel"
+            f"file {path} does not exist. Give a .keras, .h5 or .pb file, or the folder of a "
+            "SavedModel."
         ) from None
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
-            "read"
+            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
         ) from error
     is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
     return "keras" if is_keras else "frozen graph"
@@ -173,7 +167,7 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
     """Read a text file with the name of a class on each line, in the order of the logits.
 
     Raises:
-        BadModel: it cannot be read, or is no such text.
+        BadModel: the file is unreadable, too large or not text.
     """
     try:
         lines = read_regular(path, _MOST_LABELS_BYTES).decode("utf-8-sig").splitlines()
@@ -181,7 +175,7 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise BadModel(
             f"the labels {path} cannot be read ({reason}). Give a text file with one class on each "
-            "line"
+            "line."
         ) from error
     while lines and not lines[-1].strip():
         lines.pop()
@@ -190,18 +184,7 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
 
 def _read(path: Path, kind: Format) -> _Model:
     if kind == "keras":
-        from diamond_cutter.model_inventory.keras.files import load_keras_model
-        from diamond_cutter.model_inventory.keras.tracing import trace
-
-        traced = trace(load_keras_model(path))
-        return _Model(
-            graph=traced.graph,
-            input_tensor=traced.input_tensor,
-            output_tensor=traced.output_tensor,
-            image_shape=traced.image_shape,
-            layers=traced.layers,
-            value_range=traced.value_range,
-        )
+        return _read_keras_model(path)
     if kind == "saved model":
         from diamond_cutter.model_inventory.tensorflow.saved_model import read_saved_model
 
@@ -232,32 +215,36 @@ def _read(path: Path, kind: Format) -> _Model:
     )
 
 
+def _read_keras_model(path: Path) -> _Model:
+    from diamond_cutter.model_inventory.keras.files import load_keras_model
+    from diamond_cutter.model_inventory.keras.tracing import trace
+
+    traced = trace(load_keras_model(path))
+    return _Model(
+        graph=traced.graph,
+        input_tensor=traced.input_tensor,
+        output_tensor=traced.output_tensor,
+        image_shape=traced.image_shape,
+        layers=traced.layers,
+        value_range=traced.value_range,
+    )
+
+
 def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec, tuple[str, ...]]:
-    """Return the images that a model takes, and a sentence for each thing that was guessed."""
+    """Return the format of the images of a model, and a sentence about each guess."""
     guesses = []
     height, width, channels = model.image_shape
     if options.image_size:
         height = width = options.image_size
     if height is None or width is None:
         raise BadModel(
-            f"{path.name} takes images of any size; say with --image-size what it was trained on, "
-            "such as --image-size 224"
+            f"{path.name} takes images of any size. Give the size of its training images, such as "
+            "--image-size 224."
         )
     if channels is None:
         channels = 3
         guesses.append("that its images have 3 channels, which the graph does not say")
-    value_range = options.value_range or model.value_range
-    if value_range is None:
-        raise BadModel(
-            f"{path.name} does not say how images are scaled; give --value-range, what black and "
-            "white are: 0 1, -1 1 or 0 255"
-        )
-    low, high = value_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise BadModel(
-            "a value range is what black and white are at the model's input, black being lower; "
-            f"found {low:g} to {high:g}"
-        )
+    low, high = _value_range(path, options.value_range or model.value_range)
     if options.value_range is None:
         guesses.append(
             f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
@@ -265,8 +252,8 @@ def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec
         )
     if options.input_channels and channels != 3:
         raise BadModel(
-            f"{path.name} takes images of {channels} channels, which have no order of colours; "
-            "leave --input-channels out"
+            f"{path.name} takes images of {channels} channels, which have no order of colours. "
+            "Omit --input-channels."
         )
     order = options.input_channels or ("rgb" if channels == 3 else "none")
     return ImageSpec(
@@ -276,3 +263,18 @@ def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec
         value_range=((low, high),),
         channel_order=order,
     ), tuple(guesses)
+
+
+def _value_range(path: Path, found: tuple[float, float] | None) -> tuple[float, float]:
+    if found is None:
+        raise BadModel(
+            f"{path.name} does not say how images are scaled. Give --value-range, the values of "
+            "black and white at its input: 0 1, -1 1 or 0 255."
+        )
+    low, high = found
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise BadModel(
+            "the value range is not valid: expected the values of black and white at the model's "
+            f"input, black lower than white, found {low:g} to {high:g}"
+        )
+    return low, high

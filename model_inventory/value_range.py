@@ -1,6 +1,4 @@
-"""Guesses what black and white are at a model's input from how the model itself scales its
-images.
-"""
+"""Estimates the value range of a model's input from the scaling of images inside the model."""
 
 import math
 
@@ -20,15 +18,15 @@ from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 def guess_value_range(
     graph: tf.compat.v1.GraphDef, input_tensor: str, shape: tuple[int, int, int]
 ) -> tuple[float, float] | None:
-    """Return the range that reaches the first weights about as wide as networks are trained on, or
-    None if images come there as they are.
+    """Return the likely values of black and white, or None if the model does not scale its images.
 
-    Black, grey and white images are run up to there.
+    The likely range is one that arrives at the first weights about as wide as in training. Black,
+    grey and white images are run up to there.
 
     Args:
         graph: a frozen graph.
         input_tensor: its placeholder.
-        shape: height, width and channels of images that it takes.
+        shape: height, width and channels of its images.
     """
     entrance = _first_weighted_input(graph, node_name(input_tensor))
     if entrance is None or entrance == input_tensor:
@@ -51,22 +49,21 @@ def guess_value_range(
     for high in (255.0, 1.0):
         width = float(np.median(np.abs(slope))) * high
         zero_at = float(np.median(-black / np.where(slope == 0, math.inf, slope))) / high
-        # Scaled to about one, or, as Caffe's networks have it, only shifted to around zero.
+        # Scaled to about one or, as in networks of Caffe, only shifted to around zero.
         if -0.05 <= zero_at <= 1.05 and (0.4 < width < 12 or (0.05 < zero_at and width < 400)):
             return 0.0, high
     return None
 
 
 def _first_weighted_input(graph: tf.compat.v1.GraphDef, image: str) -> str | None:
-    """Return the image, scaled or moved, as it reaches the first weights."""
+    """Return the tensor of the scaled image at the first weights, or None."""
     from_image = {image}
     for node in in_forward_order(graph):
         source = next(
             (reference for reference in node.input if node_name(reference) in from_image), None
         )
         if source is not None:
-            # Before a dilated convolution TensorFlow takes an image apart; what that makes are no
-            # images.
+            # Before a dilated convolution TensorFlow splits an image into parts.
             if node.op in WEIGHTED or node.op == "SpaceToBatchND":
                 return f"{node_name(source)}:{output_index(source)}"
             from_image.add(node.name)

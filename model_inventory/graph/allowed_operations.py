@@ -1,10 +1,8 @@
-"""The operations that a bundle's graph may be made of: numbers from numbers, without state, files,
-networks or Python.
+"""The operations that graphs may contain: numbers from numbers, no state, files, network or Python.
 
-Every graph is checked against this one list: when a model is imported, whatever it comes from, and
-again when a bundle is read from a bucket. The check looks at names and types in the protocol
-buffer. TensorFlow must not see a graph before that: even importing one computes shapes, and may run
-operations on constants to do so.
+Every graph is checked against this list when a model is imported, and again when a bundle is read
+from a bucket. The check reads names and types in the protocol buffer. TensorFlow must not see a
+graph before that, because importing a graph can run operations on constants.
 """
 
 import math
@@ -16,7 +14,7 @@ from tensorflow.python.framework import op_def_registry
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import attribute
 
-_LARGEST_CONSTANT_BYTES = 2**31  # no graph holds more
+_LARGEST_CONSTANT_BYTES = 2**31  # the limit of a graph
 _NO_NUMBERS = {
     tf.string.as_datatype_enum,
     tf.resource.as_datatype_enum,
@@ -76,8 +74,8 @@ _IMAGES = """
     AdjustHue AdjustSaturation RGBToHSV HSVToRGB NonMaxSuppression NonMaxSuppressionV2
     NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 CombinedNonMaxSuppression
 """
-# The only one with a state, that of a random generator. Frozen graphs of TensorFlow 1 hold dropout
-# that keeps everything.
+# The only operation with a state, that of a random generator. Frozen graphs of TensorFlow 1 contain
+# disabled dropout.
 _DROPOUT = "RandomUniform"
 
 ALLOWED_OPERATIONS = frozenset(
@@ -88,15 +86,14 @@ ALLOWED_OPERATIONS = frozenset(
 
 
 def refuse_graph(graph: tf.compat.v1.GraphDef, whose: str) -> None:
-    """Refuse a graph with an operation that is not on the list, a value that is no number, or a
-    constant that unpacks to gigabytes.
+    """Refuse a graph with other operations, values that are not numbers, or huge constants.
 
     Args:
-        graph: all of it would run; no node may call a function.
-        whose: the file or model, to begin the sentence with.
+        graph: complete; no node may call a function.
+        whose: the file or model, at the beginning of errors.
 
     Raises:
-        BadModel: names what was found, and where.
+        BadModel: names the operation or value, and its node.
     """
     refuse_operations(graph.node, whose)
     for node in graph.node:
@@ -106,12 +103,12 @@ def refuse_graph(graph: tf.compat.v1.GraphDef, whose: str) -> None:
 def refuse_operations(
     nodes: Iterable[tf.compat.v1.NodeDef], whose: str, also: Collection[str] = ()
 ) -> None:
-    """Refuse nodes whose operation is not on the list.
+    """Refuse nodes with operations that are not on the list.
 
     Args:
         nodes: of the graph, and of the functions that it calls.
-        whose: the file or model, to begin the sentence with.
-        also: operations that the caller takes out before anything runs.
+        whose: the file or model, at the beginning of errors.
+        also: operations that the caller removes before anything runs.
 
     Raises:
         BadModel: names the operations, and the node of each.

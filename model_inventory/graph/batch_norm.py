@@ -1,17 +1,18 @@
 """Folds BatchNorm, and any other per-channel scale and offset, into the convolution before it.
 
-At inference BatchNorm is y = scale * x + offset for each channel, whatever its spelling: one
-FusedBatchNorm node in a Keras or slim graph, a Mul and an Add in a graph that was already
-simplified. A convolution followed by a chain of such nodes equals one convolution with scaled
-weights and one BiasAdd, which costs a third to a half of the step less.
+At inference BatchNorm is y = scale * x + offset for each channel: one FusedBatchNorm node in graphs
+of Keras or slim, a Mul and an Add in simplified graphs. A convolution and a chain of such nodes
+equal one convolution with scaled weights and one BiasAdd, which saves a third to a half of a step.
 """
 
 import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.graph.graph_def import (
@@ -26,7 +27,7 @@ from diamond_cutter.model_inventory.graph.operation_sets import BATCH_NORMS, BIA
 
 _AFFINE = BIASES | {"Sub", "Mul", "RealDiv"}
 
-_Vector = np.ndarray | np.float64
+_Vector = npt.NDArray[np.float64] | np.float64
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ _IDENTITY = _Affine(np.float64(1.0), np.float64(0.0))
 
 
 def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.compat.v1.GraphDef:
-    """Return an equal graph in which scales and offsets behind convolutions are part of them.
+    """Return an equal graph in which scales and offsets are folded into convolutions.
 
     Args:
         graph: a frozen graph in NHWC layout.
@@ -54,8 +55,8 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, keep: Collection[str]) -> tf.
     uses = Counter(node_name(reference) for node in graph.node for reference in node.input)
     follower = {node_name(reference): node.name for node in graph.node for reference in node.input}
     kept = {node_name(tensor) for tensor in keep}
-    # A node whose second output is read (the statistics of a BatchNorm) has to stay: one more use
-    # of its input keeps it out of chains.
+    # A node whose second output is read (the statistics of a BatchNorm) must stay. One more use of
+    # its input keeps it out of chains.
     read = [*keep, *(reference for node in graph.node for reference in node.input)]
     uses.update(
         node_name(first)
@@ -87,8 +88,8 @@ def _is_nhwc(node: tf.compat.v1.NodeDef) -> bool:
     return attribute(node, "data_format").s in (b"", b"NHWC")
 
 
-def _constant(reference: str, nodes: dict[str, tf.compat.v1.NodeDef]) -> np.ndarray | None:
-    """Return the constant behind a reference (through Identity), or None if it is computed."""
+def _constant(reference: str, nodes: dict[str, tf.compat.v1.NodeDef]) -> npt.NDArray[Any] | None:
+    """Return the constant behind a reference, or None if it is computed."""
     node = constant_behind(reference, nodes)
     return None if node is None else constant_value(node)
 
@@ -100,7 +101,7 @@ def _affine_chain(
     follower: dict[str, str],
     kept: set[str],
 ) -> tuple[list[str], _Affine]:
-    """Follow the only consumer of each node as long as it is affine per channel."""
+    """Follow the only consumer of each node while it is affine per channel."""
     chain: list[str] = []
     total, name = _IDENTITY, start
     rank, channels = (
@@ -115,7 +116,7 @@ def _affine_chain(
         total, name = total.then(affine), node.name
         chain.append(name)
     while chain and nodes[chain[-1]].op == "Identity" and len(chain) > 1:
-        # Nothing is gained by folding a trailing Identity away, and its name may be read.
+        # Folding a trailing Identity saves nothing, and its name may be read.
         chain.pop()
     return chain, total
 
@@ -159,7 +160,7 @@ def _binary_affine(op: str, source_is_first: bool, other: _Vector) -> _Affine | 
     return _Affine(np.float64(1.0), other)
 
 
-def _is_per_channel(value: np.ndarray, rank: int, channels: int) -> bool:
+def _is_per_channel(value: npt.NDArray[Any], rank: int, channels: int) -> bool:
     # A constant of more axes or more channels would change the shape of the result.
     return value.ndim <= rank and (value.size == 1 or value.size == value.shape[-1] == channels)
 
@@ -180,9 +181,7 @@ def _fused_batch_norm(
 def _channel_shape(
     convolution: tf.compat.v1.NodeDef, nodes: dict[str, tf.compat.v1.NodeDef]
 ) -> tuple[int, ...]:
-    """Return the axes of the weights that make channels: the last of [h, w, in, out] and [in, out],
-    two of [h, w, in, multiplier].
-    """
+    """Return the axes of the weights for channels: two of depthwise weights, else the last."""
     shape = np.asarray(_constant(convolution.input[1], nodes)).shape
     return shape[-2:] if convolution.op == "DepthwiseConv2dNative" else shape[-1:]
 
@@ -193,9 +192,7 @@ def _folded_convolution(
     total: _Affine,
     nodes: dict[str, tf.compat.v1.NodeDef],
 ) -> list[tf.compat.v1.NodeDef]:
-    """Return the four nodes that stand for a convolution and its chain; the last bears the chain's
-    last name.
-    """
+    """Return the nodes in place of a convolution and its chain; the last keeps the last name."""
     weights = np.asarray(_constant(convolution.input[1], nodes))
     out_shape = _channel_shape(convolution, nodes)
     channels = math.prod(out_shape)
@@ -222,9 +219,7 @@ def _rewritten(
     removed: set[str],
     added: dict[str, list[tf.compat.v1.NodeDef]],
 ) -> tf.compat.v1.GraphDef:
-    """Replace each chain, at the place of its last node, and drop the constants that nothing reads
-    any more.
-    """
+    """Replace each chain at the place of its last node, and drop unused constants."""
     result = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     for node in graph.node:
         result.node.extend(added.get(node.name, [] if node.name in removed else [node]))

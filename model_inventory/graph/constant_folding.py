@@ -1,7 +1,7 @@
-"""Computes, once, what a graph would compute from constants alone each time it runs.
+"""Constant folding: replaces nodes that depend only on constants by their values.
 
-A bundle keeps the graph as it was: what folding gives differs in the last bit from processor to
-processor, and a bundle's hash must not.
+Bundles keep the original graph, because folded values differ in the last bit between processors,
+and the hash of a bundle must not.
 """
 
 import tensorflow as tf
@@ -13,15 +13,15 @@ from diamond_cutter.model_inventory.graph.graph_def import (
     subgraph,
 )
 
-# What has a result of its own each time, or none.
+# Operations with another result each time, or none.
 _NEVER = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const"}
 _RANDOM = ("Random", "Multinomial", "TruncatedNormal", "StatelessRandom")
-# A constant that is spread out is better made anew than kept.
+# Elements. Larger values, such as filled tensors, are better computed again.
 _LARGEST = 1 << 24
 
 
 def fold_constants(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
-    """Return an equal graph in which what depends on constants alone is a constant."""
+    """Return an equal graph in which nodes that depend only on constants are constants."""
     folded = _constant_nodes(graph)
     read = {
         node_name(reference): reference.removeprefix("^")
@@ -51,9 +51,7 @@ def fold_constants(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
 
 
 def _constant_nodes(graph: tf.compat.v1.GraphDef) -> set[str]:
-    """Return the nodes that constants alone decide, without the constants, if each of them has one
-    result.
-    """
+    """Return the nodes with one output that depend only on constants, without the constants."""
     decided: set[str] = set()
     folded: set[str] = set()
     for node in in_forward_order(graph):

@@ -1,7 +1,7 @@
-"""Cuts a graph at a layer: what is behind it, as a function of the layer's activations.
+"""Cuts a graph at a layer: the rest of the network as a function of the layer's activations.
 
-In a residual network a layer is no bottleneck: what is behind it also reads what went around it.
-That stays as the image made it.
+In a residual network a layer is not a bottleneck: the rest also reads values that bypass it. These
+keep their values for the image.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, nod
 
 @dataclass(frozen=True)
 class Tail:
-    """What is behind a layer.
+    """The part of a graph behind a layer.
 
-    graph: its nodes and the constants that they read.
-    layer: the tensor of the layer's activations.
-    around: the tensors that it reads beside them, which depend on the image but not on the layer.
-    outputs: the tensors that it ends in.
+    Attributes:
+        graph: its nodes and constants.
+        layer: the tensor of the layer's activations.
+        around: the tensors that bypass the layer: they depend on the image but not on the layer.
+        outputs: the tensors in which it ends.
     """
 
     graph: tf.compat.v1.GraphDef
@@ -28,18 +29,18 @@ class Tail:
     outputs: tuple[str, ...]
 
     def run(self, activations: tf.Tensor, around: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Add its operations to the graph being traced and return the outputs' values.
+        """Add the part to the graph being traced and return the values of its outputs.
 
         Args:
-            activations: in place of the layer's.
-            around: the values of the tensors around it.
+            activations: values for the layer.
+            around: values of the tensors that bypass the layer.
         """
         values = dict(zip((self.layer, *self.around), (activations, *around), strict=True))
-        # An output that does not depend on the layer has been computed already.
+        # Outputs that do not depend on the layer are known already.
         wanted = [tensor for tensor in self.outputs if tensor not in values]
         read = {tensor_name(reference) for node in self.graph.node for reference in node.input}
-        # Copies are of the graph being traced, even where that is the body of a loop and the values
-        # are from around it.
+        # The copies belong to the graph being traced, even if it is the body of a loop and the
+        # values are from outside.
         fed = {tensor: tf.identity(value) for tensor, value in values.items() if tensor in read}
         values |= zip(
             wanted,
@@ -54,13 +55,13 @@ class Tail:
 def behind(
     graph: tf.compat.v1.GraphDef, input_tensor: str, layer: str, outputs: Sequence[str]
 ) -> Tail:
-    """Return what is behind a layer's tensor, up to some outputs.
+    """Return the part of a graph between a tensor and some outputs.
 
     Args:
         graph: a frozen graph.
         input_tensor: the placeholder for images.
         layer: a tensor, such as `block_3/add:0`.
-        outputs: where to end.
+        outputs: the tensors in which the part ends.
     """
     nodes = in_forward_order(graph)
     of_image = {node_name(input_tensor)} | _that_depend_on(nodes, f"{node_name(input_tensor)}:0")
@@ -82,7 +83,7 @@ def behind(
                 around.add(tensor)
             else:
                 needed.add(name)
-    # What the layer's own node would be is given.
+    # The values of the layer itself are given.
     needed.discard(node_name(layer))
     part = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     part.node.extend(node for node in graph.node if node.name in needed)
@@ -90,7 +91,7 @@ def behind(
 
 
 def _that_depend_on(nodes: Sequence[tf.compat.v1.NodeDef], tensor: str) -> set[str]:
-    """Return the names of the nodes that a tensor's value reaches, its own left out."""
+    """Return the names of the nodes that depend on a tensor, without its own."""
     found: set[str] = set()
     for node in nodes:
         if any(

@@ -1,11 +1,11 @@
-"""Plain operations on frozen GraphDefs: cut them, hash what produces a tensor, read and run
-them.
-"""
+"""Operations on frozen GraphDefs: extracting parts, hashing, reading and running them."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.graph.operation_sets import (
@@ -14,15 +14,12 @@ from diamond_cutter.model_inventory.graph.operation_sets import (
     SAME_VALUES,
 )
 
-# A bundle's bytes must not depend on the patch level of TensorFlow that froze it, so the graph
-# names a fixed producer.
+# The bytes of a bundle must not depend on the patch level of TensorFlow that froze it.
 GRAPH_PRODUCER = 1882
 
 
 def node_name(reference: str) -> str:
-    """Return the node that an input or tensor reference names: `block_3/add:0` and `^block_3/add`
-    are of `block_3/add`.
-    """
+    """Return the node of a reference: `block_3/add` for `block_3/add:0` and `^block_3/add`."""
     return reference.removeprefix("^").partition(":")[0]
 
 
@@ -32,7 +29,7 @@ def tensor_name(reference: str) -> str:
 
 
 def output_index(reference: str) -> int:
-    """Return which output of its node a reference names: 1 for `bn:1`, 0 for `bn`."""
+    """Return the index of the output of a reference: 1 for `bn:1`, 0 for `bn`."""
     return int(reference.partition(":")[2] or 0)
 
 
@@ -52,10 +49,9 @@ def subgraph(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.
 
 
 def freeze(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.v1.GraphDef:
-    """Return the part of a graph without variables that produces the tensors, the same bytes each
-    time.
+    """Return the part of a graph that produces the tensors, reproducible to the byte.
 
-    What only this process knows goes, such as the name of a gradient that is a Python function.
+    Attributes for one process are dropped, such as the names of gradients in Python.
     """
     frozen = subgraph(graph, tensors)
     for node in frozen.node:
@@ -66,11 +62,10 @@ def freeze(graph: tf.compat.v1.GraphDef, tensors: Iterable[str]) -> tf.compat.v1
 
 
 def tensor_hashes(graph: tf.compat.v1.GraphDef) -> dict[str, str]:
-    """Return, for each node, the sha256 of the sub-graph that produces it: operations, attributes
-    and weights, but no names.
+    """Return, for each node, the sha256 of the sub-graph that produces it, without names.
 
-    A hash is made of the node's operation and attributes and of its inputs' hashes (a Merkle tree),
-    so that two models that share their first layers share those layers' hashes.
+    The hash covers the operation and attributes of the node and the hashes of its inputs (a Merkle
+    tree). So two models with equal first layers have equal hashes for them.
     """
     hashes: dict[str, str] = {}
     for node in in_forward_order(graph):
@@ -87,7 +82,7 @@ def tensor_hashes(graph: tf.compat.v1.GraphDef) -> dict[str, str]:
 
 
 def in_forward_order(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]:
-    """Return the nodes so that each stands behind its inputs."""
+    """Return the nodes in an order in which each follows its inputs."""
     nodes = {node.name: node for node in graph.node}
     ordered: dict[str, tf.compat.v1.NodeDef] = {}
     for last in graph.node:
@@ -104,20 +99,18 @@ def in_forward_order(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]
 
 
 def attribute(node: tf.compat.v1.NodeDef, name: str) -> tf.compat.v1.AttrValue:
-    """Return a node's attribute, empty if it has none; `node.attr[name]` would put an empty one
-    into the node.
-    """
+    """Return an attribute of a node, or an empty one, which `node.attr[name]` would add."""
     return node.attr[name] if name in node.attr else tf.compat.v1.AttrValue()
 
 
 def make_identity(node: tf.compat.v1.NodeDef, dtype: int) -> None:
-    """Let a node pass its first input on, whatever it did before."""
+    """Turn a node into an Identity of its first input."""
     node.op, node.input[:] = "Identity", node.input[:1]
     node.attr.clear()
     node.attr["T"].type = dtype
 
 
-def constant_node(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
+def constant_node(name: str, value: npt.NDArray[Any]) -> tf.compat.v1.NodeDef:
     """Return a Const node."""
     node = tf.compat.v1.NodeDef(name=name, op="Const")
     node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
@@ -135,18 +128,16 @@ def constant_behind(
     return node if node.op == "Const" else None
 
 
-def constant_value(node: tf.compat.v1.NodeDef) -> np.ndarray:
-    """Return the array that a Const node holds."""
-    value: np.ndarray = tf.make_ndarray(node.attr["value"].tensor)
+def constant_value(node: tf.compat.v1.NodeDef) -> npt.NDArray[Any]:
+    """Return the array of a Const node."""
+    value: npt.NDArray[Any] = tf.make_ndarray(node.attr["value"].tensor)
     return value
 
 
 def placeholder_shape(
     graph: tf.compat.v1.GraphDef, tensor: str
 ) -> tuple[int | None, int | None, int | None]:
-    """Return the height, width and channels that a placeholder `[batch, height, width, channel]`
-    takes, None where it takes any.
-    """
+    """Return the height, width and channels of a placeholder, None for arbitrary ones."""
     (node,) = (node for node in graph.node if node.name == node_name(tensor))
     sides = [
         dimension.size if dimension.size > 0 else None
@@ -157,7 +148,7 @@ def placeholder_shape(
 
 
 def nodes_with_bad_numbers(graph: tf.compat.v1.GraphDef) -> list[str]:
-    """Return the names of the Const nodes that hold a NaN or an infinity."""
+    """Return the names of the Const nodes with a NaN or an infinity."""
     constants = [
         node
         for node in graph.node
@@ -169,9 +160,7 @@ def nodes_with_bad_numbers(graph: tf.compat.v1.GraphDef) -> list[str]:
 def with_gradients(
     graph: tf.compat.v1.GraphDef, gradients: Mapping[str, str]
 ) -> tf.compat.v1.GraphDef:
-    """Return a copy of the graph in which some kinds of operations have other gradients, by the
-    names these are registered under.
-    """
+    """Return a copy of the graph with other gradients, by registered name, for some operations."""
     copy = tf.compat.v1.GraphDef()
     copy.CopyFrom(graph)
     for node in copy.node:
@@ -181,9 +170,7 @@ def with_gradients(
 
 
 def before_activation(graph: tf.compat.v1.GraphDef, tensor: str) -> str:
-    """Return the tensor that an activation function made another of, or that other itself where
-    none did.
-    """
+    """Return the input of the activation function that makes the tensor, or the tensor itself."""
     nodes = {node.name: node for node in graph.node}
     node = nodes[node_name(tensor)]
     if node.op in ACTIVATIONS:
@@ -196,9 +183,7 @@ def before_activation(graph: tf.compat.v1.GraphDef, tensor: str) -> str:
 
 
 def activation_behind(graph: tf.compat.v1.GraphDef, tensor: str) -> str | None:
-    """Return the kind of operation that makes activations or probabilities of a tensor, as it is or
-    in another shape; None if none does.
-    """
+    """Return the activation function or softmax that is applied to a tensor, or None."""
     found = {node_name(tensor)}
     for node in in_forward_order(graph):
         if node.input and node_name(node.input[0]) in found:
@@ -212,11 +197,9 @@ def activation_behind(graph: tf.compat.v1.GraphDef, tensor: str) -> str | None:
 def run_inside(
     graph: tf.compat.v1.GraphDef, input_tensor: str, value: tf.Tensor, tensors: Collection[str]
 ) -> list[tf.Tensor]:
-    """Add the graph's operations to the graph being traced, fed with `value`, and return the
-    tensors' values.
-    """
+    """Add the graph to the graph being traced, with `value` as input; return tensors of it."""
     fed = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
-    # The placeholder stays behind: a function that holds one that nothing feeds cannot run.
+    # A function with a placeholder that is not fed cannot run.
     fed.node.extend(node for node in graph.node if node.name != node_name(input_tensor))
     return tf.graph_util.import_graph_def(
         fed, input_map={input_tensor: value}, return_elements=list(tensors), name="model"

@@ -1,10 +1,8 @@
-"""Reads the structure of a frozen graph: its layers, what kind each is, which are the main ones,
-where the logits are.
+"""Finds the layers of a frozen graph, their kinds, the main layers and the logits.
 
 A *unit* is an operation that mixes or moves values (a convolution, a pool, a sum of branches) with
-all that only changes them one by one behind it: bias, normalisation, activation function. A *cut*
-is a value that everything on the way from the image to the output passes: the output of a block, or
-a layer of a plain chain.
+the element-wise operations after it: bias, normalisation, activation function. A *cut* is a value
+that every path from the image to the output passes, such as the output of a block.
 """
 
 import re
@@ -47,7 +45,7 @@ _SUMS_AND_PRODUCTS = {
     "SquaredDifference",
     "BiasAdd",
 }
-# What changes each value by itself, or by its channel's constants.
+# Element-wise operations, also with constants for each channel.
 _ONE_BY_ONE = (
     _SUMS_AND_PRODUCTS
     | ACTIVATIONS
@@ -58,7 +56,7 @@ _ONE_BY_ONE = (
         ).split()
     )
 )
-# What says nothing at the end of a name, once it is taken off and no other layer has the name.
+# Endings of names that are dropped if the rest is unique.
 _PLAIN_ENDINGS = re.compile(
     r"/(Relu6?|BiasAdd|Identity|Conv2D|convolution|concat|FusedBatchNorm(V\d)?|batchnorm/add_1|MaxPool|AvgPool|MatMul)$"
 )
@@ -66,7 +64,7 @@ _FEW_CUTS = 3
 
 
 class Structure:
-    """What a frozen graph is made of on the way from its image to its output."""
+    """The structure of a frozen graph between its image and its output."""
 
     def __init__(self, graph: tf.compat.v1.GraphDef, input_tensor: str, output_tensor: str) -> None:
         self._nodes = {node.name: node for node in in_forward_order(graph)}
@@ -88,14 +86,11 @@ class Structure:
         self._units = self._find_units()
 
     def layers(self) -> list[NamedLayer]:
-        """Return a layer for each unit that makes values: its last value, named by its
-        operations.
-        """
+        """Return a layer for each unit, with the last value and the name of its operations."""
         last: dict[str, str] = {}
         for name in self._on_the_way:
             unit = self._units[name]
-            # Not what a side branch makes of a unit on its own way, such as one normalisation of
-            # many behind a concatenation.
+            # A side branch does not count, such as one of many normalisations of a concatenation.
             if name == unit or last.get(unit) in self._inputs[name]:
                 last[unit] = name
         made = [
@@ -115,11 +110,11 @@ class Structure:
     def described(
         self, layers: Sequence[NamedLayer], spatial: Mapping[str, bool]
     ) -> list[NamedLayer]:
-        """Return layers with their kinds, and with the main ones marked.
+        """Return layers with their kinds, and with the main layers marked.
 
         Args:
-            layers: in forward order; where an importer has named some as main ones, no others are.
-            spatial: of each layer's name, whether it has rows and columns.
+            layers: in forward order. If the importer marked main layers, they are kept.
+            spatial: by layers' names, whether a layer has rows and columns.
         """
         kinds = [
             layer.kind or self._kind(self._units.get(self.value(layer), "")) for layer in layers
@@ -132,9 +127,7 @@ class Structure:
         ]
 
     def ending(self) -> list[str]:
-        """Return the nodes from the output back to what makes the scores, behind which are only
-        probabilities and other shapes of them.
-        """
+        """Return the nodes from the output back to the scores, through softmax and reshapes."""
         found = [self._output]
         skipped = PROBABILITIES | PASS_THROUGH
         while self._nodes[found[-1]].op in skipped and self._inputs[found[-1]]:
@@ -142,12 +135,10 @@ class Structure:
         return found
 
     def logits(self, ranks: Mapping[str, int]) -> str | None:
-        """Return the tensor of the scores that the output's probabilities are made of, or None if
-        the output is no vector of scores.
+        """Return the tensor of the logits, or None if the output is not a vector of scores.
 
         Args:
-            ranks: of the values of the nodes of `ending`, by the nodes' names: 2 for `[batch,
-                class]`.
+            ranks: of the nodes of `ending`: 2 for `[batch, class]`.
         """
         ending = self.ending()
         scores = ending[
@@ -168,16 +159,12 @@ class Structure:
         )
 
     def forward_path(self, tensor: str | None = None) -> list[tf.compat.v1.NodeDef]:
-        """Return the nodes that a tensor, or the output, is computed by from the image, in forward
-        order, without constants.
-        """
+        """Return the nodes from the image to a tensor, or the output, without constants."""
         ancestors = self._ancestors(node_name(tensor) if tensor else self._output)
         return [self._nodes[name] for name in self._on_the_way if name in ancestors]
 
     def value(self, layer: NamedLayer) -> str:
-        """Return the node that makes a layer's values, behind the identities that only name
-        them.
-        """
+        """Return the node that computes a layer, behind identities that only name it."""
         name = node_name(layer.tensor)
         while (
             name not in self._users
@@ -189,7 +176,7 @@ class Structure:
         return name
 
     def inputs(self, node: str) -> list[str]:
-        """Return the names of a node's inputs that depend on the image."""
+        """Return the names of the inputs of a node that depend on the image."""
         return self._inputs[node]
 
     def _ancestors(self, name: str) -> set[str]:
@@ -203,7 +190,7 @@ class Structure:
         return found
 
     def _find_units(self) -> dict[str, str]:
-        """Return for each node on the way the node that begins its unit."""
+        """Return, for each node, the node that begins its unit."""
         units: dict[str, str] = {}
         for name in self._on_the_way:
             before = {units[source] for source in self._inputs[name] if source in units}
@@ -223,7 +210,7 @@ class Structure:
         return _KINDS.get(op, "other")
 
     def _cuts(self) -> set[str]:
-        """Return the nodes that no edge leads past, in forward order."""
+        """Return the nodes that no edge bypasses."""
         place = {name: index for index, name in enumerate(self._on_the_way)}
         cuts, furthest = set(), 0
         for index, name in enumerate(self._on_the_way):
@@ -233,9 +220,7 @@ class Structure:
         return cuts
 
     def _main(self, layers: Sequence[NamedLayer]) -> set[str]:
-        """Return the names of the layers that show what a network does step by step: its blocks'
-        outputs, and what is in no block.
-        """
+        """Return the names of the main layers: outputs of blocks, and layers outside of blocks."""
         made = [(layer, self.value(layer)) for layer in layers]
         made = [
             (layer, value)
@@ -249,7 +234,7 @@ class Structure:
             if value in cuts and not self._is_added_to(value)
         ]
         if len({self._units[value] for _, value in chosen}) <= _FEW_CUTS:
-            # Blocks that also see the block before the last, as NASNet's, leave no cuts.
+            # Blocks that also read the block before the last, as in NASNet, leave no cuts.
             blocks = [
                 (layer, value)
                 for layer, value in made
@@ -265,9 +250,7 @@ class Structure:
         return set(last_of_unit.values())
 
     def _is_added_to(self, value: str) -> bool:
-        """Tell whether a concatenation is one of a row that grows, as in a dense block, and not its
-        last.
-        """
+        """Tell whether a concatenation is an inner one of a dense block."""
         if self._nodes[self._units[value]].op != "ConcatV2":
             return False
         return any(self._nodes[user].op == "ConcatV2" for user in self._users[value])

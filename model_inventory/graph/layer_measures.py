@@ -1,6 +1,4 @@
-"""What a layer is like: its shape, what it costs, how far it sees, whether it takes images of any
-size.
-"""
+"""Measures layers: shapes, multiplications, receptive fields, and use with images of any size."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,17 +20,15 @@ from diamond_cutter.model_inventory.graph.operation_sets import PRODUCTS
 Shapes = Mapping[str, tuple[int, ...]]
 
 _WINDOWS = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"}
-# Sides that no model is made for; a layer that is computed at both is computed at any.
+# Unusual sides. A layer that accepts both accepts any.
 _OTHER_SIDES_PX = (140, 133)
-# What sees the whole image at every position.
+# Operations whose receptive field is the whole image.
 _GLOBAL = {"Mean", "Max", "Sum", "MatMul", "Einsum", "BatchMatMulV2"}
 
 
 @dataclass(frozen=True)
 class _View:
-    """What one position of a value sees: side in pixels, and pixels from one position to the
-    next.
-    """
+    """The receptive field of one position: its side and the distance to the next in pixels."""
 
     side: float = 1.0
     stride: float = 1.0
@@ -40,17 +36,18 @@ class _View:
 
 @dataclass(frozen=True)
 class Measured:
-    """What running a graph has shown.
+    """Measurements of a graph.
 
-    shapes: of values at the model's own size, without the batch, and of weights; by the names of
-    their nodes. of_any_size: the tensors that can be computed of images of any size.
+    Attributes:
+        shapes: by nodes, of values at the model's own size without the batch, and of weights.
+        of_any_size: the tensors that accept images of any size.
     """
 
     shapes: Shapes
     of_any_size: frozenset[str]
 
     def shape(self, tensor: str) -> tuple[int, ...]:
-        """Return the shape of a tensor that was measured, without the batch."""
+        """Return the shape of a measured tensor without the batch."""
         return self.shapes[node_name(tensor)]
 
 
@@ -61,17 +58,17 @@ def measure(
     tensors: Sequence[str],
     name: str,
 ) -> Measured:
-    """Run a graph on grey images of its own size and of others.
+    """Run a graph on grey images of its own size and of other sizes.
 
     Args:
-        graph: frozen.
+        graph: a frozen graph.
         input_tensor: its placeholder.
-        image: what it takes.
+        image: the format of its images.
         tensors: in forward order.
         name: of the model.
 
     Raises:
-        BadModel: it cannot be computed of such images.
+        BadModel: the graph does not run on such images.
     """
     products = {node.name: f"{node.name}:0" for node in graph.node if node.op in PRODUCTS}
     wanted = {**products, **{node_name(tensor): tensor for tensor in tensors}}
@@ -81,23 +78,30 @@ def measure(
         height, width, channels = image.shape
         raise BadModel(
             f"{name} does not run on an image of {height} x {width} pixels with {channels} "
-            f"channels ({_first_line(error)}); "
-            "give the size that it was made for"
+            f"channels ({_first_line(error)}). Give the size of its training images."
         ) from error
+    shapes = _weight_shapes(graph, products) | {
+        node: shape[1:] for node, shape in zip(wanted, found, strict=True)
+    }
+    return Measured(
+        shapes, frozenset(_of_any_size(graph, input_tensor, image, list(dict.fromkeys(tensors))))
+    )
+
+
+def _weight_shapes(
+    graph: tf.compat.v1.GraphDef, products: Iterable[str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the products' weights, by the names that the products read them by."""
     nodes = {node.name: node for node in graph.node}
     weights = {
         node_name(nodes[name].input[1]): constant_behind(nodes[name].input[1], nodes)
         for name in products
     }
-    of_weights = {
-        name: tuple(d.size for d in constant.attr["value"].tensor.tensor_shape.dim)
+    return {
+        name: tuple(side.size for side in constant.attr["value"].tensor.tensor_shape.dim)
         for name, constant in weights.items()
         if constant is not None
     }
-    shapes = of_weights | {node: shape[1:] for node, shape in zip(wanted, found, strict=True)}
-    return Measured(
-        shapes, frozenset(_of_any_size(graph, input_tensor, image, list(dict.fromkeys(tensors))))
-    )
 
 
 def _shapes(
@@ -121,8 +125,9 @@ def _shapes(
 def _of_any_size(
     graph: tf.compat.v1.GraphDef, input_tensor: str, image: ImageSpec, tensors: Sequence[str]
 ) -> Sequence[str]:
-    """Return the tensors up to the first that only images of the model's own size lead to, such as
-    a dense layer of a flattened map.
+    """Return the tensors before the first that depends on the model's own size.
+
+    An example is a dense layer of a flattened map.
     """
 
     def runs(count: int) -> bool:
@@ -137,9 +142,7 @@ def _of_any_size(
 
 
 def _most(count: int, holds: Callable[[int], bool]) -> int:
-    """Return the highest number up to `count` for which something holds that holds for all lower
-    ones, 0 included.
-    """
+    """Return the highest number up to `count` for which a monotonic condition holds, at least 0."""
     if holds(count):
         return count
     low, high = 0, count
@@ -154,12 +157,11 @@ def _first_line(error: Exception) -> str:
 
 
 def macs(path: Iterable[tf.compat.v1.NodeDef], shapes: Shapes) -> int:
-    """Return the multiplications with weights that a forward path takes for one image.
+    """Return the number of multiplications with weights on a forward path for one image.
 
     Args:
         path: nodes in forward order.
-        shapes: of the values of convolutions and matrix products, without the batch, and of their
-            weights, by the nodes' names.
+        shapes: by nodes, of the values of products without the batch, and of their weights.
     """
     return sum(_macs(node, shapes) for node in path if node.op in PRODUCTS)
 
@@ -179,15 +181,14 @@ def _macs(node: tf.compat.v1.NodeDef, shapes: Shapes) -> int:
 def receptive_fields(
     path: Iterable[tf.compat.v1.NodeDef], inputs: Callable[[str], list[str]], shapes: Shapes
 ) -> dict[str, int | None]:
-    """Return the side in pixels of what one position of each node's value sees, or None if that is
-    the whole image.
+    """Return the side in pixels of the receptive field of each node, None for the whole image.
 
     After Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks"
     (https://distill.pub/2019/computing-receptive-fields), with the largest of a node's branches.
 
     Args:
         path: nodes in forward order.
-        inputs: returns those of a node's inputs that depend on the image.
+        inputs: returns the inputs of a node that depend on the image.
         shapes: as for `macs`.
     """
     views: dict[str, _View] = {}

@@ -1,11 +1,11 @@
-"""Makes a traced graph plain: none of the nodes that pass a value on unchanged, nothing that names
-this process, constants for weights.
-"""
+"""Simplifies traced graphs: no identities, no attributes of this process, constants for weights."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel
@@ -34,21 +34,20 @@ _NARROW = {
 def plain_graph(
     traced: tf.Graph, image: str, tensors: Sequence[str], weights: Collection[str] = ()
 ) -> tuple[tf.compat.v1.GraphDef, list[str]]:
-    """Return the part of a traced graph that produces some tensors, and those tensors' names in it.
+    """Return the part of a traced graph that produces some tensors, and their names in it.
 
-    Nodes that pass a value on are left out (Identity, a product with one), and so are control
-    inputs and attributes for one process only, such as the name of a Python gradient; convolutions
-    in groups, whose gradient processors lack, become one for each group.
+    Nodes that return their input (Identity, a product with one), control inputs and attributes for
+    one process are dropped. Grouped convolutions, which have no gradient on processors, become one
+    convolution for each group.
 
     Args:
-        traced: the graph as TensorFlow traced it.
-        image: the placeholder for images, a node's name.
+        traced: the graph of TensorFlow.
+        image: the node of the placeholder for images.
         tensors: to be kept.
-        weights: the placeholders that stand for weights, which stay until `with_constants` fills
-            them in.
+        weights: the placeholders for weights, which `with_constants` replaces later.
 
     Raises:
-        BadModel: something in it has no value or cannot be in a graph of constants and operations.
+        BadModel: a node is not allowed in a graph of constants and operations.
     """
     groups = _groups(traced)
     graph = traced.as_graph_def()
@@ -56,41 +55,22 @@ def plain_graph(
     kept = [passes_on.source(tensor) for tensor in tensors]
     _stand_for_values(graph, weights)
     for node in graph.node:
-        references = [
-            passes_on.source(reference) for reference in node.input if not reference.startswith("^")
-        ]
-        del node.input[:]
-        node.input.extend(_short(reference) for reference in references)
-        for private in [name for name in node.attr if name.startswith("_")]:
-            del node.attr[private]
-        node.ClearField("experimental_type")
-        node.ClearField("experimental_debug_info")
+        _clean(node, passes_on)
     plain = subgraph(graph, [image, *kept])
     refuse_what_is_not_plain(plain, {image, *weights})
     refuse_graph(plain, "it")
     if groups:
         plain = _without_groups(plain, groups)
-    rounding = [
-        node.name
-        for node in plain.node
-        if node.op == "Cast" and node_name(node.input[0]) == image and _makes_whole(node)
-    ]
-    if rounding:
-        raise BadModel(
-            f"it rounds the image to whole numbers ({rounding[0]}), through which no gradient "
-            "passes"
-        )
+    _refuse_rounding(plain, image)
     plain.ClearField("library")
     plain.versions.producer = GRAPH_PRODUCER
     return plain, kept
 
 
 def with_constants(
-    graph: tf.compat.v1.GraphDef, weights: Mapping[str, Callable[[], np.ndarray]]
+    graph: tf.compat.v1.GraphDef, weights: Mapping[str, Callable[[], npt.NDArray[Any]]]
 ) -> tf.compat.v1.GraphDef:
-    """Return a graph with constants in place of the placeholders of these names; each array is made
-    when it is needed.
-    """
+    """Return a graph with constants in place of placeholders, each array made when needed."""
     filled = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:
         filled.node.append(
@@ -100,9 +80,7 @@ def with_constants(
 
 
 def _stand_for_values(graph: tf.compat.v1.GraphDef, weights: Collection[str]) -> None:
-    """Let placeholders for variables stand for what is read of them, since the reading is
-    left out.
-    """
+    """Let placeholders for variables have the values that are read, because reads are dropped."""
     variables = {node.name: node for node in graph.node if node.name in weights}
     for read in graph.node:
         variable = variables.get(node_name(read.input[0])) if read.op == "ReadVariableOp" else None
@@ -112,14 +90,14 @@ def _stand_for_values(graph: tf.compat.v1.GraphDef, weights: Collection[str]) ->
 
 
 class _Passes:
-    """Which value stands behind a reference, once nodes that change nothing are left out."""
+    """The values behind references once nodes that change nothing are dropped."""
 
     def __init__(self, nodes: Mapping[str, tf.compat.v1.NodeDef], image: str) -> None:
         self._nodes = nodes
         self._image = image
 
     def source(self, reference: str) -> str:
-        """Return the tensor, as `name:0`, that a reference names or passes on."""
+        """Return the tensor, as `name:0`, behind a reference."""
         while True:
             node = self._nodes[node_name(reference)]
             behind = self._behind(node, output_index(reference))
@@ -149,9 +127,7 @@ class _Passes:
         return not shape and float(constant_value(node)) == 1.0
 
     def _image_behind(self, cast: tf.compat.v1.NodeDef) -> str | None:
-        """Return the image if it was made whole numbers and is made float32 again: the rounding has
-        no gradient.
-        """
+        """Return the image if it is rounded and converted back, which has no gradient."""
         inner = self._nodes[node_name(self.source(cast.input[0]))]
         made_float = attribute(cast, "DstT").type == tf.float32.as_datatype_enum
         if (
@@ -164,13 +140,18 @@ class _Passes:
         return source if node_name(source) == self._image else None
 
 
-def _short(reference: str) -> str:
-    return reference.removesuffix(":0")
+def _clean(node: tf.compat.v1.NodeDef, passes_on: _Passes) -> None:
+    """Connect a node to the values behind its inputs, and drop attributes of this process."""
+    values = [passes_on.source(each) for each in node.input if not each.startswith("^")]
+    node.input[:] = [value.removesuffix(":0") for value in values]
+    for private in [name for name in node.attr if name.startswith("_")]:
+        del node.attr[private]
+    node.ClearField("experimental_type")
+    node.ClearField("experimental_debug_info")
 
 
 def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str]) -> None:
-    """Refuse branches, loops, and values that are fed or kept beside the image and the weights,
-    which are known by their nodes' names.
+    """Refuse branches, loops, and inputs or variables other than the known nodes.
 
     Raises:
         BadModel: names the operation and its node.
@@ -195,8 +176,15 @@ def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str
             )
 
 
-def _makes_whole(cast: tf.compat.v1.NodeDef) -> bool:
-    return bool(tf.as_dtype(attribute(cast, "DstT").type).is_integer)
+def _refuse_rounding(graph: tf.compat.v1.GraphDef, image: str) -> None:
+    for node in graph.node:
+        if node.op != "Cast" or node_name(node.input[0]) != image:
+            continue
+        if tf.as_dtype(attribute(node, "DstT").type).is_integer:
+            raise BadModel(
+                f"it rounds the image to whole numbers ({node.name}), through which no gradient "
+                "passes"
+            )
 
 
 def _types(node: tf.compat.v1.NodeDef) -> Collection[int]:
@@ -205,16 +193,14 @@ def _types(node: tf.compat.v1.NodeDef) -> Collection[int]:
 
 @dataclass(frozen=True)
 class _Groups:
-    """How a convolution is in groups: of how many channels each makes how many of its own."""
+    """The groups of a convolution: input channels, number of groups, shape of the weights."""
 
     channels: int
     groups: int
     weights: tuple[int, int, int, int]
 
     def of_single_channels(self, convolution: tf.compat.v1.NodeDef) -> bool:
-        """Tell whether it is a depthwise convolution, in a form that TensorFlow has an operation
-        for.
-        """
+        """Tell whether TensorFlow's depthwise convolution computes this one."""
         strides, dilations = (
             list(attribute(convolution, name).list.i) for name in ("strides", "dilations")
         )
@@ -228,7 +214,7 @@ class _Groups:
 
 
 def _groups(graph: tf.Graph) -> dict[str, _Groups]:
-    """Return, by name, the convolutions in groups."""
+    """Return the grouped convolutions by name."""
     groups: dict[str, _Groups] = {}
     for operation in graph.get_operations():
         if operation.type == "Conv2D":
@@ -246,9 +232,7 @@ def _groups(graph: tf.Graph) -> dict[str, _Groups]:
 def _without_groups(
     graph: tf.compat.v1.GraphDef, groups: Mapping[str, _Groups]
 ) -> tf.compat.v1.GraphDef:
-    """Return the graph with depthwise convolutions, or a convolution for each group, in place of
-    each convolution in groups.
-    """
+    """Replace grouped convolutions by depthwise ones, or by one convolution for each group."""
     result = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:
         if node.name not in groups:
@@ -263,9 +247,7 @@ def _without_groups(
 def _depthwise_convolution(
     convolution: tf.compat.v1.NodeDef, groups: _Groups
 ) -> list[tf.compat.v1.NodeDef]:
-    """Return a depthwise convolution whose weights `[height, width, channel, multiplier]` are those
-    `[height, width, 1, channels]`.
-    """
+    """Return a depthwise convolution with weights of shape `[h, w, channel, multiplier]`."""
     name, (height, width, _one, out) = convolution.name, groups.weights
     shape = constant_node(
         f"{name}/weights/shape",

@@ -1,6 +1,4 @@
-"""Builds the networks of keras.applications with their weights, fetched by Keras or from a file,
-and makes bundles of them.
-"""
+"""Import of the networks of keras.applications, with weights from Keras or from a file."""
 
 import re
 from pathlib import Path
@@ -24,8 +22,8 @@ def import_keras_application(name: str) -> Bundle:
     """Build the bundle of a network, such as `keras/resnet50`, trained on ImageNet.
 
     Raises:
-        WeightsMissing: its weights are not here.
-        BadModel: the file that should hold them does not.
+        WeightsMissing: the weights are not on this machine.
+        BadModel: the file does not hold the weights.
     """
     source, application = keras_source(name), KERAS_APPLICATIONS[name]
     model = build(name, application.image_size)
@@ -34,22 +32,19 @@ def import_keras_application(name: str) -> Bundle:
 
 
 def fetch_keras_weights(name: str) -> Path:
-    """Let Keras fetch the weights of a network, and return the file.
+    """Let Keras download the weights of a network, and return the file.
 
     Raises:
-        WeightsMissing: they cannot be fetched; says which file to put where.
+        WeightsMissing: the download failed; the text says where to put which file.
     """
     application = KERAS_APPLICATIONS[name]
-    keras_folder().mkdir(
-        parents=True, exist_ok=True
-    )  # where it is missing Keras would take another folder, and say nothing
+    # If the folder is missing, Keras silently uses another.
+    keras_folder().mkdir(parents=True, exist_ok=True)
     try:
         _builder(name)(
             weights="imagenet", input_shape=(application.image_size, application.image_size, 3)
         )
-    except (
-        Exception
-    ) as error:  # Keras raises plain exceptions of the network's and the file's troubles
+    except Exception as error:  # Keras raises plain exceptions for network and file errors
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300]
         url = re.search(r"https?://\S+", reason)
         place = url[0].rstrip(".,:") if url else f"the file {application.file}"
@@ -61,29 +56,30 @@ def fetch_keras_weights(name: str) -> Path:
 
 
 def build(name: str, image_size: int, classes: int = 1000) -> keras.Model:
-    """Build a network with weights drawn by its initialisers, the same each time."""
+    """Build a network with reproducible initial weights."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     return _builder(name)(weights=None, input_shape=(image_size, image_size, 3), classes=classes)
 
 
 def load_weights(model: keras.Model, file: Path, name: str) -> None:
-    """Give a network its weights.
+    """Load the weights of a network.
 
     Raises:
-        BadModel: the file does not hold them.
+        BadModel: the file does not hold the weights.
     """
     try:
         model.load_weights(file)
-    except Exception as error:  # whatever HDF5 and Keras make of rubbish
+    except Exception as error:  # HDF5 and Keras raise anything for invalid files
         reason = re.sub(r"\s+", " ", str(error)).strip()[:200].rstrip(".")
         raise BadModel(
-            f"{file} does not hold the weights of {name} ({reason}); remove it and fetch it anew"
+            f"{file} does not hold the weights of {name} ({reason}). Delete it and download it "
+            "again."
         ) from error
 
 
 def to_bundle(name: str, model: keras.Model, source: ModelSource, image_size: int) -> Bundle:
-    """Return the bundle of a network that is built."""
+    """Return the bundle of a built network."""
     traced, classes = trace(model), model.output_shape[-1]
     return make_bundle(
         name=name,

@@ -1,6 +1,6 @@
-"""Hears what a Keras model calls: each layer, however deep, with the path of the layers around it.
+"""Observes the calls of a Keras model: each layer, at any depth, with the path of outer layers.
 
-All calls of layers and of operations between them pass one place, `keras.Operation.__call__`.
+All calls of layers and of operations between them pass through `keras.Operation.__call__`.
 """
 
 import re
@@ -12,12 +12,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-# One at a time: both what hears calls and "functions run as plain Python" hold for the whole
-# process.
+# The observer and the eager mode of functions are global to the process.
 _ONE_AT_A_TIME = threading.RLock()
-# What is inside these has four axes, too, but no rows and columns.
+# Tensors inside of these have four axes, too, but no rows and columns.
 _CLOSED = re.compile(
     r"(MultiHeadAttention|Grouped?QueryAttention|Attention|AdditiveAttention|RNN|LSTM|GRU|Bidirectional)$"
 )
@@ -28,23 +28,22 @@ Hear = Callable[[str, keras.Operation, tf.Tensor], None]
 
 @contextmanager
 def listening(hear: Hear) -> Iterator[None]:
-    """Call `hear` with path, operation and value of each layer's values that a model computes in
-    this thread.
-    """
+    """Call `hear` with path, operation and value for each layer called in this thread."""
     with _ONE_AT_A_TIME, _functions_as_python(), _hearing(hear):
         yield
 
 
 def layer_activations(
-    model: keras.Model, images: np.ndarray, measure: Callable[[tf.Tensor], Any] = np.asarray
+    model: keras.Model,
+    images: npt.NDArray[np.float32],
+    measure: Callable[[tf.Tensor], Any] = np.asarray,
 ) -> dict[str, Any]:
-    """Run a model as Keras does and return what each of its layers makes of images, by the names
-    that `keras_tracing.trace` gives them.
+    """Run a model in Keras and return the values of its layers, by the names of `tracing.trace`.
 
     Args:
-        model: of any nesting.
-        images: float32 `[batch, height, width, channel]`, as the model takes them.
-        measure: applied to each layer's values at once, so that not all have to be kept.
+        model: with any nesting.
+        images: float32 `[batch, height, width, channel]` in the format of the model.
+        measure: applied to the values of each layer at once, so that they are not kept.
     """
     heard: dict[str, Any] = {}
     names = LayerNames()
@@ -64,7 +63,7 @@ def call_model(model: keras.Model, image: tf.Tensor) -> Any:
 
 
 def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
-    """Return the shape of each input, with the batch; none if the model has never been called."""
+    """Return the shape of each input with the batch; empty if the model was never called."""
     inputs = getattr(model, "inputs", None)
     if inputs:
         return [tuple(tensor.shape) for tensor in inputs]
@@ -80,13 +79,13 @@ def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
 
 
 class LayerNames:
-    """Gives each path that is heard a name: the second of one path is `conv.2`."""
+    """Unique names for paths: the second call of `conv` is `conv.2`."""
 
     def __init__(self) -> None:
         self._times: Counter[str] = Counter()
 
     def next(self, path: str) -> str:
-        """Return the name of what is heard next under a path."""
+        """Return the name of the next call of a path."""
         self._times[path] += 1
         return path if self._times[path] == 1 else self.next(f"{path}.{self._times[path]}")
 
@@ -123,9 +122,7 @@ def _is_of_a_layer(value: tf.Tensor) -> bool:
 
 @contextmanager
 def _functions_as_python() -> Iterator[None]:
-    """Let what is decorated with tf.function run as part of the graph that is being traced, not as
-    a call of another.
-    """
+    """Inline functions decorated with tf.function into the graph that is being traced."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:

@@ -1,5 +1,4 @@
-"""The convolutional networks of keras.applications: what each takes, and which file holds its
-weights.
+"""The convolutional networks of keras.applications: their images and the files of their weights.
 
 Nothing here imports TensorFlow or Keras.
 """
@@ -15,7 +14,7 @@ from diamond_cutter.model_inventory.errors import WeightsMissing
 from diamond_cutter.model_inventory.weights import cache_folder, keras_folder
 
 _IMPORTER = "keras.applications/1"
-# What `preprocess_input` of a module does to values in 0..255.
+# The effect of `preprocess_input` of a module on values in 0..255.
 Preprocessing = Literal["to -1..1", "by torchvision", "by caffe", "in the model"]
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -24,8 +23,13 @@ _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 @dataclass(frozen=True)
 class KerasApplication:
-    """One network: the function that builds it, the side of its images in pixels, its
-    preprocessing, its weights' file.
+    """One network.
+
+    Attributes:
+        builder: the name of the function that builds it.
+        image_size: the side of its images in pixels.
+        preprocessing: of its images.
+        file: the name of the file of its weights.
     """
 
     builder: str
@@ -35,26 +39,24 @@ class KerasApplication:
 
     @property
     def image(self) -> ImageSpec:
-        """Return the images that it takes."""
+        """Return the format of its images."""
         return image_spec(self.preprocessing, self.image_size)
 
     @property
     def weights_file(self) -> Path | None:
-        """Return the file that holds the weights, in our cache or in Keras', or None if neither has
-        it.
-        """
+        """Return the file of the weights in our or Keras' cache, or None."""
         return next(
             (file for file in (self.own_file, keras_folder() / self.file) if file.is_file()), None
         )
 
     @property
     def own_file(self) -> Path:
-        """Return where weights lie that somebody put into our cache."""
+        """Return the path of the weights in our cache."""
         return cache_folder() / "keras" / self.file
 
 
 def image_spec(preprocessing: Preprocessing, side: int) -> ImageSpec:
-    """Return the images that a network takes whose images are prepared that way."""
+    """Return the format of images with a preprocessing."""
     if preprocessing == "by caffe":
         ranges = tuple((-mean, 255.0 - mean) for mean in _CAFFE_MEAN_BGR)
         return ImageSpec(height=side, width=side, value_range=ranges, channel_order="bgr")
@@ -71,17 +73,17 @@ def image_spec(preprocessing: Preprocessing, side: int) -> ImageSpec:
 
 
 def keras_source(name: str) -> ModelSource:
-    """Return where the weights of a network come from, as they are on this machine.
+    """Return the source of the weights of a network on this machine.
 
     Raises:
-        WeightsMissing: they are not here.
+        WeightsMissing: the weights are not on this machine.
     """
     application = KERAS_APPLICATIONS[name]
     file = application.weights_file
     if file is None:
         raise WeightsMissing(
-            f"the weights of {name} are not on this machine; diamond-cutter models fetch {name} "
-            "brings them"
+            f"the weights of {name} are not on this machine. Run `diamond-cutter models fetch "
+            f"{name}` to download them."
         )
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -92,66 +94,53 @@ def keras_source(name: str) -> ModelSource:
     )
 
 
-def _listed() -> dict[str, KerasApplication]:
-    kernels = "_weights_tf_dim_ordering_tf_kernels"
-    rows: list[KerasApplication] = []
-
-    def add(preprocessing: Preprocessing, size: int, file: str, *builders: str) -> None:
-        rows.extend(
-            KerasApplication(builder, size, preprocessing, file.format(name=builder.lower()))
-            for builder in builders
-        )
-
-    for size in ("Tiny", "Small", "Base", "Large", "XLarge"):
-        add("in the model", 224, f"convnext_{size.lower()}.h5", f"ConvNeXt{size}")
-    add(
-        "by torchvision",
-        224,
-        "{name}" + kernels + ".h5",
-        "DenseNet121",
-        "DenseNet169",
-        "DenseNet201",
-    )
-    for number, side in enumerate((224, 240, 260, 300, 380, 456, 528, 600)):
-        add("in the model", side, "{name}.h5", f"EfficientNetB{number}")
-    for variant, side in {
-        "B0": 224,
-        "B1": 240,
-        "B2": 260,
-        "B3": 300,
-        "S": 384,
-        "M": 480,
-        "L": 480,
-    }.items():
-        add(
-            "in the model", side, f"efficientnetv2-{variant.lower()}.h5", f"EfficientNetV2{variant}"
-        )
-    add("to -1..1", 299, f"inception_resnet_v2{kernels}.h5", "InceptionResNetV2")
-    add("to -1..1", 299, f"inception_v3{kernels}.h5", "InceptionV3")
-    add("to -1..1", 224, "mobilenet_1_0_224_tf.h5", "MobileNet")
-    add("to -1..1", 224, f"mobilenet_v2{kernels}_1.0_224.h5", "MobileNetV2")
-    for size in ("Small", "Large"):
-        add(
-            "in the model",
-            224,
-            f"weights_mobilenet_v3_{size.lower()}_224_1.0_float.h5",
-            f"MobileNetV3{size}",
-        )
-    add("to -1..1", 331, "nasnet_large.h5", "NASNetLarge")
-    add("to -1..1", 224, "nasnet_mobile.h5", "NASNetMobile")
-    add(
-        "by caffe",
-        224,
-        "{name}" + kernels + ".h5",
-        "ResNet50",
-        "ResNet101",
-        "ResNet152",
-        "VGG16",
-        "VGG19",
-    )
-    add("to -1..1", 224, "{name}" + kernels + ".h5", "ResNet50V2", "ResNet101V2", "ResNet152V2")
-    add("to -1..1", 299, "{name}" + kernels + ".h5", "Xception")
-    return {f"keras/{row.builder.lower()}": row for row in rows}
-
-
-KERAS_APPLICATIONS: Mapping[str, KerasApplication] = _listed()
+_KERNELS = "_weights_tf_dim_ordering_tf_kernels"
+_LISTED = (
+    KerasApplication("ConvNeXtTiny", 224, "in the model", "convnext_tiny.h5"),
+    KerasApplication("ConvNeXtSmall", 224, "in the model", "convnext_small.h5"),
+    KerasApplication("ConvNeXtBase", 224, "in the model", "convnext_base.h5"),
+    KerasApplication("ConvNeXtLarge", 224, "in the model", "convnext_large.h5"),
+    KerasApplication("ConvNeXtXLarge", 224, "in the model", "convnext_xlarge.h5"),
+    KerasApplication("DenseNet121", 224, "by torchvision", f"densenet121{_KERNELS}.h5"),
+    KerasApplication("DenseNet169", 224, "by torchvision", f"densenet169{_KERNELS}.h5"),
+    KerasApplication("DenseNet201", 224, "by torchvision", f"densenet201{_KERNELS}.h5"),
+    KerasApplication("EfficientNetB0", 224, "in the model", "efficientnetb0.h5"),
+    KerasApplication("EfficientNetB1", 240, "in the model", "efficientnetb1.h5"),
+    KerasApplication("EfficientNetB2", 260, "in the model", "efficientnetb2.h5"),
+    KerasApplication("EfficientNetB3", 300, "in the model", "efficientnetb3.h5"),
+    KerasApplication("EfficientNetB4", 380, "in the model", "efficientnetb4.h5"),
+    KerasApplication("EfficientNetB5", 456, "in the model", "efficientnetb5.h5"),
+    KerasApplication("EfficientNetB6", 528, "in the model", "efficientnetb6.h5"),
+    KerasApplication("EfficientNetB7", 600, "in the model", "efficientnetb7.h5"),
+    KerasApplication("EfficientNetV2B0", 224, "in the model", "efficientnetv2-b0.h5"),
+    KerasApplication("EfficientNetV2B1", 240, "in the model", "efficientnetv2-b1.h5"),
+    KerasApplication("EfficientNetV2B2", 260, "in the model", "efficientnetv2-b2.h5"),
+    KerasApplication("EfficientNetV2B3", 300, "in the model", "efficientnetv2-b3.h5"),
+    KerasApplication("EfficientNetV2S", 384, "in the model", "efficientnetv2-s.h5"),
+    KerasApplication("EfficientNetV2M", 480, "in the model", "efficientnetv2-m.h5"),
+    KerasApplication("EfficientNetV2L", 480, "in the model", "efficientnetv2-l.h5"),
+    KerasApplication("InceptionResNetV2", 299, "to -1..1", f"inception_resnet_v2{_KERNELS}.h5"),
+    KerasApplication("InceptionV3", 299, "to -1..1", f"inception_v3{_KERNELS}.h5"),
+    KerasApplication("MobileNet", 224, "to -1..1", "mobilenet_1_0_224_tf.h5"),
+    KerasApplication("MobileNetV2", 224, "to -1..1", f"mobilenet_v2{_KERNELS}_1.0_224.h5"),
+    KerasApplication(
+        "MobileNetV3Small", 224, "in the model", "weights_mobilenet_v3_small_224_1.0_float.h5"
+    ),
+    KerasApplication(
+        "MobileNetV3Large", 224, "in the model", "weights_mobilenet_v3_large_224_1.0_float.h5"
+    ),
+    KerasApplication("NASNetLarge", 331, "to -1..1", "nasnet_large.h5"),
+    KerasApplication("NASNetMobile", 224, "to -1..1", "nasnet_mobile.h5"),
+    KerasApplication("ResNet50", 224, "by caffe", f"resnet50{_KERNELS}.h5"),
+    KerasApplication("ResNet101", 224, "by caffe", f"resnet101{_KERNELS}.h5"),
+    KerasApplication("ResNet152", 224, "by caffe", f"resnet152{_KERNELS}.h5"),
+    KerasApplication("VGG16", 224, "by caffe", f"vgg16{_KERNELS}.h5"),
+    KerasApplication("VGG19", 224, "by caffe", f"vgg19{_KERNELS}.h5"),
+    KerasApplication("ResNet50V2", 224, "to -1..1", f"resnet50v2{_KERNELS}.h5"),
+    KerasApplication("ResNet101V2", 224, "to -1..1", f"resnet101v2{_KERNELS}.h5"),
+    KerasApplication("ResNet152V2", 224, "to -1..1", f"resnet152v2{_KERNELS}.h5"),
+    KerasApplication("Xception", 299, "to -1..1", f"xception{_KERNELS}.h5"),
+)
+KERAS_APPLICATIONS: Mapping[str, KerasApplication] = {
+    f"keras/{row.builder.lower()}": row for row in _LISTED
+}

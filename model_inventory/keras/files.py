@@ -1,6 +1,4 @@
-"""Loads what Keras has saved, `.keras` and `.h5`, after making sure that it is whole and that no
-code would run.
-"""
+"""Loads `.keras` and `.h5` files of Keras, after checking that they are intact and run no code."""
 
 import io
 import json
@@ -18,10 +16,10 @@ from diamond_cutter.regular_files import open_regular
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.weights.h5", "model.weights.npz")
-# No graph can hold more than 2 GiB of weights; an optimiser's state is up to twice as much again.
+# Graphs hold at most 2 GiB of weights. The state of an optimiser can be twice as large.
 _LARGEST_FILE_BYTES = 8 << 30
 _LARGEST_CONFIG_BYTES = 64 << 20
-# Trained weights hardly shrink, and untrained ones that are all zero are few.
+# Trained weights hardly compress, and few weights are all zero.
 _MOST_EXPANSION, _EXPANSION_FLOOR_BYTES = 20, 64 << 20
 # These hold code, call code of other frameworks, or read whatever file their configuration names.
 _CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"}
@@ -72,8 +70,7 @@ def load_keras_model(path: Path) -> keras.Model:
         raise BadModel(f"there is no file {path}; check the path") from error
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
-            "read"
+            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
         ) from error
     kind = _kind(path)
     if kind == ".keras":
@@ -84,9 +81,7 @@ def load_keras_model(path: Path) -> keras.Model:
 
 
 def _kind(path: Path) -> str:
-    """Return what Keras would name a file of that content, or, where the content does not tell,
-    what it is named.
-    """
+    """Return the suffix for the content of a file, or its own suffix if the content is unclear."""
     if zipfile.is_zipfile(path):
         return ".keras"
     if h5py.is_hdf5(path):
@@ -109,7 +104,7 @@ def _load(path: Path, kind: str) -> keras.Model:
         raise BadModel(
             f"{path} does not fit into this machine's memory; use a machine with more"
         ) from error
-    except Exception as error:  # Keras raises anything on a file that does not fit itself
+    except Exception as error:  # Keras raises anything for contradictory files
         raise BadModel(
             f"Keras {keras.__version__} cannot load {path} ({_first_line(error)}); {_REMEDY}"
         ) from error
@@ -127,14 +122,14 @@ def _check_keras_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise BadModel(
             f"{path} is not a .keras file, which is a zip archive, or it is cut short; save or "
-            "fetch it anew"
+            "fetch it again"
         )
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
             damaged = archive.testzip()  # inflates everything, a little at a time
             if damaged:
-                raise BadModel(f"{path} is damaged at {damaged}; save or fetch it anew")
+                raise BadModel(f"{path} is damaged at {damaged}; save or fetch it again")
             _check_config(path, archive.read(_CONFIG))
             if _WEIGHTS[0] in archive.namelist():
                 _check_h5_weights(path, io.BytesIO(archive.read(_WEIGHTS[0])))
@@ -148,7 +143,7 @@ def _check_keras_archive(path: Path) -> None:
         ValueError,
     ) as error:
         raise BadModel(
-            f"{path} is a damaged zip archive ({_first_line(error)}); save or fetch it anew"
+            f"{path} is a damaged zip archive ({_first_line(error)}); save or fetch it again"
         ) from error
 
 
@@ -199,7 +194,7 @@ def _check_room(path: Path, part: str, *, declared: int, stored: int) -> None:
 
 def _check_h5(path: Path) -> None:
     if not h5py.is_hdf5(path):
-        raise BadModel(f"{path} is not an HDF5 file; save or fetch it anew")
+        raise BadModel(f"{path} is not an HDF5 file; save or fetch it again")
     with path.open("rb") as file:
         config = _check_h5_weights(path, file)
     if config is None:
@@ -214,9 +209,7 @@ def _check_h5(path: Path) -> None:
 
 
 def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
-    """Check the datasets' sizes and that all are in the file itself; return the description of the
-    layers, if there is one.
-    """
+    """Check that the datasets are small and in the file; return the description of the layers."""
     try:
         with h5py.File(file, "r") as opened:
             for name, dataset in _datasets(path, opened):
@@ -230,7 +223,7 @@ def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
             return config
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise BadModel(
-            f"{path} is damaged or cut short ({_first_line(error)}); save or fetch it anew"
+            f"{path} is damaged or cut short ({_first_line(error)}); save or fetch it again"
         ) from error
 
 
@@ -251,13 +244,13 @@ def _datasets(path: Path, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset
 
 
 def _check_config(path: Path, text: bytes | str) -> None:
-    """Refuse a description of layers that names code, or classes that Keras does not have."""
+    """Refuse a description of layers that contains code or classes unknown to Keras."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadModel(
             f"{path} describes its layers in a way that cannot be read ({_first_line(error)}); "
-            "save it anew"
+            "save it again"
         ) from error
     if not isinstance(config, dict) or "class_name" not in config:
         raise BadModel(f"{path} does not describe a model; save it with model.save")
@@ -267,9 +260,7 @@ def _check_config(path: Path, text: bytes | str) -> None:
 
 
 def _objects(config: object) -> Iterator[dict[str, Any]]:
-    """Yield everything in a description that stands for an object of some class, however deep it
-    is.
-    """
+    """Yield all objects with a class in a description, at any depth."""
     pending = [config]
     while pending:
         item = pending.pop()
@@ -282,8 +273,7 @@ def _objects(config: object) -> Iterator[dict[str, Any]]:
 
 
 def _check_object(path: Path, described: Mapping[str, Any]) -> None:
-    name, module = described["class_name"], described.get("module")
-    inner = described.get("config")
+    name, inner = described["class_name"], described.get("config")
     layer = (
         f" (layer {inner['name']})"
         if isinstance(inner, dict) and isinstance(inner.get("name"), str)
@@ -293,7 +283,7 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
         kind = "a Lambda" if "lambda" in name.lower() else f"a {name}"
         raise BadModel(
             f"{path} holds {kind}{layer}, which would run code from the file; replace it by "
-            "layers of Keras and save the model anew, "
+            "layers of Keras and save the model again, "
             "or export it with model.export(FOLDER) and give that folder"
         )
     if name in _KERAS_2_OPERATIONS:
@@ -308,9 +298,13 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
         )
     if name == "function":
         _check_function(path, described)
-        return
-    if name in _VALUES:
-        return
+    elif name not in _VALUES:
+        _check_class(path, described, layer)
+
+
+def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
+    """Refuse a class unknown to Keras; `layer` is the name of the layer in brackets."""
+    name, module = described["class_name"], described.get("module")
     if _is_registered(described.get("registered_name")) or _is_registered(name):
         return
     parts = module.split(".") if isinstance(module, str) else []

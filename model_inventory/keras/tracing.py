@@ -1,8 +1,7 @@
-"""Turns a Keras model of any nesting into one frozen graph whose layers bear their Keras paths,
-such as `backbone/block_3_add`.
+"""Converts a Keras model of any nesting to one frozen graph with named layers.
 
-The model is called once in a graph of its own, in which placeholders stand for its variables; what
-is heard of its calls names the layers.
+The model is called once in a new graph, with placeholders for its variables. The observed calls
+give the layers their Keras paths, such as `backbone/block_3_add`.
 """
 
 import math
@@ -10,10 +9,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.card import NamedLayer
@@ -30,11 +30,12 @@ from diamond_cutter.model_inventory.keras.calls import (
 )
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
-# Layers whose values are those of the layer before, moved.
+# Layers that only move the values of the layer before.
 _MOVES = re.compile(
     r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$"
 )
 _UNKNOWN_SIDE_PX = 64
+_Made = TypeVar("_Made")
 _COMPARED_LAYERS = 40
 _REMEDY = "save it without that part, or up to the layer before it"
 
@@ -46,12 +47,11 @@ class TracedModel:
     Attributes:
         graph: constants and one placeholder, with nothing folded.
         input_tensor: the placeholder, float32 `[batch, height, width, channel]`.
-        output_tensor: what the model returns; of several outputs the first vector, or else the
-            first.
+        output_tensor: the output; of several the first vector, or else the first.
         layers: in forward order.
-        image_shape: height, width and channels; a side is None where the model takes any.
-        value_range: what 0 and 1 of an image are at the input, guessed from how the model itself
-            scales its images; None if it does not.
+        image_shape: height, width and channels; a side is None if it is arbitrary.
+        value_range: values at the input for 0 and 1 in an image, estimated from the scaling inside
+            the model; None if it does not scale.
     """
 
     graph: tf.compat.v1.GraphDef
@@ -63,22 +63,20 @@ class TracedModel:
 
 
 def trace(model: keras.Model) -> TracedModel:
-    """Return a model as a frozen graph that takes images of any size, if the model can, with the
-    model's layers.
+    """Return a model as a frozen graph, for images of any size if possible.
 
-    What was traced for any size is run beside the model, and the layers' statistics are compared.
+    A trace for any size is verified: the statistics of its layers are compared with the model's.
 
     Raises:
         BadModel: the model has several inputs, takes no images, has no layer with rows and columns,
-            keeps channels first, computes in other numbers than float32, or cannot be traced; says
-            which.
+            keeps channels first, does not compute in float32, or cannot be traced.
     """
     height, width, channels = image_shape(model)
     with _in_float32(model):
         try:
             traced = _Trace(model, (None, None, channels))
             sound = height is None or width is None or traced.agrees((height, width, channels))
-        except Exception:  # whatever a layer makes of an image of no known size
+        except Exception:  # layers raise anything for an unknown size
             sound = False
         if not sound:
             traced = _with_reason(model, lambda: _Trace(model, (height, width, channels)))
@@ -98,11 +96,10 @@ def trace(model: keras.Model) -> TracedModel:
 
 
 def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
-    """Return the height, width and channels of the images that a model takes; a side is None where
-    it takes any.
+    """Return the height, width and channels of the images of a model; arbitrary sides are None.
 
     Raises:
-        BadModel: it takes several inputs, or something that is no image.
+        BadModel: the model has several inputs, or takes no images.
     """
     shapes = input_shapes(model)
     if len(shapes) > 1:
@@ -113,7 +110,7 @@ def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
     if not shapes:
         raise BadModel(
             f"{model.name} does not say what it takes; call it on an image, or give its first "
-            "layer an input shape, and save it anew"
+            "layer an input shape, and save it again"
         )
     shape = shapes[0][1:]
     if len(shape) == 2 and None not in shape:
@@ -127,41 +124,13 @@ def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
 
 
 class _Trace:
-    """One call of a model in a graph of its own."""
+    """One call of a model in a new graph."""
 
     def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
         self._model = model
         self._graph = tf.__internal__.FuncGraph("model")
-        heard: list[tuple[str, tf.Tensor]] = []
-        names = LayerNames()
-        channels_first: list[str] = []
-
-        def hear(path: str, operation: keras.Operation, value: tf.Tensor) -> None:
-            if getattr(operation, "data_format", None) == "channels_first":
-                channels_first.append(
-                    operation.name
-                )  # what is raised in here comes out as Keras' own error
-            name = names.next(path)
-            if value.graph is self._graph and not _MOVES.match(type(operation).__name__):
-                heard.append((name, value))
-
-        with self._graph.as_default():
-            image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
-            standing_for = [(variable, _placeholder(variable)) for variable in model.variables]
-            with (
-                keras.StatelessScope(state_mapping=standing_for),
-                listening(hear),
-                _dense_as_convolution(),
-            ):
-                output = _main_output(model, call_model(model, image))
-            output = tf.identity(output)
-        if channels_first:
-            raise BadModel(
-                f"{model.name} keeps channels first (layer {channels_first[0]}), and channels "
-                "last are needed; "
-                "build it with data_format='channels_last'"
-            )
-        self._weights = {placeholder.op.name: variable for variable, placeholder in standing_for}
+        self._weights: dict[str, Any] = {}
+        output, heard = self._called(shape)
         self._weights |= self._captured()
         tensors = [output, *(value for _name, value in heard)]
         try:
@@ -178,6 +147,40 @@ class _Trace:
                 "channels]; give a convolutional network"
             )
 
+    def _called(
+        self, shape: tuple[int | None, int | None, int]
+    ) -> tuple[tf.Tensor, list[tuple[str, tf.Tensor]]]:
+        """Call the model on a placeholder; return its output, and the layers' names and values."""
+        heard: list[tuple[str, tf.Tensor]] = []
+        names = LayerNames()
+        channels_first: list[str] = []
+
+        def hear(path: str, operation: keras.Operation, value: tf.Tensor) -> None:
+            # An error that is raised here would come out as one of Keras.
+            if getattr(operation, "data_format", None) == "channels_first":
+                channels_first.append(operation.name)
+            name = names.next(path)
+            if value.graph is self._graph and not _MOVES.match(type(operation).__name__):
+                heard.append((name, value))
+
+        with self._graph.as_default():
+            image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
+            standing_for = [(each, _placeholder(each)) for each in self._model.variables]
+            with (
+                keras.StatelessScope(state_mapping=standing_for),
+                listening(hear),
+                _dense_as_convolution(),
+            ):
+                output = _main_output(self._model, call_model(self._model, image))
+            output = tf.identity(output)
+        if channels_first:
+            raise BadModel(
+                f"{self._model.name} keeps channels first (layer {channels_first[0]}), and "
+                "channels last are needed; build it with data_format='channels_last'"
+            )
+        self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
+        return output, heard
+
     def frozen(self) -> tf.compat.v1.GraphDef:
         """Return the graph with constants for its weights."""
         return with_constants(
@@ -185,10 +188,9 @@ class _Trace:
         )
 
     def agrees(self, shape: tuple[int, int, int]) -> bool:
-        """Tell whether the layers' values have the shapes and statistics of the model's own, on
-        noise of the model's size.
+        """Tell whether the shapes and statistics of layers equal the model's, for a noise image.
 
-        What is wrong in a layer is wrong in those behind it, so that some of many are enough.
+        An error in one layer also changes later layers, so a sample of them is compared.
         """
         noise = np.random.default_rng(0).random((1, *shape), np.float32)
         expected = layer_activations(self._model, noise, _statistics)
@@ -205,13 +207,13 @@ class _Trace:
         return True
 
     def _statistics_of(
-        self, layers: Sequence[NamedLayer], image: np.ndarray
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the layers' shapes and statistics.
+        self, layers: Sequence[NamedLayer], image: npt.NDArray[np.float32]
+    ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
+        """Return the shapes and statistics of layers.
 
-        The graph runs unoptimised, by the very kernels that Keras runs by: the rounding of others
-        grows in deep networks that are not trained until nothing is alike. Weights are fed:
-        TensorFlow copies those in a graph several times.
+        The graph runs without optimisation, with the same kernels as in Keras. Other rounding grows
+        in deep untrained networks until the statistics differ. Weights are fed, because TensorFlow
+        copies those in a graph several times.
         """
         options = tf.compat.v1.ConfigProto()
         options.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -224,16 +226,14 @@ class _Trace:
             values = tf.graph_util.import_graph_def(
                 self._hollow, return_elements=[layer.tensor for layer in layers], name=""
             )
-            statistics: list[tuple[np.ndarray, np.ndarray]] = session.run(
+            statistics: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = session.run(
                 [(tf.shape(value), _mean_and_size(value)) for value in values],
                 {"input:0": image, **fed},
             )
         return statistics
 
     def _captured(self) -> dict[str, tf.Tensor]:
-        """Return the values of what the graph has taken from outside: variables that Keras does not
-        know, and tensors.
-        """
+        """Return the values of captured tensors, and of captured variables unknown to Keras."""
         values = {}
         for outside, inside in self._graph.captures:
             reads = [
@@ -248,9 +248,7 @@ class _Trace:
         return values
 
     def _layers(self, names: Sequence[str], tensors: Sequence[str]) -> tuple[NamedLayer, ...]:
-        """Return a layer for each tensor that weights had a part in, under the name that was heard
-        first: that of the innermost layer.
-        """
+        """Return a layer for each tensor that depends on weights, named by the innermost layer."""
         weighted: set[str] = set()
         for node in in_forward_order(self._hollow):
             if node.op in WEIGHTED or any(
@@ -269,10 +267,8 @@ class _Trace:
 
 @contextmanager
 def _in_float32(model: keras.Model) -> Iterator[None]:
-    """Let layers that compute in fewer bits than their weights have (mixed precision) compute in
-    float32.
-    """
-    # Keras has no public way to reach every layer inside layers.
+    """Let layers with mixed precision compute in float32."""
+    # Keras has no public access to nested layers.
     mixed = [
         layer
         for layer in model._flatten_layers()
@@ -290,9 +286,7 @@ def _in_float32(model: keras.Model) -> Iterator[None]:
 
 @contextmanager
 def _dense_as_convolution() -> Iterator[None]:
-    """Let Dense layers on images be the convolutions that they are, for which Keras uses a dozen
-    operations on sides that are not known.
-    """
+    """Compute Dense layers on images as convolutions, not as a dozen operations on their shape."""
     original = keras.layers.Dense.call
 
     def call(
@@ -312,7 +306,7 @@ def _dense_as_convolution() -> Iterator[None]:
 
 
 def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
-    """Return what a model is for: of several outputs the first vector, or else the first tensor."""
+    """Return the main output: of several the first vector, or else the first tensor."""
     tensors = [
         value
         for value in tf.nest.flatten(outputs)
@@ -328,7 +322,7 @@ def _placeholder(variable: keras.Variable) -> tf.Tensor:
     return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
 
 
-def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], np.ndarray]:
+def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], npt.NDArray[np.float32]]:
     return tuple(value.shape), np.asarray(_mean_and_size(value))
 
 
@@ -336,13 +330,13 @@ def _mean_and_size(value: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.reduce_mean(value), tf.sqrt(tf.reduce_mean(value**2))])
 
 
-def _with_reason(model: keras.Model, work: Callable[[], Any]) -> Any:
-    """Do something to a model, and say in one sentence why not if the model's own code fails."""
+def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
+    """Return the result of work on a model, and convert errors of its code to BadModel."""
     try:
         return work()
     except BadModel:
         raise
-    except Exception as error:  # a model's code can raise anything
+    except Exception as error:  # the code of a model can raise anything
         raise BadModel(
             f"{model.name} cannot be traced ({_first_line(error)}); check that it runs on one "
             "image in Keras"

@@ -1,8 +1,7 @@
-"""Lucid's zoo: what lucid 0.3.10 says of each of its models, in `lucid_zoo.json`, and how one
-becomes a bundle.
+"""Lucid's zoo: the models of lucid 0.3.10, in `lucid_zoo.json`, and their import.
 
-The rows are made from lucid's classes by `tools/lucid_zoo_rows.py`. Nothing here imports TensorFlow
-until a model is imported.
+`tools/lucid_zoo_rows.py` makes the rows from lucid's classes. TensorFlow is imported only when a
+model is imported.
 """
 
 import functools
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from diamond_cutter.model_inventory.bundle import Bundle
 
-# Raise the number when the code below makes another bundle of the same file.
+# Raise the number when the code below makes another bundle from the same file.
 _IMPORTER = "lucid_zoo/1"
 _MOST_LABEL_BYTES = 1 << 20
 _LONGEST_NAME = 200
@@ -36,23 +35,23 @@ _MOST_UNUSED_LOGITS = 8
 
 
 class LucidLayer(FrozenModel):
-    """A layer as lucid lists it."""
+    """A layer in lucid's list."""
 
     name: str
     channels: int = Field(ge=1)
     tags: tuple[str, ...] = Field(description="lucid's: conv, dense, pre_relu")
     main: bool = Field(
-        description="what shows the network step by step: no layer twice, no auxiliary classifier"
+        description="shows the network step by step: no layer twice, no auxiliary classifier"
     )
 
     @property
     def tensor(self) -> str:
-        """Return its tensor in the graph."""
+        """Return the tensor of the layer in the graph."""
         return f"{self.name}:0"
 
     @property
     def columns(self) -> int:
-        """Return how many columns its spritemap has."""
+        """Return the number of columns of the spritemap of the layer."""
         return math.isqrt(self.channels)
 
 
@@ -61,42 +60,41 @@ class LucidModel(FrozenModel):
 
     name: str = Field(pattern=r"^lucid/\w+$")
     weights: str = Field(pattern="^gs://", description="a frozen graph")
-    labels: str | None = Field(description="a text, a class on each line")
+    labels: str | None = Field(description="a text file with a class on each line")
     synsets: str | None = Field(
-        description="a text, the WordNet id of a class on each line; as lucid has it, which is "
-        "not always right"
+        description="a text file with the WordNet id of a class on each line; lucid's value, which "
+        "is not always correct"
     )
     dataset: str | None
     input_name: str = Field(
-        description="the node that images go into, whatever is in its place in the graph"
+        description="the node that becomes the placeholder for images, whatever it is in the graph"
     )
     image: ImageSpec
     layers: tuple[LucidLayer, ...] = Field(
-        description="in network order; none where lucid lists none, and they are found in the graph"
+        description="in network order; empty if lucid lists none and they are found in the graph"
     )
     output_layer: str | None
     logits_layer: str | None = Field(
-        description="what the output's probabilities are made of; found in the graph where it is "
-        "not known"
+        description="the layer of the logits; found in the graph if unknown"
     )
     pre_relu_layers: bool = Field(
-        description="lucid also joins what goes into the ReLUs before each concatenation, as "
+        description="lucid also concatenates the inputs of the ReLUs before each concatenation, as "
         "`mixed4a_pre_relu`"
     )
 
     @property
     def weights_file(self) -> PurePosixPath:
-        """Return where the graph lies in the cache: under the name that it has in its bucket."""
+        """Return the path of the graph in the cache, equal to its name in the bucket."""
         return PurePosixPath(self.weights.removeprefix("gs://"))
 
     @property
     def labels_file(self) -> PurePosixPath | None:
-        """Return where the labels lie in the cache."""
+        """Return the path of the labels in the cache."""
         return PurePosixPath(self.labels.removeprefix("gs://")) if self.labels else None
 
     @property
     def output_size(self) -> int | None:
-        """Return how many classes its output has."""
+        """Return the number of classes of the output."""
         return next(
             (layer.channels for layer in self.layers if layer.name == self.output_layer), None
         )
@@ -116,7 +114,7 @@ def lucid_models() -> Mapping[str, LucidModel]:
 
 
 def lucid_source(name: str, graph_file: Path) -> ModelSource:
-    """Return where the weights in a file come from, without reading them as weights."""
+    """Return the source of the weights in a file, which is only hashed."""
     with graph_file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return ModelSource(
@@ -133,8 +131,8 @@ def import_lucid_model(name: str, graph_file: Path, labels_file: Path | None = N
         labels_file: its classes, one on each line.
 
     Raises:
-        BadModel: the file is no frozen graph, lacks layers that lucid lists, or has others; or the
-            labels are not its classes'.
+        BadModel: the file is not a frozen graph, its layers differ from lucid's list, or the labels
+            do not fit.
     """
     from diamond_cutter.model_inventory.bundle import make_bundle
     from diamond_cutter.model_inventory.tensorflow.frozen_graph import (
@@ -148,8 +146,7 @@ def import_lucid_model(name: str, graph_file: Path, labels_file: Path | None = N
     layers = [NamedLayer(layer.name, layer.tensor, main=layer.main) for layer in row.layers]
     if row.pre_relu_layers:
         layers = [same for layer in layers for same in (layer, _add_pre_relu(graph, layer)) if same]
-    # Behind a classifier comes nothing else; InceptionV1's auxiliary ones have convolutions of
-    # their own.
+    # Classifiers come last. The auxiliary ones of InceptionV1 have convolutions of their own.
     dense = {layer.name for layer in row.layers if "dense" in layer.tags}
     bundle = make_bundle(
         name=name,
@@ -166,13 +163,13 @@ def import_lucid_model(name: str, graph_file: Path, labels_file: Path | None = N
 
 
 def read_labels(file: Path, classes: int) -> tuple[ClassLabel, ...]:
-    """Read a file of labels for so many classes, each with a name that no other has.
+    """Read the labels of so many classes from a file, with unique names.
 
-    A first line for the background is dropped where the network has no such class. Where it has a
-    few logits more, those are unused.
+    A first line for the background is dropped if the network has no such class. A few additional
+    logits are labelled as unused.
 
     Raises:
-        BadModel: the file is no such text, or its lines are not as many as the classes.
+        BadModel: the file is too large, or the number of lines differs from that of the classes.
     """
     if file.stat().st_size > _MOST_LABEL_BYTES:
         raise BadModel(
@@ -195,9 +192,7 @@ def read_labels(file: Path, classes: int) -> tuple[ClassLabel, ...]:
 
 
 def _plain(line: str) -> str:
-    """Return a line as text that does nothing in a terminal: without control characters, of bounded
-    length.
-    """
+    """Return a line without control characters, of bounded length, safe for a terminal."""
     shown = "".join(
         " " if unicodedata.category(character)[0] in "CZ" else character for character in line
     )
@@ -205,7 +200,7 @@ def _plain(line: str) -> str:
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """Return the names, those that have been there before with a number behind them."""
+    """Return the names with a number after each repeated one."""
     times: Counter[str] = Counter()
     taken = set(names)
     result = []
@@ -244,9 +239,7 @@ def _refuse_other_channels(row: LucidModel, bundle: "Bundle", file: Path) -> Non
 
 
 def _add_pre_relu(graph: "tf.compat.v1.GraphDef", layer: NamedLayer) -> NamedLayer | None:
-    """Add to the graph what a concatenation would be without the ReLUs before it, as lucid's
-    InceptionV1 does; return the layer.
-    """
+    """Add the concatenation of the inputs of the ReLUs before a layer, as lucid does."""
     from diamond_cutter.model_inventory.graph.graph_def import node_name
 
     nodes = {node.name: node for node in graph.node}

@@ -1,8 +1,7 @@
-"""Reads a frozen graph, a `.pb` file of TensorFlow 1, and leaves of it what computes the output
-from the image.
+"""Reads a frozen graph, a `.pb` file of TensorFlow 1, and extracts the path from image to output.
 
-What only training or debugging needs goes: control inputs, devices, checks, savers, summaries.
-Every value that stays keeps its name.
+Parts for training or debugging are dropped: control inputs, devices, checks, savers, summaries. All
+other nodes keep their names.
 """
 
 import os
@@ -35,7 +34,7 @@ from diamond_cutter.regular_files import open_regular
 _MAX_BYTES = 2**31 - 1
 _VARIABLES = VARIABLES | {"ReadVariableOp", "AutoReloadVariable", "TemporaryVariable"}
 _CALLS = CALLS | {"SymbolicGradient", "RemoteCall"}
-# Ends of a graph that are numbers but no output.
+# Numeric ends of a graph that are not outputs.
 _NO_OUTPUT = {"Switch", "TopK", "TopKV2"}
 
 
@@ -44,11 +43,10 @@ def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat
 
     Args:
         path: the file.
-        input_name: the node that images go into, whatever it is made of; found in the graph if left
-            out.
+        input_name: the node that becomes the placeholder for images; found if omitted.
 
     Raises:
-        BadModel: it is no such graph; says what it is, or what is in the way.
+        BadModel: the file is not such a graph; the text says what it is instead.
     """
     graph = _parse(path)
     _refuse_broken(graph, path)
@@ -68,14 +66,12 @@ def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat
 
 
 def image_input(graph: tf.compat.v1.GraphDef) -> str:
-    """Return the tensor that images go into, of a graph that was read here."""
+    """Return the tensor of the images, in a graph from `read_frozen_graph`."""
     return next(f"{node.name}:0" for node in graph.node if node.op == "Placeholder")
 
 
 def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
-    """Return the tensor that a graph which was read here is there for: of its ends the last one
-    that classifies, or else the last.
-    """
+    """Return the output of a graph from `read_frozen_graph`: its last classifier, or last end."""
     nodes = {node.name: node for node in graph.node}
     depths: dict[str, int] = {}
     for node in in_forward_order(graph):
@@ -87,7 +83,7 @@ def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
 
 
 def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
-    """Return how much an end looks like that of a classifier: 2 for probabilities, 1 for scores."""
+    """Return 2 for an end with probabilities, 1 for one with scores, and 0 for others."""
     node = nodes[name]
     while node.op in SAME_VALUES:
         node = nodes[node_name(node.input[0])]
@@ -112,8 +108,7 @@ def _parse(path: Path) -> tf.compat.v1.GraphDef:
         raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph") from error
     except OSError as error:
         raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a regular file that you may "
-            "read"
+            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
         ) from error
     graph = tf.compat.v1.GraphDef()
     try:
@@ -126,7 +121,7 @@ def _parse(path: Path) -> tf.compat.v1.GraphDef:
 
 
 def _what_else(data: bytes) -> str:
-    """Say what bytes are that are no graph."""
+    """Return the problem and remedy of bytes that are not a graph."""
     if not data:
         return "is empty; fetch it again"
     if data[:2] == b"\x1f\x8b":
@@ -157,7 +152,7 @@ def _is_saved_model(data: bytes) -> bool:
 
 
 def _refuse_broken(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    """Refuse a graph that TensorFlow would not even look at."""
+    """Refuse a graph with duplicate or missing nodes."""
     nodes = {node.name: node for node in graph.node}
     if len(nodes) < len(graph.node):
         raise BadModel(f"two nodes of {path} have one name; give a graph as TensorFlow writes it")
@@ -222,9 +217,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def _clean(graph: tf.compat.v1.GraphDef) -> None:
-    """Drop what is no value: control inputs, devices, colocation; make what only looks at a value
-    pass it on.
-    """
+    """Drop control inputs, devices and colocation, and replace checks by identities."""
     for node in graph.node:
         node.device = ""
         node.input[:] = [reference for reference in node.input if not reference.startswith("^")]
@@ -233,8 +226,7 @@ def _clean(graph: tf.compat.v1.GraphDef) -> None:
         if node.op in PRINTING_CHECKS and node.input:
             make_identity(node, attribute(node, "T").type)
         elif node.op == "Concat":
-            # The axis stands first in the Concat of TensorFlow's first year, and last in what came
-            # after.
+            # The axis is the first input of the early Concat, and the last of ConcatV2.
             axis, *values = node.input
             node.op, node.input[:] = "ConcatV2", [*values, axis]
             node.attr["Tidx"].type = tf.int32.as_datatype_enum
@@ -245,7 +237,7 @@ def _find_image(graph: tf.compat.v1.GraphDef, path: Path) -> str:
     holders = [node for node in graph.node if node.op in ("Placeholder", "PlaceholderWithDefault")]
     images = [node for node in holders if _can_be_image(node) and node.name in used]
     certain = [node for node in images if len(attribute(node, "shape").shape.dim) == 4]
-    # What has a default can do without an image.
+    # A placeholder with a default is optional.
     asking = [node for node in certain or images if node.op == "Placeholder"]
     candidates = asking or certain or images
     if len(candidates) == 1:
@@ -264,7 +256,7 @@ def _find_image(graph: tf.compat.v1.GraphDef, path: Path) -> str:
 
 def _can_be_image(node: tf.compat.v1.NodeDef) -> bool:
     shape = attribute(node, "shape").shape
-    # In old graphs a shape without dimensions is an unknown one.
+    # In old graphs a shape without dimensions is unknown.
     return (len(shape.dim) in (0, 4) or shape.unknown_rank) and attribute(
         node, "dtype"
     ).type == tf.float32.as_datatype_enum
@@ -282,7 +274,7 @@ def _also_needed(graph: tf.compat.v1.GraphDef) -> str:
 
 
 def _put_placeholder(graph: tf.compat.v1.GraphDef, image: str, path: Path) -> None:
-    """Make the image's node a placeholder, and any other that has a default its default."""
+    """Turn the node of the image into a placeholder, and replace others by their defaults."""
     if image not in {node.name for node in graph.node}:
         raise BadModel(
             f"{path} has no node {image!r} for images to go into; give the graph of that very model"
@@ -303,9 +295,7 @@ def _put_placeholder(graph: tf.compat.v1.GraphDef, image: str, path: Path) -> No
 
 
 def _ends(graph: tf.compat.v1.GraphDef, image: str) -> list[str]:
-    """Return the nodes that are computed from the image, and from no other placeholder, and that
-    nothing more is computed from.
-    """
+    """Return the last nodes that depend on the image and on no other placeholder."""
     ordered = in_forward_order(graph)
     of_image, of_others = (
         {image},
@@ -329,9 +319,7 @@ def _ends(graph: tf.compat.v1.GraphDef, image: str) -> list[str]:
 
 
 def _is_no_output(node: tf.compat.v1.NodeDef) -> bool:
-    """Tell whether nothing that ends in this node is what a network is there for: a check, a
-    summary, a truth, a number of rows.
-    """
+    """Tell whether an end is not an output but a check, a summary, a boolean or a count."""
     operation = op_def_registry.get(node.op)
     if operation is None:
         return False

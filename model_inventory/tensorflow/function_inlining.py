@@ -1,6 +1,4 @@
-"""Puts the bodies of functions in place of their calls, in the protocol buffer alone: nothing is
-imported and nothing runs.
-"""
+"""Replaces calls by the bodies of functions in the protocol buffer; nothing is imported or run."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,26 +10,25 @@ from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import attribute, node_name, tensor_name
 from diamond_cutter.model_inventory.graph.operation_sets import CALLS
 
-# Functions that call others twice, which call others twice, and so on, make graphs of any size.
+# Functions that call others twice, repeatedly, make graphs of any size.
 _MOST_NODES, _DEEPEST = 200_000, 100
 
 
 def inlined(
     graph: tf.compat.v1.GraphDef, tensors: Sequence[str], operations: Sequence[str] = ()
 ) -> tuple[tf.compat.v1.GraphDef, list[str]]:
-    """Return the part of a graph that computes some tensors, with no call of a function in it, and
-    those tensors' names there.
+    """Return the part of a graph that computes some tensors, without calls, and their new names.
 
-    A node of a function's body is named by the call and its own name: `call/conv`. The part holds
-    the nodes that others wait for, too, but no control inputs.
+    A node of a function is named by its call and its own name: `call/conv`. The part also contains
+    nodes that are only control inputs, but no control inputs.
 
     Args:
         graph: a graph with its library of functions.
         tensors: such as `call:1`.
-        operations: nodes to keep that may return no tensor.
+        operations: nodes to keep, even without a tensor.
 
     Raises:
-        BadModel: a reference leads nowhere, a function calls itself, or there are too many nodes.
+        BadModel: a node is missing, a function calls itself, or there are too many nodes.
     """
     inliner = _Inliner({function.signature.name: function for function in graph.library.function})
     inliner.add_nodes("", _needed(graph, [*map(node_name, tensors), *operations]), tensor_name, ())
@@ -39,9 +36,7 @@ def inlined(
 
 
 class _Inliner:
-    """The nodes so far, and what stands behind the tensors that arguments and calls only
-    pass on.
-    """
+    """The nodes so far, and the tensors behind arguments and calls."""
 
     def __init__(self, functions: dict[str, function_pb2.FunctionDef]) -> None:
         self._functions = functions
@@ -56,9 +51,7 @@ class _Inliner:
         flat: Callable[[str], str],
         calling: tuple[str, ...],
     ) -> None:
-        """Add nodes, and those of the functions that they call; `flat` turns a reference in them
-        into a tensor's name.
-        """
+        """Add nodes and those of called functions; `flat` converts references to tensor names."""
         for node in nodes:
             inputs = [flat(reference) for reference in node.input if not reference.startswith("^")]
             called = attribute(node, "f").func.name if node.op in CALLS else node.op
@@ -120,9 +113,7 @@ class _Inliner:
         self.add_nodes(f"{call}/", function.node_def, flat, (*calling, signature.name))
 
     def _place(self, node: tf.compat.v1.NodeDef, output: str) -> int:
-        """Return which of a node's tensors an output is that a function's body names: `y:1`, the
-        second tensor of the output y.
-        """
+        """Return the index among a node's tensors of an output such as `y:1`, the second of y."""
         name, _, index = output.partition(":")
         known = (
             self._functions[node.op].signature
@@ -144,9 +135,7 @@ class _Inliner:
         return place + (int(index) if index.isdecimal() else 0)
 
     def behind(self, tensor: str) -> str:
-        """Return the tensor that a node computes, behind the arguments and calls that pass
-        it on.
-        """
+        """Return the computed tensor behind arguments and calls."""
         for _ in range(len(self._passed_on) + 1):
             if tensor not in self._passed_on:
                 return tensor
@@ -169,9 +158,7 @@ class _Inliner:
 
 
 def _needed(graph: tf.compat.v1.GraphDef, names: Iterable[str]) -> list[tf.compat.v1.NodeDef]:
-    """Return the nodes of these names and those that they read or wait for, in the order of the
-    graph.
-    """
+    """Return the named nodes and all their inputs, in the order of the graph."""
     nodes = {node.name: node for node in graph.node}
     wanted: set[str] = set()
     pending = list(names)

@@ -1,8 +1,7 @@
-"""Reads a SavedModel, a folder that TensorFlow 1 or 2 or `model.export` of Keras wrote, as one
-frozen graph.
+"""Reads a SavedModel, written by TensorFlow or by `model.export` of Keras, as one frozen graph.
 
-Nothing of it runs. TensorFlow's own loaders run a folder's initialisers, which can write files
-under any name, so the graph, its functions and its checkpoint are read here as data.
+Nothing of it runs. TensorFlow's loaders run the initialisers of a folder, which can write files
+under any name. So the graph, its functions and its checkpoint are read here as data.
 """
 
 import functools
@@ -10,11 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
@@ -30,7 +28,7 @@ from diamond_cutter.model_inventory.tensorflow.saved_variables import variable_v
 from diamond_cutter.regular_files import open_regular
 
 _MAX_BYTES = 2**31 - 1
-# What no value passes through, or only as it is: it is taken out before anything runs.
+# Operations that do not change values. They are removed before anything runs.
 _TAKEN_OUT = VARIABLES | {
     "ReadVariableOp",
     "CheckNumerics",
@@ -44,32 +42,27 @@ _CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
 
 @dataclass(frozen=True)
 class _Signature:
-    """What a SavedModel offers to be called: the tensors that go in and come out, by their names in
-    the signature.
-    """
+    """A signature of a SavedModel: its input and output tensors by name."""
 
     name: str
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
+    inputs: Mapping[str, meta_graph_pb2.TensorInfo]
+    outputs: Mapping[str, meta_graph_pb2.TensorInfo]
 
     def takes_an_image(self) -> bool:
-        """Tell whether all that goes in is one float32 tensor that can be `[batch, height, width,
-        channel]`.
-        """
+        """Tell whether the only input is a float32 tensor for `[batch, height, width, channel]`."""
         return len(self.inputs) == 1 and all(_is_image(info) for info in self.inputs.values())
 
 
 def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
-    """Return a SavedModel's graph with constants for its variables, the tensor that images go into,
-    and the tensor that it returns.
+    """Return the graph of a SavedModel with constants for variables, and its input and output.
 
-    The folder is read as data: no operation of it runs, neither to initialise it nor to restore its
-    variables. Of several signatures the first that takes one image is read, `serving_default`
-    before others; of several outputs the first vector.
+    The folder is read as data: none of its operations run, not even to restore variables. Of
+    several signatures the first that takes one image is read, `serving_default` before others; of
+    several outputs the first vector.
 
     Raises:
-        BadModel: it is no SavedModel, damaged, has operations that are unknown or not allowed, or
-            takes no single image.
+        BadModel: the folder is not a SavedModel, is damaged, has operations that are not allowed,
+            or does not take exactly one image.
     """
     saved = _parse(folder)
     part = next(
@@ -90,7 +83,7 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
         raise BadModel(
             f"{folder} cannot be rendered: {error}; export it without that part"
         ) from error
-    except Exception as error:  # TensorFlow raises anything on a graph that does not fit itself
+    except Exception as error:  # TensorFlow raises anything for contradictory graphs
         raise BadModel(
             f"{folder} cannot be loaded ({_first_line(error)}); export it again"
         ) from error
@@ -98,11 +91,9 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
 
 
 def _with_values(
-    folder: Path, part: Any, image: str, output: str
+    folder: Path, part: meta_graph_pb2.MetaGraphDef, image: str, output: str
 ) -> tuple[tf.compat.v1.GraphDef, str]:
-    """Return what computes the output from the image, once its operations are known to be harmless,
-    with constants for variables.
-    """
+    """Return the path from image to output, after checking it, with constants for variables."""
     whole, (output,) = inlined(part.graph_def, [output])
     if node_name(image) not in {node.name for node in whole.node}:
         raise BadModel(
@@ -147,7 +138,7 @@ def _parse(folder: Path) -> saved_model_pb2.SavedModel:
     if file.stat().st_size > _MAX_BYTES:
         raise BadModel(
             f"{file} has {file.stat().st_size} bytes, and it cannot have more than {_MAX_BYTES}; "
-            "export the model anew"
+            "export the model again"
         )
     saved = saved_model_pb2.SavedModel()
     try:
@@ -158,13 +149,13 @@ def _parse(folder: Path) -> saved_model_pb2.SavedModel:
             f"{file} cannot be read ({error.strerror or error}); give a folder that you may read"
         ) from error
     except Exception as error:  # protobuf's own, whose package is Google's
-        raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it anew") from error
+        raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it again") from error
     if not any(graph.graph_def.node for graph in saved.meta_graphs):
-        raise BadModel(f"{file} holds no graph; export or fetch it anew")
+        raise BadModel(f"{file} holds no graph; export or fetch it again")
     return saved
 
 
-def _signature(folder: Path, part: Any) -> _Signature:
+def _signature(folder: Path, part: meta_graph_pb2.MetaGraphDef) -> _Signature:
     signatures = [
         _Signature(name, dict(signature.inputs), dict(signature.outputs))
         for name, signature in sorted(
@@ -193,9 +184,7 @@ def _signature(folder: Path, part: Any) -> _Signature:
 
 
 def _main_output(folder: Path, signature: _Signature) -> str:
-    """Return the tensor that a model is for: of several outputs the first vector, or else the first
-    tensor.
-    """
+    """Return the main output: of several the first vector, or else the first tensor."""
     floats = [
         info
         for _name, info in sorted(signature.outputs.items())
@@ -216,9 +205,7 @@ def _main_output(folder: Path, signature: _Signature) -> str:
 def _with_short_names(
     graph: tf.compat.v1.GraphDef, tensors: list[str]
 ) -> tuple[tf.compat.v1.GraphDef, str, str]:
-    """Drop the names of calls from the names of the operations that were in the functions called,
-    where the rest still tells them apart.
-    """
+    """Drop the names of calls from the names of nodes if the rest is unique."""
     names = [node.name for node in graph.node]
     short = {name: _CALL.sub("", name) for name in names}
     if len(set(short.values())) == len(names):
@@ -235,12 +222,12 @@ def _with_short_names(
     return graph, image, output
 
 
-def _is_image(info: Any) -> bool:
+def _is_image(info: meta_graph_pb2.TensorInfo) -> bool:
     shape = info.tensor_shape
     return info.dtype == tf.float32.as_datatype_enum and (shape.unknown_rank or len(shape.dim) == 4)
 
 
-def _words(info: Any) -> str:
+def _words(info: meta_graph_pb2.TensorInfo) -> str:
     shape = info.tensor_shape
     sides = (
         "of any shape"

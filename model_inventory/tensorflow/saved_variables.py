@@ -1,12 +1,11 @@
-"""The values of a SavedModel's variables, read from its checkpoint as data: the folder's own
-operations never restore them.
-"""
+"""Reads the variables of a SavedModel from its checkpoint as data, without running operations."""
 
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel
@@ -18,13 +17,13 @@ _ASSIGNS = {"Assign", "AssignVariableOp"}
 
 def variable_values(
     folder: Path, restoring: tf.compat.v1.GraphDef, variables: Collection[str]
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[Any]]:
     """Return the values of variables, by the names of their nodes.
 
     Args:
         folder: of the SavedModel; its checkpoint is `variables/variables`.
-        restoring: the operations that would restore the variables, which tell each variable's name
-            in the checkpoint.
+        restoring: the operations that would restore the variables, which contain their names in the
+            checkpoint.
         variables: names of nodes.
 
     Raises:
@@ -46,18 +45,16 @@ def variable_values(
             f"{folder} does not say where the values of {missing[0][:80]!r} are saved; export it "
             "again"
         )
+    return _restored(folder, {name: saved_as[name] for name in variables})
+
+
+def _restored(folder: Path, saved_as: Mapping[str, tuple[str, str]]) -> dict[str, npt.NDArray[Any]]:
     try:
-        reader = tf.train.load_checkpoint(str(place / "variables"))
-        return {
-            name: _part(reader.get_tensor(key), part)
-            for name in variables
-            for key, part in [saved_as[name]]
-        }
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+        return {name: _part(reader.get_tensor(key), part) for name, (key, part) in saved_as.items()}
     except BadModel:
         raise
-    except (
-        Exception
-    ) as error:  # TensorFlow raises anything on a checkpoint that does not fit itself
+    except Exception as error:  # TensorFlow raises anything for a contradictory checkpoint
         raise BadModel(
             f"{folder} cannot be loaded ({str(error).splitlines()[0][:200].rstrip('.')}); export "
             "or copy it again"
@@ -70,14 +67,12 @@ def _check_regular_files(folder: Path) -> None:
         if not path.is_file() and not path.is_dir():
             raise BadModel(
                 f"{folder} holds {path.name[:80]!r}, which is not a regular file but a pipe, a "
-                "device or a broken link. Remove it"
+                "device or a broken link. Remove it."
             )
 
 
 def _saved_as(restoring: tf.compat.v1.GraphDef) -> dict[str, tuple[str, str]]:
-    """Return, by the names of variables' nodes, their names in the checkpoint and which part of
-    that they are.
-    """
+    """Return, by variables' nodes, the names in the checkpoint and the saved parts."""
     nodes = {node.name: node for node in restoring.node}
     found: dict[str, tuple[str, str]] = {}
     for node in restoring.node:
@@ -93,7 +88,7 @@ def _saved_as(restoring: tf.compat.v1.GraphDef) -> dict[str, tuple[str, str]]:
 
 
 def _source(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> str:
-    """Return the tensor behind operations that pass it on."""
+    """Return the tensor behind identities and reshapes."""
     for _ in range(len(nodes)):
         node = nodes[node_name(reference)]
         if node.op not in PASS_THROUGH or not node.input:
@@ -109,10 +104,8 @@ def _texts(nodes: Mapping[str, tf.compat.v1.NodeDef], reference: str) -> list[st
     return [text.decode(errors="replace") for text in constant_value(node).ravel()]
 
 
-def _part(value: np.ndarray, part: str) -> np.ndarray:
-    """Return a part of a variable that was saved as a whole, such as `10 20 0,5:-`: its whole
-    shape, then a slice for each axis.
-    """
+def _part(value: npt.NDArray[Any], part: str) -> npt.NDArray[Any]:
+    """Return a part of a saved variable, such as `10 20 0,5:-`: its shape, then slices."""
     if not part:
         return value
     slices = part.split(" ")[-1].split(":")

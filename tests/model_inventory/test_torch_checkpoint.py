@@ -107,7 +107,7 @@ def assert_refused(path: Path, why: str = "") -> None:
         read_state_dict(path)
     text = str(caught.value)
     assert text.startswith(f"{path.name} is not a PyTorch checkpoint that can be read safely: ")
-    assert text.endswith("; install its package anew") and "\n" not in text and len(text) < 400
+    assert text.endswith(". Reinstall its package.") and "\n" not in text and len(text) < 400
 
 
 def test_tensors_are_read_with_their_values(write: Callable[..., Path]) -> None:

@@ -197,9 +197,12 @@ def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["models", "add", "nowhere.keras", "--name", "mine"], ["there is no file nowhere.keras"]),
+        (
+            ["models", "add", "nowhere.keras", "--name", "mine"],
+            ["file nowhere.keras does not exist"],
+        ),
         (["models", "add", "text.pb", "--name", "mine"], ["text.pb", "frozen graph"]),
-        (["models", "add", "text.pb", "--name", "a/b"], ["'a/b' cannot be the name of a model"]),
+        (["models", "add", "text.pb", "--name", "a/b"], ["'a/b' is not a valid name of a model"]),
         (
             ["models", "add", "text.pb", "--name", "mine", "--labels", "nowhere.txt"],
             ["the labels nowhere.txt cannot be read"],

@@ -93,7 +93,7 @@ def test_what_a_flattened_map_leads_to_takes_images_of_one_size_only() -> None:
 def test_an_image_that_the_graph_does_not_run_on_is_one_sentence() -> None:
     with pytest.raises(
         BadModel,
-        match=r"built does not run on an image of 48 x 48 pixels with 3 channels \(.+\); give",
+        match=r"built does not run on an image of 48 x 48 pixels with 3 channels \(.+\). Give",
     ) as error:
         bundle_of(flattened, side=48)
     assert "\n" not in str(error.value)

@@ -281,8 +281,8 @@ def test_weights_are_found_in_our_cache_and_in_keras(
 ) -> None:
     with pytest.raises(
         WeightsMissing,
-        match=r"^the weights of keras/mobilenet are not on this machine; diamond-cutter models "
-        r"fetch keras/mobilenet",
+        match=r"^the weights of keras/mobilenet are not on this machine\. Run `diamond-cutter "
+        r"models fetch keras/mobilenet`",
     ):
         keras_source("keras/mobilenet")
     file = caches / cache / KERAS_APPLICATIONS["keras/mobilenet"].file
@@ -301,8 +301,8 @@ def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights:
         file.write_bytes(content)
         with pytest.raises(
             BadModel,
-            match=r"does not hold the weights of keras/densenet121 \(.*\); remove it and fetch it "
-            r"anew$",
+            match=r"does not hold the weights of keras/densenet121 \(.*\)\. Delete it and download "
+            r"it again\.$",
         ) as refused:
             load_weights(build("keras/densenet121", 32), file, "keras/densenet121")
         assert "\n" not in str(refused.value)

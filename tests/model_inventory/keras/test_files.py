@@ -194,7 +194,7 @@ def test_a_flipped_bit_is_seen(keras_file: Path) -> None:
     content = bytearray(keras_file.read_bytes())
     content[content.index(b"model.weights.h5") + 3000] ^= 1
     keras_file.write_bytes(content)
-    assert "is damaged at model.weights.h5; save or fetch it anew" in refusal(keras_file)
+    assert "is damaged at model.weights.h5; save or fetch it again" in refusal(keras_file)
 
 
 def test_a_zip_bomb_that_says_so(keras_file: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_lambda_is_refused_and_does_not_run(tmp_path: Path, suffix: str) -> No
     path = tmp_path / f"model{suffix}"
     assert refusal(path) == (
         f"{path} holds a Lambda (layer twice), which would run code from the file; replace it by "
-        "layers of Keras and save the model anew, "
+        "layers of Keras and save the model again, "
         "or export it with model.export(FOLDER) and give that folder"
     )
 

@@ -479,7 +479,7 @@ def quarter_precision() -> keras.Model:
         ),
         (
             untouched_subclass,
-            r"^m does not say what it takes; call it on an image, .* and save it anew$",
+            r"^m does not say what it takes; call it on an image, .* and save it again$",
         ),
         (broken_subclass, r"^m cannot be traced \(.*\); check that it runs on one image in Keras$"),
         (quarter_precision, r"^m .*float(16|32)"),

@@ -197,9 +197,9 @@ def test_what_is_no_saved_model(tmp_path: Path) -> None:
         tmp_path
     )
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    assert "holds no graph; export or fetch it anew" in refusal(tmp_path)
+    assert "holds no graph; export or fetch it again" in refusal(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 100)
-    assert "is cut short or no SavedModel; export or fetch it anew" in refusal(tmp_path)
+    assert "is cut short or no SavedModel; export or fetch it again" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
