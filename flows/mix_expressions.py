@@ -12,7 +12,7 @@ import numpy as np
 from cyclopts import Parameter
 from pydantic import Field, ValidationError
 
-from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.regular_files import read_regular
@@ -240,6 +240,4 @@ def _mix(total: Sum, label: str) -> Mix:
             ),
         )
     except ValidationError as error:
-        raise RequestError(
-            f"the mix {label!r} cannot be rendered: {error.errors(include_url=False)[0]['msg']}"
-        ) from error
+        raise RequestError(f"the mix {label!r} cannot be rendered: {sentence(error)}") from error

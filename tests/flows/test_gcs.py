@@ -125,8 +125,9 @@ def test_a_place_that_cannot_be_used_is_one_sentence(
     ):
         done = at_once(*command, "--bucket", "gs://no-such-place/team")
         assert done.returncode == 2
-        assert "there is no bucket gs://no-such-place; correct its name, or make it" in " ".join(
-            done.stderr.split()
+        assert (
+            "the bucket gs://no-such-place does not exist. Correct its name, or create it"
+            in " ".join(done.stderr.split())
         )
         assert "Traceback" not in done.stderr
 

@@ -59,7 +59,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ([*SPRITES, "--directions", "nowhere.npy"], ["--direction-layer"]),
         ([*SPRITES, "--photos", "nowhere"], ["photos nowhere is not a folder"]),
         (["plan", "efficientnet-lite0", "--photos", "."], ["has no images", ".jpg"]),
-        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["not with mixes"]),
+        ([*SPRITES, "--mix", "stem:1", "--photos", "."], ["cannot be compared with mixes"]),
         ([*SPRITES, "--recipe.colour", "red"], ["--recipe.colour"]),
         (
             [*SPRITES, "--bucket", "gs://somewhere"],

@@ -214,7 +214,7 @@ def test_a_record_that_cannot_be_read_is_one_sentence(
     bucket.put(ending, damage, mode="overwrite")
     with pytest.raises(Corrupt) as caught:
         show(bucket, ending)
-    assert str(caught.value).startswith(f"{ending} ") and "\n" not in str(caught.value)
+    assert ending in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_key_may_be_a_url_or_a_path(

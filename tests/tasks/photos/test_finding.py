@@ -211,7 +211,7 @@ def test_images_in_a_bucket_are_named_by_what_it_knows_of_them(gcs_place: GcsSer
 
 def test_a_bucket_that_is_not_there_is_a_sentence_of_the_storage(gcs_place: GcsServer) -> None:
     for call in (check_images, find_images):
-        with pytest.raises(NotFound, match="there is no bucket gs://no-such-place"):
+        with pytest.raises(NotFound, match="the bucket gs://no-such-place does not exist"):
             call("gs://no-such-place/photos")
         with pytest.raises(
             StorageError, match=r"Photos 'https://example\.com/x' has the unknown scheme 'https'"
