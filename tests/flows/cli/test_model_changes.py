@@ -213,7 +213,7 @@ def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(
         (["models", "fetch", "lucid/InceptionV1", "--weights", "nowhere.pb"], ["nowhere.pb"]),
         (
             ["models", "fetch", "lucid/InceptionV1", "--weights", "a", "b", "c"],
-            ["from 2 files, but 3 are given"],
+            ["expected at most 2, found 3"],
         ),
         (
             ["sprites", "lucid/InceptionV1"],
