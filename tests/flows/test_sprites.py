@@ -140,7 +140,7 @@ def test_a_larger_request_renders_only_the_rest(
 
 
 @pytest.mark.parametrize(("ending", "rendered_again"), [(".webp", 8), (".json", 8)])
-def test_what_is_damaged_is_found_and_made_anew(
+def test_damaged_files_are_found_and_rendered_again(
     ending: str,
     rendered_again: int,
     rendered: Rendered,

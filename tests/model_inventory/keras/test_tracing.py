@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture(autouse=True)
-def _names_begin_anew() -> Iterator[None]:
+def _names_begin_again() -> Iterator[None]:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     yield

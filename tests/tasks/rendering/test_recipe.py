@@ -26,7 +26,7 @@ SETTINGS = {
     "pre_activation": True,
 }
 # Every field, so that the key below stays when a default changes, and falls when a field is added:
-# then pictures are drawn anew.
+# then pictures are drawn again.
 WHOLE: dict[str, Any] = {
     "name": "golden",
     "engine": 2,

@@ -1,4 +1,4 @@
-"""A preset keeps what each layer was found, whoever writes beside; what is none is begun anew."""
+"""A preset keeps the findings of each layer, whoever writes beside it."""
 
 import threading
 from pathlib import Path
@@ -162,7 +162,7 @@ def test_who_is_overtaken_reads_again(tmp_path: Path, before: list[str]) -> None
     ("start", "budget_s"),
     [(RenderRecipe(steps=8), None), (START, 2.0), (RenderRecipe(name="lucid"), 2.0)],
 )
-def test_another_start_begins_anew(
+def test_another_start_begins_from_scratch(
     bucket: LocalBucket, start: RenderRecipe, budget_s: float | None
 ) -> None:
     add_layer(bucket, MODEL, START, None, tuning("a"))
