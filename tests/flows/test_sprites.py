@@ -393,18 +393,27 @@ def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
 
 def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+    from prefect.client.schemas.filters import (
+        ArtifactFilter,
+        ArtifactFilterFlowRunId,
+        FlowRunFilter,
+        FlowRunFilterId,
+    )
+    from prefect.client.schemas.sorting import FlowRunSort
 
+    # The server answers with the first 200 of all that other tests have run.
     with get_client(sync_client=True) as client:
-        runs = [
+        run = next(  # the later runs of this bucket rendered nothing
             run
-            for run in client.read_flow_runs()
+            for run in client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)
             if run.parameters.get("request", {}).get("bucket") == str(rendered[0])
-        ]
-        run = min(runs, key=lambda run: run.created)  # the others of this bucket rendered nothing
-        rows = [row for row in client.read_task_runs() if row.flow_run_id == run.id]
-        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[uuid.UUID(str(run.id))]))
-        artifacts = client.read_artifacts(artifact_filter=of_run)
+        )
+        these = [uuid.UUID(str(run.id))]
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=these))
+        rows = client.read_task_runs(flow_run_filter=of_run)
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=these))
+        )
     assert run.state is not None and run.state.is_completed()
     names = sorted(row.name for row in rows)
     gallery, index = names[1:3]
