@@ -28,6 +28,8 @@ the tests check:
 - *architecture rendered*: the same, and sprites are rendered. All main layers and the logits are
   compared with Keras after BatchNorm is folded
   (`tests/tasks/rendering/test_any_keras_model.py`).
+- *family run*: the smallest and the largest network of the family are run. Of this one, the image
+  size, the name of the weight file and the preparation of images are checked.
 - *metadata only*: taken from lucid's classes (`tests/model_inventory/lucid/test_zoo.py`). The path
   from the weights to sprites runs with a small made-up graph under some of these names. The
   published files were not run.
@@ -48,6 +50,15 @@ RENDERED = (
     "keras/convnexttiny",
     "keras/efficientnetv2b0",
     "keras/mobilenetv2",
+)
+# Sizes between the smallest and the largest of a family, which have the same kinds of layers.
+OF_A_FAMILY = (
+    *(f"keras/convnext{size}" for size in ("small", "base", "large")),
+    "keras/densenet169",
+    *(f"keras/efficientnetb{number}" for number in range(1, 7)),
+    *(f"keras/efficientnetv2{size}" for size in ("b1", "b2", "b3", "s", "m")),
+    "keras/resnet101",
+    "keras/resnet101v2",
 )
 
 
@@ -80,7 +91,7 @@ def _cells(listing: ModelListing) -> list[object]:
     elif listing.source == "keras":
         image, verified = (
             KERAS_APPLICATIONS[name].image,
-            "architecture rendered" if name in RENDERED else "architecture run",
+            _verified(name),
         )
     else:
         row = lucid_models()[name]
@@ -99,6 +110,12 @@ def _cells(listing: ModelListing) -> list[object]:
         classes or "",
         verified,
     ]
+
+
+def _verified(name: str) -> str:
+    if name in OF_A_FAMILY:
+        return "family run"
+    return "architecture rendered" if name in RENDERED else "architecture run"
 
 
 def _values(image: ImageSpec) -> str:

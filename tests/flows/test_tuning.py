@@ -246,6 +246,7 @@ def test_layers_that_do_not_exist_are_refused(
     assert not (imported[0] / preset_key(imported[1])).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_what_a_preset_leaves_alone_keeps_its_sprites(
     rendered: tuple[Path, dict[str, Any]],
@@ -318,6 +319,7 @@ def test_what_a_preset_leaves_alone_keeps_its_sprites(
     assert set(shards(fast.key)) == {source}
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     imported: tuple[Path, str], at_once: Command, capsys: pytest.CaptureFixture[str]

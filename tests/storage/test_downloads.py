@@ -445,6 +445,7 @@ def test_a_killed_process_leaves_what_the_next_goes_on_from(
     assert first == 0 and second in (1, 2) and third in (3, 4)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_there_is_the_file_or_none(gcs: GcsServer, place: Path) -> None:
     chance = random.Random(4)
     for _ in range(6):

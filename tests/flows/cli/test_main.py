@@ -27,6 +27,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -140,6 +141,7 @@ def test_help_needs_neither_tensorflow_nor_prefect() -> None:
     assert all("sprites" in printed for printed in helps)
 
 
+@pytest.mark.slow
 def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Path) -> None:
     # Google's library logs that there are no credentials; others do so when a network fails.
     code = """if True:
@@ -322,6 +324,7 @@ def test_more_mixes_than_a_run_can_have_are_refused(
     assert "Render them in several runs" in said(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_ls_and_plan_tell_how_far_a_set_is(
     rendered: tuple[Path, dict[str, object]], at_once: Command, capsys: pytest.CaptureFixture[str]

@@ -43,6 +43,7 @@ def add(path: Path, bucket: str, *options: str) -> int:
     return run(["models", "add", str(path), "--name", path.stem, "--bucket", bucket, *options])
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.parametrize(
     ("make", "name", "options", "layer", "grey"),
@@ -104,6 +105,7 @@ def test_a_model_of_ones_own_is_added_and_rendered(
     assert json.loads(again.stdout)["rendered"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ready_devices")
 def test_a_model_added_twice_is_one_and_a_changed_one_has_to_be_named_exactly(
     tmp_path: Path, bucket: str, capsys: Capture
@@ -258,6 +260,7 @@ def test_weights_are_fetched_from_where_the_user_says(tmp_path: Path, capsys: Ca
     assert places[0].read_bytes() == b"another graph"
 
 
+@pytest.mark.slow
 def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(
     tmp_path: Path, nowhere: str, diamond_cutter: Command
 ) -> None:
@@ -270,6 +273,7 @@ def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(
     assert not list(tmp_path.rglob("*.h5"))
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_a_model_of_lucids_zoo_comes_from_its_bucket_and_is_rendered(
     diamond_cutter: Command, at_once: Command, monkeypatch: pytest.MonkeyPatch, bucket: str

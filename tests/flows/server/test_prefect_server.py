@@ -132,6 +132,7 @@ def count(home, query):
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_every_task_run_is_recorded_and_the_terminal_stays_quiet(start, home):
     # Written one by one, the events come faster than the server takes them, so there are many left
@@ -145,6 +146,7 @@ def test_every_task_run_is_recorded_and_the_terminal_stays_quiet(start, home):
     assert not any(server.is_running() for server in servers)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_ctrl_c_spares_the_server_until_all_is_recorded(start, home):
     process = start(40, 2)
@@ -158,6 +160,7 @@ def test_ctrl_c_spares_the_server_until_all_is_recorded(start, home):
     assert not any(server.is_running() for server in servers)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_no_server_outlives_a_killed_parent(start):
     killed = {to_signal: start(40, 2) for to_signal in (signal.SIGTERM, signal.SIGKILL)}
@@ -169,6 +172,7 @@ def test_no_server_outlives_a_killed_parent(start):
     assert not alive
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_a_flow_whose_server_is_killed_or_hangs_goes_on_and_its_process_ends_soon(start):
     lost = {to_signal: start(0, 0, OUTLIVING) for to_signal in (signal.SIGKILL, signal.SIGSTOP)}
@@ -187,6 +191,7 @@ def test_a_flow_whose_server_is_killed_or_hangs_goes_on_and_its_process_ends_soo
         assert not servers[to_signal].is_running()
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_a_server_that_cannot_start_says_why(start, tmp_path):
     process = start(
@@ -228,6 +233,7 @@ def test_the_server_of_the_user_is_used_and_nothing_is_touched(standing_server):
     require_standing_server()
 
 
+@pytest.mark.slow
 def test_a_server_of_the_user_that_is_gone_is_named(nowhere):
     with temporary_settings({PREFECT_API_URL: f"{nowhere}/api"}):
         with (

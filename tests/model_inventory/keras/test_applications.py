@@ -28,7 +28,7 @@ from diamond_cutter.model_inventory.keras.applications import (
 from diamond_cutter.model_inventory.keras.calls import layer_activations
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
-from tools.models_table import RENDERED
+from tools.models_table import OF_A_FAMILY, RENDERED
 
 # Keras turns a variable into an array in a way that NumPy will drop.
 pytestmark = pytest.mark.filterwarnings(
@@ -124,7 +124,9 @@ def test_keras_is_asked_for_the_size_and_the_file_that_we_know(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
-@pytest.mark.parametrize("name", [name for name in KERAS_APPLICATIONS if name not in RENDERED])
+@pytest.mark.parametrize(
+    "name", [name for name in KERAS_APPLICATIONS if name not in {*RENDERED, *OF_A_FAMILY}]
+)
 def test_a_network_is_traced_at_the_smallest_size(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

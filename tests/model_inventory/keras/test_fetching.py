@@ -61,6 +61,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         thread.join()
 
 
+@pytest.mark.slow
 def test_weights_are_fetched_by_keras_and_imported(published: Path) -> None:
     application, model = KERAS_APPLICATIONS["keras/mobilenet"], build("keras/mobilenet", 224)
     kernel = model.get_layer("conv_preds").kernel

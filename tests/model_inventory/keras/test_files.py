@@ -114,6 +114,7 @@ def test_a_saved_model_comes_back(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(loaded(image), model(image), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_nested_model_with_all_kinds_of_built_in_classes_comes_back(
     tmp_path: Path, suffix: str

@@ -291,6 +291,7 @@ def failures_of(call: Call) -> list[Failure]:
     return [failure for failure in FAILURES if can_happen(call, failure)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_that_fails_is_made_again(gcs: GcsServer, proxy: FaultProxy, call: Call) -> None:
     bucket = GcsBucket(PLACE, retries=HASTY)

@@ -46,6 +46,7 @@ def test_a_twentieth_of_the_channels_takes_much_more_than_as_many_at_random(
     assert top > 5 * max(random, 0) and top > 1
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_add_up_to_what_the_score_gains(lite0: Bundle, photos: np.ndarray) -> None:
     spec = OF_THE_CLASS.model_copy(update={"method": "integrated", "steps": 100})
     network = network_of(lite0, LAYERS)

@@ -232,6 +232,7 @@ def test_a_worker_that_died_between_calls_is_replaced_unseen(slots):
     assert slots.run(os.getpid, timeout_s=AT_MOST_S) != pid
 
 
+@pytest.mark.slow
 def test_a_hanging_call_is_killed_and_the_other_slot_goes_on(two_slots, tmp_path):
     with ThreadPoolExecutor(1) as thread:
         # Both processes run before the time of the call that hangs does.
@@ -264,6 +265,7 @@ def test_reporting_progress_does_not_save_a_call_from_its_limit(slots):
         slots.run(report_for_ever, timeout_s=0.5, on_progress=lambda _: time.sleep(0.01))
 
 
+@pytest.mark.slow
 def test_the_start_of_the_process_does_not_count(slots, tmp_path, monkeypatch):
     slow = (
         "import sys, time\nif 'worker' in sys.argv[0]:\n    time.sleep(2)\ndef answer():\n    "
@@ -313,6 +315,7 @@ with DeviceSlots(["0", "1"]) as slots:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("to_signal", "to_group"),
     [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True)],

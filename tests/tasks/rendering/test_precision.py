@@ -226,6 +226,7 @@ def test_the_gradient_of_a_relu_is_tensorflows_own(
     np.testing.assert_array_equal(faster, own)
 
 
+@pytest.mark.slow
 def test_scores_are_computed_in_float32_whatever_the_precision(toy: Bundle) -> None:
     recipe = RenderRecipe(size_px=32, steps=4, pad_px=4, jitter_px=(4,))
     members = [Member(number, 0) for number in range(4)]
@@ -250,6 +251,7 @@ def normalised(x: tf.Tensor) -> tf.Tensor:
     return tf.compat.v1.nn.fused_batch_norm(x, scale, offset, offset, scale, is_training=False)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "wanted"),
     [

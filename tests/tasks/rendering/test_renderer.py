@@ -75,6 +75,7 @@ def scored(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "fields"),
     [
@@ -127,6 +128,7 @@ def with_a_shut_channel() -> Bundle:
     return toy_bundle(weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name)
 @pytest.mark.parametrize("layer", ["second", "third", "logits"])
 def test_an_image_is_the_same_bit_for_bit_in_any_company(
@@ -162,6 +164,7 @@ def test_a_member_that_sleeps_redirects_the_relus_of_no_other(with_a_shut_channe
     assert awake[0].tobytes() == beside_a_sleeper[0].tobytes() != beside_a_sleeper[3].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name)
 def test_a_group_of_variants_is_the_same_bit_for_bit_in_any_company(
     toy: Bundle, execution: Execution
@@ -249,6 +252,7 @@ COMPILED_IN: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_one_trace_serves_a_layer_whatever_the_data(toy: Bundle) -> None:
     assert (
         DATA.keys() | COMPILED_IN.keys() | {"engine"} == RenderRecipe.model_fields.keys()
@@ -303,6 +307,7 @@ def test_a_shape_has_the_sides_of_its_recipe(name: str, input_sides: int) -> Non
     assert TraceKey.of(recipe, BATCH, FLOAT32).input_sides_px == recipe.input_sides_px
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_step_sees_the_input_of_its_side(toy: Bundle, side: int) -> None:
     subjects, numbers = Channels(layer="third"), [0, 1, 2, 3]
@@ -433,6 +438,7 @@ def test_a_mix_is_the_weighted_sum_of_its_channels_in_their_layers(toy: Bundle) 
     assert one == pytest.approx(logits[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_penalties_hold_back_what_they_name(toy: Bundle) -> None:
     subjects = Channels(layer="second")
     recipe = RenderRecipe(size_px=32, steps=30, alpha=True, blur=0.01, input_sides=1)

@@ -104,6 +104,7 @@ def test_a_real_network_is_excited(lite0: Bundle) -> None:
     assert alike(render_sprites(lite0, subjects, [2], recipe, batch_size=BATCH)[0], sprites[2])
 
 
+@pytest.mark.slow
 def test_recipes_that_draw_alike_at_a_layer_draw_the_same_sprites(toy: Bundle) -> None:
     tuned = changed(
         name="tuned",
@@ -150,6 +151,7 @@ def test_a_sprite_is_the_same_bit_for_bit_in_any_company(
     assert (first[3].scores.rung != "first") == (layer == "third")
 
 
+@pytest.mark.slow
 @BOTH_PRECISIONS
 def test_a_transparent_sprite_has_four_planes_and_is_the_same_in_any_company(
     toy: Bundle, execution: Execution
@@ -176,6 +178,7 @@ def test_every_sprite_is_another(toy: Bundle) -> None:
     assert len({sprite.picture.tobytes() for sprite in sprites}) == len(sprites) == 16
 
 
+@pytest.mark.slow
 def test_what_is_rendered_is_told_batch_by_batch(toy: Bundle) -> None:
     told: list[int] = []
     sprites = rendered(toy, Channels(layer="first"), range(7), batch_size=3, on_batch=told.append)
@@ -202,6 +205,7 @@ def test_a_dead_channel_is_reported_dead_and_others_are_not() -> None:
     assert [sprite.scores.rung == "none" for sprite in sprites] == [False, False, True, False]
 
 
+@pytest.mark.slow
 def test_rungs_that_show_no_life_are_not_climbed_and_each_is_traced_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -261,6 +265,7 @@ def with_a_sleeper() -> Bundle:
     return toy_bundle(weights)
 
 
+@pytest.mark.slow
 def test_a_channel_that_starts_shut_wakes_up(with_a_sleeper: Bundle) -> None:
     asleep, awake = (
         rendered(
@@ -349,6 +354,7 @@ def test_a_channel_that_overflows_is_told_and_harms_no_other(execution: Executio
         assert sprites[number].scores.objective == sound[number].scores.objective
 
 
+@pytest.mark.slow
 def test_variants_are_as_different_as_the_recipe_makes_them(toy: Bundle) -> None:
     def alikeness(diversity: float) -> float:
         sprites = rendered(
@@ -362,6 +368,7 @@ def test_variants_are_as_different_as_the_recipe_makes_them(toy: Bundle) -> None
     assert alikeness(3.0) < alikeness(0.0) - 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 7])
 def test_a_batch_holds_whole_groups_of_variants(toy: Bundle, batch_size: int) -> None:
     recipe, told = changed(variants=3), list[int]()
@@ -392,6 +399,7 @@ def test_a_negative_pushes_the_channel_down_and_is_not_dead(toy: Bundle) -> None
     assert all(sprite.scores.flags == () and sprite.scores.rung == "first" for sprite in down)
 
 
+@pytest.mark.slow
 def test_before_the_activation_function_a_shut_channel_has_a_picture() -> None:
     weights = toy_weights()
     weights["third/beta"][2] = -30.0
@@ -500,6 +508,7 @@ def test_recipes_of_other_transforms_are_scored_under_the_same(toy: Bundle) -> N
     assert plain == score_of_noise(input_sides=2)
 
 
+@pytest.mark.slow
 def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle) -> None:
     # The shape that scores have, too.
     recipe = changed(**STANDARD)
