@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import h5py
 import keras
 
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_line
 from diamond_cutter.regular_files import open_regular
 
 _CONFIG = "config.json"
@@ -106,7 +106,7 @@ def _load(path: Path, kind: str) -> keras.Model:
         ) from error
     except Exception as error:  # Keras raises anything for contradictory files
         raise BadModel(
-            f"Keras {keras.__version__} cannot load {path} ({_first_line(error)}); {_REMEDY}"
+            f"Keras {keras.__version__} cannot load {path} ({first_line(error)}); {_REMEDY}"
         ) from error
     if not isinstance(model, keras.Model):
         raise BadModel(f"{path} holds a {type(model).__name__}, not a model; save a keras.Model")
@@ -143,7 +143,7 @@ def _check_keras_archive(path: Path) -> None:
         ValueError,
     ) as error:
         raise BadModel(
-            f"{path} is a damaged zip archive ({_first_line(error)}); save or fetch it again"
+            f"{path} is a damaged zip archive ({first_line(error)}); save or fetch it again"
         ) from error
 
 
@@ -223,7 +223,7 @@ def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
             return config
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise BadModel(
-            f"{path} is damaged or cut short ({_first_line(error)}); save or fetch it again"
+            f"{path} is damaged or cut short ({first_line(error)}); save or fetch it again"
         ) from error
 
 
@@ -249,7 +249,7 @@ def _check_config(path: Path, text: bytes | str) -> None:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadModel(
-            f"{path} describes its layers in a way that cannot be read ({_first_line(error)}); "
+            f"{path} describes its layers in a way that cannot be read ({first_line(error)}); "
             "save it again"
         ) from error
     if not isinstance(config, dict) or "class_name" not in config:
@@ -351,11 +351,6 @@ def _is_of_keras(name: str) -> bool:
     return name in ("Functional", "Policy", "Model") or any(
         hasattr(place, name) for place in places
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
 
 
 def _gib(size_bytes: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_line
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
 from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
@@ -85,7 +85,7 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
         ) from error
     except Exception as error:  # TensorFlow raises anything for contradictory graphs
         raise BadModel(
-            f"{folder} cannot be loaded ({_first_line(error)}); export it again"
+            f"{folder} cannot be loaded ({first_line(error)}); export it again"
         ) from error
     return _with_short_names(plain, [image, kept])
 
@@ -235,8 +235,3 @@ def _words(info: meta_graph_pb2.TensorInfo) -> str:
         else "[" + ", ".join("any" if dim.size < 0 else str(dim.size) for dim in shape.dim) + "]"
     )
     return f"{tf.as_dtype(info.dtype).name} {sides}"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -45,7 +45,6 @@ from diamond_cutter.tasks.reporting.stored import list_reports
 
 _FILES = (".webp", ".png", ".jpg", ".json", ".parquet")
 _FOLDERS = ("sprites/", "models/", "reports/")
-_GENERATED = (".js", ".css", ".svg")
 _HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

@@ -276,26 +276,17 @@ def test_layers_and_channels_of_mixes_are_checked(
         assert part in said(capsys)
 
 
+def directions_at_the_stem(file: Path) -> tuple[str, ...]:
+    return ("--directions", str(file), "--direction-layer", "stem")
+
+
 @pytest.mark.prefect
 def test_directions_are_as_wide_as_their_layer(
     rendered: tuple[Path, dict[str, object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "directions.json"
     file.write_text("[[1, 0, 0]]")
-    assert (
-        run(
-            [
-                *SPRITES,
-                "--directions",
-                str(file),
-                "--direction-layer",
-                "stem",
-                "--bucket",
-                str(rendered[0]),
-            ]
-        )
-        == 2
-    )
+    assert run([*SPRITES, *directions_at_the_stem(file), "--bucket", str(rendered[0])]) == 2
     assert "do not fit layer 'stem': expected 32 channels" in said(capsys)
 
 
@@ -307,20 +298,7 @@ def test_more_mixes_than_a_run_can_have_are_refused(
     file.write_text(
         json.dumps([[1 / (row + place + 3) for place in range(32)] for row in range(2000)])
     )
-    assert (
-        run(
-            [
-                *SPRITES,
-                "--directions",
-                str(file),
-                "--direction-layer",
-                "stem",
-                "--bucket",
-                str(rendered[0]),
-            ]
-        )
-        == 2
-    )
+    assert run([*SPRITES, *directions_at_the_stem(file), "--bucket", str(rendered[0])]) == 2
     assert "Render them in several runs" in said(capsys)
 
 

@@ -69,19 +69,9 @@ def test_a_model_of_ones_own_is_added_and_rendered(
     assert add(path, bucket, "--json", *options) == 0
     card = printed(capsys)["card"]
     assert layer in [each["name"] for each in card["layers"] if each["main"]]
-    done = at_once(
-        "sprites",
-        path.stem,
-        "--layers",
-        layer,
-        "logits",
-        "--channels",
-        "0:3",
-        "--bucket",
-        bucket,
-        "--json",
-        *SMALL,
-    )
+    channels = ("--layers", layer, "logits", "--channels", "0:3")
+    sprites = ("sprites", path.stem, *channels, "--bucket", bucket, "--json", *SMALL)
+    done = at_once(*sprites)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["rendered"], summary["failed"]) == (6, 0)
@@ -89,19 +79,7 @@ def test_a_model_of_ones_own_is_added_and_rendered(
         pixels = np.asarray(sheet.convert("RGB"), np.int32)
     assert pixels.shape[1] == 32
     assert (np.ptp(pixels, axis=2).max() <= 8) == grey
-    again = at_once(
-        "sprites",
-        path.stem,
-        "--layers",
-        layer,
-        "logits",
-        "--channels",
-        "0:3",
-        "--bucket",
-        bucket,
-        "--json",
-        *SMALL,
-    )
+    again = at_once(*sprites)
     assert json.loads(again.stdout)["rendered"] == 0
 
 
