@@ -13,6 +13,7 @@ from prefect.artifacts import (
 )
 
 from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.planning import RunPlan
 from diamond_cutter.flows.server.loss import only_shown
 from diamond_cutter.flows.sprites_summary import RunSummary
@@ -98,6 +99,27 @@ class ReportArtifacts:
             create_link_artifact(
                 key=f"report-{self._key}",
                 link=summary.page,
+                link_text="the report",
+                description="\n\n".join(map(_escaped, summary.in_words())),
+            )
+
+
+class CutArtifacts:
+    """The artifacts of a run of `cut`."""
+
+    def __init__(self, dataset: str) -> None:
+        self._key = _artifact_key(dataset)
+
+    def publish(self, summary: CutSummary) -> None:
+        """Show the answer, all scores and a link to the report."""
+        table = [row.model_dump(exclude={"on_front"}) for row in summary.rows]
+        with only_shown():
+            create_table_artifact(
+                key=f"cuts-{self._key}", table=table, description=_escaped(summary.answer)
+            )
+            create_link_artifact(
+                key=f"cut-{self._key}",
+                link=summary.report,
                 link_text="the report",
                 description="\n\n".join(map(_escaped, summary.in_words())),
             )

@@ -17,8 +17,10 @@ from prefect.utilities.callables import ParameterSchema
 
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
+from diamond_cutter.flows.cut_request import CutRequest
+from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.exits import Terminated
-from diamond_cutter.flows.runs import check_attribution, check_sprites
+from diamond_cutter.flows.runs import check_attribution, check_cut, check_sprites
 from diamond_cutter.flows.server.crashed_runs import crash_runs
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
@@ -52,6 +54,18 @@ def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
     require_standing_server()
     check_attribution(request)
     _serve(attribute_dataset, request, cron)
+
+
+def serve_cut(request: CutRequest, cron: str | None) -> None:
+    """Serve the deployment `find-cut/<models>` until interrupted; triggers may change parameters.
+
+    Raises:
+        PrefectServerError: there is no standing server; says how to start one.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    require_standing_server()
+    check_cut(request)
+    _serve(find_cut, request, cron)
 
 
 class _OnlyKnown(ParameterSchema):
@@ -114,12 +128,15 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 def _serve(
-    flow: Flow[Any, Any], request: SpritesRequest | AttributionRequest, cron: str | None
+    flow: Flow[Any, Any],
+    request: SpritesRequest | AttributionRequest | CutRequest,
+    cron: str | None,
 ) -> None:
     # A run of the deployment may start in another working directory.
     parameters = {"request": request.lasting().model_dump(mode="json")}
+    name = request.model if not isinstance(request, CutRequest) else "-".join(request.models)
     made = flow.to_deployment(
-        name=request.model,
+        name=name,
         cron=cron,
         parameters=parameters,
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -131,7 +148,7 @@ def _serve(
     )
     runner = _Runner(pause_on_shutdown=True, limit=1)
     runner.add_deployment(deployment)
-    sys.stdout.write(f"serving {flow.name}/{request.model}  (Ctrl-C ends it)\n")
+    sys.stdout.write(f"serving {flow.name}/{name}  (Ctrl-C ends it)\n")
     sys.stdout.flush()
     try:
         asyncio.run(runner.start())

@@ -23,12 +23,23 @@ class AttributionFailed(DiamondCutterError):
     exit_code = 1
 
     def __init__(self, failures: Sequence[str]) -> None:
-        named = "; ".join(failures[:5]) + (
-            f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-        )
-        super().__init__(
-            f"{named}. All other measurements are in the bucket. Run the same command to retry."
-        )
+        super().__init__(_with_others(failures))
+
+
+class CutFailed(DiamondCutterError):
+    """Some features, scores or heads could not be computed; the text counts and names them."""
+
+    exit_code = 1
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        super().__init__(_with_others(failures))
+
+
+def _with_others(failures: Sequence[str]) -> str:
+    named = "; ".join(failures[:5]) + (
+        f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
+    )
+    return f"{named}. All other measurements are in the bucket. Run the same command to retry."
 
 
 def sentence(error: BaseException) -> str:

@@ -100,6 +100,11 @@ def doing(what: str) -> Iterator[None]:
         lines.stop(last=False)
 
 
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
+
+
 class _Lines:
     """Prints a line from time to time."""
 

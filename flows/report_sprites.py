@@ -59,12 +59,12 @@ def render_report_sprites(
     asked = SpritesRequest(model=run.card.key, bucket=run.request.bucket, recipe=run.recipe)
     photos = None if run.recipe.negative else run.request.images
     if wanted and _is_due(run, wanted, survey, damaged):
-        warnings += _render(asked.model_copy(update={"selection": wanted, "photos": photos}))
+        warnings += render_sprites(asked.model_copy(update={"selection": wanted, "photos": photos}))
     places: GroupPlaces = {}
     for mixes, layers in _group_mixes(details, run.spec):
         places |= {layer: (mixes.name, numbers) for layer, numbers in layers.items()}
         if _is_due(run, {mixes.name: tuple(range(len(mixes.mixes)))}, survey, damaged):
-            warnings += _render(asked.model_copy(update={"mixes": mixes}))
+            warnings += render_sprites(asked.model_copy(update={"mixes": mixes}))
     return tuple(warnings), places
 
 
@@ -119,7 +119,7 @@ def _is_due(
     )
 
 
-def _render(request: SpritesRequest) -> list[str]:
+def render_sprites(request: SpritesRequest) -> list[str]:
     """Render sprites, and return a sentence if some failed; the report does without these."""
     try:
         # Without its server, Prefect starts no flow run: the sprites become part of this one.

@@ -6,21 +6,26 @@ Requests are checked first: importing Prefect takes a second, and its server som
 from collections.abc import Callable
 from typing import TypeVar
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attribution_request import AttributionRequest, attribution_spec
 from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cut_request import CutRequest, cut_spec
+from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
 from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
 from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest
 from diamond_cutter.flows.sprites_summary import RunSummary
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Bucket, open_bucket
 from diamond_cutter.tasks.photos.finding import check_images
+from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _PARAMETERS_LIMIT = 500_000
 
-_Request = TypeVar("_Request", SpritesRequest, AttributionRequest)
-_Summary = TypeVar("_Summary", RunSummary, ReportSummary)
+_Request = TypeVar("_Request", SpritesRequest, AttributionRequest, CutRequest)
+_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary)
 
 
 def run_sprites(request: SpritesRequest) -> RunSummary:
@@ -51,6 +56,21 @@ def run_attribution(request: AttributionRequest) -> ReportSummary:
         from diamond_cutter.flows.attribution import attribute_dataset
 
         return _on_a_server(attribute_dataset, request)
+
+
+def run_cut(request: CutRequest) -> CutSummary:
+    """Find where to cut.
+
+    Raises:
+        CutFailed: some tasks failed; all finished work is in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        PrefectServerError: the server does not start, or was lost during the run.
+    """
+    with run_scope():
+        check_cut(request)
+        from diamond_cutter.flows.cutting import find_cut
+
+        return _on_a_server(find_cut, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
@@ -116,6 +136,33 @@ def check_attribution(request: AttributionRequest) -> None:
         _check_recipe(bucket, card, request.recipe)
     if denied is not None and (card is None or not _is_explained(bucket, card, request)):
         raise denied
+
+
+def check_cut(request: CutRequest) -> None:
+    """Refuse a request that cannot be met, as far as this can be seen without computing.
+
+    Models that cannot be used do not count, as long as another one can.
+
+    Raises:
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    from diamond_cutter.tasks.cutting.dataset import check_class_sizes, labelled_images
+    from diamond_cutter.tasks.photos.reading import check_channels
+
+    labelled, _ = labelled_images(resolve_images(request.images), request.images)
+    check_class_sizes(labelled, request.folds)
+    errors: list[DiamondCutterError] = []
+    for model in request.models:
+        try:
+            bucket, card, _ = _model_in(request.bucket, model)
+            if card is not None:
+                check_channels(card.image.channels)
+                cut_spec(card, request)
+                _check_recipe(bucket, card, request.recipe)
+        except (ModelError, BadPhotos) as error:
+            errors.append(error)
+    if len(errors) == len(request.models):
+        raise errors[0]
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:

@@ -32,7 +32,7 @@ from diamond_cutter.tasks.gathering.contents import (
 )
 from diamond_cutter.tasks.gathering.index import read_table, sprite_table
 from diamond_cutter.tasks.importing.stored import bundle_damage, bundle_remedy, read_card
-from diamond_cutter.tasks.reporting.stored import report_checks
+from diamond_cutter.tasks.stored_reports import report_checks
 from diamond_cutter.tasks.tuning.preset import BadPreset, read_preset
 
 _SPRITE = ["layer", "channel", "variant"]

@@ -19,7 +19,7 @@ from diamond_cutter.tasks.gathering.contents import (
 )
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.importing.stored import read_card
-from diamond_cutter.tasks.reporting.stored import ReportListing, list_reports
+from diamond_cutter.tasks.stored_reports import ReportListing, list_reports
 
 _SPRITE = ["layer", "channel", "variant"]
 

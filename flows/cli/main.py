@@ -16,6 +16,7 @@ from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
+from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
@@ -32,6 +33,7 @@ _GOES_ON = "; finished work is kept, and the same command continues from there"
 _KEPT = {
     "sprites": _GOES_ON,
     "attribute": _GOES_ON,
+    "cut": _GOES_ON,
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
 }
@@ -53,6 +55,7 @@ _LIBRARIES = (
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
 Attribution = Annotated[AttributionRequest, Parameter(name="*")]
+Cutting = Annotated[CutRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
 
@@ -160,6 +163,29 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
 
 
 @app.command
+def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
+    """Find the model and layer whose features classify your labelled images best.
+
+    diamond-cutter cut scans --models efficientnet-lite0 efficientnet-lite1 --open
+
+    Parameters
+    ----------
+    open
+        Open the report in a browser at the end.
+    """
+    from diamond_cutter.flows.cli.output import print_cut
+    from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.flows.runs import run_cut
+    from diamond_cutter.storage import open_bucket
+
+    summary = run_cut(request)
+    print_cut(summary, as_json=json)
+    if open:
+        open_key(open_bucket(request.bucket), summary.key)
+    return 0 if summary.is_complete else FAILED
+
+
+@app.command
 def spectrum(photos: str) -> None:
     """Measure the spectrum of your own images, and print the recipe maco with it as JSON.
 
@@ -193,11 +219,11 @@ def serve(
     Parameters
     ----------
     command
-        `sprites` or `attribute`, with its options.
+        `sprites`, `attribute` or `cut`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
-    from diamond_cutter.flows.deployment import serve_attribution, serve_sprites
+    from diamond_cutter.flows.deployment import serve_attribution, serve_cut, serve_sprites
 
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
@@ -206,10 +232,12 @@ def serve(
         )
     elif function is attribute:
         serve_attribution(bound.arguments["request"], cron)
+    elif function is cut:
+        serve_cut(bound.arguments["request"], cron)
     else:
         raise RequestError(
-            "the command cannot be served: expected 'sprites' or 'attribute' with its options, "
-            f"found {' '.join(command) or 'nothing'!r}"
+            "the command cannot be served: expected 'sprites', 'attribute' or 'cut' with its "
+            f"options, found {' '.join(command) or 'nothing'!r}"
         )
 
 

@@ -21,6 +21,7 @@ from diamond_cutter.flows.cli.records import Shown, ShownRecord
 from diamond_cutter.flows.cli.removal import Cleaned, FolderSize
 from diamond_cutter.flows.cli.tables import Rows, printable, tables
 from diamond_cutter.flows.cli.viewer import Opened
+from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.quantities import counted, lasting, passing, sized
 from diamond_cutter.flows.sprites_summary import RunSummary
 from diamond_cutter.flows.verification import Verification
@@ -28,8 +29,8 @@ from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.storage.sets.layout import set_folder
 from diamond_cutter.tasks.importing.stored import Added
-from diamond_cutter.tasks.reporting.stored import ReportListing
 from diamond_cutter.tasks.sheets import spritemap_shape
+from diamond_cutter.tasks.stored_reports import ReportListing
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
 
 _FILE_WIDTH = 100_000
@@ -154,6 +155,13 @@ def print_report(summary: ReportSummary, *, as_json: bool) -> None:
     _print(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
 
 
+def print_cut(summary: CutSummary, *, as_json: bool) -> None:
+    """Print the answer of `cut`, its scores, and the URL of its page."""
+    tables_of_cuts = [Rows(head, rows) for head, rows in summary.tables()]
+    words = summary.in_words()
+    _print(summary, as_json, *tables_of_cuts, *words, f"next: {summary.command}", summary.report)
+
+
 def print_bucket(found: BucketListing, *, as_json: bool) -> None:
     """Print the sprite sets and the reports of a bucket."""
     parts = [*_sets(found.sets), *_reports(found.reports)]
@@ -166,7 +174,11 @@ def _reports(reports: Sequence[ReportListing]) -> list[str | Rows]:
         (
             listing.key,
             f"{listing.images:,}" if listing.images is not None else f"{listing.measured:,} so far",
-            "complete" if listing.complete else "incomplete",
+            "measurements"
+            if listing.measurements
+            else "complete"
+            if listing.complete
+            else "incomplete",
             sized(listing.bytes),
             f"{_age(now - listing.updated)} ago" if listing.updated else "",
         )

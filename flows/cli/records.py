@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.cli.key_lookup import is_there, keys_meant, keys_named, nothing_there
 from diamond_cutter.flows.cli.layer_statistics import LayerReport, report_layer
+from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
@@ -35,11 +36,11 @@ from diamond_cutter.storage.sets.records import (
     SpritemapRecord,
 )
 from diamond_cutter.storage.sets.sprite_set import is_whole
+from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.gathering.contents import layer_names, set_names
 from diamond_cutter.tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.stored import find_report
+from diamond_cutter.tasks.stored_reports import find_report, report_kind
 from diamond_cutter.tasks.tuning.preset import Preset, read_preset
 
 _LISTED = 10
@@ -72,7 +73,7 @@ class ShownRecord(FrozenModel):
     file_is_whole: bool | None = Field(default=None, description="null if it commits no file")
 
 
-Shown = LayerReport | SetReport | ReportSummary | ShownRecord
+Shown = LayerReport | SetReport | ReportSummary | CutSummary | ShownRecord
 
 
 def show(bucket: Bucket, given: str) -> Shown:
@@ -202,17 +203,21 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
     return None
 
 
-def _report(bucket: Bucket, key: str) -> ReportSummary | None:
+def _report(bucket: Bucket, key: str) -> ReportSummary | CutSummary | None:
     """Return the summary of the report of a key, or None if it is of none."""
     folder = find_report(bucket, key)
     if folder is None:
         return None
     try:
-        record = ReportRecord.from_bytes(bucket.get(report_key(folder)), report_key(folder))
+        data = bucket.get(report_key(folder))
+        record = report_kind(folder).from_bytes(data, report_key(folder))
     except NotFound as error:
         raise RequestError(
-            f"the report {folder} is incomplete. Run the same diamond-cutter attribute to continue."
+            f"{folder} has no complete report. Run the same command again to continue, or show a "
+            "report that rests on it."
         ) from error
+    if isinstance(record, CutReportRecord):
+        return summary_of_cut(bucket, folder, record, (), reused=True)
     return summary_of(bucket, folder, record, reused=True)
 
 

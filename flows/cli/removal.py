@@ -26,7 +26,8 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.gathering.contents import set_names
-from diamond_cutter.tasks.reporting.stored import report_folders, unnamed_files
+from diamond_cutter.tasks.reporting.stored import report_folders
+from diamond_cutter.tasks.stored_reports import unnamed_files
 
 _MIN_AGE = timedelta(days=1)
 _GALLERY_HASH = re.compile(r"gallery\.([0-9a-f]{16})\.")

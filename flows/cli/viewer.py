@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
 from diamond_cutter.flows.cli.records import ShownRecord, show
+from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.weights import cache_folder
@@ -18,7 +19,7 @@ from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import gallery_key, report_page_key
 from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord
 from diamond_cutter.tasks.gathering.contents import spritemap_records
-from diamond_cutter.tasks.reporting.stored import shown_files
+from diamond_cutter.tasks.stored_reports import shown_files
 
 
 class Opened(FrozenModel):
@@ -43,7 +44,7 @@ def open_key(bucket: Bucket, given: str) -> Opened:
     shown = show(bucket, given)
     if isinstance(shown, LayerReport):
         return _file(bucket, _spritemap(bucket, shown))
-    if isinstance(shown, ReportSummary):
+    if isinstance(shown, ReportSummary | CutSummary):
         return _report(bucket, shown.key)
     if not isinstance(shown, ShownRecord):
         return _gallery(bucket, gallery_key(shown.model, shown.recipe))
@@ -92,9 +93,7 @@ def _report(bucket: Bucket, folder: str) -> Opened:
         path = _place_of(bucket) / key
         bucket.fetch(key, path)
     elif not path.is_file():
-        raise RequestError(
-            f"{key} is missing. Run the same diamond-cutter attribute to publish it again."
-        )
+        raise RequestError(f"{key} is missing. Run the same command again to publish it.")
     return Opened(key=key, path=path, shown=_show(path))
 
 

@@ -241,6 +241,11 @@ def report_table_key(folder: str, name: str, data: bytes) -> str:
     return fingerprinted(f"{folder}{name}.json", data, "parquet")
 
 
+def report_file_key(folder: str, name: str, data: bytes, suffix: str) -> str:
+    """Return the key of another file of a report, such as a chart."""
+    return fingerprinted(f"{folder}{name}.json", data, suffix)
+
+
 def report_of(key: str) -> str | None:
     """Return the folder of the report of a key, or None outside of reports."""
     names = key.split("/")

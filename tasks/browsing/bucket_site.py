@@ -35,15 +35,21 @@ from diamond_cutter.storage.sets.layout import (
     set_folder,
 )
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
+from diamond_cutter.tasks.cut_report.contents import CutReportRecord
+from diamond_cutter.tasks.cut_report.pages import charts
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
 from diamond_cutter.tasks.gathering.contents import set_names
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
-from diamond_cutter.tasks.reporting.contents import ReportRecord
-from diamond_cutter.tasks.reporting.pages import REPORT, from_script, report_page
-from diamond_cutter.tasks.reporting.stored import list_reports
+from diamond_cutter.tasks.reporting.pages import from_script
+from diamond_cutter.tasks.stored_reports import (
+    frontend_of,
+    generated_page,
+    list_reports,
+    report_kind,
+)
 
-_FILES = (".webp", ".png", ".jpg", ".json", ".parquet")
+_FILES = (".webp", ".png", ".jpg", ".json", ".parquet", ".csv")
 _FOLDERS = ("sprites/", "models/", "reports/")
 _HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 _HEADERS = {
@@ -116,7 +122,7 @@ class _Site:
         reports = [
             (listing.key, listing.dataset, listing.model)
             for listing in list_reports(self._bucket)
-            if listing.complete
+            if listing.complete and not listing.measurements
         ]
         return _page(bucket_page(self._bucket.url, sets, reports))
 
@@ -142,18 +148,36 @@ class _Site:
 
     def report(self, request: Request) -> Response:
         """Return the page of a report, generated from its record."""
-        key = report_key(report_folder(**request.path_params))
-        return _page(report_page(ReportRecord.from_bytes(self._bucket.get(key), key).contents))
+        folder = report_folder(**request.path_params)
+        key = report_key(folder)
+        return _page(generated_page(report_kind(folder).from_bytes(self._bucket.get(key), key)))
 
     def report_file(self, request: Request) -> Response:
         """Return a script, a style or the icon of a report, or a file of the report."""
         key = _key(request)
         names = {name: request.path_params[name] for name in ("dataset", "model", "report")}
-        assets = asset_files(REPORT, report_folder(**names))
+        folder = report_folder(**names)
+        assets = asset_files(frontend_of(folder), folder)
         if key.endswith(".js") and key not in assets:
             # Scripts with numbers are parsed and written again, so that they hold numbers only.
             return _file(key, as_script(*from_script(self._bucket.get(key))))
+        if key.endswith(".svg") and key not in assets:
+            return _file(key, self._chart(folder, key.removeprefix(folder)))
         return self._asset(request, assets)
+
+    def _chart(self, folder: str, path: str) -> bytes:
+        """Return a chart, drawn from the record: a stored drawing could hold a script.
+
+        Raises:
+            NotFound: the report has no such chart.
+        """
+        record = report_kind(folder).from_bytes(
+            self._bucket.get(report_key(folder)), report_key(folder)
+        )
+        drawn = charts(record.contents) if isinstance(record, CutReportRecord) else {}
+        if path not in drawn:
+            raise NotFound(f"{folder}{path} is not a chart of this report.")
+        return drawn[path]
 
     def stored_file(self, request: Request) -> Response:
         """Return a picture, a record or a table of the bucket; all other files are refused."""

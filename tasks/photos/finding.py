@@ -16,7 +16,7 @@ from diamond_cutter.tasks.photos.image_set import (
     printable,
     shown_name,
 )
-from diamond_cutter.tasks.photos.labels import Row, match_labels, read_labels
+from diamond_cutter.tasks.photos.labels import SPLITS, Row, match_labels, read_labels
 from diamond_cutter.tasks.photos.listing import (
     Candidate,
     Listing,
@@ -70,7 +70,7 @@ def _labelled(
     """
     if rows is not None:
         return [
-            replace(image, label=row.label, class_index=row.class_index)
+            replace(image, label=row.label, class_index=row.class_index, split=row.split)
             if (row := rows.get(image.name))
             else image
             for image in images
@@ -78,10 +78,24 @@ def _labelled(
     below = [image.name.lstrip("/") for image in images]
     if not all("/" in name for name in below):
         return images, None
+    if _are_splits(below):
+        parts = [name.split("/") for name in below]
+        return [
+            replace(image, label=part[1], split=SPLITS[part[0].lower()])
+            for image, part in zip(images, parts, strict=True)
+        ], "folders"
     return [
         replace(image, label=name.partition("/")[0])
         for image, name in zip(images, below, strict=True)
     ], "folders"
+
+
+def _are_splits(below: Sequence[str]) -> bool:
+    """Tell whether the top folders are `train` and `test`, with folders of classes in them."""
+    tops = {name.partition("/")[0].lower() for name in below}
+    return {SPLITS.get(top) for top in tops} == {"train", "test"} and all(
+        name.count("/") > 1 for name in below
+    )
 
 
 def _key_part(folder: str) -> str:
@@ -154,5 +168,7 @@ def _digest(contents: dict[Candidate, str], labelled: Sequence[FoundImage]) -> s
     for candidate, content in contents.items():
         digest.update(f"{content} {candidate.below}\n".encode(errors="surrogateescape"))
     for image in labelled:
-        digest.update(json.dumps([image.name, image.label, image.class_index]).encode() + b"\n")
+        row = [image.name, image.label, image.class_index, image.split]
+        # Without splits, the digest is that of earlier versions.
+        digest.update(json.dumps(row if image.split else row[:3]).encode() + b"\n")
     return digest.hexdigest()

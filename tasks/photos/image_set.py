@@ -23,6 +23,9 @@ SUFFIXES = {
 # An image with the maximum of pixels, four channels and 16 bits is hardly larger than this.
 MAX_FILE_BYTES = 768 << 20
 
+# The part of a dataset that an image belongs to, if its owner has divided it.
+Split = Literal["train", "test"]
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -43,6 +46,7 @@ class FoundImage:
     place: str
     label: str | None = None
     class_index: int | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from diamond_cutter.tasks.photos.image_set import LABELS_FILE, BadImage, BadPhotos, printable
+from diamond_cutter.tasks.photos.image_set import (
+    LABELS_FILE,
+    BadImage,
+    BadPhotos,
+    Split,
+    printable,
+)
 
 _FILES = ("file", "path", "image", "filename")
 _LABELS = ("label", "class", "group")
 _INDICES = ("class_index", "imagenet_index")
 _FOLDERS = ("group", "class", "label")
+_SPLIT = "split"
+# Validation images are for whoever trains, so they count as training images.
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "train",
+    "valid": "train",
+    "validation": "train",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,7 @@ class Row:
     folders: tuple[str, ...]
     label: str | None
     class_index: int | None
+    split: Split | None = None
 
 
 def read_labels(content: bytes, place: str) -> list[Row]:
@@ -66,11 +83,9 @@ def match_labels(
         if len(found) == 1:
             before = matched.setdefault(found[0], row)
             if (before.label, before.class_index) != (row.label, row.class_index):
-                raise _bad(
-                    place,
-                    f"has two labels for {found[0]!r}, in lines {before.line} and {row.line}. "
-                    "Delete one of these lines",
-                )
+                raise _twice(place, "labels", found[0], before, row)
+            if before.split != row.split:
+                raise _twice(place, "splits", found[0], before, row)
         elif found or skipped.isdisjoint(_paths(row)):
             unknown.append(BadImage(row.file, _why_unmatched(row, len(found))))
     return matched, unknown
@@ -116,7 +131,23 @@ def _rows(text: str) -> Iterator[Row]:
         # Not stripped, because a file's name may end with a space.
         named = cells[header.index(file)]
         folders = tuple(row[name] for name in _FOLDERS if row.get(name))
-        yield Row(line, named, folders, row[label] or None, int(number) if number else None)
+        yield Row(
+            line,
+            named,
+            folders,
+            row[label] or None,
+            int(number) if number else None,
+            _split(row.get(_SPLIT, ""), line),
+        )
+
+
+def _split(cell: str, line: int) -> Split | None:
+    if cell and cell.lower() not in SPLITS:
+        raise ValueError(
+            f"has an invalid {_SPLIT}: expected one of {', '.join(SPLITS)}, found {cell[:40]!r} in "
+            f"line {line}. Correct it"
+        )
+    return SPLITS[cell.lower()] if cell else None
 
 
 class _NameIndex:
@@ -148,6 +179,14 @@ def _paths(row: Row) -> list[str]:
 def _normalized(name: str) -> str:
     """Return a name in Unicode's NFC form, because macOS stores names in another form."""
     return unicodedata.normalize("NFC", name)
+
+
+def _twice(place: str, what: str, name: str, before: Row, row: Row) -> BadPhotos:
+    return _bad(
+        place,
+        f"has two {what} for {name!r}, in lines {before.line} and {row.line}. Delete one of these "
+        "lines",
+    )
 
 
 def _bad(place: str, what: str) -> BadPhotos:

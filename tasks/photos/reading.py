@@ -129,12 +129,15 @@ def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> npt.NDArray[n
     Returns:
         float32 of that shape in [0, 1].
     """
-    height, width, channels = shape
-    values = np.asarray(
-        _fitted(picture if channels == 3 else picture.convert("L"), height, width)
-    ).reshape(shape)
     # One pass takes a quarter of the time of a conversion followed by a division.
-    return np.divide(values, 255, dtype=np.float32)
+    return np.divide(as_model_pixels(picture, shape), 255, dtype=np.float32)
+
+
+def as_model_pixels(picture: Image.Image, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Return the same as `as_input`, as uint8 of that shape in [0, 255]."""
+    height, width, channels = shape
+    fitted = _fitted(picture if channels == 3 else picture.convert("L"), height, width)
+    return np.asarray(fitted).reshape(shape)
 
 
 def as_picture(

@@ -70,14 +70,17 @@ class PatchCutter:
         self._card, self._images = card, images
         self._decoded: dict[int, npt.NDArray[np.uint8] | None] = {}
 
-    def sheet(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> tuple[bytes, int]:
+    def sheet(
+        self, layer: LayerCard, wanted: Sequence[tuple[int, int]], columns: int | None = None
+    ) -> tuple[bytes, int]:
         """Return a sheet of patches as a WebP file, and its columns.
 
         Args:
             layer: the layer of the positions.
             wanted: image number and position of each patch.
+            columns: of the sheet; if omitted, as many as rows.
         """
-        columns = max(1, math.ceil(math.sqrt(len(wanted))))
+        columns = columns or max(1, math.ceil(math.sqrt(len(wanted))))
         in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
         cells = ((place, self._patch(layer, *wanted[place])) for place in in_order)
         return encode(

@@ -1,0 +1,241 @@
+"""Build the contents of a report from the scores, and write the files of its page."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart
+from diamond_cutter.tasks.cut_report.contents import (
+    ComparedModelCard,
+    CutName,
+    CutRow,
+    DataFacts,
+    Figure,
+    ShownImage,
+    TrainedCut,
+)
+from diamond_cutter.tasks.cut_report.cuts import Comparison
+from diamond_cutter.tasks.cut_report.wording import score_values
+from diamond_cutter.tasks.cutting.agreement import Agreement, agreement
+from diamond_cutter.tasks.cutting.choosing import Cut, pareto_front
+from diamond_cutter.tasks.cutting.dataset import Dataset
+from diamond_cutter.tasks.cutting.diagnosis import Layer, diagnose
+from diamond_cutter.tasks.cutting.probe import repeats_for
+from diamond_cutter.tasks.cutting.together import JoinRecord
+from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.gathering.index import to_parquet
+from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_picture
+from diamond_cutter.tasks.reporting.stored import ReportFiles
+from diamond_cutter.tasks.sheets import encode
+from diamond_cutter.tasks.training.task import TrainedRecord
+
+_THUMBNAIL_PX = 128
+_MOST_IMAGES = 24
+
+
+def cut_rows(comparison: Comparison) -> tuple[CutRow, ...]:
+    """Return a row for each cut."""
+    front = {id(cut) for cut in pareto_front(comparison.cuts)}
+    return tuple(_row(cut, id(cut) in front) for cut in comparison.cuts)
+
+
+def _row(cut: Cut, on_front: bool) -> CutRow:
+    scores = cut.scores
+    return CutRow(
+        model=cut.model,
+        layer=cut.layer,
+        probe=scores.probe.accuracy,
+        probe_low=scores.probe.low,
+        probe_high=scores.probe.high,
+        balanced=scores.probe.balanced,
+        knn=scores.knn_10,
+        knn_1=scores.knn_1,
+        knn_20=scores.knn_20,
+        logme=scores.logme,
+        h_score=scores.h_score,
+        total_activation=scores.total_activation,
+        effective_rank=scores.effective_rank,
+        dead=scores.dead,
+        imagenet=cut.imagenet,
+        depth=cut.depth,
+        parameters=cut.cost.parameters,
+        macs=cut.cost.macs,
+        ms=cut.cost.ms,
+        on_front=on_front,
+    )
+
+
+def model_cards(
+    comparison: Comparison,
+    cards: Sequence[ModelCard],
+    joins: Mapping[str, JoinRecord],
+    images: int,
+    folds: int,
+) -> tuple[ComparedModelCard, ...]:
+    """Return what the report says about each model; `images` were scored, in `folds` parts."""
+    found = []
+    for card in cards:
+        cuts = [cut for cut in comparison.cuts if cut.model == card.name]
+        if not cuts:
+            continue
+        diagnosis = diagnose([Layer(cut.layer, cut.scores.probe) for cut in cuts], images, folds)
+        join = joins[card.key].best if card.key in joins else None
+        found.append(
+            ComparedModelCard(
+                name=card.name,
+                key=card.key,
+                height=card.image.height,
+                width=card.image.width,
+                imagenet=cuts[0].imagenet,
+                imagenet_source=None,
+                verdict=diagnosis.verdict,
+                words=diagnosis.words,
+                join=join,
+            )
+        )
+    return tuple(found)
+
+
+def trained_cuts(
+    comparison: Comparison, cards: Sequence[ModelCard], trained: Mapping[str, TrainedRecord]
+) -> tuple[TrainedCut, ...]:
+    """Return the trained heads, best first."""
+    names = {card.key: card.name for card in cards}
+    probes = {(cut.model, cut.layer): cut.accuracy for cut in comparison.cuts}
+    heads = [
+        TrainedCut(
+            model=names[key],
+            layer=head.layer,
+            accuracy=head.accuracy,
+            probe=probes[names[key], head.layer],
+            epochs=head.epochs,
+        )
+        for key, record in trained.items()
+        for head in record.heads
+    ]
+    return tuple(sorted(heads, key=lambda head: -head.accuracy))
+
+
+def regrets(
+    comparison: Comparison,
+    cards: Sequence[ModelCard],
+    trained: Mapping[str, TrainedRecord],
+    dataset: Dataset,
+    seed: int,
+) -> dict[str, Agreement]:
+    """Return the agreement of each score with the trained heads; nothing with less than three."""
+    names = {card.key: card.name for card in cards}
+    cuts = {(cut.model, cut.layer): cut for cut in comparison.cuts}
+    heads = [(names[key], head) for key, record in trained.items() for head in record.heads]
+    if len(heads) < 3:
+        return {}
+    values = [score_values(cuts[model, head.layer]) for model, head in heads]
+    right = np.array([np.array(head.predictions) == dataset.test.labels for _, head in heads])
+    return agreement({name: [each[name] for each in values] for name in values[0]}, right, seed)
+
+
+def data_facts(dataset: Dataset, spec: CutSpec, labels: str | None) -> DataFacts:
+    """Return what the report says about the images."""
+    scored = len(dataset.choosing)
+    return DataFacts(
+        images=len(dataset.numbers),
+        scored=scored,
+        tested=len(dataset.test),
+        copies=dataset.copies,
+        contradicting=dataset.contradicting,
+        given_split=dataset.given_split,
+        labels=labels or "",
+        folds=spec.folds,
+        repeats=repeats_for(scored),
+        seed=spec.seed,
+        pooling=spec.pooling,
+    )
+
+
+def confusion(dataset: Dataset, predictions: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return how many images of each class are taken for each class, `[class, predicted]`."""
+    count = len(dataset.classes)
+    counts = np.zeros((count, count), np.int64)
+    np.add.at(counts, (dataset.choosing.labels, np.array(predictions)), 1)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def differing_images(dataset: Dataset, right_at: Cut, wrong_at: Cut) -> npt.NDArray[np.int64]:
+    """Return the places, among the images for choosing, that only the first cut gets right."""
+    labels = dataset.choosing.labels
+    right = np.array(right_at.scores.probe.predictions) == labels
+    return np.flatnonzero(right & (np.array(wrong_at.scores.probe.predictions) != labels))
+
+
+def shown_images(
+    dataset: Dataset,
+    places: npt.NDArray[np.int64],
+    wrong_at: Cut,
+    images: Sequence[FoundImage],
+    files: ReportFiles,
+) -> tuple[ShownImage, ...]:
+    """Write small pictures of images that one of two cuts gets wrong."""
+    part, shown = dataset.choosing, []
+    for place in places[:_MOST_IMAGES]:
+        number = int(part.numbers[place])
+        try:
+            picture = read_picture(images[number], (1, 1, 3), _THUMBNAIL_PX)
+        except UnreadablePhoto:  # it was readable before
+            continue
+        file = files.image(f"{number:05d}", encode(picture, "webp"), "webp")
+        shown.append(
+            ShownImage(
+                name=images[number].name,
+                label=dataset.classes[part.labels[place]],
+                file=file,
+                taken_for=dataset.classes[wrong_at.scores.probe.predictions[place]],
+            )
+        )
+    return tuple(shown)
+
+
+def figures(
+    models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best: CutName, files: ReportFiles
+) -> tuple[Figure, ...]:
+    """Write the charts and their data as files to download."""
+    charts = {
+        "accuracy-over-depth": depth_chart(models, rows, best),
+        "accuracy-over-cost": cost_chart(models, rows, best),
+    }
+    columns = ("model", "layer", "probe", "probe_low", "probe_high", "imagenet", "depth", "macs")
+    data = _csv([row.model_dump(include=set(columns)) for row in rows], columns)
+    return tuple(
+        Figure(
+            title=title,
+            svg=files.file(title, chart.encode(), "svg"),
+            csv=files.file(title, data, "csv"),
+        )
+        for title, chart in charts.items()
+    )
+
+
+def _csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    # A spreadsheet would run a layer's name that begins like a formula.
+    writer.writerows(
+        {
+            name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value
+            for name, value in row.items()
+        }
+        for row in rows
+    )
+    return text.getvalue().encode()
+
+
+def rows_table(rows: Sequence[CutRow], files: ReportFiles) -> str:
+    """Write all rows as a Parquet table, and return its path."""
+    table = pd.DataFrame([row.model_dump() for row in rows])
+    return files.table("cuts", to_parquet(table))

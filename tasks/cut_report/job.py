@@ -1,0 +1,53 @@
+"""Everything that a report on where to cut is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.tasks.cut_report.cuts import Comparison
+from diamond_cutter.tasks.cut_report.spec import ComparisonSpec
+from diamond_cutter.tasks.cutting.dataset import Dataset
+from diamond_cutter.tasks.cutting.together import JoinRecord
+from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
+from diamond_cutter.tasks.training.task import TrainedRecord
+
+
+@dataclass(frozen=True)
+class ComparisonJob:
+    """The sources of a report.
+
+    folder: of the report, in the bucket.
+    images: all images of the folder; `place` is where the user has them.
+    labelled: those with a label; the position of an image is its number.
+    recipe: the key of the recipe of the best model's sprites.
+    refused: the reason for each unreadable image, by name.
+    skipped: a sentence for each model that could not be compared.
+    joins, trained: by the key of the model.
+    """
+
+    bucket: str
+    folder: str
+    images: ImageSet
+    place: str
+    labelled: tuple[FoundImage, ...]
+    dataset: Dataset
+    cards: tuple[ModelCard, ...]
+    specs: tuple[CutSpec, ...]
+    spec: ComparisonSpec
+    recipe: str
+    refused: Mapping[str, str]
+    skipped: tuple[str, ...]
+    comparison: Comparison
+    joins: Mapping[str, JoinRecord]
+    trained: Mapping[str, TrainedRecord]
+
+    @property
+    def best_card(self) -> ModelCard:
+        """Return the card of the model of the best cut."""
+        return next(card for card in self.cards if card.name == self.comparison.best.model)
+
+    @property
+    def best_layer(self) -> LayerCard:
+        """Return the layer of the best cut."""
+        return self.best_card.layer(self.comparison.best.layer)

@@ -1,0 +1,1 @@
+"""Scores of cuts: how well the features of each layer tell the classes of images apart."""

@@ -1,0 +1,241 @@
+"""The labelled images of a search for a cut: classes, copies, and the division for choosing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.photos.image_set import BadImage, BadPhotos, FoundImage, ImageSet
+
+NO_LABEL = "it has no label"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Readable images with labels, divided into those for choosing and those for the test.
+
+    classes: the labels, sorted.
+    numbers: the images' numbers in the folder, int64 `[image]`, ascending.
+    labels: the index of each image's class, int64 `[image]`.
+    groups: int64 `[image]`; images with equal pixels have equal groups.
+    chosen_on: bool `[image]`; true for the images that scores are computed on.
+    tested_on: bool `[image]`; true for the images that no choice sees.
+    given_split: whether the dataset came with its own split.
+    """
+
+    classes: tuple[str, ...]
+    numbers: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    chosen_on: npt.NDArray[np.bool_]
+    tested_on: npt.NDArray[np.bool_]
+    given_split: bool
+
+    @property
+    def copies(self) -> int:
+        """Return the number of images that equal an earlier image, pixel for pixel."""
+        return len(self.groups) - len(np.unique(self.groups))
+
+    @property
+    def contradicting(self) -> int:
+        """Return the number of images whose copy has another label."""
+        mixed = (
+            [
+                group
+                for group in np.unique(self.groups)
+                if len(np.unique(self.labels[self.groups == group])) > 1
+            ]
+            if self.copies
+            else []
+        )
+        return int(np.isin(self.groups, mixed).sum())
+
+    def part(self, mask: npt.NDArray[np.bool_]) -> "Part":
+        """Return the images of a part of the dataset."""
+        return Part(self.numbers[mask], self.labels[mask], self.groups[mask])
+
+    @property
+    def choosing(self) -> "Part":
+        """Return the images that scores are computed on."""
+        return self.part(self.chosen_on)
+
+    @property
+    def test(self) -> "Part":
+        """Return the images that no choice sees."""
+        return self.part(self.tested_on)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of a dataset; arrays as in `Dataset`."""
+
+    numbers: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def labelled_images(images: ImageSet, place: str) -> tuple[tuple[FoundImage, ...], list[BadImage]]:
+    """Return the images that have a label, and the others with a reason.
+
+    Raises:
+        BadPhotos: the folder has no labels, or fewer than two classes.
+    """
+    if images.labels is None:
+        raise BadPhotos(
+            f"the images in {place} have no labels: expected one folder for each class, or a "
+            "labels.csv with the columns file and label"
+        )
+    labelled = tuple(image for image in images.images if image.label)
+    classes = sorted({image.label for image in labelled if image.label})
+    if len(classes) < 2:
+        found = f"one, {classes[0]!r}" if classes else "none"
+        raise BadPhotos(
+            f"the images in {place} cannot be told apart: expected at least two classes, found "
+            f"{found}. Add a folder with images of another class"
+        )
+    unlabelled = [BadImage(image.name, NO_LABEL) for image in images.images if not image.label]
+    return labelled, unlabelled
+
+
+def check_class_sizes(
+    images: Sequence[FoundImage], folds: int, refused: Mapping[str, str] | None = None
+) -> None:
+    """Check that each class has enough images to be divided into folds.
+
+    Args:
+        images: the labelled images.
+        folds: parts of the cross-validation.
+        refused: the reason for each unreadable image, by name; None before any was read.
+
+    Raises:
+        BadPhotos: a class has too few images, or the parts of a given split differ in classes.
+    """
+    lost = refused or {}
+    for name in sorted({image.label or "" for image in images}):
+        found = [image for image in images if image.label == name]
+        sound = [image for image in found if image.name not in lost]
+        if not sound:
+            first = found[0].name
+            raise BadPhotos(
+                f"class {name!r} has no readable image ({first!r}: {lost[first]}). Replace its "
+                "images, or remove the class"
+            )
+        if _has_split(images):
+            sound = [image for image in sound if image.split == "train"]
+            if not any(image.split == "test" for image in found) or not sound:
+                part = "test" if sound else "train"
+                raise BadPhotos(
+                    f"class {name!r} has no image in the part {part!r} of the split. Add images, "
+                    "or remove the class"
+                )
+        # A fifth is put aside for the test.
+        least = folds if _has_split(images) else folds + 1
+        if len(sound) < least:
+            raise BadPhotos(
+                f"class {name!r} has too few images: expected at least {least} for {folds} "
+                f"folds{'' if _has_split(images) else ' and the test'}, found {len(sound)}. Add "
+                "images, or choose fewer --folds"
+            )
+
+
+def _has_split(images: Sequence[FoundImage]) -> bool:
+    return any(image.split == "test" for image in images)
+
+
+def make_dataset(
+    images: Sequence[FoundImage], digests: Mapping[int, str], spec: CutSpec
+) -> Dataset:
+    """Divide readable images; copies always stay together, so that no score is inflated by them.
+
+    Args:
+        images: the labelled images; the position of an image is its number.
+        digests: a hash of the pixels of each readable image, by number.
+        spec: the seed, the share of the test and the number of images to score.
+
+    Raises:
+        BadPhotos: copies leave a class without images for choosing or for the test.
+    """
+    numbers = np.array(sorted(digests), np.int64)
+    names = [images[number].label or "" for number in numbers]
+    classes = tuple(sorted(set(names)))
+    labels = np.array([classes.index(name) for name in names], np.int64)
+    first_of: dict[str, int] = {}
+    groups = np.array(
+        [first_of.setdefault(digests[number], int(number)) for number in numbers], np.int64
+    )
+    given = _has_split(images)
+    if given:
+        tested = np.array([images[number].split == "test" for number in numbers])
+        # An image of the training part is no test of itself.
+        tested &= ~np.isin(groups, groups[~tested])
+        chosen = np.array([images[number].split != "test" for number in numbers])
+    else:
+        tested = _test_part(labels, groups, spec)
+        chosen = ~tested
+    chosen &= _sample(labels, groups, chosen, spec)
+    for number, name in enumerate(classes):
+        for mask, part in ((chosen, "to choose on"), (tested, "to test on")):
+            if not (labels[mask] == number).any():
+                raise BadPhotos(
+                    f"class {name!r} has no image {part}, because its images are copies of few. "
+                    "Add images, or remove the class"
+                )
+    return Dataset(classes, numbers, labels, groups, chosen, tested, given)
+
+
+def _test_part(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], spec: CutSpec
+) -> npt.NDArray[np.bool_]:
+    parts = round(1 / spec.test_share)
+    tested = np.zeros(len(labels), bool)
+    tested[stratified_folds(labels, groups, parts, spec.seed)[0]] = True
+    return tested
+
+
+def _sample(
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    mask: npt.NDArray[np.bool_],
+    spec: CutSpec,
+) -> npt.NDArray[np.bool_]:
+    """Return a stratified sample of the images in the mask, at most `spec.most_images`."""
+    if mask.sum() <= spec.most_images:
+        return mask
+    places = np.flatnonzero(mask)
+    generator = np.random.default_rng(spec.seed)
+    share = spec.most_images / len(places)
+    kept = np.zeros(len(labels), bool)
+    for number, count in Counter(labels[places].tolist()).items():
+        of_class = places[labels[places] == number]
+        wanted = min(count, max(spec.folds, int(share * count)))
+        kept[generator.permutation(of_class)[:wanted]] = True
+    return kept
+
+
+def stratified_folds(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], folds: int, seed: int
+) -> list[npt.NDArray[np.int64]]:
+    """Return the test images of each fold; each fold has about the same share of each class.
+
+    Args:
+        labels: int `[image]`.
+        groups: int `[image]`; images of a group are in the same fold.
+        folds: number of folds.
+        seed: of the division.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    if len(np.unique(groups)) == len(groups):
+        # The same without groups, in a hundredth of the time.
+        division = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        division = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
+            labels, labels, groups
+        )
+    return [test for _, test in division]

@@ -1,0 +1,1 @@
+"""Features of images: the pooled activations of layers."""

@@ -1,0 +1,1 @@
+"""Training of new heads on the features of a cut."""

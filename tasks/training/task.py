@@ -1,0 +1,175 @@
+"""Train heads on some cuts of a model in a device's process, and commit how they test."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.storage.sets.cut_keys import trained_key
+from diamond_cutter.storage.sets.records import FileRef, Record, Versions
+from diamond_cutter.storage.sets.sprite_set import commit, read_record
+from diamond_cutter.tasks.cutting.dataset import Dataset, stratified_folds
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.features.stored import cut_folder, feature_set
+from diamond_cutter.tasks.importing.stored import read_bundle
+from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.photos.reading import as_model_pixels, decode
+from diamond_cutter.tasks.rendering.task import may_help, software_versions
+
+_RETRIES = 2
+# The part of the images for choosing on which early stopping looks.
+_VALIDATION_PARTS = 5
+# Decoded images that are kept between epochs.
+_KEPT_BYTES = 1 << 30
+
+
+class TrainedHead(FrozenModel):
+    """A linear head that was trained on the features of a cut."""
+
+    layer: str
+    accuracy: float = Field(description="share of the test images that are right")
+    predictions: tuple[int, ...] = Field(description="class of each test image")
+    epochs: int = Field(description="epochs up to the lowest loss on the validation images")
+
+
+class TrainedRecord(Record):
+    """Commits heads of one model."""
+
+    model: str
+    heads: tuple[TrainedHead, ...]
+    tested: int = Field(description="number of test images")
+    seconds: float
+    versions: Versions
+    files: tuple[FileRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Cuts of a model on which heads are trained.
+
+    penalties: by layer, the inverse strength of the penalty.
+    images: all images of the dataset, by number.
+    """
+
+    bucket: str
+    model: str
+    name: str
+    dataset: Dataset
+    images: tuple[FoundImage, ...]
+    spec: CutSpec
+    penalties: Mapping[str, float]
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of the model's scores."""
+        return cut_folder(self.name, self.model, self.spec)
+
+    @property
+    def key(self) -> str:
+        """Return the key of the record."""
+        return trained_key(self.folder, tuple(self.penalties))
+
+
+@task(
+    name="train heads",
+    task_run_name="heads of {job.model}",
+    retries=_RETRIES,
+    retry_delay_seconds=1,
+    retry_condition_fn=may_help,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def train_heads(
+    job: TrainingJob, slots: DeviceSlots, timeout_s: float, on_progress: Any
+) -> TrainedRecord:
+    """Return how trained heads test, trained on the next free device unless already stored."""
+    bucket = open_bucket(job.bucket)
+    if read_record(bucket, job.key, TrainedRecord) is None:
+        slots.run(train_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+    return TrainedRecord.from_bytes(bucket.get(job.key), job.key)
+
+
+def train_and_commit(job: TrainingJob) -> None:
+    """Train heads in this process, test them, and commit the record."""
+    from diamond_cutter.tasks.features.extraction import feature_function
+    from diamond_cutter.tasks.training import heads
+    from diamond_cutter.tasks.training.augmentation import augmentation
+
+    clock, bucket = time.perf_counter(), open_bucket(job.bucket)
+    bundle, seed = read_bundle(job.bucket, job.model), job.spec.seed
+    found = feature_set(bucket, job.folder, len(job.images))
+    part, test = job.dataset.choosing, job.dataset.test
+    held = stratified_folds(part.labels, part.groups, _VALIDATION_PARTS, seed)[0]
+    train = np.setdiff1d(np.arange(len(part)), held)
+    data, tested = {}, {}
+    for layer, penalty in job.penalties.items():
+        values = found.read(layer, part.numbers.tolist())
+        data[layer] = heads.HeadData(values[train], values[held], penalty)
+        tested[layer] = found.read(layer, test.numbers.tolist())
+    trained = heads.train_heads(
+        feature_function(bundle, list(job.penalties), job.spec.pooling),
+        _Pictures(job, part.numbers[train]).read,
+        augmentation(seed),
+        data,
+        heads.Labels(part.labels[train], part.labels[held], len(job.dataset.classes)),
+        seed,
+        report_progress,
+    )
+    record = TrainedRecord(
+        model=job.model,
+        heads=tuple(
+            _tested(layer, head.epochs, head.logits(tested[layer]).argmax(1), test.labels)
+            for layer, head in trained.items()
+        ),
+        tested=len(test),
+        seconds=round(time.perf_counter() - clock, 3),
+        versions=software_versions(),
+    )
+    commit(bucket, job.key, record, lambda theirs: True)
+
+
+def _tested(
+    layer: str, epochs: int, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> TrainedHead:
+    return TrainedHead(
+        layer=layer,
+        accuracy=float((predicted == labels).mean()),
+        predictions=tuple(predicted.tolist()),
+        epochs=epochs,
+    )
+
+
+class _Pictures:
+    """The training images; small sets are decoded once and kept."""
+
+    def __init__(self, job: TrainingJob, numbers: npt.NDArray[np.int64]) -> None:
+        self._shape = read_bundle(job.bucket, job.model).card.image.shape
+        self._images = [job.images[number] for number in numbers]
+        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self._most = _KEPT_BYTES // int(np.prod(self._shape))
+
+    def read(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return images by their places, uint8 `[batch, height, width, channel]`.
+
+        Raises:
+            UnreadablePhoto: an image was readable before.
+        """
+        return np.stack([self._read(int(place)) for place in places])
+
+    def _read(self, place: int) -> npt.NDArray[np.uint8]:
+        kept = self._kept.get(place)
+        if kept is None:
+            picture = decode(self._images[place], max(512, *self._shape[:2]))
+            kept = as_model_pixels(picture, self._shape)
+            if len(self._kept) < self._most:
+                self._kept[place] = kept
+        return kept

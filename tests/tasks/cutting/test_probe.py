@@ -1,0 +1,126 @@
+"""The probe is the cross-validated logistic regression of scikit-learn, only faster."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from diamond_cutter.tasks.cutting.dataset import Part
+from diamond_cutter.tasks.cutting.probe import (
+    choose_penalty,
+    divisions,
+    fit_predict,
+    interval,
+    probe,
+    repeats_for,
+)
+from tests.tasks.cutting.made_up_features import overlapping
+
+
+@pytest.mark.parametrize(
+    ("width", "spread"),
+    [(12, 0.35), (400, 0.1)],
+    ids=["fewer features than images", "more features"],
+)
+def test_accuracies_are_those_of_scikit_learn_on_the_same_folds(width: int, spread: float) -> None:
+    features, part = overlapping(images=90, width=width, spread=spread)
+    folds = divisions(part, folds=3, seed=5)
+    found = probe(features, part, folds)
+    for place, fold in enumerate(folds):
+        direct = make_pipeline(
+            StandardScaler(), LogisticRegression(C=found.penalties[place], tol=1e-8, max_iter=5000)
+        )
+        direct.fit(features[fold.train], part.labels[fold.train])
+        accuracy = direct.score(features[fold.test], part.labels[fold.test])
+        assert found.accuracies[place] == pytest.approx(accuracy, abs=1e-12)
+    assert 0.4 < found.accuracies.mean() < 1.0
+
+
+def test_the_penalty_is_the_best_one_of_a_grid_search_on_the_inner_folds() -> None:
+    features, part = overlapping(images=60, width=20)
+    fold = divisions(part, folds=3, seed=0)[0]
+    train, labels = features[fold.train], part.labels[fold.train]
+    inner = [(np.setdiff1d(np.arange(len(train)), test), test) for test in fold.inner]
+    grid = [10.0**power for power in (-4, -3, -2, -1, 0, 1)]
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=5000)),
+        {"logisticregression__C": grid},
+        cv=inner,
+    ).fit(train, labels)
+    chosen = choose_penalty(train, labels, fold.inner)
+    assert abs(np.log10(chosen / search.best_params_["logisticregression__C"])) <= 0.5 + 1e-9
+
+
+def test_what_is_tested_decides_nothing() -> None:
+    features, part = overlapping(images=60, width=30)
+    fold = divisions(part, folds=3, seed=0)[0]
+    spoilt = features.copy()
+    spoilt[fold.test] = 1e6 * spoilt[fold.test] + 7
+    before = choose_penalty(features[fold.train], part.labels[fold.train], fold.inner)
+    after = choose_penalty(spoilt[fold.train], part.labels[fold.train], fold.inner)
+    assert before == after
+
+
+def test_features_of_chance_are_right_by_chance() -> None:
+    stream = np.random.default_rng(1)
+    numbers = np.arange(120)
+    part = Part(numbers, numbers % 2, numbers)
+    noise = stream.normal(size=(120, 300)).astype(np.float32)
+    found = probe(noise, part, divisions(part, 5, 0))
+    assert 0.35 < found.accuracies.mean() < 0.65
+
+
+def test_a_feature_that_never_varies_does_no_harm() -> None:
+    features, part = overlapping(images=45, width=10)
+    with_constant = np.concatenate([features, np.full((45, 1), 3.7, np.float32)], axis=1)
+    folds = divisions(part, 3, 0)
+    assert (
+        probe(with_constant, part, folds).accuracies == probe(features, part, folds).accuracies
+    ).all()
+    nothing = probe(np.ones((45, 4), np.float32), part, folds)
+    assert nothing.accuracies.mean() == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_each_image_is_tested_once_in_each_repeat() -> None:
+    _, part = overlapping(images=66)
+    folds = divisions(part, folds=5, seed=3)
+    for repeat in range(repeats_for(66)):
+        tested = np.concatenate([fold.test for fold in folds if fold.repeat == repeat])
+        assert sorted(tested) == list(range(66))
+    assert all(not np.intersect1d(fold.train, fold.test).size for fold in folds)
+
+
+def test_copies_are_always_in_one_fold() -> None:
+    numbers = np.arange(60)
+    part = Part(numbers, (numbers // 2) % 3, numbers // 2)
+    for fold in divisions(part, folds=5, seed=0):
+        assert not np.intersect1d(part.groups[fold.train], part.groups[fold.test]).size
+        for test in fold.inner:
+            rest = np.setdiff1d(np.arange(len(fold.train)), test)
+            inside = part.groups[fold.train]
+            assert not np.intersect1d(inside[test], inside[rest]).size
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio() -> None:
+    values = np.array([0.7, 0.8, 0.75, 0.9, 0.6, 0.85])
+    low, high = interval(values, folds=3)
+    # n_test / n_train = 1 / 2 with three folds.
+    half = stats.t.ppf(0.975, 5) * np.sqrt((1 / 6 + 1 / 2) * values.var(ddof=1))
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_more_images_need_fewer_repeats() -> None:
+    assert [repeats_for(images) for images in (40, 400, 1000, 2000)] == [3, 2, 1, 1]
+
+
+def test_predictions_do_not_depend_on_the_rotation() -> None:
+    features, part = overlapping(images=40, width=200)
+    train, test = np.arange(30), np.arange(30, 40)
+    (found,) = fit_predict(features[train], part.labels[train], features[test], [0.1])
+    scaler = StandardScaler().fit(features[train])
+    direct = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000)
+    direct.fit(scaler.transform(features[train]), part.labels[train])
+    assert (found == direct.predict(scaler.transform(features[test]))).all()
