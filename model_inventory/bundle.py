@@ -36,6 +36,7 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
     measure,
     receptive_fields,
 )
+from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def make_bundle(
         logits_tensor=logits,
         labels=labels,
         layers=_layer_cards(name, frozen, named, structure, measured),
+        imagenet=published_accuracy(name),
     )
     return Bundle(card, data)
 

@@ -79,6 +79,17 @@ class ImageSpec(FrozenModel):
         return self.height, self.width, self.channels
 
 
+class ImagenetAccuracy(FrozenModel):
+    """The published accuracy of weights on the validation images of ImageNet."""
+
+    top1: float = Field(
+        ge=0,
+        le=1,
+        description="share of the images whose top class is their label, one crop each",
+    )
+    source: str = Field(pattern="^https://", description="URL of the page that states it")
+
+
 @dataclass(frozen=True)
 class NamedLayer:
     """A layer as named by an importer; fields that are None are derived from the graph."""
@@ -136,6 +147,11 @@ class ModelCard(FrozenModel):
     logits_tensor: str | None
     labels: tuple[ClassLabel, ...] = ()
     layers: tuple[LayerCard, ...] = Field(description="in forward order")
+    imagenet: ImagenetAccuracy | None = Field(
+        default=None,
+        description="None for users' models, for weights without a published accuracy, and on "
+        "cards from earlier versions; see `imagenet_accuracy.known_accuracy`",
+    )
 
     @model_validator(mode="after")
     def _layer_names_are_unique(self) -> "ModelCard":

@@ -10,6 +10,7 @@ from pathlib import Path
 from diamond_cutter.model_inventory.card import ImageSpec
 from diamond_cutter.model_inventory.catalogue import ModelListing, list_models
 from diamond_cutter.model_inventory.efficientnet_lite import import_efficientnet_lite
+from diamond_cutter.model_inventory.imagenet_accuracy import PUBLISHED_ACCURACY, published_accuracy
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models
 
@@ -37,9 +38,15 @@ the tests check:
 *Main* is the number of layers that `--layers main` selects. Layers and channels of
 keras.applications are counted on import; see `diamond-cutter models show`.
 
-| model | image | values | layers | main | channels | classes | verified |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+*Top-1* is the accuracy on ImageNet, measured with one crop of each validation image. It links to
+the page that states it. The cell is empty if no page states it for these weights. TF-Slim measured
+ResNet V2 on images of 299 x 299 pixels.
+
+| model | image | values | layers | main | channels | classes | top-1 | verified |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
+# The links of the column top-1, by number, so that rows stay short.
+SOURCES = tuple(dict.fromkeys(accuracy.source for accuracy in PUBLISHED_ACCURACY.values()))
 # Must be equal to the list in the test that renders them.
 RENDERED = (
     "keras/resnet50",
@@ -74,7 +81,8 @@ def page() -> str:
         + "\n".join(
             "| " + " | ".join(map(str, _cells(listing))) + " |" for listing in list_models()
         )
-        + "\n"
+        + "\n\n"
+        + "".join(f"[{number}]: {source}\n" for number, source in enumerate(SOURCES, 1))
     )
 
 
@@ -108,8 +116,17 @@ def _cells(listing: ModelListing) -> list[object]:
         _values(image),
         *counts,
         classes or "",
+        _top1(name),
         verified,
     ]
+
+
+def _top1(name: str) -> str:
+    """Return the accuracy of a model with a link to its source, empty without one."""
+    accuracy = published_accuracy(name)
+    if accuracy is None:
+        return ""
+    return f"[{accuracy.top1:.1%}][{SOURCES.index(accuracy.source) + 1}]"
 
 
 def _verified(name: str) -> str:

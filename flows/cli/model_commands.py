@@ -30,7 +30,7 @@ def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
 
 @models_app.command
 def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
-    """Show the input of a model, and its layers in forward order."""
+    """Show the input and accuracy of a model, and its layers in forward order."""
     from diamond_cutter.flows.cli.models import describe
     from diamond_cutter.flows.cli.output import print_card
 

@@ -22,11 +22,12 @@ from diamond_cutter.flows.cli.removal import Cleaned, FolderSize
 from diamond_cutter.flows.cli.tables import Rows, printable, tables
 from diamond_cutter.flows.cli.viewer import Opened
 from diamond_cutter.flows.cut_summary import CutSummary
-from diamond_cutter.flows.quantities import counted, lasting, passing, sized
+from diamond_cutter.flows.quantities import counted, lasting, passing, share, sized
 from diamond_cutter.flows.sprites_summary import RunSummary
 from diamond_cutter.flows.verification import Verification
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
+from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
 from diamond_cutter.storage.sets.layout import set_folder
 from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.sheets import spritemap_shape
@@ -71,8 +72,9 @@ def print_removed(removed: Removed, *, as_json: bool) -> None:
 
 
 def print_card(card: ModelCard, *, as_json: bool) -> None:
-    """Print a model's layers in forward order."""
-    _print(card, as_json, *_card_parts(card))
+    """Print a model's input and accuracy, and its layers in forward order."""
+    shown = card.model_copy(update={"imagenet": known_accuracy(card)})
+    _print(shown, as_json, *_card_parts(shown))
 
 
 def _card_parts(card: ModelCard) -> list[str | Rows]:
@@ -101,6 +103,9 @@ def _card_parts(card: ModelCard) -> list[str | Rows]:
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
         f"channels, {len(card.labels)} named classes",
     ]
+    accuracy = known_accuracy(card)
+    if accuracy is not None:
+        facts.append(f"ImageNet top-1 accuracy: {share(accuracy.top1)}, from {accuracy.source}")
     head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
     return ["\n".join(facts), Rows(head, rows)]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
 from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart
 from diamond_cutter.tasks.cut_report.contents import (
     ComparedModelCard,
@@ -93,7 +94,7 @@ def model_cards(
                 height=card.image.height,
                 width=card.image.width,
                 imagenet=cuts[0].imagenet,
-                imagenet_source=None,
+                imagenet_source=known.source if (known := known_accuracy(card)) else None,
                 verdict=diagnosis.verdict,
                 words=diagnosis.words,
                 join=join,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
 from diamond_cutter.tasks.cutting.choosing import Cut, best_cut, last_cut
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from diamond_cutter.tasks.features.spec import CutSpec
@@ -59,8 +60,9 @@ def compare(
                 problems.append(f"layer {name} of {card.name} was left out: {record.problem}")
                 continue
             depth, cost = (place + 1) / len(names), costs[card.key].costs[name]
-            imagenet = None
-            cuts.append(Cut(card.name, name, record.scores, cost, depth, imagenet))
+            imagenet = known_accuracy(card)
+            top1 = imagenet.top1 if imagenet else None
+            cuts.append(Cut(card.name, name, record.scores, cost, depth, top1))
     if not cuts:
         raise BadPhotos(f"no layer can be compared: {problems[0]}")
     best = best_cut(cuts)

@@ -184,7 +184,11 @@ def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
     """Put a bundle into the bucket: the graph first, then the card that commits it."""
     bucket, card = open_bucket(bucket_url), bundle.card
     put_determined(bucket, graph_key(card.key), bundle.graph_bytes)
-    put_determined(bucket, card_key(card.key), card.model_dump_json(indent=1).encode() + b"\n")
+    # Earlier versions wrote no accuracy. Without one, the card has their bytes, so a user's model
+    # that is added again leaves the bucket as it is.
+    absent = {"imagenet"} if card.imagenet is None else None
+    text = card.model_dump_json(indent=1, exclude=absent)
+    put_determined(bucket, card_key(card.key), text.encode() + b"\n")
     return card
 
 

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from diamond_cutter.model_inventory.bundle import Bundle
-from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.model_inventory.card import ImagenetAccuracy, LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
+from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 
 BLOCKS = [f"block_{index}" for index in range(16)]
 
@@ -124,6 +125,26 @@ def test_a_layer_that_cannot_be_is_refused(toy: Bundle, change: dict[str, object
 
 def test_a_card_survives_json(lite0: Bundle) -> None:
     assert ModelCard.model_validate_json(lite0.card.model_dump_json()) == lite0.card
+
+
+def test_a_card_of_an_earlier_version_without_an_accuracy_is_valid(lite0: Bundle) -> None:
+    old = ModelCard.model_validate_json(lite0.card.model_dump_json(exclude={"imagenet"}))
+    assert old == lite0.card.model_copy(update={"imagenet": None})
+
+
+def test_the_import_of_a_known_model_notes_its_accuracy(lite0: Bundle, toy: Bundle) -> None:
+    assert lite0.card.imagenet == published_accuracy("efficientnet-lite0") is not None
+    assert toy.card.imagenet is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"top1": 75.1}, {"top1": -0.1}, {"top1": float("nan")}, {"source": "a book"}]
+)
+def test_an_accuracy_is_a_share_with_an_address(change: dict[str, object]) -> None:
+    sound = {"top1": 0.751, "source": "https://example.org"}
+    ImagenetAccuracy.model_validate(sound)
+    with pytest.raises(ValidationError):
+        ImagenetAccuracy.model_validate({**sound, **change})
 
 
 def test_a_model_is_named_by_its_graph(lite0: Bundle) -> None:

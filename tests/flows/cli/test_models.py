@@ -17,6 +17,7 @@ from diamond_cutter.model_inventory.catalogue import lucid_files
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models
 from diamond_cutter.storage import open_bucket
 from tests.flows.conftest import SMALL, Command
+from tests.flows.made_up_set import made_up_card, put_old_bundle
 from tests.model_inventory.lucid.test_zoo import graph_of
 from tests.storage.gcs_server import Fault, serving
 from tests.users_models import digits_model, nested_model, slim_graph
@@ -165,6 +166,25 @@ def test_a_model_is_removed_and_added_again(tmp_path: Path, bucket: str, capsys:
     assert run(["models", "remove", "slim", "--bucket", bucket]) == 2
     assert "there is no model 'slim'" in capsys.readouterr().err
     assert add(path, bucket, "--value-range", "-1", "1") == 0
+
+
+def test_the_accuracy_of_a_known_model_is_shown_also_of_an_old_card(
+    bucket: str, capsys: Capture
+) -> None:
+    opened, where = open_bucket(bucket), ("--bucket", bucket)
+    known = made_up_card().model_copy(update={"name": "lucid/InceptionV1_slim"})
+    for card in (known, made_up_card()):
+        put_old_bundle(opened, card)
+    assert run(["models", "show", known.name, *where]) == 0
+    line = "ImageNet top-1 accuracy: 69.8%, from https://github.com/tensorflow/models/tree/"
+    assert line in capsys.readouterr().out
+    assert run(["models", "show", known.name, "--json", *where]) == 0
+    shown = printed(capsys)["imagenet"]
+    assert shown["top1"] == 0.698 and shown["source"].startswith("https://")
+    assert run(["models", "show", "made-up", *where]) == 0
+    assert "ImageNet" not in capsys.readouterr().out
+    assert run(["models", "show", "made-up", "--json", *where]) == 0
+    assert printed(capsys)["imagenet"] is None
 
 
 def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(

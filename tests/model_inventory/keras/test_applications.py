@@ -5,6 +5,7 @@ images are what its module prepares.
 import gc
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from diamond_cutter.model_inventory.card import ImageSpec, ModelCard, ModelSourc
 from diamond_cutter.model_inventory.errors import BadModel, WeightsMissing
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from diamond_cutter.model_inventory.imagenet import imagenet_labels
+from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 from diamond_cutter.model_inventory.keras.applications import (
     build,
     fetch_keras_weights,
@@ -76,6 +78,15 @@ def test_every_network_of_keras_applications_is_there() -> None:
         for name, application in KERAS_APPLICATIONS.items()
     )
     assert len(builders) == 40
+
+
+def test_the_accuracy_of_mobilenet_v3_is_the_one_in_its_docstring() -> None:
+    for size in ("Small", "Large"):
+        text = getattr(keras.applications, f"MobileNetV3{size}").__doc__
+        row = rf"mobilenet_v3_{size.lower()}_1\.0_224 *\|[^|]+\|[^|]+\| *([\d.]+)"
+        (stated,) = re.findall(row, text)
+        accuracy = published_accuracy(f"keras/mobilenetv3{size.lower()}")
+        assert accuracy is not None and accuracy.top1 == pytest.approx(float(stated) / 100)
 
 
 def test_images_become_what_the_module_prepares() -> None:

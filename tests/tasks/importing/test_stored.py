@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.flows.verification import verify
-from diamond_cutter.model_inventory.catalogue import unknown_model
+from diamond_cutter.model_inventory.bundle import Bundle
+from diamond_cutter.model_inventory.catalogue import model_source, unknown_model
 from diamond_cutter.model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
+from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key, preset_key
-from diamond_cutter.tasks.importing.stored import find_model
-from tests.flows.made_up_set import made_up_card, put_bundle
+from diamond_cutter.tasks.importing.stored import find_model, keep_bundle
+from tests.flows.made_up_set import made_up_card, put_bundle, put_old_bundle
 
 CARD = made_up_card()
 OTHER = CARD.model_copy(update={"graph_sha256": hashlib.sha256(b"another graph").hexdigest()})
@@ -80,3 +82,30 @@ def test_what_is_left_of_a_removed_model_is_unknown(bucket: LocalBucket) -> None
 
 def test_an_unknown_name_is_never_suggested_as_itself() -> None:
     assert "did you mean 'tiny2'" in str(unknown_model("tiny", ["tiny", "tiny2"]))
+
+
+def test_a_card_of_an_earlier_version_is_sound_and_not_imported_again(bucket: LocalBucket) -> None:
+    name = "efficientnet-lite0"
+    card = CARD.model_copy(update={"name": name, "source": model_source(name)})
+    text = put_old_bundle(bucket, card)
+    assert find_model(bucket, name) == card
+    assert not verify(bucket, deep=True).problems
+    assert bucket.get(card_key(card.key)) == text
+
+
+def test_a_model_added_again_leaves_the_card_of_an_earlier_version(
+    bucket: LocalBucket, toy: Bundle
+) -> None:
+    text = put_old_bundle(bucket, toy.card, toy.graph_bytes)
+    before = bucket.stat(card_key(toy.card.key))
+    assert keep_bundle(bucket.url, toy) == toy.card
+    assert bucket.get(card_key(toy.card.key)) == text
+    assert bucket.stat(card_key(toy.card.key)) == before
+
+
+def test_a_known_models_card_is_stored_with_its_accuracy(bucket: LocalBucket, toy: Bundle) -> None:
+    accuracy = published_accuracy("keras/vgg16")
+    card = toy.card.model_copy(update={"name": "keras/vgg16", "imagenet": accuracy})
+    keep_bundle(bucket.url, Bundle(card, toy.graph_bytes))
+    stored = find_model(bucket, card.key)
+    assert stored == card and stored.imagenet == accuracy is not None
