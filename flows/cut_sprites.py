@@ -23,7 +23,7 @@ def render_cut_sprites(
     Returns:
         the channels of each class, and a sentence for each failure.
     """
-    if not job.spec.channels or not job.best_layer.height:
+    if not job.spec.channels:
         return [], []
     channels = find_separating_channels(job, slots, timeout_s)
     wanted = sorted({each.channel for of_class in channels for each in of_class})

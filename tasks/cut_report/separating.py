@@ -69,7 +69,7 @@ def _channels_of(
     channels: int,
     count: int,
 ) -> list[SeparatingChannel]:
-    found, taken = [], set[int]()
+    found, taken = list[SeparatingChannel](), set[int]()
     of_class = np.flatnonzero(part.labels == number)
     for feature in np.argsort(-weights, kind="stable"):
         channel = channel_of(int(feature), channels)

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from diamond_cutter.storage import Bucket, NotFound
 from diamond_cutter.storage.sets.layout import report_key, report_page_key
-from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.storage.sets.sprite_set import are_whole, read_record
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
@@ -61,7 +60,7 @@ def stored_comparison(bucket: Bucket, folder: str) -> CutReportRecord | None:
 
 def _rests_on_whole(bucket: Bucket, keys: Iterable[str]) -> bool:
     """Tell whether the records of a report, and the files that they commit, are whole."""
-    by_folder: dict[str, list[Record]] = {}
+    by_folder: dict[str, list[AnyCutRecord]] = {}
     for key in keys:
         folder = "/".join(key.split("/")[:4]) + "/"
         kind = cut_record_kind(folder, key)

@@ -26,7 +26,7 @@ def neighbour_accuracies(
         folds: the neighbours of the test images are training images.
     """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.where(lengths > 0, lengths, 1)
+    unit = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     right = dict.fromkeys(NEIGHBOURS, 0)
     for fold in folds:
         similar = unit[fold.test] @ unit[fold.train].T

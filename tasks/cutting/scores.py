@@ -10,7 +10,7 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.storage.sets.records import FileRef, Record
-from diamond_cutter.tasks.cutting.dataset import Part
+from diamond_cutter.tasks.cutting.dataset import Part, stratified_folds
 from diamond_cutter.tasks.cutting.neighbours import neighbour_accuracies
 from diamond_cutter.tasks.cutting.probe import (
     Division,
@@ -19,7 +19,6 @@ from diamond_cutter.tasks.cutting.probe import (
     choose_penalty,
     interval,
     probe,
-    stratified_folds,
 )
 from diamond_cutter.tasks.cutting.transferability import (
     dead_share,

@@ -1,6 +1,6 @@
 """Join layers of a model: the features of up to four layers side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -38,7 +38,7 @@ class JoinRecord(Record):
 
 
 def join_layers(
-    accuracies: dict[str, Sequence[float]],
+    accuracies: Mapping[str, Sequence[float]],
     read: Callable[[str], Features],
     part: Part,
     folds: Sequence[Division],
@@ -66,7 +66,8 @@ def join_layers(
         return None, 0
     single = np.array(accuracies[ranked[0]])
     held = {layer: read(layer) for layer in ranked}
-    chosen, best, tried = (ranked[0],), single, 0
+    chosen: tuple[str, ...] = (ranked[0],)
+    best, tried = single, 0
     first: tuple[tuple[str, ...], np.ndarray] | None = None
     while len(chosen) < min(MOST_LAYERS, len(ranked)):
         attempts = {}

@@ -3,7 +3,7 @@
 The augmented images of an epoch pass the network once, however many cuts have a head.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,7 +61,8 @@ class Head:
 
     def logits(self, features: Values) -> Values:
         """Return the logits of images, float32 `[image, class]`."""
-        return ((features - self.mean) / self.deviation) @ self.weights + self.bias
+        scaled = (features - self.mean) / self.deviation
+        return np.asarray(scaled @ self.weights + self.bias, np.float32)
 
 
 @dataclass
@@ -136,7 +137,9 @@ def _begin(data: HeadData, classes: int) -> _Training:
     )
 
 
-def _step(training: _Training, features: tf.Tensor, labels: Sequence[int], images: int) -> None:
+def _step(
+    training: _Training, features: tf.Tensor, labels: npt.NDArray[np.int64], images: int
+) -> None:
     """Move the weights along the gradient of the loss of the logistic regression.
 
     The loss is scikit-learn's, divided by the number of training images: the mean cross-entropy,
