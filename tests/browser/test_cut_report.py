@@ -1,0 +1,105 @@
+"""A report on where to cut as people look at it, in a real browser, from files."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diamond_cutter.tasks.cut_report.contents import CutContents
+from tests.browser.conftest import Window, file_url
+from tests.tasks.cut_report.made_up_comparison import HOSTILE, write_comparison
+
+pytestmark = pytest.mark.slow
+
+FOLDER = "reports/scans@1a2b3c4d/comparison/cut@1a2b3c4d/"
+NewWindow = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cut-report") / "bucket"
+
+
+@pytest.fixture(scope="module")
+def contents(bucket: Path) -> CutContents:
+    return write_comparison(bucket / FOLDER)
+
+
+@pytest.fixture
+def new_window(chromium: Any, bucket: Path, contents: CutContents) -> Iterator[NewWindow]:
+    windows: list[Window] = []
+
+    def open_window(width: int = 1280, **options: Any) -> Window:
+        url = file_url(bucket, FOLDER + "index.html")
+        windows.append(Window(chromium, url, width, 900, **options))
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        window.close()
+
+
+def test_the_answer_comes_first_and_names_are_text(
+    new_window: NewWindow, contents: CutContents
+) -> None:
+    page = new_window().open()
+    assert page.locator("h1").inner_text() == contents.answer.replace("\x07", "\x07")
+    assert page.locator("h1 script, .lead script, li script").count() == 0
+    assert page.locator(".thumbnails bdi").first.inner_text() == HOSTILE
+    assert page.locator("code").first.inner_text() == contents.command
+
+
+def test_a_table_is_sorted_by_the_column_that_is_pressed(
+    new_window: NewWindow, contents: CutContents
+) -> None:
+    page = new_window().open()
+    table = page.locator("table.wide")
+
+    def column(place: int) -> list[float]:
+        cells = table.locator(f"tbody tr > :nth-child({place})").all()
+        return [float(cell.get_attribute("data-value")) for cell in cells]
+
+    assert column(3) == [row.probe for row in contents.rows]
+    table.locator("th button", has_text="probe").click()
+    assert column(3) == sorted(column(3), reverse=True)
+    assert table.locator("th").nth(2).get_attribute("aria-sort") == "descending"
+    table.locator("th button", has_text="probe").click()
+    assert column(3) == sorted(column(3))
+    table.locator("th button", has_text="model").press("Enter")
+    assert table.locator("th").nth(2).get_attribute("aria-sort") is None
+    names = [cell.inner_text() for cell in table.locator("tbody tr > :nth-child(1)").all()]
+    assert names == sorted(names, reverse=True)
+
+
+def test_charts_are_drawn_and_are_files_too(
+    new_window: NewWindow, contents: CutContents, bucket: Path
+) -> None:
+    page = new_window().open()
+    assert page.locator("svg.chart").count() == 2
+    for chart in page.locator("svg.chart").all():
+        assert chart.locator("title").count() == len(contents.rows)
+        assert chart.bounding_box()["height"] > 200
+    for link in page.get_by_role("link", name="SVG").all():
+        file = bucket / FOLDER / str(link.get_attribute("href"))
+        assert link.get_attribute("download") and file.read_text().startswith("<svg xmlns")
+
+
+def test_a_missing_sprite_is_said_and_flags_are_shown(new_window: NewWindow) -> None:
+    page = new_window().open()
+    assert page.locator(".seen .missing").count() == 2
+    assert page.locator(".seen .flagged").first.inner_text() == "grey"
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_the_screen(new_window: NewWindow, width: int, scheme: str) -> None:
+    window = new_window(width, color_scheme=scheme)
+    window.open()
+    assert window.overflow_px() == 0
+
+
+def test_without_scripts_everything_is_there_but_sorting(new_window: NewWindow) -> None:
+    page = new_window(java_script_enabled=False).open()
+    assert page.locator("svg.chart").count() == 2
+    assert page.locator("table.wide tbody tr").count() == 9
