@@ -14,7 +14,7 @@ from diamond_cutter.tasks.cut_report.contents import ComparedModelCard, CutName,
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _WIDTH, _HEIGHT = 760, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 18, 50
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 32, 50
 _INK, _QUIET, _LINE = "#1f2328", "#686e76", "#d9d7d2"
 _NAME_LENGTH = 26
 

@@ -85,15 +85,15 @@ def remarks(
             )
     said += _tested(best, dataset, trained, names)
     if dataset.copies:
-        conflict = (
-            f" {dataset.contradicting} of the images have a copy with another label."
-            if dataset.contradicting
-            else ""
+        copies = (
+            "1 image is a copy" if dataset.copies == 1 else f"{dataset.copies} images are copies"
         )
         said.append(
-            f"{dataset.copies} images are copies of another one, pixel for pixel. Copies are "
-            f"always in the same fold, so they do not inflate the accuracy.{conflict}"
+            f"{copies} of another one, pixel for pixel. Copies are always in the same fold, so "
+            "they do not inflate the accuracy."
         )
+    if dataset.contradicting:
+        said.append(f"{dataset.contradicting} images have a copy with another label.")
     return said
 
 

@@ -111,7 +111,7 @@ def test_the_command_prints_the_answer_and_all_scores(found: Found) -> None:
     assert {"probe", "knn", "logme", "h_score", "parameters", "depth"} <= set(printed["regret"])
     assert printed["answer"].startswith(f"Cut digits at {printed['best']['layer']}: ")
     assert [bad["name"] for bad in printed["refused"]] == ["digit 7/bad.png"]
-    assert any("1 images are copies" in remark for remark in printed["remarks"])
+    assert any("1 image is a copy" in remark for remark in printed["remarks"])
     assert printed["report"].endswith(report_page_key(printed["key"]))
 
 

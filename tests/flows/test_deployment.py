@@ -297,3 +297,17 @@ def test_without_a_standing_server_serve_says_how_to_start_one(
     assert printed.out == "" and len(printed.err.splitlines()) == 1
     assert "`prefect server start`" in printed.err
     assert not bucket.exists()
+
+
+def test_a_trigger_may_name_other_images_and_models_to_cut() -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools import is_valid_schema, validate
+
+    from diamond_cutter.flows.cutting import find_cut
+
+    schema = parameter_schema(find_cut).model_dump()
+    is_valid_schema(schema)
+    request = {"images": "/data/scans", "models": ["efficientnet-lite0", "keras/resnet50"]}
+    assert validate({"request": request}, schema) == []
+    assert validate({"request": {**request, "pooling": "median"}}, schema) != []
+    assert validate({"request": {"images": "/data/scans", "models": []}}, schema) != []

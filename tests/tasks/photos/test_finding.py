@@ -217,3 +217,34 @@ def test_a_bucket_that_is_not_there_is_a_sentence_of_the_storage(gcs_place: GcsS
             StorageError, match=r"Photos 'https://example\.com/x' has the unknown scheme 'https'"
         ):
             call("https://example.com/x")
+
+
+def test_folders_of_a_split_hold_folders_of_classes(tmp_path: Path) -> None:
+    write(tmp_path, "train/cat/a.png", "train/dog/b.png", "Test/cat/c.png", "val/dog/d.png")
+    found = {image.name: (image.label, image.split) for image in find_images(str(tmp_path)).images}
+    assert found == {
+        "train/cat/a.png": ("cat", "train"),
+        "train/dog/b.png": ("dog", "train"),
+        "Test/cat/c.png": ("cat", "test"),
+        "val/dog/d.png": ("dog", "train"),
+    }
+
+
+@pytest.mark.parametrize("other", ["train/a.png", "birds/c/a.png", "validation/c/a.png"])
+def test_folders_that_are_no_whole_split_are_labels(other: str, tmp_path: Path) -> None:
+    write(tmp_path, "train/cat/b.png", other)
+    assert all(image.split is None for image in find_images(str(tmp_path)).images)
+    assert labels(tmp_path)["train/cat/b.png"] == "train"
+
+
+def test_the_name_changes_with_the_split_alone(tmp_path: Path) -> None:
+    write(tmp_path, "a.png")
+    names = set()
+    for table in (
+        "file,label\na.png,cat\n",
+        "file,label,split\na.png,cat,\n",
+        "file,label,split\na.png,cat,test\n",
+    ):
+        (tmp_path / "labels.csv").write_text(table)
+        names.add(find_images(str(tmp_path)).name)
+    assert len(names) == 2

@@ -138,3 +138,21 @@ def test_what_is_no_such_table_is_refused_in_a_sentence(table: str | bytes, word
         said(table, "a.png")
     assert str(raised.value).startswith("labels.csv in here ") and words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_column_divides_the_images() -> None:
+    table = b"file,label,split\na.png,cat,train\nb.png,cat,Test\nc.png,cat,validation\nd.png,cat,\n"
+    rows = {row.file: row.split for row in read_labels(table, "here")}
+    assert rows == {"a.png": "train", "b.png": "test", "c.png": "train", "d.png": None}
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("a.png,cat,tset\n", "found 'tset' in line 2"),
+        ("a.png,cat,train\na.png,cat,test\n", "has two splits for 'a.png', in lines 2 and 3"),
+    ],
+)
+def test_a_split_that_makes_no_sense_is_refused(lines: str, words: str) -> None:
+    with pytest.raises(BadPhotos, match=words):
+        said(f"file,label,split\n{lines}", "a.png")
