@@ -8,8 +8,8 @@ from diamond_cutter.flows.sprites_request import AUTO, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
+from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel
-from diamond_cutter.tasks.cut_report.spec import ComparisonSpec
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
 from diamond_cutter.tasks.cut_report.cuts import Comparison
-from diamond_cutter.tasks.cut_report.spec import ComparisonSpec
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.features.spec import CutSpec

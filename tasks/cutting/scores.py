@@ -11,7 +11,6 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.storage.sets.records import FileRef, Record
 from diamond_cutter.tasks.cutting.dataset import Part, stratified_folds
-from diamond_cutter.tasks.cutting.neighbours import neighbour_accuracies
 from diamond_cutter.tasks.cutting.probe import (
     Division,
     Features,
@@ -25,6 +24,7 @@ from diamond_cutter.tasks.cutting.transferability import (
     effective_rank,
     h_score,
     log_me,
+    neighbour_accuracies,
     total_activation,
 )
 

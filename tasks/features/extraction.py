@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_input
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
-from diamond_cutter.tasks.features.pooling import pool
 from diamond_cutter.tasks.features.spec import Pooling
 
 BATCH = 32
@@ -61,3 +60,26 @@ def features_of(
         parts.append([found.numpy()[: len(part)] for found in function(tf.constant(padded))])
         on_progress(len(part))
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+
+
+def pool(activations: tf.Tensor, pooling: Pooling) -> tf.Tensor:
+    """Return the features of images at a layer.
+
+    A vector layer has one position, so its maximum is its value and its deviation is 0.
+
+    Args:
+        activations: float32 `[batch, height, width, channel]`, or `[batch, channel]`.
+        pooling: the average over the positions; with `average+deviation` or `average+max`, the
+            standard deviation or the maximum of each channel follows.
+
+    Returns:
+        float32 `[batch, channel]`, or `[batch, 2 * channel]`.
+    """
+    if activations.shape.rank == 2:
+        activations = activations[:, tf.newaxis, tf.newaxis, :]
+    average = tf.reduce_mean(activations, axis=(1, 2))
+    if pooling == "average":
+        return average
+    if pooling == "average+max":
+        return tf.concat([average, tf.reduce_max(activations, axis=(1, 2))], axis=1)
+    return tf.concat([average, tf.math.reduce_std(activations, axis=(1, 2))], axis=1)

@@ -1,15 +1,18 @@
-"""LogME and the H-score against implementations of their formulas with explicit inverses."""
+"""Scores against slower implementations of their formulas: explicit inverses, votes one by one."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.covariance import ledoit_wolf
 
+from diamond_cutter.tasks.cutting.dataset import Part
+from diamond_cutter.tasks.cutting.probe import divisions
 from diamond_cutter.tasks.cutting.transferability import (
     dead_share,
     effective_rank,
     h_score,
     log_me,
+    neighbour_accuracies,
     total_activation,
 )
 from tests.tasks.cutting.made_up_features import overlapping
@@ -97,3 +100,39 @@ def test_the_total_activation_is_the_sum_over_channels_and_positions() -> None:
     features = np.concatenate([averages, maxima], axis=1).astype(np.float32)
     expected = activations.sum((1, 2, 3)).mean()
     assert total_activation(features, 7, 12) == pytest.approx(expected, rel=1e-6)
+
+
+def test_accuracies_are_those_of_votes_counted_one_by_one() -> None:
+    features, part = overlapping(images=60, width=15, spread=0.7)
+    folds = divisions(part, 3, 0)
+    found = neighbour_accuracies(features, part, folds)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    for count in (1, 10, 20):
+        right = []
+        for fold in folds:
+            for image in fold.test:
+                similar = {other: float(unit[image] @ unit[other]) for other in fold.train}
+                nearest = sorted(similar, key=lambda other: -similar[other])[:count]
+                votes = np.zeros(3)
+                for other in nearest:
+                    votes[part.labels[other]] += np.exp(similar[other] / 0.07)
+                right.append(votes.argmax() == part.labels[image])
+        assert found[count] == pytest.approx(np.mean(right))
+
+
+def test_length_does_not_count_and_zero_features_do_no_harm() -> None:
+    features, part = overlapping(images=30, width=10)
+    folds = divisions(part, 3, 0)
+    longer = features * np.linspace(1, 50, 30, dtype=np.float32)[:, None]
+    assert neighbour_accuracies(longer, part, folds) == neighbour_accuracies(features, part, folds)
+    nothing = neighbour_accuracies(np.zeros_like(features), part, folds)
+    assert all(0 <= accuracy <= 1 for accuracy in nothing.values())
+
+
+def test_fewer_images_than_neighbours_all_vote() -> None:
+    labels = np.array([0, 1] * 4)
+    numbers = np.arange(8)
+    part = Part(numbers, labels, numbers)
+    features = np.eye(2, dtype=np.float32)[labels]
+    found = neighbour_accuracies(features, part, divisions(part, 2, 0))
+    assert found == {1: 1.0, 10: 1.0, 20: 1.0}

@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.tasks.features.costs import milliseconds, parameters
-from diamond_cutter.tasks.features.extraction import BATCH, feature_function, features_of
-from diamond_cutter.tasks.features.pooling import pool
+from diamond_cutter.tasks.features.extraction import BATCH, feature_function, features_of, pool
 from diamond_cutter.tasks.features.spec import Pooling, channel_of, feature_width
 from tests.toy_network import CHANNELS, LAYERS, toy_weights
 

@@ -1,0 +1,239 @@
+"""The steps of a search for a cut: each runs tasks for all models and returns their records."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diamond_cutter.flows.cut_request import CutRun
+from diamond_cutter.flows.errors import CutFailed
+from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.quantities import passing
+from diamond_cutter.flows.report_sprites import render_sprites
+from diamond_cutter.flows.sprites import DEVICES
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
+from diamond_cutter.tasks.attribution.batches import NumberedImage
+from diamond_cutter.tasks.cut_report.class_cards import ClassChannels
+from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
+from diamond_cutter.tasks.cut_report.job import ComparisonJob
+from diamond_cutter.tasks.cut_report.task import find_separating_channels
+from diamond_cutter.tasks.cutting.choosing import Cut, cuts_to_train
+from diamond_cutter.tasks.cutting.dataset import (
+    Dataset,
+)
+from diamond_cutter.tasks.cutting.scores import ScoresRecord
+from diamond_cutter.tasks.cutting.task import ScoringJob, join_layers, score_layer
+from diamond_cutter.tasks.cutting.together import JoinRecord
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.features.stored import (
+    CostsRecord,
+    FeatureSet,
+    batch_ranges,
+    cut_folder,
+    feature_set,
+)
+from diamond_cutter.tasks.features.task import (
+    MODELS_AT_ONCE,
+    FeaturesJob,
+    compute_features,
+    measure_costs,
+)
+from diamond_cutter.tasks.training.task import TrainedRecord, TrainingJob, train_heads
+
+# Scores need no device, only a core each.
+SCORERS = max(1, min(8, os.cpu_count() or 1))
+
+
+def costs_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, CostsRecord]:
+    """Return the costs of each model's layers, by the model's key."""
+    found = {}
+    for model in run.models:
+        with doing(f"measuring the costs of {model.card.name}"):
+            found[model.card.key] = measure_costs(
+                run.request.bucket,
+                model.card.key,
+                run.images.name,
+                model.spec,
+                slots,
+                run.request.timeout_s,
+            )
+    return found
+
+
+def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
+    """Return what is to be done, and how long its longest parts take on this machine."""
+    images = len(run.labelled)
+    each_s = [max(cost.ms for cost in found.costs.values()) / 1000 for found in costs.values()]
+    layers = sum(len(model.spec.layers) for model in run.models)
+    models = f"{len(run.models)} model{'s' * (len(run.models) > 1)}"
+    parts = [f"{images:,} images, {models}, {layers} layers to score"]
+    seconds = images * sum(each_s) / len(DEVICES)
+    if run.request.train:
+        parts.append(f"{min(run.request.train, layers)} heads to train")
+        # Early stopping ends most trainings after about this many epochs.
+        trained = min(len(run.models), run.request.train)
+        seconds += (
+            25 * 0.6 * min(images, run.models[0].spec.most_images) * sum(sorted(each_s)[-trained:])
+        )
+    return f"{', '.join(parts)}: the networks alone take about {passing(seconds)} on this machine"
+
+
+def features_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, FeatureSet]:
+    """Return the features of all images, by the key of the model."""
+    jobs = [
+        job
+        for first in range(0, len(run.models), MODELS_AT_ONCE)
+        for numbers in batch_ranges(len(run.labelled))
+        for job in _feature_jobs(run, run.models[first : first + MODELS_AT_ONCE], numbers)
+    ]
+    with Progress("images through networks", sum(len(job.images) for job in jobs)) as progress:
+
+        def submit(job: FeaturesJob) -> Any:
+            on_progress = progress.of_part(job.title, len(job.images))
+            return compute_features.submit(job, slots, run.request.timeout_s, on_progress)
+
+        _run_all(jobs, submit, len(DEVICES) + 1)
+    return {
+        model.card.key: feature_set(
+            run.bucket,
+            cut_folder(run.images.name, model.card.key, model.spec),
+            len(run.labelled),
+        )
+        for model in run.models
+    }
+
+
+def _feature_jobs(
+    run: CutRun, models: Sequence[ComparedModel], numbers: range
+) -> list[FeaturesJob]:
+    images = tuple(NumberedImage(number, run.labelled[number]) for number in numbers)
+    shapes = tuple(dict.fromkeys(model.card.image.shape for model in models))
+    return [
+        FeaturesJob(run.request.bucket, model.card.key, run.images.name, model.spec, images, shapes)
+        for model in models
+    ]
+
+
+def _scoring_job(run: CutRun, model: ComparedModel, dataset: Dataset) -> ScoringJob:
+    return ScoringJob(
+        run.request.bucket,
+        model.card.key,
+        run.images.name,
+        dataset,
+        len(run.labelled),
+        model.spec,
+    )
+
+
+def score_models(
+    run: CutRun, dataset: Dataset, scorers: DeviceSlots
+) -> dict[str, dict[str, ScoresRecord]]:
+    """Return the scores of each layer, by the key of the model and the name of the layer."""
+    jobs = [
+        (_scoring_job(run, model, dataset), model.card.layer(layer))
+        for model in run.models
+        for layer in model.spec.layers
+    ]
+    found: dict[str, dict[str, ScoresRecord]] = {model.card.key: {} for model in run.models}
+    with Progress("layers scored", len(jobs)) as progress:
+
+        def submit(job: Any) -> Any:
+            scoring, layer = job
+            on_progress = progress.of_part(layer.name, 1)
+            return score_layer.submit(scoring, layer, scorers, run.request.timeout_s, on_progress)
+
+        for (scoring, layer), record in _run_all(jobs, submit, SCORERS + 1):
+            found[scoring.model][layer.name] = record
+    return found
+
+
+def join_in_models(
+    run: CutRun, dataset: Dataset, comparison: Comparison, scorers: DeviceSlots
+) -> dict[str, JoinRecord]:
+    """Return what joining layers gains, by the key of the model."""
+    scored = {cut.model for cut in comparison.cuts}
+    jobs = [_scoring_job(run, model, dataset) for model in run.models if model.card.name in scored]
+    with doing("joining layers"):
+
+        def submit(job: ScoringJob) -> Any:
+            return join_layers.submit(job, scorers, run.request.timeout_s, None)
+
+        return {job.model: record for job, record in _run_all(jobs, submit, SCORERS + 1)}
+
+
+def train_in_models(
+    run: CutRun, dataset: Dataset, comparison: Comparison, slots: DeviceSlots
+) -> dict[str, TrainedRecord]:
+    """Return the trained heads of each model, by its key."""
+    chosen = cuts_to_train(comparison.cuts, run.request.train, run.request.seed)
+    jobs = [
+        _training_job(run, model, dataset, cuts)
+        for model in run.models
+        if (cuts := [cut for cut in chosen if cut.model == model.card.name])
+    ]
+    with doing("training heads"):
+
+        def submit(job: TrainingJob) -> Any:
+            return train_heads.submit(job, slots, run.request.timeout_s, None)
+
+        return {job.model: record for job, record in _run_all(jobs, submit, len(DEVICES) + 1)}
+
+
+def _training_job(
+    run: CutRun, model: ComparedModel, dataset: Dataset, cuts: Sequence[Cut]
+) -> TrainingJob:
+    return TrainingJob(
+        run.request.bucket,
+        model.card.key,
+        run.images.name,
+        dataset,
+        run.labelled,
+        model.spec,
+        {cut.layer: cut.scores.probe.penalty for cut in cuts},
+    )
+
+
+def render_cut_sprites(
+    job: ComparisonJob,
+    best: ComparedModel,
+    asked: SpritesRequest,
+    slots: DeviceSlots,
+    timeout_s: float,
+) -> tuple[ClassChannels, list[str]]:
+    """Find the channels that tell the classes apart at the best cut, and render missing sprites.
+
+    Returns:
+        the channels of each class, and a sentence for each failure.
+    """
+    if not job.spec.channels:
+        return [], []
+    channels = find_separating_channels(job, slots, timeout_s)
+    wanted = sorted({each.channel for of_class in channels for each in of_class})
+    bucket, layer = open_bucket(job.bucket), job.best_layer.name
+    there = read_layer(bucket, best.card.key, asked.recipe.key, layer).channels()
+    missing = channels_missing(wanted, there)
+    if not missing:
+        return channels, []
+    # All of them, including what a killed run has finished, so that the bucket ends up the same.
+    return channels, render_sprites(asked.model_copy(update={"selection": {layer: tuple(wanted)}}))
+
+
+def _run_all(jobs: Sequence[Any], submit: Any, limit: int) -> list[tuple[Any, Any]]:
+    """Run jobs as tasks, and return each with its result, in the order of the jobs.
+
+    Raises:
+        CutFailed: some tasks failed, after all others have ended.
+    """
+    found, failures = dict[int, Any](), list[str]()
+    places = {id(job): place for place, job in enumerate(jobs)}
+    for job, future in FutureQueue(jobs, submit, limit):
+        error = error_of(future)
+        if error is not None:
+            failures.append(first_line(error))
+        else:
+            found[places[id(job)]] = future.result()
+    if failures:
+        raise CutFailed(failures)
+    return [(jobs[place], found[place]) for place in sorted(found)]
