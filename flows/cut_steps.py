@@ -42,6 +42,8 @@ from diamond_cutter.tasks.features.task import (
 )
 from diamond_cutter.tasks.training.task import TrainedRecord, TrainingJob, train_heads
 
+# Of the images, a fifth is for the test, and a fifth of the others for early stopping.
+_TRAINED_SHARE, _USUAL_EPOCHS = 0.64, 8
 # Scores need no device, only a core each.
 SCORERS = max(1, min(8, os.cpu_count() or 1))
 
@@ -72,11 +74,9 @@ def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
     seconds = images * sum(each_s) / len(DEVICES)
     if run.request.train:
         parts.append(f"{min(run.request.train, layers)} heads to train")
-        # Early stopping ends most trainings after about this many epochs.
-        trained = min(len(run.models), run.request.train)
-        seconds += (
-            25 * 0.6 * min(images, run.models[0].spec.most_images) * sum(sorted(each_s)[-trained:])
-        )
+        trained = sorted(each_s)[-run.request.train :]
+        shown = min(images, run.models[0].spec.most_images) * _TRAINED_SHARE * _USUAL_EPOCHS
+        seconds += shown * sum(trained)
     return f"{', '.join(parts)}: the networks alone take about {passing(seconds)} on this machine"
 
 

@@ -8,6 +8,9 @@ import numpy as np
 from diamond_cutter.tasks.cutting.scores import LayerScores, difference
 from diamond_cutter.tasks.features.stored import LayerCost
 
+# Differences up to this are of no use to anybody, whatever their interval.
+_AS_GOOD = 0.02
+
 
 class Cut(NamedTuple):
     """A layer of a model, with its scores.
@@ -40,11 +43,15 @@ def last_cut(cuts: Sequence[Cut], model: str) -> Cut:
 
 
 def cheapest_equal(cuts: Sequence[Cut], best: Cut, folds: int) -> Cut:
-    """Return the cut with the fewest multiplications whose lag behind the best may be chance.
+    """Return the cut with the fewest multiplications that is as good as the best one.
 
-    That is so if the interval of the difference includes 0.
+    It lags behind by at most two points, and the interval of the difference includes 0.
     """
-    equal = [cut for cut in cuts if difference(best.scores.probe, cut.scores.probe, folds).low <= 0]
+    equal = []
+    for cut in cuts:
+        lag = difference(best.scores.probe, cut.scores.probe, folds)
+        if lag.low <= 0 and lag.mean <= _AS_GOOD:
+            equal.append(cut)
     return min([best, *equal], key=lambda cut: cut.cost.macs)
 
 

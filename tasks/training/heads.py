@@ -1,6 +1,7 @@
 """Train linear heads on the features of several cuts of one network at once.
 
-The augmented images of an epoch pass the network once, however many cuts have a head.
+A head begins as the logistic regression of the training images as they are, and goes on with
+augmented images. These pass the network once an epoch, however many cuts have a head.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,14 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from threadpoolctl import threadpool_limits
 
+from diamond_cutter.tasks.cutting.probe import fit, standardised
 from diamond_cutter.tasks.features.extraction import BATCH
 from diamond_cutter.tasks.training.augmentation import Augment
 
-MOST_EPOCHS = 40
+MOST_EPOCHS = 20
 # Epochs without a lower loss on the validation images, after which a head is finished.
-_PATIENCE = 6
-_RATE = 3e-3
+_PATIENCE = 4
+_RATE = 1e-3
 _BATCH = 32
 
 Values = npt.NDArray[np.float32]
@@ -49,7 +52,8 @@ class Head:
     """A linear head: logits are `(features - mean) / deviation @ weights + bias`.
 
     weights: float32 `[feature, class]`.
-    epochs: how many epochs it was trained for, up to the lowest loss on the validation images.
+    epochs: how many epochs it was trained for, up to the lowest loss on the validation images; 0
+        is the logistic regression.
     """
 
     mean: Values
@@ -99,7 +103,7 @@ def train_heads(
         on_progress: receives the number of images of each step.
     """
     order = np.random.default_rng(seed)
-    trainings = {layer: _begin(each, labels.classes) for layer, each in data.items()}
+    trainings = {layer: _begin(each, labels) for layer, each in data.items()}
     for epoch in range(1, MOST_EPOCHS + 1):
         shuffled = order.permutation(len(labels.train))
         for first in range(0, len(shuffled), _BATCH):
@@ -124,17 +128,29 @@ def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return padded
 
 
-def _begin(data: HeadData, classes: int) -> _Training:
+def _begin(data: HeadData, labels: Labels) -> _Training:
     import keras
 
     mean, deviation = data.train.mean(0), data.train.std(0)
     deviation = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-12), deviation, np.inf)
-    weights = np.zeros((data.train.shape[1], classes), np.float32)
-    bias = np.zeros(classes, np.float32)
+    weights, bias = _regression(data, labels)
     head = Head(mean, deviation.astype(np.float32), weights, bias)
+    head.loss = cross_entropy(head.logits(data.validation), labels.validation)
     return _Training(
         head, data, tf.Variable(weights), tf.Variable(bias), keras.optimizers.Adam(_RATE)
     )
+
+
+def _regression(data: HeadData, labels: Labels) -> tuple[Values, Values]:
+    """Return the weights and the bias of the logistic regression of the training images."""
+    with threadpool_limits(1):  # the same digits on machines with any number of cores
+        (scaled,) = standardised(data.train)
+        fitted = fit(scaled, labels.train, data.penalty)
+    weights, bias = fitted.coef_.T, fitted.intercept_
+    if labels.classes == 2:
+        # One set of weights tells the second class from the first.
+        weights, bias = np.concatenate([-weights, weights], 1) / 2, np.array([-1, 1]) * bias / 2
+    return weights.astype(np.float32), bias.astype(np.float32)
 
 
 def _step(

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import log_loss
 
+from diamond_cutter.tasks.cutting.probe import fit, standardised
 from diamond_cutter.tasks.features.extraction import BATCH
 from diamond_cutter.tasks.training.augmentation import augmentation
 from diamond_cutter.tasks.training.heads import (
+    MOST_EPOCHS,
     Head,
     HeadData,
     Labels,
@@ -66,7 +69,26 @@ def test_a_head_learns_what_its_features_tell_and_no_more() -> None:
         for name, found in zip(heads, edges(pictures), strict=True)
     }
     assert right["edges"] > 0.95 and 0.2 < right["colours"] < 0.8
-    assert all(head.epochs >= 1 for head in heads.values())
+    assert all(0 <= head.epochs <= MOST_EPOCHS for head in heads.values())
+
+
+def test_a_head_is_no_worse_on_the_validation_images_than_the_regression_it_begins_as() -> None:
+    pictures, labels = stripes(24, 5)
+    held, held_labels = stripes(40, 6)
+    plain, plain_held = (edges(each)[1].numpy() for each in (pictures, held))
+    heads = train_heads(
+        lambda images: edges(images)[1:],
+        lambda places: pictures[places],
+        augmentation(0),
+        {"colours": HeadData(plain, plain_held, 100.0)},
+        Labels(labels, held_labels, 2),
+        0,
+        lambda done: None,
+    )
+    (scaled, others) = standardised(plain, plain_held)
+    regression = fit(scaled, labels, 100.0)
+    before = log_loss(held_labels, regression.predict_proba(others))
+    assert heads["colours"].loss < before and heads["colours"].epochs > 0
 
 
 def test_the_same_seed_trains_the_same_head_bit_for_bit() -> None:
