@@ -10,6 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.flows.artifacts import ReportArtifacts
 from diamond_cutter.flows.attribution_request import (
     AttributionRequest,
@@ -30,7 +31,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
+from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
@@ -150,7 +151,7 @@ def _attribute(
     for job, future in FutureQueue(jobs, submit, _JOBS_IN_FLIGHT):
         error = error_of(future)
         if error is not None:
-            failures.append(f"{job.title}: {first_line(error)}")
+            failures.append(f"{job.title}: {first_line(error, limit=None)}")
         done += len(job.images)
         artifacts.images_done(done / count)
     if failures:

@@ -33,9 +33,3 @@ class WeightsMissing(ModelError):
 
 class BadModel(ModelError):
     """The weights or the graph are unreadable, not finite, or not allowed."""
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's error, or its type, in at most 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 import h5py
 import keras
 
-from diamond_cutter.model_inventory.errors import BadModel, first_line
+from diamond_cutter.errors import first_line
+from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.regular_files import open_regular
 
 _CONFIG = "config.json"

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
@@ -338,19 +339,9 @@ def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
         raise
     except Exception as error:  # the code of a model can raise anything
         raise BadModel(
-            f"{model.name} cannot be traced ({_first_line(error)}); check that it runs on one "
-            "image in Keras"
+            f"{model.name} cannot be traced ({type(error).__name__}: {first_line(error)}); check "
+            "that it runs on one image in Keras"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [
-        line.strip()
-        for line in plain.splitlines()
-        if line.strip() and not line.startswith("Exception encountered")
-    ]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no text'}"
 
 
 def _words(shape: Sequence[int | None]) -> str:

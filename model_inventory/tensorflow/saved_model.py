@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from diamond_cutter.model_inventory.errors import BadModel, first_line
+from diamond_cutter.errors import first_line
+from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
 from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES

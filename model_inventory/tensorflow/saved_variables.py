@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import constant_value, node_name, output_index
 from diamond_cutter.model_inventory.graph.operation_sets import PASS_THROUGH
@@ -56,8 +57,7 @@ def _restored(folder: Path, saved_as: Mapping[str, tuple[str, str]]) -> dict[str
         raise
     except Exception as error:  # TensorFlow raises anything for a contradictory checkpoint
         raise BadModel(
-            f"{folder} cannot be loaded ({str(error).splitlines()[0][:200].rstrip('.')}); export "
-            "or copy it again"
+            f"{folder} cannot be loaded ({first_line(error)}); export or copy it again"
         ) from error
 
 
