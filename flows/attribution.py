@@ -112,8 +112,8 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
     if not reduced.images:
         name, reason = next(iter(refused.items()))
         raise BadPhotos(
-            f"none of the {len(run.images.images)} images in {request.images} can be read; "
-            f"the first is {name!r}: {reason}"
+            f"all {len(run.images.images)} images in {request.images} are unreadable. The first is "
+            f"{name!r}: {reason}."
         )
     details = _inspect(run, reduced, slots)
     lacks, groups = render_report_sprites(run, reduced, details, refused)

@@ -8,7 +8,12 @@ ModelError
 └── BadModel          the weights or the graph are not valid
 """
 
+from collections.abc import Collection, Iterable
+
 from diamond_cutter.errors import DiamondCutterError
+
+_NAMED = 3
+_LONGEST_NAME = 160
 
 
 class ModelError(DiamondCutterError):
@@ -33,3 +38,14 @@ class WeightsMissing(ModelError):
 
 class BadModel(ModelError):
     """The weights or the graph are unreadable, not finite, or not allowed."""
+
+
+def first_few(names: Collection[str]) -> str:
+    """Return the first three names, each of limited length, and the number of the others."""
+    named = ", ".join(name[:_LONGEST_NAME] for name in list(names)[:_NAMED])
+    return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named
+
+
+def shape_in_words(sides: Iterable[int | None]) -> str:
+    """Return a shape such as `[any, 224, 224, 3]`; unknown sides are None."""
+    return f"[{', '.join('any' if side is None else str(side) for side in sides)}]"

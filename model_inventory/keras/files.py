@@ -61,14 +61,11 @@ def load_keras_model(path: Path) -> keras.Model:
             what to do.
     """
     if path.is_dir():
-        raise BadModel(
-            f"{path} is a folder, and a .keras or .h5 file is expected; give the file, or a "
-            "SavedModel's folder as such"
-        )
+        raise BadModel(f"{path} is a folder: expected a .keras or .h5 file. Give that file.")
     try:
         open_regular(path).close()
     except FileNotFoundError as error:
-        raise BadModel(f"there is no file {path}; check the path") from error
+        raise BadModel(f"file {path} does not exist. Give a .keras or .h5 file.") from error
     except OSError as error:
         raise BadModel(
             f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
@@ -89,8 +86,8 @@ def _kind(path: Path) -> str:
         return ".h5"
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise BadModel(
-            f"{path} is neither a zip archive nor HDF5, as Keras' files are; give a .keras or .h5 "
-            "file"
+            f"{path} is not a Keras file: expected a zip archive or HDF5. Give a .keras or .h5 "
+            "file."
         )
     return path.suffix
 
@@ -103,34 +100,37 @@ def _load(path: Path, kind: str) -> keras.Model:
             model = keras.saving.load_model(named, compile=False, safe_mode=True)
     except MemoryError as error:
         raise BadModel(
-            f"{path} does not fit into this machine's memory; use a machine with more"
+            f"{path} does not fit into memory. Use a machine with more memory."
         ) from error
     except Exception as error:  # Keras raises anything for contradictory files
         raise BadModel(
-            f"Keras {keras.__version__} cannot load {path} ({first_line(error)}); {_REMEDY}"
+            f"{path} cannot be loaded by Keras {keras.__version__} ({first_line(error)}). {_REMEDY}"
         ) from error
     if not isinstance(model, keras.Model):
-        raise BadModel(f"{path} holds a {type(model).__name__}, not a model; save a keras.Model")
+        raise BadModel(
+            f"{path} is not a model: expected a keras.Model, found a {type(model).__name__}. Save "
+            "the whole model with model.save."
+        )
     return model
 
 
 _REMEDY = (
-    "in the program that made the model, export it with model.export(FOLDER) and give that folder"
+    "In the program that made the model, export it with model.export(FOLDER) and give that folder."
 )
 
 
 def _check_keras_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise BadModel(
-            f"{path} is not a .keras file, which is a zip archive, or it is cut short; save or "
-            "fetch it again"
+            f"{path} is truncated or not a .keras file: expected a zip archive. Save or download "
+            "it again."
         )
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
             damaged = archive.testzip()  # inflates everything, a little at a time
             if damaged:
-                raise BadModel(f"{path} is damaged at {damaged}; save or fetch it again")
+                raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
             _check_config(path, archive.read(_CONFIG))
             if _WEIGHTS[0] in archive.namelist():
                 _check_h5_weights(path, io.BytesIO(archive.read(_WEIGHTS[0])))
@@ -144,7 +144,7 @@ def _check_keras_archive(path: Path) -> None:
         ValueError,
     ) as error:
         raise BadModel(
-            f"{path} is a damaged zip archive ({first_line(error)}); save or fetch it again"
+            f"{path} is a damaged zip archive ({first_line(error)}). Save or download it again."
         ) from error
 
 
@@ -160,27 +160,22 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         or ":" in name
     ]
     if strange or len(set(names)) < len(names):
-        what = (
-            f"a name that leads out of it, {strange[0]!r}" if strange else "two files of one name"
-        )
-        raise BadModel(f"{path} holds {what}, as no file that Keras saves does; do not use it")
+        found = f"the file {strange[0]!r} outside of it" if strange else "two files of one name"
+        raise BadModel(f"{path} is not a safe archive: found {found}. Do not use it.")
     if _CONFIG not in names or not any(name in names for name in _WEIGHTS):
         raise BadModel(
-            f"{path} holds no {_CONFIG} with weights, so it is not what Keras saves as .keras; "
-            "save the model with model.save"
+            f"{path} is not a .keras file: expected {_CONFIG} and weights. Save the model with "
+            "model.save."
         )
     for member in members:
         _check_room(path, member.filename, declared=member.file_size, stored=member.compress_size)
-    if sum(member.file_size for member in members) > _LARGEST_FILE_BYTES:
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > _LARGEST_FILE_BYTES:
         raise BadModel(
-            f"{path} would take {_gib(sum(member.file_size for member in members))} unpacked, "
-            "more than any graph can hold; do not use it"
+            f"{path} is too large: expected at most {_LARGEST_FILE_BYTES} bytes unpacked, found "
+            f"{unpacked}. Do not use it."
         )
-    if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG_BYTES:
-        raise BadModel(
-            f"{path} describes its layers in {_gib(archive.getinfo(_CONFIG).file_size)}; do not "
-            "use it"
-        )
+    _check_config_size(path, archive.getinfo(_CONFIG).file_size)
 
 
 def _check_room(path: Path, part: str, *, declared: int, stored: int) -> None:
@@ -188,24 +183,30 @@ def _check_room(path: Path, part: str, *, declared: int, stored: int) -> None:
         declared > _EXPANSION_FLOOR_BYTES and declared > _MOST_EXPANSION * stored
     ):
         raise BadModel(
-            f"{path} would unpack {part} from {stored} to {declared} bytes, as no weights do; do "
-            "not use it"
+            f"{path} is not safe to unpack: expected weights, which hardly compress, found {part}, "
+            f"which grows from {stored} to {declared} bytes. Do not use it."
+        )
+
+
+def _check_config_size(path: Path, size: int) -> None:
+    if size > _LARGEST_CONFIG_BYTES:
+        raise BadModel(
+            f"the description of the layers in {path} is too large: expected at most "
+            f"{_LARGEST_CONFIG_BYTES} bytes, found {size}. Do not use it."
         )
 
 
 def _check_h5(path: Path) -> None:
     if not h5py.is_hdf5(path):
-        raise BadModel(f"{path} is not an HDF5 file; save or fetch it again")
+        raise BadModel(f"{path} is truncated or not an HDF5 file. Save or download it again.")
     with path.open("rb") as file:
         config = _check_h5_weights(path, file)
     if config is None:
         raise BadModel(
-            f"{path} holds weights only, without the layers they belong to; save the whole model "
-            "with model.save, "
-            "or give a keras/... model these weights"
+            f"{path} has only weights: expected a whole model. Save it with model.save, or use the "
+            "weights for a built-in model with `diamond-cutter models fetch MODEL --weights FILE`."
         )
-    if len(config) > _LARGEST_CONFIG_BYTES:
-        raise BadModel(f"{path} describes its layers in {_gib(len(config))}; do not use it")
+    _check_config_size(path, len(config))
     _check_config(path, config)
 
 
@@ -224,7 +225,7 @@ def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
             return config
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise BadModel(
-            f"{path} is damaged or cut short ({first_line(error)}); save or fetch it again"
+            f"{path} is damaged or truncated ({first_line(error)}). Save or download it again."
         ) from error
 
 
@@ -233,14 +234,16 @@ def _datasets(path: Path, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise BadModel(
-                f"{path} refers to data outside itself ({group.name}/{name}); do not use it"
+                f"{path} refers to data outside itself ({group.name}/{name}). Do not use it."
             )
         item = group[name]
         if isinstance(item, h5py.Group):
             yield from _datasets(path, item)
         elif isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
-                raise BadModel(f"{path} refers to data outside itself ({item.name}); do not use it")
+                raise BadModel(
+                    f"{path} refers to data outside itself ({item.name}). Do not use it."
+                )
             yield str(item.name), item
 
 
@@ -250,11 +253,11 @@ def _check_config(path: Path, text: bytes | str) -> None:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadModel(
-            f"{path} describes its layers in a way that cannot be read ({first_line(error)}); "
-            "save it again"
+            f"the description of the layers in {path} is unreadable ({first_line(error)}). Save "
+            "the model again."
         ) from error
     if not isinstance(config, dict) or "class_name" not in config:
-        raise BadModel(f"{path} does not describe a model; save it with model.save")
+        raise BadModel(f"{path} does not describe a model. Save the model with model.save.")
     config.pop("compile_config", None)  # losses and optimisers are not loaded
     for described in _objects(config):
         _check_object(path, described)
@@ -283,19 +286,19 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
     if name in _CODE:
         kind = "a Lambda" if "lambda" in name.lower() else f"a {name}"
         raise BadModel(
-            f"{path} holds {kind}{layer}, which would run code from the file; replace it by "
-            "layers of Keras and save the model again, "
-            "or export it with model.export(FOLDER) and give that folder"
+            f"{path} has {kind}{layer}, which would run code from the file. Replace it by layers "
+            "of Keras and save the model again, or export the model with model.export(FOLDER) and "
+            "give that folder."
         )
     if name in _KERAS_2_OPERATIONS:
         raise BadModel(
             f"{path} was saved by Keras 2 with TensorFlow's operations as layers{layer}, which "
-            f"Keras 3 cannot load; {_REMEDY}"
+            f"Keras 3 cannot load. {_REMEDY}"
         )
     if name in _READS_FILES:
         raise BadModel(
-            f"{path} holds a {name}{layer}, a layer for words, and a network for images is "
-            "expected; give one without it"
+            f"{path} is not a network for images: found a {name}{layer}, a layer for words. Give a "
+            "model without it."
         )
     if name == "function":
         _check_function(path, described)
@@ -318,8 +321,8 @@ def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
     if foreign or unknown or homeless or ">" in name:
         whose = f"{module}.{name}" if foreign else name
         raise BadModel(
-            f"{path} needs the class {whose}{layer}, which is no layer of Keras, and a file must "
-            f"not bring code; {_REMEDY}"
+            f"{path} needs the class {whose}{layer}: expected only classes of Keras, because a "
+            f"file must not bring code. {_REMEDY}"
         )
 
 
@@ -334,8 +337,8 @@ def _check_function(path: Path, described: Mapping[str, Any]) -> None:
     ):
         whose = f"{module}.{name}" if module and module != "builtins" else f"{name}"
         raise BadModel(
-            f"{path} needs the function {whose}, which is not one that a layer of Keras has, and "
-            f"a file must not bring code; {_REMEDY}"
+            f"{path} needs the function {whose}: expected only functions of Keras, because a file "
+            f"must not bring code. {_REMEDY}"
         )
 
 
@@ -352,7 +355,3 @@ def _is_of_keras(name: str) -> bool:
     return name in ("Functional", "Policy", "Model") or any(
         hasattr(place, name) for place in places
     )
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / (1 << 30):.1f} GiB"

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
 from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
@@ -38,7 +38,7 @@ _MOVES = re.compile(
 _UNKNOWN_SIDE_PX = 64
 _Made = TypeVar("_Made")
 _COMPARED_LAYERS = 40
-_REMEDY = "save it without that part, or up to the layer before it"
+_REMEDY = "Save it without that part, or only up to the layer before it."
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,21 @@ def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
     shapes = input_shapes(model)
     if len(shapes) > 1:
         raise BadModel(
-            f"{model.name} takes {len(shapes)} inputs, and one image is expected; give a model "
-            "that takes the image alone"
+            f"{model.name} takes several inputs: expected one image, found {len(shapes)} inputs. "
+            "Give a model that takes only the image."
         )
     if not shapes:
         raise BadModel(
-            f"{model.name} does not say what it takes; call it on an image, or give its first "
-            "layer an input shape, and save it again"
+            f"{model.name} has no input shape. Call it on an image, or give its first layer an "
+            "input shape. Then save it again."
         )
     shape = shapes[0][1:]
     if len(shape) == 2 and None not in shape:
         shape = (*shape, 1)  # grey images without an axis for their one channel
     if len(shape) != 3 or shape[2] is None:
         raise BadModel(
-            f"{model.name} takes {_words(shapes[0])}, and images [batch, height, width, channels] "
-            "are expected; give a network for images"
+            f"{model.name} does not take images: expected [batch, height, width, channels], found "
+            f"{shape_in_words(shapes[0])}. Give a network for images."
         )
     return shape[0], shape[1], int(shape[2])
 
@@ -139,13 +139,13 @@ class _Trace:
                 self._graph, "input", [tensor.name for tensor in tensors], self._weights
             )
         except BadModel as error:
-            raise BadModel(f"{model.name} cannot be rendered: {error}; {_REMEDY}") from error
+            raise BadModel(f"{model.name} cannot be rendered: {error}. {_REMEDY}") from error
         self.output_tensor = kept[0]
         self.layers = self._layers([name for name, _value in heard], kept[1:])
         if not any(value.shape.rank == 4 for _name, value in heard) or not self.layers:
             raise BadModel(
-                f"{model.name} has no float32 layer with rows and columns, [batch, height, width, "
-                "channels]; give a convolutional network"
+                f"{model.name} has no layer with rows and columns: expected float32 [batch, "
+                "height, width, channels]. Give a convolutional network."
             )
 
     def _called(
@@ -176,8 +176,9 @@ class _Trace:
             output = tf.identity(output)
         if channels_first:
             raise BadModel(
-                f"{self._model.name} keeps channels first (layer {channels_first[0]}), and "
-                "channels last are needed; build it with data_format='channels_last'"
+                f"{self._model.name} has the wrong data format: expected channels_last, found "
+                f"channels_first in layer {channels_first[0]}. Build it with "
+                "data_format='channels_last'."
             )
         self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
         return output, heard
@@ -314,7 +315,10 @@ def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
         if tf.is_tensor(value) and value.dtype.is_floating
     ]
     if not tensors:
-        raise BadModel(f"{model.name} returns no numbers; give a model that returns a tensor")
+        raise BadModel(
+            f"{model.name} returns no numbers: expected a tensor of floats. Give a model that "
+            "returns one."
+        )
     return next((tensor for tensor in tensors if tensor.shape.rank == 2), tensors[0])
 
 
@@ -339,14 +343,6 @@ def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
         raise
     except Exception as error:  # the code of a model can raise anything
         raise BadModel(
-            f"{model.name} cannot be traced ({type(error).__name__}: {first_line(error)}); check "
-            "that it runs on one image in Keras"
+            f"{model.name} cannot be traced ({type(error).__name__}: {first_line(error)}). Check "
+            "that it runs on one image in Keras."
         ) from error
-
-
-def _words(shape: Sequence[int | None]) -> str:
-    return (
-        "["
-        + ", ".join(["batch", *("any" if side is None else str(side) for side in shape[1:])])
-        + "]"
-    )

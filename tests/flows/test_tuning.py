@@ -331,7 +331,7 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     assert done.returncode == 0, done.stderr
     assert (
         f"preset {preset_key(model)} cannot be read" in done.stderr
-        and "; tuning starts from scratch" in done.stderr
+        and ". Tuning starts from scratch." in done.stderr
     )
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())

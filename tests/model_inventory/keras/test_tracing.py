@@ -461,35 +461,38 @@ def quarter_precision() -> keras.Model:
     [
         (
             two_inputs,
-            r"^m takes 2 inputs, and one image is expected; give a model that takes the image "
-            r"alone$",
+            r"^m takes several inputs: expected one image, found 2 inputs\. Give a model that "
+            r"takes only the image\.$",
         ),
         (
             text_transformer,
-            r"^m takes \[batch, 12\], and images \[batch, height, width, channels\] are expected; "
-            r"give a network for images$",
+            r"^m does not take images: expected \[batch, height, width, channels\], found "
+            r"\[any, 12\]\. Give a network for images\.$",
         ),
         (
             lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)], name="m"),
-            r"^m takes \[batch, 5\], and images",
+            r"^m does not take images: .* found \[any, 5\]\.",
         ),
         (
             patches_only,
-            r"^m has no float32 layer with rows and columns, .*; give a convolutional network$",
+            r"^m has no layer with rows and columns: .*\. Give a convolutional network\.$",
         ),
         (
             untouched_subclass,
-            r"^m does not say what it takes; call it on an image, .* and save it again$",
+            r"^m has no input shape\. Call it on an image, .* Then save it again\.$",
         ),
-        (broken_subclass, r"^m cannot be traced \(.*\); check that it runs on one image in Keras$"),
+        (
+            broken_subclass,
+            r"^m cannot be traced \(.*\)\. Check that it runs on one image in Keras\.$",
+        ),
         (quarter_precision, r"^m .*float(16|32)"),
         (
             lambda: keras.Sequential(
                 [keras.Input((3, 8, 8)), layers.Conv2D(2, 3, data_format="channels_first")],
                 name="m",
             ),
-            r"^m keeps channels first \(layer conv2d\), and channels last are needed; build it "
-            r"with",
+            r"^m has the wrong data format: expected channels_last, found channels_first in layer "
+            r"conv2d\. Build it with",
         ),
     ],
 )
