@@ -4,31 +4,29 @@ The model is called once in a new graph, with placeholders for its variables. Th
 give the layers their Keras paths, such as `backbone/block_3_add`.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
-from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
+from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
 from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
 from diamond_cutter.model_inventory.keras.calls import (
     LayerNames,
     call_model,
-    input_shapes,
-    layer_activations,
+    dense_as_convolution,
+    in_float32,
     listening,
 )
+from diamond_cutter.model_inventory.keras.signature import image_shape, main_output
+from diamond_cutter.model_inventory.keras.trace_check import agrees_with_keras
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
 # Layers that only move the values of the layer before.
@@ -37,7 +35,6 @@ _MOVES = re.compile(
 )
 _UNKNOWN_SIDE_PX = 64
 _Made = TypeVar("_Made")
-_COMPARED_LAYERS = 40
 _REMEDY = "Save it without that part, or only up to the layer before it."
 
 
@@ -73,7 +70,7 @@ def trace(model: keras.Model) -> TracedModel:
             keeps channels first, does not compute in float32, or cannot be traced.
     """
     height, width, channels = image_shape(model)
-    with _in_float32(model):
+    with in_float32(model):
         try:
             traced = _Trace(model, (None, None, channels))
             sound = height is None or width is None or traced.agrees((height, width, channels))
@@ -94,34 +91,6 @@ def trace(model: keras.Model) -> TracedModel:
         (height, width, channels),
         value_range,
     )
-
-
-def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
-    """Return the height, width and channels of the images of a model; arbitrary sides are None.
-
-    Raises:
-        BadModel: the model has several inputs, or takes no images.
-    """
-    shapes = input_shapes(model)
-    if len(shapes) > 1:
-        raise BadModel(
-            f"{model.name} takes several inputs: expected one image, found {len(shapes)} inputs. "
-            "Give a model that takes only the image."
-        )
-    if not shapes:
-        raise BadModel(
-            f"{model.name} has no input shape. Call it on an image, or give its first layer an "
-            "input shape. Then save it again."
-        )
-    shape = shapes[0][1:]
-    if len(shape) == 2 and None not in shape:
-        shape = (*shape, 1)  # grey images without an axis for their one channel
-    if len(shape) != 3 or shape[2] is None:
-        raise BadModel(
-            f"{model.name} does not take images: expected [batch, height, width, channels], found "
-            f"{shape_in_words(shapes[0])}. Give a network for images."
-        )
-    return shape[0], shape[1], int(shape[2])
 
 
 class _Trace:
@@ -170,9 +139,9 @@ class _Trace:
             with (
                 keras.StatelessScope(state_mapping=standing_for),
                 listening(hear),
-                _dense_as_convolution(),
+                dense_as_convolution(),
             ):
-                output = _main_output(self._model, call_model(self._model, image))
+                output = main_output(self._model, call_model(self._model, image))
             output = tf.identity(output)
         if channels_first:
             raise BadModel(
@@ -190,49 +159,8 @@ class _Trace:
         )
 
     def agrees(self, shape: tuple[int, int, int]) -> bool:
-        """Tell whether the shapes and statistics of layers equal the model's, for a noise image.
-
-        An error in one layer also changes later layers, so a sample of them is compared.
-        """
-        noise = np.random.default_rng(0).random((1, *shape), np.float32)
-        expected = layer_activations(self._model, noise, _statistics)
-        compared = self.layers[:: -math.ceil(len(self.layers) / _COMPARED_LAYERS)]
-        for layer, (found_shape, found) in zip(
-            compared, self._statistics_of(compared, noise), strict=True
-        ):
-            wanted_shape, wanted = expected[layer.name]
-            close = np.allclose(
-                found, wanted, rtol=0, atol=1e-3 * float(wanted[1]) + 1e-6, equal_nan=True
-            )
-            if tuple(found_shape) != wanted_shape or not close:
-                return False
-        return True
-
-    def _statistics_of(
-        self, layers: Sequence[NamedLayer], image: npt.NDArray[np.float32]
-    ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
-        """Return the shapes and statistics of layers.
-
-        The graph runs without optimisation, with the same kernels as in Keras. Other rounding grows
-        in deep untrained networks until the statistics differ. Weights are fed, because TensorFlow
-        copies those in a graph several times.
-        """
-        options = tf.compat.v1.ConfigProto()
-        options.graph_options.rewrite_options.disable_meta_optimizer = True
-        fed = {
-            f"{node.name}:0": self._weights[node.name].numpy()
-            for node in self._hollow.node
-            if node.name in self._weights
-        }
-        with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
-            values = tf.graph_util.import_graph_def(
-                self._hollow, return_elements=[layer.tensor for layer in layers], name=""
-            )
-            statistics: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = session.run(
-                [(tf.shape(value), _mean_and_size(value)) for value in values],
-                {"input:0": image, **fed},
-            )
-        return statistics
+        """Tell whether the layers compute the same as in Keras, for a noise image of a shape."""
+        return agrees_with_keras(self._model, self._hollow, self._weights, self.layers, shape)
 
     def _captured(self) -> dict[str, tf.Tensor]:
         """Return the values of captured tensors, and of captured variables unknown to Keras."""
@@ -267,72 +195,9 @@ class _Trace:
         )
 
 
-@contextmanager
-def _in_float32(model: keras.Model) -> Iterator[None]:
-    """Let layers with mixed precision compute in float32."""
-    # Keras has no public access to nested layers.
-    mixed = [
-        layer
-        for layer in model._flatten_layers()
-        if layer.compute_dtype != "float32" and layer.variable_dtype == "float32"
-    ]
-    policies = [layer.dtype_policy for layer in mixed]
-    try:
-        for layer in mixed:
-            layer.dtype_policy = "float32"
-        yield
-    finally:
-        for layer, policy in zip(mixed, policies, strict=True):
-            layer.dtype_policy = policy
-
-
-@contextmanager
-def _dense_as_convolution() -> Iterator[None]:
-    """Compute Dense layers on images as convolutions, not as a dozen operations on their shape."""
-    original = keras.layers.Dense.call
-
-    def call(
-        layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None
-    ) -> tf.Tensor:
-        if inputs.shape.rank != 4:
-            return original(layer, inputs, training=training)
-        x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
-        x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
-        return x if layer.activation is None else layer.activation(x)
-
-    keras.layers.Dense.call = call
-    try:
-        yield
-    finally:
-        keras.layers.Dense.call = original
-
-
-def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
-    """Return the main output: of several the first vector, or else the first tensor."""
-    tensors = [
-        value
-        for value in tf.nest.flatten(outputs)
-        if tf.is_tensor(value) and value.dtype.is_floating
-    ]
-    if not tensors:
-        raise BadModel(
-            f"{model.name} returns no numbers: expected a tensor of floats. Give a model that "
-            "returns one."
-        )
-    return next((tensor for tensor in tensors if tensor.shape.rank == 2), tensors[0])
-
-
 def _placeholder(variable: keras.Variable) -> tf.Tensor:
     legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", variable.path)
     return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
-
-
-def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], npt.NDArray[np.float32]]:
-    return tuple(value.shape), np.asarray(_mean_and_size(value))
-
-
-def _mean_and_size(value: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.reduce_mean(value), tf.sqrt(tf.reduce_mean(value**2))])
 
 
 def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
