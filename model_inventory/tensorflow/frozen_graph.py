@@ -4,7 +4,6 @@ Parts for training or debugging are dropped: control inputs, devices, checks, sa
 other nodes keep their names.
 """
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from diamond_cutter.model_inventory.errors import BadModel, first_few
-from diamond_cutter.model_inventory.graph.allowed_operations import refuse_graph
 from diamond_cutter.model_inventory.graph.graph_def import (
     attribute,
     in_forward_order,
@@ -22,18 +20,17 @@ from diamond_cutter.model_inventory.graph.graph_def import (
 )
 from diamond_cutter.model_inventory.graph.operation_sets import (
     BIASES,
-    CALLS,
-    CONTROL_FLOW,
     PRINTING_CHECKS,
     PROBABILITIES,
     SAME_VALUES,
-    VARIABLES,
 )
-from diamond_cutter.regular_files import open_regular
+from diamond_cutter.model_inventory.tensorflow.graph_checks import (
+    refuse_broken,
+    refuse_circles,
+    refuse_what_does_not_run,
+)
+from diamond_cutter.model_inventory.tensorflow.graph_file import read_graph_file
 
-_MAX_BYTES = 2**31 - 1
-_VARIABLES = VARIABLES | {"ReadVariableOp", "AutoReloadVariable", "TemporaryVariable"}
-_CALLS = CALLS | {"SymbolicGradient", "RemoteCall"}
 # Numeric ends of a graph that are not outputs.
 _NO_OUTPUT = {"Switch", "TopK", "TopKV2"}
 
@@ -48,10 +45,10 @@ def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat
     Raises:
         BadModel: the file is not such a graph; the text says what it is instead.
     """
-    graph = _parse(path)
-    _refuse_broken(graph, path)
+    graph = read_graph_file(path)
+    refuse_broken(graph, path)
     _clean(graph)
-    _refuse_circles(graph, path)
+    refuse_circles(graph, path)
     image = input_name or _find_image(graph, path)
     _put_placeholder(graph, image, path)
     ends = _ends(graph, image)
@@ -61,7 +58,7 @@ def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat
             "constants for all other inputs."
         )
     needed = subgraph(graph, [image, *ends])
-    _refuse_what_does_not_run(needed, path)
+    refuse_what_does_not_run(needed, path)
     return needed
 
 
@@ -88,136 +85,6 @@ def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
     while node.op in SAME_VALUES:
         node = nodes[node_name(node.input[0])]
     return 2 if node.op in PROBABILITIES else int(node.op in BIASES | {"MatMul"})
-
-
-def _parse(path: Path) -> tf.compat.v1.GraphDef:
-    if path.is_dir():
-        raise BadModel(
-            f"{path} is a folder: expected the .pb file of a frozen graph. Give that file."
-        )
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > _MAX_BYTES:
-                raise BadModel(
-                    f"{path} is too large: expected at most {_MAX_BYTES} bytes, found {size}. "
-                    "Give a smaller graph."
-                )
-            data = file.read()
-    except FileNotFoundError as error:
-        raise BadModel(
-            f"file {path} does not exist. Give the .pb file of a frozen graph."
-        ) from error
-    except OSError as error:
-        raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
-        ) from error
-    graph = tf.compat.v1.GraphDef()
-    try:
-        graph.ParseFromString(data)
-    except Exception as error:  # protobuf's own, whose package is Google's
-        raise BadModel(f"{path} {_what_else(data)}") from error
-    if not graph.node:
-        raise BadModel(f"{path} {_what_else(data)}")
-    return graph
-
-
-def _what_else(data: bytes) -> str:
-    """Return the problem and remedy of bytes that are not a graph."""
-    if not data:
-        return "is empty. Download it again."
-    if data[:2] == b"\x1f\x8b":
-        return "is packed by gzip. Unpack it first."
-    if data.lstrip()[:6] == b"node {":
-        return "is a graph as text: expected a binary graph. Give the binary .pb file."
-    if data[:100].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "is a web page: expected a frozen graph. Download the file itself."
-    if data.startswith(b"version https://git-lfs"):
-        return (
-            "is a pointer of Git LFS: expected the file itself. Run `git lfs pull` to download it."
-        )
-    if _is_saved_model(data):
-        return (
-            "is a part of a SavedModel: expected a frozen graph. Give the folder of the SavedModel."
-        )
-    return (
-        "is truncated or not a frozen graph: expected a binary GraphDef. Download it again, or "
-        "give another .pb file."
-    )
-
-
-def _is_saved_model(data: bytes) -> bool:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString(data)
-    except Exception:  # whatever else it is
-        return False
-    return any(part.graph_def.node for part in saved.meta_graphs)
-
-
-def _refuse_broken(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    """Refuse a graph with duplicate or missing nodes."""
-    nodes = {node.name: node for node in graph.node}
-    if len(nodes) < len(graph.node):
-        raise BadModel(
-            f"{path} has two nodes of the same name. Give a graph as TensorFlow writes it."
-        )
-    for node in graph.node:
-        missing = [
-            node_name(reference) for reference in node.input if node_name(reference) not in nodes
-        ]
-        if missing:
-            raise BadModel(
-                f"{path} is truncated or edited: node {node.name!r} reads the missing node "
-                f"{missing[0]!r}. Download it again."
-            )
-
-
-def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    functions = {function.signature.name for function in graph.library.function}
-    for ops, what, remedy in (
-        (_VARIABLES, "variables", "Freeze it first"),
-        (
-            CONTROL_FLOW,
-            "branches or loops",
-            "Freeze it for inference, with constants for their conditions",
-        ),
-        (
-            _CALLS | functions,
-            "calls of functions",
-            "Freeze it with convert_variables_to_constants_v2, which inlines them",
-        ),
-    ):
-        found = [f"{node.op} in {node.name[:80]}" for node in graph.node if node.op in ops]
-        if found:
-            raise BadModel(
-                f"{path} has {what}: expected only constants and operations, found "
-                f"{first_few(found)}. {remedy}."
-            )
-    refuse_graph(graph, f"{path}")
-    graph.ClearField("library")  # nothing calls its functions
-
-
-def _refuse_circles(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    waiting = {node.name: {node_name(reference) for reference in node.input} for node in graph.node}
-    users: dict[str, list[str]] = {name: [] for name in waiting}
-    for name, sources in waiting.items():
-        for source in sources:
-            users[source].append(name)
-    ready = [name for name, sources in waiting.items() if not sources]
-    done = 0
-    while ready:
-        done += 1
-        name = ready.pop()
-        for user in users[name]:
-            waiting[user].discard(name)
-            if not waiting[user]:
-                ready.append(user)
-    if done < len(waiting):
-        circle = first_few(sorted(name for name, sources in waiting.items() if sources))
-        raise BadModel(f"{path} has loops ({circle}). Give a graph that computes every node once.")
 
 
 def _clean(graph: tf.compat.v1.GraphDef) -> None:
