@@ -12,7 +12,7 @@ from PIL import Image
 
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.main import app, run
-from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
+from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.runs import check_attribution
 from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest, TuneRequest
