@@ -14,6 +14,10 @@ DiamondCutterError
 ```
 """
 
+import re
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
 
 class DiamondCutterError(Exception):
     """An error whose text is for the user: what is wrong, what was expected, and what to do.
@@ -23,3 +27,16 @@ class DiamondCutterError(Exception):
     """
 
     exit_code = 2
+
+
+def first_line(error: BaseException, limit: int | None = 200) -> str:
+    """Return the first line of an error's text, or its type, without a full stop at the end.
+
+    Args:
+        error: of this package or of a library.
+        limit: the most characters; None for all.
+    """
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    # Keras begins with the layer; the cause is on the next line.
+    causes = [line for line in lines if not line.startswith("Exception encountered")]
+    return [*causes, *lines, type(error).__name__][0][:limit].rstrip(".")

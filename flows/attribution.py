@@ -10,6 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.flows.artifacts import ReportArtifacts
 from diamond_cutter.flows.attribution_request import (
     AttributionRequest,
@@ -30,7 +31,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
+from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
@@ -111,8 +112,8 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
     if not reduced.images:
         name, reason = next(iter(refused.items()))
         raise BadPhotos(
-            f"none of the {len(run.images.images)} images in {request.images} can be read; "
-            f"the first is {name!r}: {reason}"
+            f"all {len(run.images.images)} images in {request.images} are unreadable. The first is "
+            f"{name!r}: {reason}."
         )
     details = _inspect(run, reduced, slots)
     lacks, groups = render_report_sprites(run, reduced, details, refused)
@@ -150,7 +151,7 @@ def _attribute(
     for job, future in FutureQueue(jobs, submit, _JOBS_IN_FLIGHT):
         error = error_of(future)
         if error is not None:
-            failures.append(f"{job.title}: {first_line(error)}")
+            failures.append(f"{job.title}: {first_line(error, limit=None)}")
         done += len(job.images)
         artifacts.images_done(done / count)
     if failures:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.flows.cut_request import CutRun
 from diamond_cutter.flows.errors import CutFailed
 from diamond_cutter.flows.progress import Progress, doing
@@ -11,7 +12,7 @@ from diamond_cutter.flows.quantities import passing
 from diamond_cutter.flows.report_sprites import render_sprites
 from diamond_cutter.flows.sprites import DEVICES
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
+from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
 from diamond_cutter.tasks.attribution.batches import NumberedImage

@@ -9,11 +9,12 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.flows.artifacts import RunArtifacts
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, shard_jobs
 from diamond_cutter.flows.progress import Progress
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of, first_line
+from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gathering.task import gather_spritemap, publish_index
@@ -131,7 +132,9 @@ class SpritesRendering:
             outcome.rendered += job.sprites
         else:
             outcome.failed += job.sprites
-            outcome.failures.setdefault(job.name, []).append(f"{job.title}: {first_line(error)}")
+            outcome.failures.setdefault(job.name, []).append(
+                f"{job.title}: {first_line(error, limit=None)}"
+            )
         outcome.render_seconds = time.monotonic() - self._started
         self._shards_left[job.name] -= 1
 
@@ -140,7 +143,7 @@ class SpritesRendering:
         if error is None:
             outcome.spritemaps[layer.layer] = future.result()
         else:
-            failure = f"spritemap of {layer.layer}: {first_line(error)}"
+            failure = f"spritemap of {layer.layer}: {first_line(error, limit=None)}"
             outcome.failures.setdefault(layer.layer, []).append(failure)
         self._artifacts.layer_done(len(outcome.spritemaps))
         self._not_indexed += len(layer.shards)

@@ -75,8 +75,3 @@ def error_of(future: PrefectFuture[Any]) -> BaseException | None:
         if isinstance(error, BaseException)
         else RuntimeError(future.state.message or future.state.name)
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

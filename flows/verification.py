@@ -178,7 +178,7 @@ def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | No
         gone = [each for each in (*record.shards, *record.spritemaps) if each not in listed]
         first = gone[0] if gone else ""
         why = (
-            f"{len(gone)} records of the run are missing; the first is {first}. Run the same "
+            f"{len(gone)} records of the run are missing, the first is {first}. Run the same "
             "command to create them again."
         )
         yield Problem(key=key, problem=why) if gone else None

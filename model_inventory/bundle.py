@@ -78,10 +78,7 @@ def make_bundle(
     named = list(layers) or structure.layers()
     tensors = [layer.tensor for layer in named]
     frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
-    ending = structure.ending()
-    tensors += [f"{node}:0" for node in reversed(ending)]
-    measured = measure(frozen, input_tensor, image, tensors, name)
-    logits = structure.logits({node: len(measured.shapes[node]) + 1 for node in ending})
+    measured, logits = _measured(name, frozen, input_tensor, image, tensors, structure)
     named = _with_logits(named, logits, found=not layers)
     _check_labels(name, labels, logits, measured)
     data = frozen.SerializeToString(deterministic=True)
@@ -112,6 +109,22 @@ def _frozen(
             "rendered. Import valid weights."
         )
     return frozen
+
+
+def _measured(
+    name: str,
+    frozen: tf.compat.v1.GraphDef,
+    input_tensor: str,
+    image: ImageSpec,
+    tensors: Sequence[str],
+    structure: Structure,
+) -> tuple[Measured, str | None]:
+    """Return the measurements of the tensors and of the ending, and the tensor of the logits."""
+    ending = structure.ending()
+    measured = measure(
+        frozen, input_tensor, image, [*tensors, *(f"{node}:0" for node in reversed(ending))], name
+    )
+    return measured, structure.logits({node: len(measured.shapes[node]) + 1 for node in ending})
 
 
 def _with_logits(

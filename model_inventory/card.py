@@ -227,8 +227,8 @@ class ModelCard(FrozenModel):
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         guess = " or ".join(repr(other) for other in near)
         return (
-            f"layer {name!r} is not in {self.name}; did you mean {guess}? (diamond-cutter "
-            f"models show {self.name} lists them)"
+            f"layer {name!r} is not in {self.name}: did you mean {guess}? Run `diamond-cutter "
+            f"models show {self.name}` to list all layers."
         )
 
 

@@ -48,9 +48,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def list_models() -> list[ModelListing]:
-    """Return every model that can be imported, and where its weights are or what would bring
-    them.
-    """
+    """Return every model that can be imported, with the place of its weights."""
     return [_listing(name) for name in model_names()]
 
 
@@ -79,8 +77,8 @@ def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     near = difflib.get_close_matches(name.casefold(), {**short, **names}, n=3, cutoff=0.4)
     shown = list(dict.fromkeys({**short, **names}[key] for key in near)) or list(names.values())[:3]
     return UnknownModel(
-        f"there is no model {name!r}; did you mean {' or '.join(map(repr, shown))}? "
-        "(diamond-cutter models lists them)"
+        f"model {name!r} does not exist: did you mean {' or '.join(map(repr, shown))}? Run "
+        "`diamond-cutter models` to list all models."
     )
 
 

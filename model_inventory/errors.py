@@ -8,7 +8,12 @@ ModelError
 └── BadModel          the weights or the graph are not valid
 """
 
+from collections.abc import Collection, Iterable
+
 from diamond_cutter.errors import DiamondCutterError
+
+_NAMED = 3
+_LONGEST_NAME = 160
 
 
 class ModelError(DiamondCutterError):
@@ -35,7 +40,12 @@ class BadModel(ModelError):
     """The weights or the graph are unreadable, not finite, or not allowed."""
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's error, or its type, in at most 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+def first_few(names: Collection[str]) -> str:
+    """Return the first three names, each of limited length, and the number of the others."""
+    named = ", ".join(name[:_LONGEST_NAME] for name in list(names)[:_NAMED])
+    return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named
+
+
+def shape_in_words(sides: Iterable[int | None]) -> str:
+    """Return a shape such as `[any, 224, 224, 3]`; unknown sides are None."""
+    return f"[{', '.join('any' if side is None else str(side) for side in sides)}]"

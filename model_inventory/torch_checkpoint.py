@@ -65,14 +65,14 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN_NAMES:
             raise pickle.UnpicklingError(
-                f"it names {module}.{name}, which no table of weights needs"
+                f"expected a table of tensors, found the name {module}.{name}"
             )
         return _KNOWN_NAMES[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, storage_type, key, _location, elements = pid[:5]
         if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise pickle.UnpicklingError("it refers to something that is not a storage")
+            raise pickle.UnpicklingError("expected a storage, found another reference")
         return _Storage(str(key), _DTYPES[storage_type.name], int(elements))
 
 
@@ -96,20 +96,19 @@ def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
         OverflowError,
     ) as error:
         raise BadModel(
-            f"{path.name} is not a PyTorch checkpoint that can be read safely: {error}. Reinstall "
-            "its package."
+            f"{path.name} is not a safe PyTorch checkpoint: {error}. Reinstall its package."
         ) from error
 
 
 def _read(file: BinaryIO) -> dict[str, npt.NDArray[Any]]:
     if _next_pickle(file) != _MAGIC:
-        raise ValueError("it does not begin with PyTorch's magic number")
+        raise ValueError("expected PyTorch's magic number at its start")
     _protocol, _system = _next_pickle(file), _next_pickle(file)
     state, keys = _next_pickle(file), _next_pickle(file)
     if not isinstance(state, dict) or not all(
         isinstance(value, _Tensor) for value in state.values()
     ):
-        raise ValueError("it holds something other than a table of tensors")
+        raise ValueError("expected a table of tensors")
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in state.values()}
     storages = {key: _read_storage(file, dtypes[key]) for key in keys}
     return {name: _as_array(tensor, storages[tensor.storage.key]) for name, tensor in state.items()}
@@ -122,7 +121,7 @@ def _next_pickle(file: BinaryIO) -> Any:
 def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     count = int.from_bytes(file.read(8), "little", signed=True)
     if count < 0 or count * dtype.itemsize > _bytes_left(file):
-        raise ValueError("it is cut short")
+        raise ValueError("it is truncated")
     return np.frombuffer(file.read(count * dtype.itemsize), dtype)
 
 

@@ -102,7 +102,7 @@ def encode(
     if max(sheet.shape[:2]) > limit:
         raise SheetTooLarge(
             f"a sheet of {sheet.shape[1]} x {sheet.shape[0]} px does not fit into {image_format}: "
-            f"expected at most {limit} px a side. Use png"
+            f"expected at most {limit} px a side. Use png."
         )
     if image_format == "png":
         return _encode(sheet, "png", compress_level=6)

@@ -4,8 +4,10 @@ import importlib
 import inspect
 import pkgutil
 
+import pytest
+
 import diamond_cutter
-from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.errors import DiamondCutterError, first_line
 
 # Raised and caught within one module, or understood by a library that catches its base.
 _INTERNAL = {"_Refused", "_Damaged", "ServerLost", "Terminated"}
@@ -24,3 +26,26 @@ def test_every_exception_has_the_base_and_an_exit_code() -> None:
                 found.add(name)
     tree = inspect.getdoc(inspect.getmodule(DiamondCutterError)) or ""
     assert {name for name in found if name not in tree} <= {"Refused"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("it broke.\nTraceback", "it broke"),
+        ("\n  \n it broke", "it broke"),
+        ("", "ValueError"),
+        ("\x1b[1mit\x1b[0m broke", "it broke"),
+        ("Exception encountered when calling Conv2D.call().\n\nit broke", "it broke"),
+        (
+            "Exception encountered when calling Conv2D.call().",
+            "Exception encountered when calling Conv2D.call()",
+        ),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_the_first_line_of_an_error_says_what_happened(text: str, line: str) -> None:
+    assert first_line(ValueError(text)) == line
+
+
+def test_our_own_errors_are_kept_whole() -> None:
+    assert first_line(DiamondCutterError("x" * 300), limit=None) == "x" * 300

@@ -14,8 +14,8 @@ FAILED = 1
 
 def ls(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
     """List the sprite sets and the reports in a bucket, with their progress."""
+    from diamond_cutter.flows.cli.bucket_output import print_bucket
     from diamond_cutter.flows.cli.listing import list_bucket
-    from diamond_cutter.flows.cli.output import print_bucket
     from diamond_cutter.storage import open_bucket
 
     print_bucket(list_bucket(open_bucket(bucket)), as_json=json)
@@ -29,7 +29,7 @@ def show_key(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
     key
         A key as `ls` prints it, any other key in the bucket, or an unambiguous short name.
     """
-    from diamond_cutter.flows.cli.output import print_shown
+    from diamond_cutter.flows.cli.bucket_output import print_shown
     from diamond_cutter.flows.cli.records import show
     from diamond_cutter.storage import open_bucket
 
@@ -44,7 +44,7 @@ def open_picture(key: str, *, bucket: BucketUrl = "./bucket", json: Json = False
     key
         As for `show`: a layer opens its spritemap, a set its gallery.
     """
-    from diamond_cutter.flows.cli.output import print_opened
+    from diamond_cutter.flows.cli.bucket_output import print_opened
     from diamond_cutter.flows.cli.viewer import open_key
     from diamond_cutter.storage import open_bucket
 
@@ -77,7 +77,7 @@ def verify(*, deep: bool = False, bucket: BucketUrl = "./bucket", json: Json = F
     deep
         Download every file, instead of trusting the checksums of the storage service.
     """
-    from diamond_cutter.flows.cli.output import print_verification
+    from diamond_cutter.flows.cli.bucket_output import print_verification
     from diamond_cutter.flows.verification import verify as verify_bucket
     from diamond_cutter.storage import open_bucket
 
@@ -100,8 +100,8 @@ def cp(source: str, target: str, *prefixes: str, json: Json = False) -> int:
     prefixes
         Copy only the keys that begin with one of these; if omitted, copy everything.
     """
+    from diamond_cutter.flows.cli.bucket_output import print_copied
     from diamond_cutter.flows.cli.copies import copy
-    from diamond_cutter.flows.cli.output import print_copied
     from diamond_cutter.storage import open_bucket
 
     with _counting() as on_file:
@@ -118,7 +118,7 @@ def gc(*, delete: bool = False, bucket: BucketUrl = "./bucket", json: Json = Fal
     delete
         Delete the files that are listed.
     """
-    from diamond_cutter.flows.cli.output import print_cleaned
+    from diamond_cutter.flows.cli.bucket_output import print_cleaned
     from diamond_cutter.flows.cli.removal import collect
     from diamond_cutter.storage import open_bucket
 
@@ -135,7 +135,7 @@ def rm(key: str, *, yes: bool = False, bucket: BucketUrl = "./bucket", json: Jso
     yes
         Do not ask for confirmation.
     """
-    from diamond_cutter.flows.cli.output import print_removed_folder
+    from diamond_cutter.flows.cli.bucket_output import print_removed_folder
     from diamond_cutter.flows.cli.removal import find_folder, remove_folder
     from diamond_cutter.flows.quantities import sized
     from diamond_cutter.storage import open_bucket

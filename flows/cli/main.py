@@ -118,7 +118,7 @@ def run(arguments: list[str]) -> int:
 def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> None:
     """Show what `sprites` would render, and estimate time and disk space."""
     from diamond_cutter.flows.cli.estimates import estimate
-    from diamond_cutter.flows.cli.output import print_estimate
+    from diamond_cutter.flows.cli.run_output import print_estimate
 
     print_estimate(estimate(_asked(request, mixing)), as_json=json)
 
@@ -126,7 +126,7 @@ def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> 
 @app.command
 def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> int:
     """Render sprites of a model's channels, or of mixes of channels, and a spritemap per layer."""
-    from diamond_cutter.flows.cli.output import print_summary
+    from diamond_cutter.flows.cli.run_output import print_summary
     from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
@@ -150,7 +150,7 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
     open
         Open the report in a browser at the end.
     """
-    from diamond_cutter.flows.cli.output import print_report
+    from diamond_cutter.flows.cli.run_output import print_report
     from diamond_cutter.flows.cli.viewer import open_key
     from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
@@ -173,7 +173,7 @@ def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
     open
         Open the report in a browser at the end.
     """
-    from diamond_cutter.flows.cli.output import print_cut
+    from diamond_cutter.flows.cli.run_output import print_cut
     from diamond_cutter.flows.cli.viewer import open_key
     from diamond_cutter.flows.runs import run_cut
     from diamond_cutter.storage import open_bucket
@@ -202,7 +202,7 @@ def spectrum(photos: str) -> None:
 @app.command
 def tune(request: Tuning, *, json: Json = False) -> None:
     """Find the best settings for each layer of a model, and store them as its preset recipe."""
-    from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
+    from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
     from diamond_cutter.flows.tuning import tune as tune_model
 
     print_preset(tune_model(request, print_layer_tuning, print_error), as_json=json)

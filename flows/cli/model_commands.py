@@ -21,8 +21,8 @@ models_app = App(
 @models_app.default
 def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
     """List the available models."""
+    from diamond_cutter.flows.cli.model_output import print_models
     from diamond_cutter.flows.cli.models import all_models
-    from diamond_cutter.flows.cli.output import print_models
     from diamond_cutter.storage import open_bucket
 
     print_models(all_models(open_bucket(bucket)), as_json=json)
@@ -31,8 +31,8 @@ def models(*, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
 @models_app.command
 def show(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
     """Show the input and accuracy of a model, and its layers in forward order."""
+    from diamond_cutter.flows.cli.model_output import print_card
     from diamond_cutter.flows.cli.models import describe
-    from diamond_cutter.flows.cli.output import print_card
 
     print_card(describe(bucket, model), as_json=json)
 
@@ -58,8 +58,8 @@ def add(
     labels
         A text file with one class name per line, in the order of the model's output.
     """
+    from diamond_cutter.flows.cli.model_output import print_added
     from diamond_cutter.flows.cli.models import add as add_model
-    from diamond_cutter.flows.cli.output import print_added
 
     print_added(add_model(bucket, path, name, labels, options), as_json=json)
 
@@ -84,8 +84,8 @@ def fetch(model: str, *, weights: tuple[str, ...] = ()) -> None:
 @models_app.command
 def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) -> None:
     """Remove a model from the bucket, but keep its sprites."""
+    from diamond_cutter.flows.cli.model_output import print_removed
     from diamond_cutter.flows.cli.models import remove as remove_model
-    from diamond_cutter.flows.cli.output import print_removed
 
     print_removed(remove_model(bucket, model), as_json=json)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.model_inventory.graph.graph_def import attribute
 
 _LARGEST_CONSTANT_BYTES = 2**31  # the limit of a graph
@@ -121,14 +121,14 @@ def refuse_operations(
     unknown = [op for op in forbidden if op_def_registry.get(op) is None]
     if unknown:
         raise BadModel(
-            f"{whose} has operations that TensorFlow {tf.__version__} does not know "
-            f"({_some(unknown)}); give a model without them"
+            f"{whose} has unknown operations: expected operations of TensorFlow "
+            f"{tf.__version__}, found {first_few(sorted(unknown))}"
         )
     if forbidden:
-        found = _some(f"{op} in {name[:80]}" for op, name in forbidden.items())
+        found = first_few(sorted(f"{op} in {name[:80]}" for op, name in forbidden.items()))
         raise BadModel(
-            f"{whose} holds operations that do more than compute numbers ({found}), which never "
-            "run here; give a model without them"
+            f"{whose} has forbidden operations: expected operations that only compute numbers, "
+            f"found {found}"
         )
 
 
@@ -138,8 +138,8 @@ def _refuse_values(node: tf.compat.v1.NodeDef, whose: str) -> None:
         if strange or value.HasField("func") or value.list.func:
             kind = tf.as_dtype(strange.pop()).name if strange else "function"
             raise BadModel(
-                f"{whose} handles more than numbers ({name[:80]} of the {node.op} "
-                f"{node.name[:80]} is a {kind}); give a model without that"
+                f"{whose} has a value of a forbidden type: expected numbers, found a {kind} "
+                f"({name[:80]} of the {node.op} {node.name[:80]})"
             )
     if node.op == "Const":
         tensor = attribute(node, "value").tensor
@@ -147,12 +147,6 @@ def _refuse_values(node: tf.compat.v1.NodeDef, whose: str) -> None:
         size = count * (tf.as_dtype(tensor.dtype).size if tensor.dtype else 1)
         if size > _LARGEST_CONSTANT_BYTES:
             raise BadModel(
-                f"{whose} has a constant of {size} bytes ({node.name[:80]}), and no graph holds "
-                f"more than {_LARGEST_CONSTANT_BYTES}; "
-                "do not use it"
+                f"{whose} has a constant that is too large: expected at most "
+                f"{_LARGEST_CONSTANT_BYTES} bytes, found {size} ({node.name[:80]})"
             )
-
-
-def _some(names: Iterable[str]) -> str:
-    found = sorted({name[:160] for name in names})
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

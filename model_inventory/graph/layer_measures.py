@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import ImageSpec
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import (
@@ -78,7 +79,7 @@ def measure(
         height, width, channels = image.shape
         raise BadModel(
             f"{name} does not run on an image of {height} x {width} pixels with {channels} "
-            f"channels ({_first_line(error)}). Give the size of its training images."
+            f"channels ({first_line(error)}). Give the size of its training images."
         ) from error
     shapes = _weight_shapes(graph, products) | {
         node: shape[1:] for node, shape in zip(wanted, found, strict=True)
@@ -150,10 +151,6 @@ def _most(count: int, holds: Callable[[int], bool]) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def macs(path: Iterable[tf.compat.v1.NodeDef], shapes: Shapes) -> int:

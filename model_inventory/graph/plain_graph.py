@@ -159,20 +159,20 @@ def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str
     for node in graph.node:
         if node.op in CALLS | CONTROL_FLOW:
             raise BadModel(
-                f"it holds a function or a branch that cannot be taken apart ({node.op} in "
-                f"{node.name})"
+                f"it has a function or a branch that cannot be inlined ({node.op} in {node.name})"
             )
         if node.name not in known and (
             node.op.startswith("Placeholder") or tf.resource.as_datatype_enum in _types(node)
         ):
             raise BadModel(
-                f"it reads something that is neither its image nor a weight ({node.op} in "
+                f"it reads an input that is neither the image nor a weight ({node.op} in "
                 f"{node.name})"
             )
         narrow = [name for dtype, name in _NARROW.items() if dtype.as_datatype_enum in _types(node)]
         if narrow:
             raise BadModel(
-                f"it computes in {narrow[0]} ({node.op} in {node.name}), where float32 is needed"
+                f"it computes in the wrong precision: expected float32, found {narrow[0]} "
+                f"({node.op} in {node.name})"
             )
 
 
@@ -182,8 +182,8 @@ def _refuse_rounding(graph: tf.compat.v1.GraphDef, image: str) -> None:
             continue
         if tf.as_dtype(attribute(node, "DstT").type).is_integer:
             raise BadModel(
-                f"it rounds the image to whole numbers ({node.name}), through which no gradient "
-                "passes"
+                f"it rounds the image to whole numbers ({node.name}), so no gradient reaches the "
+                "image"
             )
 
 

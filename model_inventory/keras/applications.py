@@ -49,8 +49,8 @@ def fetch_keras_weights(name: str) -> Path:
         url = re.search(r"https?://\S+", reason)
         place = url[0].rstrip(".,:") if url else f"the file {application.file}"
         raise WeightsMissing(
-            f"the weights of {name} cannot be fetched ({reason}); look at the network, or put "
-            f"{place} at {application.own_file} yourself"
+            f"the weights of {name} cannot be downloaded ({reason}). Check the network, or put "
+            f"{place} at {application.own_file}."
         ) from error
     return keras_folder() / application.file
 

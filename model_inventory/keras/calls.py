@@ -1,4 +1,4 @@
-"""Observes the calls of a Keras model: each layer, at any depth, with the path of outer layers.
+"""Calls Keras models and observes each layer, at any depth, with the path of outer layers.
 
 All calls of layers and of operations between them pass through `keras.Operation.__call__`.
 """
@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
+from diamond_cutter.model_inventory.keras.signature import input_shapes
 
 # The observer and the eager mode of functions are global to the process.
 _ONE_AT_A_TIME = threading.RLock()
@@ -62,20 +64,44 @@ def call_model(model: keras.Model, image: tf.Tensor) -> Any:
     return model(tf.squeeze(image, -1) if len(shape) == 3 else image, training=False)
 
 
-def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
-    """Return the shape of each input with the batch; empty if the model was never called."""
-    inputs = getattr(model, "inputs", None)
-    if inputs:
-        return [tuple(tensor.shape) for tensor in inputs]
-    built = model.get_build_config() or {}
-    shapes = (
-        list(built["shapes_dict"].values())
-        if "shapes_dict" in built
-        else [built.get("input_shape")]
-    )
-    if shapes[0] is not None and isinstance(shapes[0][0], list | tuple):
-        shapes = list(shapes[0])
-    return [tuple(shape) for shape in shapes if shape is not None]
+@contextmanager
+def in_float32(model: keras.Model) -> Iterator[None]:
+    """Let layers with mixed precision compute in float32."""
+    # Keras has no public access to nested layers.
+    mixed = [
+        layer
+        for layer in model._flatten_layers()
+        if layer.compute_dtype != "float32" and layer.variable_dtype == "float32"
+    ]
+    policies = [layer.dtype_policy for layer in mixed]
+    try:
+        for layer in mixed:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in zip(mixed, policies, strict=True):
+            layer.dtype_policy = policy
+
+
+@contextmanager
+def dense_as_convolution() -> Iterator[None]:
+    """Compute Dense layers on images as convolutions, not as a dozen operations on their shape."""
+    original = keras.layers.Dense.call
+
+    def call(
+        layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        if inputs.shape.rank != 4:
+            return original(layer, inputs, training=training)
+        x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
+        x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
+        return x if layer.activation is None else layer.activation(x)
+
+    keras.layers.Dense.call = call
+    try:
+        yield
+    finally:
+        keras.layers.Dense.call = original
 
 
 class LayerNames:

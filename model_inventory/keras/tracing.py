@@ -4,18 +4,15 @@ The model is called once in a new graph, with placeholders for its variables. Th
 give the layers their Keras paths, such as `backbone/block_3_add`.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
@@ -24,10 +21,12 @@ from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_c
 from diamond_cutter.model_inventory.keras.calls import (
     LayerNames,
     call_model,
-    input_shapes,
-    layer_activations,
+    dense_as_convolution,
+    in_float32,
     listening,
 )
+from diamond_cutter.model_inventory.keras.signature import image_shape, main_output
+from diamond_cutter.model_inventory.keras.trace_check import agrees_with_keras
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
 # Layers that only move the values of the layer before.
@@ -36,8 +35,7 @@ _MOVES = re.compile(
 )
 _UNKNOWN_SIDE_PX = 64
 _Made = TypeVar("_Made")
-_COMPARED_LAYERS = 40
-_REMEDY = "save it without that part, or up to the layer before it"
+_REMEDY = "Save it without that part, or only up to the layer before it."
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def trace(model: keras.Model) -> TracedModel:
             keeps channels first, does not compute in float32, or cannot be traced.
     """
     height, width, channels = image_shape(model)
-    with _in_float32(model):
+    with in_float32(model):
         try:
             traced = _Trace(model, (None, None, channels))
             sound = height is None or width is None or traced.agrees((height, width, channels))
@@ -95,34 +93,6 @@ def trace(model: keras.Model) -> TracedModel:
     )
 
 
-def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
-    """Return the height, width and channels of the images of a model; arbitrary sides are None.
-
-    Raises:
-        BadModel: the model has several inputs, or takes no images.
-    """
-    shapes = input_shapes(model)
-    if len(shapes) > 1:
-        raise BadModel(
-            f"{model.name} takes {len(shapes)} inputs, and one image is expected; give a model "
-            "that takes the image alone"
-        )
-    if not shapes:
-        raise BadModel(
-            f"{model.name} does not say what it takes; call it on an image, or give its first "
-            "layer an input shape, and save it again"
-        )
-    shape = shapes[0][1:]
-    if len(shape) == 2 and None not in shape:
-        shape = (*shape, 1)  # grey images without an axis for their one channel
-    if len(shape) != 3 or shape[2] is None:
-        raise BadModel(
-            f"{model.name} takes {_words(shapes[0])}, and images [batch, height, width, channels] "
-            "are expected; give a network for images"
-        )
-    return shape[0], shape[1], int(shape[2])
-
-
 class _Trace:
     """One call of a model in a new graph."""
 
@@ -138,13 +108,13 @@ class _Trace:
                 self._graph, "input", [tensor.name for tensor in tensors], self._weights
             )
         except BadModel as error:
-            raise BadModel(f"{model.name} cannot be rendered: {error}; {_REMEDY}") from error
+            raise BadModel(f"{model.name} cannot be rendered: {error}. {_REMEDY}") from error
         self.output_tensor = kept[0]
         self.layers = self._layers([name for name, _value in heard], kept[1:])
         if not any(value.shape.rank == 4 for _name, value in heard) or not self.layers:
             raise BadModel(
-                f"{model.name} has no float32 layer with rows and columns, [batch, height, width, "
-                "channels]; give a convolutional network"
+                f"{model.name} has no layer with rows and columns: expected float32 [batch, "
+                "height, width, channels]. Give a convolutional network."
             )
 
     def _called(
@@ -169,14 +139,15 @@ class _Trace:
             with (
                 keras.StatelessScope(state_mapping=standing_for),
                 listening(hear),
-                _dense_as_convolution(),
+                dense_as_convolution(),
             ):
-                output = _main_output(self._model, call_model(self._model, image))
+                output = main_output(self._model, call_model(self._model, image))
             output = tf.identity(output)
         if channels_first:
             raise BadModel(
-                f"{self._model.name} keeps channels first (layer {channels_first[0]}), and "
-                "channels last are needed; build it with data_format='channels_last'"
+                f"{self._model.name} has the wrong data format: expected channels_last, found "
+                f"channels_first in layer {channels_first[0]}. Build it with "
+                "data_format='channels_last'."
             )
         self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
         return output, heard
@@ -188,49 +159,8 @@ class _Trace:
         )
 
     def agrees(self, shape: tuple[int, int, int]) -> bool:
-        """Tell whether the shapes and statistics of layers equal the model's, for a noise image.
-
-        An error in one layer also changes later layers, so a sample of them is compared.
-        """
-        noise = np.random.default_rng(0).random((1, *shape), np.float32)
-        expected = layer_activations(self._model, noise, _statistics)
-        compared = self.layers[:: -math.ceil(len(self.layers) / _COMPARED_LAYERS)]
-        for layer, (found_shape, found) in zip(
-            compared, self._statistics_of(compared, noise), strict=True
-        ):
-            wanted_shape, wanted = expected[layer.name]
-            close = np.allclose(
-                found, wanted, rtol=0, atol=1e-3 * float(wanted[1]) + 1e-6, equal_nan=True
-            )
-            if tuple(found_shape) != wanted_shape or not close:
-                return False
-        return True
-
-    def _statistics_of(
-        self, layers: Sequence[NamedLayer], image: npt.NDArray[np.float32]
-    ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
-        """Return the shapes and statistics of layers.
-
-        The graph runs without optimisation, with the same kernels as in Keras. Other rounding grows
-        in deep untrained networks until the statistics differ. Weights are fed, because TensorFlow
-        copies those in a graph several times.
-        """
-        options = tf.compat.v1.ConfigProto()
-        options.graph_options.rewrite_options.disable_meta_optimizer = True
-        fed = {
-            f"{node.name}:0": self._weights[node.name].numpy()
-            for node in self._hollow.node
-            if node.name in self._weights
-        }
-        with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
-            values = tf.graph_util.import_graph_def(
-                self._hollow, return_elements=[layer.tensor for layer in layers], name=""
-            )
-            statistics: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = session.run(
-                [(tf.shape(value), _mean_and_size(value)) for value in values],
-                {"input:0": image, **fed},
-            )
-        return statistics
+        """Tell whether the layers compute the same as in Keras, for a noise image of a shape."""
+        return agrees_with_keras(self._model, self._hollow, self._weights, self.layers, shape)
 
     def _captured(self) -> dict[str, tf.Tensor]:
         """Return the values of captured tensors, and of captured variables unknown to Keras."""
@@ -265,69 +195,9 @@ class _Trace:
         )
 
 
-@contextmanager
-def _in_float32(model: keras.Model) -> Iterator[None]:
-    """Let layers with mixed precision compute in float32."""
-    # Keras has no public access to nested layers.
-    mixed = [
-        layer
-        for layer in model._flatten_layers()
-        if layer.compute_dtype != "float32" and layer.variable_dtype == "float32"
-    ]
-    policies = [layer.dtype_policy for layer in mixed]
-    try:
-        for layer in mixed:
-            layer.dtype_policy = "float32"
-        yield
-    finally:
-        for layer, policy in zip(mixed, policies, strict=True):
-            layer.dtype_policy = policy
-
-
-@contextmanager
-def _dense_as_convolution() -> Iterator[None]:
-    """Compute Dense layers on images as convolutions, not as a dozen operations on their shape."""
-    original = keras.layers.Dense.call
-
-    def call(
-        layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None
-    ) -> tf.Tensor:
-        if inputs.shape.rank != 4:
-            return original(layer, inputs, training=training)
-        x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
-        x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
-        return x if layer.activation is None else layer.activation(x)
-
-    keras.layers.Dense.call = call
-    try:
-        yield
-    finally:
-        keras.layers.Dense.call = original
-
-
-def _main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
-    """Return the main output: of several the first vector, or else the first tensor."""
-    tensors = [
-        value
-        for value in tf.nest.flatten(outputs)
-        if tf.is_tensor(value) and value.dtype.is_floating
-    ]
-    if not tensors:
-        raise BadModel(f"{model.name} returns no numbers; give a model that returns a tensor")
-    return next((tensor for tensor in tensors if tensor.shape.rank == 2), tensors[0])
-
-
 def _placeholder(variable: keras.Variable) -> tf.Tensor:
     legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", variable.path)
     return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
-
-
-def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], npt.NDArray[np.float32]]:
-    return tuple(value.shape), np.asarray(_mean_and_size(value))
-
-
-def _mean_and_size(value: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.reduce_mean(value), tf.sqrt(tf.reduce_mean(value**2))])
 
 
 def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
@@ -338,24 +208,6 @@ def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
         raise
     except Exception as error:  # the code of a model can raise anything
         raise BadModel(
-            f"{model.name} cannot be traced ({_first_line(error)}); check that it runs on one "
-            "image in Keras"
+            f"{model.name} cannot be traced ({type(error).__name__}: {first_line(error)}). Check "
+            "that it runs on one image in Keras."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [
-        line.strip()
-        for line in plain.splitlines()
-        if line.strip() and not line.startswith("Exception encountered")
-    ]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no text'}"
-
-
-def _words(shape: Sequence[int | None]) -> str:
-    return (
-        "["
-        + ", ".join(["batch", *("any" if side is None else str(side) for side in shape[1:])])
-        + "]"
-    )

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_few
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -173,8 +173,8 @@ def read_labels(file: Path, classes: int) -> tuple[ClassLabel, ...]:
     """
     if file.stat().st_size > _MOST_LABEL_BYTES:
         raise BadModel(
-            f"{file} has {file.stat().st_size} bytes, where labels have at most "
-            f"{_MOST_LABEL_BYTES}; give a class on each line"
+            f"the labels {file} are too large: expected at most {_MOST_LABEL_BYTES} bytes, found "
+            f"{file.stat().st_size}. Give a text file with one class on each line."
         )
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     while lines and not lines[-1].strip():
@@ -183,8 +183,8 @@ def read_labels(file: Path, classes: int) -> tuple[ClassLabel, ...]:
         del lines[0]
     if not classes - _MOST_UNUSED_LOGITS <= len(lines) <= classes:
         raise BadModel(
-            f"{file} has {len(lines)} labels for {classes} classes; give one for each, in their "
-            "order"
+            f"the labels {file} do not fit: expected {classes}, one for each class, found "
+            f"{len(lines)}. Give the labels of this model."
         )
     names = [_plain(line) or f"class {index}" for index, line in enumerate(lines)]
     names += [f"unused {index}" for index in range(len(lines), classes)]
@@ -219,11 +219,9 @@ def _refuse_other_model(row: LucidModel, graph: "tf.compat.v1.GraphDef", file: P
     nodes = {node.name for node in graph.node}
     missing = [layer.name for layer in row.layers if layer.name not in nodes]
     if missing:
-        some = ", ".join(missing[:3]) + (
-            f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        )
         raise BadModel(
-            f"{file} is not {row.name}: it has no {some}; give the graph that is at {row.weights}"
+            f"{file} is not {row.name}: it lacks {first_few(missing)}. Give the graph from "
+            f"{row.weights}."
         )
 
 
@@ -232,9 +230,8 @@ def _refuse_other_channels(row: LucidModel, bundle: "Bundle", file: Path) -> Non
         found = bundle.card.layer(layer.name).channels
         if found != layer.channels:
             raise BadModel(
-                f"{file} is not {row.name}: {layer.name} has {found} channels in place of "
-                f"{layer.channels}; "
-                f"give the graph that is at {row.weights}"
+                f"{file} is not {row.name}: expected {layer.channels} channels in {layer.name}, "
+                f"found {found}. Give the graph from {row.weights}."
             )
 
 

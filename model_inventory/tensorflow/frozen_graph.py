@@ -4,15 +4,13 @@ Parts for training or debugging are dropped: control inputs, devices, checks, sa
 other nodes keep their names.
 """
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.allowed_operations import refuse_graph
+from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.model_inventory.graph.graph_def import (
     attribute,
     in_forward_order,
@@ -22,18 +20,17 @@ from diamond_cutter.model_inventory.graph.graph_def import (
 )
 from diamond_cutter.model_inventory.graph.operation_sets import (
     BIASES,
-    CALLS,
-    CONTROL_FLOW,
     PRINTING_CHECKS,
     PROBABILITIES,
     SAME_VALUES,
-    VARIABLES,
 )
-from diamond_cutter.regular_files import open_regular
+from diamond_cutter.model_inventory.tensorflow.graph_checks import (
+    refuse_broken,
+    refuse_circles,
+    refuse_what_does_not_run,
+)
+from diamond_cutter.model_inventory.tensorflow.graph_file import read_graph_file
 
-_MAX_BYTES = 2**31 - 1
-_VARIABLES = VARIABLES | {"ReadVariableOp", "AutoReloadVariable", "TemporaryVariable"}
-_CALLS = CALLS | {"SymbolicGradient", "RemoteCall"}
 # Numeric ends of a graph that are not outputs.
 _NO_OUTPUT = {"Switch", "TopK", "TopKV2"}
 
@@ -48,20 +45,20 @@ def read_frozen_graph(path: Path, *, input_name: str | None = None) -> tf.compat
     Raises:
         BadModel: the file is not such a graph; the text says what it is instead.
     """
-    graph = _parse(path)
-    _refuse_broken(graph, path)
+    graph = read_graph_file(path)
+    refuse_broken(graph, path)
     _clean(graph)
-    _refuse_circles(graph, path)
+    refuse_circles(graph, path)
     image = input_name or _find_image(graph, path)
     _put_placeholder(graph, image, path)
     ends = _ends(graph, image)
     if not ends:
         raise BadModel(
-            f"{path} computes nothing from {image!r} alone{_also_needed(graph)}; freeze it with "
-            "constants for all but the image"
+            f"{path} computes nothing from {image!r} alone{_also_needed(graph)}. Freeze it with "
+            "constants for all other inputs."
         )
     needed = subgraph(graph, [image, *ends])
-    _refuse_what_does_not_run(needed, path)
+    refuse_what_does_not_run(needed, path)
     return needed
 
 
@@ -88,132 +85,6 @@ def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
     while node.op in SAME_VALUES:
         node = nodes[node_name(node.input[0])]
     return 2 if node.op in PROBABILITIES else int(node.op in BIASES | {"MatMul"})
-
-
-def _parse(path: Path) -> tf.compat.v1.GraphDef:
-    if path.is_dir():
-        raise BadModel(
-            f"{path} is a folder, where the .pb file of a frozen graph is needed; give that file"
-        )
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > _MAX_BYTES:
-                raise BadModel(
-                    f"{path} has {size} bytes, and a frozen graph cannot have more than "
-                    f"{_MAX_BYTES}; give a smaller one"
-                )
-            data = file.read()
-    except FileNotFoundError as error:
-        raise BadModel(f"there is no file {path}; give the .pb file of a frozen graph") from error
-    except OSError as error:
-        raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
-        ) from error
-    graph = tf.compat.v1.GraphDef()
-    try:
-        graph.ParseFromString(data)
-    except Exception as error:  # protobuf's own, whose package is Google's
-        raise BadModel(f"{path} {_what_else(data)}") from error
-    if not graph.node:
-        raise BadModel(f"{path} {_what_else(data)}")
-    return graph
-
-
-def _what_else(data: bytes) -> str:
-    """Return the problem and remedy of bytes that are not a graph."""
-    if not data:
-        return "is empty; fetch it again"
-    if data[:2] == b"\x1f\x8b":
-        return "is packed by gzip; unpack it first"
-    if data.lstrip()[:6] == b"node {":
-        return "is a graph as text; give the binary .pb file"
-    if data[:100].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "is a web page, not a frozen graph; fetch the file itself"
-    if data.startswith(b"version https://git-lfs"):
-        return "only points to a file that Git LFS keeps; fetch that with git lfs pull"
-    if _is_saved_model(data):
-        return "is a part of a SavedModel, not a frozen graph; give the folder that it is in"
-    return (
-        "is not a frozen graph, or only a part of one; fetch it again, or give the .pb file of "
-        "a frozen GraphDef"
-    )
-
-
-def _is_saved_model(data: bytes) -> bool:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString(data)
-    except Exception:  # whatever else it is
-        return False
-    return any(part.graph_def.node for part in saved.meta_graphs)
-
-
-def _refuse_broken(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    """Refuse a graph with duplicate or missing nodes."""
-    nodes = {node.name: node for node in graph.node}
-    if len(nodes) < len(graph.node):
-        raise BadModel(f"two nodes of {path} have one name; give a graph as TensorFlow writes it")
-    for node in graph.node:
-        missing = [
-            node_name(reference) for reference in node.input if node_name(reference) not in nodes
-        ]
-        if missing:
-            raise BadModel(
-                f"{path} is cut short or edited: {node.name!r} reads {missing[0]!r}, which is not "
-                "there; fetch it again"
-            )
-
-
-def _refuse_what_does_not_run(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    functions = {function.signature.name for function in graph.library.function}
-    for ops, what, remedy in (
-        (_VARIABLES, "variables", "freeze it first, so that they are constants"),
-        (
-            CONTROL_FLOW,
-            "branches or loops",
-            "freeze it for inference, with constants for what they depend on",
-        ),
-        (
-            _CALLS | functions,
-            "calls of functions",
-            "freeze it with convert_variables_to_constants_v2, which puts them in place",
-        ),
-    ):
-        found = [f"{node.name} is a {node.op}" for node in graph.node if node.op in ops]
-        if found:
-            raise BadModel(f"{path} has {what} in it ({_some(found)}); {remedy}")
-    refuse_graph(graph, f"{path}")
-    graph.ClearField("library")  # nothing calls its functions
-
-
-def _refuse_circles(graph: tf.compat.v1.GraphDef, path: Path) -> None:
-    waiting = {node.name: {node_name(reference) for reference in node.input} for node in graph.node}
-    users: dict[str, list[str]] = {name: [] for name in waiting}
-    for name, sources in waiting.items():
-        for source in sources:
-            users[source].append(name)
-    ready = [name for name, sources in waiting.items() if not sources]
-    done = 0
-    while ready:
-        done += 1
-        name = ready.pop()
-        for user in users[name]:
-            waiting[user].discard(name)
-            if not waiting[user]:
-                ready.append(user)
-    if done < len(waiting):
-        circle = _some(sorted(name for name, sources in waiting.items() if sources))
-        raise BadModel(
-            f"{path} has loops in it ({circle}); give a graph that computes everything once"
-        )
-
-
-def _some(names: Collection[str]) -> str:
-    first = [name[:80] for name in list(names)[:3]]
-    return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _clean(graph: tf.compat.v1.GraphDef) -> None:
@@ -244,13 +115,12 @@ def _find_image(graph: tf.compat.v1.GraphDef, path: Path) -> str:
         return str(candidates[0].name)
     if candidates:
         raise BadModel(
-            f"{path} has several inputs that images could go into ({_takes(candidates)}); give a "
-            "graph with one"
+            f"{path} has several inputs for images: expected one, found {_in_words(candidates)}. "
+            "Give a graph with one."
         )
-    found = f"; it has {_takes(holders)}" if holders else ""
     raise BadModel(
-        f"{path} has no placeholder for images, float32 [batch, height, width, channel]{found}; "
-        "give a graph that has one"
+        f"{path} has no placeholder for images: expected float32 [batch, height, width, channels], "
+        f"found {_in_words(holders) or 'none'}. Give a graph that has one."
     )
 
 
@@ -262,22 +132,22 @@ def _can_be_image(node: tf.compat.v1.NodeDef) -> bool:
     ).type == tf.float32.as_datatype_enum
 
 
-def _takes(holders: Collection[tf.compat.v1.NodeDef]) -> str:
-    return _some(
-        [f"{node.name} takes {tf.as_dtype(attribute(node, 'dtype').type).name}" for node in holders]
+def _in_words(holders: Collection[tf.compat.v1.NodeDef]) -> str:
+    return first_few(
+        [f"{node.name} ({tf.as_dtype(attribute(node, 'dtype').type).name})" for node in holders]
     )
 
 
 def _also_needed(graph: tf.compat.v1.GraphDef) -> str:
     others = [node for node in graph.node if node.op == "Placeholder"]
-    return f", of all that could be fed ({_takes(others)})" if len(others) > 1 else ""
+    return f": expected one input, found {_in_words(others)}" if len(others) > 1 else ""
 
 
 def _put_placeholder(graph: tf.compat.v1.GraphDef, image: str, path: Path) -> None:
     """Turn the node of the image into a placeholder, and replace others by their defaults."""
     if image not in {node.name for node in graph.node}:
         raise BadModel(
-            f"{path} has no node {image!r} for images to go into; give the graph of that very model"
+            f"{path} has no node {image!r} for images. Give the graph of the named model."
         )
     for node in graph.node:
         if node.name == image:

@@ -58,16 +58,16 @@ class _Inliner:
             self._count += 1
             if self._count > _MOST_NODES:
                 raise BadModel(
-                    f"the functions that it calls make more than {_MOST_NODES:,} operations"
+                    f"its functions are too large: expected at most {_MOST_NODES:,} operations"
                 )
             if called in self._functions:
                 self._add_call(f"{prefix}{node.name}", self._functions[called], inputs, calling)
                 continue
             if node.op in CALLS:
-                raise BadModel(f"it calls the function {called[:80]!r}, which it does not hold")
+                raise BadModel(f"it calls the missing function {called[:80]!r}")
             if any(value.placeholder for value in node.attr.values()):
                 raise BadModel(
-                    "it calls a function for values of any type "
+                    "it calls a function whose types are not fixed "
                     f"({calling[-1] if calling else node.name})"
                 )
             copy = tf.compat.v1.NodeDef()
@@ -85,13 +85,13 @@ class _Inliner:
         signature = function.signature
         if signature.name in calling or len(calling) == _DEEPEST:
             raise BadModel(
-                f"its functions call themselves, or others more than {_DEEPEST} deep "
-                f"({signature.name[:80]})"
+                "its functions call themselves or are nested too deeply: expected at most "
+                f"{_DEEPEST} levels ({signature.name[:80]})"
             )
         if len(inputs) != len(signature.input_arg):
             raise BadModel(
-                f"it calls {signature.name[:80]!r} with {len(inputs)} values, and "
-                f"{len(signature.input_arg)} are expected"
+                f"it calls {signature.name[:80]!r} with the wrong number of arguments: expected "
+                f"{len(signature.input_arg)}, found {len(inputs)}"
             )
         nodes = {node.name: node for node in function.node_def}
 
@@ -101,8 +101,8 @@ class _Inliner:
                 return f"{call}/{name}:0"  # an argument
             if name not in nodes:
                 raise BadModel(
-                    f"the function {signature.name[:80]!r} reads {reference[:80]!r}, which is not "
-                    "there"
+                    f"the function {signature.name[:80]!r} reads the missing node "
+                    f"{reference[:80]!r}"
                 )
             return f"{call}/{name}:{self._place(nodes[name], output)}"
 
@@ -140,7 +140,7 @@ class _Inliner:
             if tensor not in self._passed_on:
                 return tensor
             tensor = self._passed_on[tensor]
-        raise BadModel(f"its functions return what they are given ({node_name(tensor)[:80]})")
+        raise BadModel(f"its functions only return their arguments ({node_name(tensor)[:80]})")
 
     def result(self, graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
         """Return the nodes as a graph."""
@@ -148,12 +148,12 @@ class _Inliner:
         flat.node.extend(self._nodes)
         names = {node.name for node in flat.node}
         if len(names) < len(flat.node):
-            raise BadModel("two of its operations have one name")
+            raise BadModel("it has two operations of the same name")
         for node in flat.node:
             node.input[:] = [self.behind(reference).removesuffix(":0") for reference in node.input]
             missing = [reference for reference in node.input if node_name(reference) not in names]
             if missing:
-                raise BadModel(f"{node.name[:80]!r} reads {missing[0][:80]!r}, which is not there")
+                raise BadModel(f"{node.name[:80]!r} reads the missing node {missing[0][:80]!r}")
         return flat
 
 
@@ -165,7 +165,7 @@ def _needed(graph: tf.compat.v1.GraphDef, names: Iterable[str]) -> list[tf.compa
     while pending:
         name = pending.pop()
         if name not in nodes:
-            raise BadModel(f"it reads {name[:80]!r}, which is not there")
+            raise BadModel(f"it reads the missing node {name[:80]!r}")
         if name not in wanted:
             wanted.add(name)
             pending.extend(map(node_name, nodes[name].input))

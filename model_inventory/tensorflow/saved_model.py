@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from diamond_cutter.model_inventory.errors import BadModel, first_line
+from diamond_cutter.errors import first_line
+from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
 from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
@@ -81,11 +82,11 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
         if str(error).startswith(str(folder)):
             raise
         raise BadModel(
-            f"{folder} cannot be rendered: {error}; export it without that part"
+            f"{folder} cannot be rendered: {error}. Export it without that part."
         ) from error
     except Exception as error:  # TensorFlow raises anything for contradictory graphs
         raise BadModel(
-            f"{folder} cannot be loaded ({first_line(error)}); export it again"
+            f"{folder} cannot be loaded ({first_line(error)}). Export it again."
         ) from error
     return _with_short_names(plain, [image, kept])
 
@@ -97,8 +98,8 @@ def _with_values(
     whole, (output,) = inlined(part.graph_def, [output])
     if node_name(image) not in {node.name for node in whole.node}:
         raise BadModel(
-            f"{folder} computes {output} from something else than {image}; export it with a "
-            "signature of what it computes"
+            f"{folder} has a signature that does not fit its graph: expected {output} to depend "
+            f"on {image}. Export it again."
         )
     graph = subgraph(whole, [image, output])
     refuse_what_is_not_plain(graph, {node_name(image), *_variables(graph)})
@@ -124,21 +125,18 @@ def _variables(graph: tf.compat.v1.GraphDef) -> list[str]:
 def _parse(folder: Path) -> saved_model_pb2.SavedModel:
     file = folder / "saved_model.pb"
     if not folder.is_dir():
-        raise BadModel(f"there is no folder {folder}; give the folder of a SavedModel")
+        raise BadModel(f"folder {folder} does not exist. Give the folder of a SavedModel.")
     if not file.is_file():
-        text = (
-            " but saved_model.pbtxt, a SavedModel as text"
-            if (folder / "saved_model.pbtxt").is_file()
-            else ""
-        )
+        text = (folder / "saved_model.pbtxt").is_file()
+        found = ", found saved_model.pbtxt, a SavedModel as text" if text else ""
         raise BadModel(
-            f"{folder} holds no saved_model.pb{text}; give the folder that model.export or "
-            "tf.saved_model.save wrote"
+            f"{folder} is not a SavedModel: expected saved_model.pb{found}. Give the folder that "
+            "model.export or tf.saved_model.save wrote."
         )
     if file.stat().st_size > _MAX_BYTES:
         raise BadModel(
-            f"{file} has {file.stat().st_size} bytes, and it cannot have more than {_MAX_BYTES}; "
-            "export the model again"
+            f"{file} is too large: expected at most {_MAX_BYTES} bytes, found "
+            f"{file.stat().st_size}. Export the model again."
         )
     saved = saved_model_pb2.SavedModel()
     try:
@@ -146,12 +144,14 @@ def _parse(folder: Path) -> saved_model_pb2.SavedModel:
             saved.ParseFromString(opened.read())
     except OSError as error:
         raise BadModel(
-            f"{file} cannot be read ({error.strerror or error}); give a folder that you may read"
+            f"{file} cannot be read ({error.strerror or error}). Give a readable regular file."
         ) from error
     except Exception as error:  # protobuf's own, whose package is Google's
-        raise BadModel(f"{file} is cut short or no SavedModel; export or fetch it again") from error
+        raise BadModel(
+            f"{file} is truncated or not a SavedModel. Export or download it again."
+        ) from error
     if not any(graph.graph_def.node for graph in saved.meta_graphs):
-        raise BadModel(f"{file} holds no graph; export or fetch it again")
+        raise BadModel(f"{file} has no graph. Export or download it again.")
     return saved
 
 
@@ -165,21 +165,20 @@ def _signature(folder: Path, part: meta_graph_pb2.MetaGraphDef) -> _Signature:
     ]
     if not signatures:
         raise BadModel(
-            f"{folder} has no signature to call; export it with model.export, or save it with "
-            "signatures="
+            f"{folder} has no signature. Export it with model.export, or pass signatures= to "
+            "tf.saved_model.save."
         )
     fitting = [signature for signature in signatures if signature.takes_an_image()]
     if fitting:
         return fitting[0]
     first = signatures[0]
     takes = (
-        ", ".join(f"{name} {_words(info)}" for name, info in sorted(first.inputs.items()))
-        or "nothing"
+        ", ".join(f"{name} {_in_words(info)}" for name, info in sorted(first.inputs.items()))
+        or "no input"
     )
     raise BadModel(
-        f"{folder} takes {len(first.inputs)} inputs ({takes}), and one image is expected, float32 "
-        "[batch, height, width, channels]; "
-        "export it with a signature that takes that"
+        f"{folder} does not take one image: expected float32 [batch, height, width, channels], "
+        f"found {takes}. Export it with a signature that takes an image."
     )
 
 
@@ -192,7 +191,8 @@ def _main_output(folder: Path, signature: _Signature) -> str:
     ]
     if not floats:
         raise BadModel(
-            f"{folder} returns no numbers; export it with a signature that returns a tensor"
+            f"{folder} returns no numbers: expected a tensor of floats. Export it with a signature "
+            "that returns one."
         )
     vectors = [
         info
@@ -227,11 +227,7 @@ def _is_image(info: meta_graph_pb2.TensorInfo) -> bool:
     return info.dtype == tf.float32.as_datatype_enum and (shape.unknown_rank or len(shape.dim) == 4)
 
 
-def _words(info: meta_graph_pb2.TensorInfo) -> str:
+def _in_words(info: meta_graph_pb2.TensorInfo) -> str:
     shape = info.tensor_shape
-    sides = (
-        "of any shape"
-        if shape.unknown_rank
-        else "[" + ", ".join("any" if dim.size < 0 else str(dim.size) for dim in shape.dim) + "]"
-    )
-    return f"{tf.as_dtype(info.dtype).name} {sides}"
+    sides = shape_in_words(None if dim.size < 0 else dim.size for dim in shape.dim)
+    return f"{tf.as_dtype(info.dtype).name} {'of any shape' if shape.unknown_rank else sides}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.graph_def import constant_value, node_name, output_index
 from diamond_cutter.model_inventory.graph.operation_sets import PASS_THROUGH
@@ -34,16 +35,16 @@ def variable_values(
     place = folder / "variables"
     if not (place / "variables.index").is_file() or not any(place.glob("variables.data-*")):
         raise BadModel(
-            f"{folder} lacks its weights, the files variables/variables.index and "
-            "variables.data-...; copy the folder as a whole"
+            f"{folder} lacks its weights: expected variables.index and variables.data-* in its "
+            "folder variables. Copy the whole folder."
         )
     _check_regular_files(place)
     saved_as = _saved_as(restoring)
     missing = [name for name in variables if name not in saved_as]
     if missing:
         raise BadModel(
-            f"{folder} does not say where the values of {missing[0][:80]!r} are saved; export it "
-            "again"
+            f"{folder} does not say where the values of {missing[0][:80]!r} are saved. Export it "
+            "again."
         )
     return _restored(folder, {name: saved_as[name] for name in variables})
 
@@ -56,8 +57,7 @@ def _restored(folder: Path, saved_as: Mapping[str, tuple[str, str]]) -> dict[str
         raise
     except Exception as error:  # TensorFlow raises anything for a contradictory checkpoint
         raise BadModel(
-            f"{folder} cannot be loaded ({str(error).splitlines()[0][:200].rstrip('.')}); export "
-            "or copy it again"
+            f"{folder} cannot be loaded ({first_line(error)}). Export or copy it again."
         ) from error
 
 
@@ -66,8 +66,8 @@ def _check_regular_files(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if not path.is_file() and not path.is_dir():
             raise BadModel(
-                f"{folder} holds {path.name[:80]!r}, which is not a regular file but a pipe, a "
-                "device or a broken link. Remove it."
+                f"{folder} has an invalid file: expected regular files, found {path.name[:80]!r}, "
+                "a pipe, a device or a broken link. Remove it."
             )
 
 
@@ -111,8 +111,8 @@ def _part(value: npt.NDArray[Any], part: str) -> npt.NDArray[Any]:
     slices = part.split(" ")[-1].split(":")
     if len(slices) != value.ndim or not all(re.fullmatch(r"-|\d+,\d+", each) for each in slices):
         raise BadModel(
-            f"a variable is saved in a way that cannot be read ({part[:80]!r}); export the model "
-            "again"
+            "it saves a variable in an unknown form: expected slices such as '10 20 0,5:-', found "
+            f"{part[:80]!r}"
         )
     ranges = [
         slice(None)

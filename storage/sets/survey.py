@@ -1,10 +1,10 @@
 """The progress of a sprite set, from one listing; records that its index knows are not read."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from diamond_cutter.storage.bucket import Bucket, ObjectInfo, crc32c
 from diamond_cutter.storage.errors import Corrupt, NotFound
@@ -18,6 +18,8 @@ from diamond_cutter.storage.sets.layout import (
     set_folder,
 )
 from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord
+
+_Value = TypeVar("_Value")
 
 
 class SurveyedSprite(NamedTuple):
@@ -114,16 +116,12 @@ def survey_set(
         if is_shard_record(key) and (layers is None or _layer_of(folder, key) in layers)
     ]
     surveyed = at_once(bucket, lambda key: _survey(bucket, key, listed, known), keys)
-    by_layer: dict[str, list[tuple[str, SurveyedShard | str]]] = defaultdict(list)
-    for key, found in zip(keys, surveyed, strict=True):
-        by_layer[_layer_of(folder, key)].append((key, found))
-    files: dict[str, list[ObjectInfo]] = defaultdict(list)
-    for key, info in listed.items():
-        files[_layer_of(folder, key)].append(info)
+    shards = _by_layer(folder, zip(keys, surveyed, strict=True))
+    files = _by_layer(folder, listed.items())
     return SetSurvey(
         layers={
-            layer: _layer(bucket, by_layer[layer], files[layer])
-            for layer in files
+            layer: _layer(bucket, shards.get(layer, {}), infos)
+            for layer, infos in files.items()
             if layer not in ("", "runs")
         },
         runs=sum(map(is_run_record, listed)),
@@ -132,25 +130,33 @@ def survey_set(
     )
 
 
+def _by_layer(folder: str, items: Iterable[tuple[str, _Value]]) -> dict[str, dict[str, _Value]]:
+    """Return values by key, for each layer that the keys are in."""
+    found: dict[str, dict[str, _Value]] = defaultdict(dict)
+    for key, value in items:
+        found[_layer_of(folder, key)][key] = value
+    return found
+
+
 def _layer_of(folder: str, key: str) -> str:
     """Return the subfolder of the set that a key is in, or ''."""
     return key.removeprefix(folder).rpartition("/")[0]
 
 
 def _layer(
-    bucket: Bucket, shards: list[tuple[str, SurveyedShard | str]], files: list[ObjectInfo]
+    bucket: Bucket, shards: Mapping[str, SurveyedShard | str], files: Mapping[str, ObjectInfo]
 ) -> LayerSurvey:
-    records = [info.key for info in files if is_spritemap_record(info.key)]
+    records = [key for key in files if is_spritemap_record(key)]
     beside: dict[str | None, list[str]] = defaultdict(list)
-    for info in files:
-        beside[record_beside(info.key)].append(info.key)
+    for key in files:
+        beside[record_beside(key)].append(key)
     spritemaps = (_spritemap(bucket, record, beside[record]) for record in records)
     return LayerSurvey(
-        shards={key: found for key, found in shards if isinstance(found, SurveyedShard)},
-        damaged={key: found for key, found in shards if isinstance(found, str)},
+        shards={key: found for key, found in shards.items() if isinstance(found, SurveyedShard)},
+        damaged={key: found for key, found in shards.items() if isinstance(found, str)},
         spritemaps=tuple(file for file in spritemaps if file is not None),
-        size=sum(info.size for info in files),
-        updated=max((info.updated for info in files), default=None),
+        size=sum(info.size for info in files.values()),
+        updated=max((info.updated for info in files.values()), default=None),
     )
 
 

@@ -16,6 +16,10 @@ from diamond_cutter.tasks.attribution.spec import cell_grid
 
 _CELLS_AT_ONCE = 32
 
+# The arguments are images, float32 `[batch, height, width, channel]` in [0, 1], the amount of each
+# group in each cell of the layer, float32 `[batch, cell, group]`, and the score that a unit of each
+# next group adds in each cell of the next layer, float32 `[batch, cell, group]`. The result is
+# float32 `[batch, group, group of the next layer]`.
 GroupFlow = Callable[
     [tf.Tensor, npt.NDArray[np.float32], npt.NDArray[np.float32]], npt.NDArray[np.float32]
 ]
@@ -77,12 +81,6 @@ def group_flow_function(
         next_layer: the name of a later layer.
         directions: the groups of `layer`, float32 `[group, channel]`.
         next_directions: the groups of `next_layer`, float32 `[group, channel]`.
-
-    Returns:
-        A function that returns float32 `[batch, group, group of next_layer]`. Its arguments are
-        images, float32 `[batch, height, width, channel]` in [0, 1], the amount of each group in
-        each cell of `layer`, float32 `[batch, cell, group]`, and the score that a unit of each next
-        group adds in each cell of `next_layer`, float32 `[batch, cell, group]`.
     """
     tail = network.part_between(layer, next_layer)
     card, next_card = network.card.layer(layer), network.card.layer(next_layer)
@@ -99,14 +97,20 @@ def group_flow_function(
         flows = []
         for group in range(len(next_directions)):
             score = tf.reduce_sum(next_amounts[:, :, group] * worth[:, :, group])
-            (gradient,) = tf.gradients(score, [activations], unconnected_gradients="zero")
-            along = tf.einsum("bpc,gc->bpg", cell_sums(gradient, card), tf.constant(directions))
-            flows.append(tf.reduce_sum(amounts * along, axis=1))
+            flows.append(tf.reduce_sum(amounts * _along(directions, score, activations, card), 1))
         return tf.stack(flows, axis=2)
 
     return lambda images, amounts, worth: flow(
         *read(images), tf.constant(amounts), tf.constant(worth)
     ).numpy()
+
+
+def _along(
+    directions: npt.NDArray[np.float32], score: tf.Tensor, activations: tf.Tensor, card: LayerCard
+) -> tf.Tensor:
+    """Return the score's gradient along each direction in each cell, `[batch, cell, group]`."""
+    (gradient,) = tf.gradients(score, [activations], unconnected_gradients="zero")
+    return tf.einsum("bpc,gc->bpg", cell_sums(gradient, card), tf.constant(directions))
 
 
 def _next_values(

@@ -24,7 +24,7 @@ from diamond_cutter.tasks.gallery.sources import LayerSource
 from diamond_cutter.tasks.pages.scripts import read_script
 
 _NAMED = re.compile(r"[A-Za-z0-9_=@+,./-]*gallery\.[0-9a-f]{16}\.(?:css|js|svg|webp)")
-_AGAIN = "the next run publishes it again"
+_AGAIN = "The next run publishes it again"
 
 
 def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
@@ -97,7 +97,7 @@ def _checks_of_files(
     for record_key, files in layers.items():
         record = read_record(bucket, record_key, PublishedFiles)
         if record is None and (published or record_key in listed):
-            yield Finding(record_key, f"The record is missing or unreadable; {_AGAIN}.")
+            yield Finding(record_key, f"The record is missing or unreadable. {_AGAIN}.")
         elif record is None:
             yield from (_check_unrecorded(bucket, file) for file in files)
         else:
@@ -115,7 +115,7 @@ def _check_asset(bucket: Bucket, folder: str, key: str) -> Finding | None:
     return (
         None
         if sound
-        else Finding(key, f"The file is missing or does not match the hash in its name; {_AGAIN}.")
+        else Finding(key, f"The file is missing or does not match the hash in its name. {_AGAIN}.")
     )
 
 
@@ -124,7 +124,7 @@ def _check_file(
 ) -> Finding | None:
     if file is not None and file.is_whole_in(bucket, listed, reread=reread):
         return None
-    return Finding(key, f"The file is missing or differs from its record; {_AGAIN}.")
+    return Finding(key, f"The file is missing or differs from its record. {_AGAIN}.")
 
 
 def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
@@ -136,7 +136,7 @@ def _check_unrecorded(bucket: Bucket, key: str) -> Finding:
         else:
             WebPImagePlugin.WebPImageFile(io.BytesIO(data)).load()
     except (NotFound, Corrupt, OSError, SyntaxError, ValueError):
-        return Finding(key, f"The file is missing or unreadable; {_AGAIN}.")
+        return Finding(key, f"The file is missing or unreadable. {_AGAIN}.")
     return Finding(key, None)
 
 

@@ -88,7 +88,7 @@ def read_table(bucket: Bucket, key: str, columns: Sequence[str] | None = None) -
         raise
     except Exception as error:  # the Parquet reader raises many kinds for damaged files
         raise Corrupt(
-            f"the index {key} is unreadable ({type(error).__name__}). The next run writes it again"
+            f"the index {key} is unreadable ({type(error).__name__}). The next run writes it again."
         ) from error
 
 

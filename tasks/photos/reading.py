@@ -75,7 +75,7 @@ def check_channels(channels: int) -> None:
     if channels not in (1, 3):
         raise BadPhotos(
             f"the model takes other images than photos: expected 3 channels, or 1 for grey, found "
-            f"{channels}. Choose a model of colour or grey images"
+            f"{channels}. Choose a model of colour or grey images."
         )
 
 

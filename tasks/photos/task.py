@@ -86,8 +86,8 @@ def measure_and_commit(
     readable = len(images) - len(unreadable)
     if not readable:
         raise BadPhotos(
-            f"all {len(images)} images in the folder {printable(folder)} are unreadable; the "
-            f"first is {images[0].name}"
+            f"all {len(images)} images in the folder {printable(folder)} are unreadable. The "
+            f"first is {images[0].name}."
         )
     bucket = open_bucket(bucket_url)
     for layer, values in zip(layers, highest, strict=True):

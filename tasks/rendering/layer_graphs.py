@@ -95,7 +95,7 @@ class LayerGraphs:
         return BadModel(
             f"layer {self._layers[-1]} of {self._card.name} cannot be computed from {rows} x "
             f"{columns} pixels, the network's input for a sprite of {self._key.size_px} pixels. "
-            f"Take a larger sprite, such as --recipe.size-px {2 * self._key.size_px}"
+            f"Choose a larger sprite, such as --recipe.size-px {2 * self._key.size_px}."
         )
 
 

@@ -184,7 +184,7 @@ class RenderRecipe(FrozenModel):
         if (self.parameterisation == "maco") != bool(self.spectrum):
             raise ValueError(
                 "the parameterisation 'maco' needs a spectrum, and no other may have one. Use the "
-                "recipe maco"
+                "recipe maco."
             )
         whole = all(
             len(row) == len(FREQUENCIES) and min(row) >= 0 and all(map(math.isfinite, row))

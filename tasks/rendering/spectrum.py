@@ -124,6 +124,6 @@ def _checked(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         )
     if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
         raise ValueError(
-            "a spectrum needs images with values from 0 to 1: found others. Divide bytes by 255"
+            "a spectrum needs images with values from 0 to 1: found others. Divide bytes by 255."
         )
     return image

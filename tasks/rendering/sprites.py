@@ -89,12 +89,8 @@ def render_sprites(
     for batch, drawn in studio.render_all(numbers, recipe, "first"):
         sprites |= drawn
         on_batch(len(batch))
-    # Few fail, so the rungs have small batches. Their size is fixed, because the number of failures
-    # must not change how a sprite is rendered.
-    ladder = replace(studio, batch_size=min(batch_size, LADDER_BATCH))
-    sprites |= ladder.climb(
-        {member: sprite for member, sprite in sprites.items() if _failed(sprite)}, recipe
-    )
+    failed = {member: sprite for member, sprite in sprites.items() if _failed(sprite)}
+    sprites |= studio.for_ladder().climb(failed, recipe)
     return [_final(sprites[member]) for member in studio.members(numbers)]
 
 
@@ -136,6 +132,14 @@ class _Studio:
     recipe: RenderRecipe
     batch_size: int
     execution: Execution
+
+    def for_ladder(self) -> "_Studio":
+        """Return the settings of the ladder, which has small batches because few sprites fail.
+
+        Their size is fixed, because the number of failures must not change how a sprite is
+        rendered.
+        """
+        return replace(self, batch_size=min(self.batch_size, LADDER_BATCH))
 
     def members(self, numbers: Sequence[int]) -> list[Member]:
         return [

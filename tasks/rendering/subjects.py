@@ -95,7 +95,8 @@ class Mix(FrozenModel):
     def _a_layer_comes_once(self) -> "Mix":
         if len({term.layer for term in self.terms}) != len(self.terms):
             raise ValueError(
-                f"the mix {self.label!r} names a layer in two terms. Put its channels into one term"
+                f"the mix {self.label!r} names a layer in two terms. Put its channels into one "
+                "term."
             )
         return self
 

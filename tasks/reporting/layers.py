@@ -87,14 +87,7 @@ def report_layer(
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
     sheet = _sprite_sheet(bucket, files, layer, "sprites", sprites.channels, drawn)
-    # Channels outside all sets and without a sprite appear only in cells, as one small picture.
-    complete = _channels_of_sets(sets).union(drawn)
-    patches, wanted = _patches(material, layer, channels, complete)
-    shown = LayerNumbers(
-        patches=_patch_sheet(layer, cutter, files, wanted),
-        channels=_channel_numbers(material, layer, cells, patches),
-        sets=sets,
-    )
+    shown = _layer_numbers(material, layer, cutter, files, sets, channels, cells)
     found, (rows, columns) = details.groups.get(layer.name), cell_grid(layer)
     groups, group_sheet = _groups(bucket, layer, found, sprites, files)
     mean = material.sums.totals.sets[ALL][layer.name].mean
@@ -113,6 +106,26 @@ def report_layer(
         explained_variance=found.explained if found else None,
         groups=groups,
         numbers=files.layer(layer.name, "numbers", as_script(layer_name(layer.name), shown), "js"),
+    )
+
+
+def _layer_numbers(
+    material: Material,
+    layer: LayerCard,
+    cutter: PatchCutter,
+    files: ReportFiles,
+    sets: tuple[SetNumbers, ...],
+    channels: Sequence[int],
+    cells: Mapping[int, int],
+) -> LayerNumbers:
+    """Write the sheet of patches, and return the numbers; `cells` are those of the sprites."""
+    # Channels outside all sets and without a sprite appear only in cells, as one small picture.
+    complete = _channels_of_sets(sets).union(cells)
+    patches, wanted = _patches(material, layer, channels, complete)
+    return LayerNumbers(
+        patches=_patch_sheet(layer, cutter, files, wanted),
+        channels=_channel_numbers(material, layer, cells, patches),
+        sets=sets,
     )
 
 

@@ -72,7 +72,7 @@ def detail_images(
     if stored is None:
         raise RuntimeError(
             f"{details_key(job.folder)} disappeared after it was written. Run the same command "
-            "again"
+            "again."
         )
     return stored
 
@@ -117,7 +117,7 @@ def _check_all_are_readable(images: Sequence[NumberedImage], found: "CollectedDe
     if gone:
         raise BadPhotos(
             f"{len(gone)} measured images are unreadable now, the first is {gone[0]!r}. Put them "
-            "back, or start from scratch"
+            "back, or start from scratch."
         )
 
 

@@ -133,14 +133,14 @@ def preset_to_continue(
     try:
         stored = read_preset(bucket, model)
     except BadPreset as error:
-        on_restart(f"{error.problem}; tuning starts from scratch")
+        on_restart(f"{error.problem}. Tuning starts from scratch.")
         return None
     if stored is None or (stored.start, stored.budget_s) == (start, budget_s):
         return stored
     budget = "no budget" if stored.budget_s is None else f"{stored.budget_s:g} s a sprite"
     on_restart(
-        f"preset {preset_key(model)} was tuned from {stored.start.key} with {budget}; tuning "
-        "starts from scratch"
+        f"preset {preset_key(model)} was tuned from {stored.start.key} with {budget}. Tuning "
+        "starts from scratch."
     )
     return None
 

@@ -6,6 +6,7 @@ candidates are judged under wider transforms than the defaults are optimised und
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import ValidationError
@@ -60,8 +61,7 @@ def tune_layer(
 ) -> LayerTuning:
     """Find the best settings for a layer, judged on a sample of its channels.
 
-    Transforms are tried first. Regularisation and learning rate follow, on top of the best
-    transforms. These trials have half of the steps. The winner is then compared with the unchanged
+    The trials of the search have half of the steps. Its winner is then compared with the unchanged
     recipe, both with all steps.
 
     Args:
@@ -77,19 +77,12 @@ def tune_layer(
     card = bundle.card.layer(layer)
     channels = sample_channels(card.channels)
     steps = recipe.steps if budget_s is None else affordable_steps(bundle, layer, recipe, budget_s)
-    tried: list[Trial] = []
-
-    def trial(settings: LayerSettings, steps: int) -> Trial:
-        changed = settings.model_copy(update={"steps": steps})
-        tried.append(judge(bundle, layer, channels, recipe, changed))
-        on_trial(tried[-1])
-        return tried[-1]
-
+    trials = _Trials(bundle, layer, channels, recipe, on_trial)
     suited = [each for each in _TRANSFORMS[1:] if _suits(recipe, layer, each)]
-    found = _search(lambda settings: trial(settings, max(steps // 2, 1)), suited)
-    base = best = trial(_TRANSFORMS[0], steps)
+    found = _search(lambda settings: trials.run(settings, max(steps // 2, 1)), suited)
+    base = best = trials.run(_TRANSFORMS[0], steps)
     if found.settings.model_copy(update={"steps": steps}) != base.settings:
-        best = _best([base, trial(found.settings, steps)], base)
+        best = _best([base, trials.run(found.settings, steps)], base)
     return LayerTuning(
         layer=layer,
         layer_sha256=card.sha256,
@@ -97,12 +90,35 @@ def tune_layer(
         base=base,
         best=best,
         merit=round(best.merit(base), 4),
-        trials=len(tried),
+        trials=trials.count,
     )
 
 
+@dataclass
+class _Trials:
+    """Judges settings on a sample of a layer's channels, and counts the trials."""
+
+    bundle: Bundle
+    layer: str
+    channels: Sequence[int]
+    recipe: RenderRecipe
+    on_trial: Callable[[Trial], object]
+    count: int = 0
+
+    def run(self, settings: LayerSettings, steps: int) -> Trial:
+        """Judge some settings with a number of steps."""
+        changed = settings.model_copy(update={"steps": steps})
+        trial = judge(self.bundle, self.layer, self.channels, self.recipe, changed)
+        self.count += 1
+        self.on_trial(trial)
+        return trial
+
+
 def _search(trial: Callable[[LayerSettings], Trial], transforms: Sequence[LayerSettings]) -> Trial:
-    """Return the best trial: of the transforms, then with regularisation on top of the best."""
+    """Return the best trial: of the transforms, then with other settings on top of the best.
+
+    The other settings are regularisation and learning rate.
+    """
     base = trial(_TRANSFORMS[0])
     best = _best([base, *map(trial, transforms)], base)
     joined = [_joined(best.settings, settings) for settings in _REGULARISATION]

@@ -131,7 +131,7 @@ def only_read(monkeypatch: pytest.MonkeyPatch) -> None:
     from diamond_cutter.storage import AccessDenied, LocalBucket
 
     def refuse(*arguments: object, **options: object) -> None:
-        raise AccessDenied("Not allowed to keep objects here; give another folder.")
+        raise AccessDenied("Not allowed to keep objects here. Give another folder.")
 
     for method in ("check", "put", "delete"):
         monkeypatch.setattr(LocalBucket, method, refuse)

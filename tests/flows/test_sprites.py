@@ -73,7 +73,7 @@ def test_what_is_there_can_be_asked_for_where_nothing_can_be_written(
     assert done.returncode == 0, done.stderr
     assert (json.loads(done.stdout)["reused"], json.loads(done.stdout)["failed"]) == (8, 0)
     done = at_once("sprites", "efficientnet-lite0", "--channels", "0:9", *options)
-    refusal = "diamond-cutter: Not allowed to keep objects here; give another folder.\n"
+    refusal = "diamond-cutter: Not allowed to keep objects here. Give another folder.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", refusal)
 
 
@@ -302,8 +302,8 @@ def test_photos_none_of_which_can_be_read_end_the_run(
     done = at_once("sprites", "efficientnet-lite0", *options, *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"diamond-cutter: all 3 images in the folder {photos} are unreadable; the first is "
-        "broken.png"
+        f"diamond-cutter: all 3 images in the folder {photos} are unreadable. The first is "
+        "broken.png."
     ]
     assert files(copied) == before
 

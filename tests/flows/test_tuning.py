@@ -12,7 +12,7 @@ from PIL import Image
 
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.main import app, run
-from diamond_cutter.flows.cli.output import print_layer_tuning, print_preset
+from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.runs import check_attribution
 from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest, TuneRequest
@@ -331,7 +331,7 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     assert done.returncode == 0, done.stderr
     assert (
         f"preset {preset_key(model)} cannot be read" in done.stderr
-        and "; tuning starts from scratch" in done.stderr
+        and ". Tuning starts from scratch." in done.stderr
     )
     preset = Preset.model_validate_json(done.stdout)
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())

@@ -98,7 +98,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(lite0: Bundle, name: str)
     for ask in (lite0.card.layer, lambda name: lite0.card.select_layers(["main", name])):
         with pytest.raises(
             UnknownLayer,
-            match=f"^layer '{name}' is not in efficientnet-lite0; did you mean .*'block_10'",
+            match=f"^layer '{name}' is not in efficientnet-lite0: did you mean .*'block_10'",
         ):
             ask(name)
 
@@ -106,7 +106,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(lite0: Bundle, name: str)
 def test_a_glob_that_fits_nothing_is_refused(toy: Bundle) -> None:
     with pytest.raises(
         UnknownLayer,
-        match=r"layer 'mixed\*' is not in toy; did you mean 'first' or 'second' or 'third'\?",
+        match=r"layer 'mixed\*' is not in toy: did you mean 'first' or 'second' or 'third'\?",
     ):
         toy.card.select_layers(["first", "mixed*"])
 

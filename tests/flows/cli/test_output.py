@@ -5,19 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from diamond_cutter.flows.cli.bucket_output import print_bucket, print_cleaned, print_shown
 from diamond_cutter.flows.cli.estimates import LayerEstimate, RunEstimate
 from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing
-from diamond_cutter.flows.cli.output import (
-    print_bucket,
-    print_card,
-    print_cleaned,
-    print_estimate,
-    print_models,
-    print_preset,
-    print_shown,
-)
+from diamond_cutter.flows.cli.model_output import print_card, print_models
 from diamond_cutter.flows.cli.records import ShownRecord
 from diamond_cutter.flows.cli.removal import Cleaned, Leftover
+from diamond_cutter.flows.cli.run_output import print_estimate, print_preset
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.model_inventory.catalogue import list_models
 from diamond_cutter.storage.sets.records import FileRef

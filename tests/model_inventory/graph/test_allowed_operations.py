@@ -53,8 +53,8 @@ def test_an_operation_that_is_not_allowed_is_named_with_its_node() -> None:
     node = tf.compat.v1.NodeDef(name="deep/inside", op="DebugIdentityV3")
     with pytest.raises(
         BadModel,
-        match=r"birds\.pb holds operations that do more than compute numbers \(DebugIdentityV3 in "
-        r"deep/inside\), which",
+        match=r"^birds\.pb has forbidden operations: expected operations that only compute "
+        r"numbers, found DebugIdentityV3 in deep/inside$",
     ):
         refuse_graph(graph_of(node), "birds.pb")
     refuse_operations([node], "birds.pb", also={"DebugIdentityV3"})
@@ -62,7 +62,7 @@ def test_an_operation_that_is_not_allowed_is_named_with_its_node() -> None:
 
 def test_an_operation_that_tensorflow_does_not_have_is_named() -> None:
     with pytest.raises(
-        BadModel, match=rf"operations that TensorFlow {tf.__version__} does not know \(FancyRelu\)"
+        BadModel, match=rf"expected operations of TensorFlow {tf.__version__}, found FancyRelu$"
     ):
         refuse_graph(graph_of(tf.compat.v1.NodeDef(name="a", op="FancyRelu")), "birds.pb")
 
@@ -71,18 +71,18 @@ def test_texts_functions_and_constants_of_gigabytes_are_refused() -> None:
     refuse_graph(graph_of(constant([1.0, 2.0])), "birds.pb")
     with pytest.raises(
         BadModel,
-        match=r"birds\.pb handles more than numbers \(dtype of the Const value is a string\)",
+        match=r"expected numbers, found a string \(dtype of the Const value\)$",
     ):
         refuse_graph(graph_of(constant("/etc/passwd")), "birds.pb")
     calling = tf.compat.v1.NodeDef(name="calls", op="Identity")
     calling.attr["body"].func.name = "anything"
-    with pytest.raises(BadModel, match=r"body of the Identity calls is a function"):
+    with pytest.raises(BadModel, match=r"found a function \(body of the Identity calls\)$"):
         refuse_graph(graph_of(calling), "birds.pb")
     bomb = constant(1.0, "bomb")
     bomb.attr["value"].tensor.tensor_shape.CopyFrom(tf.TensorShape([1 << 20, 1 << 20]).as_proto())
     with pytest.raises(
         BadModel,
-        match=rf"birds\.pb has a constant of {4 << 40} bytes \(bomb\), and no graph holds more",
+        match=rf"^birds\.pb has a constant that is too large: .*, found {4 << 40} \(bomb\)$",
     ):
         refuse_graph(graph_of(bomb), "birds.pb")
 

@@ -347,6 +347,6 @@ def test_no_network_is_one_sentence_that_says_what_to_put_where(
         fetch_keras_weights("keras/mobilenet")
     sentence = str(missing.value)
     assert "\n" not in sentence
-    assert sentence.startswith("the weights of keras/mobilenet cannot be fetched (")
+    assert sentence.startswith("the weights of keras/mobilenet cannot be downloaded (")
     assert "mobilenet_1_0_224_tf.h5" in sentence
-    assert sentence.endswith(f"at {caches / 'ours' / 'keras' / 'mobilenet_1_0_224_tf.h5'} yourself")
+    assert sentence.endswith(f"at {caches / 'ours' / 'keras' / 'mobilenet_1_0_224_tf.h5'}.")

@@ -88,9 +88,7 @@ def test_a_file_that_is_not_published_is_one_sentence(published: Path) -> None:
         fetch_keras_weights("keras/mobilenet")
     place = KERAS_APPLICATIONS["keras/mobilenet"].own_file
     assert "\n" not in str(error.value)
-    assert "mobilenet_1_0_224_tf.h5" in str(error.value) and f"at {place} yourself" in str(
-        error.value
-    )
+    assert "mobilenet_1_0_224_tf.h5" in str(error.value) and f" at {place}." in str(error.value)
 
 
 @pytest.mark.parametrize(

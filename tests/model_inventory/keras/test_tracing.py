@@ -5,7 +5,6 @@ another process.
 import hashlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,82 +14,18 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.graph_def import run_inside
-from diamond_cutter.model_inventory.keras.calls import layer_activations
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
-
-# Keras turns a variable into an array in a way that NumPy will drop.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+from tests.model_inventory.keras.traced_models import (
+    WARNING,
+    assert_equal_to_keras,
+    backbone,
+    names,
+    noise,
+    run,
+    transfer_model,
 )
 
-
-@pytest.fixture(autouse=True)
-def _names_begin_again() -> Iterator[None]:
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
-def graph_activations(traced: TracedModel, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what each layer of the frozen graph makes of images."""
-    values = run(traced, tf.constant(images), [layer.tensor for layer in traced.layers])
-    return {layer.name: value.numpy() for layer, value in zip(traced.layers, values, strict=True)}
-
-
-def run(traced: TracedModel, images: tf.Tensor, tensors: list[str]) -> list[tf.Tensor]:
-    return tf.function(
-        lambda image: run_inside(traced.graph, traced.input_tensor, image, tensors), autograph=False
-    )(images)
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-
-
-def assert_equal_to_keras(model: keras.Model, traced: TracedModel, images: np.ndarray) -> None:
-    """Compare every layer, within 1e-4 of its largest value."""
-    expected, found = layer_activations(model, images), graph_activations(traced, images)
-    assert found
-    for name, values in found.items():
-        assert values.shape == expected[name].shape, name
-        np.testing.assert_allclose(
-            values,
-            expected[name],
-            rtol=0,
-            atol=1e-4 * np.abs(expected[name]).max() + 1e-7,
-            err_msg=name,
-        )
-
-
-def names(traced: TracedModel) -> list[str]:
-    return [layer.name for layer in traced.layers]
-
-
-def backbone(name: str = "backbone") -> keras.Model:
-    """Return a small functional network with a sum in it."""
-    image = keras.Input((None, None, 3))
-    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(image)
-    x = layers.BatchNormalization(name="bn")(x)
-    y = layers.DepthwiseConv2D(3, padding="same", activation="relu", name="depthwise")(x)
-    return keras.Model(image, layers.Add(name="block_1_add")([x, y]), name=name)
-
-
-def transfer_model() -> keras.Model:
-    return keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.RandomFlip(),
-            layers.Rescaling(1 / 127.5, offset=-1),
-            backbone(),
-            layers.GlobalAveragePooling2D(name="pool"),
-            layers.Dropout(0.5),
-            layers.Dense(5, activation="softmax", name="classes"),
-        ],
-        name="transfer",
-    )
+pytestmark = [pytest.mark.usefixtures("names_begin_again"), WARNING]
 
 
 def test_a_backbone_inside_a_sequential_names_its_layers_by_path() -> None:
@@ -305,43 +240,6 @@ def test_convolutions_in_groups_have_gradients(
     assert np.abs(tape.gradient(value, image).numpy()).max() > 0
 
 
-def test_dense_layers_on_images_are_convolutions() -> None:
-    model = keras.Sequential(
-        [
-            keras.Input((9, 9, 3)),
-            layers.Dense(5, activation="gelu", name="mix"),
-            layers.Flatten(),
-            layers.Dense(2),
-        ]
-    )
-    traced = trace(model)
-    assert names(traced) == ["mix", "dense"]
-    operations = {node.op for node in traced.graph.node}
-    assert {"Conv2D", "MatMul"} <= operations and "GatherV2" not in operations
-    assert_equal_to_keras(model, traced, noise(2, 9, 9, 3))
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_becomes_float32(policy: str) -> None:
-    keras.config.set_dtype_policy(policy)
-    model = transfer_model()
-    traced = trace(model)
-    assert model.get_layer("classes").compute_dtype == policy.removeprefix("mixed_")
-    wide = keras.models.clone_model(model)
-    for layer in wide._flatten_layers():
-        layer.dtype_policy = "float32"
-    wide.set_weights(model.get_weights())
-    assert names(traced) == [
-        "backbone/conv",
-        "backbone/bn",
-        "backbone/depthwise",
-        "backbone/block_1_add",
-        "pool",
-        "classes",
-    ]
-    assert_equal_to_keras(wide, traced, noise(1, 32, 32, 3))
-
-
 def test_whole_numbers_as_input_are_taken_as_float32() -> None:
     image = keras.Input((16, 16, 3), dtype="uint8")
     model = keras.Model(image, layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(image)))
@@ -364,141 +262,6 @@ def test_grey_images_without_an_axis_of_channels() -> None:
     assert traced.image_shape == (28, 28, 1)
     assert names(traced) == ["conv", "dense"]
     assert_equal_to_keras(model, traced, noise(2, 28, 28, 1))
-
-
-class OddPadding(layers.Layer):
-    """Pads by what it knows of the size while it is traced, and otherwise by nothing."""
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        known = x.shape[1] is not None and x.shape[1] % 2 == 1
-        return tf.pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]]) if known else x
-
-
-class NeedsItsSize(layers.Layer):
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(x, [-1, x.shape[1] * x.shape[2], x.shape[3]])
-
-
-def test_a_layer_that_does_something_else_without_a_size_is_traced_at_the_models_size() -> None:
-    model = keras.Sequential(
-        [
-            keras.Input((15, 15, 3)),
-            layers.Conv2D(4, 3, padding="same"),
-            OddPadding(),
-            layers.Conv2D(4, 3),
-        ]
-    )
-    traced = trace(model)
-    assert_equal_to_keras(model, traced, noise(1, 15, 15, 3))
-
-
-def test_a_layer_that_needs_a_size_is_traced_at_the_models_size() -> None:
-    model = keras.Sequential(
-        [keras.Input((15, 15, 3)), layers.Conv2D(4, 3), NeedsItsSize(), layers.Dense(2)]
-    )
-    traced = trace(model)
-    assert_equal_to_keras(model, traced, noise(1, 15, 15, 3))
-
-
-def test_of_several_outputs_the_first_vector_is_taken() -> None:
-    image = keras.Input((16, 16, 3))
-    x = layers.Conv2D(4, 3, name="conv")(image)
-    vector = layers.Dense(7, name="classes")(layers.GlobalMaxPooling2D()(x))
-    traced = trace(keras.Model(image, {"map": x, "classes": vector}))
-    assert names(traced) == ["conv", "global_max_pooling2d", "classes"]
-    assert traced.output_tensor == traced.layers[2].tensor
-
-
-def two_inputs() -> keras.Model:
-    image, facts = keras.Input((16, 16, 3)), keras.Input((4,))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))
-    return keras.Model([image, facts], layers.Dense(1)(layers.Concatenate()([x, facts])), name="m")
-
-
-def text_transformer() -> keras.Model:
-    tokens = keras.Input((12,), dtype="int32")
-    x = layers.Embedding(20, 8)(tokens)
-    return keras.Model(tokens, layers.MultiHeadAttention(2, 4)(x, x), name="m")
-
-
-def patches_only() -> keras.Model:
-    image = keras.Input((16, 16, 3))
-    x = layers.Dense(8)(layers.Reshape((256, 3))(image))
-    return keras.Model(
-        image,
-        layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 4)(x, x))),
-        name="m",
-    )
-
-
-def untouched_subclass() -> keras.Model:
-    class Untouched(keras.Model):
-        def call(self, x: tf.Tensor) -> tf.Tensor:
-            return x
-
-    return Untouched(name="m")
-
-
-def broken_subclass() -> keras.Model:
-    class Broken(keras.Model):
-        def call(self, x: tf.Tensor) -> tf.Tensor:
-            return layers.Conv2D(2, 3)(x) + np.asarray(x.numpy())
-
-    model = Broken(name="m")
-    model._build_shapes_dict = {"input_shape": (None, 8, 8, 3)}
-    return model
-
-
-def quarter_precision() -> keras.Model:
-    keras.config.set_dtype_policy("float16")
-    return keras.Sequential(
-        [keras.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.Conv2D(2, 3)], name="m"
-    )
-
-
-@pytest.mark.parametrize(
-    ("build", "sentence"),
-    [
-        (
-            two_inputs,
-            r"^m takes 2 inputs, and one image is expected; give a model that takes the image "
-            r"alone$",
-        ),
-        (
-            text_transformer,
-            r"^m takes \[batch, 12\], and images \[batch, height, width, channels\] are expected; "
-            r"give a network for images$",
-        ),
-        (
-            lambda: keras.Sequential([keras.Input((5,)), layers.Dense(2)], name="m"),
-            r"^m takes \[batch, 5\], and images",
-        ),
-        (
-            patches_only,
-            r"^m has no float32 layer with rows and columns, .*; give a convolutional network$",
-        ),
-        (
-            untouched_subclass,
-            r"^m does not say what it takes; call it on an image, .* and save it again$",
-        ),
-        (broken_subclass, r"^m cannot be traced \(.*\); check that it runs on one image in Keras$"),
-        (quarter_precision, r"^m .*float(16|32)"),
-        (
-            lambda: keras.Sequential(
-                [keras.Input((3, 8, 8)), layers.Conv2D(2, 3, data_format="channels_first")],
-                name="m",
-            ),
-            r"^m keeps channels first \(layer conv2d\), and channels last are needed; build it "
-            r"with",
-        ),
-    ],
-)
-def test_what_cannot_be_rendered_is_refused_with_a_sentence(
-    build: Callable[[], keras.Model], sentence: str
-) -> None:
-    with pytest.raises(BadModel, match=sentence) as refusal:
-        trace(build())
-    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.slow

@@ -329,15 +329,13 @@ def test_the_graph_of_another_model_is_refused(tmp_path: Path) -> None:
     file.write_bytes(graph_of(ours).SerializeToString())
     text = refusal("lucid/ResnetV1_50_slim", file)
     assert (
-        "is not lucid/ResnetV1_50_slim: it has no resnet_v1_50/conv1/Relu, "
+        "is not lucid/ResnetV1_50_slim: it lacks resnet_v1_50/conv1/Relu, "
         "resnet_v1_50/block1/unit_1/bottleneck_v1/Relu, "
-        "resnet_v1_50/block1/unit_2/bottleneck_v1/Relu and 15 more; give the graph that is at "
+        "resnet_v1_50/block1/unit_2/bottleneck_v1/Relu and 15 more. Give the graph from "
         "gs://modelzoo/"
     ) in text
-    assert "has no node 'data' for images to go into" in refusal("lucid/CaffeNet_caffe", file)
-    assert "Conv2d_0/Relu6 has 8 channels in place of 16" in refusal(
-        "lucid/MobilenetV1_050_slim", file
-    )
+    assert "has no node 'data' for images." in refusal("lucid/CaffeNet_caffe", file)
+    assert "MobilenetV1/Conv2d_0/Relu6, found 8." in refusal("lucid/MobilenetV1_050_slim", file)
 
 
 def test_a_cut_graph_is_refused(tmp_path: Path) -> None:
@@ -375,10 +373,12 @@ def test_a_few_logits_more_than_labels_are_unused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("lines", "classes"), [(3, 1), (3, 12), (0, 9)])
 def test_labels_of_something_else_are_refused(tmp_path: Path, lines: int, classes: int) -> None:
     with pytest.raises(
-        BadModel, match=f"has {lines} labels for {classes} classes; give one for each"
+        BadModel, match=f"do not fit: expected {classes}, one for each class, found {lines}"
     ):
         labels(tmp_path, "x\n" * lines, classes)
-    with pytest.raises(BadModel, match="bytes, where labels have at most"):
+    with pytest.raises(
+        BadModel, match=r"labels .* are too large: expected at most 1048576 bytes, found"
+    ):
         labels(tmp_path, b"x" * (1 << 21), classes)
 
 

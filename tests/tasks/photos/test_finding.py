@@ -157,7 +157,7 @@ def test_a_table_that_is_no_file_of_the_folder_is_refused(tmp_path: Path) -> Non
         (
             lambda path: sparse(path, 6 << 30),
             r"it has 6,442,450,944 bytes: expected at most 67,108,864\. Replace or remove "
-            r"the file$",
+            r"the file\.$",
         ),
     ):
         make(root / "labels.csv")

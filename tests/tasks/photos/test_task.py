@@ -82,7 +82,7 @@ def test_photos_none_of_which_can_be_read_are_refused(toy: Bundle, tmp_path: Pat
     keep_bundle(bucket.url, toy)
     found = find_images(str(write(tmp_path / "photos", "a.png", "b.png")))
     with pytest.raises(
-        BadPhotos, match=r"all 2 images in the folder here are unreadable; the first is a\.png"
+        BadPhotos, match=r"all 2 images in the folder here are unreadable. The first is a\.png"
     ):
         measure_and_commit(
             bucket.url, toy.card.key, "here", found.images, found.name, ("first",), False

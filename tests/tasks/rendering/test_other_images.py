@@ -139,7 +139,7 @@ def test_a_sprite_too_small_for_the_layer_is_one_sentence() -> None:
 
     with pytest.raises(
         BadModel,
-        match=r"^layer deep of built cannot be computed from 4\d x 4\d pixels.*Take a larger",
+        match=r"^layer deep of built cannot be computed from 4\d x 4\d pixels.*Choose a larger",
     ) as error:
         rendered(bundle_of(narrowing, side=96), "deep")
     assert "\n" not in str(error.value)

@@ -168,7 +168,7 @@ def test_another_start_begins_from_scratch(
     add_layer(bucket, MODEL, START, None, tuning("a"))
     said = list[str]()
     assert preset_to_continue(bucket, MODEL, start, budget_s, said.append) is None
-    assert len(said) == 1 and said[0].endswith("tuning starts from scratch")
+    assert len(said) == 1 and said[0].endswith("Tuning starts from scratch.")
     stored = add_layer(bucket, MODEL, start, budget_s, tuning("b"))
     assert (stored.start, stored.budget_s, layers(bucket)) == (start, budget_s, ["b"])
 
@@ -195,7 +195,7 @@ def test_rubbish_is_replaced(bucket: LocalBucket, rubbish: bytes) -> None:
         read_preset(bucket, MODEL)
     said = list[str]()
     assert preset_to_continue(bucket, MODEL, START, None, said.append) is None
-    assert len(said) == 1 and said[0].endswith("tuning starts from scratch")
+    assert len(said) == 1 and said[0].endswith("Tuning starts from scratch.")
     add_layer(bucket, MODEL, START, None, tuning("a"))
     assert layers(bucket) == ["a"]
 

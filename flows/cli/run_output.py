@@ -1,0 +1,73 @@
+"""Prints estimates and summaries of runs, and the results of tuning."""
+
+import sys
+
+from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cli.estimates import RunEstimate
+from diamond_cutter.flows.cli.output import print_result
+from diamond_cutter.flows.cli.record_text import preset_in_words, tuning_in_words
+from diamond_cutter.flows.cli.tables import Rows, printable
+from diamond_cutter.flows.cut_summary import CutSummary
+from diamond_cutter.flows.quantities import lasting, sized
+from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
+
+
+def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
+    """Print the estimate of a run."""
+    rows = [
+        (
+            layer.layer,
+            str(layer.sprites_done),
+            str(layer.sprites_to_do),
+            str(layer.shards),
+            sized(layer.bytes),
+            lasting(layer.seconds),
+        )
+        for layer in estimate.layers
+    ]
+    adopted = (
+        f" ({estimate.sprites_adopted} of them to copy from other sets of the model)"
+        if estimate.sprites_adopted
+        else ""
+    )
+    total = (
+        f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, "
+        f"{estimate.sprites_done} done{adopted}; "
+        f"about {sized(estimate.bytes)} and {lasting(estimate.seconds)} on {estimate.devices} "
+        f"device{'s' * (estimate.devices > 1)}"
+    )
+    print_result(
+        estimate,
+        as_json,
+        f"{estimate.model} by {estimate.recipe}",
+        Rows(("layer", "done", "to do", "shards", "size", "time"), rows),
+        total,
+    )
+
+
+def print_summary(summary: RunSummary, *, as_json: bool) -> None:
+    """Print the summary of a run."""
+    print_result(summary, as_json, summary.in_words())
+
+
+def print_report(summary: ReportSummary, *, as_json: bool) -> None:
+    """Print the summary of a report, and the URL of its page."""
+    print_result(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
+
+
+def print_cut(summary: CutSummary, *, as_json: bool) -> None:
+    """Print the answer of `cut`, its scores, and the URL of its page."""
+    tables_of_cuts = [Rows(head, rows) for head, rows in summary.tables()]
+    words = [*summary.in_words(), f"next: {summary.command}", summary.report]
+    print_result(summary, as_json, *tables_of_cuts, *words)
+
+
+def print_layer_tuning(found: LayerTuning) -> None:
+    """Print the tuning of a layer on standard error."""
+    sys.stderr.write(f"{printable(found.layer)}: {tuning_in_words(found)}\n")
+
+
+def print_preset(preset: Preset, *, as_json: bool) -> None:
+    """Print the preset of a model."""
+    print_result(preset, as_json, *preset_in_words(preset))
