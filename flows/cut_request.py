@@ -1,17 +1,11 @@
 """The request of a search for a cut: parameters of the command, the flow and its deployments."""
 
-from dataclasses import dataclass
-
 from pydantic import Field
 
 from diamond_cutter.flows.sprites_request import AUTO, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage import Bucket
-from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
-from diamond_cutter.tasks.cut_report.cuts import ComparedModel
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
-from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 
@@ -62,33 +56,6 @@ class CutRequest(FrozenModel):
         """Return the request with absolute paths."""
         return self.model_copy(
             update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
-        )
-
-
-@dataclass(frozen=True)
-class CutRun:
-    """A request with its bucket, models and images resolved.
-
-    images: all images of the folder.
-    labelled: those with a label; the position of an image is its number.
-    models: the models that can be compared.
-    skipped: a sentence for each model that cannot.
-    """
-
-    request: CutRequest
-    bucket: Bucket
-    images: ImageSet
-    labelled: tuple[FoundImage, ...]
-    models: tuple[ComparedModel, ...]
-    skipped: tuple[str, ...]
-
-    def comparison(self, recipe: str) -> ComparisonSpec:
-        """Return the specification of the report; `recipe` is the key of the sprites' recipe."""
-        return ComparisonSpec(
-            models=tuple((model.card.key, model.spec.key) for model in self.models),
-            train=self.request.train,
-            channels=self.request.channels,
-            sprites=recipe,
         )
 
 

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.flows.cut_request import CutRun
+from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import CutFailed
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import passing
@@ -13,10 +14,11 @@ from diamond_cutter.flows.report_sprites import render_sprites
 from diamond_cutter.flows.sprites import DEVICES
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
-from diamond_cutter.storage import open_bucket
+from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
 from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.cut_report.class_cards import ClassChannels
+from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.task import find_separating_channels
@@ -41,12 +43,40 @@ from diamond_cutter.tasks.features.task import (
     compute_features,
     measure_costs,
 )
+from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.training.task import TrainedRecord, TrainingJob, train_heads
 
 # Of the images, a fifth is for the test, and a fifth of the others for early stopping.
 _TRAINED_SHARE, _USUAL_EPOCHS = 0.64, 8
 # Scores need no device, only a core each.
 SCORERS = max(1, min(8, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True)
+class CutRun:
+    """A request with its bucket, models and images resolved.
+
+    images: all images of the folder.
+    labelled: those with a label; the position of an image is its number.
+    models: the models that can be compared.
+    skipped: a sentence for each model that cannot.
+    """
+
+    request: CutRequest
+    bucket: Bucket
+    images: ImageSet
+    labelled: tuple[FoundImage, ...]
+    models: tuple[ComparedModel, ...]
+    skipped: tuple[str, ...]
+
+    def comparison(self, recipe: str) -> ComparisonSpec:
+        """Return the specification of the report; `recipe` is the key of the sprites' recipe."""
+        return ComparisonSpec(
+            models=tuple((model.card.key, model.spec.key) for model in self.models),
+            train=self.request.train,
+            channels=self.request.channels,
+            sprites=recipe,
+        )
 
 
 def costs_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, CostsRecord]:

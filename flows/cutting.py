@@ -11,9 +11,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import CutArtifacts
-from diamond_cutter.flows.cut_request import CutRequest, CutRun, cut_spec
+from diamond_cutter.flows.cut_request import CutRequest, cut_spec
 from diamond_cutter.flows.cut_steps import (
     SCORERS,
+    CutRun,
     costs_of_models,
     estimate,
     features_of_models,
