@@ -27,6 +27,7 @@ from diamond_cutter.storage import (
     check_key,
     content_type_of,
 )
+from diamond_cutter.storage.sets.cut_keys import COMPARISON
 from diamond_cutter.storage.sets.layout import (
     is_fingerprinted,
     is_gallery_file,
@@ -120,7 +121,7 @@ class _Site:
         for model, recipe in set_names(self._bucket):
             sets[model].append(recipe)
         reports = [
-            (listing.key, listing.dataset, listing.model)
+            (listing.key, listing.dataset, "" if listing.model == COMPARISON else listing.model)
             for listing in list_reports(self._bucket)
             if listing.complete and not listing.measurements
         ]

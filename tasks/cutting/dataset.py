@@ -1,7 +1,7 @@
 """The labelled images of a search for a cut: classes, copies, and the division for choosing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -192,9 +192,13 @@ def make_dataset(
 def _test_part(
     labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], spec: CutSpec
 ) -> npt.NDArray[np.bool_]:
-    parts = round(1 / spec.test_share)
+    """Return a share of each class, at least one image."""
     tested = np.zeros(len(labels), bool)
-    tested[stratified_folds(labels, groups, parts, spec.seed)[0]] = True
+    for label, members in _groups_by_class(labels, groups, spec.seed):
+        wanted = max(1, round(spec.test_share * int((labels == label).sum())))
+        for places in members:
+            if tested[labels == label].sum() < wanted:
+                tested[places] = True
     return tested
 
 
@@ -223,19 +227,40 @@ def stratified_folds(
 ) -> list[npt.NDArray[np.int64]]:
     """Return the test images of each fold; each fold has about the same share of each class.
 
+    A group goes to the fold with the fewest images of its class, and of these to the fold with the
+    fewest images. A class with as many groups as folds is therefore in each fold.
+
     Args:
         labels: int `[image]`.
         groups: int `[image]`; images of a group are in the same fold.
         folds: number of folds.
         seed: of the division.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    fold_of = np.empty(len(labels), np.int64)
+    sizes = np.zeros(folds, np.int64)
+    for _, members in _groups_by_class(labels, groups, seed):
+        of_class = np.zeros(folds, np.int64)
+        # Large groups first, so that the small ones even out the rest.
+        for places in sorted(members, key=len, reverse=True):
+            fold = int(np.lexsort((sizes, of_class))[0])
+            fold_of[places] = fold
+            of_class[fold] += len(places)
+            sizes[fold] += len(places)
+    return [np.flatnonzero(fold_of == fold) for fold in range(folds)]
 
-    if len(np.unique(groups)) == len(groups):
-        # The same without groups, in a hundredth of the time.
-        division = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
-    else:
-        division = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
-            labels, labels, groups
-        )
-    return [test for _, test in division]
+
+def _groups_by_class(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], seed: int
+) -> Iterator[tuple[int, list[npt.NDArray[np.int64]]]]:
+    """Yield each class and the places of its groups, in random order.
+
+    A group with several labels belongs to the class of its first image.
+    """
+    generator = np.random.default_rng(seed)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order][0] - 1))
+    members = np.split(order, starts[1:])
+    first_labels = np.array([labels[places[0]] for places in members])
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(first_labels == label)
+        yield int(label), [members[place] for place in generator.permutation(of_class)]

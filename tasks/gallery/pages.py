@@ -42,7 +42,7 @@ def bucket_page(
     Args:
         url: the bucket's URL.
         models: the recipes of the sprite sets, by model.
-        reports: folder, dataset and model of each report.
+        reports: folder, dataset and model of each report; no model in reports on where to cut.
     """
     return render(GALLERY, "bucket.html.jinja", "/", url=url, models=models, reports=reports)
 

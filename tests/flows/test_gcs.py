@@ -12,6 +12,7 @@ import pytest
 from benchmarks import faulted_bucket
 from tests.flows.conftest import SMALL, Command, small
 from tests.flows.explained_images import make_images
+from tests.flows.labelled_digits import write_digits
 from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
@@ -112,6 +113,25 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
     ]
     assert (page.parent / numbers).is_file() and list(page.parent.glob("images/*.webp"))
     assert not list(page.parent.glob("images/*.parquet")) and gcs_place.unknown == []
+
+
+def test_images_in_a_bucket_are_classified_into_a_bucket(
+    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
+) -> None:
+    for path in write_digits(tmp_path / "digits", (1, 4), 4).rglob("*.png"):
+        name = f"my digits/{path.relative_to(tmp_path / 'digits')}"
+        gcs_place.put("place", name, path.read_bytes())
+    gcs_place.put("place", "my digits/digit 4/bad.png", b"")
+    options = ("--layers", "stem", "--channels", "0", "--train", "0", "--folds", "2")
+    where = ("--models", "efficientnet-lite0", "--bucket", "gs://place/team", "--json")
+    done = diamond_cutter("cut", "gs://place/my digits", *where, *options)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["best"] == {"model": "efficientnet-lite0", "layer": "stem"}
+    assert summary["report"] == f"gs://place/team/{summary['key']}index.html"
+    assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"]
+    assert [bad["name"] for bad in summary["refused"]] == ["digit 4/bad.png"]
+    assert gcs_place.unknown == []
 
 
 def test_a_place_that_cannot_be_used_is_one_sentence(

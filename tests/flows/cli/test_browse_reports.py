@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.cut_keys import comparison_folder
+from diamond_cutter.tasks.cut_report.contents import CutReportRecord
+from diamond_cutter.tasks.cut_report.pages import charts, cut_page
 from tests.flows.cli.test_browse import EVIL, SET, Served
 from tests.flows.made_up_set import RECIPE
+from tests.tasks.cut_report.made_up_comparison import made_up_contents
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 from tests.tasks.reporting.made_up_report import put_report
 
@@ -104,3 +108,22 @@ def test_the_gallery_names_the_report_of_its_sprites(served: Served, bucket: Loc
     assert b"pictures@0a1b2c3d" in served.ask(f"/{SET}")[2]
     publish(bucket)
     assert served.ask(f"/{SET}")[2] == bucket.get(f"{SET}index.html")
+
+
+def test_a_report_on_where_to_cut_is_served_with_charts_drawn_from_its_numbers(
+    served: Served, bucket: LocalBucket
+) -> None:
+    contents = made_up_contents()
+    folder = comparison_folder(contents.dataset, contents.report)
+    record = CutReportRecord(contents=contents, records=(), files=())
+    bucket.put(f"{folder}report.json", record.to_bytes())
+    for name in ("index.html", "depth.svg", "evil.svg"):
+        bucket.put(folder + name, EVIL)
+    assert b"where to cut" in served.ask("/")[2]
+    path = "/" + folder.replace("@", "%40")
+    assert served.ask(path)[2] == cut_page(contents)
+    drawn = served.ask(f"{path}depth.svg")
+    assert drawn[0] == 200 and drawn[2] == charts(contents)["depth.svg"]
+    assert served.ask(f"{path}evil.svg")[0] == 404
+    for name in re.findall(r'(?:src|href)="(report\.[^"]+)"', cut_page(contents).decode()):
+        assert served.ask(path + name)[0] == 200, name

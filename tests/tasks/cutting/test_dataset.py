@@ -152,3 +152,18 @@ def test_folds_have_about_the_same_share_of_each_class_with_copies_too() -> None
     assert sorted(np.concatenate(folds)) == list(range(60))
     for fold in folds:
         assert 2 <= (labels[fold] == 1).sum() <= 6
+
+
+def test_small_classes_are_in_each_fold_and_in_the_test() -> None:
+    images = images_of({f"class {number}": 4 for number in range(20)})
+    found = make_dataset(images, different(images), SPEC)
+    assert Counter(found.test.labels.tolist()) == dict.fromkeys(range(20), 1)
+    part = found.choosing
+    for fold in stratified_folds(part.labels, part.groups, 3, seed=0):
+        assert Counter(part.labels[fold].tolist()) == dict.fromkeys(range(20), 1)
+
+
+def test_folds_of_other_seeds_differ() -> None:
+    labels, groups = np.repeat([0, 1], 30), np.arange(60)
+    one, other = (stratified_folds(labels, groups, 5, seed) for seed in (0, 1))
+    assert {tuple(fold) for fold in one} != {tuple(fold) for fold in other}
