@@ -123,7 +123,13 @@ def peak(images: int, *, model: str = "efficientnet-lite0") -> None:
             )
             features_and_commit(
                 FeaturesJob(
-                    f"{place}/bucket", card.key, "made-up@0", spec, chosen, (card.image.shape,)
+                    f"{place}/bucket",
+                    card.key,
+                    "made-up@0",
+                    spec,
+                    chosen,
+                    card.image.shape,
+                    (card.image.shape,),
                 )
             )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)

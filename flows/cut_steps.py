@@ -34,8 +34,8 @@ from diamond_cutter.tasks.features.stored import (
     CostsRecord,
     FeatureSet,
     batch_ranges,
-    cut_folder,
     feature_set,
+    features_folder,
 )
 from diamond_cutter.tasks.features.task import (
     MODELS_AT_ONCE,
@@ -129,7 +129,7 @@ def features_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, FeatureSet]
     return {
         model.card.key: feature_set(
             run.bucket,
-            cut_folder(run.images.name, model.card.key, model.spec),
+            features_folder(run.images.name, model.card.key, model.spec),
             len(run.labelled),
         )
         for model in run.models
@@ -142,7 +142,15 @@ def _feature_jobs(
     images = tuple(NumberedImage(number, run.labelled[number]) for number in numbers)
     shapes = tuple(dict.fromkeys(model.card.image.shape for model in models))
     return [
-        FeaturesJob(run.request.bucket, model.card.key, run.images.name, model.spec, images, shapes)
+        FeaturesJob(
+            run.request.bucket,
+            model.card.key,
+            run.images.name,
+            model.spec,
+            images,
+            model.card.image.shape,
+            shapes,
+        )
         for model in models
     ]
 
@@ -182,16 +190,22 @@ def score_models(
 
 def join_in_models(
     run: CutRun, dataset: Dataset, comparison: Comparison, scorers: DeviceSlots
-) -> dict[str, JoinRecord]:
-    """Return what joining layers gains, by the key of the model."""
+) -> tuple[dict[str, JoinRecord], list[str]]:
+    """Return what joining layers gains, by the key of the model, and a sentence for each failure.
+
+    With very many classes, joining may exceed the time limit. The report does without it then.
+    """
     scored = {cut.model for cut in comparison.cuts}
-    jobs = [_scoring_job(run, model, dataset) for model in run.models if model.card.name in scored]
+    jobs = [_scoring_job(run, model, dataset) for model in run.models if model.name in scored]
     with doing("joining layers"):
 
         def submit(job: ScoringJob) -> Any:
             return join_layers.submit(job, scorers, run.request.timeout_s, None)
 
-        return {job.model: record for job, record in _run_all(jobs, submit, SCORERS + 1)}
+        failures = list[str]()
+        found = _run_all(jobs, submit, SCORERS + 1, failures)
+    problems = [f"layers were not joined: {failure}" for failure in failures]
+    return {job.model: record for job, record in found}, problems
 
 
 def train_in_models(
@@ -202,7 +216,7 @@ def train_in_models(
     jobs = [
         _training_job(run, model, dataset, cuts)
         for model in run.models
-        if (cuts := [cut for cut in chosen if cut.model == model.card.name])
+        if (cuts := [cut for cut in chosen if cut.model == model.name])
     ]
     with doing("training heads"):
 
@@ -251,20 +265,30 @@ def render_cut_sprites(
     return channels, render_sprites(asked.model_copy(update={"selection": {layer: tuple(wanted)}}))
 
 
-def _run_all(jobs: Sequence[Any], submit: Any, limit: int) -> list[tuple[Any, Any]]:
+def _run_all(
+    jobs: Sequence[Any], submit: Any, limit: int, failures: list[str] | None = None
+) -> list[tuple[Any, Any]]:
     """Run jobs as tasks, and return each with its result, in the order of the jobs.
+
+    Args:
+        jobs: what is run.
+        submit: starts the task of a job.
+        limit: tasks at a time.
+        failures: receives a sentence for each task that failed; if omitted, failures are raised.
 
     Raises:
         CutFailed: some tasks failed, after all others have ended.
     """
-    found, failures = dict[int, Any](), list[str]()
+    found, failed = dict[int, Any](), list[str]()
     places = {id(job): place for place, job in enumerate(jobs)}
     for job, future in FutureQueue(jobs, submit, limit):
         error = error_of(future)
         if error is not None:
-            failures.append(first_line(error))
+            failed.append(first_line(error))
         else:
             found[places[id(job)]] = future.result()
-    if failures:
-        raise CutFailed(failures)
+    if failures is not None:
+        failures += failed
+    elif failed:
+        raise CutFailed(failed)
     return [(jobs[place], found[place]) for place in sorted(found)]

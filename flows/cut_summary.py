@@ -10,11 +10,11 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutName,
     CutReportRecord,
     CutRow,
-    ListedFile,
     TrainedCut,
 )
 from diamond_cutter.tasks.cut_report.wording import SCORE_TITLES, agreement_in_words
 from diamond_cutter.tasks.cutting.agreement import Agreement
+from diamond_cutter.tasks.reporting.contents import RefusedImage
 
 _REFUSED_NAMED = 5
 
@@ -34,7 +34,7 @@ class CutSummary(FrozenModel):
     command: str = Field(description="the command that goes on from here")
     key: str
     report: str = Field(description="the URL of the page")
-    refused: tuple[ListedFile, ...] = Field(description="skipped images")
+    refused: tuple[RefusedImage, ...] = Field(description="skipped images")
     skipped: tuple[str, ...] = Field(description="a sentence for each skipped model or layer")
     lacks: tuple[str, ...] = Field(
         description="a sentence for each failed part; the same run retries these parts"

@@ -32,10 +32,11 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.cut_keys import comparison_folder
-from diamond_cutter.tasks.cut_report.cuts import ComparedModel, compare
+from diamond_cutter.tasks.cut_report.cuts import ComparedModel, compare, compared_models
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.stored import stored_comparison
 from diamond_cutter.tasks.cut_report.task import publish_comparison
@@ -45,8 +46,11 @@ from diamond_cutter.tasks.cutting.dataset import (
     make_dataset,
 )
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.reading import check_channels
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # mypy cannot see that this runner's futures are Prefect's.
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=max(len(DEVICES), SCORERS) + 1)
@@ -76,20 +80,20 @@ def find_cut(request: CutRequest) -> CutSummary:
 def _resolve(bucket: Bucket, request: CutRequest, slots: DeviceSlots) -> CutRun:
     images = resolve_images(request.images)
     labelled, _ = labelled_images(images, request.images)
-    models, skipped = list[ComparedModel](), list[DiamondCutterError]()
+    cards, skipped = dict[str, tuple[ModelCard, CutSpec]](), list[DiamondCutterError]()
     for name in dict.fromkeys(request.models):
         try:
             with doing(f"looking for {name} in the bucket"):
                 card = ensure_card(request.bucket, name, slots)
             check_channels(card.image.channels)
-            models.append(ComparedModel(card, cut_spec(card, request)))
+            cards[card.key] = card, cut_spec(card, request)
         except (ModelError, BadPhotos) as error:
             skipped.append(error)
-    if not models:
+    if not cards:
         raise skipped[0]
     check_class_sizes(labelled, request.folds)
     reasons = tuple(f"skipped a model: {sentence(error)}" for error in skipped)
-    return CutRun(request, bucket, images, labelled, tuple(models), reasons)
+    return CutRun(request, bucket, images, labelled, compared_models(list(cards.values())), reasons)
 
 
 def _recipes(run: CutRun) -> str:
@@ -103,6 +107,12 @@ def _asked(run: CutRun, model: ComparedModel) -> SpritesRequest:
     return settle_recipe(run.bucket, model.card, asked)
 
 
+def _recipe_name(request: CutRequest) -> str | None:
+    """Return the name of the requested recipe, or None if it differs from the one of that name."""
+    given = request.recipe
+    return given.name if given == RenderRecipe(name=given.name) else None
+
+
 def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     artifacts = CutArtifacts(run.images.name)
     costs = costs_of_models(run, slots)
@@ -112,14 +122,14 @@ def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
         name: reason for found in features.values() for name, reason in found.refused.items()
     }
     check_class_sizes(run.labelled, run.request.folds, refused)
-    digests = features[run.models[0].card.key].digests
+    digests = common_digests(list(features.values()))
     dataset = make_dataset(run.labelled, digests, run.models[0].spec)
     with DeviceSlots([""] * SCORERS) as scorers:
         scores = score_models(run, dataset, scorers)
         comparison = compare(run.models, scores, costs)
-        joins = join_in_models(run, dataset, comparison, scorers)
+        joins, problems = join_in_models(run, dataset, comparison, scorers)
     trained = train_in_models(run, dataset, comparison, slots)
-    best = next(model for model in run.models if model.card.name == comparison.best.model)
+    best = next(model for model in run.models if model.name == comparison.best.model)
     asked = _asked(run, best)
     job = ComparisonJob(
         bucket=run.request.bucket,
@@ -128,14 +138,16 @@ def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
         place=run.request.images,
         labelled=run.labelled,
         dataset=dataset,
-        cards=tuple(model.card for model in run.models),
-        specs=tuple(model.spec for model in run.models),
+        models=run.models,
         spec=run.comparison(_recipes(run)),
         recipe=asked.recipe.key,
+        layers=run.request.layers,
+        recipe_name=_recipe_name(run.request),
         refused=refused,
         skipped=run.skipped,
         comparison=comparison,
         joins=joins,
+        problems=(*comparison.problems, *problems),
         trained=trained,
     )
     shown, warnings = render_cut_sprites(job, best, asked, slots, run.request.timeout_s)

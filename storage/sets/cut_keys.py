@@ -1,10 +1,11 @@
 """The keys of features, scores and trained heads, and of the reports on where to cut.
 
 reports/<dataset>@<hash8>/
-  <model>@<hash8>/cut@<hash8>/       what is measured of one model on a set of images
+  <model>@<hash8>/features@<hash8>/  features of a set of images by one model
     features/00000-00511.json          record of the features of some images
     features/<layer>/00000-00511.<sha16>.parquet   their features at a layer
     costs.json                         parameters, multiplications and time of each layer
+  <model>@<hash8>/cut@<hash8>/       scores of these features, for one division of the images
     scores/<layer>.json                the scores of a layer
     together.json                      the scores of layers that are concatenated
     trained/<layers hash8>.json        heads that were trained on some layers

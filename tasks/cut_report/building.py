@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
 from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart
 from diamond_cutter.tasks.cut_report.contents import (
@@ -20,7 +19,7 @@ from diamond_cutter.tasks.cut_report.contents import (
     ShownImage,
     TrainedCut,
 )
-from diamond_cutter.tasks.cut_report.cuts import Comparison
+from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cut_report.wording import score_values
 from diamond_cutter.tasks.cutting.agreement import Agreement, agreement
 from diamond_cutter.tasks.cutting.choosing import Cut, pareto_front
@@ -74,22 +73,23 @@ def _row(cut: Cut, on_front: bool) -> CutRow:
 
 def model_cards(
     comparison: Comparison,
-    cards: Sequence[ModelCard],
+    models: Sequence[ComparedModel],
     joins: Mapping[str, JoinRecord],
     images: int,
     folds: int,
 ) -> tuple[ComparedModelCard, ...]:
     """Return what the report says about each model; `images` were scored, in `folds` parts."""
     found = []
-    for card in cards:
-        cuts = [cut for cut in comparison.cuts if cut.model == card.name]
+    for model in models:
+        card = model.card
+        cuts = [cut for cut in comparison.cuts if cut.model == model.name]
         if not cuts:
             continue
         diagnosis = diagnose([Layer(cut.layer, cut.scores.probe) for cut in cuts], images, folds)
         join = joins[card.key].best if card.key in joins else None
         found.append(
             ComparedModelCard(
-                name=card.name,
+                name=model.name,
                 key=card.key,
                 height=card.image.height,
                 width=card.image.width,
@@ -104,10 +104,10 @@ def model_cards(
 
 
 def trained_cuts(
-    comparison: Comparison, cards: Sequence[ModelCard], trained: Mapping[str, TrainedRecord]
+    comparison: Comparison, models: Sequence[ComparedModel], trained: Mapping[str, TrainedRecord]
 ) -> tuple[TrainedCut, ...]:
     """Return the trained heads, best first."""
-    names = {card.key: card.name for card in cards}
+    names = {model.card.key: model.name for model in models}
     probes = {(cut.model, cut.layer): cut.accuracy for cut in comparison.cuts}
     heads = [
         TrainedCut(
@@ -125,13 +125,13 @@ def trained_cuts(
 
 def regrets(
     comparison: Comparison,
-    cards: Sequence[ModelCard],
+    models: Sequence[ComparedModel],
     trained: Mapping[str, TrainedRecord],
     dataset: Dataset,
     seed: int,
 ) -> dict[str, Agreement]:
     """Return the agreement of each score with the trained heads; nothing with less than three."""
-    names = {card.key: card.name for card in cards}
+    names = {model.card.key: model.name for model in models}
     cuts = {(cut.model, cut.layer): cut for cut in comparison.cuts}
     heads = [(names[key], head) for key, record in trained.items() for head in record.heads]
     if len(heads) < 3:

@@ -17,6 +17,7 @@ _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 32, 50
 _INK, _QUIET, _LINE = "#1f2328", "#686e76", "#d9d7d2"
 _NAME_LENGTH = 26
+_LEGEND_ROW = 40
 
 
 class _Frame(NamedTuple):
@@ -29,7 +30,9 @@ class _Frame(NamedTuple):
 
 def depth_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best: CutName) -> str:
     """Return a chart of the accuracy over depth: a curve with its interval for each model."""
-    frame = _frame("Accuracy of the probe over depth", rows, lambda depth: depth, (0.0, 1.0))
+    frame = _frame(
+        "Accuracy of the probe over depth", rows, lambda depth: depth, (0.0, 1.0), len(models)
+    )
     _x_axis(frame, [0, 0.25, 0.5, 0.75, 1], lambda value: f"{value:.0%}", "depth: share of layers")
     for place, model in enumerate(models):
         curve = [row for row in rows if row.model == model.name]
@@ -56,6 +59,7 @@ def cost_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best
         rows,
         lambda macs: math.log10(max(macs, 1)),
         (10**low, 10**high),
+        len(models),
     )
     ticks = [
         digit * 10.0**exponent
@@ -84,9 +88,12 @@ def _frame(
     rows: Sequence[CutRow],
     scale: Callable[[float], float],
     ends: tuple[float, float],
+    models: int,
 ) -> _Frame:
     low = max(0.0, math.floor(10 * min(row.probe_low for row in rows)) / 10)
     high = min(1.0, math.ceil(10 * max(row.probe_high for row in rows)) / 10)
+    if high - low < 0.05:  # all accuracies are the same
+        low, high = max(0.0, high - 0.1), min(1.0, low + 0.1)
     first, last = scale(ends[0]), scale(ends[1])
 
     def x(value: float) -> float:
@@ -99,7 +106,7 @@ def _frame(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
+            "viewBox": f"0 0 {_WIDTH} {max(_HEIGHT, _TOP + _LEGEND_ROW * models)}",
             "role": "img",
             "aria-label": title,
             "class": "chart",
@@ -107,7 +114,8 @@ def _frame(
             "font-size": "12",
         },
     )
-    _add(root, "rect", width=_WIDTH, height=_HEIGHT, fill="#ffffff", **{"class": "ground"})
+    ground = {"width": "100%", "height": "100%", "class": "ground"}
+    _add(root, "rect", fill="#ffffff", **ground)
     frame = _Frame(root, x, y)
     for step in range(round(10 * low), round(10 * high) + 1):
         at = y(step / 10)
@@ -161,7 +169,7 @@ def _mark(frame: _Frame, value: float, row: CutRow, place: int, chosen: bool) ->
 def _legend(root: ElementTree.Element, models: Sequence[ComparedModelCard]) -> None:
     left = _WIDTH - _RIGHT + 18
     for place, model in enumerate(models):
-        top = _TOP + 10 + 40 * place
+        top = _TOP + 10 + _LEGEND_ROW * place
         _add(
             root,
             "line",
@@ -225,7 +233,8 @@ def _colour(place: int) -> str:
 
 
 def _dashes(place: int) -> str:
-    return ("none", "7 3", "2 3")[place % 3]
+    # With the six colours, twelve models differ.
+    return ("none", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")[(place + place // 6) % 6]
 
 
 def _px(value: float) -> str:

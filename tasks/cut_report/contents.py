@@ -9,6 +9,7 @@ from diamond_cutter.storage.sets.records import FileRef, Record
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.cutting.diagnosis import Verdict
 from diamond_cutter.tasks.cutting.together import Join
+from diamond_cutter.tasks.reporting.contents import RefusedImage
 
 
 class ComparisonSpec(FrozenModel):
@@ -113,13 +114,6 @@ class ShownImage(FrozenModel):
     taken_for: str = Field(description="class that the other cut takes it for")
 
 
-class ListedFile(FrozenModel):
-    """A skipped image."""
-
-    name: str
-    reason: str
-
-
 class DataFacts(FrozenModel):
     """The images of a comparison."""
 
@@ -168,7 +162,7 @@ class CutContents(FrozenModel):
     only_best_count: int
     only_last: tuple[ShownImage, ...]
     only_last_count: int
-    refused: tuple[ListedFile, ...]
+    refused: tuple[RefusedImage, ...]
     problems: tuple[str, ...] = Field(description="layers without scores")
     figures: tuple[Figure, ...]
     table: str = Field(description="path of the table of all rows, Parquet")

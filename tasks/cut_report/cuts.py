@@ -1,5 +1,6 @@
 """Bring the scores of all models together."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,23 @@ from diamond_cutter.tasks.photos.image_set import BadPhotos
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """A model, and what is compared of it."""
+    """A model, and what is compared of it.
+
+    name: its name; with its hash, if another model of the comparison has the same name.
+    """
 
     card: ModelCard
     spec: CutSpec
+    name: str
+
+
+def compared_models(cards: Sequence[tuple[ModelCard, CutSpec]]) -> tuple[ComparedModel, ...]:
+    """Return models under names that tell them apart."""
+    names = Counter(card.name for card, _ in cards)
+    return tuple(
+        ComparedModel(card, spec, card.name if names[card.name] == 1 else card.key)
+        for card, spec in cards
+    )
 
 
 @dataclass(frozen=True)
@@ -27,13 +41,15 @@ class Comparison:
     cuts: model by model, in forward order.
     problems: a sentence for each layer without scores.
     best: the cut of the highest accuracy.
-    last: the last layer of the same model.
+    last: the last compared layer of the same model.
+    is_last_main: whether that is the last main layer of the model, or a layer behind it.
     """
 
     cuts: tuple[Cut, ...]
     problems: tuple[str, ...]
     best: Cut
     last: Cut
+    is_last_main: bool
 
 
 def compare(
@@ -57,13 +73,18 @@ def compare(
         for place, name in enumerate(names):
             record = scores[card.key][name]
             if record.scores is None:
-                problems.append(f"layer {name} of {card.name} was left out: {record.problem}")
+                problems.append(f"layer {name} of {model.name} was left out: {record.problem}")
                 continue
             depth, cost = (place + 1) / len(names), costs[card.key].costs[name]
             imagenet = known_accuracy(card)
             top1 = imagenet.top1 if imagenet else None
-            cuts.append(Cut(card.name, name, record.scores, cost, depth, top1))
+            cuts.append(Cut(model.name, name, record.scores, cost, depth, top1))
     if not cuts:
         raise BadPhotos(f"no layer can be compared: {problems[0]}")
     best = best_cut(cuts)
-    return Comparison(tuple(cuts), tuple(problems), best, last_cut(cuts, best.model))
+    last = last_cut(cuts, best.model)
+    card = next(model.card for model in models if model.name == best.model)
+    order = {layer.name: place for place, layer in enumerate(card.layers)}
+    final = max((order[each.name] for each in card.layers if each.main), default=-1)
+    is_last_main = order[last.layer] >= final
+    return Comparison(tuple(cuts), tuple(problems), best, last, is_last_main)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
-from diamond_cutter.tasks.cut_report.cuts import Comparison
+from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.together import JoinRecord
-from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.training.task import TrainedRecord
 
@@ -21,9 +20,11 @@ class ComparisonJob:
     images: all images of the folder; `place` is where the user has them.
     labelled: those with a label; the position of an image is its number.
     recipe: the key of the recipe of the best model's sprites.
+    layers, recipe_name: as requested; no name for a recipe of the user's own.
     refused: the reason for each unreadable image, by name.
     skipped: a sentence for each model that could not be compared.
     joins, trained: by the key of the model.
+    problems: a sentence for each layer without scores, and each model without joined layers.
     """
 
     bucket: str
@@ -32,20 +33,27 @@ class ComparisonJob:
     place: str
     labelled: tuple[FoundImage, ...]
     dataset: Dataset
-    cards: tuple[ModelCard, ...]
-    specs: tuple[CutSpec, ...]
+    models: tuple[ComparedModel, ...]
     spec: ComparisonSpec
     recipe: str
+    layers: tuple[str, ...]
+    recipe_name: str | None
     refused: Mapping[str, str]
     skipped: tuple[str, ...]
     comparison: Comparison
     joins: Mapping[str, JoinRecord]
+    problems: tuple[str, ...]
     trained: Mapping[str, TrainedRecord]
+
+    @property
+    def best_model(self) -> ComparedModel:
+        """Return the model of the best cut."""
+        return next(each for each in self.models if each.name == self.comparison.best.model)
 
     @property
     def best_card(self) -> ModelCard:
         """Return the card of the model of the best cut."""
-        return next(card for card in self.cards if card.name == self.comparison.best.model)
+        return self.best_model.card
 
     @property
     def best_layer(self) -> LayerCard:

@@ -31,7 +31,7 @@ _KINDS: dict[str, type[AnyCutRecord]] = {
 
 def is_cut_folder(folder: str) -> bool:
     """Tell whether a folder of reports is that of a search for a cut."""
-    return folder.split("/")[3].startswith("cut@")
+    return folder.split("/")[3].startswith(("cut@", "features@"))
 
 
 def cut_record_kind(folder: str, key: str) -> type[AnyCutRecord] | None:

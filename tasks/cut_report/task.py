@@ -35,7 +35,6 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutContents,
     CutName,
     CutReportRecord,
-    ListedFile,
 )
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
@@ -47,10 +46,16 @@ from diamond_cutter.tasks.cut_report.separating import (
 from diamond_cutter.tasks.cut_report.wording import answer, next_command, remarks
 from diamond_cutter.tasks.cutting.dataset import NO_LABEL
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.features.stored import batch_ranges, cut_folder, feature_set
+from diamond_cutter.tasks.features.stored import (
+    batch_ranges,
+    feature_set,
+    features_folder,
+    scores_folder,
+)
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.rendering.task import may_help
+from diamond_cutter.tasks.reporting.contents import RefusedImage
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 
@@ -71,9 +76,9 @@ def find_separating_channels(
 
 def separate(job: ComparisonJob) -> list[list[SeparatingChannel]]:
     """Find and locate the channels in this process, by class."""
-    spec = job.specs[job.cards.index(job.best_card)]
+    spec = job.best_model.spec
     part, best = job.dataset.choosing, job.comparison.best
-    folder = cut_folder(job.images.name, job.best_card.key, spec)
+    folder = features_folder(job.images.name, job.best_card.key, spec)
     found = feature_set(open_bucket(job.bucket), folder, len(job.labelled))
     channels = separating_channels(
         found.read(best.layer, part.numbers.tolist()),
@@ -110,10 +115,10 @@ def publish_comparison(
 
 
 def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -> CutContents:
-    comparison, dataset, spec = job.comparison, job.dataset, job.specs[0]
+    comparison, dataset, spec = job.comparison, job.dataset, job.models[0].spec
     best, last = comparison.best, comparison.last
     rows = cut_rows(comparison)
-    models = model_cards(comparison, job.cards, job.joins, len(dataset.choosing), spec.folds)
+    models = model_cards(comparison, job.models, job.joins, len(dataset.choosing), spec.folds)
     name = CutName(model=best.model, layer=best.layer)
     only_best = differing_images(dataset, best, last)
     only_last = differing_images(dataset, last, best)
@@ -122,15 +127,15 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         report=job.spec.key,
         sprites=job.recipe,
         answer=answer(comparison, spec.folds),
-        remarks=tuple(remarks(comparison, dataset, job.joins, job.trained, job.cards, spec.folds)),
-        command=next_command(best, job.place, job.bucket),
+        remarks=tuple(remarks(comparison, dataset, job.joins, job.trained, job.models, spec.folds)),
+        command=next_command(best.model, best.layer, job.place, job.bucket),
         repeat=_repeat(job),
         best=name,
         last=CutName(model=last.model, layer=last.layer),
         models=models,
         rows=rows,
-        trained=trained_cuts(comparison, job.cards, job.trained),
-        regret=regrets(comparison, job.cards, job.trained, dataset, spec.seed),
+        trained=trained_cuts(comparison, job.models, job.trained),
+        regret=regrets(comparison, job.models, job.trained, dataset, spec.seed),
         facts=data_facts(dataset, spec, job.images.labels),
         classes=class_cards(job, channels, files),
         confusion_best=confusion(dataset, best.scores.probe.predictions),
@@ -140,7 +145,7 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         only_last=shown_images(dataset, only_last, best, job.labelled, files),
         only_last_count=len(only_last),
         refused=_refused(job),
-        problems=comparison.problems,
+        problems=job.problems,
         figures=figures(models, rows, name, files),
         table=rows_table(rows, files),
         version=importlib.metadata.version("diamond-cutter"),
@@ -148,29 +153,33 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
 
 
 def _repeat(job: ComparisonJob) -> str:
-    spec = job.specs[0]
-    words = ["diamond-cutter", "cut", job.place, "--models", *(card.name for card in job.cards)]
+    spec = job.models[0].spec
+    words = ["diamond-cutter", "cut", job.place, "--models", *(model.name for model in job.models)]
+    words += ["--layers", *job.layers]
     words += ["--pooling", spec.pooling, "--folds", str(spec.folds), "--seed", str(spec.seed)]
     words += ["--train", str(job.spec.train), "--channels", str(job.spec.channels)]
+    words += ["--recipe", job.recipe_name] if job.recipe_name else []
     return shlex.join([*words, "--bucket", job.bucket])
 
 
-def _refused(job: ComparisonJob) -> tuple[ListedFile, ...]:
+def _refused(job: ComparisonJob) -> tuple[RefusedImage, ...]:
     listed = {bad.name: bad.reason for bad in job.images.refused} | dict(job.refused)
     listed |= {image.name: NO_LABEL for image in job.images.images if not image.label}
-    return tuple(ListedFile(name=name, reason=reason) for name, reason in sorted(listed.items()))
+    return tuple(RefusedImage(name=name, reason=reason) for name, reason in sorted(listed.items()))
 
 
 def _records(job: ComparisonJob) -> list[str]:
     """Return the keys of all records that the report rests on."""
     keys = []
-    for card, spec in zip(job.cards, job.specs, strict=True):
-        folder = cut_folder(job.images.name, card.key, spec)
+    for model in job.models:
+        card, spec = model.card, model.spec
+        features = features_folder(job.images.name, card.key, spec)
+        folder = scores_folder(job.images.name, card.key, spec)
         keys += [
-            features_record_key(folder, each.start, each.stop)
+            features_record_key(features, each.start, each.stop)
             for each in batch_ranges(len(job.labelled))
         ]
-        keys += [costs_key(folder), *(scores_key(folder, layer) for layer in spec.layers)]
+        keys += [costs_key(features), *(scores_key(folder, layer) for layer in spec.layers)]
         if card.key in job.joins:
             keys.append(together_key(folder))
         if card.key in job.trained:

@@ -3,8 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.cut_report.cuts import Comparison
+from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.cutting.choosing import Cut, cheapest_equal
 from diamond_cutter.tasks.cutting.dataset import Dataset
@@ -14,9 +13,13 @@ from diamond_cutter.tasks.training.task import TrainedRecord
 
 SCORE_TITLES = {
     "probe": "probe",
+    "knn_1": "1-NN",
     "knn": "10-NN",
+    "knn_20": "20-NN",
     "logme": "LogME",
     "h_score": "H-score",
+    "effective_rank": "effective rank",
+    "dead": "few dead features",
     "total_activation": "total activation",
     "imagenet": "ImageNet top-1",
     "parameters": "parameters",
@@ -24,9 +27,13 @@ SCORE_TITLES = {
 }
 SCORES_EXPLAINED = {
     "probe": "accuracy of a logistic regression on the features, cross-validated",
+    "knn_1": "accuracy of the nearest neighbour by cosine similarity",
     "knn": "accuracy of ten nearest neighbours by cosine similarity",
+    "knn_20": "accuracy of twenty nearest neighbours by cosine similarity",
     "logme": "log evidence of a linear model of the classes, per image",
     "h_score": "spread of the class means relative to that of the features, shrunken",
+    "effective_rank": "how many directions the features use",
+    "dead": "share of features that differ between images",
     "total_activation": "mean sum of all activations of the layer",
     "imagenet": "accuracy of the model on ImageNet; knows nothing of these images",
     "parameters": "weights up to the layer; knows nothing of these images",
@@ -42,13 +49,19 @@ def answer(comparison: Comparison, folds: int) -> str:
     half = 100 * (probe.high - probe.low) / 2
     sentence = f"Cut {best.model} at {best.layer}: {percent(best.accuracy)} % ± {half:.0f}"
     if best.layer == last.layer:
-        return f"{sentence}, its last layer."
+        return f"{sentence}, its last {'' if comparison.is_last_main else 'compared '}layer."
     gain = difference(best.scores.probe, last.scores.probe, folds).mean
     cost = best.cost.macs / last.cost.macs if last.cost.macs else 1.0
     return (
-        f"{sentence}, {points(gain)} above its last layer ({last.layer}), at {100 * cost:.0f} % of "
-        "its multiplications."
+        f"{sentence}, {points(gain)} above {last_words(comparison)}, at {100 * cost:.0f} % of its "
+        "multiplications."
     )
+
+
+def last_words(comparison: Comparison) -> str:
+    """Return the name of the last compared layer, and whether it is the last one of its model."""
+    name = comparison.last.layer
+    return f"its last layer ({name})" if comparison.is_last_main else f"{name}, the last compared"
 
 
 def remarks(
@@ -56,7 +69,7 @@ def remarks(
     dataset: Dataset,
     joins: Mapping[str, JoinRecord],
     trained: Mapping[str, TrainedRecord],
-    cards: Sequence[ModelCard],
+    models: Sequence[ComparedModel],
     folds: int,
 ) -> list[str]:
     """Return the sentences that qualify the answer."""
@@ -65,7 +78,7 @@ def remarks(
         gain = difference(best.scores.probe, last.scores.probe, folds)
         if gain.low <= 0:
             said.append(
-                f"The lead over the last layer may be chance: its 95 % interval is "
+                f"The lead over {last.layer} may be chance: its 95 % interval is "
                 f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f} points."
             )
     cheaper = cheapest_equal(comparison.cuts, best, folds)
@@ -75,7 +88,7 @@ def remarks(
             f"({percent(cheaper.accuracy)} %) and takes "
             f"{100 * cheaper.cost.macs / max(best.cost.macs, 1):.0f} % of the multiplications."
         )
-    names = {card.key: card.name for card in cards}
+    names = {model.card.key: model.name for model in models}
     for key, record in joins.items():
         if record.best is not None and record.best.kept and names[key] == best.model:
             said.append(
@@ -110,9 +123,9 @@ def _tested(
     return []
 
 
-def next_command(best: Cut, place: str, bucket: str) -> str:
-    """Return the command that goes on from the answer."""
-    words = ["diamond-cutter", "attribute", best.model, place, "--layers", best.layer]
+def next_command(model: str, layer: str, place: str, bucket: str) -> str:
+    """Return the command that goes on from the answer, for a model by name or key."""
+    words = ["diamond-cutter", "attribute", model, place, "--layers", layer]
     return shlex.join([*words, "--bucket", bucket])
 
 
@@ -121,9 +134,13 @@ def score_values(cut: Cut) -> dict[str, float | None]:
     scores = cut.scores
     return {
         "probe": scores.probe.accuracy,
+        "knn_1": scores.knn_1,
         "knn": scores.knn_10,
+        "knn_20": scores.knn_20,
         "logme": scores.logme,
         "h_score": scores.h_score,
+        "effective_rank": scores.effective_rank,
+        "dead": 1.0 - scores.dead,
         "total_activation": scores.total_activation,
         "imagenet": cut.imagenet,
         "parameters": float(cut.cost.parameters),
@@ -136,10 +153,11 @@ def agreement_in_words(regret: Mapping[str, Agreement], heads: int) -> str:
     if not regret:
         return ""
     probe = regret["probe"]
+    taus = {name: regret[name].tau for name in _MODEL_BASELINES if name in regret}
     better = [
         SCORE_TITLES[name]
-        for name in _MODEL_BASELINES
-        if name in regret and (regret[name].tau or 0) >= (probe.tau or 0)
+        for name, tau in taus.items()
+        if tau is not None and probe.tau is not None and tau >= probe.tau
     ]
     words = (
         f"Over {heads} trained heads, the cut with the best probe loses {probe.regret_1:.1f} "

@@ -46,8 +46,9 @@ def agreement(
     """
     accuracies = right.mean(1)
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, right.shape[1], (_RESAMPLES, right.shape[1]))
-    resampled = np.stack([right[:, places].mean(1) for places in drawn])
+    tests = right.shape[1]
+    draws = (generator.integers(0, tests, tests) for _ in range(_RESAMPLES))
+    resampled = np.stack([right[:, places].mean(1) for places in draws])
     found = {}
     for name, values in scores.items():
         if any(value is None for value in values):

@@ -1,5 +1,7 @@
 """The labelled images of a search for a cut: classes, copies, and the division for choosing."""
 
+import functools
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from diamond_cutter.tasks.features.spec import CutSpec
+from diamond_cutter.tasks.features.spec import TEST_SHARE, CutSpec
 from diamond_cutter.tasks.photos.image_set import BadImage, BadPhotos, FoundImage, ImageSet
 
 NO_LABEL = "it has no label"
@@ -39,19 +41,23 @@ class Dataset:
         """Return the number of images that equal an earlier image, pixel for pixel."""
         return len(self.groups) - len(np.unique(self.groups))
 
-    @property
+    @functools.cached_property
     def contradicting(self) -> int:
         """Return the number of images whose copy has another label."""
-        mixed = (
-            [
-                group
-                for group in np.unique(self.groups)
-                if len(np.unique(self.labels[self.groups == group])) > 1
-            ]
-            if self.copies
-            else []
-        )
-        return int(np.isin(self.groups, mixed).sum())
+        pairs = np.unique(np.stack([self.groups, self.labels]), axis=1)
+        groups, labels = np.unique(pairs[0], return_counts=True)
+        return int(np.isin(self.groups, groups[labels > 1]).sum())
+
+    @functools.cached_property
+    def division(self) -> str:
+        """Return a hash of the images, their classes and how they are divided.
+
+        Scores of another division are not those of this dataset.
+        """
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        for values in (self.numbers, self.labels, self.groups, self.chosen_on, self.tested_on):
+            digest.update(values.tobytes())
+        return digest.hexdigest()[:16]
 
     def part(self, mask: npt.NDArray[np.bool_]) -> "Part":
         """Return the images of a part of the dataset."""
@@ -89,7 +95,7 @@ def labelled_images(images: ImageSet, place: str) -> tuple[tuple[FoundImage, ...
     if images.labels is None:
         raise BadPhotos(
             f"the images in {place} have no labels: expected one folder for each class, or a "
-            "labels.csv with the columns file and label"
+            "labels.csv with the columns file and label."
         )
     labelled = tuple(image for image in images.images if image.label)
     classes = sorted({image.label for image in labelled if image.label})
@@ -97,7 +103,7 @@ def labelled_images(images: ImageSet, place: str) -> tuple[tuple[FoundImage, ...
         found = f"one, {classes[0]!r}" if classes else "none"
         raise BadPhotos(
             f"the images in {place} cannot be told apart: expected at least two classes, found "
-            f"{found}. Add a folder with images of another class"
+            f"{found}. Add a folder with images of another class."
         )
     unlabelled = [BadImage(image.name, NO_LABEL) for image in images.images if not image.label]
     return labelled, unlabelled
@@ -116,31 +122,30 @@ def check_class_sizes(
     Raises:
         BadPhotos: a class has too few images, or the parts of a given split differ in classes.
     """
-    lost = refused or {}
-    for name in sorted({image.label or "" for image in images}):
-        found = [image for image in images if image.label == name]
+    lost, has_split = refused or {}, _has_split(images)
+    by_class: dict[str, list[FoundImage]] = {}
+    for image in images:
+        by_class.setdefault(image.label or "", []).append(image)
+    for name, found in sorted(by_class.items()):
         sound = [image for image in found if image.name not in lost]
         if not sound:
             first = found[0].name
             raise BadPhotos(
                 f"class {name!r} has no readable image ({first!r}: {lost[first]}). Replace its "
-                "images, or remove the class"
+                "images, or remove the class."
             )
-        if _has_split(images):
-            sound = [image for image in sound if image.split == "train"]
-            if not any(image.split == "test" for image in found) or not sound:
-                part = "test" if sound else "train"
-                raise BadPhotos(
-                    f"class {name!r} has no image in the part {part!r} of the split. Add images, "
-                    "or remove the class"
-                )
-        # A fifth is put aside for the test.
-        least = folds if _has_split(images) else folds + 1
-        if len(sound) < least:
+        tested = sum(image.split == "test" for image in sound)
+        if has_split and tested in (0, len(sound)):
+            part = "training" if tested else "test"
             raise BadPhotos(
-                f"class {name!r} has too few images: expected at least {least} for {folds} "
-                f"folds{'' if _has_split(images) else ' and the test'}, found {len(sound)}. Add "
-                "images, or choose fewer --folds"
+                f"class {name!r} has no readable image in the {part} part of the split. Add "
+                "images, or remove the class."
+            )
+        chosen = len(sound) - (tested if has_split else _test_count(len(sound), TEST_SHARE))
+        if chosen < folds:
+            raise BadPhotos(
+                f"class {name!r} has too few images: expected at least {folds} for {folds} folds, "
+                f"beside those for the test, found {chosen}. Add images, or choose fewer --folds."
             )
 
 
@@ -179,14 +184,36 @@ def make_dataset(
         tested = _test_part(labels, groups, spec)
         chosen = ~tested
     chosen &= _sample(labels, groups, chosen, spec)
-    for number, name in enumerate(classes):
-        for mask, part in ((chosen, "to choose on"), (tested, "to test on")):
-            if not (labels[mask] == number).any():
-                raise BadPhotos(
-                    f"class {name!r} has no image {part}, because its images are copies of few. "
-                    "Add images, or remove the class"
-                )
+    _check_copies(classes, labels, groups, chosen, tested, spec.folds)
     return Dataset(classes, numbers, labels, groups, chosen, tested, given)
+
+
+def _check_copies(
+    classes: tuple[str, ...],
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.bool_],
+    tested: npt.NDArray[np.bool_],
+    folds: int,
+) -> None:
+    """Check that each class has different images in each fold and in the test."""
+    for number, name in enumerate(classes):
+        different = len(np.unique(groups[chosen & (labels == number)]))
+        if different < folds:
+            raise BadPhotos(
+                f"class {name!r} has too few different images: expected at least {folds} for "
+                f"{folds} folds, found {different}, because copies count once. Add images, or "
+                "choose fewer --folds."
+            )
+        if not (tested & (labels == number)).any():
+            raise BadPhotos(
+                f"class {name!r} has no image in the test that is no copy of a training image. "
+                "Add images, or remove the class."
+            )
+
+
+def _test_count(images: int, share: float) -> int:
+    return max(1, round(share * images))
 
 
 def _test_part(
@@ -194,11 +221,14 @@ def _test_part(
 ) -> npt.NDArray[np.bool_]:
     """Return a share of each class, at least one image."""
     tested = np.zeros(len(labels), bool)
+    counts = np.bincount(labels)
     for label, members in _groups_by_class(labels, groups, spec.seed):
-        wanted = max(1, round(spec.test_share * int((labels == label).sum())))
+        missing = _test_count(int(counts[label]), spec.test_share)
         for places in members:
-            if tested[labels == label].sum() < wanted:
-                tested[places] = True
+            if missing <= 0:
+                break
+            tested[places] = True
+            missing -= int((labels[places] == label).sum())
     return tested
 
 
@@ -215,8 +245,9 @@ def _sample(
     generator = np.random.default_rng(spec.seed)
     share = spec.most_images / len(places)
     kept = np.zeros(len(labels), bool)
-    for number, count in Counter(labels[places].tolist()).items():
+    for number, count in sorted(Counter(labels[places].tolist()).items()):
         of_class = places[labels[places] == number]
+        # A class that would be too small for the folds is kept large enough for them.
         wanted = min(count, max(spec.folds, int(share * count)))
         kept[generator.permutation(of_class)[:wanted]] = True
     return kept

@@ -198,11 +198,38 @@ def standardised(train: Features, *others: Features) -> tuple[npt.NDArray[np.flo
 
     Features that are the same for all training images become 0 everywhere.
     """
-    values = train.astype(np.float64)
-    mean, deviation = values.mean(0), values.std(0)
-    # A feature that varies by rounding errors only does not vary.
-    scale = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-12), deviation, np.inf)
+    mean, scale = location_and_scale(train)
     return tuple((each.astype(np.float64) - mean) / scale for each in (train, *others))
+
+
+def location_and_scale(
+    features: Features,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean and the deviation of each feature; infinity where it does not vary."""
+    # In float64: the mean of equal float32 numbers would differ from them, as if they varied.
+    mean, deviation = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    return mean, np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-12), deviation, np.inf)
+
+
+def accuracy_interval(
+    accuracies: npt.NDArray[np.float64], folds: int, images: int
+) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy: of its folds, and at least that of its images.
+
+    Folds can agree by chance, most of all if few images are all right. So the interval is no
+    narrower than that of Wilson (1927) for as many independent images.
+
+    Args:
+        accuracies: `[fold]`, of all repeats.
+        folds: folds of one repeat.
+        images: number of different images.
+    """
+    mean = float(accuracies.mean())
+    low, high = interval(accuracies, folds)
+    z = float(stats.norm.ppf(0.5 + _CONFIDENCE / 2))
+    centre = (mean + z**2 / (2 * images)) / (1 + z**2 / images)
+    half = z / (1 + z**2 / images) * np.sqrt(mean * (1 - mean) / images + z**2 / (4 * images**2))
+    return max(0.0, min(low, centre - half)), min(1.0, max(high, centre + half))
 
 
 def interval(values: npt.NDArray[np.float64], folds: int) -> tuple[float, float]:

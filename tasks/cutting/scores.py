@@ -15,6 +15,7 @@ from diamond_cutter.tasks.cutting.probe import (
     Division,
     Features,
     FoldResults,
+    accuracy_interval,
     choose_penalty,
     interval,
     probe,
@@ -75,6 +76,7 @@ class ScoresRecord(Record):
 
     model: str
     layer: str
+    division: str = Field(description="hash of the images and of how they were divided")
     images: int = Field(description="images that were scored")
     folds: int
     scores: LayerScores | None
@@ -116,13 +118,14 @@ def summarise(
 ) -> Probe:
     """Return the results of the folds in one object."""
     repeats = 1 + max(fold.repeat for fold in folds)
-    low, high = interval(found.accuracies, len(folds) // repeats)
+    different = len(np.unique(part.groups))
+    low, high = accuracy_interval(found.accuracies, len(folds) // repeats, different)
     right = found.predictions == part.labels
     inner = stratified_folds(part.labels, part.groups, _INNER_FOLDS, seed)
     return Probe(
         accuracy=float(found.accuracies.mean()),
-        low=max(low, 0.0),
-        high=min(high, 1.0),
+        low=low,
+        high=high,
         balanced=balanced_accuracy(right, part.labels),
         folds=tuple(found.accuracies.tolist()),
         predictions=tuple(found.predictions[0].tolist()),

@@ -12,19 +12,18 @@ from prefect.cache_policies import NO_CACHE
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.cut_keys import scores_key, together_key
-from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.storage.sets.sprite_set import commit, read_record
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.features.spec import CutSpec
-from diamond_cutter.tasks.features.stored import cut_folder, feature_set
+from diamond_cutter.tasks.features.stored import feature_set, features_folder, scores_folder
 from diamond_cutter.tasks.rendering.task import may_help
 
 _RETRIES = 2
 
-_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+_AnyRecord = TypeVar("_AnyRecord", ScoresRecord, JoinRecord)
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,14 @@ class ScoringJob:
     spec: CutSpec
 
     @property
+    def features(self) -> str:
+        """Return the folder of the features."""
+        return features_folder(self.name, self.model, self.spec)
+
+    @property
     def folder(self) -> str:
         """Return the folder of the scores."""
-        return cut_folder(self.name, self.model, self.spec)
+        return scores_folder(self.name, self.model, self.spec)
 
 
 @task(
@@ -64,18 +68,17 @@ def score_layer(
         open_bucket(job.bucket),
         scores_key(job.folder, layer.name),
         ScoresRecord,
+        job.dataset.division,
         lambda: slots.run(
             score_and_commit, job, layer, timeout_s=timeout_s, on_progress=on_progress
         ),
     )
 
 
+# Without retries: joining is an extra, and a search with very many classes may not finish it.
 @task(
     name="join layers",
     task_run_name="joined layers of {job.model}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
@@ -87,14 +90,16 @@ def join_layers(
         open_bucket(job.bucket),
         together_key(job.folder),
         JoinRecord,
+        job.dataset.division,
         lambda: slots.run(join_and_commit, job, timeout_s=timeout_s, on_progress=on_progress),
     )
 
 
 def _stored_or_computed(
-    bucket: Bucket, key: str, kind: type[_AnyRecord], compute: Callable[[], None]
+    bucket: Bucket, key: str, kind: type[_AnyRecord], division: str, compute: Callable[[], None]
 ) -> _AnyRecord:
-    if read_record(bucket, key, kind) is None:
+    stored = read_record(bucket, key, kind)
+    if stored is None or stored.division != division:
         compute()
     return kind.from_bytes(bucket.get(key), key)
 
@@ -108,8 +113,13 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
     part = job.dataset.choosing
-    features = feature_set(bucket, job.folder, job.images).read(layer.name, part.numbers.tolist())
+    found = feature_set(bucket, job.features, job.images)
+    features = found.read(layer.name, part.numbers.tolist())
     bad = int((~np.isfinite(features)).any(1).sum())
+    # A head on this layer would guess at the test images without features.
+    tested = found.read(layer.name, job.dataset.test.numbers.tolist())
+    bad += int((~np.isfinite(tested)).any(1).sum())
+    del tested
     problem = (
         f"its features of {bad} images are not finite numbers, so it has no scores" if bad else None
     )
@@ -123,6 +133,7 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
     record = ScoresRecord(
         model=job.model,
         layer=layer.name,
+        division=job.dataset.division,
         images=len(part),
         folds=job.spec.folds,
         scores=scores,
@@ -130,7 +141,8 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
         seconds=round(time.perf_counter() - clock, 3),
     )
     report_progress(1)
-    commit(bucket, scores_key(job.folder, layer.name), record, lambda theirs: True)
+    key = scores_key(job.folder, layer.name)
+    commit(bucket, key, record, lambda theirs: theirs.division == record.division)
 
 
 def join_and_commit(job: ScoringJob) -> None:
@@ -141,7 +153,7 @@ def join_and_commit(job: ScoringJob) -> None:
     from diamond_cutter.tasks.cutting.together import join_layers as join
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
-    part, found = job.dataset.choosing, feature_set(bucket, job.folder, job.images)
+    part, found = job.dataset.choosing, feature_set(bucket, job.features, job.images)
     accuracies = {}
     for layer in job.spec.layers:
         key = scores_key(job.folder, layer)
@@ -157,6 +169,11 @@ def join_and_commit(job: ScoringJob) -> None:
             report_progress,
         )
     record = JoinRecord(
-        model=job.model, best=best, tried=tried, seconds=round(time.perf_counter() - clock, 3)
+        model=job.model,
+        division=job.dataset.division,
+        best=best,
+        tried=tried,
+        seconds=round(time.perf_counter() - clock, 3),
     )
-    commit(bucket, together_key(job.folder), record, lambda theirs: True)
+    key = together_key(job.folder)
+    commit(bucket, key, record, lambda theirs: theirs.division == record.division)

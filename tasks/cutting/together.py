@@ -8,7 +8,13 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage.sets.records import FileRef, Record
 from diamond_cutter.tasks.cutting.dataset import Part
-from diamond_cutter.tasks.cutting.probe import Division, Features, interval, probe
+from diamond_cutter.tasks.cutting.probe import (
+    Division,
+    Features,
+    accuracy_interval,
+    interval,
+    probe,
+)
 
 MOST_LAYERS = 4
 # Joining is tried with the best layers only: each probe of several layers takes seconds.
@@ -31,6 +37,7 @@ class JoinRecord(Record):
     """Commits the attempt to join layers of a model."""
 
     model: str
+    division: str = Field(description="hash of the images and of how they were divided")
     best: Join | None = Field(description="none with a single layer")
     tried: int
     seconds: float
@@ -84,14 +91,14 @@ def join_layers(
         chosen, best = (*chosen, added), attempts[added]
     layers, found = (chosen, best) if len(chosen) > 1 else first or (chosen, best)
     per_repeat = len(folds) // (1 + max(fold.repeat for fold in folds))
-    low, high = interval(found, per_repeat)
+    low, high = accuracy_interval(found, per_repeat, len(np.unique(part.groups)))
     gain_low, _ = interval(found - single, per_repeat)
     gain = float((found - single).mean())
     return Join(
         layers=layers,
         accuracy=float(found.mean()),
-        low=max(low, 0.0),
-        high=min(high, 1.0),
+        low=low,
+        high=high,
         gain=gain,
         gain_low=gain_low,
         kept=gain_low > 0,

@@ -102,7 +102,8 @@ def h_score(features: Features, labels: Labels) -> float:
     # A layer that is the same for all images has no spread, and tells nothing apart.
     if not np.any(np.diag(estimate.covariance_)):
         return 0.0
-    solved = np.linalg.solve(estimate.covariance_, between)
+    # Without shrinkage, features that repeat each other leave directions without any spread.
+    solved = np.linalg.lstsq(estimate.covariance_, between, rcond=1e-12)[0]
     return float((1 - estimate.shrinkage_) * np.trace(solved))
 
 

@@ -31,7 +31,7 @@ class CutSpec(FrozenModel):
     most_images: int = Field(
         default=MOST_IMAGES,
         ge=10,
-        description="images that are scored; of more images, a stratified sample is",
+        description="about how many images are scored; of more images, a stratified sample is",
     )
     test_share: float = Field(
         default=TEST_SHARE,
@@ -42,8 +42,14 @@ class CutSpec(FrozenModel):
 
     @property
     def key(self) -> str:
-        """Name the features and scores as in the bucket's keys: `cut@1a2b3c4d`."""
+        """Name the scores as in the bucket's keys: `cut@1a2b3c4d`."""
         return f"cut@{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
+
+    @property
+    def features_key(self) -> str:
+        """Name the features, which no division of the images changes: `features@1a2b3c4d`."""
+        decisive = self.model_dump_json(include={"layers", "pooling"})
+        return f"features@{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
 
 def feature_width(pooling: Pooling, channels: int) -> int:

@@ -97,6 +97,7 @@ class FeatureSet:
         """
         place = {number: row for row, number in enumerate(numbers)}
         found: npt.NDArray[np.float32] | None = None
+        missing = len(numbers)
         for held, values in self._parts(layer):
             rows = [(place[number], row) for row, number in enumerate(held) if number in place]
             if not rows:
@@ -105,8 +106,9 @@ class FeatureSet:
                 found = np.empty((len(numbers), values.shape[1]), np.float32)
             target, source = zip(*rows, strict=True)
             found[list(target)] = values[list(source)]
-        if found is None:
-            raise Corrupt(f"Folder {self.folder} has no features of layer {layer!r}.")
+            missing -= len(rows)
+        if found is None or missing:
+            raise Corrupt(f"Folder {self.folder} lacks features of {missing} images at {layer!r}.")
         return found
 
     def _parts(self, layer: str) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.float32]]]:
@@ -120,8 +122,13 @@ class FeatureSet:
             yield record.numbers, values
 
 
-def cut_folder(dataset: str, model: str, spec: CutSpec) -> str:
-    """Return the folder of what is measured of one model on a set of images."""
+def features_folder(dataset: str, model: str, spec: CutSpec) -> str:
+    """Return the folder of the features of a set of images by one model, and of its costs."""
+    return report_folder(dataset, model, spec.features_key)
+
+
+def scores_folder(dataset: str, model: str, spec: CutSpec) -> str:
+    """Return the folder of the scores and the trained heads of one model on a set of images."""
     return report_folder(dataset, model, spec.key)
 
 
@@ -154,6 +161,17 @@ def feature_set(bucket: Bucket, folder: str, images: int) -> FeatureSet:
     keys = [features_record_key(folder, each.start, each.stop) for each in batch_ranges(images)]
     records = at_once(bucket, lambda key: FeaturesRecord.from_bytes(bucket.get(key), key), keys)
     return FeatureSet(bucket, folder, tuple(records))
+
+
+def common_digests(found: Sequence[FeatureSet]) -> dict[int, str]:
+    """Return a hash of the pixels of each image that all models could read, by number.
+
+    An image can be unreadable for some only, if their features were computed at another time.
+    """
+    first, *others = [each.digests for each in found]
+    return {
+        number: digest for number, digest in first.items() if all(number in each for each in others)
+    }
 
 
 def stored_costs(bucket: Bucket, folder: str) -> CostsRecord | None:

@@ -22,7 +22,7 @@ from diamond_cutter.tasks.features.stored import (
     FeaturesRecord,
     LayerCost,
     are_whole_tables,
-    cut_folder,
+    features_folder,
     put_features,
     stored_costs,
     stored_features,
@@ -42,6 +42,7 @@ MODELS_AT_ONCE = 4
 class FeaturesJob:
     """Images of a dataset whose features one model computes.
 
+    shape: the shape of the model's images.
     shapes: the shapes of the images of all models whose turn comes with this batch.
     """
 
@@ -50,12 +51,13 @@ class FeaturesJob:
     dataset: str
     spec: CutSpec
     images: tuple[NumberedImage, ...]
+    shape: Shape
     shapes: tuple[Shape, ...]
 
     @property
     def folder(self) -> str:
         """Return the folder of the features."""
-        return cut_folder(self.dataset, self.model, self.spec)
+        return features_folder(self.dataset, self.model, self.spec)
 
     @property
     def numbers(self) -> range:
@@ -90,7 +92,6 @@ def features_and_commit(job: FeaturesJob) -> None:
     from diamond_cutter.tasks.features.extraction import features_of
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
-    shape = read_bundle(job.bucket, job.model).card.image.shape
     function = _function(job.bucket, job.model, job.spec)
     numbers, digests, refused = list[int](), list[str](), dict[str, str]()
     parts: list[list[np.ndarray]] = []
@@ -99,7 +100,7 @@ def features_and_commit(job: FeaturesJob) -> None:
         digests += batch.digests
         refused |= batch.refused
         if batch.numbers:
-            parts.append(features_of(function, batch.pixels[shape], report_progress))
+            parts.append(features_of(function, batch.pixels[job.shape], report_progress))
     values = {
         layer: np.concatenate([part[place] for part in parts])
         for place, layer in enumerate(job.spec.layers if parts else ())
@@ -166,7 +167,7 @@ def measure_costs(
     timeout_s: float,
 ) -> CostsRecord:
     """Return what the layers of a model cost, measured on the next free device once."""
-    bucket, folder = open_bucket(bucket_url), cut_folder(dataset, model, spec)
+    bucket, folder = open_bucket(bucket_url), features_folder(dataset, model, spec)
     stored = stored_costs(bucket, folder)
     if stored is None:
         slots.run(costs_and_commit, bucket_url, model, folder, spec.layers, timeout_s=timeout_s)

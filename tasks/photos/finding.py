@@ -91,11 +91,9 @@ def _labelled(
 
 
 def _are_splits(below: Sequence[str]) -> bool:
-    """Tell whether the top folders are `train` and `test`, with folders of classes in them."""
+    """Tell whether the top folders are parts, such as `train` and `val`, with classes in them."""
     tops = {name.partition("/")[0].lower() for name in below}
-    return {SPLITS.get(top) for top in tops} == {"train", "test"} and all(
-        name.count("/") > 1 for name in below
-    )
+    return len(tops) > 1 and tops <= SPLITS.keys() and all(name.count("/") > 1 for name in below)
 
 
 def _key_part(folder: str) -> str:

@@ -1,6 +1,5 @@
 """Write, find, list and check the reports in a bucket."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from diamond_cutter.storage import Bucket, NotFound, crc32c
@@ -21,9 +20,6 @@ from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parque
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
-
-_IMAGES_RECORD = re.compile(r"images/(\d{5,})-(\d{5,})\.json")
-_RUN_AGAIN = "Run the same command again to write it again."
 
 
 class ReportFiles:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
-from diamond_cutter.tasks.cutting.probe import fit, standardised
+from diamond_cutter.tasks.cutting.probe import fit, location_and_scale, standardised
 from diamond_cutter.tasks.features.extraction import BATCH
 from diamond_cutter.tasks.training.augmentation import Augment
 
@@ -71,13 +71,14 @@ class Head:
 
 @dataclass
 class _Training:
-    """A head while it is trained, with Adam's state."""
+    """A head while it is trained, with Adam's state; `stress` multiplies the penalty."""
 
     head: Head
     data: HeadData
     weights: tf.Variable
     bias: tf.Variable
     optimizer: object
+    stress: float
     waited: int = 0
     finished: bool = field(default=False)
 
@@ -131,13 +132,18 @@ def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _begin(data: HeadData, labels: Labels) -> _Training:
     import keras
 
-    mean, deviation = data.train.mean(0), data.train.std(0)
-    deviation = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-12), deviation, np.inf)
+    mean, deviation = (each.astype(np.float32) for each in location_and_scale(data.train))
     weights, bias = _regression(data, labels)
-    head = Head(mean, deviation.astype(np.float32), weights, bias)
+    head = Head(mean, deviation, weights, bias)
     head.loss = cross_entropy(head.logits(data.validation), labels.validation)
     return _Training(
-        head, data, tf.Variable(weights), tf.Variable(bias), keras.optimizers.Adam(_RATE)
+        head,
+        data,
+        tf.Variable(weights),
+        tf.Variable(bias),
+        keras.optimizers.Adam(_RATE),
+        # Two sets of opposite weights, each half as large, have half the squares of the one set.
+        stress=2.0 if labels.classes == 2 else 1.0,
     )
 
 
@@ -166,7 +172,9 @@ def _step(
         logits = scaled @ training.weights + training.bias
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-        ) + tf.reduce_sum(training.weights**2) / (2 * training.data.penalty * images)
+        ) + tf.reduce_sum(training.weights**2) * training.stress / (
+            2 * training.data.penalty * images
+        )
     variables = [training.weights, training.bias]
     training.optimizer.apply_gradients(  # type: ignore[attr-defined]
         zip(tape.gradient(loss, variables), variables, strict=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,14 @@ from diamond_cutter.storage.sets.sprite_set import commit, read_record
 from diamond_cutter.tasks.cutting.dataset import Dataset, stratified_folds
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.features.spec import CutSpec
-from diamond_cutter.tasks.features.stored import cut_folder, feature_set
+from diamond_cutter.tasks.features.stored import feature_set, features_folder, scores_folder
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.photos.reading import as_model_pixels, decode
 from diamond_cutter.tasks.rendering.task import may_help, software_versions
+
+if TYPE_CHECKING:
+    from diamond_cutter.tasks.training.heads import Head
 
 _RETRIES = 2
 # The part of the images for choosing on which early stopping looks.
@@ -45,6 +48,7 @@ class TrainedRecord(Record):
     """Commits heads of one model."""
 
     model: str
+    division: str = Field(description="hash of the images and of how they were divided")
     heads: tuple[TrainedHead, ...]
     tested: int = Field(description="number of test images")
     seconds: float
@@ -71,7 +75,7 @@ class TrainingJob:
     @property
     def folder(self) -> str:
         """Return the folder of the model's scores."""
-        return cut_folder(self.name, self.model, self.spec)
+        return scores_folder(self.name, self.model, self.spec)
 
     @property
     def key(self) -> str:
@@ -93,7 +97,8 @@ def train_heads(
 ) -> TrainedRecord:
     """Return how trained heads test, trained on the next free device unless already stored."""
     bucket = open_bucket(job.bucket)
-    if read_record(bucket, job.key, TrainedRecord) is None:
+    stored = read_record(bucket, job.key, TrainedRecord)
+    if stored is None or stored.division != job.dataset.division:
         slots.run(train_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
     return TrainedRecord.from_bytes(bucket.get(job.key), job.key)
 
@@ -106,15 +111,15 @@ def train_and_commit(job: TrainingJob) -> None:
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
     bundle, seed = read_bundle(job.bucket, job.model), job.spec.seed
-    found = feature_set(bucket, job.folder, len(job.images))
+    folder = features_folder(job.name, job.model, job.spec)
+    found = feature_set(bucket, folder, len(job.images))
     part, test = job.dataset.choosing, job.dataset.test
     held = stratified_folds(part.labels, part.groups, _VALIDATION_PARTS, seed)[0]
     train = np.setdiff1d(np.arange(len(part)), held)
-    data, tested = {}, {}
+    data = {}
     for layer, penalty in job.penalties.items():
         values = found.read(layer, part.numbers.tolist())
         data[layer] = heads.HeadData(values[train], values[held], penalty)
-        tested[layer] = found.read(layer, test.numbers.tolist())
     trained = heads.train_heads(
         feature_function(bundle, list(job.penalties), job.spec.pooling),
         _Pictures(job, part.numbers[train]).read,
@@ -126,25 +131,31 @@ def train_and_commit(job: TrainingJob) -> None:
     )
     record = TrainedRecord(
         model=job.model,
+        division=job.dataset.division,
+        # One layer after the other: the test may be large.
         heads=tuple(
-            _tested(layer, head.epochs, head.logits(tested[layer]).argmax(1), test.labels)
+            _tested(layer, head, found.read(layer, test.numbers.tolist()), test.labels)
             for layer, head in trained.items()
         ),
         tested=len(test),
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )
-    commit(bucket, job.key, record, lambda theirs: True)
+    commit(bucket, job.key, record, lambda theirs: theirs.division == record.division)
 
 
 def _tested(
-    layer: str, epochs: int, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+    layer: str,
+    head: "Head",
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
 ) -> TrainedHead:
+    predicted = head.logits(features).argmax(1)
     return TrainedHead(
         layer=layer,
         accuracy=float((predicted == labels).mean()),
         predictions=tuple(predicted.tolist()),
-        epochs=epochs,
+        epochs=head.epochs,
     )
 
 

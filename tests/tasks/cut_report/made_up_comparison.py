@@ -12,7 +12,6 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutRow,
     DataFacts,
     Figure,
-    ListedFile,
     ShownChannel,
     ShownImage,
     TrainedCut,
@@ -20,6 +19,7 @@ from diamond_cutter.tasks.cut_report.contents import (
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, charts, cut_page
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.reporting.contents import RefusedImage
 
 HOSTILE = "block</title><script>alert(1)</script>&\x07\"'"
 
@@ -124,7 +124,7 @@ def made_up_contents(figure_names: tuple[str, str] = ("depth", "cost")) -> CutCo
         only_best_count=30,
         only_last=(),
         only_last_count=0,
-        refused=(ListedFile(name=f"{HOSTILE}.jpg", reason="it is truncated"),),
+        refused=(RefusedImage(name=f"{HOSTILE}.jpg", reason="it is truncated"),),
         problems=("layer a of network-1 was left out: its features are not finite",),
         figures=tuple(
             Figure(title=name, svg=f"{name}.svg", csv=f"{name}.csv") for name in figure_names

@@ -58,6 +58,21 @@ def test_higher_accuracies_are_drawn_higher() -> None:
     assert drawn == sorted(drawn, reverse=True)
 
 
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_equal_accuracies_can_be_drawn(accuracy: float) -> None:
+    same = {"probe": accuracy, "probe_low": accuracy, "probe_high": accuracy}
+    rows = [row.model_copy(update=same) for row in ROWS]
+    for chart in (depth_chart, cost_chart):
+        assert "nan" not in chart(MODELS, rows, BEST)
+
+
+def test_the_legend_of_many_models_fits() -> None:
+    many = [MODELS[0].model_copy(update={"name": f"network-{place}"}) for place in range(20)]
+    root = draw(depth_chart(many, ROWS, BEST))
+    height = float(root.get("viewBox", "").split()[3])
+    assert max(float(node.get("y", 0)) for node in root.iter(f"{SVG}text")) < height
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_single_cut_and_a_single_cost_can_be_drawn(count: int) -> None:
     for chart in (depth_chart, cost_chart):

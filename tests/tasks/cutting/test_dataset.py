@@ -13,7 +13,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     stratified_folds,
 )
 from diamond_cutter.tasks.features.spec import CutSpec
-from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage, ImageSet
+from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage, ImageSet, Split
 
 SPEC = CutSpec(layers=("any",))
 
@@ -114,15 +114,17 @@ def test_images_without_a_label_are_left_out_with_a_reason() -> None:
 
 
 def test_a_class_with_too_few_images_is_named() -> None:
-    with pytest.raises(BadPhotos, match=r"class 'dog' has too few images: expected at least 6"):
+    with pytest.raises(BadPhotos, match=r"class 'dog' has too few images: expected at least 5"):
         check_class_sizes(images_of({"cat": 20, "dog": 1}), 5)
     check_class_sizes(images_of({"cat": 20, "dog": 6}), 5)
     check_class_sizes(images_of({"cat": 20, "dog": 3}), 2)
+    with pytest.raises(BadPhotos, match="found 17"):
+        check_class_sizes(images_of({"cat": 21, "dog": 40}), 20)
 
 
 def test_unreadable_images_do_not_count_and_the_first_is_named() -> None:
     images = images_of({"cat": 20, "dog": 6})
-    with pytest.raises(BadPhotos, match="found 5"):
+    with pytest.raises(BadPhotos, match="found 4"):
         check_class_sizes(images, 5, {"dog/0.png": "it is truncated"})
     lost = {f"dog/{number}.png": "it is an empty file" for number in range(6)}
     words = r"class 'dog' has no readable image \('dog/0.png': it is an empty file\)"
@@ -130,18 +132,47 @@ def test_unreadable_images_do_not_count_and_the_first_is_named() -> None:
         check_class_sizes(images, 5, lost)
 
 
+def split_of(name: str, parts: str) -> list[FoundImage]:
+    """Return images of a class: one for each letter, of the training, the test or no part."""
+    splits: dict[str, Split | None] = {"r": "train", "t": "test", "-": None}
+    return [
+        FoundImage(f"{name}/{number}", "", name, None, splits[part])
+        for number, part in enumerate(parts)
+    ]
+
+
 def test_a_class_that_is_missing_in_a_part_of_the_split_is_named() -> None:
-    images = [FoundImage(f"cat/{n}", "", "cat", None, "train" if n else "test") for n in range(9)]
-    images += [FoundImage(f"dog/{n}", "", "dog", None, "train") for n in range(9)]
-    with pytest.raises(BadPhotos, match="class 'dog' has no image in the part 'test'"):
-        check_class_sizes(images, 5)
+    cats = split_of("cat", "rrrrrrrtt")
+    for parts, words in (("rrrrrrr", "test part"), ("ttttt", "training part"), ("rrrt", "found 3")):
+        with pytest.raises(BadPhotos, match=words):
+            check_class_sizes([*cats, *split_of("dog", parts)], 5)
 
 
-def test_copies_that_leave_a_class_empty_are_an_error() -> None:
-    images = images_of({"cat": 20, "dog": 8})
-    digests = different(images) | {number: "one image" for number in range(20, 28)}
-    with pytest.raises(BadPhotos, match=r"class 'dog' has no image .* copies of few"):
+def test_images_without_a_part_are_training_images_if_others_are_test_images() -> None:
+    images = [*split_of("cat", "------tt"), *split_of("dog", "rrr---t")]
+    check_class_sizes(images, 5)
+    found = make_dataset(images, different(images), SPEC)
+    assert (len(found.choosing), len(found.test)) == (12, 3)
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 4])
+def test_copies_count_once(distinct: int) -> None:
+    images = images_of({"cat": 20, "dog": 12})
+    digests = different(images) | {20 + n: f"image {n % distinct}" for n in range(12)}
+    check_class_sizes(images, 5)
+    with pytest.raises(BadPhotos, match="class 'dog' has too few different images"):
         make_dataset(images, digests, SPEC)
+
+
+def test_the_division_is_that_of_these_images_and_classes() -> None:
+    images = images_of({"cat": 20, "dog": 20})
+    digests = different(images)
+    found = make_dataset(images, digests, SPEC)
+    assert make_dataset(images, digests, SPEC).division == found.division
+    fewer = {number: digest for number, digest in digests.items() if number != 7}
+    seed = SPEC.model_copy(update={"seed": 1})
+    others = (make_dataset(images, fewer, SPEC), make_dataset(images, digests, seed))
+    assert found.division not in {other.division for other in others}
 
 
 def test_folds_have_about_the_same_share_of_each_class_with_copies_too() -> None:
@@ -156,7 +187,7 @@ def test_folds_have_about_the_same_share_of_each_class_with_copies_too() -> None
 
 def test_small_classes_are_in_each_fold_and_in_the_test() -> None:
     images = images_of({f"class {number}": 4 for number in range(20)})
-    found = make_dataset(images, different(images), SPEC)
+    found = make_dataset(images, different(images), SPEC.model_copy(update={"folds": 3}))
     assert Counter(found.test.labels.tolist()) == dict.fromkeys(range(20), 1)
     part = found.choosing
     for fold in stratified_folds(part.labels, part.groups, 3, seed=0):

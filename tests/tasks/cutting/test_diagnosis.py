@@ -27,8 +27,9 @@ def layers(accuracies: list[float], half: float, chance: float) -> list[Layer]:
     ("accuracies", "half", "chance", "verdict", "words"),
     [
         ([0.6, 0.7, 0.9, 0.8], 0.03, 0.01, "early", "peaks at layer_2, before the last layer"),
-        ([0.3, 0.5, 0.7], 0.03, 0.01, "late", "rises towards the end, to layer_2"),
-        ([0.3, 0.71, 0.7], 0.03, 0.02, "late", "to layer_1"),
+        ([0.3, 0.5, 0.7], 0.03, 0.01, "late", "rises up to the last layer, layer_2"),
+        ([0.3, 0.71, 0.7], 0.03, 0.02, "plateau", "rises up to layer_1 and stays"),
+        ([0.5, 0.947, 0.95, 0.948], 0.02, 0.02, "plateau", "rises up to layer_1 and stays"),
         ([0.9, 0.905, 0.9], 0.02, 0.02, "flat", "hardly depends on the cut"),
         ([0.7, 0.72, 0.71], 0.12, 0.1, "unclear", "Too few images"),
         ([0.5, 0.85, 0.79], 0.05, 0.08, "unclear", "Too few images"),
@@ -47,5 +48,5 @@ def test_the_number_of_images_that_would_be_needed_grows_with_the_square() -> No
 
 
 def test_a_single_layer_has_words_too() -> None:
-    found = diagnose(layers([0.8], half=0.01, chance=0.0), images=100, folds=5)
-    assert found.verdict == "flat"
+    found = diagnose(layers([0.8], half=0.2, chance=0.0), images=100, folds=5)
+    assert found.verdict == "single"

@@ -9,10 +9,12 @@ from sklearn.preprocessing import StandardScaler
 
 from diamond_cutter.tasks.cutting.dataset import Part
 from diamond_cutter.tasks.cutting.probe import (
+    accuracy_interval,
     choose_penalty,
     divisions,
     fit_predict,
     interval,
+    location_and_scale,
     probe,
     repeats_for,
 )
@@ -119,6 +121,33 @@ def test_the_interval_is_that_of_nadeau_and_bengio() -> None:
     # n_test / n_train = 1 / 2 with three folds.
     half = stats.t.ppf(0.975, 5) * np.sqrt((1 / 6 + 1 / 2) * values.var(ddof=1))
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+@pytest.mark.parametrize(("share", "images"), [(1.0, 10), (0.0, 10), (0.5, 8), (0.9, 200)])
+def test_folds_that_agree_leave_the_interval_of_wilson(share: float, images: int) -> None:
+    low, high = accuracy_interval(np.full(5, share), folds=5, images=images)
+    expected = proportion(round(share * images), images)
+    assert (low, high) == pytest.approx(expected, abs=1e-6)
+    assert 0 <= low <= share <= high <= 1
+
+
+def proportion(right: int, images: int) -> tuple[float, float]:
+    """Return the interval of Wilson from SciPy."""
+    found = stats.binomtest(right, images).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def test_folds_that_differ_widen_the_interval() -> None:
+    wide = np.array([0.5, 1.0, 0.4, 0.9, 0.7])
+    low, high = accuracy_interval(wide, folds=5, images=100_000)
+    assert (low, high) == pytest.approx(
+        (max(0, interval(wide, 5)[0]), min(1, interval(wide, 5)[1]))
+    )
+
+
+def test_a_feature_of_equal_float32_numbers_does_not_vary() -> None:
+    constant = np.full((1600, 2), 5.3, np.float32)
+    assert np.isinf(location_and_scale(constant)[1]).all()
 
 
 def test_more_images_need_fewer_repeats() -> None:

@@ -87,6 +87,12 @@ def test_features_that_never_vary_have_finite_scores() -> None:
         assert dead_share(constant) == 1.0
 
 
+def test_features_that_repeat_each_other_have_a_finite_h_score() -> None:
+    labels = np.arange(40) % 2
+    repeated = np.repeat(labels[:, None], 4, axis=1).astype(np.float32)
+    assert 0 <= h_score(repeated, labels) <= 1.01
+
+
 def test_the_effective_rank_counts_directions_of_equal_weight() -> None:
     axes = np.repeat(np.eye(4, 9), 6, axis=0) * np.tile([1, -1], 12)[:, None]
     assert effective_rank(axes.astype(np.float32)) == pytest.approx(4)

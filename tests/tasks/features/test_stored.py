@@ -1,5 +1,6 @@
 """Features are written by batch and layer, and read again for any images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,16 @@ from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import (
     FeaturesRecord,
     batch_ranges,
-    cut_folder,
+    common_digests,
     feature_set,
+    features_folder,
     put_features,
     stored_features,
 )
 from diamond_cutter.tasks.rendering.task import software_versions
 
 SPEC = CutSpec(layers=("a/b", "c"))
-FOLDER = cut_folder("set@1a2b3c4d", "model@1a2b3c4d", SPEC)
+FOLDER = features_folder("set@1a2b3c4d", "model@1a2b3c4d", SPEC)
 IMAGES = 700
 LOST = {5, 600}
 WIDTH = {"a/b": 3, "c": 2}
@@ -58,6 +60,19 @@ def test_features_come_back_in_the_order_of_the_images(bucket: Bucket, numbers: 
     found = feature_set(bucket, FOLDER, IMAGES)
     for layer in SPEC.layers:
         assert (found.read(layer, numbers) == values(layer)[numbers]).all()
+
+
+def test_features_of_an_unreadable_image_are_an_error(bucket: Bucket) -> None:
+    with pytest.raises(Corrupt, match="lacks features of 1 images"):
+        feature_set(bucket, FOLDER, IMAGES).read("c", [4, 5, 6])
+
+
+def test_images_that_one_model_lacks_do_not_count(bucket: Bucket) -> None:
+    whole = feature_set(bucket, FOLDER, IMAGES)
+    first, second = whole.records
+    part = replace(whole, records=(first,))
+    assert common_digests([whole, part]) == part.digests
+    assert common_digests([part, whole]) == part.digests and len(second.numbers)
 
 
 def test_digests_and_refused_images_are_those_of_all_batches(bucket: Bucket) -> None:

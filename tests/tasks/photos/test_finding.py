@@ -230,7 +230,12 @@ def test_folders_of_a_split_hold_folders_of_classes(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("other", ["train/a.png", "birds/c/a.png", "validation/c/a.png"])
+def test_a_split_without_a_test_has_classes_too(tmp_path: Path) -> None:
+    write(tmp_path, "train/cat/a.png", "val/dog/b.png")
+    assert labels(tmp_path) == {"train/cat/a.png": "cat", "val/dog/b.png": "dog"}
+
+
+@pytest.mark.parametrize("other", ["test/a.png", "birds/c/a.png", "train/c/a.png"])
 def test_folders_that_are_no_whole_split_are_labels(other: str, tmp_path: Path) -> None:
     write(tmp_path, "train/cat/b.png", other)
     assert all(image.split is None for image in find_images(str(tmp_path)).images)
