@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
@@ -16,7 +15,6 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutRow,
     DataFacts,
     Figure,
-    ShownImage,
     TrainedCut,
 )
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
@@ -29,14 +27,8 @@ from diamond_cutter.tasks.cutting.probe import repeats_for
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.gathering.index import to_parquet
-from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_picture
 from diamond_cutter.tasks.reporting.stored import ReportFiles
-from diamond_cutter.tasks.sheets import encode
 from diamond_cutter.tasks.training.task import TrainedRecord
-
-_THUMBNAIL_PX = 128
-_MOST_IMAGES = 24
 
 
 def cut_rows(comparison: Comparison) -> tuple[CutRow, ...]:
@@ -157,48 +149,6 @@ def data_facts(dataset: Dataset, spec: CutSpec, labels: str | None) -> DataFacts
         seed=spec.seed,
         pooling=spec.pooling,
     )
-
-
-def confusion(dataset: Dataset, predictions: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Return how many images of each class are taken for each class, `[class, predicted]`."""
-    count = len(dataset.classes)
-    counts = np.zeros((count, count), np.int64)
-    np.add.at(counts, (dataset.choosing.labels, np.array(predictions)), 1)
-    return tuple(map(tuple, counts.tolist()))
-
-
-def differing_images(dataset: Dataset, right_at: Cut, wrong_at: Cut) -> npt.NDArray[np.int64]:
-    """Return the places, among the images for choosing, that only the first cut gets right."""
-    labels = dataset.choosing.labels
-    right = np.array(right_at.scores.probe.predictions) == labels
-    return np.flatnonzero(right & (np.array(wrong_at.scores.probe.predictions) != labels))
-
-
-def shown_images(
-    dataset: Dataset,
-    places: npt.NDArray[np.int64],
-    wrong_at: Cut,
-    images: Sequence[FoundImage],
-    files: ReportFiles,
-) -> tuple[ShownImage, ...]:
-    """Write small pictures of images that one of two cuts gets wrong."""
-    part, shown = dataset.choosing, []
-    for place in places[:_MOST_IMAGES]:
-        number = int(part.numbers[place])
-        try:
-            picture = read_picture(images[number], (1, 1, 3), _THUMBNAIL_PX)
-        except UnreadablePhoto:  # it was readable before
-            continue
-        file = files.image(f"{number:05d}", encode(picture, "webp"), "webp")
-        shown.append(
-            ShownImage(
-                name=images[number].name,
-                label=dataset.classes[part.labels[place]],
-                file=file,
-                taken_for=dataset.classes[wrong_at.scores.probe.predictions[place]],
-            )
-        )
-    return tuple(shown)
 
 
 def figures(

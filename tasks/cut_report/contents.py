@@ -105,6 +105,15 @@ class ClassCard(FrozenModel):
     channels: tuple[ShownChannel, ...]
 
 
+class Confused(FrozenModel):
+    """Images of a class that are taken for another one."""
+
+    label: str
+    taken_for: str
+    best: int = Field(description="number of images at the best cut")
+    last: int = Field(description="number of images at the last layer")
+
+
 class ShownImage(FrozenModel):
     """An image that only one of two cuts gets right."""
 
@@ -156,8 +165,15 @@ class CutContents(FrozenModel):
     regret: dict[str, Agreement] = Field(description="by score: agreement with trained heads")
     facts: DataFacts
     classes: tuple[ClassCard, ...]
-    confusion_best: tuple[tuple[int, ...], ...] = Field(description="[class, predicted]")
-    confusion_last: tuple[tuple[int, ...], ...] = Field(description="[class, predicted]")
+    confusion_best: tuple[tuple[int, ...], ...] = Field(
+        description="[class, predicted]; empty with many classes"
+    )
+    confusion_last: tuple[tuple[int, ...], ...] = Field(
+        description="[class, predicted]; empty with many classes"
+    )
+    confused: tuple[Confused, ...] = Field(
+        description="the most frequent confusions; empty with few classes"
+    )
     only_best: tuple[ShownImage, ...]
     only_best_count: int
     only_last: tuple[ShownImage, ...]
@@ -166,6 +182,9 @@ class CutContents(FrozenModel):
     problems: tuple[str, ...] = Field(description="layers without scores")
     figures: tuple[Figure, ...]
     table: str = Field(description="path of the table of all rows, Parquet")
+    images_table: str = Field(
+        description="path of a table of all images, Parquet: label, part, copy, fold, predictions"
+    )
     version: str
 
 

@@ -19,15 +19,12 @@ from diamond_cutter.storage.sets.layout import report_key, report_page_key
 from diamond_cutter.storage.sets.sprite_set import commit
 from diamond_cutter.storage.sets.views import publish_view
 from diamond_cutter.tasks.cut_report.building import (
-    confusion,
     cut_rows,
     data_facts,
-    differing_images,
     figures,
     model_cards,
     regrets,
     rows_table,
-    shown_images,
     trained_cuts,
 )
 from diamond_cutter.tasks.cut_report.class_cards import ClassChannels, class_cards
@@ -35,6 +32,14 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutContents,
     CutName,
     CutReportRecord,
+)
+from diamond_cutter.tasks.cut_report.image_results import (
+    classes_with_channels,
+    differing_images,
+    images_table,
+    most_confused,
+    shown_confusion,
+    shown_images,
 )
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
@@ -87,6 +92,8 @@ def separate(job: ComparisonJob) -> list[list[SeparatingChannel]]:
         best.scores.probe.penalty,
         job.spec.channels,
     )
+    shown = classes_with_channels(job.dataset, best, job.comparison.last)
+    channels = [each if number in shown else [] for number, each in enumerate(channels)]
     bundle = read_bundle(job.bucket, job.best_card.key)
     return located(bundle, best.layer, channels, dict(enumerate(job.labelled)))
 
@@ -138,8 +145,9 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         regret=regrets(comparison, job.models, job.trained, dataset, spec.seed),
         facts=data_facts(dataset, spec, job.images.labels),
         classes=class_cards(job, channels, files),
-        confusion_best=confusion(dataset, best.scores.probe.predictions),
-        confusion_last=confusion(dataset, last.scores.probe.predictions),
+        confusion_best=shown_confusion(dataset, best.scores.probe.predictions),
+        confusion_last=shown_confusion(dataset, last.scores.probe.predictions),
+        confused=most_confused(dataset, best, last),
         only_best=shown_images(dataset, only_best, last, job.labelled, files),
         only_best_count=len(only_best),
         only_last=shown_images(dataset, only_last, best, job.labelled, files),
@@ -148,6 +156,7 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         problems=job.problems,
         figures=figures(models, rows, name, files),
         table=rows_table(rows, files),
+        images_table=images_table(dataset, job.labelled, best, last, spec, files),
         version=importlib.metadata.version("diamond-cutter"),
     )
 

@@ -123,6 +123,13 @@ def test_all_that_the_report_names_is_there_and_sound(found: Found, at_once: Com
     contents = record.contents
     table = pd.read_parquet(bucket / folder / contents.table)
     assert table["probe"].tolist() == [row.probe for row in contents.rows]
+    images = pd.read_parquet(bucket / folder / contents.images_table)
+    parts = images["part"].value_counts()
+    assert (parts["scored"], parts["test"]) == (contents.facts.scored, contents.facts.tested)
+    assert images["copy_of"].notna().sum() == 1 and images["fold"].notna().sum() == parts["scored"]
+    scored = images[images["part"] == "scored"]
+    matrix = pd.crosstab(scored["label"], scored["best"]).to_numpy()
+    assert matrix.sum() == np.sum(contents.confusion_best)
     for one in contents.classes:
         assert one.images and [channel.sprite for channel in one.channels] != []
         for channel in one.channels:

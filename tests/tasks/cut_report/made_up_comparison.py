@@ -120,6 +120,7 @@ def made_up_contents(figure_names: tuple[str, str] = ("depth", "cost")) -> CutCo
         classes=classes,
         confusion_best=((18, 2), (0, 20)),
         confusion_last=((14, 6), (1, 19)),
+        confused=(),
         only_best=(shown,),
         only_best_count=30,
         only_last=(),
@@ -130,6 +131,7 @@ def made_up_contents(figure_names: tuple[str, str] = ("depth", "cost")) -> CutCo
             Figure(title=name, svg=f"{name}.svg", csv=f"{name}.csv") for name in figure_names
         ),
         table="cuts.parquet",
+        images_table="images.parquet",
         version="0.1.0",
     )
 
