@@ -21,7 +21,7 @@ from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.exits import Terminated
 from diamond_cutter.flows.runs import check_attribution, check_cut, check_sprites
-from diamond_cutter.flows.server.crashed_runs import crash_runs
+from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
 from diamond_cutter.flows.sprites_request import SpritesRequest
@@ -82,6 +82,8 @@ class _Runner(Runner):
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """Pause the schedules and end the runs, as on Ctrl-C."""
         self.terminated = True
+        # At once: on a busy machine, a run can complete before Prefect's tasks are cancelled.
+        self._end()
         # A command in the background of a script ignores SIGINT, and would ignore this one, too.
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,8 +91,14 @@ class _Runner(Runner):
 
     async def __aexit__(self, *raised: Any) -> None:
         """End the current runs and report it to Prefect, which would show them as running."""
-        crash_runs(_end_runs())
+        self._end()
         await super().__aexit__(*raised)
+
+    def _end(self) -> None:
+        ended = _end_runs()  # first, because a busy server may answer late
+        crash_runs(ended)
+        # Prefect itself pauses them in a task that is being cancelled, which can fail.
+        pause_deployments(self._deployment_registry.get_deployment_ids())
 
 
 def _end_runs() -> list[UUID]:

@@ -75,6 +75,13 @@ def crash_runs(runs: Sequence[UUID]) -> None:
             _crash(client, [run.id for run in found])
 
 
+def pause_deployments(deployments: Iterable[UUID]) -> None:
+    """Pause the schedules of deployments."""
+    with _client() as client:
+        for deployment in deployments:
+            client.pause_deployment(deployment)
+
+
 @contextmanager
 def _client() -> Iterator[SyncPrefectClient]:
     try:
