@@ -7,6 +7,8 @@ from diamond_cutter.tasks.cutting.probe import divisions, probe
 from diamond_cutter.tasks.cutting.together import join_layers
 from tests.tasks.cutting.made_up_features import overlapping
 
+pytestmark = pytest.mark.slow
+
 _, PART = overlapping(images=120, classes=4)
 FOLDS = divisions(PART, 4, 0)
 
