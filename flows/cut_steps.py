@@ -96,7 +96,7 @@ def costs_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, CostsRecord]:
 
 
 def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
-    """Return what is to be done, and how long its longest parts take on this machine."""
+    """Return the amount of work, and the time that the networks take on this machine."""
     images = len(run.labelled)
     each_s = [max(cost.ms for cost in found.costs.values()) / 1000 for found in costs.values()]
     layers = sum(len(model.spec.layers) for model in run.models)
@@ -191,7 +191,7 @@ def score_models(
 def join_in_models(
     run: CutRun, dataset: Dataset, comparison: Comparison, scorers: DeviceSlots
 ) -> tuple[dict[str, JoinRecord], list[str]]:
-    """Return what joining layers gains, by the key of the model, and a sentence for each failure.
+    """Return the gain of joined layers, by the key of the model, and a sentence for each failure.
 
     With very many classes, joining may exceed the time limit. The report does without it then.
     """

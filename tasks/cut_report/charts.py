@@ -67,7 +67,7 @@ def cost_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best
         for digit in (1, 3)
         if low <= math.log10(digit) + exponent <= high
     ]
-    _x_axis(frame, ticks, _short, "multiplications for one image")
+    _x_axis(frame, ticks, short_count, "multiplications for one image")
     front = sorted((row for row in rows if row.on_front), key=lambda row: row.macs)
     steps = [
         point
@@ -160,7 +160,7 @@ def _mark(frame: _Frame, value: float, row: CutRow, place: int, chosen: bool) ->
     half = 100 * (row.probe_high - row.probe_low) / 2
     _add(node, "title").text = _printable(
         f"{row.model}, {row.layer}: {100 * row.probe:.1f} % ± {half:.1f}, "
-        f"{_short(row.macs)} multiplications"
+        f"{short_count(row.macs)} multiplications"
     )
     if chosen:
         _text(frame.root, x, y - 13, row.layer[:_NAME_LENGTH], "middle", _INK, "strong")
@@ -241,7 +241,8 @@ def _px(value: float) -> str:
     return f"{value:.1f}"
 
 
-def _short(count: float) -> str:
+def short_count(count: float) -> str:
+    """Return a large number with a unit: 576, 57.6 k, 10.8 M."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if count >= size:
             return f"{count / size:.3g}{unit}"

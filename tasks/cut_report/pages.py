@@ -1,7 +1,7 @@
 """Render the page of a report on where to cut."""
 
 from diamond_cutter.storage.sets.layout import report_asset_key
-from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart
+from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart, short_count
 from diamond_cutter.tasks.cut_report.contents import CutContents
 from diamond_cutter.tasks.cut_report.wording import SCORE_TITLES, SCORES_EXPLAINED
 from diamond_cutter.tasks.pages.frontend import Frontend, render
@@ -31,6 +31,7 @@ def cut_page(contents: CutContents) -> bytes:
         "",
         report=contents,
         charts=[chart.decode() for chart in charts(contents).values()],
+        short_count=short_count,
         titles=SCORE_TITLES,
         explained=SCORES_EXPLAINED,
     )

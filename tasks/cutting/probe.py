@@ -1,7 +1,7 @@
 """The probe: a cross-validated logistic regression on the features of a layer."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from diamond_cutter.tasks.cutting.dataset import Part, stratified_folds
 
 # Inverse strengths of the L2 penalty, refined once by half a decade around the best.
 _COARSE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-_INNER_FOLDS = 3
+INNER_FOLDS = 3
 _TOLERANCE = 1e-6
 _MOST_STEPS = 1000
 # So many fits are worth their time: repeats narrow the interval of small sets of images.
@@ -69,7 +69,7 @@ def divisions(part: Part, folds: int, seed: int) -> list[Division]:
         for test in stratified_folds(part.labels, part.groups, folds, seed + repeat):
             train = np.setdiff1d(np.arange(len(part)), test)
             least = np.bincount(part.labels[train])
-            inner = min(_INNER_FOLDS, int(least[least > 0].min()))
+            inner = min(INNER_FOLDS, int(least[least > 0].min()))
             found.append(
                 Division(
                     repeat,
@@ -128,26 +128,21 @@ def choose_penalty(
     """
     if not inner:
         return 1e-2
-    right = _right(features, labels, inner, _COARSE)
-    best = max(right, key=lambda strength: (right[strength], -strength))
-    right |= _right(features, labels, inner, (best / 10**0.5, best * 10**0.5))
-    return max(right, key=lambda strength: (right[strength], -strength))
-
-
-def _right(
-    features: Features,
-    labels: npt.NDArray[np.int64],
-    inner: Sequence[npt.NDArray[np.int64]],
-    strengths: Sequence[float],
-) -> dict[float, int]:
-    """Return the number of images that are right on the inner folds, by strength."""
-    right = dict.fromkeys(strengths, 0)
+    parts = []
     for test in inner:
         train = np.setdiff1d(np.arange(len(labels)), test)
-        found = fit_predict(features[train], labels[train], features[test], strengths)
-        for strength, predicted in zip(strengths, found, strict=True):
-            right[strength] += int((predicted == labels[test]).sum())
-    return right
+        parts.append((*_rotated(features[train], features[test]), labels[train], labels[test]))
+
+    def right(strength: float) -> int:
+        return sum(
+            int((fit(scaled, known, strength).predict(others) == truth).sum())
+            for scaled, others, known, truth in parts
+        )
+
+    found = {strength: right(strength) for strength in _COARSE}
+    best = max(found, key=lambda strength: (found[strength], -strength))
+    found |= {strength: right(strength) for strength in (best / 10**0.5, best * 10**0.5)}
+    return max(found, key=lambda strength: (found[strength], -strength))
 
 
 def fit_predict(
@@ -158,28 +153,30 @@ def fit_predict(
 ) -> list[npt.NDArray[np.int64]]:
     """Return the predicted classes of test images for each strength of the penalty.
 
-    With more features than images, the features are first rotated into the span of the training
-    images. The L2 penalty does not change under rotations, so the predictions do not either, and
-    the fit has as many unknowns as images instead of as features.
-
     Args:
         train, test: float32 `[image, feature]`.
         labels: of the training images, int64 `[image]`.
         strengths: inverse strengths of the penalty, C of scikit-learn.
+    """
+    scaled, others = _rotated(train, test)
+    return [fit(scaled, labels, strength).predict(others) for strength in strengths]
+
+
+def _rotated(
+    train: Features, test: Features
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return standardised features, with at most as many of them as training images.
+
+    With more features than images, the features are rotated into the span of the training images.
+    The L2 penalty does not change under rotations, so the predictions do not either, and a fit has
+    as many unknowns as images instead of as features.
     """
     scaled, others = standardised(train, test)
     if scaled.shape[1] > scaled.shape[0]:
         _, values, axes = np.linalg.svd(scaled, full_matrices=False)
         axes = axes[values > values[0] * 1e-10] if values[0] > 0 else axes[:1]
         scaled, others = scaled @ axes.T, others @ axes.T
-    return [fitted.predict(others) for fitted in _fits(scaled, labels, strengths)]
-
-
-def _fits(
-    features: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], strengths: Sequence[float]
-) -> Iterator[LogisticRegression]:
-    for strength in strengths:
-        yield fit(features, labels, strength)
+    return scaled, others
 
 
 def fit(

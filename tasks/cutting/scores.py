@@ -12,6 +12,7 @@ from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.storage.sets.records import FileRef, Record
 from diamond_cutter.tasks.cutting.dataset import Part, stratified_folds
 from diamond_cutter.tasks.cutting.probe import (
+    INNER_FOLDS,
     Division,
     Features,
     FoldResults,
@@ -28,8 +29,6 @@ from diamond_cutter.tasks.cutting.transferability import (
     neighbour_accuracies,
     total_activation,
 )
-
-_INNER_FOLDS = 3
 
 
 class Probe(FrozenModel):
@@ -121,7 +120,7 @@ def summarise(
     different = len(np.unique(part.groups))
     low, high = accuracy_interval(found.accuracies, len(folds) // repeats, different)
     right = found.predictions == part.labels
-    inner = stratified_folds(part.labels, part.groups, _INNER_FOLDS, seed)
+    inner = stratified_folds(part.labels, part.groups, INNER_FOLDS, seed)
     return Probe(
         accuracy=float(found.accuracies.mean()),
         low=low,
