@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tests.storage.gcs_server import GcsServer
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one process more than there are cores: many tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run a whole flow as slow."""
     for item in items:

@@ -29,8 +29,8 @@ the tests check:
 - *architecture rendered*: the same, and sprites are rendered. All main layers and the logits are
   compared with Keras after BatchNorm is folded
   (`tests/tasks/rendering/test_any_keras_model.py`).
-- *family run*: the smallest and the largest network of the family are run. Of this one, the image
-  size, the name of the weight file and the preparation of images are checked.
+- *family run*: the smallest network of the family is run. Of this one, the image size, the name
+  of the weight file and the preparation of images are checked.
 - *metadata only*: taken from lucid's classes (`tests/model_inventory/lucid/test_zoo.py`). The path
   from the weights to sprites runs with a small made-up graph under some of these names. The
   published files were not run.
@@ -58,14 +58,19 @@ RENDERED = (
     "keras/efficientnetv2b0",
     "keras/mobilenetv2",
 )
-# Sizes between the smallest and the largest of a family, which have the same kinds of layers.
+# Larger sizes of a family, which have the same kinds of layers as its smallest.
 OF_A_FAMILY = (
-    *(f"keras/convnext{size}" for size in ("small", "base", "large")),
+    *(f"keras/convnext{size}" for size in ("small", "base", "large", "xlarge")),
     "keras/densenet169",
-    *(f"keras/efficientnetb{number}" for number in range(1, 7)),
-    *(f"keras/efficientnetv2{size}" for size in ("b1", "b2", "b3", "s", "m")),
+    "keras/densenet201",
+    *(f"keras/efficientnetb{number}" for number in range(1, 8)),
+    *(f"keras/efficientnetv2{size}" for size in ("b1", "b2", "b3", "s", "m", "l")),
+    "keras/nasnetlarge",
     "keras/resnet101",
     "keras/resnet101v2",
+    "keras/resnet152",
+    "keras/resnet152v2",
+    "keras/vgg19",
 )
 
 

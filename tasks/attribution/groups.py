@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import NMF, non_negative_factorization
-from sklearn.exceptions import ConvergenceWarning
 
 _FITTED_POSITIONS = 8192
 _ITERATIONS, _TOLERANCE = 400, 1e-3
@@ -46,6 +44,8 @@ class Groups:
         Args:
             activations: float32 `[position, channel]`.
         """
+        from sklearn.decomposition import non_negative_factorization
+
         if not len(self.parts):
             return np.zeros((len(activations), 0), np.float32)
         split = _split(activations, self.parts.shape[1] > self.channels)
@@ -72,6 +72,8 @@ def fit_groups(activations: npt.NDArray[np.float32], count: int, seed: int = 0) 
             activations fewer patterns, and no groups if all activations are 0.
         seed: selects the positions if there are too many.
     """
+    from sklearn.decomposition import NMF  # a second to import
+
     channels = activations.shape[1]
     if len(activations) > _FITTED_POSITIONS:
         chosen = np.random.default_rng(seed).choice(
@@ -107,6 +109,8 @@ def _split(activations: npt.NDArray[np.float32], signed: bool) -> npt.NDArray[np
 @contextmanager
 def _no_convergence_warnings() -> Iterator[None]:
     """Ignore warnings about convergence, because `explained` tells how good the result is."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import stats
 
 from diamond_cutter.frozen_model import FrozenModel
 
@@ -69,6 +68,8 @@ def agreement(
 
 def weighted_tau(score: npt.NDArray[np.float64], accuracy: npt.NDArray[np.float64]) -> float | None:
     """Return the weighted Kendall tau (Vigna 2015), or None if one of the two is constant."""
+    from scipy import stats  # a second to import
+
     if np.ptp(score) == 0 or np.ptp(accuracy) == 0:
         return None
     with warnings.catch_warnings():

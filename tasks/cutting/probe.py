@@ -3,14 +3,16 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from diamond_cutter.tasks.cutting.dataset import Part, stratified_folds
+
+# scikit-learn and SciPy take a second to import, and every flow imports this module.
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 # Inverse strengths of the L2 penalty, refined once by half a decade around the best.
 _COARSE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -181,8 +183,11 @@ def _rotated(
 
 def fit(
     features: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], strength: float
-) -> LogisticRegression:
+) -> "LogisticRegression":
     """Return the fitted logistic regression of standardised features."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=strength, tol=_TOLERANCE, max_iter=_MOST_STEPS)
     with warnings.catch_warnings():
         # With a weak penalty, the last digits of the weights do not matter to the predictions.
@@ -214,19 +219,26 @@ def accuracy_interval(
     """Return the 95 % interval of an accuracy: of its folds, and at least that of its images.
 
     Folds can agree by chance, most of all if few images are all right. So the interval is no
-    narrower than that of Wilson (1927) for as many independent images.
+    narrower than Wilson's for as many independent images.
 
     Args:
         accuracies: `[fold]`, of all repeats.
         folds: folds of one repeat.
         images: number of different images.
     """
-    mean = float(accuracies.mean())
     low, high = interval(accuracies, folds)
+    least, most = wilson_interval(float(accuracies.mean()), images)
+    return max(0.0, min(low, least)), min(1.0, max(high, most))
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of independent images (Wilson, 1927)."""
+    from scipy import stats
+
     z = float(stats.norm.ppf(0.5 + _CONFIDENCE / 2))
-    centre = (mean + z**2 / (2 * images)) / (1 + z**2 / images)
-    half = z / (1 + z**2 / images) * np.sqrt(mean * (1 - mean) / images + z**2 / (4 * images**2))
-    return max(0.0, min(low, centre - half)), min(1.0, max(high, centre + half))
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def interval(values: npt.NDArray[np.float64], folds: int) -> tuple[float, float]:
@@ -239,6 +251,8 @@ def interval(values: npt.NDArray[np.float64], folds: int) -> tuple[float, float]
         values: `[fold]`, of all repeats.
         folds: folds of one repeat.
     """
+    from scipy import stats
+
     mean = float(values.mean())
     if len(values) < 2:
         return mean, mean

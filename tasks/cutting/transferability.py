@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.covariance import LedoitWolf
 
 from diamond_cutter.tasks.cutting.dataset import Part
 from diamond_cutter.tasks.cutting.probe import Division, Features
@@ -92,6 +91,8 @@ def h_score(features: Features, labels: Labels) -> float:
         features: float32 `[image, feature]`.
         labels: int64 `[image]`.
     """
+    from sklearn.covariance import LedoitWolf
+
     values = features.astype(np.float64)
     centred = values - values.mean(0)
     means = np.empty_like(centred)

@@ -91,8 +91,7 @@ def test_a_missing_sprite_is_said_and_flags_are_shown(new_window: NewWindow) -> 
     assert page.locator(".seen .flagged").first.inner_text() == "grey"
 
 
-@pytest.mark.parametrize("width", [390, 800, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (800, "dark"), (1400, "light")])
 def test_nothing_is_wider_than_the_screen(new_window: NewWindow, width: int, scheme: str) -> None:
     window = new_window(width, color_scheme=scheme)
     window.open()

@@ -128,8 +128,8 @@ def test_from_the_model_over_a_layer_to_a_unit_and_back(either: Window) -> None:
     assert page.url == either.site + "#/"
 
 
-def test_hovering_shows_number_scores_and_flags(either: Window) -> None:
-    page = either.open_layer("stem")
+def test_hovering_shows_number_scores_and_flags(window: Window) -> None:
+    page = window.open_layer("stem")
     box = page.locator(".cursor").bounding_box()
     tip = page.locator(".tip")
     assert tip.is_hidden()
@@ -271,18 +271,18 @@ def test_zooming_by_wheel_and_buttons_keeps_the_active_cell_in_view(window: Wind
     assert page.locator(".cursor").bounding_box()["width"] >= 20
 
 
-def test_2048_channels_take_one_image_and_few_elements(either: Window) -> None:
-    page = either.open_layer("block_0")
-    images = [url for url in either.requests if url.endswith((".png", ".webp"))]
+def test_2048_channels_take_one_image_and_few_elements(window: Window) -> None:
+    page = window.open_layer("block_0")
+    images = [url for url in window.requests if url.endswith((".png", ".webp"))]
     assert len(images) == 1
     page.evaluate("document.querySelector('.grid').scrollTop = 1e6")
-    either.settle()
+    window.settle()
     page.get_by_label("sort by").select_option("objective")
     page.get_by_label("show", exact=True).select_option("grey")
-    either.settle()
+    window.settle()
     assert page.evaluate("document.querySelectorAll('*').length") < 120
-    assert len([url for url in either.requests if url.endswith((".png", ".webp"))]) == 1
-    assert either.active_colour() == colour_of(scores(int(either.active())))
+    assert len([url for url in window.requests if url.endswith((".png", ".webp"))]) == 1
+    assert window.active_colour() == colour_of(scores(int(window.active())))
 
 
 @pytest.mark.parametrize(

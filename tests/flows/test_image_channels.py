@@ -28,7 +28,7 @@ def two_convolutions(channels: int, path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.prefect
-@pytest.mark.parametrize("channels", [1, 2, 4, 13])
+@pytest.mark.parametrize("channels", [1, 4])
 def test_all_commands_on_models_of_any_number_of_channels(
     channels: int, at_once: Command, tmp_path: Path
 ) -> None:
@@ -48,7 +48,7 @@ def test_all_commands_on_models_of_any_number_of_channels(
         (0, ("plan", "mine", *some, *SMALL)),
         *(
             (0, ("sprites", "mine", *some, "--recipe", recipe, *SMALL))
-            for recipe in (("fast", "lucid", "maco") if channels in (1, 4) else ("fast",))
+            for recipe in (("fast",) if channels == 1 else ("lucid", "maco"))
         ),
         (
             0,

@@ -107,7 +107,7 @@ def test_killed_runs_are_finished_by_the_next_one(
     monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.35)
     monkeypatch.setattr(kill_and_resume, "LATEST", 0.7)
     with pytest.raises(SystemExit) as ended:
-        kill_and_resume.main(kills=2)
+        kill_and_resume.main(kills=1)
     assert ended.value.code == 0, capsys.readouterr().out
     # Runs of other tests may have lost their server and still be under way there.
     api = os.environ["PREFECT_API_URL"]
@@ -118,7 +118,7 @@ def test_killed_runs_are_finished_by_the_next_one(
         if run["parameters"]["request"].get("layers") == ["block_1.expand"]
         and run["parameters"]["request"]["recipe"]["steps"] == 120
     }
-    assert len(ours) >= 3 and not {"PENDING", "RUNNING"} & set(ours.values())
+    assert len(ours) >= 2 and not {"PENDING", "RUNNING"} & set(ours.values())
     under_way = {
         "flow_runs": {"id": {"any_": list(ours)}},
         "task_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}},

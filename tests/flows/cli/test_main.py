@@ -141,6 +141,15 @@ def test_help_needs_neither_tensorflow_nor_prefect() -> None:
     assert all("sprites" in printed for printed in helps)
 
 
+def test_no_flow_begins_with_libraries_that_few_of_its_steps_need() -> None:
+    code = (
+        "import sys; import diamond_cutter.flows.deployment; "
+        "print(sorted({'tensorflow', 'sklearn', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.slow
 def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Path) -> None:
     # Google's library logs that there are no credentials; others do so when a network fails.
