@@ -1,8 +1,4 @@
-"""Draw the charts of a report as SVG: accuracy over depth, and accuracy over cost.
-
-The drawings carry their own colours, so that they can be downloaded and printed. On the page, its
-style replaces the colours of text and lines.
-"""
+"""Draw the charts of a report: accuracy over depth, and accuracy over cost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,12 +6,22 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from diamond_cutter.tasks.cut_report.contents import ComparedModelCard, CutName, CutRow
+from diamond_cutter.tasks.svg import (
+    INK,
+    QUIET,
+    add,
+    colour,
+    dashes,
+    drawing,
+    printable,
+    px,
+    rule,
+    svg_text,
+    text,
+)
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 32, 50
-_INK, _QUIET, _LINE = "#1f2328", "#686e76", "#d9d7d2"
 _NAME_LENGTH = 26
 _LEGEND_ROW = 40
 
@@ -41,12 +47,12 @@ def depth_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], bes
         upper = [(row.depth, row.probe_high) for row in curve]
         lower = [(row.depth, row.probe_low) for row in reversed(curve)]
         points = _points(frame, [*upper, *lower])
-        _add(frame.root, "polygon", points=points, fill=_colour(place), **{"fill-opacity": "0.14"})
-        _line(frame, [(row.depth, row.probe) for row in curve], _colour(place), place)
+        add(frame.root, "polygon", points=points, fill=colour(place), **{"fill-opacity": "0.14"})
+        _line(frame, [(row.depth, row.probe) for row in curve], colour(place), place)
         for row in curve:
             _mark(frame, row.depth, row, place, (row.model, row.layer) == (best.model, best.layer))
     _legend(frame.root, models)
-    return _text_of(frame.root)
+    return svg_text(frame.root)
 
 
 def cost_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best: CutName) -> str:
@@ -74,13 +80,13 @@ def cost_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best
         for before, row in zip([None, *front], front, strict=False)
         for point in ([(row.macs, before.probe)] if before else []) + [(row.macs, row.probe)]
     ]
-    _line(frame, steps, _QUIET, 1)
+    _line(frame, steps, QUIET, 1)
     places = {model.name: place for place, model in enumerate(models)}
     for row in rows:
         chosen = (row.model, row.layer) == (best.model, best.layer)
         _mark(frame, row.macs, row, places[row.model], chosen)
     _legend(frame.root, models)
-    return _text_of(frame.root)
+    return svg_text(frame.root)
 
 
 def _frame(
@@ -102,26 +108,14 @@ def _frame(
     def y(value: float) -> float:
         return _TOP + (high - value) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
-    root = ElementTree.Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {_WIDTH} {max(_HEIGHT, _TOP + _LEGEND_ROW * models)}",
-            "role": "img",
-            "aria-label": title,
-            "class": "chart",
-            "font-family": "system-ui, sans-serif",
-            "font-size": "12",
-        },
-    )
-    ground = {"width": "100%", "height": "100%", "class": "ground"}
-    _add(root, "rect", fill="#ffffff", **ground)
+    height = max(_HEIGHT, _TOP + _LEGEND_ROW * models)
+    root = drawing(title, _WIDTH, height)
     frame = _Frame(root, x, y)
     for step in range(round(10 * low), round(10 * high) + 1):
         at = y(step / 10)
-        _rule(root, _LEFT, at, _WIDTH - _RIGHT, at)
-        _text(root, _LEFT - 8, at + 4, f"{10 * step} %", "end", _QUIET, "quiet")
-    _text(root, _LEFT - 44, 12, "accuracy", "start", _QUIET, "quiet")
+        rule(root, _LEFT, at, _WIDTH - _RIGHT, at)
+        text(root, _LEFT - 8, at + 4, f"{10 * step} %", "end", QUIET, "quiet")
+    text(root, _LEFT - 44, 12, "accuracy", "start", QUIET, "quiet")
     return frame
 
 
@@ -130,10 +124,10 @@ def _x_axis(
 ) -> None:
     bottom = _HEIGHT - _BOTTOM
     for tick in ticks:
-        _rule(frame.root, frame.x(tick), bottom, frame.x(tick), bottom + 5)
-        _text(frame.root, frame.x(tick), bottom + 19, written(tick), "middle", _QUIET, "quiet")
+        rule(frame.root, frame.x(tick), bottom, frame.x(tick), bottom + 5)
+        text(frame.root, frame.x(tick), bottom + 19, written(tick), "middle", QUIET, "quiet")
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    _text(frame.root, middle, bottom + 40, title, "middle", _QUIET, "quiet")
+    text(frame.root, middle, bottom + 40, title, "middle", QUIET, "quiet")
 
 
 def _mark(frame: _Frame, value: float, row: CutRow, place: int, chosen: bool) -> None:
@@ -141,104 +135,67 @@ def _mark(frame: _Frame, value: float, row: CutRow, place: int, chosen: bool) ->
     x, y = frame.x(value), frame.y(row.probe)
     size = 7 if chosen else 4
     if place % 3 == 0:
-        node = _add(frame.root, "circle", cx=_px(x), cy=_px(y), r=size, fill=_colour(place))
+        node = add(frame.root, "circle", cx=px(x), cy=px(y), r=size, fill=colour(place))
     elif place % 3 == 1:
         side = 1.8 * size
-        node = _add(
+        node = add(
             frame.root,
             "rect",
-            x=_px(x - side / 2),
-            y=_px(y - side / 2),
-            width=_px(side),
-            height=_px(side),
-            fill=_colour(place),
+            x=px(x - side / 2),
+            y=px(y - side / 2),
+            width=px(side),
+            height=px(side),
+            fill=colour(place),
         )
     else:
         corners = ((x, y - 1.3 * size), (x + 1.2 * size, y + size), (x - 1.2 * size, y + size))
-        points = " ".join(f"{_px(left)},{_px(top)}" for left, top in corners)
-        node = _add(frame.root, "polygon", points=points, fill=_colour(place))
+        points = " ".join(f"{px(left)},{px(top)}" for left, top in corners)
+        node = add(frame.root, "polygon", points=points, fill=colour(place))
     half = 100 * (row.probe_high - row.probe_low) / 2
-    _add(node, "title").text = _printable(
+    add(node, "title").text = printable(
         f"{row.model}, {row.layer}: {100 * row.probe:.1f} % ± {half:.1f}, "
         f"{short_count(row.macs)} multiplications"
     )
     if chosen:
-        _text(frame.root, x, y - 13, row.layer[:_NAME_LENGTH], "middle", _INK, "strong")
+        text(frame.root, x, y - 13, row.layer[:_NAME_LENGTH], "middle", INK, "strong")
 
 
 def _legend(root: ElementTree.Element, models: Sequence[ComparedModelCard]) -> None:
     left = _WIDTH - _RIGHT + 18
     for place, model in enumerate(models):
         top = _TOP + 10 + _LEGEND_ROW * place
-        _add(
+        add(
             root,
             "line",
             x1=left,
             x2=left + 22,
             y1=top - 4,
             y2=top - 4,
-            stroke=_colour(place),
-            **{"stroke-width": "3", "stroke-dasharray": _dashes(place)},
+            stroke=colour(place),
+            **{"stroke-width": "3", "stroke-dasharray": dashes(place)},
         )
         name = model.name
         shown = name if len(name) <= _NAME_LENGTH - 4 else f"{name[: _NAME_LENGTH - 5]}…"
-        _text(root, left + 28, top, shown, "start", _INK, "ink")
+        text(root, left + 28, top, shown, "start", INK, "ink")
         imagenet = (
             "ImageNet unknown" if model.imagenet is None else f"ImageNet {model.imagenet:.1%}"
         )
-        _text(root, left + 28, top + 15, imagenet, "start", _QUIET, "quiet")
+        text(root, left + 28, top + 15, imagenet, "start", QUIET, "quiet")
 
 
 def _line(frame: _Frame, points: Sequence[tuple[float, float]], colour: str, place: int) -> None:
-    _add(
+    add(
         frame.root,
         "polyline",
         points=_points(frame, points),
         fill="none",
         stroke=colour,
-        **{"stroke-width": "2", "stroke-dasharray": _dashes(place)},
+        **{"stroke-width": "2", "stroke-dasharray": dashes(place)},
     )
 
 
 def _points(frame: _Frame, points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{_px(frame.x(x))},{_px(frame.y(y))}" for x, y in points)
-
-
-def _rule(root: ElementTree.Element, x1: float, y1: float, x2: float, y2: float) -> None:
-    ends = {"x1": _px(x1), "y1": _px(y1), "x2": _px(x2), "y2": _px(y2)}
-    _add(root, "line", stroke=_LINE, **ends, **{"class": "rule"})
-
-
-def _text(
-    root: ElementTree.Element, x: float, y: float, text: str, anchor: str, fill: str, kind: str
-) -> None:
-    place = {"x": _px(x), "y": _px(y), "text-anchor": anchor, "class": kind}
-    _add(root, "text", fill=fill, **place).text = _printable(text)
-
-
-def _printable(text: str) -> str:
-    """Replace the characters that XML does not allow; layers may have any name."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-
-
-def _add(parent: ElementTree.Element, tag: str, **attributes: object) -> ElementTree.Element:
-    given = {name: str(value) for name, value in attributes.items()}
-    return ElementTree.SubElement(parent, tag, given)
-
-
-def _colour(place: int) -> str:
-    return _COLOURS[place % len(_COLOURS)]
-
-
-def _dashes(place: int) -> str:
-    # With the six colours, twelve models differ.
-    return ("none", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")[(place + place // 6) % 6]
-
-
-def _px(value: float) -> str:
-    return f"{value:.1f}"
+    return " ".join(f"{px(frame.x(x))},{px(frame.y(y))}" for x, y in points)
 
 
 def short_count(count: float) -> str:
@@ -247,7 +204,3 @@ def short_count(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g}{unit}"
     return f"{count:.0f}"
-
-
-def _text_of(root: ElementTree.Element) -> str:
-    return ElementTree.tostring(root, encoding="unicode")

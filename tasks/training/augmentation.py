@@ -1,34 +1,58 @@
 """Vary training images at random, by Keras' preprocessing layers."""
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-# Small, so that what decides a class stays in the picture.
-_TURN = 0.03  # of a full turn
-_ZOOM = 0.1
-_CONTRAST = 0.1
-
+Augmentation = Literal["none", "light", "strong"]
 Augment = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
-def augmentation(seed: int) -> Augment:
-    """Return a function that mirrors, turns, zooms and changes the contrast of images at random.
+class _Strength(NamedTuple):
+    """Ranges: of turns, as a share of a full turn, of zoom, shift and contrast."""
 
-    The function takes uint8 and returns float32, both `[batch, height, width, channel]` with values
-    from 0 to 255. Each call draws anew from one stream, so equal seeds and equal calls give equal
-    images.
+    turn: float
+    zoom: float
+    shift: float
+    contrast: float
+
+
+# Light variations are small, so that what decides a class stays in the picture.
+_STRENGTHS = {"light": _Strength(0.03, 0.1, 0.0, 0.1), "strong": _Strength(0.08, 0.25, 0.1, 0.3)}
+
+
+def augmentation(seed: int, strength: Augmentation, *, mirror: bool = True) -> Augment:
+    """Return a function that varies images at random.
+
+    Images are mirrored, turned, zoomed, shifted and changed in contrast. The function takes uint8
+    and returns float32, both `[batch, height, width, channel]` with values from 0 to 255. Each call
+    draws anew from one stream, so equal seeds and equal calls give equal images.
+
+    Args:
+        seed: of the stream.
+        strength: how far images are varied; none returns them as they are.
+        mirror: whether images may be mirrored.
     """
     import keras
 
-    drawn = keras.random.SeedGenerator(seed)
-    layers = [
-        keras.layers.RandomFlip("horizontal", seed=_next(drawn)),
-        keras.layers.RandomRotation(_TURN, fill_mode="reflect", seed=_next(drawn)),
-        keras.layers.RandomZoom(_ZOOM, fill_mode="reflect", seed=_next(drawn)),
-        keras.layers.RandomContrast(_CONTRAST, value_range=(0, 255), seed=_next(drawn)),
+    if strength == "none":
+        return lambda pixels: pixels.astype(np.float32)
+    drawn, most = keras.random.SeedGenerator(seed), _STRENGTHS[strength]
+    layers = [keras.layers.RandomFlip("horizontal", seed=_next(drawn))] if mirror else []
+    layers += [
+        keras.layers.RandomRotation(most.turn, fill_mode="reflect", seed=_next(drawn)),
+        keras.layers.RandomZoom(most.zoom, fill_mode="reflect", seed=_next(drawn)),
     ]
+    if most.shift:
+        shift = (most.shift, most.shift)
+        layers.append(
+            keras.layers.RandomTranslation(*shift, fill_mode="reflect", seed=_next(drawn))
+        )
+    layers.append(
+        keras.layers.RandomContrast(most.contrast, value_range=(0, 255), seed=_next(drawn))
+    )
 
     def augment(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         images = keras.ops.convert_to_tensor(pixels, "float32")

@@ -133,7 +133,7 @@ def _begin(data: HeadData, labels: Labels) -> _Training:
     import keras
 
     mean, deviation = (each.astype(np.float32) for each in location_and_scale(data.train))
-    weights, bias = _regression(data, labels)
+    weights, bias = regression(data, labels)
     head = Head(mean, deviation, weights, bias)
     head.loss = cross_entropy(head.logits(data.validation), labels.validation)
     return _Training(
@@ -147,8 +147,11 @@ def _begin(data: HeadData, labels: Labels) -> _Training:
     )
 
 
-def _regression(data: HeadData, labels: Labels) -> tuple[Values, Values]:
-    """Return the weights and the bias of the logistic regression of the training images."""
+def regression(data: HeadData, labels: Labels) -> tuple[Values, Values]:
+    """Return the weights `[feature, class]` and the bias `[class]` of the logistic regression.
+
+    They are those of standardised features.
+    """
     with threadpool_limits(1):  # the same digits on machines with any number of cores
         (scaled,) = standardised(data.train)
         fitted = fit(scaled, labels.train, data.penalty)

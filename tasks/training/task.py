@@ -22,8 +22,8 @@ from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import feature_set, features_folder, scores_folder
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.photos.reading import as_model_pixels, decode
 from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.training.pictures import Pictures
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.training.heads import Head
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _RETRIES = 2
 # The part of the images for choosing on which early stopping looks.
 _VALIDATION_PARTS = 5
-# Decoded images that are kept between epochs.
-_KEPT_BYTES = 1 << 30
 
 
 class TrainedHead(FrozenModel):
@@ -122,8 +120,10 @@ def train_and_commit(job: TrainingJob) -> None:
         data[layer] = heads.HeadData(values[train], values[held], penalty)
     trained = heads.train_heads(
         feature_function(bundle, list(job.penalties), job.spec.pooling),
-        _Pictures(job, part.numbers[train]).read,
-        augmentation(seed),
+        Pictures(
+            [job.images[number] for number in part.numbers[train]], bundle.card.image.shape
+        ).read,
+        augmentation(seed, "light"),
         data,
         heads.Labels(part.labels[train], part.labels[held], len(job.dataset.classes)),
         seed,
@@ -157,30 +157,3 @@ def _tested(
         predictions=tuple(predicted.tolist()),
         epochs=head.epochs,
     )
-
-
-class _Pictures:
-    """The training images; small sets are decoded once and kept."""
-
-    def __init__(self, job: TrainingJob, numbers: npt.NDArray[np.int64]) -> None:
-        self._shape = read_bundle(job.bucket, job.model).card.image.shape
-        self._images = [job.images[number] for number in numbers]
-        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
-        self._most = _KEPT_BYTES // int(np.prod(self._shape))
-
-    def read(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Return images by their places, uint8 `[batch, height, width, channel]`.
-
-        Raises:
-            UnreadablePhoto: an image was readable before.
-        """
-        return np.stack([self._read(int(place)) for place in places])
-
-    def _read(self, place: int) -> npt.NDArray[np.uint8]:
-        kept = self._kept.get(place)
-        if kept is None:
-            picture = decode(self._images[place], max(512, *self._shape[:2]))
-            kept = as_model_pixels(picture, self._shape)
-            if len(self._kept) < self._most:
-                self._kept[place] = kept
-        return kept
