@@ -12,6 +12,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.planning import RunPlan
@@ -121,6 +122,27 @@ class CutArtifacts:
                 key=f"cut-{self._key}",
                 link=summary.report,
                 link_text="the report",
+                description="\n\n".join(map(_escaped, summary.in_words())),
+            )
+
+
+class AttachArtifacts:
+    """The artifacts of a run of `attach`."""
+
+    def __init__(self, model: str) -> None:
+        self._key = _artifact_key(model)
+
+    def publish(self, summary: AttachSummary) -> None:
+        """Show the accuracy, the history and a link to its drawing."""
+        table = [epoch.model_dump() for epoch in summary.history]
+        with only_shown():
+            create_table_artifact(
+                key=f"history-{self._key}", table=table, description=_escaped(summary.bundle)
+            )
+            create_link_artifact(
+                key=f"attach-{self._key}",
+                link=summary.chart,
+                link_text="the history of the training",
                 description="\n\n".join(map(_escaped, summary.in_words())),
             )
 

@@ -15,12 +15,14 @@ from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import ParameterSchema
 
+from diamond_cutter.flows.attach_request import AttachRequest
+from diamond_cutter.flows.attaching import attach
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.exits import Terminated
-from diamond_cutter.flows.runs import check_attribution, check_cut, check_sprites
+from diamond_cutter.flows.runs import check_attach, check_attribution, check_cut, check_sprites
 from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
@@ -66,6 +68,18 @@ def serve_cut(request: CutRequest, cron: str | None) -> None:
     require_standing_server()
     check_cut(request)
     _serve(find_cut, request, cron)
+
+
+def serve_attach(request: AttachRequest, cron: str | None) -> None:
+    """Serve the deployment `attach/<name>` until interrupted; triggers may change parameters.
+
+    Raises:
+        PrefectServerError: there is no standing server; says how to start one.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    require_standing_server()
+    check_attach(request)
+    _serve(attach, request, cron)
 
 
 class _OnlyKnown(ParameterSchema):
@@ -137,7 +151,7 @@ def _is_running(process: psutil.Process) -> bool:
 
 def _serve(
     flow: Flow[Any, Any],
-    request: SpritesRequest | AttributionRequest | CutRequest,
+    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest,
     cron: str | None,
 ) -> None:
     # A run of the deployment may start in another working directory.

@@ -33,6 +33,7 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         console = Console(stderr=True)
         self._what, self._total, self._done = what, total, 0
+        self._title = ""  # the line that `described` shows
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -75,8 +76,20 @@ class Progress:
 
         return count
 
+    def described(self) -> Callable[[tuple[int, str]], None]:
+        """Return a callback that counts items, and shows a line about them."""
+
+        def count(found: tuple[int, str]) -> None:
+            self._done = min(self._done + found[0], self._total)
+            self._title = found[1]
+            self._bar.update(self._task, completed=self._done, description=escape(found[1]))
+
+        return count
+
     def _line(self, passed_s: float) -> str:
         counted = f"{self._done} of {self._total} {self._what}"
+        if self._title:
+            counted += f", {self._title}"
         if self._done in (0, self._total):
             return f"{counted} after {passing(passed_s)}"
         return (

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
+from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_request import AttributionRequest, attribution_spec
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cut_request import CutRequest, cut_spec
@@ -24,8 +26,8 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _PARAMETERS_LIMIT = 500_000
 
-_Request = TypeVar("_Request", SpritesRequest, AttributionRequest, CutRequest)
-_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary)
+_Request = TypeVar("_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest)
+_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary, AttachSummary)
 
 
 def run_sprites(request: SpritesRequest) -> RunSummary:
@@ -71,6 +73,21 @@ def run_cut(request: CutRequest) -> CutSummary:
         from diamond_cutter.flows.cutting import find_cut
 
         return _on_a_server(find_cut, request)
+
+
+def run_attach(request: AttachRequest) -> AttachSummary:
+    """Attach new layers to a cut network.
+
+    Raises:
+        TrainingFailed: the network cannot be trained.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        PrefectServerError: the server does not start, or was lost during the run.
+    """
+    with run_scope():
+        check_attach(request)
+        from diamond_cutter.flows.attaching import attach
+
+        return _on_a_server(attach, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
@@ -163,6 +180,26 @@ def check_cut(request: CutRequest) -> None:
             errors.append(error)
     if len(errors) == len(request.models):
         raise errors[0]
+
+
+def check_attach(request: AttachRequest) -> None:
+    """Refuse a request that cannot be met, as far as this can be seen without computing.
+
+    Raises:
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    from diamond_cutter.model_inventory.user_models import check_name
+    from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS
+    from diamond_cutter.tasks.cutting.dataset import check_class_sizes, labelled_images
+    from diamond_cutter.tasks.photos.reading import check_channels
+
+    check_name(request.name)
+    labelled, _ = labelled_images(resolve_images(request.images), request.images)
+    check_class_sizes(labelled, VALIDATION_PARTS)
+    _, card, _ = _model_in(request.bucket, request.model)
+    if card is not None:
+        check_channels(card.image.channels)
+        attach_spec(card, request)
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.attached import Attached
 from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
@@ -151,6 +152,10 @@ class ModelCard(FrozenModel):
         default=None,
         description="None for users' models, for weights without a published accuracy, and on "
         "cards from earlier versions; see `imagenet_accuracy.known_accuracy`",
+    )
+
+    attached: Attached | None = Field(
+        default=None, description="how new layers were attached to another model; None for others"
     )
 
     @model_validator(mode="after")

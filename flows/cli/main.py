@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.model_commands import models_app
@@ -33,6 +34,7 @@ _GOES_ON = "; finished work is kept, and the same command continues from there"
 _KEPT = {
     "sprites": _GOES_ON,
     "attribute": _GOES_ON,
+    "attach": _GOES_ON,
     "cut": _GOES_ON,
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
@@ -56,6 +58,7 @@ Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
 Attribution = Annotated[AttributionRequest, Parameter(name="*")]
 Cutting = Annotated[CutRequest, Parameter(name="*")]
+Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
 
@@ -186,6 +189,18 @@ def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
 
 
 @app.command
+def attach(request: Attaching, *, json: Json = False) -> None:
+    """Cut a network, train new layers for your labelled images, and add the result as a model.
+
+    diamond-cutter attach efficientnet-lite0 scans --at block_12 --name scans-lite0 --conv 128
+    """
+    from diamond_cutter.flows.cli.run_output import print_training
+    from diamond_cutter.flows.runs import run_attach
+
+    print_training(run_attach(request), as_json=json)
+
+
+@app.command
 def spectrum(photos: str) -> None:
     """Measure the spectrum of your own images, and print the recipe maco with it as JSON.
 
@@ -219,11 +234,16 @@ def serve(
     Parameters
     ----------
     command
-        `sprites`, `attribute` or `cut`, with its options.
+        `sprites`, `attribute`, `cut` or `attach`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
-    from diamond_cutter.flows.deployment import serve_attribution, serve_cut, serve_sprites
+    from diamond_cutter.flows.deployment import (
+        serve_attach,
+        serve_attribution,
+        serve_cut,
+        serve_sprites,
+    )
 
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
@@ -234,10 +254,12 @@ def serve(
         serve_attribution(bound.arguments["request"], cron)
     elif function is cut:
         serve_cut(bound.arguments["request"], cron)
+    elif function is attach:
+        serve_attach(bound.arguments["request"], cron)
     else:
         raise RequestError(
-            "the command cannot be served: expected 'sprites', 'attribute' or 'cut' with its "
-            f"options, found {' '.join(command) or 'nothing'!r}"
+            "the command cannot be served: expected 'sprites', 'attribute', 'cut' or 'attach' "
+            f"with its options, found {' '.join(command) or 'nothing'!r}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import sys
 
+from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.estimates import RunEstimate
 from diamond_cutter.flows.cli.output import print_result
@@ -61,6 +62,11 @@ def print_cut(summary: CutSummary, *, as_json: bool) -> None:
     tables_of_cuts = [Rows(head, rows) for head, rows in summary.tables()]
     words = [*summary.in_words(), f"next: {summary.command}", summary.report]
     print_result(summary, as_json, *tables_of_cuts, *words)
+
+
+def print_training(summary: AttachSummary, *, as_json: bool) -> None:
+    """Print the summary of a training of new layers."""
+    print_result(summary, as_json, *summary.in_words())
 
 
 def print_layer_tuning(found: LayerTuning) -> None:

@@ -195,12 +195,27 @@ def activation_behind(graph: tf.compat.v1.GraphDef, tensor: str) -> str | None:
 
 
 def run_inside(
-    graph: tf.compat.v1.GraphDef, input_tensor: str, value: tf.Tensor, tensors: Collection[str]
+    graph: tf.compat.v1.GraphDef,
+    input_tensor: str,
+    value: tf.Tensor,
+    tensors: Collection[str],
+    others: Mapping[str, tf.Tensor] | None = None,
 ) -> list[tf.Tensor]:
-    """Add the graph to the graph being traced, with `value` as input; return tensors of it."""
+    """Add the graph to the graph being traced, with `value` as input; return tensors of it.
+
+    Args:
+        graph: a frozen graph.
+        input_tensor: its placeholder.
+        value: of the placeholder.
+        tensors: which to return.
+        others: the values of tensors that the graph reads but does not hold.
+    """
     fed = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     # A function with a placeholder that is not fed cannot run.
     fed.node.extend(node for node in graph.node if node.name != node_name(input_tensor))
     return tf.graph_util.import_graph_def(
-        fed, input_map={input_tensor: value}, return_elements=list(tensors), name="model"
+        fed,
+        input_map={input_tensor: value, **(others or {})},
+        return_elements=list(tensors),
+        name="model",
     )

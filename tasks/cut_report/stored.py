@@ -7,6 +7,7 @@ from diamond_cutter.storage import Bucket, NotFound
 from diamond_cutter.storage.sets.layout import report_key, report_page_key
 from diamond_cutter.storage.sets.sprite_set import are_whole, read_record
 from diamond_cutter.storage.sets.views import is_published
+from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord, EpochRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
@@ -16,7 +17,14 @@ from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.training.task import TrainedRecord
 
 AnyCutRecord = (
-    FeaturesRecord | CostsRecord | ScoresRecord | JoinRecord | TrainedRecord | CutReportRecord
+    FeaturesRecord
+    | CostsRecord
+    | ScoresRecord
+    | JoinRecord
+    | TrainedRecord
+    | EpochRecord
+    | AttachedRecord
+    | CutReportRecord
 )
 
 _KINDS: dict[str, type[AnyCutRecord]] = {
@@ -25,13 +33,15 @@ _KINDS: dict[str, type[AnyCutRecord]] = {
     r"scores/[^/]+\.json": ScoresRecord,
     r"together\.json": JoinRecord,
     r"trained/[0-9a-f]{8}\.json": TrainedRecord,
+    r"epochs/\d{4,}\.json": EpochRecord,
+    r"attached\.json": AttachedRecord,
     r"report\.json": CutReportRecord,
 }
 
 
 def is_cut_folder(folder: str) -> bool:
-    """Tell whether a folder of reports is that of a search for a cut."""
-    return folder.split("/")[3].startswith(("cut@", "features@"))
+    """Tell whether a folder of reports is that of a search for a cut, or of a training."""
+    return folder.split("/")[3].startswith(("cut@", "features@", "attach@"))
 
 
 def cut_record_kind(folder: str, key: str) -> type[AnyCutRecord] | None:

@@ -184,9 +184,9 @@ def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
     """Put a bundle into the bucket: the graph first, then the card that commits it."""
     bucket, card = open_bucket(bucket_url), bundle.card
     put_determined(bucket, graph_key(card.key), bundle.graph_bytes)
-    # Earlier versions wrote no accuracy. Without one, the card has their bytes, so a user's model
-    # that is added again leaves the bucket as it is.
-    absent = {"imagenet"} if card.imagenet is None else None
+    # Earlier versions wrote neither field. Without them, the card has their bytes, so that a user's
+    # model that is added again leaves the bucket as it is.
+    absent = {field for field in ("imagenet", "attached") if getattr(card, field) is None}
     text = card.model_dump_json(indent=1, exclude=absent)
     put_determined(bucket, card_key(card.key), text.encode() + b"\n")
     return card

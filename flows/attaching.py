@@ -1,0 +1,157 @@
+"""The flow that attaches new layers: features, training, bundle.
+
+Each step is planned from the records in the bucket. After any kind of end, the same request
+therefore goes on from the last epoch.
+"""
+
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from diamond_cutter.flows.artifacts import AttachArtifacts
+from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
+from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_training
+from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
+from diamond_cutter.flows.server.crashed_runs import name_process
+from diamond_cutter.flows.server.loss import outlive_the_server
+from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.user_models import check_name
+from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.tasks.attaching.checkpoints import stored_result
+from diamond_cutter.tasks.attaching.job import AttachJob, images_in_step, training_folder
+from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS, AttachSpec
+from diamond_cutter.tasks.attaching.task import make_bundle, train_layers
+from diamond_cutter.tasks.attribution.batches import NumberedImage
+from diamond_cutter.tasks.cutting.dataset import (
+    Dataset,
+    check_class_sizes,
+    labelled_images,
+    make_dataset,
+)
+from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.features.stored import (
+    FeatureSet,
+    batch_ranges,
+    feature_set,
+    features_folder,
+)
+from diamond_cutter.tasks.features.task import FeaturesJob, compute_features
+from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
+from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
+from diamond_cutter.tasks.photos.reading import check_channels
+
+# mypy cannot see that this runner's futures are Prefect's.
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
+
+
+@flow(name="attach", task_runner=_RUNNER, persist_result=False)
+def attach(request: AttachRequest) -> AttachSummary:
+    """Cut a network, train new layers on it, and add the result to the inventory.
+
+    Raises:
+        TrainingFailed: the network cannot be trained.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    outlive_the_server()
+    name_process()
+    bucket = open_bucket(request.bucket)
+    with run_scope(), device_slots(DEVICES) as slots:
+        with doing(f"looking for {request.model} in the bucket"):
+            card = ensure_card(request.bucket, request.model, slots)
+        check_channels(card.image.channels)
+        spec, images = attach_spec(card, request), resolve_images(request.images)
+        folder = training_folder(images.name, card.key, spec)
+        taken = check_new_name(bucket, request.name, folder)
+        labelled, _ = labelled_images(images, request.images)
+        check_class_sizes(labelled, VALIDATION_PARTS)
+        bucket.check()
+        found = _features(request, card, spec, images, labelled, slots)
+        check_class_sizes(labelled, VALIDATION_PARTS, found.refused)
+        dataset = make_dataset(labelled, found.digests, spec.cut)
+        record = stored_result(bucket, folder)
+        reused = record is not None and record.division == dataset.division
+        if record is None or not reused:
+            job = AttachJob(request.bucket, card.key, images.name, dataset, tuple(labelled), spec)
+            record, taken = _train(job, slots, request.timeout_s), None
+        with doing(f"storing {request.name}"):
+            made = taken or make_bundle(
+                request.bucket, folder, request.name, spec, slots, request.timeout_s
+            )
+        summary = summary_of_training(
+            bucket, made, record, found.refused, _remarks(card, dataset), reused=reused
+        )
+        AttachArtifacts(made.key).publish(summary)
+        return summary
+
+
+def check_new_name(bucket: Bucket, name: str, folder: str) -> ModelCard | None:
+    """Check that a trained model can have a name; return its card if it is stored already.
+
+    Args:
+        bucket: of the models.
+        name: wanted.
+        folder: of the training.
+
+    Raises:
+        BadModel: the name is not valid, or is that of a known model.
+        RequestError: another model has it.
+    """
+    check_name(name)
+    for key, card in bundles_named(bucket, name).items():
+        if card is None or card.attached is None or card.attached.training != folder:
+            raise RequestError(
+                f"the name {name!r} is taken by {key}: expected a new name, or that of this very "
+                "training. Choose another --name, or remove that model with `diamond-cutter "
+                f"models remove {key}`."
+            )
+        if graph_is_whole(bucket, card):
+            return card
+    return None
+
+
+def _features(
+    request: AttachRequest,
+    card: ModelCard,
+    spec: AttachSpec,
+    images: ImageSet,
+    labelled: tuple[FoundImage, ...],
+    slots: DeviceSlots,
+) -> FeatureSet:
+    """Compute the features of all labelled images at the cut, as `cut` does."""
+    with Progress("images through the network", len(labelled)) as progress:
+        for numbers in batch_ranges(len(labelled)):
+            job = FeaturesJob(
+                request.bucket,
+                card.key,
+                images.name,
+                spec.cut,
+                tuple(NumberedImage(number, labelled[number]) for number in numbers),
+                card.image.shape,
+                (card.image.shape,),
+            )
+            compute_features(
+                job, slots, request.timeout_s, progress.of_part(job.title, len(numbers))
+            )
+    folder = features_folder(images.name, card.key, spec.cut)
+    return feature_set(open_bucket(request.bucket), folder, len(labelled))
+
+
+def _train(job: AttachJob, slots: DeviceSlots, timeout_s: float) -> Any:
+    train, _ = job.parts()
+    batch = images_in_step(len(train), job.spec.batch)
+    total = len(job.spec.phases) * job.spec.epochs * (len(train) // batch) * batch
+    with Progress("images trained on, at most", max(total, 1)) as progress:
+        return train_layers(job, slots, timeout_s, progress.described())
+
+
+def _remarks(card: ModelCard, dataset: Dataset) -> tuple[str, ...]:
+    if not set(dataset.classes) <= set(card.class_names):
+        return ()
+    return (
+        f"{card.name} knows all of these classes already: `diamond-cutter attribute` explains it "
+        "without new layers",
+    )

@@ -1,0 +1,1 @@
+"""Training of new layers on a cut network."""

@@ -1,0 +1,242 @@
+"""Train new layers, and unfrozen layers after them, epoch by epoch.
+
+Each phase follows a cosine with a warm-up of one epoch (Loshchilov and Hutter, "SGDR", 2017), and
+ends early if the loss of the validation images has not fallen for some epochs.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.tasks.attaching.checkpoints import Arrays, Epoch, State
+from diamond_cutter.tasks.attaching.network import TrainedNetwork
+from diamond_cutter.tasks.attaching.spec import AttachSpec
+from diamond_cutter.tasks.training.augmentation import augmentation
+from diamond_cutter.tasks.training.heads import cross_entropy
+from diamond_cutter.tasks.training.pictures import Pictures
+
+# Epochs without a lower validation loss, after which a phase ends.
+_PATIENCE = 6
+# The second phase moves weights that are good already.
+_LATER_RATE = 0.1
+
+
+class TrainingFailed(DiamondCutterError):
+    """New layers cannot be trained; the message is one sentence."""
+
+    exit_code = 1
+
+
+MakeNetwork = Callable[[str | None, Arrays], TrainedNetwork]
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a training with their classes, int64 `[image]`."""
+
+    train: Pictures
+    train_labels: npt.NDArray[np.int64]
+    validation: Pictures
+    validation_labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training consists of.
+
+    Attributes:
+        spec: how to train.
+        images: with their classes.
+        class_weights: how much an image of each class counts, float32 `[class]`.
+        decay: factor of the squares of the head's weights in the loss.
+        batch: images in a step.
+        network: makes the network of a phase from the first trained layer and weights.
+        keep: stores the state after an epoch.
+        on_progress: receives the number of images of a step and a line about the epoch.
+    """
+
+    spec: AttachSpec
+    images: Images
+    class_weights: npt.NDArray[np.float32]
+    decay: float
+    batch: int
+    network: MakeNetwork
+    keep: Callable[[State], None]
+    on_progress: Callable[[int, str], None]
+
+
+def train(training: Training, state: State) -> State:
+    """Return the state after the last epoch of the last phase.
+
+    Args:
+        training: what to train.
+        state: to begin with: untrained weights without a history, or a checkpoint.
+    """
+    first = state.history[-1].phase if state.history else 0
+    for phase in range(first, len(training.spec.phases)):
+        if state.diverged:
+            return state
+        state = _train_phase(training, phase, state)
+    return state
+
+
+def _train_phase(training: Training, phase: int, state: State) -> State:
+    """Train one phase from its beginning, or from the last epoch in the state."""
+    begun = bool(state.history) and state.history[-1].phase == phase
+    # A phase begins with the best weights of the phase before.
+    weights = state.weights if begun else state.best or state.weights
+    network = training.network(training.spec.phases[phase], weights)
+    runner = _Phase(training, phase, network, state)
+    if begun:
+        runner.optimizer_state(state.optimizer)
+    else:
+        state.optimizer = []
+        runner.end_epoch(0, None, None)
+    while not runner.finished:
+        runner.epoch(state.history[-1].epoch + 1)
+    return state
+
+
+@dataclass
+class _Phase:
+    """One phase of a training under way."""
+
+    training: Training
+    number: int
+    network: TrainedNetwork
+    state: State
+    optimizer: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        import keras
+
+        self.optimizer = keras.optimizers.Adam(self.rate)
+        self.optimizer.build(self._learned)
+        self._step = tf.function(self._one_step, autograph=False, reduce_retracing=True)
+
+    def _one_step(
+        self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Move the weights along the gradient; return the loss and the number of right images."""
+        found = self.network.gradients(pixels, labels, weights, self.training.decay)
+        self.optimizer.apply(found.gradients, self._learned)
+        self.network.assign(found.statistics)
+        return found.loss, found.right
+
+    @property
+    def rate(self) -> float:
+        """Return the highest learning rate of the phase."""
+        return self.training.spec.rate * (_LATER_RATE if self.number else 1.0)
+
+    @property
+    def _learned(self) -> list[tf.Variable]:
+        return [self.network.variables[name] for name in self.network.learned]
+
+    @property
+    def _steps(self) -> int:
+        return max(1, len(self.training.images.train_labels) // self.training.batch)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the phase ends: of its epochs, of patience, or of a loss without sense."""
+        last = self.state.history[-1]
+        if self.state.diverged or last.epoch >= self.training.spec.epochs:
+            return True
+        of_phase = [each for each in self.state.history if each.phase == self.number]
+        best = min(of_phase, key=lambda each: each.validation_loss)
+        return last.epoch - best.epoch >= _PATIENCE
+
+    def optimizer_state(self, values: list[npt.NDArray[Any]]) -> None:
+        """Set the variables of the optimizer to those of a checkpoint."""
+        for variable, value in zip(self.optimizer.variables, values, strict=True):
+            variable.assign(value)
+
+    def epoch(self, number: int) -> None:
+        """Show all training images once, varied, and end the epoch.
+
+        The order and the variations depend on the seed, the phase and the epoch only, so an epoch
+        after a checkpoint is the same as without an interruption.
+        """
+        spec, images = self.training.spec, self.training.images
+        seed = [spec.seed, self.number, number]
+        random = np.random.default_rng(seed)
+        augment = augmentation(int(random.integers(2**31)), spec.augment, mirror=spec.mirror)
+        order = random.permutation(len(images.train_labels))
+        losses, right, size = list[float](), 0, min(self.training.batch, len(order))
+        for step in range(self._steps):
+            # The last images of the order, fewer than a batch, come in another epoch.
+            places = order[step * size : (step + 1) * size]
+            done = (number - 1) * self._steps + step + 1
+            self.optimizer.learning_rate = self._rate_at(done)
+            pixels, labels = augment(images.train.read(places)), images.train_labels[places]
+            weights = self.training.class_weights[labels]
+            loss, correct = self._step(
+                tf.constant(pixels), tf.constant(labels), tf.constant(weights)
+            )
+            if not math.isfinite(float(loss)):
+                self.state.diverged = True
+                break
+            losses.append(float(loss))
+            right += int(correct)
+            line = f"epoch {number}: loss {np.mean(losses):.3f}, {right / (step + 1) / size:.1%}"
+            self.training.on_progress(size, line)
+        if self.state.diverged:
+            self.training.keep(self.state)
+        else:
+            self.end_epoch(number, float(np.mean(losses)), right / (self._steps * size))
+
+    def _rate_at(self, step: int) -> float:
+        warm, last = self._steps, max(self.training.spec.epochs * self._steps, 2)
+        if step <= warm:
+            return self.rate * step / warm
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (last - warm)))
+
+    def end_epoch(self, number: int, loss: float | None, accuracy: float | None) -> None:
+        """Test the network on the validation images, and store the state."""
+        images, state = self.training.images, self.state
+        logits = all_logits(self.network, images.validation, self.training.batch)
+        validation_loss = cross_entropy(logits, images.validation_labels)
+        if not math.isfinite(validation_loss):
+            if not state.history:
+                raise TrainingFailed(
+                    "the network cannot be trained: its logits of the validation images are not "
+                    "finite. Cut at another layer."
+                )
+            state.diverged = True
+            self.training.keep(state)
+            return
+        state.weights = self.network.arrays()
+        state.optimizer = [each.numpy() for each in self.optimizer.variables]
+        state.history.append(
+            Epoch(
+                phase=self.number,
+                epoch=number,
+                rate=float(self.optimizer.learning_rate),
+                loss=loss,
+                accuracy=accuracy,
+                validation_loss=validation_loss,
+                validation_accuracy=float((logits.argmax(1) == images.validation_labels).mean()),
+            )
+        )
+        best = state.history[state.best_place].validation_loss
+        if len(state.history) == 1 or validation_loss < best:
+            state.best, state.best_place = state.weights, len(state.history) - 1
+        self.training.keep(state)
+
+
+def all_logits(network: TrainedNetwork, pictures: Pictures, batch: int) -> npt.NDArray[np.float32]:
+    """Return the logits of all images, float32 `[image, class]`, in batches of one size."""
+    parts = []
+    for first in range(0, len(pictures), batch):
+        places = np.arange(first, min(first + batch, len(pictures)))
+        pixels = pictures.read(places)
+        padded = np.zeros((batch, *pixels.shape[1:]), np.float32)
+        padded[: len(places)] = pixels
+        parts.append(network.logits(tf.constant(padded)).numpy()[: len(places)])
+    return np.concatenate(parts)
