@@ -14,8 +14,6 @@ from diamond_cutter.model_inventory.attached import BATCH_NORM, EPSILON, Attache
 from diamond_cutter.model_inventory.graph.graph_def import constant_node, node_name, subgraph
 
 _SIDE = 3  # of a convolution's kernel
-# Of the running mean and variance; small sets of images take few steps.
-_MOMENTUM = 0.9
 
 Weights = Mapping[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -25,10 +23,12 @@ _Vector = npt.NDArray[np.float64]
 class NewOutput(NamedTuple):
     """What new layers compute.
 
+    pooled: the features that the head reads, float32 `[batch, feature]`.
     logits: float32 `[batch, class]`.
-    statistics: the next running means and variances by name; empty outside of training.
+    statistics: means and variances of the batch by name; empty outside of training.
     """
 
+    pooled: tf.Tensor
     logits: tf.Tensor
     statistics: dict[str, tf.Tensor]
 
@@ -104,12 +104,12 @@ def new_logits(
         attached: the new layers.
         layers: activations at the layers of the cut, float32 `[batch, height, width, channel]`.
         weights: by name, as from `initial_weights`.
-        training: normalise by the batch, and return the next running statistics.
+        training: normalise by the batch, and return its statistics.
     """
     statistics: dict[str, tf.Tensor] = {}
     if not attached.convolutions:
         pooled = tf.concat([tf.reduce_mean(layer, (1, 2)) for layer in layers], 1)
-        return NewOutput(_head(attached, pooled, weights), statistics)
+        return NewOutput(pooled, _head(attached, pooled, weights), statistics)
     x = layers[0] if len(layers) == 1 else tf.concat(layers, 3)
     for number in range(1, len(attached.convolutions) + 1):
         name = attached.convolution(number)
@@ -127,15 +127,12 @@ def new_logits(
         )
         if training:
             statistics |= {
-                f"{name}/mean": _running(mean, normed.batch_mean),
-                f"{name}/variance": _running(variance, normed.batch_variance),
+                f"{name}/mean": normed.batch_mean,
+                f"{name}/variance": normed.batch_variance,
             }
         x = tf.nn.relu(normed.y, name=f"{name}/relu")
-    return NewOutput(_head(attached, tf.reduce_mean(x, (1, 2)), weights), statistics)
-
-
-def _running(before: tf.Tensor, of_batch: tf.Tensor) -> tf.Tensor:
-    return _MOMENTUM * before + (1 - _MOMENTUM) * of_batch
+    pooled = tf.reduce_mean(x, (1, 2))
+    return NewOutput(pooled, _head(attached, pooled, weights), statistics)
 
 
 def _head(attached: Attached, pooled: tf.Tensor, weights: Weights) -> tf.Tensor:

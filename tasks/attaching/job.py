@@ -10,7 +10,6 @@ from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS, AttachSpec
 from diamond_cutter.tasks.cutting.dataset import Dataset, stratified_folds
 from diamond_cutter.tasks.photos.image_set import FoundImage
 
-
 # Sets too small for so many full steps in an epoch have smaller steps.
 _STEPS, _LEAST_BATCH = 8, 8
 

@@ -23,6 +23,8 @@ from diamond_cutter.tasks.training.pictures import Pictures
 
 # Epochs without a lower validation loss, after which a phase ends.
 _PATIENCE = 6
+# Of the running mean and variance of new BatchNorms; small sets of images take few steps.
+_MOMENTUM = 0.9
 # The second phase moves weights that are good already.
 _LATER_RATE = 0.1
 
@@ -38,10 +40,11 @@ MakeNetwork = Callable[[str | None, Arrays], TrainedNetwork]
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a training with their classes, int64 `[image]`."""
+    """The images of a training with their classes, int64 `[image]`; copies share a group."""
 
     train: Pictures
     train_labels: npt.NDArray[np.int64]
+    train_groups: npt.NDArray[np.int64]
     validation: Pictures
     validation_labels: npt.NDArray[np.int64]
 
@@ -126,7 +129,9 @@ class _Phase:
         """Move the weights along the gradient; return the loss and the number of right images."""
         found = self.network.gradients(pixels, labels, weights, self.training.decay)
         self.optimizer.apply(found.gradients, self._learned)
-        self.network.assign(found.statistics)
+        for name, value in found.statistics.items():
+            running = self.network.variables[name]
+            running.assign(_MOMENTUM * running + (1 - _MOMENTUM) * value)
         return found.loss, found.right
 
     @property
@@ -200,7 +205,7 @@ class _Phase:
     def end_epoch(self, number: int, loss: float | None, accuracy: float | None) -> None:
         """Test the network on the validation images, and store the state."""
         images, state = self.training.images, self.state
-        logits = all_logits(self.network, images.validation, self.training.batch)
+        logits = of_all(self.network.logits, images.validation, self.training.batch)
         validation_loss = cross_entropy(logits, images.validation_labels)
         if not math.isfinite(validation_loss):
             if not state.history:
@@ -230,13 +235,21 @@ class _Phase:
         self.training.keep(state)
 
 
-def all_logits(network: TrainedNetwork, pictures: Pictures, batch: int) -> npt.NDArray[np.float32]:
-    """Return the logits of all images, float32 `[image, class]`, in batches of one size."""
+def of_all(
+    function: Callable[[tf.Tensor], tf.Tensor], pictures: Pictures, batch: int
+) -> npt.NDArray[np.float32]:
+    """Return the vectors of all images, float32 `[image, number]`, in batches of one size.
+
+    Args:
+        function: from pixels to vectors, such as `TrainedNetwork.logits`.
+        pictures: the images.
+        batch: images at a time.
+    """
     parts = []
     for first in range(0, len(pictures), batch):
         places = np.arange(first, min(first + batch, len(pictures)))
         pixels = pictures.read(places)
         padded = np.zeros((batch, *pixels.shape[1:]), np.float32)
         padded[: len(places)] = pixels
-        parts.append(network.logits(tf.constant(padded)).numpy()[: len(places)])
+        parts.append(function(tf.constant(padded)).numpy()[: len(places)])
     return np.concatenate(parts)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.attached import Attached
 from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, parse_graph, to_model_input
 from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
-from diamond_cutter.model_inventory.graph.new_layers import is_learned, new_logits
+from diamond_cutter.model_inventory.graph.new_layers import NewOutput, is_learned, new_logits
 from diamond_cutter.model_inventory.graph.unfreezing import run_with_weights, trainable_weights
 from diamond_cutter.tasks.attaching.spec import frozen_layers
 from diamond_cutter.tasks.rendering.precision import Execution, fitting, in_precision
@@ -26,7 +26,7 @@ class Gradients(NamedTuple):
     """The gradients of a step.
 
     gradients: in the order of `TrainedNetwork.learned`.
-    statistics: the next running statistics by name.
+    statistics: means and variances of the batch, by name.
     loss: the mean weighted cross-entropy, without the penalty.
     right: number of images whose class has the highest logit.
     """
@@ -59,7 +59,9 @@ class TrainedNetwork:
         self.variables = {name: tf.Variable(value, name="weight") for name, value in known.items()}
         self._inside = frozenset(inside)
         self._body = _body(bundle, attached.at, tensors, inside)
-        self.logits = tf.function(self._inference, autograph=False, reduce_retracing=True)
+        self.logits = tf.function(self._logits, autograph=False, reduce_retracing=True)
+        self.features = tf.function(self._features, autograph=False, reduce_retracing=True)
+        self.statistics = tf.function(self._statistics, autograph=False, reduce_retracing=True)
 
     @property
     def learned(self) -> list[str]:
@@ -75,9 +77,22 @@ class TrainedNetwork:
         for name, value in values.items():
             self.variables[name].assign(value)
 
-    def _inference(self, pixels: tf.Tensor) -> tf.Tensor:
-        reads = {name: variable.read_value() for name, variable in self.variables.items()}
-        return new_logits(self.attached, self._body(pixels, reads), reads, training=False).logits
+    def _logits(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self._output(pixels, self._reads(), training=False).logits
+
+    def _features(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self._output(pixels, self._reads(), training=False).pooled
+
+    def _statistics(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._output(pixels, self._reads(), training=True).statistics
+
+    def _reads(self) -> dict[str, tf.Tensor]:
+        return {name: variable.read_value() for name, variable in self.variables.items()}
+
+    def _output(
+        self, pixels: tf.Tensor, reads: Mapping[str, tf.Tensor], *, training: bool
+    ) -> NewOutput:
+        return new_logits(self.attached, self._body(pixels, reads), reads, training=training)
 
     def gradients(
         self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, decay: float
@@ -93,8 +108,8 @@ class TrainedNetwork:
             weights: how much each image counts, float32 `[batch]`.
             decay: factor of the squares.
         """
-        reads = {name: variable.read_value() for name, variable in self.variables.items()}
-        output = new_logits(self.attached, self._body(pixels, reads), reads, training=True)
+        reads = self._reads()
+        output = self._output(pixels, reads, training=True)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=output.logits)
         loss = tf.reduce_mean(losses * weights)
         penalty = decay * tf.reduce_sum(reads[f"{self.attached.head}/kernel"] ** 2)

@@ -6,7 +6,7 @@ This module does not import TensorFlow, so that the flow's process stays small.
 import hashlib
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
@@ -16,6 +16,7 @@ from diamond_cutter.tasks.features.spec import TEST_SHARE, CutSpec
 Augmentation = Literal["none", "light", "strong"]
 # One of these parts of the images for training is kept for validation.
 VALIDATION_PARTS = 5
+MOST_CHANNELS = 4096
 
 
 class AttachSpec(FrozenModel):
@@ -32,6 +33,16 @@ class AttachSpec(FrozenModel):
     rate: float = Field(default=1e-3, gt=0, description="highest learning rate of the first phase")
     batch: int = Field(default=32, ge=2, description="most images in a step")
     seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _convolutions_have_channels(self) -> "AttachSpec":
+        wrong = [width for width in self.convolutions if not 1 <= width <= MOST_CHANNELS]
+        if wrong:
+            raise ValueError(
+                f"a new convolution must have 1 to {MOST_CHANNELS} channels: found {wrong[0]} in "
+                "--conv"
+            )
+        return self
 
     @property
     def key(self) -> str:

@@ -100,6 +100,7 @@ def train_and_commit(job: AttachJob) -> None:
 
 
 def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
+    from diamond_cutter.model_inventory.graph.new_layers import initial_weights
     from diamond_cutter.tasks.attaching import loop
     from diamond_cutter.tasks.attaching.bundling import attached_to
     from diamond_cutter.tasks.attaching.chart import history_chart
@@ -111,7 +112,15 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
     attached = attached_to(bundle, job.spec, job.folder)
     common = {"model": job.model, "division": job.dataset.division, "batch": batch}
     images = _images(job, bundle)
-    start, decay = begin(job, bundle, attached)
+    channels = [bundle.card.layer(name).channels for name in attached.at]
+    initial = initial_weights(attached, channels, len(job.dataset.classes), job.spec.seed)
+    start, decay = begin(
+        images,
+        initial,
+        lambda weights: TrainedNetwork(bundle, attached, None, weights),
+        batch,
+        job.spec.seed,
+    )
     training = loop.Training(
         spec=job.spec,
         images=images,
@@ -136,7 +145,7 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
         "history": state.history,
         "best": state.best_place,
         "images": (len(images.train), len(images.validation), len(test)),
-        **_tested(job, loop.all_logits(network, test, batch)),
+        **_tested(job, loop.of_all(network.logits, test, batch)),
         "problems": problems,
         "seconds": round(time.perf_counter() - clock, 3),
         "versions": software_versions(),
@@ -155,7 +164,13 @@ def _images(job: AttachJob, bundle: "Bundle") -> "Images":
         chosen = [job.images[number] for number in part.numbers[places]]
         return Pictures(chosen, bundle.card.image.shape)
 
-    return Images(pictures(train), part.labels[train], pictures(held), part.labels[held])
+    return Images(
+        pictures(train),
+        part.labels[train],
+        part.groups[train],
+        pictures(held),
+        part.labels[held],
+    )
 
 
 def _class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
