@@ -73,22 +73,22 @@ def describe(evidence: ChannelEvidence) -> str:
     names = _Names((*evidence.selective, *evidence.supports, *evidence.opposes))
     supported = _strongest_first(entry for entry in evidence.supports if entry.value > 0)
     opposed = _strongest_first(entry for entry in evidence.opposes if entry.value < 0)
-    parts = [_response(evidence, names)]
+    compared = _compared(evidence.selective)
+    selective = _selective(compared)
+    parts = [_response(selective, set(compared) - set(selective), names)] if selective else []
     if supported:
         parts.append("supports " + _attributed(supported, names))
     if opposed:
         parts.append("opposes " + _attributed(opposed, names))
+    if not selective:
+        # A narrow column shows only the start of the line, so the classes come first.
+        parts.append(_no_response(compared, evidence))
     return "; ".join(parts)
 
 
-def _response(evidence: ChannelEvidence, names: "_Names") -> str:
-    compared = _compared(evidence.selective)
-    if len(compared) < 2:
-        return f"{_too_few(evidence)} to say which classes it responds to"
-    selective = _selective(compared)
-    if not selective:
-        return f"responds to no class in particular on {_these_images(evidence.images)}"
-    others = set(compared) - set(selective)
+def _response(
+    selective: Sequence[ClassEvidence], others: Collection[ClassEvidence], names: "_Names"
+) -> str:
     kind = _kind(selective, others)
     if kind is None:
         return "responds most to " + _listed(map(names.of, selective))
@@ -99,6 +99,12 @@ def _response(evidence: ChannelEvidence, names: "_Names") -> str:
     return text + (
         f" and {exceptions} other class{'es' if exceptions > 1 else ''}" if exceptions else ""
     )
+
+
+def _no_response(compared: Sequence[ClassEvidence], evidence: ChannelEvidence) -> str:
+    if len(compared) < 2:
+        return f"{_too_few(evidence)} to say which classes it responds to"
+    return f"responds to no class in particular on {_these_images(evidence.images)}"
 
 
 def _too_few(evidence: ChannelEvidence) -> str:
@@ -113,7 +119,12 @@ def _compared(classes: Iterable[ClassEvidence]) -> list[ClassEvidence]:
 
 
 def _selective(compared: Sequence[ClassEvidence]) -> list[ClassEvidence]:
-    """Return the classes notably above the mean, and above the chance level of the highest one."""
+    """Return the classes notably above the mean, and above the chance level of the highest one.
+
+    A class alone cannot stand out.
+    """
+    if len(compared) < 2:
+        return []
     notable = [
         entry
         for entry in compared

@@ -185,8 +185,18 @@ def test_attribution_of_a_single_image_says_so():
     )
 
     assert (
-        line == "responds to no class in particular on these 90 images; supports pug (1 image); "
-        "opposes lion"
+        line == "supports pug (1 image); opposes lion; "
+        "responds to no class in particular on these 90 images"
+    )
+
+
+def test_named_classes_come_before_what_cannot_be_said():
+    supported = {"supports": [entry("pug", 0.4)]}
+
+    assert describe(evidence(cold(), **supported)).startswith("supports pug; responds to no class")
+    assert describe(evidence(**supported)).startswith("supports pug; too few classes (0)")
+    assert describe(evidence([entry("tabby", 2.0), *cold()], **supported)) == (
+        "responds most to tabby; supports pug"
     )
 
 
