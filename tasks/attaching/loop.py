@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, Epoch, State
+from diamond_cutter.tasks.attaching.inputs import VARIATIONS, Inputs
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
 from diamond_cutter.tasks.attaching.spec import AttachSpec
 from diamond_cutter.tasks.training.augmentation import augmentation
@@ -95,7 +96,7 @@ def _train_phase(training: Training, phase: int, state: State) -> State:
     # A phase begins with the best weights of the phase before.
     weights = state.weights if begun else state.best or state.weights
     network = training.network(training.spec.phases[phase], weights)
-    runner = _Phase(training, phase, network, state)
+    runner = Phase(training, phase, network, state)
     if begun:
         runner.optimizer_state(state.optimizer)
     else:
@@ -107,7 +108,7 @@ def _train_phase(training: Training, phase: int, state: State) -> State:
 
 
 @dataclass
-class _Phase:
+class Phase:
     """One phase of a training under way."""
 
     training: Training
@@ -122,12 +123,21 @@ class _Phase:
         self.optimizer = keras.optimizers.Adam(self.rate)
         self.optimizer.build(self._learned)
         self._step = tf.function(self._one_step, autograph=False, reduce_retracing=True)
+        images, batch, spec = self.training.images, self.training.batch, self.training.spec
+        self._validation = as_they_are(self.network, images.validation, batch)
+        self._train = Inputs(
+            images.train,
+            self.network.prepare,
+            lambda number: augmentation([spec.seed, number], spec.augment, mirror=spec.mirror),
+            1 if spec.augment == "none" else VARIATIONS,
+            batch,
+        )
 
     def _one_step(
-        self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+        self, inputs: list[tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Move the weights along the gradient; return the loss and the number of right images."""
-        found = self.network.gradients(pixels, labels, weights, self.training.decay)
+        found = self.network.gradients(inputs, labels, weights, self.training.decay)
         self.optimizer.apply(found.gradients, self._learned)
         for name, value in found.statistics.items():
             running = self.network.variables[name]
@@ -163,15 +173,21 @@ class _Phase:
             variable.assign(value)
 
     def epoch(self, number: int) -> None:
-        """Show all training images once, varied, and end the epoch.
+        """Show all training images once, varied, test the network, and store the state."""
+        loss, accuracy = self.steps(number)
+        if self.state.diverged:
+            self.training.keep(self.state)
+        else:
+            self.end_epoch(number, loss, accuracy)
+
+    def steps(self, number: int) -> tuple[float, float]:
+        """Take the steps of an epoch; return the mean loss and the accuracy.
 
         The order and the variations depend on the seed, the phase and the epoch only, so an epoch
         after a checkpoint is the same as without an interruption.
         """
         spec, images = self.training.spec, self.training.images
-        seed = [spec.seed, self.number, number]
-        random = np.random.default_rng(seed)
-        augment = augmentation(int(random.integers(2**31)), spec.augment, mirror=spec.mirror)
+        random = np.random.default_rng([spec.seed, self.number, number])
         order = random.permutation(len(images.train_labels))
         losses, right, size = list[float](), 0, min(self.training.batch, len(order))
         for step in range(self._steps):
@@ -179,11 +195,10 @@ class _Phase:
             places = order[step * size : (step + 1) * size]
             done = (number - 1) * self._steps + step + 1
             self.optimizer.learning_rate = self._rate_at(done)
-            pixels, labels = augment(images.train.read(places)), images.train_labels[places]
+            inputs = [tf.constant(each) for each in self._train.read(number, places)]
+            labels = images.train_labels[places]
             weights = self.training.class_weights[labels]
-            loss, correct = self._step(
-                tf.constant(pixels), tf.constant(labels), tf.constant(weights)
-            )
+            loss, correct = self._step(inputs, tf.constant(labels), tf.constant(weights))
             if not math.isfinite(float(loss)):
                 self.state.diverged = True
                 break
@@ -191,10 +206,7 @@ class _Phase:
             right += int(correct)
             line = f"epoch {number}: loss {np.mean(losses):.3f}, {right / (step + 1) / size:.1%}"
             self.training.on_progress(size, line)
-        if self.state.diverged:
-            self.training.keep(self.state)
-        else:
-            self.end_epoch(number, float(np.mean(losses)), right / (self._steps * size))
+        return float(np.mean(losses or [np.nan])), right / (self._steps * size)
 
     def _rate_at(self, step: int) -> float:
         warm, last = self._steps, max(self.training.spec.epochs * self._steps, 2)
@@ -205,7 +217,8 @@ class _Phase:
     def end_epoch(self, number: int, loss: float | None, accuracy: float | None) -> None:
         """Test the network on the validation images, and store the state."""
         images, state = self.training.images, self.state
-        logits = of_all(self.network.logits, images.validation, self.training.batch)
+        count = len(images.validation_labels)
+        logits = of_all(self.network.logits, self._validation, count, self.training.batch)
         validation_loss = cross_entropy(logits, images.validation_labels)
         if not math.isfinite(validation_loss):
             if not state.history:
@@ -236,20 +249,25 @@ class _Phase:
 
 
 def of_all(
-    function: Callable[[tf.Tensor], tf.Tensor], pictures: Pictures, batch: int
+    function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: Inputs, images: int, batch: int
 ) -> npt.NDArray[np.float32]:
     """Return the vectors of all images, float32 `[image, number]`, in batches of one size.
 
     Args:
-        function: from pixels to vectors, such as `TrainedNetwork.logits`.
-        pictures: the images.
+        function: from inputs to vectors, such as `TrainedNetwork.logits`.
+        inputs: of the images.
+        images: their number.
         batch: images at a time.
     """
     parts = []
-    for first in range(0, len(pictures), batch):
-        places = np.arange(first, min(first + batch, len(pictures)))
-        pixels = pictures.read(places)
-        padded = np.zeros((batch, *pixels.shape[1:]), np.float32)
-        padded[: len(places)] = pixels
-        parts.append(function(tf.constant(padded)).numpy()[: len(places)])
+    for first in range(0, images, batch):
+        # Padded with the first images, so that the function is traced once.
+        places = np.arange(first, first + batch) % images
+        found = function([tf.constant(each) for each in inputs.read(0, places)])
+        parts.append(found.numpy()[: images - first])
     return np.concatenate(parts)
+
+
+def as_they_are(network: TrainedNetwork, pictures: Pictures, batch: int) -> Inputs:
+    """Return the inputs of images without variations."""
+    return Inputs(pictures, network.prepare, lambda _: augmentation(0, "none"), 1, batch)

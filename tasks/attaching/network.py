@@ -59,6 +59,7 @@ class TrainedNetwork:
         self.variables = {name: tf.Variable(value, name="weight") for name, value in known.items()}
         self._inside = frozenset(inside)
         self._body = _body(bundle, attached.at, tensors, inside)
+        self.prepare = tf.function(self._prepare, autograph=False, reduce_retracing=True)
         self.logits = tf.function(self._logits, autograph=False, reduce_retracing=True)
         self.features = tf.function(self._features, autograph=False, reduce_retracing=True)
         self.statistics = tf.function(self._statistics, autograph=False, reduce_retracing=True)
@@ -77,25 +78,39 @@ class TrainedNetwork:
         for name, value in values.items():
             self.variables[name].assign(value)
 
-    def _logits(self, pixels: tf.Tensor) -> tf.Tensor:
-        return self._output(pixels, self._reads(), training=False).logits
+    def _prepare(self, pixels: tf.Tensor) -> list[tf.Tensor]:
+        """Return what the trained part reads: activations of the frozen part, or pixels.
 
-    def _features(self, pixels: tf.Tensor) -> tf.Tensor:
-        return self._output(pixels, self._reads(), training=False).pooled
+        Without new convolutions, the averages of activations are enough. Pixels are uint8, because
+        images are.
+        """
+        if self._inside:
+            return [tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)]
+        found = self._body(pixels, {})
+        if self.attached.convolutions:
+            return found
+        return [tf.reduce_mean(each, (1, 2), keepdims=True) for each in found]
 
-    def _statistics(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._output(pixels, self._reads(), training=True).statistics
+    def _logits(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        return self._output(inputs, self._reads(), training=False).logits
+
+    def _features(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        return self._output(inputs, self._reads(), training=False).pooled
+
+    def _statistics(self, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._output(inputs, self._reads(), training=True).statistics
 
     def _reads(self) -> dict[str, tf.Tensor]:
         return {name: variable.read_value() for name, variable in self.variables.items()}
 
     def _output(
-        self, pixels: tf.Tensor, reads: Mapping[str, tf.Tensor], *, training: bool
+        self, inputs: list[tf.Tensor], reads: Mapping[str, tf.Tensor], *, training: bool
     ) -> NewOutput:
-        return new_logits(self.attached, self._body(pixels, reads), reads, training=training)
+        layers = self._body(inputs[0], reads) if self._inside else inputs
+        return new_logits(self.attached, layers, reads, training=training)
 
     def gradients(
-        self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, decay: float
+        self, inputs: list[tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, decay: float
     ) -> Gradients:
         """Return the gradients of the loss; for use inside a `tf.function`.
 
@@ -103,13 +118,13 @@ class TrainedNetwork:
         the squares of the head's weights.
 
         Args:
-            pixels: as for `Body`.
+            inputs: from `prepare`.
             labels: int64 `[batch]`.
             weights: how much each image counts, float32 `[batch]`.
             decay: factor of the squares.
         """
         reads = self._reads()
-        output = self._output(pixels, reads, training=True)
+        output = self._output(inputs, reads, training=True)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=output.logits)
         loss = tf.reduce_mean(losses * weights)
         penalty = decay * tf.reduce_sum(reads[f"{self.attached.head}/kernel"] ** 2)

@@ -9,11 +9,12 @@ from threadpoolctl import threadpool_limits
 
 from diamond_cutter.model_inventory.graph.new_layers import standardising
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, State
-from diamond_cutter.tasks.attaching.loop import Images, of_all
+from diamond_cutter.tasks.attaching.inputs import Inputs
+from diamond_cutter.tasks.attaching.loop import Images, as_they_are, of_all
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
 from diamond_cutter.tasks.cutting.dataset import stratified_folds
 from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, location_and_scale
-from diamond_cutter.tasks.training.heads import HeadData, Labels, regression
+from diamond_cutter.tasks.training.heads import regression
 
 
 def begin(
@@ -38,17 +39,15 @@ def begin(
     """
     made = network(weights)
     attached = made.attached
+    inputs, labels = as_they_are(made, images.train, batch), images.train_labels
     if attached.convolutions:
-        made.assign(_statistics(made, images, batch))
-    features, labels = of_all(made.features, images.train, batch), images.train_labels
+        made.assign(_statistics(made, inputs, len(labels), batch))
+    features = of_all(made.features, inputs, len(labels), batch)
     classes = len(weights[f"{attached.head}/bias"])
     inner = stratified_folds(labels, images.train_groups, INNER_FOLDS, seed)
     with threadpool_limits(1):  # the same digits on machines with any number of cores
         penalty = choose_penalty(features, labels, inner)
-    validation = of_all(made.features, images.validation, batch)
-    kernel, bias = regression(
-        HeadData(features, validation, penalty), Labels(labels, images.validation_labels, classes)
-    )
+    kernel, bias = regression(features, labels, classes, penalty)
     start = made.arrays() | {f"{attached.head}/kernel": kernel, f"{attached.head}/bias": bias}
     start |= standardising(attached, *location_and_scale(features))
     # Two sets of opposite weights, each half as large, have half the squares of the one set.
@@ -57,11 +56,11 @@ def begin(
     return State(start, start), stress / (2 * penalty * len(labels))
 
 
-def _statistics(network: TrainedNetwork, images: Images, batch: int) -> Arrays:
+def _statistics(network: TrainedNetwork, inputs: Inputs, images: int, batch: int) -> Arrays:
     """Return the mean statistics of all whole batches of the training images, by name."""
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
-    for first in range(0, len(images.train) - batch + 1, batch):
-        pixels = images.train.read(np.arange(first, first + batch)).astype(np.float32)
-        for name, value in network.statistics(tf.constant(pixels)).items():
+    for first in range(0, images - batch + 1, batch):
+        read = inputs.read(0, np.arange(first, first + batch))
+        for name, value in network.statistics([tf.constant(each) for each in read]).items():
             found.setdefault(name, []).append(value.numpy())
     return {name: np.mean(values, 0) for name, values in found.items()}

@@ -145,7 +145,10 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
         "history": state.history,
         "best": state.best_place,
         "images": (len(images.train), len(images.validation), len(test)),
-        **_tested(job, loop.of_all(network.logits, test, batch)),
+        **_tested(
+            job,
+            loop.of_all(network.logits, loop.as_they_are(network, test, batch), len(test), batch),
+        ),
         "problems": problems,
         "seconds": round(time.perf_counter() - clock, 3),
         "versions": software_versions(),

@@ -1,6 +1,6 @@
 """Vary training images at random, by Keras' preprocessing layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +23,9 @@ class _Strength(NamedTuple):
 _STRENGTHS = {"light": _Strength(0.03, 0.1, 0.0, 0.1), "strong": _Strength(0.08, 0.25, 0.1, 0.3)}
 
 
-def augmentation(seed: int, strength: Augmentation, *, mirror: bool = True) -> Augment:
+def augmentation(
+    seed: int | Sequence[int], strength: Augmentation, *, mirror: bool = True
+) -> Augment:
     """Return a function that varies images at random.
 
     Images are mirrored, turned, zoomed, shifted and changed in contrast. The function takes uint8
@@ -31,7 +33,7 @@ def augmentation(seed: int, strength: Augmentation, *, mirror: bool = True) -> A
     draws anew from one stream, so equal seeds and equal calls give equal images.
 
     Args:
-        seed: of the stream.
+        seed: of the stream, a number or several.
         strength: how far images are varied; none returns them as they are.
         mirror: whether images may be mirrored.
     """
@@ -39,6 +41,8 @@ def augmentation(seed: int, strength: Augmentation, *, mirror: bool = True) -> A
 
     if strength == "none":
         return lambda pixels: pixels.astype(np.float32)
+    if not isinstance(seed, int):
+        seed = int(np.random.default_rng(seed).integers(2**31))
     drawn, most = keras.random.SeedGenerator(seed), _STRENGTHS[strength]
     layers = [keras.layers.RandomFlip("horizontal", seed=_next(drawn))] if mirror else []
     layers += [

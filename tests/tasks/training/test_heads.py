@@ -52,7 +52,7 @@ def train(seed: int) -> tuple[dict[str, Head], np.ndarray, np.ndarray]:
     heads = train_heads(
         edges,
         lambda places: pictures[places],
-        augmentation(seed),
+        augmentation(seed, "light"),
         data,
         Labels(labels, held_labels, 2),
         seed,
@@ -79,7 +79,7 @@ def test_a_head_is_no_worse_on_the_validation_images_than_the_regression_it_begi
     heads = train_heads(
         lambda images: edges(images)[1:],
         lambda places: pictures[places],
-        augmentation(0),
+        augmentation(0, "light"),
         {"colours": HeadData(plain, plain_held, 100.0)},
         Labels(labels, held_labels, 2),
         0,
@@ -99,7 +99,7 @@ def test_the_same_seed_trains_the_same_head_bit_for_bit() -> None:
 
 def test_augmentation_varies_images_a_little_and_repeats_itself() -> None:
     pictures, _ = stripes(4, 0)
-    one, again = augmentation(1), augmentation(1)
+    one, again = augmentation(1, "light"), augmentation(1, "light")
     first, second = one(pictures), one(pictures)
     assert (first == again(pictures)).all() and (first != second).any()
     assert first.shape == pictures.shape and first.min() >= 0 and first.max() <= 255

@@ -1,0 +1,72 @@
+"""What the trained part of a network reads: varied images, or activations of the frozen part."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from diamond_cutter.tasks.training.augmentation import Augment
+from diamond_cutter.tasks.training.pictures import Pictures
+
+# Each image is varied so often. Later epochs see the same variations again, so that neither they
+# nor the frozen part of the network are computed in every epoch.
+VARIATIONS = 8
+_KEPT_BYTES = 2 << 30
+
+# From pixels, float32 `[batch, height, width, channel]`, to what the trained part reads.
+Prepare = Callable[[tf.Tensor], Sequence[tf.Tensor]]
+
+
+class Inputs:
+    """The inputs of the trained part for some images, computed once and kept if they fit."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        prepare: Prepare,
+        augment: Callable[[int], Augment],
+        variations: int,
+        batch: int,
+    ) -> None:
+        """Decide whether all variations can be kept, by the size of the inputs of one batch.
+
+        Args:
+            pictures: the images.
+            prepare: computes inputs from pixels.
+            augment: returns what varies images, by a number.
+            variations: of each image.
+            batch: images at a time.
+        """
+        self._pictures, self._prepare, self._augment = pictures, prepare, augment
+        self._variations, self._batch = variations, batch
+        self._kept: dict[int, list[npt.NDArray[Any]]] = {}
+        first = self._prepared(np.arange(min(batch, len(pictures))), augment(0))
+        bytes_each = sum(each[0].nbytes for each in first)
+        self._keeps = bytes_each * len(pictures) * variations <= _KEPT_BYTES
+
+    def read(self, epoch: int, places: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+        """Return the inputs of some images in an epoch, each `[image, ...]`."""
+        if not self._keeps:
+            # A stream of its own for the images of each step.
+            stream = np.random.default_rng([epoch, *places]).integers(2**31)
+            return self._prepared(places, self._augment(int(stream)))
+        number = epoch % self._variations
+        if number not in self._kept:
+            self._kept[number] = self._all(self._augment(number))
+        return [each[places] for each in self._kept[number]]
+
+    def _all(self, augment: Augment) -> list[npt.NDArray[Any]]:
+        parts = [
+            self._prepared(np.arange(first, min(first + self._batch, len(self._pictures))), augment)
+            for first in range(0, len(self._pictures), self._batch)
+        ]
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def _prepared(self, places: npt.NDArray[np.int64], augment: Augment) -> list[npt.NDArray[Any]]:
+        pixels = self._pictures.read(places)
+        padded = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
+        padded[: len(places)] = pixels
+        found = self._prepare(tf.constant(augment(padded)))
+        return [each.numpy()[: len(places)] for each in found]
