@@ -36,7 +36,10 @@ class AttachRequest(FrozenModel):
         default="light",
         description="how far training images are varied: turned, zoomed and changed in contrast",
     )
-    mirror: bool = Field(default=True, description="also mirror training images")
+    no_mirror: bool = Field(
+        default=False,
+        description="do not mirror training images, for example if they show text or organs",
+    )
     rate: float = Field(
         default=1e-3, gt=0, le=1, description="highest learning rate of the new layers"
     )
@@ -70,7 +73,7 @@ def attach_spec(card: ModelCard, request: AttachRequest) -> AttachSpec:
         unfreeze=request.unfreeze,
         epochs=request.epochs,
         augment=request.augment,
-        mirror=request.mirror,
+        mirror=not request.no_mirror,
         rate=request.rate,
         batch=request.batch,
         seed=request.seed,

@@ -123,6 +123,10 @@ class Phase:
         self.optimizer = keras.optimizers.Adam(self.rate)
         self.optimizer.build(self._learned)
         self._step = tf.function(self._one_step, autograph=False, reduce_retracing=True)
+        self.begin_inputs()
+
+    def begin_inputs(self) -> None:
+        """Forget all inputs of the network, so that the next epoch computes them."""
         images, batch, spec = self.training.images, self.training.batch, self.training.spec
         self._validation = as_they_are(self.network, images.validation, batch)
         self._train = Inputs(

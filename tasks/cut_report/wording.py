@@ -1,8 +1,10 @@
 """The sentences of a report: the answer, what qualifies it, and the names of the scores."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.cutting.choosing import Cut, cheapest_equal
@@ -123,10 +125,24 @@ def _tested(
     return []
 
 
-def next_command(model: str, layer: str, place: str, bucket: str) -> str:
-    """Return the command that goes on from the answer, for a model by name or key."""
-    words = ["diamond-cutter", "attribute", model, place, "--layers", layer]
-    return shlex.join([*words, "--bucket", bucket])
+def next_command(model: str, layer: LayerCard, dataset: str, place: str, bucket: str) -> str:
+    """Return the command that goes on from the answer: `attach`.
+
+    A layer without rows and columns cannot be cut there, so the command is `attribute`.
+
+    Args:
+        model: name of the best model.
+        layer: of the best cut.
+        dataset: name and hash of the images.
+        place: of the images.
+        bucket: of the report.
+    """
+    if layer.height is None:
+        words = ["attribute", model, place, "--layers", layer.name]
+    else:
+        name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.rpartition('@')[0]}-{model}".lower())
+        words = ["attach", model, place, "--at", layer.name, "--name", name.strip("-")[:80]]
+    return shlex.join(["diamond-cutter", *words, "--bucket", bucket])
 
 
 def score_values(cut: Cut) -> dict[str, float | None]:
