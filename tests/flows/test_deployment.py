@@ -299,6 +299,20 @@ def test_without_a_standing_server_serve_says_how_to_start_one(
     assert not bucket.exists()
 
 
+def test_a_trigger_may_name_other_images_and_layers_to_attach() -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools import is_valid_schema, validate
+
+    from diamond_cutter.flows.attaching import attach
+
+    schema = parameter_schema(attach).model_dump()
+    is_valid_schema(schema)
+    request = {"model": "mine", "images": "/data/scans", "at": ["block_12"], "name": "new"}
+    assert validate({"request": {**request, "conv": [128, 64]}}, schema) == []
+    assert validate({"request": {**request, "augment": "wild"}}, schema) != []
+    assert validate({"request": {**request, "at": []}}, schema) != []
+
+
 def test_a_trigger_may_name_other_images_and_models_to_cut() -> None:
     from prefect.utilities.callables import parameter_schema
     from prefect.utilities.schema_tools import is_valid_schema, validate
