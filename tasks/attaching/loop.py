@@ -1,7 +1,10 @@
 """Train new layers, and unfrozen layers after them, epoch by epoch.
 
-Each phase follows a cosine with a warm-up of one epoch (Loshchilov and Hutter, "SGDR", 2017), and
-ends early if the loss of the validation images has not fallen for some epochs.
+The learning rate of a phase rises over a tenth of its epochs, then falls along a cosine (Loshchilov
+and Hutter, "SGDR", 2017). After each epoch, the mean of its weights over all steps is tested and
+can be kept: it is better than the last weights, which jump from step to step (Izmailov et al.,
+"Averaging weights leads to wider optima", 2018). A phase ends early if no better weights were found
+for some epochs.
 """
 
 import math
@@ -22,8 +25,10 @@ from diamond_cutter.tasks.training.augmentation import augmentation
 from diamond_cutter.tasks.training.heads import cross_entropy
 from diamond_cutter.tasks.training.pictures import Pictures
 
-# Epochs without a lower validation loss, after which a phase ends.
-_PATIENCE = 6
+# Epochs without better weights, after which a phase ends.
+_PATIENCE = 8
+# The share of the epochs in which the learning rate rises.
+_WARM_UP = 0.1
 # Of the running mean and variance of new BatchNorms; small sets of images take few steps.
 _MOMENTUM = 0.9
 # The second phase moves weights that are good already.
@@ -122,6 +127,9 @@ class Phase:
 
         self.optimizer = keras.optimizers.Adam(self.rate)
         self.optimizer.build(self._learned)
+        # Of the weights after each step of an epoch.
+        self._totals = [tf.Variable(tf.zeros_like(each)) for each in self._learned]
+        self._taken = 0
         self._step = tf.function(self._one_step, autograph=False, reduce_retracing=True)
         self.begin_inputs()
 
@@ -143,6 +151,8 @@ class Phase:
         """Move the weights along the gradient; return the loss and the number of right images."""
         found = self.network.gradients(inputs, labels, weights, self.training.decay)
         self.optimizer.apply(found.gradients, self._learned)
+        for total, variable in zip(self._totals, self._learned, strict=True):
+            total.assign_add(variable)
         for name, value in found.statistics.items():
             running = self.network.variables[name]
             running.assign(_MOMENTUM * running + (1 - _MOMENTUM) * value)
@@ -168,8 +178,7 @@ class Phase:
         if self.state.diverged or last.epoch >= self.training.spec.epochs:
             return True
         of_phase = [each for each in self.state.history if each.phase == self.number]
-        best = min(of_phase, key=lambda each: each.validation_loss)
-        return last.epoch - best.epoch >= _PATIENCE
+        return last.epoch - max(of_phase, key=_merit).epoch >= _PATIENCE
 
     def optimizer_state(self, values: list[npt.NDArray[Any]]) -> None:
         """Set the variables of the optimizer to those of a checkpoint."""
@@ -193,6 +202,9 @@ class Phase:
         spec, images = self.training.spec, self.training.images
         random = np.random.default_rng([spec.seed, self.number, number])
         order = random.permutation(len(images.train_labels))
+        self._taken = 0
+        for total in self._totals:
+            total.assign(tf.zeros_like(total))
         losses, right, size = list[float](), 0, min(self.training.batch, len(order))
         for step in range(self._steps):
             # The last images of the order, fewer than a batch, come in another epoch.
@@ -207,21 +219,31 @@ class Phase:
                 self.state.diverged = True
                 break
             losses.append(float(loss))
+            self._taken += 1
             right += int(correct)
             line = f"epoch {number}: loss {np.mean(losses):.3f}, {right / (step + 1) / size:.1%}"
             self.training.on_progress(size, line)
         return float(np.mean(losses or [np.nan])), right / (self._steps * size)
 
+    def _set_to_mean(self) -> None:
+        """Set the learned weights to their mean over the steps of the epoch."""
+        if self._taken:
+            for total, variable in zip(self._totals, self._learned, strict=True):
+                variable.assign(total / self._taken)
+
     def _rate_at(self, step: int) -> float:
-        warm, last = self._steps, max(self.training.spec.epochs * self._steps, 2)
+        epochs = self.training.spec.epochs
+        warm, last = max(1, round(_WARM_UP * epochs)) * self._steps, epochs * self._steps
         if step <= warm:
             return self.rate * step / warm
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (last - warm)))
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(last - warm, 1)))
 
     def end_epoch(self, number: int, loss: float | None, accuracy: float | None) -> None:
         """Test the network on the validation images, and store the state."""
         images, state = self.training.images, self.state
-        count = len(images.validation_labels)
+        count, last = len(images.validation_labels), self.network.arrays()
+        self._set_to_mean()
+        tested = self.network.arrays()
         logits = of_all(self.network.logits, self._validation, count, self.training.batch)
         validation_loss = cross_entropy(logits, images.validation_labels)
         if not math.isfinite(validation_loss):
@@ -233,7 +255,8 @@ class Phase:
             state.diverged = True
             self.training.keep(state)
             return
-        state.weights = self.network.arrays()
+        self.network.assign(last)
+        state.weights = last
         state.optimizer = [each.numpy() for each in self.optimizer.variables]
         state.history.append(
             Epoch(
@@ -246,10 +269,15 @@ class Phase:
                 validation_accuracy=float((logits.argmax(1) == images.validation_labels).mean()),
             )
         )
-        best = state.history[state.best_place].validation_loss
-        if len(state.history) == 1 or validation_loss < best:
-            state.best, state.best_place = state.weights, len(state.history) - 1
+        best = state.history[state.best_place]
+        if len(state.history) == 1 or _merit(state.history[-1]) > _merit(best):
+            state.best, state.best_place = tested, len(state.history) - 1
         self.training.keep(state)
+
+
+def _merit(epoch: Epoch) -> tuple[float, float]:
+    """Return what makes an epoch better: its validation accuracy, and of equals its loss."""
+    return epoch.validation_accuracy, -epoch.validation_loss
 
 
 def of_all(
