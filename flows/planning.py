@@ -121,7 +121,7 @@ def plan_run(
         bucket: the bucket with the sprites.
         card: of the model.
         request: the request, with its recipe settled.
-        adopting: also look for missing sprites in the model's other sets.
+        adopting: also look for missing sprites in other sets, of any model.
 
     Raises:
         UnknownLayer, RequestError: a layer or channel does not exist.
