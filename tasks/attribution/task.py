@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from diamond_cutter.storage import Bucket, crc32c, open_bucket
 from diamond_cutter.storage.parallel import in_threads
@@ -26,13 +25,13 @@ from diamond_cutter.tasks.attribution.measurements import (
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.importing.stored import read_bundle
-from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.rendering.task import software_versions
+from diamond_cutter.tasks.retrying import RETRIED
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.attribution.attribution import Attribute, BatchAttribution
 
 IMAGES_AT_ONCE = 128
-_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,7 @@ class ImagesJob:
 @task(
     name="attribute images",
     task_run_name="{job.title}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def attribute_images(job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
     """Measure images on the next free device, unless already stored; return the record's key."""

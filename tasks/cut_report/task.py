@@ -59,18 +59,14 @@ from diamond_cutter.tasks.features.stored import (
 )
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.pages.frontend import asset_files
-from diamond_cutter.tasks.rendering.task import may_help
 from diamond_cutter.tasks.reporting.contents import RefusedImage
 from diamond_cutter.tasks.reporting.stored import ReportFiles
+from diamond_cutter.tasks.retrying import RETRIED
 
 
 @task(
     name="find separating channels",
-    retries=2,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def find_separating_channels(
     job: ComparisonJob, slots: DeviceSlots, timeout_s: float

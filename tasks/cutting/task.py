@@ -19,9 +19,7 @@ from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import feature_set, features_folder, scores_folder
-from diamond_cutter.tasks.rendering.task import may_help
-
-_RETRIES = 2
+from diamond_cutter.tasks.retrying import RETRIED
 
 _AnyRecord = TypeVar("_AnyRecord", ScoresRecord, JoinRecord)
 
@@ -54,11 +52,7 @@ class ScoringJob:
 @task(
     name="score layer",
     task_run_name="scores of {job.model}, {layer.name}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def score_layer(
     job: ScoringJob, layer: LayerCard, slots: DeviceSlots, timeout_s: float, on_progress: Any

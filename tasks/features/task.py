@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.cut_keys import costs_key, features_record_key
@@ -28,12 +27,12 @@ from diamond_cutter.tasks.features.stored import (
     stored_features,
 )
 from diamond_cutter.tasks.importing.stored import read_bundle
-from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.rendering.task import software_versions
+from diamond_cutter.tasks.retrying import RETRIED
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.features.extraction import Features
 
-_RETRIES = 2
 # Models whose features are computed in turn for each batch of images, from one decoding.
 MODELS_AT_ONCE = 4
 
@@ -73,11 +72,7 @@ class FeaturesJob:
 @task(
     name="compute features",
     task_run_name="{job.title}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def compute_features(
     job: FeaturesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any
@@ -152,11 +147,7 @@ def _function(bucket_url: str, model: str, spec: CutSpec) -> "Features":
 @task(
     name="measure costs",
     task_run_name="costs of {model}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def measure_costs(
     bucket_url: str,

@@ -9,28 +9,22 @@ from typing import Any
 import numpy as np
 from PIL import __version__ as pillow_version
 from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.errors import ModelError
-from diamond_cutter.storage import AccessDenied, Bucket, Unavailable, crc32c, open_bucket
+from diamond_cutter.storage import Bucket, crc32c, open_bucket
 from diamond_cutter.storage.sets.layout import shard_record_key
 from diamond_cutter.storage.sets.records import PhotoActivations, ShardRecord, Versions
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
-from diamond_cutter.tasks.devices import DeviceSlots, SlotsClosed, report_progress
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.rendering.batch_size import batch_size_for
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.scores import with_photo_ratios
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
+from diamond_cutter.tasks.retrying import RETRIED
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 
 SHARD_CHANNELS = 32
-_RETRIES = 2
-# Errors that a retry cannot repair.
-FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed)
 
 
 class ShardJob(FrozenModel):
@@ -66,20 +60,10 @@ class ShardJob(FrozenModel):
         return shard_record_key(self.model, self.recipe.key, self.name, self.numbers)
 
 
-def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed task may succeed when it is retried."""
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, FINAL_ERRORS)
-
-
 @task(
     name="render shard",
     task_run_name="{job.title}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progress: Any) -> str:
     """Render a shard on the next free device, unless it has a record by now; return its key."""

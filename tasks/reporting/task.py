@@ -29,7 +29,7 @@ from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.photos.image_set import BadPhotos, ImageSet
 from diamond_cutter.tasks.photos.reading import read_picture
-from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.rendering.task import software_versions
 from diamond_cutter.tasks.reporting.building import build_report
 from diamond_cutter.tasks.reporting.contents import (
     DetailsRecord,
@@ -44,6 +44,7 @@ from diamond_cutter.tasks.reporting.page_data import ImageDetails, ImagesPage
 from diamond_cutter.tasks.reporting.pages import REPORT, page_name, report_page
 from diamond_cutter.tasks.reporting.pictures import IMAGE_PX, sprite_places
 from diamond_cutter.tasks.reporting.stored import ReportFiles, is_current, stored_details
+from diamond_cutter.tasks.retrying import RETRIED
 from diamond_cutter.tasks.sheets import encode
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ _IMAGES_IN_A_FILE = 12
 
 @task(
     name="detail images",
-    retries=2,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def detail_images(
     job: ImagesJob, slots: DeviceSlots, timeout_s: float, on_progress: Any

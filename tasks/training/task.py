@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
@@ -22,13 +21,13 @@ from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import feature_set, features_folder, scores_folder
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.rendering.task import may_help, software_versions
+from diamond_cutter.tasks.rendering.task import software_versions
+from diamond_cutter.tasks.retrying import RETRIED
 from diamond_cutter.tasks.training.pictures import Pictures
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.training.heads import Head
 
-_RETRIES = 2
 # The part of the images for choosing on which early stopping looks.
 _VALIDATION_PARTS = 5
 
@@ -84,11 +83,7 @@ class TrainingJob:
 @task(
     name="train heads",
     task_run_name="heads of {job.model}",
-    retries=_RETRIES,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **RETRIED,
 )
 def train_heads(
     job: TrainingJob, slots: DeviceSlots, timeout_s: float, on_progress: Any
