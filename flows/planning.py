@@ -13,8 +13,8 @@ from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.gathering.adoption import Adoptable, find_adoptable
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
-from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.tuning.preset import read_preset
 
 
