@@ -36,16 +36,17 @@ from cyclopts import App, Parameter
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.attribution.batches import BATCH, NumberedImage
+from diamond_cutter.tasks.attribution.job import ImagesJob, attribute_and_commit
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_and_commit
-from diamond_cutter.tasks.importing.stored import read_bundle, read_card
-from diamond_cutter.tasks.importing.task import import_bundle
+from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE
+from diamond_cutter.tasks.importing.stored import import_bundle, read_bundle, read_card
 from diamond_cutter.tasks.photos.finding import find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.reporting.dataset_sums import sum_measurements
+from diamond_cutter.tasks.reporting.details import detail_and_commit
 from diamond_cutter.tasks.reporting.stored import image_tables, stored_details
-from diamond_cutter.tasks.reporting.task import ReportJob, detail_and_commit, publish_report
+from diamond_cutter.tasks.reporting.task import ReportJob, publish_report
 
 Layers = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 

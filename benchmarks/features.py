@@ -106,10 +106,10 @@ def memory(
 def peak(images: int, *, model: str = "efficientnet-lite0") -> None:
     """Compute the features of as many images, and print this process's highest memory in MB."""
     from diamond_cutter.tasks.attribution.batches import NumberedImage
+    from diamond_cutter.tasks.features.job import FeaturesJob, features_and_commit
     from diamond_cutter.tasks.features.spec import CutSpec
     from diamond_cutter.tasks.features.stored import batch_ranges
-    from diamond_cutter.tasks.features.task import FeaturesJob, features_and_commit
-    from diamond_cutter.tasks.importing.task import import_bundle
+    from diamond_cutter.tasks.importing.stored import import_bundle
     from diamond_cutter.tasks.photos.image_set import FoundImage
 
     with tempfile.TemporaryDirectory() as place:

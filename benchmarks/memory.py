@@ -21,14 +21,13 @@ import psutil
 from cyclopts import App, Parameter
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.importing.stored import read_bundle
-from diamond_cutter.tasks.importing.task import import_bundle
+from diamond_cutter.tasks.importing.stored import import_bundle, read_bundle
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.precision import execution_here
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS, ShardJob, render_and_commit
 from diamond_cutter.tasks.rendering.sprites import layer_renderer
 from diamond_cutter.tasks.rendering.subjects import Channels
-from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob, render_and_commit
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
 FLAT_WITHIN, FLAT_WITHIN_OF_SEVERAL = 0.05, 0.15

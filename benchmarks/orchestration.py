@@ -25,7 +25,7 @@ from diamond_cutter.storage import crc32c, open_bucket
 from diamond_cutter.storage.sets.records import ShardRecord, SpriteScores, Versions
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob
+from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 
 LAYER = "head"
@@ -69,7 +69,7 @@ def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
     from diamond_cutter.flows.sprites import sprites
     from diamond_cutter.flows.sprites_request import SpritesRequest
     from diamond_cutter.tasks.devices import DeviceSlots
-    from diamond_cutter.tasks.importing.task import import_bundle
+    from diamond_cutter.tasks.importing.stored import import_bundle
 
     with DeviceSlots([""]) as slots:
         slots.run(import_bundle, bucket, "efficientnet-lite0", timeout_s=600)

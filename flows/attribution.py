@@ -36,7 +36,8 @@ from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
 from diamond_cutter.tasks.attribution.batches import NumberedImage
-from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, ImagesJob, attribute_images
+from diamond_cutter.tasks.attribution.job import ImagesJob
+from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos

@@ -26,10 +26,12 @@ from diamond_cutter.tasks.cutting.choosing import Cut, cuts_to_train
 from diamond_cutter.tasks.cutting.dataset import (
     Dataset,
 )
+from diamond_cutter.tasks.cutting.job import ScoringJob
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
-from diamond_cutter.tasks.cutting.task import ScoringJob, join_layers, score_layer
+from diamond_cutter.tasks.cutting.task import join_layers, score_layer
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.features.job import MODELS_AT_ONCE, FeaturesJob
 from diamond_cutter.tasks.features.stored import (
     CostsRecord,
     FeatureSet,
@@ -37,14 +39,10 @@ from diamond_cutter.tasks.features.stored import (
     feature_set,
     features_folder,
 )
-from diamond_cutter.tasks.features.task import (
-    MODELS_AT_ONCE,
-    FeaturesJob,
-    compute_features,
-    measure_costs,
-)
+from diamond_cutter.tasks.features.task import compute_features, measure_costs
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
-from diamond_cutter.tasks.training.task import TrainedRecord, TrainingJob, train_heads
+from diamond_cutter.tasks.training.job import TrainedRecord, TrainingJob
+from diamond_cutter.tasks.training.task import train_heads
 
 # Of the images, a fifth is for the test, and a fifth of the others for early stopping.
 _TRAINED_SHARE, _USUAL_EPOCHS = 0.64, 8

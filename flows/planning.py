@@ -13,8 +13,8 @@ from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.gathering.adoption import Adoptable, find_adoptable
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
-from diamond_cutter.tasks.rendering.task import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.tuning.preset import read_preset
 
 
@@ -121,7 +121,7 @@ def plan_run(
         bucket: the bucket with the sprites.
         card: of the model.
         request: the request, with its recipe settled.
-        adopting: also look for missing sprites in the model's other sets.
+        adopting: also look for missing sprites in other sets, of any model.
 
     Raises:
         UnknownLayer, RequestError: a layer or channel does not exist.

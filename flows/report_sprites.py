@@ -21,7 +21,7 @@ from diamond_cutter.storage.sets.views import check_view
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.gathering.contents import read_mixes, spritemap_records
 from diamond_cutter.tasks.gathering.index import indexed_shards
-from diamond_cutter.tasks.photos.task import keep_activations
+from diamond_cutter.tasks.photos.activations import keep_activations
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
 from diamond_cutter.tasks.reporting.choosing import channels_to_render
 from diamond_cutter.tasks.reporting.contents import DetailsRecord

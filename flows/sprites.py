@@ -48,7 +48,8 @@ from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.gathering.spritemap import part_name
 from diamond_cutter.tasks.gathering.task import adopt_shards
 from diamond_cutter.tasks.importing.task import ensure_bundle
-from diamond_cutter.tasks.photos.task import measure_photos, stored_activations
+from diamond_cutter.tasks.photos.activations import stored_activations
+from diamond_cutter.tasks.photos.task import measure_photos
 
 DEVICES = visible_devices()
 # One shard on each device, and one that waits for the next free device.

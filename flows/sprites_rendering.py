@@ -18,8 +18,9 @@ from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gathering.task import gather_spritemap, publish_index
-from diamond_cutter.tasks.photos.task import activations_key
-from diamond_cutter.tasks.rendering.task import ShardJob, render_shard
+from diamond_cutter.tasks.photos.activations import activations_key
+from diamond_cutter.tasks.rendering.shard import ShardJob
+from diamond_cutter.tasks.rendering.task import render_shard
 
 _INDEXED_TOGETHER = 256  # shards
 

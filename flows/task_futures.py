@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect.futures import PrefectFuture
 
-from diamond_cutter.tasks.rendering.task import FINAL_ERRORS
+from diamond_cutter.tasks.retrying import FINAL_ERRORS
 
 Job = TypeVar("Job")
 

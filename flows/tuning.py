@@ -9,8 +9,7 @@ from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
-from diamond_cutter.tasks.importing.stored import find_model
-from diamond_cutter.tasks.importing.task import import_bundle
+from diamond_cutter.tasks.importing.stored import find_model, import_bundle
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, preset_to_continue, read_preset
 from diamond_cutter.tasks.tuning.task import tune_and_store
 

@@ -120,6 +120,18 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
+def is_sheet(data: bytes, count: int, columns: int, cell_px: int) -> bool:
+    """Tell whether data is an undamaged WebP picture, in the size of a sheet of so many cells."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            if image.size != (columns * cell_px, math.ceil(count / max(columns, 1)) * cell_px):
+                return False
+            image.load()
+    except (OSError, EOFError, Image.DecompressionBombError):
+        return False
+    return True
+
+
 def _encode(sheet: npt.NDArray[np.uint8], image_format: ImageFormat, **options: object) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(

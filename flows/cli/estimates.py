@@ -28,9 +28,7 @@ class LayerEstimate(FrozenModel):
 
     layer: str
     sprites_done: int
-    sprites_adopted: int = Field(
-        description="number of done sprites to copy from other sets of the model"
-    )
+    sprites_adopted: int = Field(description="number of done sprites to copy from other sets")
     sprites_to_do: int
     shards: int
     bytes: int
@@ -44,9 +42,7 @@ class RunEstimate(FrozenModel):
     recipe: str
     layers: tuple[LayerEstimate, ...]
     sprites_done: int
-    sprites_adopted: int = Field(
-        description="number of done sprites to copy from other sets of the model"
-    )
+    sprites_adopted: int = Field(description="number of done sprites to copy from other sets")
     sprites_to_do: int
     shards: int
     bytes: int

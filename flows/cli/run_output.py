@@ -28,7 +28,7 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
         for layer in estimate.layers
     ]
     adopted = (
-        f" ({estimate.sprites_adopted} of them to copy from other sets of the model)"
+        f" ({estimate.sprites_adopted} of them to copy from other sets)"
         if estimate.sprites_adopted
         else ""
     )

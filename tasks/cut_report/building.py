@@ -28,7 +28,7 @@ from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.reporting.stored import ReportFiles
-from diamond_cutter.tasks.training.task import TrainedRecord
+from diamond_cutter.tasks.training.job import TrainedRecord
 
 
 def cut_rows(comparison: Comparison) -> tuple[CutRow, ...]:

@@ -9,7 +9,7 @@ from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
-from diamond_cutter.tasks.training.task import TrainedRecord
+from diamond_cutter.tasks.training.job import TrainedRecord
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.tasks.cut_report.image_results import classes_with_channels
+from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cutting.dataset import Part
 from diamond_cutter.tasks.cutting.probe import Features, fit, standardised
 from diamond_cutter.tasks.features.spec import channel_of
+from diamond_cutter.tasks.features.stored import feature_set, features_folder
+from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_image
 
@@ -32,6 +37,25 @@ class SeparatingChannel:
     weight: float
     images: tuple[int, ...]
     positions: tuple[int, ...] = ()
+
+
+def separate(job: ComparisonJob) -> list[list[SeparatingChannel]]:
+    """Find and locate the channels in this process, by class."""
+    spec = job.best_model.spec
+    part, best = job.dataset.choosing, job.comparison.best
+    folder = features_folder(job.images.name, job.best_card.key, spec)
+    found = feature_set(open_bucket(job.bucket), folder, len(job.labelled))
+    channels = separating_channels(
+        found.read(best.layer, part.numbers.tolist()),
+        part,
+        job.best_layer.channels,
+        best.scores.probe.penalty,
+        job.spec.channels,
+    )
+    shown = classes_with_channels(job.dataset, best, job.comparison.last)
+    channels = [each if number in shown else [] for number, each in enumerate(channels)]
+    bundle = read_bundle(job.bucket, job.best_card.key)
+    return located(bundle, best.layer, channels, dict(enumerate(job.labelled)))
 
 
 def separating_channels(

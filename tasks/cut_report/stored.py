@@ -14,7 +14,7 @@ from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.features.stored import CostsRecord, FeaturesRecord
 from diamond_cutter.tasks.pages.frontend import asset_files
-from diamond_cutter.tasks.training.task import TrainedRecord
+from diamond_cutter.tasks.training.job import TrainedRecord
 
 AnyCutRecord = (
     FeaturesRecord

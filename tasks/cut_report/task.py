@@ -34,7 +34,6 @@ from diamond_cutter.tasks.cut_report.contents import (
     CutReportRecord,
 )
 from diamond_cutter.tasks.cut_report.image_results import (
-    classes_with_channels,
     differing_images,
     images_table,
     most_confused,
@@ -43,59 +42,27 @@ from diamond_cutter.tasks.cut_report.image_results import (
 )
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
-from diamond_cutter.tasks.cut_report.separating import (
-    SeparatingChannel,
-    located,
-    separating_channels,
-)
+from diamond_cutter.tasks.cut_report.separating import separate
 from diamond_cutter.tasks.cut_report.wording import answer, next_command, remarks
 from diamond_cutter.tasks.cutting.dataset import NO_LABEL
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.features.stored import (
     batch_ranges,
-    feature_set,
     features_folder,
     scores_folder,
 )
-from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.pages.frontend import asset_files
-from diamond_cutter.tasks.rendering.task import may_help
 from diamond_cutter.tasks.reporting.contents import RefusedImage
 from diamond_cutter.tasks.reporting.stored import ReportFiles
+from diamond_cutter.tasks.retrying import RETRIED
 
 
-@task(
-    name="find separating channels",
-    retries=2,
-    retry_delay_seconds=1,
-    retry_condition_fn=may_help,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="find separating channels", **RETRIED)
 def find_separating_channels(
     job: ComparisonJob, slots: DeviceSlots, timeout_s: float
 ) -> ClassChannels:
     """Return the channels that tell the classes apart at the best cut, found on a device."""
     return slots.run(separate, job, timeout_s=timeout_s)
-
-
-def separate(job: ComparisonJob) -> list[list[SeparatingChannel]]:
-    """Find and locate the channels in this process, by class."""
-    spec = job.best_model.spec
-    part, best = job.dataset.choosing, job.comparison.best
-    folder = features_folder(job.images.name, job.best_card.key, spec)
-    found = feature_set(open_bucket(job.bucket), folder, len(job.labelled))
-    channels = separating_channels(
-        found.read(best.layer, part.numbers.tolist()),
-        part,
-        job.best_layer.channels,
-        best.scores.probe.penalty,
-        job.spec.channels,
-    )
-    shown = classes_with_channels(job.dataset, best, job.comparison.last)
-    channels = [each if number in shown else [] for number, each in enumerate(channels)]
-    bundle = read_bundle(job.bucket, job.best_card.key)
-    return located(bundle, best.layer, channels, dict(enumerate(job.labelled)))
 
 
 @task(name="publish comparison", cache_policy=NO_CACHE, persist_result=False)

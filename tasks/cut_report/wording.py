@@ -11,7 +11,7 @@ from diamond_cutter.tasks.cutting.choosing import Cut, cheapest_equal
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.scores import difference
 from diamond_cutter.tasks.cutting.together import JoinRecord
-from diamond_cutter.tasks.training.task import TrainedRecord
+from diamond_cutter.tasks.training.job import TrainedRecord
 
 SCORE_TITLES = {
     "probe": "probe",

@@ -26,10 +26,14 @@ from diamond_cutter.tasks.rendering.subjects import Mixes
 
 def set_names(bucket: Bucket) -> Iterator[tuple[str, str]]:
     """Yield the model and the recipe of each sprite set in a bucket."""
-    for model_folder in bucket.folders("sprites/"):
-        for recipe_folder in bucket.folders(model_folder):
-            _, model, recipe, _ = recipe_folder.split("/")
+    for model in models_with_sets(bucket):
+        for recipe in recipe_names(bucket, model):
             yield model, recipe
+
+
+def models_with_sets(bucket: Bucket) -> list[str]:
+    """Return the names and hashes of the models that have sprite sets in a bucket."""
+    return [folder.split("/")[1] for folder in bucket.folders("sprites/")]
 
 
 def recipe_names(bucket: Bucket, model: str) -> list[str]:

@@ -50,6 +50,11 @@ def add_model(
     return Added(card=keep_bundle(bucket_url, imported.bundle), guesses=imported.guesses)
 
 
+def import_bundle(bucket_url: str, name: str) -> ModelCard:
+    """Import a known model in this process, and store its bundle."""
+    return keep_bundle(bucket_url, import_model(name))
+
+
 def find_model(bucket: Bucket, name: str) -> ModelCard | None:
     """Return the card of a model in the bucket, or None for a known model that is not imported yet.
 

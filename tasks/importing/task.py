@@ -4,10 +4,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.model_inventory.catalogue import import_model
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.importing.stored import find_model, keep_bundle
+from diamond_cutter.tasks.importing.stored import find_model, import_bundle
 
 _TIMEOUT_S = 1800.0
 
@@ -30,8 +29,3 @@ def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
         return stored
     bucket.check()
     return slots.run(import_bundle, bucket_url, name, timeout_s=_TIMEOUT_S)
-
-
-def import_bundle(bucket_url: str, name: str) -> ModelCard:
-    """Import a model, and store its bundle."""
-    return keep_bundle(bucket_url, import_model(name))

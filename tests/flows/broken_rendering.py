@@ -9,7 +9,7 @@ from pathlib import Path
 # rendering alone.
 import tensorflow as tf  # noqa: F401
 
-from diamond_cutter.tasks.rendering.task import ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.shard import ShardJob, render_and_commit
 
 
 def fail_on_second_shard(job: ShardJob) -> None:

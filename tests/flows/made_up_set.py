@@ -97,11 +97,12 @@ def put_shard(
     variants: int = 1,
     scores: Sequence[SpriteScores] | None = None,
     recipe: RenderRecipe = RECIPE,
+    model: str | None = None,
 ) -> str:
     """Keep a shard of noise and its record, and return the record's key; without scores they are
-    made up, too.
+    made up, too, and without a model it is the made-up one.
     """
-    model, count = made_up_card().key, len(channels) * variants
+    model, count = model or made_up_card().key, len(channels) * variants
     key = shard_record_key(model, recipe.key, layer, channels)
     noise = (
         np.random.default_rng([*channels, cell]).integers(0, 256, (32, 32, 3), np.uint8)

@@ -24,8 +24,8 @@ from diamond_cutter.storage.sets.records import (
 )
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.shard import render_and_commit
 from diamond_cutter.tasks.rendering.subjects import Mixes
-from diamond_cutter.tasks.rendering.task import render_and_commit
 from tests.flows import broken_rendering
 from tests.flows.conftest import SMALL, Command
 

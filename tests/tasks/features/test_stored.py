@@ -18,7 +18,7 @@ from diamond_cutter.tasks.features.stored import (
     put_features,
     stored_features,
 )
-from diamond_cutter.tasks.rendering.task import software_versions
+from diamond_cutter.tasks.versions import software_versions
 
 SPEC = CutSpec(layers=("a/b", "c"))
 FOLDER = features_folder("set@1a2b3c4d", "model@1a2b3c4d", SPEC)

@@ -5,7 +5,7 @@ import pytest
 
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.model_inventory.errors import UnknownLayer
-from diamond_cutter.tasks.photos.task import highest_activations
+from diamond_cutter.tasks.photos.activations import highest_activations
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS
 
 

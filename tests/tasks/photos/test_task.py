@@ -11,13 +11,13 @@ from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.storage import Corrupt, LocalBucket
 from diamond_cutter.storage.sets.records import PhotoActivations
 from diamond_cutter.tasks.importing.stored import keep_bundle
+from diamond_cutter.tasks.photos.activations import measure_and_commit, stored_activations
 from diamond_cutter.tasks.photos.finding import find_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.reading import read_image
-from diamond_cutter.tasks.photos.task import measure_and_commit, stored_activations
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.shard import ShardJob, render_and_commit
 from diamond_cutter.tasks.rendering.subjects import Channels
-from diamond_cutter.tasks.rendering.task import ShardJob, render_and_commit
 from tests.storage.gcs_server import GcsServer
 from tests.tasks.photos.small_images import save, write
 
