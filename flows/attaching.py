@@ -33,13 +33,14 @@ from diamond_cutter.tasks.cutting.dataset import (
     make_dataset,
 )
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.features.job import FeaturesJob
 from diamond_cutter.tasks.features.stored import (
     FeatureSet,
     batch_ranges,
     feature_set,
     features_folder,
 )
-from diamond_cutter.tasks.features.task import FeaturesJob, compute_features
+from diamond_cutter.tasks.features.task import compute_features
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.photos.reading import check_channels
@@ -53,7 +54,6 @@ def attach(request: AttachRequest) -> AttachSummary:
     """Cut a network, train new layers on it, and add the result to the inventory.
 
     Raises:
-        TrainingFailed: the network cannot be trained.
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     outlive_the_server()

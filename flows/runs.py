@@ -79,7 +79,6 @@ def run_attach(request: AttachRequest) -> AttachSummary:
     """Attach new layers to a cut network.
 
     Raises:
-        TrainingFailed: the network cannot be trained.
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
         PrefectServerError: the server does not start, or was lost during the run.
     """

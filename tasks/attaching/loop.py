@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from diamond_cutter.errors import DiamondCutterError
+from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, Epoch, State
 from diamond_cutter.tasks.attaching.inputs import VARIATIONS, Inputs
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
@@ -33,12 +33,6 @@ _WARM_UP = 0.1
 _MOMENTUM = 0.9
 # The second phase moves weights that are good already.
 _LATER_RATE = 0.1
-
-
-class TrainingFailed(DiamondCutterError):
-    """New layers cannot be trained; the message is one sentence."""
-
-    exit_code = 1
 
 
 MakeNetwork = Callable[[str | None, Arrays], TrainedNetwork]
@@ -248,7 +242,7 @@ class Phase:
         validation_loss = cross_entropy(logits, images.validation_labels)
         if not math.isfinite(validation_loss):
             if not state.history:
-                raise TrainingFailed(
+                raise BadModel(
                     "the network cannot be trained: its logits of the validation images are not "
                     "finite. Cut at another layer."
                 )

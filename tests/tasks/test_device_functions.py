@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 
+from diamond_cutter.tasks.attaching.training import bundle_and_commit
+from diamond_cutter.tasks.attaching.training import train_and_commit as attach_and_commit
 from diamond_cutter.tasks.attribution.job import attribute_and_commit
 from diamond_cutter.tasks.cut_report.separating import separate
 from diamond_cutter.tasks.cutting.job import join_and_commit, score_and_commit
@@ -19,7 +21,9 @@ from diamond_cutter.tasks.training.job import train_and_commit
 from diamond_cutter.tasks.tuning.task import tune_and_store
 
 FUNCTIONS = (
+    attach_and_commit,
     attribute_and_commit,
+    bundle_and_commit,
     costs_and_commit,
     detail_and_commit,
     features_and_commit,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function, parse_graph
 from diamond_cutter.model_inventory.graph.graph_def import tensor_hashes
 from diamond_cutter.storage import LocalBucket, open_bucket
-from diamond_cutter.tasks.attaching import checkpoints, loop, task
+from diamond_cutter.tasks.attaching import checkpoints, loop, training
 from diamond_cutter.tasks.attaching.bundling import attached_bundle
 from diamond_cutter.tasks.attaching.checkpoints import (
     AttachedRecord,
@@ -66,7 +66,7 @@ def in_bucket(job: AttachJob, place: Path, **changes: object) -> AttachJob:
 
 def test_a_head_learns_and_the_bundle_is_what_was_trained(job: AttachJob, toy: Bundle) -> None:
     learning = replace(job, spec=AttachSpec(at=("third", "second"), epochs=6, batch=8))
-    task.train_and_commit(learning)
+    training.train_and_commit(learning)
     record = trained(learning)
     assert record.test_accuracy >= 0.5 and record.test_low < record.test_accuracy
     assert sum(record.images) == 48 and record.classes == ("digit 1", "digit 4", "digit 7")
@@ -93,7 +93,7 @@ def test_unfrozen_layers_change_and_those_before_keep_their_hashes(
     unfrozen = replace(
         job, spec=AttachSpec(at=("third",), unfreeze="third", epochs=3, batch=8, rate=0.3)
     )
-    task.train_and_commit(unfrozen)
+    training.train_and_commit(unfrozen)
     record = trained(unfrozen)
     phases = {each.phase for each in record.history}
     assert phases == {0, 1}
@@ -110,7 +110,7 @@ def test_unfrozen_layers_change_and_those_before_keep_their_hashes(
 def test_a_killed_training_ends_with_the_same_weights(
     job: AttachJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    task.train_and_commit(job)
+    training.train_and_commit(job)
     other = in_bucket(job, tmp_path / "bucket")
     kept, keep = [0], checkpoints.keep_epoch
 
@@ -121,8 +121,8 @@ def test_a_killed_training_ends_with_the_same_weights(
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(task, "keep_epoch", keep_and_die)
-        task.train_and_commit(other)
+        patch.setattr(training, "keep_epoch", keep_and_die)
+        training.train_and_commit(other)
     bucket = LocalBucket(tmp_path / "bucket")
     assert stored_result(bucket, other.folder) is None
     # A torn file, as after a crash of the machine, costs one epoch more.
@@ -130,7 +130,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     record = EpochRecord.from_bytes(newest.read_bytes(), str(newest))
     if after == 4:
         (tmp_path / "bucket" / record.file.key).write_bytes(b"torn")
-    task.train_and_commit(other)
+    training.train_and_commit(other)
     assert weights_of(other) == weights_of(job)
     assert trained(other).history == trained(job).history
     assert not list((tmp_path / "bucket").glob("reports/*/*/*/epochs/*"))
@@ -144,7 +144,7 @@ def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
         for place, seed in enumerate((0, 0, 1))
     )
     for each in (first, same, other):
-        task.train_and_commit(each)
+        training.train_and_commit(each)
     assert weights_of(same) == weights_of(first) != weights_of(other)
 
 
@@ -152,7 +152,7 @@ def test_a_loss_that_is_not_finite_is_said_and_the_best_epoch_is_kept(
     job: AttachJob, tmp_path: Path
 ) -> None:
     wild = in_bucket(job, tmp_path, rate=1e30, epochs=4)
-    task.train_and_commit(wild)
+    training.train_and_commit(wild)
     record = trained(wild)
     assert record.problems and "was not finite" in record.problems[0]
     assert "Choose a smaller --rate" in record.problems[0]
@@ -172,7 +172,7 @@ def test_too_little_memory_halves_the_steps_once_and_says_so(
         return train(training, state)
 
     monkeypatch.setattr(loop, "train", only_small)
-    task.train_and_commit(small)
+    training.train_and_commit(small)
     record = trained(small)
     assert record.batch == 4
     assert record.problems == ("the memory was too small for 8 images in a step: 4 were taken",)
@@ -182,5 +182,5 @@ def test_without_an_epoch_the_new_layers_stay_as_they_were_drawn(
     job: AttachJob, tmp_path: Path
 ) -> None:
     untrained = in_bucket(job, tmp_path, epochs=0, unfreeze=None)
-    task.train_and_commit(untrained)
+    training.train_and_commit(untrained)
     assert len(trained(untrained).history) == 1

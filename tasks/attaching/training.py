@@ -1,0 +1,160 @@
+"""Train new layers in a device's process, and make a bundle of the result."""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.tasks.attaching.checkpoints import (
+    State,
+    keep_epoch,
+    keep_result,
+    last_epoch,
+    stored_result,
+)
+from diamond_cutter.tasks.attaching.job import AttachJob, images_in_step
+from diamond_cutter.tasks.attaching.spec import AttachSpec
+from diamond_cutter.tasks.cutting.probe import wilson_interval
+from diamond_cutter.tasks.devices import report_progress
+from diamond_cutter.tasks.importing.stored import keep_bundle, read_bundle
+from diamond_cutter.tasks.training.pictures import Pictures
+from diamond_cutter.tasks.versions import software_versions
+
+if TYPE_CHECKING:
+    from diamond_cutter.model_inventory.bundle import Bundle
+    from diamond_cutter.tasks.attaching.loop import Images
+
+_OUT_OF_MEMORY = "the memory was too small for {batch} images in a step: {smaller} were taken"
+
+
+def bundle_and_commit(bucket_url: str, folder: str, name: str, spec: AttachSpec) -> ModelCard:
+    """Make the bundle of a finished training in this process, and store it."""
+    from diamond_cutter.tasks.attaching.bundling import attached_bundle
+
+    bucket = open_bucket(bucket_url)
+    record = stored_result(bucket, folder)
+    if record is None:
+        raise RuntimeError(f"{folder} has no result")
+    source = read_bundle(bucket_url, record.model)
+    return keep_bundle(bucket_url, attached_bundle(bucket, folder, record, source, name, spec))
+
+
+def train_and_commit(job: AttachJob) -> None:
+    """Train new layers in this process, test them, and commit the result."""
+    import tensorflow as tf
+
+    train, _ = job.parts()
+    batch = images_in_step(len(train), job.spec.batch)
+    try:
+        _train(job, batch, ())
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        smaller = max(2, batch // 2)
+        _train(job, smaller, (_OUT_OF_MEMORY.format(batch=batch, smaller=smaller),))
+
+
+def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
+    from diamond_cutter.model_inventory.graph.new_layers import initial_weights
+    from diamond_cutter.tasks.attaching import loop
+    from diamond_cutter.tasks.attaching.bundling import attached_to
+    from diamond_cutter.tasks.attaching.chart import history_chart
+    from diamond_cutter.tasks.attaching.network import TrainedNetwork
+    from diamond_cutter.tasks.attaching.start import begin
+
+    clock, bucket = time.perf_counter(), open_bucket(job.bucket)
+    bundle = read_bundle(job.bucket, job.model)
+    attached = attached_to(bundle, job.spec, job.folder)
+    common = {"model": job.model, "division": job.dataset.division, "batch": batch}
+    images = _images(job, bundle)
+    channels = [bundle.card.layer(name).channels for name in attached.at]
+    initial = initial_weights(attached, channels, len(job.dataset.classes), job.spec.seed)
+    start, decay = begin(
+        images,
+        initial,
+        lambda weights: TrainedNetwork(bundle, attached, None, weights),
+        batch,
+        job.spec.seed,
+    )
+    training = loop.Training(
+        spec=job.spec,
+        images=images,
+        class_weights=_class_weights(images.train_labels, len(job.dataset.classes)),
+        decay=decay,
+        batch=batch,
+        network=lambda unfreeze, weights: TrainedNetwork(bundle, attached, unfreeze, weights),
+        keep=lambda state: keep_epoch(bucket, job.folder, state, common),
+        on_progress=lambda done, line: report_progress((done, line)),
+    )
+    state = loop.train(training, last_epoch(bucket, job.folder, common) or start)
+    if state.diverged:
+        problems = (*problems, _diverged(state))
+    network = TrainedNetwork(bundle, attached, job.spec.unfreeze, state.best)
+    test = Pictures(
+        [job.images[number] for number in job.dataset.test.numbers], bundle.card.image.shape
+    )
+    facts = {
+        **common,
+        "dataset": job.dataset_name,
+        "classes": job.dataset.classes,
+        "history": state.history,
+        "best": state.best_place,
+        "images": (len(images.train), len(images.validation), len(test)),
+        **_tested(
+            job,
+            loop.of_all(network.logits, loop.as_they_are(network, test, batch), len(test), batch),
+        ),
+        "problems": problems,
+        "seconds": round(time.perf_counter() - clock, 3),
+        "versions": software_versions(),
+    }
+    chart = history_chart(state.history, state.best_place)
+    keep_result(bucket, job.folder, state.best, chart, facts)
+
+
+def _images(job: AttachJob, bundle: "Bundle") -> "Images":
+    from diamond_cutter.tasks.attaching.loop import Images
+
+    part = job.dataset.choosing
+    train, held = job.parts()
+
+    def pictures(places: npt.NDArray[np.int64]) -> Pictures:
+        chosen = [job.images[number] for number in part.numbers[places]]
+        return Pictures(chosen, bundle.card.image.shape)
+
+    return Images(
+        pictures(train),
+        part.labels[train],
+        part.groups[train],
+        pictures(held),
+        part.labels[held],
+    )
+
+
+def _class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
+    """Return the weight of each class: all classes count alike, and an image counts 1 on average.
+
+    Args:
+        labels: of the training images, int64 `[image]`.
+        classes: number of classes.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def _tested(job: AttachJob, logits: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Return the accuracy on the test images, with its interval."""
+    test = job.dataset.test
+    accuracy = float((logits.argmax(1) == test.labels).mean())
+    low, high = wilson_interval(accuracy, len(np.unique(test.groups)))
+    return {"test_accuracy": accuracy, "test_low": low, "test_high": high}
+
+
+def _diverged(state: "State") -> str:
+    best = state.history[state.best_place]
+    return (
+        f"the loss was not finite after epoch {state.history[-1].epoch} of phase "
+        f"{state.history[-1].phase + 1}: the weights of epoch {best.epoch} of phase "
+        f"{best.phase + 1} were kept. Choose a smaller --rate"
+    )
