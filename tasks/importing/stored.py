@@ -158,14 +158,14 @@ def bundle_damage(bucket: Bucket, model: str, *, reread: bool = False) -> tuple[
 def bundle_remedy(model: str) -> str:
     """Return a sentence that says how to repair a damaged bundle.
 
-    Only the user has the file that the user's own model came from.
+    Only the user has the file or the images that the user's own model came from.
     """
     name = model.rpartition("@")[0]
     known = next((known for known in model_names() if known.replace("/", ".") == name), None)
     if known is None:
         return (
-            f"Run `diamond-cutter models add FILE --name {name}` with the same file and "
-            "options to write it again."
+            f"Run the command that made it again: `diamond-cutter models add FILE --name {name}`, "
+            "or `diamond-cutter attach` if it was trained here, with the same options."
         )
     return f"The next run of {known} imports it again."
 

@@ -144,3 +144,16 @@ def test_images_that_cannot_be_told_apart_or_divided_are_refused(
     where = ("--bucket", str(found[0]), "--name", "new", "--at", "strokes")
     done = at_once("attach", "digits", str(images), *where)
     assert done.returncode == 2 and words in done.stderr
+
+
+def test_a_damaged_model_is_mended_by_the_same_command(
+    found: Found, place: Path, tmp_path: Path, at_once: Command
+) -> None:
+    bucket = Path(shutil.copytree(found[0], tmp_path / "bucket"))
+    graph = bucket / "models" / found[2]["bundle"] / "graph.pb"
+    whole = graph.read_bytes()
+    graph.write_bytes(b"torn")
+    named = at_once("verify", "--bucket", str(bucket))
+    assert named.returncode == 1 and "diamond-cutter attach" in named.stdout
+    done = at_once(*command_of(place, bucket, "--name", "mine", *OPTIONS))
+    assert done.returncode == 0 and graph.read_bytes() == whole
