@@ -82,8 +82,7 @@ def export(
     folder
         A new folder for the files.
     source
-        The Keras file that you added the model from. Without it, your own model is exported only
-        as a SavedModel.
+        The Keras file that you added; without it, your own model gets no new Keras file.
     """
     from diamond_cutter.flows.cli.model_output import print_exported
     from diamond_cutter.flows.cli.models import export as export_model

@@ -109,7 +109,7 @@ def _with_new_layers(
     for number, tensor in enumerate(attached.convolution_tensors, start=1):
         x = [_convolved(x[0], number, names[tensor], attached, variables)]
     pooled = [keras.layers.GlobalAveragePooling2D()(each) for each in x]
-    head = keras.layers.Dense(len(card.labels) or _classes(card), name="logits")
+    head = keras.layers.Dense(card.check_logits().channels, name="logits")
     logits = head(_joined(pooled))
     variables[f"{attached.head}/kernel"] = head.kernel
     variables[f"{attached.head}/bias"] = head.bias
@@ -142,10 +142,6 @@ def _convolved(
 
 def _joined(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
-
-
-def _classes(card: ModelCard) -> int:
-    return card.check_logits().channels
 
 
 def _assign(variables: Mapping[str, keras.Variable], bundle: Bundle) -> None:

@@ -9,6 +9,7 @@ from diamond_cutter.model_inventory.errors import BadModel, NoKerasModel
 from diamond_cutter.model_inventory.keras.applications import build, load_weights
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
 from diamond_cutter.model_inventory.keras.files import load_keras_model
+from diamond_cutter.model_inventory.tensorflow.serving import last_layer
 from diamond_cutter.model_inventory.user_models import (
     content_hash,
     is_keras_file,
@@ -55,7 +56,7 @@ def _application(card: ModelCard, given: Path | None) -> keras.Model:
             f"the weights of {card.name} on this machine are not those in the bucket. Give the "
             f"file with the sha256 {card.source.weights_sha256} with --source."
         )
-    model = build(card.name, card.image.height, card.check_logits().channels)
+    model = build(card.name, card.image.height, last_layer(card).channels)
     load_weights(model, weights, card.name)
     return model
 

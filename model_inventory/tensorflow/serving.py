@@ -44,32 +44,36 @@ def write_saved_model(bundle: Bundle, folder: Path) -> None:
             ) from error
 
 
-def served_layer(card: ModelCard) -> LayerCard:
-    """Return the layer that an exported model returns: the logits, or without them the last."""
+def last_layer(card: ModelCard) -> LayerCard:
+    """Return the layer of the logits, or without one the last layer, which has as many channels."""
     return card.logits or card.layers[-1]
 
 
 def served_values(bundle: Bundle, images: tf.Tensor) -> tf.Tensor:
-    """Return the values of the served layer, for use inside a `tf.function`.
+    """Return the logits, or without them the activations of the last layer.
+
+    For use inside a `tf.function`.
 
     Args:
         bundle: its graph runs as it was frozen, without folding.
         images: float32 `[batch, height, width, channel]`, values in 0..255.
     """
-    card, tensor = bundle.card, served_layer(bundle.card).tensor
+    card = bundle.card
+    # The logits need not be a layer.
+    tensor = card.logits_tensor or last_layer(card).tensor
     graph = subgraph(parse_graph(bundle), [card.input_tensor, tensor])
     return run_inside(graph, card.input_tensor, to_model_input(images / 255.0, card), [tensor])[0]
 
 
 def _serving_function(bundle: Bundle) -> tf.types.experimental.PolymorphicFunction:
-    image, layer = bundle.card.image, served_layer(bundle.card)
-    sides = (None, None) if layer.any_size else (image.height, image.width)
+    image = bundle.card.image
+    sides = (None, None) if last_layer(bundle.card).any_size else (image.height, image.width)
     images = tf.TensorSpec([None, *sides, image.channels], tf.float32, name="images")
 
     @tf.function(input_signature=[images], autograph=False)
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
         values = served_values(bundle, images)
-        if bundle.card.logits is None:
+        if bundle.card.logits_tensor is None:
             return {"activations": values}
         return {"logits": values, "probabilities": tf.nn.softmax(values)}
 

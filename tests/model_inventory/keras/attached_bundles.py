@@ -8,7 +8,7 @@ import numpy as np
 from diamond_cutter.model_inventory.attached import Attached, layer_names
 from diamond_cutter.model_inventory.bundle import Bundle, make_bundle, parse_graph
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, NamedLayer
-from diamond_cutter.model_inventory.graph.graph_def import constant_value
+from diamond_cutter.model_inventory.graph.graph_def import constant_value, node_name, subgraph
 from diamond_cutter.model_inventory.graph.new_layers import attach_layers, initial_weights
 from diamond_cutter.model_inventory.graph.unfreezing import with_weights
 from diamond_cutter.model_inventory.keras.tracing import trace
@@ -50,7 +50,8 @@ def with_new_layers(
         weights[key] = stream.uniform(0.3, 1.5, weights[key].shape).astype(np.float32)
     kernels = [node for node in graph.node if node.op == "Const" and node.name.endswith("kernel")]
     tuned = with_weights(graph, {node.name: constant_value(node) * 1.1 for node in kernels})
-    kept = [layer for layer in card.layers if layer.height]
+    inside = {node.name for node in subgraph(graph, tensors).node}
+    kept = [layer for layer in card.layers if node_name(layer.tensor) in inside]
     names = layer_names(len(convolutions), [layer.name for layer in kept])
     bundle = make_bundle(
         name=name,
