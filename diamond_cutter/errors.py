@@ -3,7 +3,7 @@
 ```
 DiamondCutterError
 ├── ModelError               UnknownModel, AmbiguousModel, UnknownLayer, WeightsMissing, BadModel,
-│                            NothingToFetch
+│                            NoKerasModel, NothingToFetch
 ├── StorageError             NotFound, Conflict, AccessDenied, CredentialsError, Unavailable,
 │                            BadKey, Corrupt (BadPreset)
 ├── RequestError             the request contradicts itself or names something that does not exist

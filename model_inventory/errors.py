@@ -5,7 +5,8 @@ ModelError
 ├── AmbiguousModel    several models have the name
 ├── UnknownLayer      the model has no such layer
 ├── WeightsMissing    the package or file with the weights is missing
-└── BadModel          the weights or the graph are not valid
+├── BadModel          the weights or the graph are not valid
+└── NoKerasModel      the model cannot be exported as a Keras model
 """
 
 from collections.abc import Collection, Iterable
@@ -38,6 +39,10 @@ class WeightsMissing(ModelError):
 
 class BadModel(ModelError):
     """The weights or the graph are unreadable, not finite, or not allowed."""
+
+
+class NoKerasModel(ModelError):
+    """The model cannot be exported as a Keras model; the text says why."""
 
 
 def first_few(names: Collection[str]) -> str:

@@ -148,6 +148,11 @@ def model_format(path: Path) -> Format:
     return "keras" if is_keras else "frozen graph"
 
 
+def is_keras_file(source: ModelSource) -> bool:
+    """Tell whether a model was imported from a user's Keras file, by any version."""
+    return source.importer.partition("/")[0] == _IMPORTERS["keras"].partition("/")[0]
+
+
 def content_hash(path: Path) -> str:
     """Return the sha256 of a file, or of all files in a folder and their names."""
     if path.is_file():

@@ -14,7 +14,7 @@ Options = Annotated[ImportOptions, Parameter(name="*")]
 
 models_app = App(
     name="models",
-    help="List the available models, show one, add your own, fetch weights, or remove one.",
+    help="List the available models, show, export or remove one, add your own, or fetch weights.",
 )
 
 
@@ -62,6 +62,32 @@ def add(
     from diamond_cutter.flows.cli.models import add as add_model
 
     print_added(add_model(bucket, path, name, labels, options), as_json=json)
+
+
+@models_app.command
+def export(
+    model: str,
+    folder: Path,
+    *,
+    source: Path | None = None,
+    bucket: BucketUrl = "./bucket",
+    json: Json = False,
+) -> None:
+    """Export a model for use elsewhere: as a SavedModel, and as a Keras file if it is from Keras.
+
+    Both take images with values from 0 to 255, and return the logits.
+
+    Parameters
+    ----------
+    folder
+        A new folder for the files.
+    source
+        The Keras file that you added; without it, your own model gets no new Keras file.
+    """
+    from diamond_cutter.flows.cli.model_output import print_exported
+    from diamond_cutter.flows.cli.models import export as export_model
+
+    print_exported(export_model(bucket, model, folder, source), as_json=json)
 
 
 @models_app.command

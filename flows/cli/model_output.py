@@ -9,6 +9,7 @@ from diamond_cutter.flows.quantities import counted, share, sized
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
+from diamond_cutter.tasks.importing.exporting import Exported
 from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.sheets import spritemap_shape
 
@@ -35,6 +36,14 @@ def print_added(added: Added, *, as_json: bool) -> None:
     """Print the card of an added model, and the guesses of its import."""
     guessed = [f"guessed {guess}" for guess in added.guesses]
     print_result(added, as_json, *card_parts(added.card), *guessed)
+
+
+def print_exported(exported: Exported, *, as_json: bool) -> None:
+    """Print the paths of an exported model."""
+    written = (
+        f"wrote {exported.keras}" if exported.keras else f"no Keras file: {exported.why_no_keras}"
+    )
+    print_result(exported, as_json, f"wrote {exported.saved_model}", written)
 
 
 def print_removed(removed: Removed, *, as_json: bool) -> None:

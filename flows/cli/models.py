@@ -1,4 +1,4 @@
-"""Lists, describes, adds, fetches and removes models."""
+"""Lists, describes, adds, exports, fetches and removes models."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +15,10 @@ from diamond_cutter.model_inventory.user_models import (
     read_labels,
 )
 from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.new_folder import check_new_folder
 from diamond_cutter.storage.sets.layout import card_key, model_folder
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.exporting import Exported, export_model
 from diamond_cutter.tasks.importing.fetching import fetch_weights
 from diamond_cutter.tasks.importing.stored import (
     Added,
@@ -78,6 +80,19 @@ def add(
     open_bucket(bucket_url).check()
     with DeviceSlots([""]) as slots:
         return slots.run(add_model, bucket_url, path, name, named, options, timeout_s=_TIMEOUT_S)
+
+
+def export(bucket_url: str, name: str, folder: Path, source: Path | None) -> Exported:
+    """Write a model into a new folder, as a SavedModel and if possible as a Keras file.
+
+    Raises:
+        ModelError: the model is unknown or damaged, or `source` is not its Keras file.
+        StorageError: the folder is not new, or cannot be written.
+    """
+    check_new_folder(folder)
+    find_model(open_bucket(bucket_url), name)
+    with doing(f"exporting {name}"), DeviceSlots([""]) as slots:
+        return slots.run(export_model, bucket_url, name, folder, source, timeout_s=_TIMEOUT_S)
 
 
 def fetch(

@@ -135,7 +135,7 @@ class _Trace:
 
         with self._graph.as_default():
             image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
-            standing_for = [(each, _placeholder(each)) for each in self._model.variables]
+            standing_for = weight_placeholders(self._model)
             with (
                 keras.StatelessScope(state_mapping=standing_for),
                 listening(hear),
@@ -193,6 +193,14 @@ class _Trace:
         return tuple(
             NamedLayer(name, tensor) for tensor, name in ordered if node_name(tensor) in weighted
         )
+
+
+def weight_placeholders(model: keras.Model) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """Add a placeholder for each variable of a model to the current graph.
+
+    The frozen graph has a constant of the same name for each of them that it needs.
+    """
+    return [(each, _placeholder(each)) for each in model.variables]
 
 
 def _placeholder(variable: keras.Variable) -> tf.Tensor:
