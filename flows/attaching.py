@@ -144,7 +144,10 @@ def _train(job: AttachJob, slots: DeviceSlots, timeout_s: float) -> Any:
     train, _ = job.parts()
     batch = images_in_step(len(train), job.spec.batch)
     total = len(job.spec.phases) * job.spec.epochs * (len(train) // batch) * batch
-    with Progress("images trained on, at most", max(total, 1)) as progress:
+    if not total:
+        with doing("preparing the new layers"):
+            return train_layers(job, slots, timeout_s, None)
+    with Progress("images trained on, at most", total) as progress:
         return train_layers(job, slots, timeout_s, progress.described())
 
 

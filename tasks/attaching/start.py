@@ -16,6 +16,9 @@ from diamond_cutter.tasks.cutting.dataset import stratified_folds
 from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, location_and_scale
 from diamond_cutter.tasks.training.heads import regression
 
+# As a share of the median deviation of all features.
+_LEAST_DEVIATION = 0.5
+
 
 def begin(
     images: Images,
@@ -47,9 +50,13 @@ def begin(
     inner = stratified_folds(labels, images.train_groups, INNER_FOLDS, seed)
     with threadpool_limits(1):  # the same digits on machines with any number of cores
         penalty = choose_penalty(features, labels, inner)
-    kernel, bias = regression(features, labels, classes, penalty)
+    mean, deviation = location_and_scale(features)
+    # A feature that hardly varies would count so much that no layer before it could be trained.
+    least = _LEAST_DEVIATION * float(np.median(deviation[np.isfinite(deviation)]))
+    deviation = np.maximum(deviation, least)
+    kernel, bias = regression((features - mean) / deviation, labels, classes, penalty)
     start = made.arrays() | {f"{attached.head}/kernel": kernel, f"{attached.head}/bias": bias}
-    start |= standardising(attached, *location_and_scale(features))
+    start |= standardising(attached, mean, deviation)
     # Two sets of opposite weights, each half as large, have half the squares of the one set.
     stress = 2.0 if classes == 2 else 1.0
     # The loss is scikit-learn's, divided by the number of images.

@@ -133,7 +133,8 @@ def _begin(data: HeadData, labels: Labels) -> _Training:
     import keras
 
     mean, deviation = (each.astype(np.float32) for each in location_and_scale(data.train))
-    weights, bias = regression(data.train, labels.train, labels.classes, data.penalty)
+    (scaled,) = standardised(data.train)
+    weights, bias = regression(scaled, labels.train, labels.classes, data.penalty)
     head = Head(mean, deviation, weights, bias)
     head.loss = cross_entropy(head.logits(data.validation), labels.validation)
     return _Training(
@@ -148,21 +149,21 @@ def _begin(data: HeadData, labels: Labels) -> _Training:
 
 
 def regression(
-    features: Values, labels: npt.NDArray[np.int64], classes: int, penalty: float
+    features: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    penalty: float,
 ) -> tuple[Values, Values]:
     """Return the weights `[feature, class]` and the bias `[class]` of the logistic regression.
 
-    They are those of standardised features.
-
     Args:
-        features: float32 `[image, feature]`.
+        features: standardised, float64 `[image, feature]`.
         labels: int64 `[image]`.
         classes: number of classes.
         penalty: inverse strength of the L2 penalty.
     """
     with threadpool_limits(1):  # the same digits on machines with any number of cores
-        (scaled,) = standardised(features)
-        fitted = fit(scaled, labels, penalty)
+        fitted = fit(features, labels, penalty)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if classes == 2:
         # One set of weights tells the second class from the first.

@@ -134,10 +134,7 @@ def test_a_damaged_model_is_mended_by_adding_it_again_as_every_command_says(
     ):
         assert run([*command, "--bucket", bucket]) == 2
         err = " ".join(capsys.readouterr().err.split())
-        assert (
-            "is damaged" in err
-            and "`diamond-cutter models add FILE --name slim`" in err
-        )
+        assert "is damaged" in err and "`diamond-cutter models add FILE --name slim`" in err
     assert run(["show", f"models/{card.parent.name}/card.json", "--bucket", bucket]) == 0
     assert "models add FILE --name slim" in capsys.readouterr().out
     for damaged in (graph, card):
