@@ -125,23 +125,26 @@ def _tested(
     return []
 
 
-def next_command(model: str, layer: LayerCard, dataset: str, place: str, bucket: str) -> str:
+def next_command(
+    model: str, layers: Sequence[LayerCard], dataset: str, place: str, bucket: str
+) -> str:
     """Return the command that goes on from the answer: `attach`.
 
-    A layer without rows and columns cannot be cut there, so the command is `attribute`.
+    A network cannot be cut at a layer without rows and columns, so the command is `attribute` then.
 
     Args:
         model: name of the best model.
-        layer: of the best cut.
+        layers: of the best cut; several if they are better together.
         dataset: name and hash of the images.
         place: of the images.
         bucket: of the report.
     """
-    if layer.height is None:
-        words = ["attribute", model, place, "--layers", layer.name]
+    names = [layer.name for layer in layers]
+    if any(layer.height is None for layer in layers):
+        words = ["attribute", model, place, "--layers", *names]
     else:
         name = re.sub(r"[^a-z0-9]+", "-", f"{dataset.rpartition('@')[0]}-{model}".lower())
-        words = ["attach", model, place, "--at", layer.name, "--name", name.strip("-")[:80]]
+        words = ["attach", model, place, "--at", *names, "--name", name.strip("-")[:80]]
     return shlex.join(["diamond-cutter", *words, "--bucket", bucket])
 
 
