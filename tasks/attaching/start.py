@@ -16,9 +16,6 @@ from diamond_cutter.tasks.cutting.dataset import stratified_folds
 from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, location_and_scale
 from diamond_cutter.tasks.training.heads import regression
 
-# As a share of the median deviation of all features.
-_LEAST_DEVIATION = 0.5
-
 
 def begin(
     images: Images,
@@ -51,9 +48,6 @@ def begin(
     with threadpool_limits(1):  # the same digits on machines with any number of cores
         penalty = choose_penalty(features, labels, inner)
     mean, deviation = location_and_scale(features)
-    # A feature that hardly varies would count so much that no layer before it could be trained.
-    least = _LEAST_DEVIATION * float(np.median(deviation[np.isfinite(deviation)]))
-    deviation = np.maximum(deviation, least)
     kernel, bias = regression((features - mean) / deviation, labels, classes, penalty)
     start = made.arrays() | {f"{attached.head}/kernel": kernel, f"{attached.head}/bias": bias}
     start |= standardising(attached, mean, deviation)

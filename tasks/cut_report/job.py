@@ -59,3 +59,12 @@ class ComparisonJob:
     def best_layer(self) -> LayerCard:
         """Return the layer of the best cut."""
         return self.best_card.layer(self.comparison.best.layer)
+
+    @property
+    def layers_to_attach(self) -> list[LayerCard]:
+        """Return the layer of the best cut, or the layers of its model that are better together."""
+        join = self.joins.get(self.best_card.key)
+        found = join.best.layers if join and join.best and join.best.kept else ()
+        joined = [self.best_card.layer(name) for name in found]
+        spatial = all(layer.height is not None for layer in joined)
+        return joined if joined and spatial else [self.best_layer]

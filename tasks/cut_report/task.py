@@ -102,7 +102,9 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         sprites=job.recipe,
         answer=answer(comparison, spec.folds),
         remarks=tuple(remarks(comparison, dataset, job.joins, job.trained, job.models, spec.folds)),
-        command=next_command(best.model, job.best_layer, job.images.name, job.place, job.bucket),
+        command=next_command(
+            best.model, job.layers_to_attach, job.images.name, job.place, job.bucket
+        ),
         repeat=_repeat(job),
         best=name,
         last=CutName(model=last.model, layer=last.layer),
