@@ -57,7 +57,7 @@ def weights_of(job: AttachJob) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in weights.items()}
 
 
-def in_bucket(job: AttachJob, place: Path, **changes: object) -> AttachJob:
+def in_bucket(job: AttachJob, place: Path | str, **changes: object) -> AttachJob:
     """Return the job for another bucket with the same network."""
     keep_bundle(str(place), read_bundle(job.bucket, job.model))
     spec = AttachSpec.model_validate({**job.spec.model_dump(), **changes})
@@ -176,6 +176,16 @@ def test_too_little_memory_halves_the_steps_once_and_says_so(
     record = trained(small)
     assert record.batch == 4
     assert record.problems == ("the memory was too small for 8 images in a step: 4 were taken",)
+
+
+@pytest.mark.usefixtures("gcs_place")
+def test_a_training_in_the_cloud_is_the_same(job: AttachJob) -> None:
+    training.train_and_commit(job)
+    cloud = in_bucket(job, "gs://place")
+    training.train_and_commit(cloud)
+    assert weights_of(cloud) == weights_of(job)
+    names = [info.key for info in open_bucket("gs://place").list("reports/")]
+    assert len(names) == 3 and not any("/epochs/" in name for name in names)
 
 
 def test_without_an_epoch_the_new_layers_stay_as_they_were_drawn(
