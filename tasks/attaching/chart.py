@@ -36,18 +36,27 @@ def history_chart(history: Sequence[Epoch], best: int) -> str:
         [(place, each.accuracy) for place, each in enumerate(history) if each.accuracy is not None],
         [(place, each.validation_accuracy) for place, each in enumerate(history)],
     ]
-    top = max((value for curve in losses for _, value in curve), default=1.0) or 1.0
-    _panel(root, _LEFT, "loss", losses, (0.0, top), lambda value: f"{value:.2g}", history, best)
-    lowest = min((value for curve in accuracies for _, value in curve), default=0.0)
-    low = max(0.0, math.floor(10 * lowest) / 10 - (0.1 if lowest == 1 else 0))
+    top = max(value for curve in losses for _, value in curve)
+    _panel(root, _LEFT, "loss", losses, _ticks(0.0, top), lambda x: f"{x:.3g}", history, best)
+    lowest = min(value for curve in accuracies for _, value in curve)
     left = _LEFT + _PANEL + _GAP
-    _panel(root, left, "accuracy", accuracies, (low, 1.0), _percent, history, best)
+    ticks = _ticks(min(lowest, 0.9), 1.0)
+    _panel(root, left, "accuracy", accuracies, ticks, _percent, history, best)
     for number, name in enumerate(_CURVES):
         at = _LEFT + 190 * number
         line = {"stroke-width": "2", "stroke-dasharray": dashes(number)}
         add(root, "line", x1=at, x2=at + 22, y1=12, y2=12, stroke=colour(number), **line)
         text(root, at + 28, 16, name, "start", INK, "ink")
     return svg_text(root)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return three to seven round numbers around a range."""
+    spread = max(high - low, 1e-3)
+    power = 10.0 ** math.floor(math.log10(spread / 5))
+    step = next(power * digit for digit in (1, 2, 5, 10) if spread / (power * digit) <= 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * number for number in range(first, max(last, first + 1) + 1)]
 
 
 def _percent(value: float) -> str:
@@ -59,12 +68,12 @@ def _panel(
     left: float,
     title: str,
     curves: Sequence[_Curve],
-    ends: tuple[float, float],
+    ticks: Sequence[float],
     written: Callable[[float], str],
     history: Sequence[Epoch],
     best: int,
 ) -> None:
-    (low, high), last = ends, max(len(history) - 1, 1)
+    low, high, last = ticks[0], ticks[-1], max(len(history) - 1, 1)
     bottom = _HEIGHT - _BOTTOM
 
     def x(place: float) -> float:
@@ -73,8 +82,7 @@ def _panel(
     def y(value: float) -> float:
         return _TOP + (high - value) / (high - low) * (bottom - _TOP)
 
-    for step in range(5):
-        value = low + (high - low) * step / 4
+    for value in ticks:
         rule(root, left, y(value), left + _PANEL, y(value))
         text(root, left - 6, y(value) + 4, written(value), "end", QUIET, "quiet")
     phases = [place for place, each in enumerate(history) if each.epoch == 0 and each.phase]
