@@ -77,7 +77,7 @@ class AttachedRecord(Record):
 class State:
     """A training at the end of an epoch.
 
-    weights, best: by name; `best` holds those of the epoch with the lowest validation loss.
+    weights, best: by name; `best` holds those with the highest validation accuracy.
     optimizer: the variables of the optimizer, in its order; empty at the beginning of a phase.
     """
 

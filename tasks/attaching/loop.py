@@ -3,7 +3,9 @@
 The learning rate of a phase rises over a tenth of its epochs, then falls along a cosine (Loshchilov
 and Hutter, "SGDR", 2017). After each epoch, the mean of its weights over all steps is tested and
 can be kept: it is better than the last weights, which jump from step to step (Izmailov et al.,
-"Averaging weights leads to wider optima", 2018). A phase ends early if no better weights were found
+"Averaging weights leads to wider optima", 2018). Those with the highest validation accuracy are
+kept, and of equals the latest. The validation loss is no good judge: it rises as a network becomes
+more confident, even if it is right more often. A phase ends early if its accuracy has been lower
 for some epochs.
 """
 
@@ -25,8 +27,8 @@ from diamond_cutter.tasks.training.augmentation import augmentation
 from diamond_cutter.tasks.training.heads import cross_entropy
 from diamond_cutter.tasks.training.pictures import Pictures
 
-# Epochs without better weights, after which a phase ends.
-_PATIENCE = 8
+# Epochs with a lower validation accuracy than before, after which a phase ends.
+_PATIENCE = 15
 # The share of the epochs in which the learning rate rises.
 _WARM_UP = 0.1
 # Of the running mean and variance of new BatchNorms; small sets of images take few steps.
@@ -172,7 +174,8 @@ class Phase:
         if self.state.diverged or last.epoch >= self.training.spec.epochs:
             return True
         of_phase = [each for each in self.state.history if each.phase == self.number]
-        return last.epoch - max(of_phase, key=_merit).epoch >= _PATIENCE
+        best = max(of_phase, key=lambda each: (each.validation_accuracy, each.epoch))
+        return last.epoch - best.epoch >= _PATIENCE
 
     def optimizer_state(self, values: list[npt.NDArray[Any]]) -> None:
         """Set the variables of the optimizer to those of a checkpoint."""
@@ -263,15 +266,10 @@ class Phase:
                 validation_accuracy=float((logits.argmax(1) == images.validation_labels).mean()),
             )
         )
-        best = state.history[state.best_place]
-        if len(state.history) == 1 or _merit(state.history[-1]) > _merit(best):
+        accuracy_kept = state.history[state.best_place].validation_accuracy
+        if state.history[-1].validation_accuracy >= accuracy_kept:
             state.best, state.best_place = tested, len(state.history) - 1
         self.training.keep(state)
-
-
-def _merit(epoch: Epoch) -> tuple[float, float]:
-    """Return what makes an epoch better: its validation accuracy, and of equals its loss."""
-    return epoch.validation_accuracy, -epoch.validation_loss
 
 
 def of_all(

@@ -94,29 +94,41 @@ def lasting_slots() -> "Iterator[DeviceSlots]":
         yield slots
 
 
-@pytest.fixture
-def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch) -> None:
+def _find_ready_devices(patch: pytest.MonkeyPatch, slots: "DeviceSlots") -> None:
     """Let runs in this process find devices whose processes have begun; that a run starts and ends
     its own is others' business.
     """
     for module in ("cli.estimates", "cli.models", "run_scope", "tuning"):
-        monkeypatch.setattr(
-            f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(lasting_slots)
+        patch.setattr(
+            f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(slots)
         )
 
 
 @pytest.fixture
-def at_once(server: None, ready_devices: None) -> Command:
+def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs in this process find devices whose processes have begun."""
+    _find_ready_devices(monkeypatch, lasting_slots)
+
+
+@pytest.fixture(scope="session")
+def at_once(server: None, lasting_slots: "DeviceSlots") -> Command:
     """Return what runs the command line in this process, without the wait for imports.
 
     That a command does as well in a process of its own is what `rendered` shows, and the tests of
     interrupted runs.
     """
+    from diamond_cutter.flows import progress
     from diamond_cutter.flows.cli.main import run as run_command
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         printed, said = io.StringIO(), io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(said):
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(printed),
+            redirect_stderr(said),
+        ):
+            _find_ready_devices(patch, lasting_slots)
+            patch.setattr(progress, "EVERY_S", 3600.0)
             code = run_command(list(arguments))
         return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())
 

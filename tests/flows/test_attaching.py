@@ -24,16 +24,14 @@ Found = tuple[Path, Path, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(at_once: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with images of digits, and a bucket that has the network."""
-    from diamond_cutter.flows.cli.main import run
-
     place = tmp_path_factory.mktemp("attach")
     images = write_digits(place / "images", (1, 4, 7), 20)
     (images / "digit 7" / "bad.png").write_bytes(b"no image")
     model = digits_model(place / "digits.keras")
     options = ("--name", "digits", "--value-range", "0", "1", "--bucket", str(place / "bucket"))
-    assert run(["models", "add", str(model), *options]) == 0
+    assert at_once("models", "add", str(model), *options).returncode == 0
     return place
 
 
@@ -42,11 +40,11 @@ def command_of(place: Path, bucket: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def found(place: Path, server: None, diamond_cutter: Command) -> Found:
+def found(place: Path, at_once: Command) -> Found:
     """Return a bucket with a trained model, the images' folder, and what the command printed."""
     shutil.copytree(place / "bucket", place / "trained")
     command = command_of(place, place / "trained", "--name", "mine", *OPTIONS, "--json")
-    done = diamond_cutter(*command)
+    done = at_once(*command)
     assert done.returncode == 0, done.stderr
     return place / "trained", place / "images", json.loads(done.stdout)
 

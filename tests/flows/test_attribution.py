@@ -42,15 +42,13 @@ OPTIONS = ("--layers", "block_10", "head", "--channels", "4", "--groups", "2", *
 
 
 @pytest.fixture(scope="module")
-def explained(
-    server: None, diamond_cutter: Command, tmp_path_factory: pytest.TempPathFactory
-) -> Explained:
+def explained(at_once: Command, tmp_path_factory: pytest.TempPathFactory) -> Explained:
     """Return a bucket with a report, the folder of its images, and what the command printed; copy
     it before changing it.
     """
     place = tmp_path_factory.mktemp("explained")
     images = make_images(place / "pets")
-    done = diamond_cutter(
+    done = at_once(
         "attribute",
         "efficientnet-lite0",
         str(images),

@@ -42,10 +42,8 @@ Found = tuple[Path, Path, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(at_once: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with images of digits, and a bucket that has the network."""
-    from diamond_cutter.flows.cli.main import run
-
     place = tmp_path_factory.mktemp("cut")
     images = write_digits(place / "images", CLASSES, EACH)
     copied = sorted((images / "digit 4").iterdir())[0]
@@ -53,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (images / "digit 7" / "bad.png").write_bytes(b"no image")
     model = digits_model(place / "digits.keras")
     options = ("--name", "digits", "--value-range", "0", "1", "--bucket", str(place / "bucket"))
-    assert run(["models", "add", str(model), *options]) == 0
+    assert at_once("models", "add", str(model), *options).returncode == 0
     return place
 
 
@@ -64,9 +62,9 @@ def cut(at_once: Command, images: Path, bucket: Path, *options: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def found(place: Path, server: None, diamond_cutter: Command) -> Found:
+def found(place: Path, at_once: Command) -> Found:
     """Return a bucket with a report, the folder of its images, and what the command printed."""
-    done = cut(diamond_cutter, place / "images", place / "bucket")
+    done = cut(at_once, place / "images", place / "bucket")
     assert done.returncode == 0, done.stderr
     return place / "bucket", place / "images", json.loads(done.stdout)
 
