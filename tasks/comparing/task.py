@@ -1,0 +1,150 @@
+"""Compare the layers of two models, and commit what was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from diamond_cutter.storage import Bucket, crc32c, open_bucket
+from diamond_cutter.storage.sets.compare_keys import similar_layers_key
+from diamond_cutter.storage.sets.layout import report_table_key
+from diamond_cutter.storage.sets.records import FileRef, Record
+from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_determined, read_record
+from diamond_cutter.tasks.comparing.images import ComparedImages
+from diamond_cutter.tasks.comparing.layer_pairs import (
+    Features,
+    LayerPair,
+    closest_layers,
+    layer_pair,
+    rounded,
+    similarities,
+)
+from diamond_cutter.tasks.comparing.spec import PairedModel
+from diamond_cutter.tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.tasks.features.stored import feature_set, features_folder
+from diamond_cutter.tasks.gathering.index import to_parquet
+from diamond_cutter.tasks.rendering.task import may_help
+
+_RETRIES = 2
+
+
+class SimilarLayersRecord(Record):
+    """Commits how alike the layers of two models are on a set of images."""
+
+    images: str = Field(description="hash of the images' numbers")
+    layers: tuple[tuple[str, ...], tuple[str, ...]] = Field(
+        description="the compared layers of each model; those with bad features are left out"
+    )
+    cka: tuple[tuple[float | None, ...], ...] = Field(
+        description="debiased linear CKA, `[first, second]`"
+    )
+    pairs: tuple[LayerPair, ...] = Field(description="corresponding layers, in forward order")
+    table: FileRef = Field(description="all channels with their counterparts, Parquet")
+    problems: tuple[str, ...] = Field(description="a sentence for each layer that was left out")
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """Return the files that the record commits."""
+        return (self.table,)
+
+
+@dataclass(frozen=True)
+class LayersJob:
+    """Two models whose layers are compared.
+
+    folder: of the comparison, in the bucket.
+    count: number of all images of the dataset.
+    """
+
+    bucket: str
+    folder: str
+    dataset: str
+    models: tuple[PairedModel, PairedModel]
+    images: ComparedImages
+    count: int
+
+
+@task(
+    name="compare layers",
+    retries=_RETRIES,
+    retry_delay_seconds=1,
+    retry_condition_fn=may_help,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def compare_layers(
+    job: LayersJob, slots: DeviceSlots, timeout_s: float, on_progress: Any
+) -> SimilarLayersRecord:
+    """Return how alike the layers of two models are, computed in the next free process once."""
+    stored = stored_layers(open_bucket(job.bucket), job)
+    if stored is not None:
+        return stored
+    return slots.run(compare_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+
+
+def stored_layers(bucket: Bucket, job: LayersJob) -> SimilarLayersRecord | None:
+    """Return the record of a job, or None if it is missing, damaged or of other images."""
+    record = read_record(bucket, similar_layers_key(job.folder), SimilarLayersRecord)
+    return record if record is not None and _counts(bucket, job, record) else None
+
+
+def _counts(bucket: Bucket, job: LayersJob, record: SimilarLayersRecord) -> bool:
+    return record.images == job.images.digest and is_whole(bucket, record.table)
+
+
+def compare_and_commit(job: LayersJob) -> SimilarLayersRecord:
+    """Compare layers in this process; store the table, then the record that commits it."""
+    bucket, problems = open_bucket(job.bucket), list[str]()
+    first, second = (_features(bucket, job, model, problems) for model in job.models)
+    found = similarities(first, second, report_progress) if first and second else []
+    cka = tuple(tuple(rounded(each.cka) for each in row) for row in found)
+    layers = tuple(
+        [model.card.layer(name) for name in features]
+        for model, features in zip(job.models, (first, second), strict=True)
+    )
+    pairs, tables = list[LayerPair](), list[pd.DataFrame]()
+    for one, other, found_by in closest_layers(layers[0], layers[1], cka) if cka else ():
+        both = layers[0][one], layers[1][other]
+        values = first[both[0].name], second[both[1].name]
+        pair, table = layer_pair(both, found_by, values, found[one][other])
+        pairs.append(pair)
+        tables.append(table)
+        report_progress(1)
+    data = to_parquet(pd.concat(tables, ignore_index=True) if tables else pd.DataFrame())
+    key = report_table_key(job.folder, "channels", data)
+    record = SimilarLayersRecord(
+        images=job.images.digest,
+        layers=(tuple(first), tuple(second)),
+        cka=cka,
+        pairs=tuple(pairs),
+        table=FileRef.of(put_determined(bucket, key, data), crc32c(data)),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+    return commit(
+        bucket,
+        similar_layers_key(job.folder),
+        record,
+        lambda theirs: _counts(bucket, job, theirs),
+    )
+
+
+def _features(
+    bucket: Bucket, job: LayersJob, model: PairedModel, problems: list[str]
+) -> Mapping[str, Features]:
+    """Return the features of the measured images by layer; add bad layers to the problems."""
+    folder = features_folder(job.dataset, model.card.key, model.features)
+    found, stored = dict[str, Features](), feature_set(bucket, folder, job.count)
+    for name in model.layers:
+        values = stored.read(name, job.images.measured)
+        if np.isfinite(values).all():
+            found[name] = values
+        else:
+            problems.append(
+                f"layer {name} of {model.name} was left out: its activations are not finite"
+            )
+    return found
