@@ -17,10 +17,12 @@ from prefect.utilities.callables import ParameterSchema
 
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
+from diamond_cutter.flows.compare_request import CompareRequest
+from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.exits import Terminated
-from diamond_cutter.flows.runs import check_attribution, check_cut, check_sprites
+from diamond_cutter.flows.runs import check_attribution, check_compare, check_cut, check_sprites
 from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
@@ -66,6 +68,20 @@ def serve_cut(request: CutRequest, cron: str | None) -> None:
     require_standing_server()
     check_cut(request)
     _serve(find_cut, request, cron)
+
+
+def serve_compare(request: CompareRequest, cron: str | None) -> None:
+    """Serve the deployment `compare-models/<models>` until interrupted.
+
+    Triggers may change parameters, such as the folder of images.
+
+    Raises:
+        PrefectServerError: there is no standing server; says how to start one.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    require_standing_server()
+    check_compare(request)
+    _serve(compare_models, request, cron)
 
 
 class _OnlyKnown(ParameterSchema):
@@ -137,12 +153,12 @@ def _is_running(process: psutil.Process) -> bool:
 
 def _serve(
     flow: Flow[Any, Any],
-    request: SpritesRequest | AttributionRequest | CutRequest,
+    request: SpritesRequest | AttributionRequest | CutRequest | CompareRequest,
     cron: str | None,
 ) -> None:
     # A run of the deployment may start in another working directory.
     parameters = {"request": request.lasting().model_dump(mode="json")}
-    name = request.model if not isinstance(request, CutRequest) else "-".join(request.models)
+    name = "-".join(_models(request))
     made = flow.to_deployment(
         name=name,
         cron=cron,
@@ -163,3 +179,12 @@ def _serve(
     except KeyboardInterrupt:
         if runner.terminated:
             raise Terminated from None
+
+
+def _models(
+    request: SpritesRequest | AttributionRequest | CutRequest | CompareRequest,
+) -> tuple[str, ...]:
+    """Return the names of the models of a request."""
+    if isinstance(request, CompareRequest):
+        return request.first, request.second
+    return request.models if isinstance(request, CutRequest) else (request.model,)

@@ -16,6 +16,7 @@ from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
+from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import (
     RequestError,
@@ -34,6 +35,7 @@ _KEPT = {
     "sprites": _GOES_ON,
     "attribute": _GOES_ON,
     "cut": _GOES_ON,
+    "compare": _GOES_ON,
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
 }
@@ -56,6 +58,7 @@ Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
 Attribution = Annotated[AttributionRequest, Parameter(name="*")]
 Cutting = Annotated[CutRequest, Parameter(name="*")]
+Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
 
@@ -186,6 +189,29 @@ def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
 
 
 @app.command
+def compare(request: Comparing, *, open: bool = False, json: Json = False) -> int:
+    """Compare two models on the same images: accuracy, layers and channels.
+
+    diamond-cutter compare birds-before birds-after birds --open
+
+    Parameters
+    ----------
+    open
+        Open the report in a browser at the end.
+    """
+    from diamond_cutter.flows.cli.run_output import print_compare
+    from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.flows.runs import run_compare
+    from diamond_cutter.storage import open_bucket
+
+    summary = run_compare(request)
+    print_compare(summary, as_json=json)
+    if open:
+        open_key(open_bucket(request.bucket), summary.key)
+    return 0 if summary.is_complete else FAILED
+
+
+@app.command
 def spectrum(photos: str) -> None:
     """Measure the spectrum of your own images, and print the recipe maco with it as JSON.
 
@@ -219,11 +245,16 @@ def serve(
     Parameters
     ----------
     command
-        `sprites`, `attribute` or `cut`, with its options.
+        `sprites`, `attribute`, `cut` or `compare`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
-    from diamond_cutter.flows.deployment import serve_attribution, serve_cut, serve_sprites
+    from diamond_cutter.flows.deployment import (
+        serve_attribution,
+        serve_compare,
+        serve_cut,
+        serve_sprites,
+    )
 
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
@@ -234,10 +265,12 @@ def serve(
         serve_attribution(bound.arguments["request"], cron)
     elif function is cut:
         serve_cut(bound.arguments["request"], cron)
+    elif function is compare:
+        serve_compare(bound.arguments["request"], cron)
     else:
         raise RequestError(
-            "the command cannot be served: expected 'sprites', 'attribute' or 'cut' with its "
-            f"options, found {' '.join(command) or 'nothing'!r}"
+            "the command cannot be served: expected 'sprites', 'attribute', 'cut' or 'compare' "
+            f"with its options, found {' '.join(command) or 'nothing'!r}"
         )
 
 

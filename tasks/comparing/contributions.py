@@ -1,7 +1,6 @@
 """Measure what each channel of a layer adds to the logit of a class, over the class's images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,28 +12,12 @@ from diamond_cutter.tasks.attribution.batches import NumberedImage, batches
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.score import NONE, ChosenClasses
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.comparing.class_means import IMAGES_OF_CLASS, ClassContributions
 from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.reporting.choosing import evenly
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
-
-# The mean over more images of a class hardly changes which channels lead.
-IMAGES_OF_CLASS = 48
-
-
-@dataclass(frozen=True)
-class ClassContributions:
-    """The contributions of a layer's channels to the logit of a class.
-
-    mean: over the images of the class, float64 `[channel]`.
-    half: half of the 95 % interval of the mean, float64 `[channel]`; NaN with one image.
-    images: number of images.
-    """
-
-    mean: npt.NDArray[np.float64]
-    half: npt.NDArray[np.float64]
-    images: int
 
 
 def class_contributions(

@@ -1,5 +1,6 @@
 """Compare the layers of two models, and commit what was found."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +132,16 @@ def compare_and_commit(job: LayersJob) -> SimilarLayersRecord:
         record,
         lambda theirs: _counts(bucket, job, theirs),
     )
+
+
+def read_channels(bucket: Bucket, record: SimilarLayersRecord) -> pd.DataFrame:
+    """Return the table of all channels with their counterparts; see `layer_pair`.
+
+    Raises:
+        Corrupt, NotFound: the table is missing or damaged.
+    """
+    data = bucket.get(record.table.key, want_crc=record.table.crc32c)
+    return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
 
 
 def _features(

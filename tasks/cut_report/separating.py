@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from diamond_cutter.tasks.cutting.dataset import Part
 from diamond_cutter.tasks.cutting.probe import Features, fit, standardised
+from diamond_cutter.tasks.features.locating import highest_positions
 from diamond_cutter.tasks.features.spec import channel_of
 from diamond_cutter.tasks.photos.image_set import FoundImage
 
@@ -97,8 +98,6 @@ def located(
         channels: of each class.
         images: all images, by number.
     """
-    from diamond_cutter.tasks.features.locating import highest_positions
-
     wanted = [
         (layer, each.channel, number)
         for of_class in channels
