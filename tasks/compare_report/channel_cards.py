@@ -17,6 +17,9 @@ from diamond_cutter.tasks.reporting.channel_pictures import patches_file, sprite
 from diamond_cutter.tasks.reporting.pictures import PatchCutter, sprite_places
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
+# Two channels stand side by side, also on a phone.
+_PATCH_COLUMNS = 3
+
 
 class ChannelCards:
     """Writes the pictures of a comparison's channels, and describes them."""
@@ -67,7 +70,9 @@ class ChannelCards:
             mean=self._mean(side, layer, channel),
             sprite=sprite_file(self._bucket, place, layer, self._files) if place else None,
             flags=place.scores.flags if place else (),
-            patches=patches_file(self._cutters[side], card, channel, wanted, self._files)
+            patches=patches_file(
+                self._cutters[side], card, channel, wanted, _PATCH_COLUMNS, self._files
+            )
             if wanted
             else None,
             shown=len(wanted),

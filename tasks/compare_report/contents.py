@@ -51,8 +51,8 @@ class SeenChannel(FrozenModel):
     mean: float = Field(description="mean of its average activations over the images")
     sprite: str | None = Field(description="path of its sprite; none if it was not rendered")
     flags: tuple[str, ...] = Field(description="of the sprite")
-    patches: str | None = Field(description="path of a strip of images, cropped")
-    shown: int = Field(description="number of patches in the strip")
+    patches: str | None = Field(description="path of a sheet of images, cropped")
+    shown: int = Field(description="number of patches in the sheet")
 
 
 class ChannelPair(FrozenModel):

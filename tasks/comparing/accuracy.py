@@ -73,8 +73,12 @@ class Predictions:
 
 def share_of(right: int, images: int) -> Share:
     """Return a share of at least one image with its interval."""
-    low, high = wilson_interval(right / images, images)
-    return Share(images=images, right=right, share=right / images, low=low, high=high)
+    share = right / images
+    # Rounding can leave the share outside of its interval.
+    low, high = wilson_interval(share, images)
+    return Share(
+        images=images, right=right, share=share, low=min(low, share), high=max(high, share)
+    )
 
 
 def accuracy_of(predictions: Predictions) -> Accuracy:

@@ -32,7 +32,9 @@ def class_cards(
             weight=float(f"{each.weight:.4g}"),
             sprite=sprite_file(bucket, place, layer.name, files) if place else None,
             flags=place.scores.flags if place else (),
-            patches=patches_file(cutter, layer, each.channel, wanted, files) if wanted else None,
+            patches=patches_file(cutter, layer, each.channel, wanted, len(wanted), files)
+            if wanted
+            else None,
             shown=len(each.positions),
         )
 

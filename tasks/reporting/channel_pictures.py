@@ -25,19 +25,21 @@ def patches_file(
     layer: LayerCard,
     channel: int,
     wanted: Sequence[tuple[int, int]],
+    columns: int,
     files: ReportFiles,
 ) -> str:
-    """Write a strip of image patches that excite a channel, and return its path in the report.
+    """Write a sheet of image patches that excite a channel, and return its path in the report.
 
     Args:
         cutter: crops the images.
         layer: of the channel.
         channel: its number.
         wanted: image number and position of each patch; at least one.
+        columns: of the sheet.
         files: of the report.
     """
-    strip, _ = cutter.sheet(layer, wanted, columns=len(wanted))
-    return files.layer(layer.name, f"patches-{channel:05d}", strip, "webp")
+    sheet, _ = cutter.sheet(layer, wanted, columns)
+    return files.layer(layer.name, f"patches-{channel:05d}", sheet, "webp")
 
 
 def thumbnail_file(image: FoundImage, number: int, files: ReportFiles) -> str | None:
