@@ -222,9 +222,8 @@ def _wanted(
             layers.setdefault(layer, set()).update(shown.examples[side])
         if choice.contributing is not None:
             layer = (choice.contributing.first, choice.contributing.second)[side]
-            for name in choice.classes[side]:
-                leading = examined[side].leading(name, job.spec.channels)
-                layers.setdefault(layer, set()).update(leading)
+            for leading in examined[side].leading.values():
+                layers.setdefault(layer, set()).update(leading.channels)
     return wanted
 
 

@@ -120,7 +120,7 @@ class _Site:
         for model, recipe in set_names(self._bucket):
             sets[model].append(recipe)
         reports = [
-            (listing.key, listing.dataset, "" if listing.model == COMPARISON else listing.model)
+            (listing.key, listing.dataset, _seen_by(listing.model))
             for listing in list_reports(self._bucket)
             if listing.complete and not listing.measurements
         ]
@@ -192,6 +192,12 @@ class _Site:
     def _asset(self, request: Request, assets: Mapping[str, bytes]) -> Response:
         key = _key(request)
         return _file(key, assets[key]) if key in assets else self.stored_file(request)
+
+
+def _seen_by(model: str) -> str:
+    """Return the name of a report's model, or of both; nothing for a report on where to cut."""
+    names = [] if model == COMPARISON else model.split("+")
+    return " and ".join(name.partition("@")[0] for name in names)
 
 
 def _refusal(request: Request) -> Response | None:

@@ -99,11 +99,7 @@ class ChannelCards:
         found = []
         for name in names:
             sides = [self._of_class(side, layers, name) for side in (0, 1)]
-            counts = [
-                each.contributions[name].images
-                for each in self._examined
-                if name in each.contributions
-            ]
+            counts = [each.leading[name].images for each in self._examined if name in each.leading]
             if counts:
                 found.append(
                     ClassContributors(
@@ -113,16 +109,19 @@ class ChannelCards:
         return tuple(found)
 
     def _of_class(self, side: int, layers: tuple[str, str], name: str) -> tuple[Contribution, ...]:
-        examined, counterparts = self._examined[side], self._counterparts(side, layers)
-        shown = []
-        for channel in examined.leading(name, self._job.spec.channels):
-            found, place = examined.contributions[name], self._place(side, layers[side], channel)
-            half = float(found.half[channel])
+        leading = self._examined[side].leading.get(name)
+        if leading is None:
+            return ()
+        shown, counterparts = [], self._counterparts(side, layers)
+        for channel, mean, half in zip(
+            leading.channels, leading.means, leading.halves, strict=True
+        ):
+            place = self._place(side, layers[side], channel)
             shown.append(
                 Contribution(
                     channel=channel,
-                    value=float(f"{found.mean[channel]:.4g}"),
-                    half=float(f"{half:.4g}") if half == half else None,
+                    value=mean,
+                    half=half,
                     sprite=sprite_file(self._bucket, place, layers[side], self._files)
                     if place
                     else None,

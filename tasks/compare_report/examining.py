@@ -15,6 +15,7 @@ class ExaminingJob:
 
     places: layers and channels with the numbers of images.
     layer: the layer whose contributions are measured, if any.
+    count: number of channels that are shown of each class.
     classes: the class and the images of each label.
     images: by number.
     """
@@ -23,6 +24,7 @@ class ExaminingJob:
     model: str
     places: tuple[Place, ...]
     layer: str | None
+    count: int
     classes: Mapping[str, tuple[int, tuple[int, ...]]]
     images: Mapping[int, FoundImage]
 
@@ -44,6 +46,7 @@ def examining_job(job: CompareJob, choice: Choice, side: int) -> ExaminingJob:
         model=job.models[side].card.key,
         places=places,
         layer=(contributing.first, contributing.second)[side] if contributing else None,
+        count=job.spec.channels,
         classes=classes,
         images={number: job.numbered[number] for number in sorted(numbers)},
     )
@@ -57,4 +60,5 @@ def examine(job: ExaminingJob) -> Examined:
     positions = highest_positions(bundle, job.places, job.images)
     if job.layer is None or not job.classes:
         return Examined(positions)
-    return Examined(positions, class_contributions(bundle, job.layer, job.classes, job.images))
+    found = class_contributions(bundle, job.layer, job.classes, job.images)
+    return Examined(positions, {name: each.leading(job.count) for name, each in found.items()})

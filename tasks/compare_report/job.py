@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from diamond_cutter.tasks.comparing.class_means import ClassContributions
+from diamond_cutter.tasks.comparing.class_means import LeadingChannels
 from diamond_cutter.tasks.comparing.images import ComparedImages
 from diamond_cutter.tasks.comparing.layer_pairs import LayerPair
 from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel
@@ -73,16 +73,8 @@ class Examined:
     """What a device found out about the shown channels and classes of one model.
 
     positions: of the highest activation, by layer, channel and image.
-    contributions: of the contributing layer's channels, by class.
+    leading: the channels that contribute most to each class, by its label.
     """
 
     positions: Mapping[Place, int] = field(default_factory=dict)
-    contributions: Mapping[str, ClassContributions] = field(default_factory=dict)
-
-    def leading(self, name: str, count: int) -> list[int]:
-        """Return the channels that contribute most to a class, in descending order."""
-        found = self.contributions.get(name)
-        if found is None:
-            return []
-        order = (-found.mean).argsort(kind="stable")[:count]
-        return [int(channel) for channel in order if found.mean[channel] > 0]
+    leading: Mapping[str, LeadingChannels] = field(default_factory=dict)

@@ -68,7 +68,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ),
         (["render"], ["render"]),
         (["models", "show", "resnet"], ["'resnet'", "did you mean"]),
-        (["serve", "plan", "efficientnet-lite0"], ["expected 'sprites', 'attribute' or 'cut'"]),
+        (
+            ["serve", "plan", "efficientnet-lite0"],
+            ["expected 'sprites', 'attribute', 'cut' or 'compare'"],
+        ),
     ],
 )
 @pytest.mark.usefixtures("ready_devices")

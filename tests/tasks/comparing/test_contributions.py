@@ -41,6 +41,13 @@ def test_behind_pooling_and_a_dense_layer_they_add_up_to_the_logit(
     assert (got["owl"].half > 0).any() and got["cat"].images == 1
     assert np.isnan(got["cat"].half).all()
     assert got["cat"].mean.sum() == pytest.approx(logits[0, 4], rel=1e-4)
+    leading = got["owl"].leading(3)
+    means = got["owl"].mean
+    assert leading.channels[0] == means.argmax() and list(leading.means) == sorted(
+        leading.means, reverse=True
+    )
+    assert len(leading.channels) <= min(3, (means > 0).sum()) and min(leading.means) > 0
+    assert set(got["cat"].leading(6).halves) == {None}
 
 
 def test_no_more_images_of_a_class_are_measured_than_matter(found: dict[int, FoundImage]) -> None:
