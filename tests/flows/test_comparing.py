@@ -177,19 +177,9 @@ def test_lists_shows_and_removes_it(copied: Path, found: Found, at_once: Command
     shown = at_once("show", key, "--bucket", str(copied))
     assert shown.returncode == 0 and found[2]["answer"] in shown.stdout
     assert at_once("rm", key, "--yes", "--bucket", str(copied)).returncode == 0
-    assert not [*copied.glob("reports/*/before@*+after@*/compare@*/*")]
+    left = copied.glob("reports/*/before@*+after@*/**/*")
+    assert not [path for path in left if path.is_file()]
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
-
-
-def test_features_are_shared_with_a_search_for_a_cut(
-    copied: Path, found: Found, at_once: Command
-) -> None:
-    options = ("--models", "before", "--layers", "strokes", "parts", "--folds", "3")
-    options += ("--train", "0", "--channels", "0", "--bucket", str(copied), *SMALL)
-    tables = {path: path.stat().st_mtime_ns for path in copied.glob("reports/**/features/**/*.p*")}
-    assert at_once("cut", str(found[1]), *options).returncode == 0
-    after = {path: path.stat().st_mtime_ns for path in copied.glob("reports/**/features/**/*.p*")}
-    assert after == tables
 
 
 @pytest.mark.parametrize("what", ["page", "features", "picture", "channels", "layers"])
