@@ -6,7 +6,6 @@ images and many features, the usual estimate is close to 1 for any two layers. T
 unbiased estimate of HSIC (Song et al. 2012), as Nguyen et al. (2021, arXiv 2010.15327) do.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.float64]
 
 PARTS = 10
+# Kernels are matrices of images by images, and more images hardly change a similarity.
+MOST_IMAGES = 1000
 _CONFIDENCE = 0.95
 
 
@@ -32,62 +33,61 @@ class Similarity:
 
 
 @dataclass(frozen=True)
-class CentredLayer:
-    """The features of a layer on some images.
+class Kernel:
+    """The linear kernel of a layer: the products of the features of all pairs of images.
 
-    features: centred and scaled to unit norm, float64 `[image, feature]`.
-    squares: the squared length of each row, float64 `[image]`.
-    own: HSIC of the layer with itself; for all images, then without each part,
-        float64 `[1 + part]`.
+    The images are ordered by part. The jackknife leaves out each part in turn.
+
+    values: float32 `[image, image]`, with 0 on the diagonal.
+    starts: the place of the first image of each part, int64 `[part]`.
+    rows: the sums of the rows over the images that count, first over all, then without each part,
+        float64 `[1 + part, image]`; 0 for images that do not count.
+    own: HSIC of the layer with itself, float64 `[1 + part]`.
     """
 
-    features: Numbers
-    squares: Numbers
+    values: npt.NDArray[np.float32]
+    starts: npt.NDArray[np.int64]
+    rows: Numbers
     own: Numbers
 
 
-def divide(images: int, seed: int = 0) -> list[npt.NDArray[np.int64]]:
-    """Return random parts of about equal size, as places of images, for the intervals."""
-    order = np.random.default_rng(seed).permutation(images)
-    return [np.sort(part) for part in np.array_split(order, min(PARTS, images))]
-
-
-def centred_layer(
-    features: npt.NDArray[np.float32], parts: Sequence[npt.NDArray[np.int64]]
-) -> CentredLayer:
-    """Return a layer whose similarity to others can be computed.
+def linear_kernel(features: npt.NDArray[np.float32], seed: int = 0) -> Kernel:
+    """Return the kernel of a layer; kernels of the same images and seed can be compared.
 
     Args:
         features: float32 `[image, feature]`, finite, of at least 5 images.
-        parts: from `divide`.
+        seed: of the random parts.
     """
-    centred = features.astype(np.float64)
+    count = len(features)
+    order = np.random.default_rng(seed).permutation(count)
+    starts = np.array([part[0] for part in np.array_split(np.arange(count), min(PARTS, count))])
+    centred = features[order].astype(np.float64)
     centred -= centred.mean(axis=0)
     # Constant features are not exactly 0 after centring.
     constant = np.ptp(features, axis=0) <= 1e-6 * np.abs(features).max(axis=0, initial=0)
     centred[:, constant] = 0
-    norm = float(np.linalg.norm(centred))
-    centred /= norm or 1.0
-    bare = CentredLayer(centred, (centred**2).sum(axis=1), np.zeros(1 + len(parts)))
-    return CentredLayer(centred, bare.squares, _hsics(bare, bare, parts))
+    values = centred @ centred.T
+    values /= np.abs(values).max(initial=0) or 1.0
+    np.fill_diagonal(values, 0)
+    of_parts = np.add.reduceat(values, starts, axis=1).T
+    rows = values.sum(axis=1) - np.concatenate([np.zeros((1, count)), of_parts])
+    rows *= _counting(starts, count)
+    bare = Kernel(values.astype(np.float32), starts, rows, np.zeros(1 + len(starts)))
+    return Kernel(bare.values, starts, rows, _hsics(bare, bare))
 
 
-def similarity(
-    one: CentredLayer, other: CentredLayer, parts: Sequence[npt.NDArray[np.int64]]
-) -> Similarity:
+def similarity(one: Kernel, other: Kernel) -> Similarity:
     """Return the debiased linear CKA of two layers on the same images.
 
     The interval is a jackknife over the parts: the estimate is repeated without each part.
     """
-    values = [
-        _cka(*each) for each in zip(_hsics(one, other, parts), one.own, other.own, strict=True)
-    ]
+    values = [_cka(*each) for each in zip(_hsics(one, other), one.own, other.own, strict=True)]
     whole, left = values[0], np.array([value for value in values[1:] if value is not None])
-    if whole is None or len(left) < len(parts):
+    count = len(one.starts)
+    if whole is None or len(left) < count:
         return Similarity(whole, None, None)
     from scipy import stats
 
-    count = len(parts)
     error = np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
     half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, count - 1) * error)
     return Similarity(whole, whole - half, min(whole + half, max(1.0, whole)))
@@ -98,40 +98,28 @@ def _cka(both: float, one: float, other: float) -> float | None:
     return float(both / np.sqrt(one * other)) if min(one, other) > 1e-15 else None
 
 
-def _hsics(
-    one: CentredLayer, other: CentredLayer, parts: Sequence[npt.NDArray[np.int64]]
-) -> Numbers:
-    """Return the unbiased HSIC for all images, then without each part, float64 `[1 + part]`."""
-    cross = one.features.T @ other.features
-    everything = np.ones(len(one.features), bool)
-    found = [_hsic(one, other, cross, everything)]
-    for part in parts:
-        kept = everything.copy()
-        kept[part] = False
-        rest = cross - one.features[part].T @ other.features[part]
-        found.append(_hsic(one, other, rest, kept))
-    return np.array(found)
+def _counting(starts: npt.NDArray[np.int64], count: int) -> Numbers:
+    """Return 1 for images that count, first all, then without each part, `[1 + part, image]`."""
+    part_of = np.searchsorted(starts, np.arange(count), side="right") - 1
+    without = part_of[np.newaxis, :] != np.arange(len(starts))[:, np.newaxis]
+    return np.concatenate([np.ones((1, count)), without])
 
 
-def _hsic(
-    one: CentredLayer, other: CentredLayer, cross: Numbers, kept: npt.NDArray[np.bool_]
-) -> float:
-    """Return the unbiased HSIC of linear kernels (Song et al. 2012, equation 5).
+def _hsics(one: Kernel, other: Kernel) -> Numbers:
+    """Return the unbiased HSIC for all images, then without each part, float64 `[1 + part]`.
 
-    The kernels are never formed. Their diagonals are set to 0, so for kernels K and L, tr(KL) is
-    the squared norm of the products of features, minus the diagonals.
-
-    Args:
-        one, other: the layers.
-        cross: the products of their features, summed over the kept images,
-            float64 `[feature, feature]`.
-        kept: bool `[image]`.
+    The estimate is equation 5 of Song et al. (2012), for kernels with 0 on the diagonal.
     """
-    count = int(kept.sum())
-    trace = float((cross**2).sum() - one.squares[kept] @ other.squares[kept])
-    rows = [
-        layer.features[kept] @ layer.features[kept].sum(axis=0) - layer.squares[kept]
-        for layer in (one, other)
-    ]
-    sums = float(rows[0].sum() * rows[1].sum()) / ((count - 1) * (count - 2))
-    return (trace + sums - 2 * float(rows[0] @ rows[1]) / (count - 2)) / (count * (count - 3))
+    total = len(one.values)
+    sizes = np.diff(one.starts, append=total)
+    count = (total - np.concatenate([[0], sizes])).astype(np.float64)
+    products = one.values * other.values
+    by_row = np.add.reduceat(products, one.starts, axis=0, dtype=np.float64)
+    blocks = np.add.reduceat(by_row, one.starts, axis=1)
+    everything = blocks.sum()
+    lost = blocks.sum(axis=0) + blocks.sum(axis=1) - np.diag(blocks)
+    trace = np.concatenate([[everything], everything - lost])
+    sums = one.rows.sum(axis=1) * other.rows.sum(axis=1) / ((count - 1) * (count - 2))
+    crossed = 2 * (one.rows * other.rows).sum(axis=1) / (count - 2)
+    found: Numbers = (trace + sums - crossed) / (count * (count - 3))
+    return found

@@ -1,6 +1,6 @@
 """Find the layers of two models that correspond, and how alike they are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard
-from diamond_cutter.tasks.comparing.cka import Similarity, centred_layer, divide, similarity
+from diamond_cutter.tasks.comparing.cka import Similarity
 from diamond_cutter.tasks.comparing.matching import (
     NONE,
     Matching,
@@ -72,27 +72,6 @@ def closest_layers(
 
 def _shape(layer: LayerCard) -> tuple[int | None, int | None, int]:
     return layer.height, layer.width, layer.channels
-
-
-def similarities(
-    first: Mapping[str, Features],
-    second: Mapping[str, Features],
-    on_progress: Callable[[int], None],
-) -> list[list[Similarity]]:
-    """Return the similarity of each layer of one model to each layer of another one.
-
-    Args:
-        first, second: the features of the same images by layer, float32 `[image, channel]`, finite.
-        on_progress: receives 1 for each layer of the first model.
-    """
-    parts = divide(len(next(iter(first.values()))))
-    others = [centred_layer(features, parts) for features in second.values()]
-    found = []
-    for features in first.values():
-        one = centred_layer(features, parts)
-        found.append([similarity(one, other, parts) for other in others])
-        on_progress(1)
-    return found
 
 
 def layer_pair(

@@ -1,7 +1,7 @@
 """Compare the layers of two models, and commit what was found."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,13 @@ from diamond_cutter.storage.sets.compare_keys import similar_layers_key
 from diamond_cutter.storage.sets.layout import report_table_key
 from diamond_cutter.storage.sets.records import FileRef, Record
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_determined, read_record
+from diamond_cutter.tasks.comparing.cka import (
+    MOST_IMAGES,
+    Kernel,
+    Similarity,
+    linear_kernel,
+    similarity,
+)
 from diamond_cutter.tasks.comparing.images import ComparedImages
 from diamond_cutter.tasks.comparing.layer_pairs import (
     Features,
@@ -23,13 +30,13 @@ from diamond_cutter.tasks.comparing.layer_pairs import (
     closest_layers,
     layer_pair,
     rounded,
-    similarities,
 )
 from diamond_cutter.tasks.comparing.spec import PairedModel
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
 from diamond_cutter.tasks.features.stored import feature_set, features_folder
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.rendering.task import may_help
+from diamond_cutter.tasks.reporting.choosing import evenly
 
 _RETRIES = 2
 
@@ -101,18 +108,22 @@ def _counts(bucket: Bucket, job: LayersJob, record: SimilarLayersRecord) -> bool
 def compare_and_commit(job: LayersJob) -> SimilarLayersRecord:
     """Compare layers in this process; store the table, then the record that commits it."""
     bucket, problems = open_bucket(job.bucket), list[str]()
-    first, second = (_features(bucket, job, model, problems) for model in job.models)
-    found = similarities(first, second, report_progress) if first and second else []
-    cka = tuple(tuple(rounded(each.cka) for each in row) for row in found)
-    layers = tuple(
-        [model.card.layer(name) for name in features]
-        for model, features in zip(job.models, (first, second), strict=True)
+    first, second = (_StoredLayers(bucket, job, model) for model in job.models)
+    others = dict(second.kernels(problems))
+    found = dict[str, list[Similarity]]()
+    for name, kernel in first.kernels(problems):
+        found[name] = [similarity(kernel, other) for other in others.values()]
+        report_progress(1)
+    layers = (
+        [first.model.card.layer(name) for name in found],
+        [second.model.card.layer(name) for name in others],
     )
+    cka = tuple(tuple(rounded(each.cka) for each in row) for row in found.values())
     pairs, tables = list[LayerPair](), list[pd.DataFrame]()
-    for one, other, found_by in closest_layers(layers[0], layers[1], cka) if cka else ():
+    for one, other, found_by in closest_layers(*layers, cka):
         both = layers[0][one], layers[1][other]
-        values = first[both[0].name], second[both[1].name]
-        pair, table = layer_pair(both, found_by, values, found[one][other])
+        values = first.read(both[0].name), second.read(both[1].name)
+        pair, table = layer_pair(both, found_by, values, found[both[0].name][other])
         pairs.append(pair)
         tables.append(table)
         report_progress(1)
@@ -120,7 +131,7 @@ def compare_and_commit(job: LayersJob) -> SimilarLayersRecord:
     key = report_table_key(job.folder, "channels", data)
     record = SimilarLayersRecord(
         images=job.images.digest,
-        layers=(tuple(first), tuple(second)),
+        layers=(tuple(found), tuple(others)),
         cka=cka,
         pairs=tuple(pairs),
         table=FileRef.of(put_determined(bucket, key, data), crc32c(data)),
@@ -134,6 +145,31 @@ def compare_and_commit(job: LayersJob) -> SimilarLayersRecord:
     )
 
 
+class _StoredLayers:
+    """Reads the features of a model layer by layer, so that memory holds few of them."""
+
+    def __init__(self, bucket: Bucket, job: LayersJob, model: PairedModel) -> None:
+        folder = features_folder(job.dataset, model.card.key, model.features)
+        self.model, self._images = model, job.images.measured
+        self._stored = feature_set(bucket, folder, job.count)
+
+    def read(self, layer: str) -> Features:
+        """Return the features of the measured images, float32 `[image, channel]`."""
+        return self._stored.read(layer, self._images)
+
+    def kernels(self, problems: list[str]) -> Iterator[tuple[str, Kernel]]:
+        """Yield the kernel of each layer; add layers with bad features to the problems."""
+        for name in self.model.layers:
+            values = self.read(name)
+            if np.isfinite(values).all():
+                yield name, linear_kernel(values[evenly(range(len(values)), MOST_IMAGES)])
+            else:
+                problems.append(
+                    f"layer {name} of {self.model.name} was left out: its activations are not "
+                    "finite"
+                )
+
+
 def read_channels(bucket: Bucket, record: SimilarLayersRecord) -> pd.DataFrame:
     """Return the table of all channels with their counterparts; see `layer_pair`.
 
@@ -142,20 +178,3 @@ def read_channels(bucket: Bucket, record: SimilarLayersRecord) -> pd.DataFrame:
     """
     data = bucket.get(record.table.key, want_crc=record.table.crc32c)
     return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
-
-
-def _features(
-    bucket: Bucket, job: LayersJob, model: PairedModel, problems: list[str]
-) -> Mapping[str, Features]:
-    """Return the features of the measured images by layer; add bad layers to the problems."""
-    folder = features_folder(job.dataset, model.card.key, model.features)
-    found, stored = dict[str, Features](), feature_set(bucket, folder, job.count)
-    for name in model.layers:
-        values = stored.read(name, job.images.measured)
-        if np.isfinite(values).all():
-            found[name] = values
-        else:
-            problems.append(
-                f"layer {name} of {model.name} was left out: its activations are not finite"
-            )
-    return found
