@@ -77,7 +77,8 @@ def remarks(
         pairs: the corresponding layers.
         unknown: number of labelled images that are no class of both models.
     """
-    said = [model.without for model in models if model.without and facts.labels]
+    without = [model.without for model in models if model.without]
+    said = without if len(without) == 1 else []  # of both, the answer says it
     if test is not None:
         said.append(_interval(test, models))
         said.append(
@@ -89,7 +90,7 @@ def remarks(
         )
         if unknown:
             said.append(
-                f"{_images(unknown)} with a label that is no class of both models "
+                f"{_images(unknown)} whose label is not a class of both models "
                 f"{'does' if unknown == 1 else 'do'} not count."
             )
     said += _changed(pairs)

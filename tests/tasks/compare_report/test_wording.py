@@ -73,7 +73,7 @@ def test_remarks_say_how_far_the_answer_can_be_believed() -> None:
     assert said[0].startswith("The difference is +22.5 points, with a 95 % interval of +")
     assert "Only before is right about 1 image, only after about 10 images." in said[0]
     assert "its accuracy is too high" in said[1]
-    assert said[2] == "2 images with a label that is no class of both models do not count."
+    assert said[2] == "2 images whose label is not a class of both models do not count."
     assert "the two block are least alike (similarity 0.40)" in said[3]
     divided = FACTS.model_copy(update={"split": "test", "copies": 1})
     said = remarks(MODELS, result_of(28, 1, 10, 1), divided, PAIRS[:1], 0)
@@ -83,4 +83,6 @@ def test_remarks_say_how_far_the_answer_can_be_believed() -> None:
     assert "All corresponding layers see the images alike (similarity 1.00)." in remarks(
         MODELS, None, FACTS, same, 0
     )
-    assert remarks(NEITHER, None, FACTS, (), 0) == ["It has no accuracy here."] * 2
+    assert remarks(NEITHER, None, FACTS, (), 0) == []
+    one = remarks((MODELS[0], NEITHER[1]), None, FACTS, (), 0)
+    assert one == ["It has no accuracy here."]
