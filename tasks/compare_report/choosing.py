@@ -1,6 +1,6 @@
 """Choose the layers, channels and classes that a comparison shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.compare_report.job import Choice, CompareJob, ShownChannels
 from diamond_cutter.tasks.comparing.accuracy import PairedTest, Predictions
-from diamond_cutter.tasks.comparing.images import images_of_classes
+from diamond_cutter.tasks.comparing.images import images_of_labels
 from diamond_cutter.tasks.comparing.layer_pairs import LayerPair
 from diamond_cutter.tasks.comparing.task import read_channels
 from diamond_cutter.tasks.features.stored import feature_set, features_folder
@@ -16,8 +16,6 @@ from diamond_cutter.tasks.features.stored import feature_set, features_folder
 EXAMPLES = 6
 MOST_CLASSES = 12
 _MOST_CHANGED = 3
-
-Classes = Mapping[str, tuple[int, tuple[int, ...]]]
 
 
 def choose(job: CompareJob, differing: Sequence[str]) -> Choice:
@@ -37,7 +35,7 @@ def choose(job: CompareJob, differing: Sequence[str]) -> Choice:
     if contributing is None:
         return Choice(seen, None, ({}, {}))
     known = [
-        images_of_classes(model, job.numbered, job.compared.tested) if model.outputs else {}
+        images_of_labels(model, job.numbered, job.compared.tested) if model.outputs else {}
         for model in job.models
     ]
     names = [name for name in differing if any(name in each for each in known)][:MOST_CLASSES]

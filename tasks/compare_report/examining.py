@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from diamond_cutter.tasks.compare_report.job import Choice, CompareJob, Examined
+from diamond_cutter.tasks.compare_report.job import Choice, CompareJob, Examined, Labels
 from diamond_cutter.tasks.features.locating import Place, highest_positions
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
@@ -16,7 +16,7 @@ class ExaminingJob:
     places: layers and channels with the numbers of images.
     layer: the layer whose contributions are measured, if any.
     count: number of channels that are shown of each class.
-    classes: the class and the images of each label.
+    classes: the images of each label, each with its class.
     images: by number.
     """
 
@@ -25,7 +25,7 @@ class ExaminingJob:
     places: tuple[Place, ...]
     layer: str | None
     count: int
-    classes: Mapping[str, tuple[int, tuple[int, ...]]]
+    classes: Labels
     images: Mapping[int, FoundImage]
 
 
@@ -40,7 +40,7 @@ def examining_job(job: CompareJob, choice: Choice, side: int) -> ExaminingJob:
     )
     contributing, classes = choice.contributing, choice.classes[side]
     numbers = {number for _, _, number in places}
-    numbers |= {number for _, of_class in classes.values() for number in of_class}
+    numbers |= {number for of_label in classes.values() for number, _ in of_label}
     return ExaminingJob(
         bucket=job.bucket,
         model=job.models[side].card.key,

@@ -11,6 +11,9 @@ from diamond_cutter.tasks.comparing.task import SimilarLayersRecord
 from diamond_cutter.tasks.features.locating import Place
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 
+# The number and the class of each image of a label.
+Labels = Mapping[str, tuple[tuple[int, int], ...]]
+
 
 @dataclass(frozen=True)
 class CompareJob:
@@ -58,14 +61,12 @@ class Choice:
 
     seen: pairs of layers with the channels that changed most.
     contributing: the pair of layers whose contributions to the classes are measured, if any.
-    classes: for each model, the class and the images of each label.
+    classes: for each model, the images of each label, each with its class.
     """
 
     seen: tuple[ShownChannels, ...]
     contributing: LayerPair | None
-    classes: tuple[
-        Mapping[str, tuple[int, tuple[int, ...]]], Mapping[str, tuple[int, tuple[int, ...]]]
-    ]
+    classes: tuple[Labels, Labels]
 
 
 @dataclass(frozen=True)

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 def class_contributions(
     bundle: "Bundle",
     layer: str,
-    classes: Mapping[str, tuple[int, Sequence[int]]],
+    labels: Mapping[str, Sequence[tuple[int, int]]],
     images: Mapping[int, FoundImage],
 ) -> dict[str, ClassContributions]:
-    """Return the contributions of a layer's channels to each class, by the name of the class.
+    """Return the contributions of a layer's channels to the images' classes, by label.
 
-    A contribution is the gradient of the class's logit times the activation, summed over the
-    positions. Behind the layer, a network of pooling and one dense layer is linear, and the
-    contributions add up to the logit without its bias.
+    A contribution is the gradient of the logit of an image's class times the activation, summed
+    over the positions. If only pooling and one dense layer follow the layer, the contributions add
+    up to the logit without its bias.
 
     Args:
         bundle: of the model.
         layer: the layer.
-        classes: the number of each class, and the numbers of its images; at most
-            `IMAGES_OF_CLASS` of them, evenly spaced, are measured.
+        labels: the number and the class of each image of a label; at most `IMAGES_OF_CLASS` of
+            them, evenly spaced, are measured.
         images: by number.
     """
     network = network_of(bundle, [layer])
@@ -56,11 +56,13 @@ def class_contributions(
         return tf.reduce_sum(by_position(forward.activations[0] * gradient), axis=1)
 
     found = {}
-    for name, (number, of_class) in classes.items():
-        kept = evenly(of_class, IMAGES_OF_CLASS)
-        numbered = [NumberedImage(each, images[each]) for each in kept]
+    for name, of_label in labels.items():
+        classes = dict(evenly(of_label, IMAGES_OF_CLASS))
+        numbered = [NumberedImage(each, images[each]) for each in classes]
         rows = [
-            contributions(batch.pixels, np.full(len(batch.images), number, np.int32)).numpy()
+            contributions(
+                batch.pixels, np.array([classes[each.number] for each in batch.images], np.int32)
+            ).numpy()
             for batch in batches(numbered, bundle.card.image.shape, {})
         ]
         if rows:

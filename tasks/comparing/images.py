@@ -150,15 +150,18 @@ def predictions_of(
     return Predictions(np.array(known), names, predicted, predicted == truth)
 
 
-def images_of_classes(
+def images_of_labels(
     model: PairedModel, images: Sequence[FoundImage], numbers: Sequence[int]
-) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Return the class of each label that the model knows, and the label's images, by label."""
-    found: dict[str, tuple[int, list[int]]] = {}
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return the number and the class of each image whose label the model knows, by label.
+
+    Images of one label have several classes if labels.csv names a class for each image.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
     for number in numbers:
         known, name = label_class(model.card, images[number]), images[number].label
         if known == NO_CLASS:
             continue
         key = name or model.card.class_label(known).name
-        found.setdefault(key, (known, []))[1].append(number)
-    return {name: (known, tuple(chosen)) for name, (known, chosen) in found.items()}
+        found.setdefault(key, []).append((number, known))
+    return {name: tuple(chosen) for name, chosen in found.items()}

@@ -7,7 +7,7 @@ from diamond_cutter.storage import LocalBucket
 from diamond_cutter.tasks.comparing.images import (
     check_split,
     compared_images,
-    images_of_classes,
+    images_of_labels,
     numbered,
     predictions_of,
 )
@@ -99,8 +99,8 @@ def test_only_images_whose_label_is_a_class_have_predictions(
     assert known.right.tolist() == [True, False, True]
     assert predictions_of(model, logits, found, [1, 4]) is None
     assert predictions_of(model, None, found, range(5)) is None
-    of_classes = images_of_classes(model, found, range(5))
-    assert of_classes == {"class 0": (0, (0,)), "class 1": (1, (2,)), "class 3": (3, (3,))}
+    of_classes = images_of_labels(model, found, range(5))
+    assert of_classes == {"class 0": ((0, 0),), "class 1": ((2, 1),), "class 3": ((3, 3),)}
 
 
 def test_two_models_have_names_that_differ(toy: Bundle) -> None:
