@@ -14,6 +14,7 @@ from prefect.artifacts import (
 
 from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.planning import RunPlan
 from diamond_cutter.flows.server.loss import only_shown
@@ -143,6 +144,27 @@ class AttachArtifacts:
                 key=f"attach-{self._key}",
                 link=summary.chart,
                 link_text="the history of the training",
+                description="\n\n".join(map(_escaped, summary.in_words())),
+            )
+
+
+class CompareArtifacts:
+    """The artifacts of a run of `compare`."""
+
+    def __init__(self, models: tuple[str, str], dataset: str) -> None:
+        self._key = _artifact_key("-".join((*models, dataset)))
+
+    def publish(self, summary: CompareSummary) -> None:
+        """Show the answer, the corresponding layers and a link to the report."""
+        table = [pair.model_dump(exclude={"channels", "dead"}) for pair in summary.pairs]
+        with only_shown():
+            create_table_artifact(
+                key=f"layers-{self._key}", table=table, description=_escaped(summary.answer)
+            )
+            create_link_artifact(
+                key=f"compare-{self._key}",
+                link=summary.report,
+                link_text="the report",
                 description="\n\n".join(map(_escaped, summary.in_words())),
             )
 

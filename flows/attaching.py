@@ -13,6 +13,7 @@ from diamond_cutter.flows.artifacts import AttachArtifacts
 from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
 from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_training
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
 from diamond_cutter.flows.server.crashed_runs import name_process
@@ -23,9 +24,8 @@ from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.attaching.checkpoints import stored_result
 from diamond_cutter.tasks.attaching.job import AttachJob, images_in_step, training_folder
-from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS, AttachSpec
+from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS
 from diamond_cutter.tasks.attaching.task import make_bundle, train_layers
-from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.cutting.dataset import (
     Dataset,
     check_class_sizes,
@@ -33,16 +33,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     make_dataset,
 )
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.features.job import FeaturesJob
-from diamond_cutter.tasks.features.stored import (
-    FeatureSet,
-    batch_ranges,
-    feature_set,
-    features_folder,
-)
-from diamond_cutter.tasks.features.task import compute_features
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
-from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.photos.reading import check_channels
 
 # mypy cannot see that this runner's futures are Prefect's.
@@ -69,7 +60,9 @@ def attach(request: AttachRequest) -> AttachSummary:
         labelled, _ = labelled_images(images, request.images)
         check_class_sizes(labelled, VALIDATION_PARTS)
         bucket.check()
-        found = _features(request, card, spec, images, labelled, slots)
+        (found,) = features_of_images(
+            request.bucket, images.name, labelled, [(card, spec.cut)], slots, request.timeout_s
+        )
         check_class_sizes(labelled, VALIDATION_PARTS, found.refused)
         dataset = make_dataset(labelled, found.digests, spec.cut)
         record = stored_result(bucket, folder)
@@ -111,33 +104,6 @@ def check_new_name(bucket: Bucket, name: str, folder: str) -> ModelCard | None:
         if graph_is_whole(bucket, card):
             return card
     return None
-
-
-def _features(
-    request: AttachRequest,
-    card: ModelCard,
-    spec: AttachSpec,
-    images: ImageSet,
-    labelled: tuple[FoundImage, ...],
-    slots: DeviceSlots,
-) -> FeatureSet:
-    """Compute the features of all labelled images at the cut, as `cut` does."""
-    with Progress("images through the network", len(labelled)) as progress:
-        for numbers in batch_ranges(len(labelled)):
-            job = FeaturesJob(
-                request.bucket,
-                card.key,
-                images.name,
-                spec.cut,
-                tuple(NumberedImage(number, labelled[number]) for number in numbers),
-                card.image.shape,
-                (card.image.shape,),
-            )
-            compute_features(
-                job, slots, request.timeout_s, progress.of_part(job.title, len(numbers))
-            )
-    folder = features_folder(images.name, card.key, spec.cut)
-    return feature_set(open_bucket(request.bucket), folder, len(labelled))
 
 
 def _train(job: AttachJob, slots: DeviceSlots, timeout_s: float) -> Any:

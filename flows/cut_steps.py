@@ -5,18 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diamond_cutter.errors import first_line
 from diamond_cutter.flows.cut_request import CutRequest
-from diamond_cutter.flows.errors import CutFailed
+from diamond_cutter.flows.feature_steps import features_of_images, run_all
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import passing
 from diamond_cutter.flows.report_sprites import render_sprites
 from diamond_cutter.flows.sprites import DEVICES
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
-from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.cut_report.class_cards import ClassChannels
 from diamond_cutter.tasks.cut_report.contents import ComparisonSpec
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
@@ -31,15 +28,8 @@ from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from diamond_cutter.tasks.cutting.task import join_layers, score_layer
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.features.job import MODELS_AT_ONCE, FeaturesJob
-from diamond_cutter.tasks.features.stored import (
-    CostsRecord,
-    FeatureSet,
-    batch_ranges,
-    feature_set,
-    features_folder,
-)
-from diamond_cutter.tasks.features.task import compute_features, measure_costs
+from diamond_cutter.tasks.features.stored import CostsRecord, FeatureSet
+from diamond_cutter.tasks.features.task import measure_costs
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.training.job import TrainedRecord, TrainingJob
 from diamond_cutter.tasks.training.task import train_heads
@@ -111,46 +101,15 @@ def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
 
 def features_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, FeatureSet]:
     """Return the features of all images, by the key of the model."""
-    jobs = [
-        job
-        for first in range(0, len(run.models), MODELS_AT_ONCE)
-        for numbers in batch_ranges(len(run.labelled))
-        for job in _feature_jobs(run, run.models[first : first + MODELS_AT_ONCE], numbers)
-    ]
-    with Progress("images through networks", sum(len(job.images) for job in jobs)) as progress:
-
-        def submit(job: FeaturesJob) -> Any:
-            on_progress = progress.of_part(job.title, len(job.images))
-            return compute_features.submit(job, slots, run.request.timeout_s, on_progress)
-
-        _run_all(jobs, submit, len(DEVICES) + 1)
-    return {
-        model.card.key: feature_set(
-            run.bucket,
-            features_folder(run.images.name, model.card.key, model.spec),
-            len(run.labelled),
-        )
-        for model in run.models
-    }
-
-
-def _feature_jobs(
-    run: CutRun, models: Sequence[ComparedModel], numbers: range
-) -> list[FeaturesJob]:
-    images = tuple(NumberedImage(number, run.labelled[number]) for number in numbers)
-    shapes = tuple(dict.fromkeys(model.card.image.shape for model in models))
-    return [
-        FeaturesJob(
-            run.request.bucket,
-            model.card.key,
-            run.images.name,
-            model.spec,
-            images,
-            model.card.image.shape,
-            shapes,
-        )
-        for model in models
-    ]
+    found = features_of_images(
+        run.request.bucket,
+        run.images.name,
+        run.labelled,
+        [(model.card, model.spec) for model in run.models],
+        slots,
+        run.request.timeout_s,
+    )
+    return {model.card.key: features for model, features in zip(run.models, found, strict=True)}
 
 
 def _scoring_job(run: CutRun, model: ComparedModel, dataset: Dataset) -> ScoringJob:
@@ -181,7 +140,7 @@ def score_models(
             on_progress = progress.of_part(layer.name, 1)
             return score_layer.submit(scoring, layer, scorers, run.request.timeout_s, on_progress)
 
-        for (scoring, layer), record in _run_all(jobs, submit, SCORERS + 1):
+        for (scoring, layer), record in run_all(jobs, submit, SCORERS + 1):
             found[scoring.model][layer.name] = record
     return found
 
@@ -201,7 +160,7 @@ def join_in_models(
             return join_layers.submit(job, scorers, run.request.timeout_s, None)
 
         failures = list[str]()
-        found = _run_all(jobs, submit, SCORERS + 1, failures)
+        found = run_all(jobs, submit, SCORERS + 1, failures)
     problems = [f"layers were not joined: {failure}" for failure in failures]
     return {job.model: record for job, record in found}, problems
 
@@ -221,7 +180,7 @@ def train_in_models(
         def submit(job: TrainingJob) -> Any:
             return train_heads.submit(job, slots, run.request.timeout_s, None)
 
-        return {job.model: record for job, record in _run_all(jobs, submit, len(DEVICES) + 1)}
+        return {job.model: record for job, record in run_all(jobs, submit, len(DEVICES) + 1)}
 
 
 def _training_job(
@@ -261,32 +220,3 @@ def render_cut_sprites(
         return channels, []
     # All of them, including what a killed run has finished, so that the bucket ends up the same.
     return channels, render_sprites(asked.model_copy(update={"selection": {layer: tuple(wanted)}}))
-
-
-def _run_all(
-    jobs: Sequence[Any], submit: Any, limit: int, failures: list[str] | None = None
-) -> list[tuple[Any, Any]]:
-    """Run jobs as tasks, and return each with its result, in the order of the jobs.
-
-    Args:
-        jobs: what is run.
-        submit: starts the task of a job.
-        limit: tasks at a time.
-        failures: receives a sentence for each task that failed; if omitted, failures are raised.
-
-    Raises:
-        CutFailed: some tasks failed, after all others have ended.
-    """
-    found, failed = dict[int, Any](), list[str]()
-    places = {id(job): place for place, job in enumerate(jobs)}
-    for job, future in FutureQueue(jobs, submit, limit):
-        error = error_of(future)
-        if error is not None:
-            failed.append(first_line(error))
-        else:
-            found[places[id(job)]] = future.result()
-    if failures is not None:
-        failures += failed
-    elif failed:
-        raise CutFailed(failed)
-    return [(jobs[place], found[place]) for place in sorted(found)]

@@ -19,10 +19,18 @@ from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attaching import attach
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.attribution_request import AttributionRequest
+from diamond_cutter.flows.compare_request import CompareRequest
+from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.exits import Terminated
-from diamond_cutter.flows.runs import check_attach, check_attribution, check_cut, check_sprites
+from diamond_cutter.flows.runs import (
+    check_attach,
+    check_attribution,
+    check_compare,
+    check_cut,
+    check_sprites,
+)
 from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
@@ -80,6 +88,20 @@ def serve_attach(request: AttachRequest, cron: str | None) -> None:
     require_standing_server()
     check_attach(request)
     _serve(attach, request, cron)
+
+
+def serve_compare(request: CompareRequest, cron: str | None) -> None:
+    """Serve the deployment `compare-models/<models>` until interrupted.
+
+    Triggers may change parameters, such as the folder of images.
+
+    Raises:
+        PrefectServerError: there is no standing server; says how to start one.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    require_standing_server()
+    check_compare(request)
+    _serve(compare_models, request, cron)
 
 
 class _OnlyKnown(ParameterSchema):
@@ -149,14 +171,25 @@ def _is_running(process: psutil.Process) -> bool:
         return False
 
 
+def _name(
+    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest,
+) -> str:
+    """Return the name of the deployment of a request: its models, or the model that it makes."""
+    if isinstance(request, CompareRequest):
+        return f"{request.first}-{request.second}"
+    if isinstance(request, AttachRequest):
+        return request.name
+    return "-".join(request.models) if isinstance(request, CutRequest) else request.model
+
+
 def _serve(
     flow: Flow[Any, Any],
-    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest,
+    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest,
     cron: str | None,
 ) -> None:
     # A run of the deployment may start in another working directory.
     parameters = {"request": request.lasting().model_dump(mode="json")}
-    name = request.model if not isinstance(request, CutRequest) else "-".join(request.models)
+    name = _name(request)
     made = flow.to_deployment(
         name=name,
         cron=cron,

@@ -27,7 +27,7 @@ class AttributionFailed(DiamondCutterError):
 
 
 class CutFailed(DiamondCutterError):
-    """Some features, scores or heads could not be computed; the text counts and names them."""
+    """Some tasks of `cut` or `compare` failed; the text counts and names them."""
 
     exit_code = 1
 

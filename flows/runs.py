@@ -11,6 +11,8 @@ from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
 from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_request import AttributionRequest, attribution_spec
 from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.compare_request import CompareRequest, models_to_compare
+from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_request import CutRequest, cut_spec
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
@@ -26,8 +28,10 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _PARAMETERS_LIMIT = 500_000
 
-_Request = TypeVar("_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest)
-_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary, AttachSummary)
+_Request = TypeVar(
+    "_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest, CompareRequest
+)
+_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary, AttachSummary, CompareSummary)
 
 
 def run_sprites(request: SpritesRequest) -> RunSummary:
@@ -87,6 +91,21 @@ def run_attach(request: AttachRequest) -> AttachSummary:
         from diamond_cutter.flows.attaching import attach
 
         return _on_a_server(attach, request)
+
+
+def run_compare(request: CompareRequest) -> CompareSummary:
+    """Compare two models.
+
+    Raises:
+        CutFailed: some tasks failed; all finished work is in the bucket.
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        PrefectServerError: the server does not start, or was lost during the run.
+    """
+    with run_scope():
+        check_compare(request)
+        from diamond_cutter.flows.comparing import compare_models
+
+        return _on_a_server(compare_models, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
@@ -199,6 +218,29 @@ def check_attach(request: AttachRequest) -> None:
     if card is not None:
         check_channels(card.image.channels)
         attach_spec(card, request)
+
+
+def check_compare(request: CompareRequest) -> None:
+    """Refuse a request that cannot be met, as far as this can be seen without computing.
+
+    Raises:
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+    """
+    from diamond_cutter.tasks.comparing.images import check_count, check_split
+    from diamond_cutter.tasks.photos.reading import check_channels
+
+    images = resolve_images(request.images).images
+    check_count(len(images), request.images)
+    check_split(images, request.split, request.images)
+    cards = list[ModelCard]()
+    for model in (request.first, request.second):
+        bucket, card, _ = _model_in(request.bucket, model)
+        if card is not None:
+            check_channels(card.image.channels)
+            _check_recipe(bucket, card, request.recipe)
+            cards.append(card)
+    if len(cards) == 2:
+        models_to_compare((cards[0], cards[1]), request)
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo
+from diamond_cutter.storage.sets.compare_keys import similar_layers_key
 from diamond_cutter.storage.sets.cut_keys import COMPARISON
 from diamond_cutter.storage.sets.layout import (
     details_key,
@@ -19,15 +20,23 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.sprite_set import read_record
 from diamond_cutter.storage.sets.views import Finding, check_view
+from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
+from diamond_cutter.tasks.compare_report.pages import (
+    COMPARE_REPORT,
+    compare_charts,
+    compare_page,
+)
+from diamond_cutter.tasks.compare_report.stored import compare_record_kind, is_compare_folder
+from diamond_cutter.tasks.comparing.similar_layers import SimilarLayersRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
-from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
+from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, charts, cut_page
 from diamond_cutter.tasks.cut_report.stored import cut_record_kind, is_cut_folder
 from diamond_cutter.tasks.pages.frontend import Frontend, judge
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
-from diamond_cutter.tasks.reporting.stored import report_folders
+from diamond_cutter.tasks.reporting.stored import files_of, report_folders
 
-AnyReport = ReportRecord | CutReportRecord
+AnyReport = ReportRecord | CutReportRecord | CompareReportRecord
 
 _IMAGES_RECORD = re.compile(r"(?:images|features)/(\d{5,})-(\d{5,})\.json")
 _RUN_AGAIN = "Run the same command again to write it again."
@@ -69,18 +78,31 @@ def find_report(bucket: Bucket, key: str) -> str | None:
 
 def report_kind(folder: str) -> type[AnyReport]:
     """Return the type of the record that commits the report in a folder."""
+    if is_compare_folder(folder):
+        return CompareReportRecord
     return CutReportRecord if is_cut_folder(folder) else ReportRecord
 
 
 def generated_page(report: AnyReport) -> bytes:
     """Return the page of a report, rendered from its record."""
+    if isinstance(report, CompareReportRecord):
+        return compare_page(report.contents)
     if isinstance(report, CutReportRecord):
         return cut_page(report.contents)
     return report_page(report.contents)
 
 
+def generated_charts(report: AnyReport) -> Mapping[str, bytes]:
+    """Return the charts of a report as SVG files, drawn from its record, by path in the report."""
+    if isinstance(report, CompareReportRecord):
+        return compare_charts(report.contents)
+    return charts(report.contents) if isinstance(report, CutReportRecord) else {}
+
+
 def frontend_of(folder: str) -> Frontend:
     """Return the scripts and styles of the pages of a report."""
+    if is_compare_folder(folder):
+        return COMPARE_REPORT
     return CUT_REPORT if is_cut_folder(folder) else REPORT
 
 
@@ -92,6 +114,10 @@ def shown_files(bucket: Bucket, folder: str) -> list[FileRef]:
     """
     kind = report_kind(folder)
     report = kind.from_bytes(bucket.get(report_key(folder)), report_key(folder))
+    if isinstance(report, CompareReportRecord):
+        key = similar_layers_key(folder)
+        similar = SimilarLayersRecord.from_bytes(bucket.get(key), key)
+        return [*report.files, *similar.files]
     if isinstance(report, CutReportRecord):
         return list(report.files)
     details = DetailsRecord.from_bytes(bucket.get(details_key(folder)), details_key(folder))
@@ -115,7 +141,7 @@ def unnamed_files(bucket: Bucket, folder: str) -> Iterator[tuple[ObjectInfo, str
         record = read_record(bucket, key, kind)
         if record is None:
             return
-        named |= {file.key for file in _files_of(record)}
+        named |= {file.key for file in files_of(record)}
     for info in listed:
         if is_fingerprinted(info.key) and info.key not in named:
             yield info, "no record of its report names it"
@@ -143,7 +169,7 @@ def _listing(bucket: Bucket, folder: str) -> ReportListing:
 
 
 def _images_of(report: AnyReport) -> int:
-    if isinstance(report, CutReportRecord):
+    if isinstance(report, CutReportRecord | CompareReportRecord):
         return report.contents.facts.images
     return report.contents.images
 
@@ -162,7 +188,7 @@ def _check(
                 rests_on,
                 f"The record is missing, and {key} depends on it. {_RUN_AGAIN}",
             )
-    for file in _files_of(record):
+    for file in files_of(record):
         if not file.is_whole_in(bucket, listed.get(file.key), reread=reread):
             return Finding(
                 file.key,
@@ -185,21 +211,18 @@ def _check_page(bucket: Bucket, folder: str) -> Finding | None:
 def _records(folder: str, keys: Iterable[str]) -> Iterator[tuple[str, type[Record]]]:
     """Yield the keys of a report's records, and their types."""
     for key in keys:
-        kind = cut_record_kind(folder, key) if is_cut_folder(folder) else _kind(folder, key)
+        kind = _kind(folder, key)
         if kind is not None:
             yield key, kind
 
 
 def _kind(folder: str, key: str) -> type[Record] | None:
+    if is_compare_folder(folder):
+        return compare_record_kind(folder, key)
+    if is_cut_folder(folder):
+        return cut_record_kind(folder, key)
     if _IMAGES_RECORD.fullmatch(key.removeprefix(folder)):
         return ImagesRecord
     if key == details_key(folder):
         return DetailsRecord
     return ReportRecord if key == report_key(folder) else None
-
-
-def _files_of(record: Record) -> tuple[FileRef, ...]:
-    if isinstance(record, ImagesRecord):
-        return (record.file,) if record.file else ()
-    files: tuple[FileRef, ...] = getattr(record, "files", ())
-    return files

@@ -17,6 +17,7 @@ from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
+from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import (
     RequestError,
@@ -35,6 +36,7 @@ _KEPT = {
     "sprites": _GOES_ON,
     "attribute": _GOES_ON,
     "attach": _GOES_ON,
+    "compare": _GOES_ON,
     "cut": _GOES_ON,
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
@@ -58,6 +60,7 @@ Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]
 Attribution = Annotated[AttributionRequest, Parameter(name="*")]
 Cutting = Annotated[CutRequest, Parameter(name="*")]
+Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
@@ -201,6 +204,29 @@ def attach(request: Attaching, *, json: Json = False) -> None:
 
 
 @app.command
+def compare(request: Comparing, *, open: bool = False, json: Json = False) -> int:
+    """Compare two models on the same images: accuracy, layers and channels.
+
+    diamond-cutter compare birds-before birds-after birds --open
+
+    Parameters
+    ----------
+    open
+        Open the report in a browser at the end.
+    """
+    from diamond_cutter.flows.cli.run_output import print_compare
+    from diamond_cutter.flows.cli.viewer import open_key
+    from diamond_cutter.flows.runs import run_compare
+    from diamond_cutter.storage import open_bucket
+
+    summary = run_compare(request)
+    print_compare(summary, as_json=json)
+    if open:
+        open_key(open_bucket(request.bucket), summary.key)
+    return 0 if summary.is_complete else FAILED
+
+
+@app.command
 def spectrum(photos: str) -> None:
     """Measure the spectrum of your own images, and print the recipe maco with it as JSON.
 
@@ -234,13 +260,14 @@ def serve(
     Parameters
     ----------
     command
-        `sprites`, `attribute`, `cut` or `attach`, with its options.
+        `sprites`, `attribute`, `cut`, `attach` or `compare`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
     from diamond_cutter.flows.deployment import (
         serve_attach,
         serve_attribution,
+        serve_compare,
         serve_cut,
         serve_sprites,
     )
@@ -254,12 +281,14 @@ def serve(
         serve_attribution(bound.arguments["request"], cron)
     elif function is cut:
         serve_cut(bound.arguments["request"], cron)
+    elif function is compare:
+        serve_compare(bound.arguments["request"], cron)
     elif function is attach:
         serve_attach(bound.arguments["request"], cron)
     else:
         raise RequestError(
-            "the command cannot be served: expected 'sprites', 'attribute', 'cut' or 'attach' "
-            f"with its options, found {' '.join(command) or 'nothing'!r}"
+            "the command cannot be served: expected 'sprites', 'attribute', 'cut', "
+            f"'attach' or 'compare' with its options, found {' '.join(command) or 'nothing'!r}"
         )
 
 

@@ -15,6 +15,7 @@ from diamond_cutter.flows.cli.score_text import (
     sprites_table,
 )
 from diamond_cutter.flows.cli.tables import Part, Rows
+from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.quantities import lasting, significant
 from diamond_cutter.storage.sets.records import (
@@ -41,7 +42,7 @@ def in_words(shown: Shown) -> list[Part]:
             return set_in_words(shown)
         case ReportSummary():
             return [*shown.in_words(), Rows(*shown.table()), shown.page]
-        case CutSummary():
+        case CutSummary() | CompareSummary():
             return [*shown.in_words(), *(Rows(*table) for table in shown.tables()), shown.report]
         case ShownRecord(record=ShardRecord() as record):
             return _shard(record, _file(record.file, shown))

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.cli.key_lookup import is_there, keys_meant, keys_named, nothing_there
 from diamond_cutter.flows.cli.layer_statistics import LayerReport, report_layer
+from diamond_cutter.flows.compare_summary import CompareSummary, summary_of_compare
 from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
@@ -36,6 +37,7 @@ from diamond_cutter.storage.sets.records import (
     SpritemapRecord,
 )
 from diamond_cutter.storage.sets.sprite_set import is_whole
+from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.gathering.contents import layer_names, set_names
 from diamond_cutter.tasks.importing.stored import bundle_remedy, graph_is_whole, read_card
@@ -73,7 +75,7 @@ class ShownRecord(FrozenModel):
     file_is_whole: bool | None = Field(default=None, description="null if it commits no file")
 
 
-Shown = LayerReport | SetReport | ReportSummary | CutSummary | ShownRecord
+Shown = LayerReport | SetReport | ReportSummary | CutSummary | CompareSummary | ShownRecord
 
 
 def show(bucket: Bucket, given: str) -> Shown:
@@ -203,7 +205,7 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
     return None
 
 
-def _report(bucket: Bucket, key: str) -> ReportSummary | CutSummary | None:
+def _report(bucket: Bucket, key: str) -> ReportSummary | CutSummary | CompareSummary | None:
     """Return the summary of the report of a key, or None if it is of none."""
     folder = find_report(bucket, key)
     if folder is None:
@@ -218,6 +220,8 @@ def _report(bucket: Bucket, key: str) -> ReportSummary | CutSummary | None:
         ) from error
     if isinstance(record, CutReportRecord):
         return summary_of_cut(bucket, folder, record, (), reused=True)
+    if isinstance(record, CompareReportRecord):
+        return summary_of_compare(bucket, folder, record, reused=True)
     return summary_of(bucket, folder, record, reused=True)
 
 

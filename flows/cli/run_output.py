@@ -8,6 +8,7 @@ from diamond_cutter.flows.cli.estimates import RunEstimate
 from diamond_cutter.flows.cli.output import print_result
 from diamond_cutter.flows.cli.record_text import preset_in_words, tuning_in_words
 from diamond_cutter.flows.cli.tables import Rows, printable
+from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.quantities import lasting, sized
 from diamond_cutter.flows.sprites_summary import RunSummary
@@ -67,6 +68,12 @@ def print_cut(summary: CutSummary, *, as_json: bool) -> None:
 def print_training(summary: AttachSummary, *, as_json: bool) -> None:
     """Print the summary of a training of new layers."""
     print_result(summary, as_json, *summary.in_words())
+
+
+def print_compare(summary: CompareSummary, *, as_json: bool) -> None:
+    """Print the answer of `compare`, its tables, and the URL of its page."""
+    tables = [Rows(head, rows) for head, rows in summary.tables()]
+    print_result(summary, as_json, *tables, *summary.in_words(), summary.report)
 
 
 def print_layer_tuning(found: LayerTuning) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
 from diamond_cutter.flows.cli.records import ShownRecord, show
+from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
@@ -44,7 +45,7 @@ def open_key(bucket: Bucket, given: str) -> Opened:
     shown = show(bucket, given)
     if isinstance(shown, LayerReport):
         return _file(bucket, _spritemap(bucket, shown))
-    if isinstance(shown, ReportSummary | CutSummary):
+    if isinstance(shown, ReportSummary | CutSummary | CompareSummary):
         return _report(bucket, shown.key)
     if not isinstance(shown, ShownRecord):
         return _gallery(bucket, gallery_key(shown.model, shown.recipe))

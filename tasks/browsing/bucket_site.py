@@ -36,8 +36,6 @@ from diamond_cutter.storage.sets.layout import (
     set_folder,
 )
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
-from diamond_cutter.tasks.cut_report.contents import CutReportRecord
-from diamond_cutter.tasks.cut_report.pages import charts
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
 from diamond_cutter.tasks.gathering.contents import set_names
 from diamond_cutter.tasks.pages.frontend import asset_files
@@ -45,6 +43,7 @@ from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.pages import from_script
 from diamond_cutter.tasks.stored_reports import (
     frontend_of,
+    generated_charts,
     generated_page,
     list_reports,
     report_kind,
@@ -121,7 +120,7 @@ class _Site:
         for model, recipe in set_names(self._bucket):
             sets[model].append(recipe)
         reports = [
-            (listing.key, listing.dataset, "" if listing.model == COMPARISON else listing.model)
+            (listing.key, listing.dataset, _seen_by(listing.model))
             for listing in list_reports(self._bucket)
             if listing.complete and not listing.measurements
         ]
@@ -175,7 +174,7 @@ class _Site:
         record = report_kind(folder).from_bytes(
             self._bucket.get(report_key(folder)), report_key(folder)
         )
-        drawn = charts(record.contents) if isinstance(record, CutReportRecord) else {}
+        drawn = generated_charts(record)
         if path not in drawn:
             raise NotFound(f"{folder}{path} is not a chart of this report.")
         return drawn[path]
@@ -193,6 +192,12 @@ class _Site:
     def _asset(self, request: Request, assets: Mapping[str, bytes]) -> Response:
         key = _key(request)
         return _file(key, assets[key]) if key in assets else self.stored_file(request)
+
+
+def _seen_by(model: str) -> str:
+    """Return the name of a report's model, or of both; nothing for a report on where to cut."""
+    names = [] if model == COMPARISON else model.split("+")
+    return " and ".join(name.partition("@")[0] for name in names)
 
 
 def _refusal(request: Request) -> Response | None:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diamond_cutter.storage import Bucket, open_bucket
-from diamond_cutter.storage.sets.sprite_set import SpritePlace
+from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.cut_report.contents import ClassCard, ShownChannel
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.separating import SeparatingChannel
-from diamond_cutter.tasks.reporting.pictures import PatchCutter, sprite_places, sprite_sheet
+from diamond_cutter.tasks.reporting.channel_pictures import patches_file, sprite_file
+from diamond_cutter.tasks.reporting.pictures import PatchCutter, sprite_places
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 ClassChannels = Sequence[Sequence[SeparatingChannel]]
@@ -25,15 +25,15 @@ def class_cards(
     part, comparison = job.dataset.choosing, job.comparison
 
     def channel(each: SeparatingChannel) -> ShownChannel:
-        strip = _strip(cutter, job, each) if each.positions else None
+        wanted = list(zip(each.images, each.positions, strict=True)) if each.positions else []
         place = places.get(each.channel)
         return ShownChannel(
             channel=each.channel,
             weight=float(f"{each.weight:.4g}"),
-            sprite=_sprite(bucket, place, layer.name, files) if place else None,
+            sprite=sprite_file(bucket, place, layer.name, files) if place else None,
             flags=place.scores.flags if place else (),
-            patches=files.layer(layer.name, f"patches-{each.channel:05d}", strip, "webp")
-            if strip
+            patches=patches_file(cutter, layer, each.channel, wanted, len(wanted), files)
+            if wanted
             else None,
             shown=len(each.positions),
         )
@@ -56,14 +56,3 @@ def class_cards(
             )
         )
     return tuple(cards)
-
-
-def _sprite(bucket: Bucket, place: SpritePlace, layer: str, files: ReportFiles) -> str:
-    picture, _, _ = sprite_sheet(bucket, [place])
-    return files.layer(layer, f"sprite-{place.scores.channel:05d}", picture, "webp")
-
-
-def _strip(cutter: PatchCutter, job: ComparisonJob, each: SeparatingChannel) -> bytes:
-    wanted = list(zip(each.images, each.positions, strict=True))
-    strip, _ = cutter.sheet(job.best_layer, wanted, columns=len(wanted))
-    return strip

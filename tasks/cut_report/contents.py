@@ -115,12 +115,12 @@ class Confused(FrozenModel):
 
 
 class ShownImage(FrozenModel):
-    """An image that only one of two cuts gets right."""
+    """An image that only one of two cuts, or of two models, gets right."""
 
     name: str
     label: str
     file: str
-    taken_for: str = Field(description="class that the other cut takes it for")
+    taken_for: str = Field(description="class that the other one takes it for")
 
 
 class DataFacts(FrozenModel):

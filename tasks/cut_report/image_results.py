@@ -15,11 +15,9 @@ from diamond_cutter.tasks.cutting.dataset import Dataset, stratified_folds
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_picture
+from diamond_cutter.tasks.reporting.channel_pictures import thumbnail_file
 from diamond_cutter.tasks.reporting.stored import ReportFiles
-from diamond_cutter.tasks.sheets import encode
 
-_THUMBNAIL_PX = 128
 _MOST_IMAGES = 24
 # A page shows matrices and channels of as many classes.
 MOST_CLASSES = 24
@@ -89,11 +87,9 @@ def shown_images(
     part, shown = dataset.choosing, []
     for place in places[:_MOST_IMAGES]:
         number = int(part.numbers[place])
-        try:
-            picture = read_picture(images[number], (1, 1, 3), _THUMBNAIL_PX)
-        except UnreadablePhoto:  # it was readable before
+        file = thumbnail_file(images[number], number, files)
+        if file is None:
             continue
-        file = files.image(f"{number:05d}", encode(picture, "webp"), "webp")
         shown.append(
             ShownImage(
                 name=images[number].name,

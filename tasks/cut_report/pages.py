@@ -6,7 +6,9 @@ from diamond_cutter.tasks.cut_report.contents import CutContents
 from diamond_cutter.tasks.cut_report.wording import SCORE_TITLES, SCORES_EXPLAINED
 from diamond_cutter.tasks.pages.frontend import Frontend, render
 
-CUT_REPORT = Frontend("diamond_cutter.tasks.cut_report", ("sorting",), "cut", report_asset_key)
+CUT_REPORT = Frontend(
+    "diamond_cutter.tasks.cut_report", ("sorting",), "cut", report_asset_key, ("answers",)
+)
 
 
 def charts(contents: CutContents) -> dict[str, bytes]:

@@ -12,11 +12,11 @@ from diamond_cutter.tasks.cut_report.image_results import classes_with_channels
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cutting.dataset import Part
 from diamond_cutter.tasks.cutting.probe import Features, fit, standardised
+from diamond_cutter.tasks.features.locating import highest_positions
 from diamond_cutter.tasks.features.spec import channel_of
 from diamond_cutter.tasks.features.stored import feature_set, features_folder
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_image
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
@@ -122,28 +122,20 @@ def located(
         channels: of each class.
         images: all images, by number.
     """
-    from diamond_cutter.model_inventory.bundle import activation_function
-
-    wanted: dict[int, list[int]] = {}
-    for each in (channel for of_class in channels for channel in of_class):
-        for number in each.images:
-            wanted.setdefault(number, []).append(each.channel)
-    function, places = activation_function(bundle, layer), dict[tuple[int, int], int]()
-    for number, chosen in sorted(wanted.items()):
-        try:
-            pixels = read_image(images[number], bundle.card.image.shape)
-        except UnreadablePhoto:  # it was readable before, and its patch will be grey
-            continue
-        activations = function(pixels[np.newaxis])[0].numpy()
-        flat = activations.reshape(-1, activations.shape[-1])
-        places |= {(number, channel): int(flat[:, channel].argmax()) for channel in chosen}
+    wanted = [
+        (layer, each.channel, number)
+        for of_class in channels
+        for each in of_class
+        for number in each.images
+    ]
+    places = highest_positions(bundle, wanted, images)
     return [
         [
             SeparatingChannel(
                 each.channel,
                 each.weight,
                 each.images,
-                tuple(places.get((number, each.channel), 0) for number in each.images),
+                tuple(places.get((layer, each.channel, number), 0) for number in each.images),
             )
             for each in of_class
         ]

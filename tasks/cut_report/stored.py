@@ -1,12 +1,10 @@
 """Read and check the records of a search for a cut."""
 
 import re
-from collections.abc import Iterable
 
-from diamond_cutter.storage import Bucket, NotFound
-from diamond_cutter.storage.sets.layout import report_key, report_page_key
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.layout import report_key
 from diamond_cutter.storage.sets.sprite_set import are_whole, read_record
-from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord, EpochRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
@@ -14,6 +12,7 @@ from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from diamond_cutter.tasks.cutting.together import JoinRecord
 from diamond_cutter.tasks.features.stored import CostsRecord, FeaturesRecord
 from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.reporting.stored import has_page, rests_on_whole
 from diamond_cutter.tasks.training.job import TrainedRecord
 
 AnyCutRecord = (
@@ -58,27 +57,6 @@ def stored_comparison(bucket: Bucket, folder: str) -> CutReportRecord | None:
     current = asset_files(CUT_REPORT, folder).keys() <= {file.key for file in record.files}
     if not current or not are_whole(bucket, folder, record.files):
         return None
-    page = cut_page(record.contents)
-    try:
-        published = bucket.get(report_page_key(folder)) == page
-    except NotFound:
+    if not has_page(bucket, folder, cut_page(record.contents)):
         return None
-    if not published or is_published(bucket, report_page_key(folder), page) is not True:
-        return None
-    return record if _rests_on_whole(bucket, record.records) else None
-
-
-def _rests_on_whole(bucket: Bucket, keys: Iterable[str]) -> bool:
-    """Tell whether the records of a report, and the files that they commit, are whole."""
-    by_folder: dict[str, list[AnyCutRecord]] = {}
-    for key in keys:
-        folder = "/".join(key.split("/")[:4]) + "/"
-        kind = cut_record_kind(folder, key)
-        record = read_record(bucket, key, kind) if kind else None
-        if record is None:
-            return False
-        by_folder.setdefault(folder, []).append(record)
-    return all(
-        are_whole(bucket, folder, (file for record in records for file in record.files))
-        for folder, records in by_folder.items()
-    )
+    return record if rests_on_whole(bucket, record.records, cut_record_kind) else None

@@ -22,33 +22,40 @@ class Frontend(NamedTuple):
     """The parts of one site.
 
     package: the package with a folder page/ of templates, scripts and styles.
-    scripts: names of the site's scripts, in the order of their dependencies.
+    scripts: names of the site's scripts, in the order of their dependencies. A script that only
+        some sites have in common lies with the shared ones.
     style: the name of the site's style.
     asset_key: returns the key of an asset, given its folder, content and suffix.
+    shared_styles: names of the shared styles that only some sites have.
     """
 
     package: str
     scripts: tuple[str, ...]
     style: str
     asset_key: Callable[[str, bytes, str], str]
+    shared_styles: tuple[str, ...] = ()
 
 
 @functools.cache
 def assets(frontend: Frontend) -> Mapping[str, bytes]:
     """Return the script, the style and the icon of a site, by suffix."""
     shared, own = _folder(_SHARED), _folder(frontend.package)
-    scripts = [shared.joinpath(f"{name}.js") for name in _SHARED_SCRIPTS] + [
-        own.joinpath(f"{name}.js") for name in frontend.scripts
-    ]
+    scripts = [shared.joinpath(f"{name}.js") for name in _SHARED_SCRIPTS]
+    for name in frontend.scripts:
+        script = own.joinpath(f"{name}.js")
+        scripts.append(script if script.is_file() else shared.joinpath(f"{name}.js"))
     # The function keeps all names apart from other scripts.
-    script = (
+    joined = (
         '"use strict";\n(() => {\n'
         + "\n".join(part.read_text("utf-8") for part in scripts)
         + "})();\n"
     )
-    styles = [shared.joinpath("base.css"), own.joinpath(f"{frontend.style}.css")]
+    styles = [
+        *(shared.joinpath(f"{name}.css") for name in ("base", *frontend.shared_styles)),
+        own.joinpath(f"{frontend.style}.css"),
+    ]
     return {
-        "js": script.encode(),
+        "js": joined.encode(),
         "css": "\n".join(part.read_text("utf-8") for part in styles).encode(),
         "svg": shared.joinpath("icon.svg").read_bytes(),
     }

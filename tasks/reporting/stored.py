@@ -1,6 +1,6 @@
 """Write, find, list and check the reports in a bucket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from diamond_cutter.storage import Bucket, NotFound, crc32c
 from diamond_cutter.storage.sets.layout import (
@@ -10,10 +10,11 @@ from diamond_cutter.storage.sets.layout import (
     report_image_key,
     report_key,
     report_layer_key,
+    report_of,
     report_page_key,
     report_table_key,
 )
-from diamond_cutter.storage.sets.records import FileRef, ImagesRecord
+from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.sprite_set import are_whole, put_determined, read_record
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet
@@ -89,7 +90,7 @@ def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
     if (
         record is None
         or not is_current(bucket, folder, record)
-        or not _has_page(bucket, folder, record)
+        or not has_page(bucket, folder, report_page(record.contents))
     ):
         return None
     measured = [
@@ -103,12 +104,45 @@ def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
     return record if whole and stored_details(bucket, folder) is not None else None
 
 
-def _has_page(bucket: Bucket, folder: str, record: ReportRecord) -> bool:
-    key, page = report_page_key(folder), report_page(record.contents)
+def has_page(bucket: Bucket, folder: str, page: bytes) -> bool:
+    """Tell whether the page of a report was published with this content, and is whole."""
+    key = report_page_key(folder)
     try:
         return bucket.get(key) == page and is_published(bucket, key, page) is True
     except NotFound:
         return False
+
+
+def rests_on_whole(
+    bucket: Bucket, keys: Iterable[str], kind_of: Callable[[str, str], type[Record] | None]
+) -> bool:
+    """Tell whether the records of a report, and the files that they commit, are whole.
+
+    Args:
+        bucket: of the report.
+        keys: of the records.
+        kind_of: returns the type of a record, given its folder and its key.
+    """
+    by_folder: dict[str, list[Record]] = {}
+    for key in keys:
+        folder = report_of(key) or ""
+        kind = kind_of(folder, key)
+        record = read_record(bucket, key, kind) if kind else None
+        if record is None:
+            return False
+        by_folder.setdefault(folder, []).append(record)
+    return all(
+        are_whole(bucket, folder, (file for record in records for file in files_of(record)))
+        for folder, records in by_folder.items()
+    )
+
+
+def files_of(record: Record) -> tuple[FileRef, ...]:
+    """Return the files that a record of a report commits."""
+    if isinstance(record, ImagesRecord):
+        return (record.file,) if record.file else ()
+    files: tuple[FileRef, ...] = getattr(record, "files", ())
+    return files
 
 
 def is_current(bucket: Bucket, folder: str, record: ReportRecord) -> bool:

@@ -325,3 +325,16 @@ def test_a_trigger_may_name_other_images_and_models_to_cut() -> None:
     assert validate({"request": request}, schema) == []
     assert validate({"request": {**request, "pooling": "median"}}, schema) != []
     assert validate({"request": {"images": "/data/scans", "models": []}}, schema) != []
+
+
+def test_a_trigger_may_name_other_models_to_compare() -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools import is_valid_schema, validate
+
+    from diamond_cutter.flows.comparing import compare_models
+
+    schema = parameter_schema(compare_models).model_dump()
+    is_valid_schema(schema)
+    request = {"images": "/data/birds", "first": "birds-1", "second": "keras/resnet50"}
+    assert validate({"request": request}, schema) == []
+    assert validate({"request": {**request, "split": "some"}}, schema) != []

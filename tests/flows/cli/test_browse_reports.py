@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.compare_keys import compare_folder
 from diamond_cutter.storage.sets.cut_keys import comparison_folder
+from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
+from diamond_cutter.tasks.compare_report.pages import compare_charts, compare_page
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.pages import charts, cut_page
 from tests.flows.cli.test_browse import EVIL, SET, Served
 from tests.flows.made_up_set import RECIPE
+from tests.tasks.compare_report.made_up_comparison import made_up_contents as compared_contents
 from tests.tasks.cut_report.made_up_comparison import made_up_contents
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 from tests.tasks.reporting.made_up_report import put_report
@@ -126,4 +130,25 @@ def test_a_report_on_where_to_cut_is_served_with_charts_drawn_from_its_numbers(
     assert drawn[0] == 200 and drawn[2] == charts(contents)["depth.svg"]
     assert served.ask(f"{path}evil.svg")[0] == 404
     for name in re.findall(r'(?:src|href)="(report\.[^"]+)"', cut_page(contents).decode()):
+        assert served.ask(path + name)[0] == 200, name
+
+
+def test_a_comparison_of_two_models_is_served_with_a_heat_map_drawn_from_its_numbers(
+    served: Served, bucket: LocalBucket
+) -> None:
+    contents = compared_contents()
+    folder = compare_folder(
+        contents.dataset, ("before@1a2b3c4d", "after@1a2b3c4d"), contents.report
+    )
+    record = CompareReportRecord(contents=contents, records=(), files=())
+    bucket.put(f"{folder}report.json", record.to_bytes())
+    for name in ("index.html", "similarity.svg", "evil.svg"):
+        bucket.put(folder + name, EVIL)
+    assert b"before and after" in served.ask("/")[2]
+    path = "/" + folder.replace("@", "%40").replace("+", "%2B")
+    assert served.ask(path)[2] == compare_page(contents)
+    drawn = served.ask(f"{path}similarity.svg")
+    assert drawn[0] == 200 and drawn[2] == compare_charts(contents)["similarity.svg"]
+    assert served.ask(f"{path}evil.svg")[0] == 404
+    for name in re.findall(r'(?:src|href)="(report\.[^"]+)"', compare_page(contents).decode()):
         assert served.ask(path + name)[0] == 200, name

@@ -70,7 +70,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["models", "show", "resnet"], ["'resnet'", "did you mean"]),
         (
             ["serve", "plan", "efficientnet-lite0"],
-            ["expected 'sprites', 'attribute', 'cut' or 'attach'"],
+            ["expected 'sprites', 'attribute', 'cut', 'attach' or 'compare'"],
         ),
     ],
 )
