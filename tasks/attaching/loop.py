@@ -235,6 +235,20 @@ class Phase:
             return self.rate * step / warm
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(last - warm, 1)))
 
+    def _accuracy_to_beat(self, images: int) -> float:
+        """Return the validation accuracy from which on weights are kept.
+
+        The second phase may begin one standard error lower, because that is as good as equal
+        (Breiman et al., "Classification and regression trees", 1984), and it is asked for.
+        """
+        if not self.state.history[:-1]:
+            return 0.0
+        best = self.state.history[self.state.best_place]
+        kept = best.validation_accuracy
+        if best.phase == self.number or self.state.history[-1].epoch == 0:
+            return kept
+        return kept - math.sqrt(kept * (1 - kept) / images)
+
     def end_epoch(self, number: int, loss: float | None, accuracy: float | None) -> None:
         """Test the network on the validation images, and store the state."""
         images, state = self.training.images, self.state
@@ -255,6 +269,7 @@ class Phase:
         self.network.assign(last)
         state.weights = last
         state.optimizer = [each.numpy() for each in self.optimizer.variables]
+        validation_accuracy = float((logits.argmax(1) == images.validation_labels).mean())
         state.history.append(
             Epoch(
                 phase=self.number,
@@ -263,11 +278,10 @@ class Phase:
                 loss=loss,
                 accuracy=accuracy,
                 validation_loss=validation_loss,
-                validation_accuracy=float((logits.argmax(1) == images.validation_labels).mean()),
+                validation_accuracy=validation_accuracy,
             )
         )
-        accuracy_kept = state.history[state.best_place].validation_accuracy
-        if state.history[-1].validation_accuracy >= accuracy_kept:
+        if validation_accuracy >= self._accuracy_to_beat(count):
             state.best, state.best_place = tested, len(state.history) - 1
         self.training.keep(state)
 

@@ -106,6 +106,13 @@ def test_unfrozen_layers_change_and_those_before_keep_their_hashes(
     assert changed["first"] == hashes["first"]
     best = record.history[record.best]
     assert (changed["third"] != hashes["third"]) == (best.phase == 1 and best.epoch > 0)
+    # Those of the second phase are kept if they are about as good.
+    first = max(each.validation_accuracy for each in record.history if each.phase == 0)
+    second = max(
+        each.validation_accuracy for each in record.history if each.phase == 1 and each.epoch
+    )
+    deviation = (first * (1 - first) / record.images[1]) ** 0.5
+    assert (best.phase == 1 and best.epoch > 0) == (second >= first - deviation)
 
 
 @pytest.mark.parametrize("after", [2, 4])
