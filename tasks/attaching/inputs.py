@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from diamond_cutter.tasks.training.augmentation import Augment
+from diamond_cutter.tasks.training.augmentation import Augment, augmentation
 from diamond_cutter.tasks.training.pictures import Pictures
 
 # Each image is varied so often. Later epochs see the same variations again, so that neither they
@@ -70,3 +70,28 @@ class Inputs:
         padded[: len(places)] = pixels
         found = self._prepare(tf.constant(augment(padded)))
         return [each.numpy()[: len(places)] for each in found]
+
+
+def unvaried(prepare: Prepare, pictures: Pictures, batch: int) -> Inputs:
+    """Return the inputs of images as they are."""
+    return Inputs(pictures, prepare, lambda _: augmentation(0, "none"), 1, batch)
+
+
+def of_all(
+    function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: Inputs, images: int, batch: int
+) -> npt.NDArray[np.float32]:
+    """Return the vectors of all images, float32 `[image, number]`, in batches of one size.
+
+    Args:
+        function: from inputs to vectors, such as `TrainedNetwork.logits`.
+        inputs: of the images.
+        images: their number.
+        batch: images at a time.
+    """
+    parts = []
+    for first in range(0, images, batch):
+        # Padded with the first images, so that the function is traced once.
+        places = np.arange(first, first + batch) % images
+        found = function([tf.constant(each) for each in inputs.read(0, places)])
+        parts.append(found.numpy()[: images - first])
+    return np.concatenate(parts)

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, Epoch, State
-from diamond_cutter.tasks.attaching.inputs import VARIATIONS, Inputs
+from diamond_cutter.tasks.attaching.inputs import VARIATIONS, Inputs, of_all, unvaried
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
 from diamond_cutter.tasks.attaching.spec import AttachSpec
 from diamond_cutter.tasks.training.augmentation import augmentation
@@ -132,7 +132,7 @@ class Phase:
     def begin_inputs(self) -> None:
         """Forget all inputs of the network, so that the next epoch computes them."""
         images, batch, spec = self.training.images, self.training.batch, self.training.spec
-        self._validation = as_they_are(self.network, images.validation, batch)
+        self._validation = unvaried(self.network.prepare, images.validation, batch)
         self._train = Inputs(
             images.train,
             self.network.prepare,
@@ -284,28 +284,3 @@ class Phase:
         if validation_accuracy >= self._accuracy_to_beat(count):
             state.best, state.best_place = tested, len(state.history) - 1
         self.training.keep(state)
-
-
-def of_all(
-    function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: Inputs, images: int, batch: int
-) -> npt.NDArray[np.float32]:
-    """Return the vectors of all images, float32 `[image, number]`, in batches of one size.
-
-    Args:
-        function: from inputs to vectors, such as `TrainedNetwork.logits`.
-        inputs: of the images.
-        images: their number.
-        batch: images at a time.
-    """
-    parts = []
-    for first in range(0, images, batch):
-        # Padded with the first images, so that the function is traced once.
-        places = np.arange(first, first + batch) % images
-        found = function([tf.constant(each) for each in inputs.read(0, places)])
-        parts.append(found.numpy()[: images - first])
-    return np.concatenate(parts)
-
-
-def as_they_are(network: TrainedNetwork, pictures: Pictures, batch: int) -> Inputs:
-    """Return the inputs of images without variations."""
-    return Inputs(pictures, network.prepare, lambda _: augmentation(0, "none"), 1, batch)

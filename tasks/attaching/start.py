@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from diamond_cutter.model_inventory.graph.new_layers import standardising
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, State
-from diamond_cutter.tasks.attaching.inputs import Inputs
-from diamond_cutter.tasks.attaching.loop import Images, as_they_are, of_all
+from diamond_cutter.tasks.attaching.inputs import Inputs, of_all, unvaried
+from diamond_cutter.tasks.attaching.loop import Images
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
 from diamond_cutter.tasks.cutting.dataset import stratified_folds
 from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, location_and_scale
@@ -39,7 +39,7 @@ def begin(
     """
     made = network(weights)
     attached = made.attached
-    inputs, labels = as_they_are(made, images.train, batch), images.train_labels
+    inputs, labels = unvaried(made.prepare, images.train, batch), images.train_labels
     if attached.convolutions:
         made.assign(_statistics(made, inputs, len(labels), batch))
     features = of_all(made.features, inputs, len(labels), batch)

@@ -60,6 +60,7 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
     from diamond_cutter.tasks.attaching import loop
     from diamond_cutter.tasks.attaching.bundling import attached_to
     from diamond_cutter.tasks.attaching.chart import history_chart
+    from diamond_cutter.tasks.attaching.inputs import of_all, unvaried
     from diamond_cutter.tasks.attaching.network import TrainedNetwork
     from diamond_cutter.tasks.attaching.start import begin
 
@@ -103,7 +104,7 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
         "images": (len(images.train), len(images.validation), len(test)),
         **_tested(
             job,
-            loop.of_all(network.logits, loop.as_they_are(network, test, batch), len(test), batch),
+            of_all(network.logits, unvaried(network.prepare, test, batch), len(test), batch),
         ),
         "problems": problems,
         "seconds": round(time.perf_counter() - clock, 3),
