@@ -4,10 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Annotated
 
-import numpy as np
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
@@ -27,10 +25,8 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import Terminated, leave, terminable
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
-from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
-_SPECTRUM_PX = 288
 _GOES_ON = "; finished work is kept, and the same command continues from there"
 _KEPT = {
     "sprites": _GOES_ON,
@@ -237,6 +233,8 @@ def spectrum(photos: str) -> None:
     photos
         A folder of images, or gs://bucket/folder.
     """
+    from diamond_cutter.flows.cli.spectrum import maco_of_photos
+
     sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
 
 
@@ -290,34 +288,6 @@ def serve(
             "the command cannot be served: expected 'sprites', 'attribute', 'cut', "
             f"'attach' or 'compare' with its options, found {' '.join(command) or 'nothing'!r}"
         )
-
-
-def maco_of_photos(folder: str) -> RenderRecipe:
-    """Return the recipe maco with the spectrum of the images in a folder, a path or URL.
-
-    Raises:
-        BadPhotos: the folder does not exist, or has no readable image.
-        StorageError: the cloud denies access or does not answer.
-    """
-    from diamond_cutter.tasks.photos.finding import find_images
-    from diamond_cutter.tasks.photos.image_set import BadPhotos
-    from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_images
-    from diamond_cutter.tasks.rendering.spectrum import natural_spectrum
-
-    def readable() -> Iterator[np.ndarray]:
-        shape = (_SPECTRUM_PX, _SPECTRUM_PX, 3)
-        for _, pixels in read_images(find_images(folder).images, shape):
-            if isinstance(pixels, UnreadablePhoto):
-                print_error(f"skipped: {pixels}")
-            else:
-                yield pixels
-
-    try:
-        return RenderRecipe(name="maco", spectrum=natural_spectrum(readable()))
-    except ValueError as error:
-        raise BadPhotos(
-            f"no spectrum can be measured of the images in {folder}: {error}"
-        ) from error
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

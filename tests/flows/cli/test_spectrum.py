@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diamond_cutter.flows.cli.main import maco_of_photos, run
+from diamond_cutter.flows.cli.main import run
+from diamond_cutter.flows.cli.spectrum import maco_of_photos
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from tests.storage.gcs_server import GcsServer
