@@ -245,7 +245,7 @@ class Phase:
             return 0.0
         best = self.state.history[self.state.best_place]
         kept = best.validation_accuracy
-        if best.phase == self.number or self.state.history[-1].epoch == 0:
+        if best.phase == self.number:
             return kept
         return kept - math.sqrt(kept * (1 - kept) / images)
 
@@ -281,6 +281,7 @@ class Phase:
                 validation_accuracy=validation_accuracy,
             )
         )
-        if validation_accuracy >= self._accuracy_to_beat(count):
+        begins = number == 0 and len(state.history) > 1  # with the weights that are kept already
+        if not begins and validation_accuracy >= self._accuracy_to_beat(count):
             state.best, state.best_place = tested, len(state.history) - 1
         self.training.keep(state)
