@@ -27,6 +27,7 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.compare_keys import compare_folder
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
+from diamond_cutter.tasks.attaching.checkpoints import unseen_images
 from diamond_cutter.tasks.compare_report.choosing import by_difference, choose
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.compare_report.examining import examining_job
@@ -156,8 +157,15 @@ def _features(run: CompareRun, slots: DeviceSlots) -> tuple[ComparedImages, dict
     )
     refused = {name: reason for each in found for name, reason in each.refused.items()}
     digests = common_digests(found)
-    place = run.request.images
-    return compared_images(run.numbered, digests, run.request.split, place), refused
+    place, unseen = run.request.images, _unseen(run)
+    return compared_images(run.numbered, digests, run.request.split, place, unseen), refused
+
+
+def _unseen(run: CompareRun) -> frozenset[str] | None:
+    """Return the names of the images that no training of the two models saw, if that is known."""
+    found = [unseen_images(run.bucket, model.card, run.images.name) for model in run.models]
+    known = [names for names in found if names is not None]
+    return frozenset.intersection(*known) if known else None
 
 
 def _names(run: CompareRun) -> str:

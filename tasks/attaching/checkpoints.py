@@ -10,10 +10,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, Corrupt, NotFound, crc32c
 from diamond_cutter.storage.sets.attach_keys import attached_key, epoch_key, epochs_folder
 from diamond_cutter.storage.sets.records import FileRef, Record, Versions
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
+from diamond_cutter.tasks.importing.stored import read_card
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -58,6 +60,7 @@ class AttachedRecord(Record):
     history: tuple[Epoch, ...]
     best: int = Field(description="place in the history of the weights that were kept")
     images: tuple[int, int, int] = Field(description="for training, validation and test")
+    test_images: tuple[str, ...] = Field(description="names of the images that no training saw")
     test_accuracy: float
     test_low: float = Field(description="lower end of its 95 % interval")
     test_high: float
@@ -168,6 +171,32 @@ def stored_result(bucket: Bucket, folder: str) -> AttachedRecord | None:
     if record is None or not all(is_whole(bucket, file) for file in record.files):
         return None
     return record
+
+
+def unseen_images(bucket: Bucket, card: ModelCard, dataset: str) -> frozenset[str] | None:
+    """Return the names of the images that a model's trainings here kept for the test.
+
+    The trainings of the models that it was attached to count, too.
+
+    Args:
+        bucket: of the trainings.
+        card: of the model.
+        dataset: name and hash of the images.
+
+    Returns:
+        None if no training of the model was on this dataset.
+    """
+    unseen: frozenset[str] | None = None
+    found: ModelCard | None = card
+    passed = set[str]()  # cards of others could name each other in a circle
+    while found is not None and found.attached is not None and found.key not in passed:
+        passed.add(found.key)
+        record = stored_result(bucket, found.attached.training) if found.attached.training else None
+        if record is not None and record.dataset == dataset:
+            names = frozenset(record.test_images)
+            unseen = names if unseen is None else unseen & names
+        found = read_card(bucket, found.attached.model)
+    return unseen
 
 
 def read_weights(bucket: Bucket, record: AttachedRecord) -> Arrays:

@@ -101,6 +101,7 @@ def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
         "classes": job.dataset.classes,
         "history": state.history,
         "best": state.best_place,
+        "test_images": [job.images[number].name for number in job.dataset.test.numbers],
         "images": (len(images.train), len(images.validation), len(test)),
         **_tested(
             job,

@@ -1,7 +1,7 @@
 """Choose the images of a comparison, and read what both models say of them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,11 @@ def check_split(images: Sequence[FoundImage], split: SplitChoice, place: str) ->
 
 
 def compared_images(
-    images: Sequence[FoundImage], digests: Mapping[int, str], split: SplitChoice, place: str
+    images: Sequence[FoundImage],
+    digests: Mapping[int, str],
+    split: SplitChoice,
+    place: str,
+    unseen: Collection[str] | None = None,
 ) -> ComparedImages:
     """Choose the images of a comparison; of equal images, the first one counts.
 
@@ -87,6 +91,8 @@ def compared_images(
         digests: a hash of the pixels of each readable image, by number.
         split: the requested part for the accuracy.
         place: where the user has the images.
+        unseen: names of the images that the trainings of the models kept for their tests, if they
+            are known. With the split `auto`, the accuracy is measured on these.
 
     Raises:
         BadPhotos: there are too few images.
@@ -98,9 +104,12 @@ def compared_images(
     check_count(len(different), place)
     divided = any(image.split == "test" for image in images)
     part: SplitChoice = split if split != "auto" else "test" if divided else "all"
+    tested = _part(images, digests, part)
+    if split == "auto" and unseen:
+        part, tested = "test", [number for number in different if images[number].name in unseen]
     return ComparedImages(
         measured=tuple(evenly(different, MOST_IMAGES)),
-        tested=tuple(_part(images, digests, part)),
+        tested=tuple(tested),
         copies=len(digests) - len(different),
         split=part,
     )

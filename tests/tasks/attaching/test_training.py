@@ -17,6 +17,7 @@ from diamond_cutter.tasks.attaching.checkpoints import (
     EpochRecord,
     read_weights,
     stored_result,
+    unseen_images,
 )
 from diamond_cutter.tasks.attaching.job import AttachJob
 from diamond_cutter.tasks.attaching.spec import AttachSpec
@@ -76,6 +77,12 @@ def test_a_head_learns_and_the_bundle_is_what_was_trained(job: AttachJob, toy: B
     bundle = attached_bundle(
         open_bucket(job.bucket), learning.folder, record, toy, "mine", learning.spec
     )
+    keep_bundle(job.bucket, bundle)
+    bucket, names = open_bucket(job.bucket), frozenset(record.test_images)
+    assert unseen_images(bucket, bundle.card, job.dataset_name) == names
+    assert names == {job.images[number].name for number in job.dataset.test.numbers}
+    assert unseen_images(bucket, bundle.card, "others@0") is None
+    assert unseen_images(bucket, toy.card, job.dataset_name) is None
     assert bundle.card.class_names == record.classes and bundle.card.attached is not None
     assert [layer.name for layer in bundle.card.layers] == ["first", "second", "third", "logits"]
     for layer in ("first", "second", "third"):

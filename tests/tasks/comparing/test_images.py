@@ -82,6 +82,15 @@ def logits(tmp_path) -> FeatureSet:  # type: ignore[no-untyped-def]
     return Logits(LocalBucket(tmp_path), "", ())
 
 
+def test_what_no_training_saw_is_tested() -> None:
+    given, copied = images(14), digests(14, {5: 2, 6: 2})
+    unseen = {given[number].name for number in (2, 5, 9)}
+    found = compared_images(given, copied, "auto", "here", unseen)
+    assert (found.tested, found.split) == ((2, 9), "test")
+    assert len(compared_images(given, copied, "all", "here", unseen).tested) == 12
+    assert compared_images(given, copied, "auto", "here", set()).split == "all"
+
+
 def test_only_images_whose_label_is_a_class_have_predictions(
     model: PairedModel, logits: FeatureSet
 ) -> None:
