@@ -8,7 +8,13 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import AUTO, Recipe, class_number, lasting_place
+from diamond_cutter.flows.sprites_request import (
+    AUTO,
+    BucketPlace,
+    Recipe,
+    class_number,
+    lasting_place,
+)
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.storage import Bucket
@@ -62,9 +68,7 @@ class AttributionRequest(FrozenModel):
         le=10_000,
         description="images that the report shows one by one, evenly spaced in the folder",
     )
-    bucket: str = Field(
-        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
-    )
+    bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import AUTO, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import UnknownLayer
@@ -38,9 +38,7 @@ class CompareRequest(FrozenModel):
         description="layers of the first model whose channels are shown; if omitted, the last one "
         "and the three that changed most",
     )
-    bucket: str = Field(
-        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
-    )
+    bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import AUTO, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
@@ -41,9 +41,7 @@ class CutRequest(FrozenModel):
         le=32,
         description="channels per class that the report shows, with their sprites",
     )
-    bucket: str = Field(
-        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
-    )
+    bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",

@@ -48,6 +48,9 @@ def preset_by_name(given: Any) -> Any:
     return {"name": given}
 
 
+BucketPlace = Annotated[
+    str, Field(description="the bucket: a folder, created if needed, or a gs:// URL")
+]
 Recipe = Annotated[
     RenderRecipe,
     BeforeValidator(preset_by_name, json_schema_input_type=str | RenderRecipe),
@@ -69,9 +72,7 @@ class SpritesRequest(FrozenModel):
         description="channels of each layer: 0:32, 7 or 1,5,9; for logits also class names: "
         "'goldfish; tabby'; if omitted, all channels",
     )
-    bucket: str = Field(
-        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
-    )
+    bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
         description="how to render: a recipe or its name; auto: the preset that `tune` stored for "
@@ -149,9 +150,7 @@ class TuneRequest(FrozenModel):
         min_length=1,
         description="layer names, globs ('block_1?' is block_10 to block_15), 'main' or 'all'",
     )
-    bucket: str = Field(
-        default="./bucket", description="the bucket: a folder, created if needed, or a gs:// URL"
-    )
+    bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(), description="the recipe to start from, or its name"
     )
