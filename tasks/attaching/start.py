@@ -1,7 +1,5 @@
 """The weights with which the training of new layers begins."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -17,13 +15,7 @@ from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, loca
 from diamond_cutter.tasks.training.heads import regression
 
 
-def begin(
-    images: Images,
-    weights: Arrays,
-    network: Callable[[Arrays], TrainedNetwork],
-    batch: int,
-    seed: int,
-) -> tuple[State, float]:
+def begin(images: Images, made: TrainedNetwork, batch: int, seed: int) -> tuple[State, float]:
     """Return the state before training, and the factor of the head's squares in the loss.
 
     The head is the logistic regression of the training images as they are, on standardised
@@ -32,18 +24,16 @@ def begin(
 
     Args:
         images: with their classes.
-        weights: of the new layers.
-        network: makes the network with weights; nothing of the old network is trained.
+        made: the network with untrained new layers; nothing of the old network is trained.
         batch: images at a time.
         seed: of the folds.
     """
-    made = network(weights)
     attached = made.attached
     inputs, labels = unvaried(made.prepare, images.train, batch), images.train_labels
     if attached.convolutions:
         made.assign(_statistics(made, inputs, len(labels), batch))
     features = of_all(made.features, inputs, len(labels), batch)
-    classes = len(weights[f"{attached.head}/bias"])
+    classes = made.variables[f"{attached.head}/bias"].shape[0]
     inner = stratified_folds(labels, images.train_groups, INNER_FOLDS, seed)
     with threadpool_limits(1):  # the same digits on machines with any number of cores
         penalty = choose_penalty(features, labels, inner)

@@ -1,7 +1,8 @@
 """Train new layers in a device's process, and make a bundle of the result."""
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.attaching.checkpoints import (
+    Arrays,
     State,
     keep_epoch,
     keep_result,
@@ -25,7 +27,7 @@ from diamond_cutter.tasks.versions import software_versions
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
-    from diamond_cutter.tasks.attaching.loop import Images
+    from diamond_cutter.tasks.attaching.loop import Images, Training
 
 _OUT_OF_MEMORY = "the memory was too small for {batch} images in a step: {smaller} were taken"
 
@@ -56,63 +58,63 @@ def train_and_commit(job: AttachJob) -> None:
 
 
 def _train(job: AttachJob, batch: int, problems: tuple[str, ...]) -> None:
-    from diamond_cutter.model_inventory.graph.new_layers import initial_weights
     from diamond_cutter.tasks.attaching import loop
-    from diamond_cutter.tasks.attaching.bundling import attached_to
     from diamond_cutter.tasks.attaching.chart import history_chart
-    from diamond_cutter.tasks.attaching.inputs import of_all, unvaried
-    from diamond_cutter.tasks.attaching.network import TrainedNetwork
-    from diamond_cutter.tasks.attaching.start import begin
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
     bundle = read_bundle(job.bucket, job.model)
-    attached = attached_to(bundle, job.spec, job.folder)
     common = {"model": job.model, "division": job.dataset.division, "batch": batch}
-    images = _images(job, bundle)
-    channels = [bundle.card.layer(name).channels for name in attached.at]
-    initial = initial_weights(attached, channels, len(job.dataset.classes), job.spec.seed)
-    start, decay = begin(
-        images,
-        initial,
-        lambda weights: TrainedNetwork(bundle, attached, None, weights),
-        batch,
-        job.spec.seed,
-    )
-    training = loop.Training(
-        spec=job.spec,
-        images=images,
-        class_weights=_class_weights(images.train_labels, len(job.dataset.classes)),
-        decay=decay,
-        batch=batch,
-        network=lambda unfreeze, weights: TrainedNetwork(bundle, attached, unfreeze, weights),
-        keep=lambda state: keep_epoch(bucket, job.folder, state, common),
-        on_progress=lambda done, line: report_progress((done, line)),
-    )
+    training, start = _begun(job, bundle, common)
     state = loop.train(training, last_epoch(bucket, job.folder, common) or start)
     if state.diverged:
         problems = (*problems, _diverged(state))
-    network = TrainedNetwork(bundle, attached, job.spec.unfreeze, state.best)
-    test = Pictures(
-        [job.images[number] for number in job.dataset.test.numbers], bundle.card.image.shape
-    )
+    test = [job.images[number] for number in job.dataset.test.numbers]
+    images = training.images
     facts = {
         **common,
         "dataset": job.dataset_name,
         "classes": job.dataset.classes,
         "history": state.history,
         "best": state.best_place,
-        "test_images": [job.images[number].name for number in job.dataset.test.numbers],
+        "test_images": [image.name for image in test],
         "images": (len(images.train), len(images.validation), len(test)),
-        **_tested(
-            job,
-            of_all(network.logits, unvaried(network.prepare, test, batch), len(test), batch),
-        ),
+        **_tested(job, training, state, Pictures(test, bundle.card.image.shape)),
         "problems": problems,
         "seconds": round(time.perf_counter() - clock, 3),
         "versions": software_versions(),
     }
     chart = history_chart(state.history, state.best_place)
     keep_result(bucket, job.folder, state.best, chart, facts)
+
+
+def _begun(job: AttachJob, bundle: "Bundle", common: Mapping[str, Any]) -> tuple["Training", State]:
+    """Return a training, and the state with which it begins."""
+    from diamond_cutter.model_inventory.graph.new_layers import initial_weights
+    from diamond_cutter.tasks.attaching.bundling import attached_to
+    from diamond_cutter.tasks.attaching.loop import Training
+    from diamond_cutter.tasks.attaching.network import TrainedNetwork
+    from diamond_cutter.tasks.attaching.start import begin
+
+    attached, bucket = attached_to(bundle, job.spec, job.folder), open_bucket(job.bucket)
+    images, classes = _images(job, bundle), len(job.dataset.classes)
+    channels = [bundle.card.layer(name).channels for name in attached.at]
+
+    def network(unfreeze: str | None, weights: Arrays) -> TrainedNetwork:
+        return TrainedNetwork(bundle, attached, unfreeze, weights)
+
+    initial = network(None, initial_weights(attached, channels, classes, job.spec.seed))
+    start, decay = begin(images, initial, common["batch"], job.spec.seed)
+    training = Training(
+        spec=job.spec,
+        images=images,
+        class_weights=_class_weights(images.train_labels, classes),
+        decay=decay,
+        batch=common["batch"],
+        network=network,
+        keep=lambda state: keep_epoch(bucket, job.folder, state, common),
+        on_progress=lambda done, line: report_progress((done, line)),
+    )
+    return training, start
 
 
 def _images(job: AttachJob, bundle: "Bundle") -> "Images":
@@ -145,9 +147,16 @@ def _class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[n
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def _tested(job: AttachJob, logits: npt.NDArray[np.float32]) -> dict[str, float]:
+def _tested(
+    job: AttachJob, training: "Training", state: State, pictures: Pictures
+) -> dict[str, float]:
     """Return the accuracy on the test images, with its interval."""
-    test = job.dataset.test
+    from diamond_cutter.tasks.attaching.inputs import of_all, unvaried
+
+    test, batch = job.dataset.test, training.batch
+    network = training.network(job.spec.unfreeze, state.best)
+    inputs = unvaried(network.prepare, pictures, batch)
+    logits = of_all(network.logits, inputs, len(pictures), batch)
     accuracy = float((logits.argmax(1) == test.labels).mean())
     low, high = wilson_interval(accuracy, len(np.unique(test.groups)))
     return {"test_accuracy": accuracy, "test_low": low, "test_high": high}
