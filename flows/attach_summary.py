@@ -2,13 +2,11 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.quantities import share
+from diamond_cutter.flows.quantities import share, skipped_in_words
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord, Epoch
-
-_REFUSED_NAMED = 5
 
 
 class AttachSummary(FrozenModel):
@@ -45,10 +43,7 @@ class AttachSummary(FrozenModel):
             *self.remarks,
         ]
         if self.refused:
-            named = [f"{name}: {reason}" for name, reason in self.refused.items()]
-            more = len(named) - _REFUSED_NAMED
-            words = "; ".join(named[:_REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
-            lines.append(f"{len(named):,} skipped: {words}")
+            lines.append(skipped_in_words(list(self.refused.items())))
         return [*lines, f"history: {self.chart}"]
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.quantities import share
+from diamond_cutter.flows.quantities import share, skipped_in_words
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_page_key
@@ -13,7 +13,6 @@ from diamond_cutter.tasks.reporting.contents import (
     ReportRecord,
 )
 
-_REFUSED_NAMED = 5
 _NAMED_CHANNELS = 5
 
 
@@ -61,13 +60,8 @@ class ReportSummary(FrozenModel):
                 f"include the label in {share(self.accuracy.top5)}"
             )
         if self.refused:
-            named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
-            more = (
-                f"; and {len(self.refused) - _REFUSED_NAMED} more"
-                if len(self.refused) > _REFUSED_NAMED
-                else ""
-            )
-            lines.append(f"{len(self.refused):,} skipped: {named}{more}")
+            refused = [(bad.name, bad.reason) for bad in self.refused]
+            lines.append(skipped_in_words(refused))
         return [*lines, *(f"warning: {lack}" for lack in self.lacks)]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

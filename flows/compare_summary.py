@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.quantities import share
+from diamond_cutter.flows.quantities import share, skipped_in_words, two_digits
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_page_key
@@ -14,8 +14,6 @@ from diamond_cutter.tasks.compare_report.contents import (
 from diamond_cutter.tasks.comparing.accuracy import PairedTest, Share
 from diamond_cutter.tasks.comparing.layer_pairs import LayerPair
 from diamond_cutter.tasks.reporting.contents import RefusedImage
-
-_REFUSED_NAMED = 5
 
 
 class CompareSummary(FrozenModel):
@@ -51,11 +49,8 @@ class CompareSummary(FrozenModel):
         """Return the summary as lines of text, without the tables."""
         lines = [self.answer, *self.remarks]
         if self.refused:
-            named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
-            more = len(self.refused) - _REFUSED_NAMED
-            lines.append(
-                f"{len(self.refused):,} skipped: {named}{f'; and {more} more' if more > 0 else ''}"
-            )
+            refused = [(bad.name, bad.reason) for bad in self.refused]
+            lines.append(skipped_in_words(refused))
         return [*lines, *(f"warning: {each}" for each in (*self.problems, *self.lacks))]
 
     def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
@@ -87,9 +82,9 @@ class CompareSummary(FrozenModel):
                 pair.first,
                 pair.second,
                 pair.found_by,
-                _number(pair.cka),
-                _number(pair.correlation),
-                _number(pair.chance),
+                two_digits(pair.cka),
+                two_digits(pair.correlation),
+                two_digits(pair.chance),
                 f"{pair.matched} of {pair.channels[0]}",
             )
             for pair in self.pairs
@@ -99,10 +94,6 @@ class CompareSummary(FrozenModel):
 
 def _accuracy(found: Share | None) -> str:
     return "–" if found is None else share(found.share)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def summary_of_compare(

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.quantities import counted, share
+from diamond_cutter.flows.quantities import counted, share, skipped_in_words, two_digits
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_page_key
@@ -15,8 +15,6 @@ from diamond_cutter.tasks.cut_report.contents import (
 from diamond_cutter.tasks.cut_report.wording import SCORE_TITLES, agreement_in_words
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.reporting.contents import RefusedImage
-
-_REFUSED_NAMED = 5
 
 
 class CutSummary(FrozenModel):
@@ -52,11 +50,8 @@ class CutSummary(FrozenModel):
         if self.regret:
             lines.append(agreement_in_words(self.regret, len(self.trained)))
         if self.refused:
-            named = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.refused[:_REFUSED_NAMED])
-            more = len(self.refused) - _REFUSED_NAMED
-            lines.append(
-                f"{len(self.refused):,} skipped: {named}{f'; and {more} more' if more > 0 else ''}"
-            )
+            refused = [(bad.name, bad.reason) for bad in self.refused]
+            lines.append(skipped_in_words(refused))
         return [*lines, *(f"warning: {each}" for each in (*self.skipped, *self.lacks))]
 
     def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
@@ -102,18 +97,14 @@ class CutSummary(FrozenModel):
         rows: list[tuple[str, ...]] = [
             (
                 SCORE_TITLES[name],
-                _number(found.tau),
-                f"{_number(found.tau_low)} to {_number(found.tau_high)}",
+                two_digits(found.tau),
+                f"{two_digits(found.tau_low)} to {two_digits(found.tau_high)}",
                 f"{found.regret_1:.1f}",
                 f"{found.regret_3:.1f}",
             )
             for name, found in self.regret.items()
         ]
         return head, rows
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def summary_of_cut(

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -40,58 +41,20 @@ _RUN_ENDS_WITHIN_S = 30.0
 _RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # Prefect's runner sets it for the process of each run
 
 
-def serve_sprites(request: SpritesRequest, cron: str | None) -> None:
-    """Serve the deployment `sprites/<model>` until interrupted; triggers may change parameters.
+Request = SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest
 
-    Raises:
-        PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
-    """
-    require_standing_server()
-    check_sprites(request)
-    _serve(sprites, request, cron)
-
-
-def serve_attribution(request: AttributionRequest, cron: str | None) -> None:
-    """Serve the deployment `attribute-dataset/<model>` until interrupted.
-
-    Triggers may change parameters, such as the folder of images.
-
-    Raises:
-        PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
-    """
-    require_standing_server()
-    check_attribution(request)
-    _serve(attribute_dataset, request, cron)
+# For each kind of request: what checks it, and its flow.
+_SERVED: dict[type[Request], tuple[Callable[[Any], None], Flow[Any, Any]]] = {
+    SpritesRequest: (check_sprites, sprites),
+    AttributionRequest: (check_attribution, attribute_dataset),
+    CutRequest: (check_cut, find_cut),
+    AttachRequest: (check_attach, attach),
+    CompareRequest: (check_compare, compare_models),
+}
 
 
-def serve_cut(request: CutRequest, cron: str | None) -> None:
-    """Serve the deployment `find-cut/<models>` until interrupted; triggers may change parameters.
-
-    Raises:
-        PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
-    """
-    require_standing_server()
-    check_cut(request)
-    _serve(find_cut, request, cron)
-
-
-def serve_attach(request: AttachRequest, cron: str | None) -> None:
-    """Serve the deployment `attach/<name>` until interrupted; triggers may change parameters.
-
-    Raises:
-        PrefectServerError: there is no standing server; says how to start one.
-        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
-    """
-    require_standing_server()
-    check_attach(request)
-    _serve(attach, request, cron)
-
-
-def serve_compare(request: CompareRequest, cron: str | None) -> None:
-    """Serve the deployment `compare-models/<models>` until interrupted.
+def serve(request: Request, cron: str | None) -> None:
+    """Serve the deployment of a flow, such as `sprites/<model>`, until interrupted.
 
     Triggers may change parameters, such as the folder of images.
 
@@ -99,9 +62,10 @@ def serve_compare(request: CompareRequest, cron: str | None) -> None:
         PrefectServerError: there is no standing server; says how to start one.
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
+    check, flow = _SERVED[type(request)]
     require_standing_server()
-    check_compare(request)
-    _serve(compare_models, request, cron)
+    check(request)
+    _serve(flow, request, cron)
 
 
 class _OnlyKnown(ParameterSchema):
@@ -172,7 +136,7 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 def _name(
-    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest,
+    request: Request,
 ) -> str:
     """Return the name of the deployment of a request: its models, or the model that it makes."""
     if isinstance(request, CompareRequest):
@@ -184,7 +148,7 @@ def _name(
 
 def _serve(
     flow: Flow[Any, Any],
-    request: SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest,
+    request: Request,
     cron: str | None,
 ) -> None:
     # A run of the deployment may start in another working directory.

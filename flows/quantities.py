@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+_SKIPPED_NAMED = 5
+
 
 def significant(value: float, digits: int = 2) -> str:
     """Return a number with at least `digits` digits and no exponent: 123, 12, 1.2, 0.0012."""
@@ -44,6 +46,18 @@ def passing(seconds: float) -> str:
 def share(part: float) -> str:
     """Return a fraction of one in percent."""
     return f"{significant(100 * part)}%" if 0 < abs(part) < 0.01 else f"{part:.1%}"
+
+
+def two_digits(value: float | None) -> str:
+    """Return a number between -1 and 1 with two digits, and a dash for None."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def skipped_in_words(reasons: Sequence[tuple[str, str]]) -> str:
+    """Return how many images were skipped; the first ones are named with their reasons."""
+    named = "; ".join(f"{name}: {reason}" for name, reason in reasons[:_SKIPPED_NAMED])
+    more = len(reasons) - _SKIPPED_NAMED
+    return f"{len(reasons):,} skipped: {named}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _in_units(count: float, units: Sequence[str]) -> str:

@@ -262,27 +262,14 @@ def serve(
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
     """
-    from diamond_cutter.flows.deployment import (
-        serve_attach,
-        serve_attribution,
-        serve_compare,
-        serve_cut,
-        serve_sprites,
-    )
+    from diamond_cutter.flows.deployment import serve as serve_request
 
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
-        serve_sprites(
-            _asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES)), cron
-        )
-    elif function is attribute:
-        serve_attribution(bound.arguments["request"], cron)
-    elif function is cut:
-        serve_cut(bound.arguments["request"], cron)
-    elif function is compare:
-        serve_compare(bound.arguments["request"], cron)
-    elif function is attach:
-        serve_attach(bound.arguments["request"], cron)
+        mixing = bound.arguments.get("mixing", NO_MIXES)
+        serve_request(_asked(bound.arguments["request"], mixing), cron)
+    elif function in (attribute, cut, compare, attach):
+        serve_request(bound.arguments["request"], cron)
     else:
         raise RequestError(
             "the command cannot be served: expected 'sprites', 'attribute', 'cut', "

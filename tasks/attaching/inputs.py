@@ -40,11 +40,14 @@ class Inputs:
             batch: images at a time.
         """
         self._pictures, self._prepare, self._augment = pictures, prepare, augment
-        self._variations, self._batch = variations, batch
+        self._variations, self.batch = variations, batch
         self._kept: dict[int, list[npt.NDArray[Any]]] = {}
         first = self._prepared(np.arange(min(batch, len(pictures))), augment(0))
         bytes_each = sum(each[0].nbytes for each in first)
         self._keeps = bytes_each * len(pictures) * variations <= _KEPT_BYTES
+
+    def __len__(self) -> int:
+        return len(self._pictures)
 
     def read(self, epoch: int, places: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
         """Return the inputs of some images in an epoch, each `[image, ...]`."""
@@ -59,14 +62,14 @@ class Inputs:
 
     def _all(self, augment: Augment) -> list[npt.NDArray[Any]]:
         parts = [
-            self._prepared(np.arange(first, min(first + self._batch, len(self._pictures))), augment)
-            for first in range(0, len(self._pictures), self._batch)
+            self._prepared(np.arange(first, min(first + self.batch, len(self._pictures))), augment)
+            for first in range(0, len(self._pictures), self.batch)
         ]
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def _prepared(self, places: npt.NDArray[np.int64], augment: Augment) -> list[npt.NDArray[Any]]:
         pixels = self._pictures.read(places)
-        padded = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
+        padded = np.zeros((self.batch, *pixels.shape[1:]), np.uint8)
         padded[: len(places)] = pixels
         found = self._prepare(tf.constant(augment(padded)))
         return [each.numpy()[: len(places)] for each in found]
@@ -78,20 +81,18 @@ def unvaried(prepare: Prepare, pictures: Pictures, batch: int) -> Inputs:
 
 
 def of_all(
-    function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: Inputs, images: int, batch: int
+    function: Callable[[list[tf.Tensor]], tf.Tensor], inputs: Inputs
 ) -> npt.NDArray[np.float32]:
     """Return the vectors of all images, float32 `[image, number]`, in batches of one size.
 
     Args:
         function: from inputs to vectors, such as `TrainedNetwork.logits`.
         inputs: of the images.
-        images: their number.
-        batch: images at a time.
     """
     parts = []
-    for first in range(0, images, batch):
+    for first in range(0, len(inputs), inputs.batch):
         # Padded with the first images, so that the function is traced once.
-        places = np.arange(first, first + batch) % images
+        places = np.arange(first, first + inputs.batch) % len(inputs)
         found = function([tf.constant(each) for each in inputs.read(0, places)])
-        parts.append(found.numpy()[: images - first])
+        parts.append(found.numpy()[: len(inputs) - first])
     return np.concatenate(parts)

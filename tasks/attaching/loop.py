@@ -255,7 +255,7 @@ class Phase:
         count, last = len(images.validation_labels), self.network.arrays()
         self._set_to_mean()
         tested = self.network.arrays()
-        logits = of_all(self.network.logits, self._validation, count, self.training.batch)
+        logits = of_all(self.network.logits, self._validation)
         validation_loss = cross_entropy(logits, images.validation_labels)
         if not math.isfinite(validation_loss):
             if not state.history:

@@ -31,8 +31,8 @@ def begin(images: Images, made: TrainedNetwork, batch: int, seed: int) -> tuple[
     attached = made.attached
     inputs, labels = unvaried(made.prepare, images.train, batch), images.train_labels
     if attached.convolutions:
-        made.assign(_statistics(made, inputs, len(labels), batch))
-    features = of_all(made.features, inputs, len(labels), batch)
+        made.assign(_statistics(made, inputs))
+    features = of_all(made.features, inputs)
     classes = made.variables[f"{attached.head}/bias"].shape[0]
     inner = stratified_folds(labels, images.train_groups, INNER_FOLDS, seed)
     with threadpool_limits(1):  # the same digits on machines with any number of cores
@@ -47,11 +47,11 @@ def begin(images: Images, made: TrainedNetwork, batch: int, seed: int) -> tuple[
     return State(start, start), stress / (2 * penalty * len(labels))
 
 
-def _statistics(network: TrainedNetwork, inputs: Inputs, images: int, batch: int) -> Arrays:
+def _statistics(network: TrainedNetwork, inputs: Inputs) -> Arrays:
     """Return the mean statistics of all whole batches of the training images, by name."""
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
-    for first in range(0, images - batch + 1, batch):
-        read = inputs.read(0, np.arange(first, first + batch))
+    for first in range(0, len(inputs) - inputs.batch + 1, inputs.batch):
+        read = inputs.read(0, np.arange(first, first + inputs.batch))
         for name, value in network.statistics([tf.constant(each) for each in read]).items():
             found.setdefault(name, []).append(value.numpy())
     return {name: np.mean(values, 0) for name, values in found.items()}

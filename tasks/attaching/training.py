@@ -153,10 +153,10 @@ def _tested(
     """Return the accuracy on the test images, with its interval."""
     from diamond_cutter.tasks.attaching.inputs import of_all, unvaried
 
-    test, batch = job.dataset.test, training.batch
+    test = job.dataset.test
     network = training.network(job.spec.unfreeze, state.best)
-    inputs = unvaried(network.prepare, pictures, batch)
-    logits = of_all(network.logits, inputs, len(pictures), batch)
+    inputs = unvaried(network.prepare, pictures, training.batch)
+    logits = of_all(network.logits, inputs)
     accuracy = float((logits.argmax(1) == test.labels).mean())
     low, high = wilson_interval(accuracy, len(np.unique(test.groups)))
     return {"test_accuracy": accuracy, "test_low": low, "test_high": high}
