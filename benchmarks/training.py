@@ -79,7 +79,7 @@ def main(
 def runs(
     model: str, spec: dict[str, object], batch: int, steps: int, epochs: int
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return what computes bare gradients, and what trains, for as many steps."""
+    """Return two functions of equally many steps: bare gradients, and a training."""
     import tensorflow as tf
 
     from diamond_cutter.model_inventory.catalogue import import_model

@@ -3,7 +3,7 @@
 import io
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,19 @@ class Window:
         folder = self.site.removesuffix("index.html")
         places = (folder, folder.partition("/sprites/")[0] + "/reports/", "about:blank")
         assert [url for url in self.requests if not url.startswith(places)] == []
+
+
+def windows_on(chromium: Any, url: str) -> "Iterator[Callable[..., Window]]":
+    """Yield what opens windows on a page, and close them."""
+    windows: list[Window] = []
+
+    def open_window(width: int = 1280, **options: Any) -> Window:
+        windows.append(Window(chromium, url, width, 900, **options))
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        window.close()
 
 
 def file_url(bucket: Path, key: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from diamond_cutter.tasks.compare_report.contents import CompareContents
-from tests.browser.conftest import Window, file_url
+from tests.browser.conftest import Window, file_url, windows_on
 from tests.tasks.compare_report.made_up_comparison import HOSTILE, write_comparison
 
 pytestmark = pytest.mark.slow
@@ -28,16 +28,7 @@ def contents(bucket: Path) -> CompareContents:
 
 @pytest.fixture
 def new_window(chromium: Any, bucket: Path, contents: CompareContents) -> Iterator[NewWindow]:
-    windows: list[Window] = []
-
-    def open_window(width: int = 1280, **options: Any) -> Window:
-        url = file_url(bucket, FOLDER + "index.html")
-        windows.append(Window(chromium, url, width, 900, **options))
-        return windows[-1]
-
-    yield open_window
-    for window in windows:
-        window.close()
+    yield from windows_on(chromium, file_url(bucket, FOLDER + "index.html"))
 
 
 def test_the_answer_comes_first_and_names_are_text(

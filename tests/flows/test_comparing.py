@@ -71,9 +71,9 @@ def compare(at_once: Command, images: Path, bucket: Path, *options: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def found(place: Path, server: None, diamond_cutter: Command) -> Found:
+def found(place: Path, at_once: Command) -> Found:
     """Return a bucket with a report, the folder of its images, and what the command printed."""
-    done = compare(diamond_cutter, place / "images", place / "bucket")
+    done = compare(at_once, place / "images", place / "bucket")
     assert done.returncode == 0, done.stderr
     return place / "bucket", place / "images", json.loads(done.stdout)
 
