@@ -94,24 +94,42 @@ def lasting_slots() -> "Iterator[DeviceSlots]":
         yield slots
 
 
-def _find_ready_devices(patch: pytest.MonkeyPatch, slots: "DeviceSlots") -> None:
-    """Let runs in this process find devices whose processes have begun; that a run starts and ends
-    its own is others' business.
+@pytest.fixture(scope="session")
+def lasting_scorers() -> "Iterator[DeviceSlots]":
+    """Return processes without a device that stay when a run ends, like `lasting_slots`."""
+    from diamond_cutter.flows.cut_steps import SCORERS
+    from diamond_cutter.tasks.devices import DeviceSlots
+
+    with DeviceSlots([""] * SCORERS) as slots:
+        yield slots
+
+
+def _find_ready(
+    patch: pytest.MonkeyPatch, slots: "DeviceSlots", scorers: "DeviceSlots | None" = None
+) -> None:
+    """Let runs in this process find processes that have begun; that a run starts and ends its own
+    is others' business.
     """
-    for module in ("cli.estimates", "cli.models", "run_scope", "tuning"):
+    found = dict.fromkeys(("cli.estimates", "cli.models", "run_scope", "tuning"), slots)
+    if scorers is not None:
+        found |= dict.fromkeys(("comparing", "cutting"), scorers)
+    for module, ready in found.items():
         patch.setattr(
-            f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(slots)
+            f"diamond_cutter.flows.{module}.DeviceSlots",
+            lambda devices, ready=ready: nullcontext(ready),
         )
 
 
 @pytest.fixture
 def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs in this process find devices whose processes have begun."""
-    _find_ready_devices(monkeypatch, lasting_slots)
+    _find_ready(monkeypatch, lasting_slots)
 
 
 @pytest.fixture(scope="session")
-def at_once(server: None, lasting_slots: "DeviceSlots") -> Command:
+def at_once(
+    server: None, lasting_slots: "DeviceSlots", lasting_scorers: "DeviceSlots"
+) -> Command:
     """Return what runs the command line in this process, without the wait for imports.
 
     That a command does as well in a process of its own is what `rendered` shows, and the tests of
@@ -127,7 +145,7 @@ def at_once(server: None, lasting_slots: "DeviceSlots") -> Command:
             redirect_stdout(printed),
             redirect_stderr(said),
         ):
-            _find_ready_devices(patch, lasting_slots)
+            _find_ready(patch, lasting_slots, lasting_scorers)
             patch.setattr(progress, "EVERY_S", 3600.0)
             code = run_command(list(arguments))
         return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())

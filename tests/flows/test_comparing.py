@@ -204,26 +204,23 @@ def test_what_is_damaged_is_named_and_mended(
     assert damaged.read_bytes().replace(str(copied).encode(), str(found[0]).encode()) == whole
 
 
-def test_a_comparison_that_is_killed_twice_ends_like_an_undisturbed_one(
-    found: Found, place: Path, tmp_path: Path
+def test_a_comparison_that_is_killed_ends_like_an_undisturbed_one(
+    found: Found, place: Path, tmp_path: Path, at_once: Command
 ) -> None:
     bucket = tmp_path / "bucket"
     shutil.copytree(place / "bucket" / "models", bucket / "models")
     command = [sys.executable, "-m", "diamond_cutter.flows.cli.main", "compare", "before", "after"]
-    command += [str(found[1]), "--bucket", str(bucket), *OPTIONS]
-
-    def started() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    for sign in ("features/*.json", "layers.json"):
-        process = started()
-        wait_for(lambda sign=sign: [*bucket.glob(f"reports/*/*@*/*@*/{sign}")] or None)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        [*command, str(found[1]), "--bucket", str(bucket), *OPTIONS],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: [*bucket.glob("reports/*/*@*/*@*/layers.json")] or None)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     assert not [*bucket.glob("reports/*/*/compare@*/report.json")]
-    assert started().wait() == 0
+    assert compare(at_once, found[1], bucket).returncode == 0
     assert records_of(bucket) == records_of(found[0])
 
 

@@ -180,26 +180,23 @@ def test_what_is_damaged_is_named_and_mended(
     assert TIMES.sub(b"", mended) == TIMES.sub(b"", whole)
 
 
-def test_a_search_that_is_killed_twice_ends_like_an_undisturbed_one(
-    found: Found, place: Path, tmp_path: Path
+def test_a_search_that_is_killed_ends_like_an_undisturbed_one(
+    found: Found, place: Path, tmp_path: Path, at_once: Command
 ) -> None:
     bucket = tmp_path / "bucket"
     shutil.copytree(place / "bucket" / "models", bucket / "models")
     command = [sys.executable, "-m", "diamond_cutter.flows.cli.main", "cut", str(found[1])]
-    command += ["--bucket", str(bucket), *OPTIONS]
-
-    def started() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    for sign in ("scores/*.json", "together.json"):
-        process = started()
-        wait_for(lambda sign=sign: [*bucket.glob(f"reports/*/digits@*/*@*/{sign}")] or None)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        [*command, "--bucket", str(bucket), *OPTIONS],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: [*bucket.glob("reports/*/digits@*/*@*/scores/*.json")] or None)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     assert not [*bucket.glob("reports/*/comparison/cut@*/report.json")]
-    assert started().wait() == 0
+    assert cut(at_once, found[1], bucket).returncode == 0
     assert contents_of(bucket) == contents_of(found[0])
     ours, theirs = (report_in(each)[1].contents for each in (bucket, found[0]))
     assert ours.trained == theirs.trained and ours.regret == theirs.regret
