@@ -20,6 +20,7 @@ from tests.waiting import AT_MOST_S, without_progress
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.devices import DeviceSlots
+    from tests.storage.gcs_server import GcsServer
 
 
 def small(steps: int) -> tuple[str, ...]:
@@ -81,16 +82,40 @@ def diamond_cutter() -> Command:
 
 
 @pytest.fixture(scope="session")
-def lasting_slots() -> "Iterator[DeviceSlots]":
+def gcs_server() -> "Iterator[GcsServer]":
+    """Run the server of Google Cloud Storage that lasting processes find."""
+    from tests.storage.gcs_server import serving
+
+    with serving() as server:
+        yield server
+
+
+def _find_gcs(patch: pytest.MonkeyPatch, server: "GcsServer") -> None:
+    patch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    patch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def gcs_place(gcs_server: "GcsServer", monkeypatch: pytest.MonkeyPatch) -> "GcsServer":
+    """Return the server with an empty bucket named `place`."""
+    _find_gcs(monkeypatch, gcs_server)
+    gcs_server.forget()
+    gcs_server.make("place")
+    return gcs_server
+
+
+@pytest.fixture(scope="session")
+def lasting_slots(gcs_server: "GcsServer") -> "Iterator[DeviceSlots]":
     """Return devices whose processes stay when a run ends, so that TensorFlow is imported once for
     many runs.
     """
     from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 
     with DeviceSlots(visible_devices()) as slots:
-        slots.run(
-            os.getpid, timeout_s=AT_MOST_S
-        )  # so that it begins with the environment of no single test
+        with pytest.MonkeyPatch.context() as patch:
+            _find_gcs(patch, gcs_server)
+            # It begins at once, with the environment of no single test.
+            slots.run(os.getpid, timeout_s=AT_MOST_S)
         yield slots
 
 

@@ -19,16 +19,14 @@ pytestmark = pytest.mark.prefect
 
 
 def test_every_command_takes_a_bucket_of_google_cloud_storage(
-    server: None,
     gcs_place: GcsServer,
-    diamond_cutter: Command,
     at_once: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bucket = ("--bucket", "gs://place/team")
     asked = ("efficientnet-lite0", "--layers", "stem", "--channels", "0:4", *SMALL, *bucket)
-    rendered = diamond_cutter("sprites", *asked, "--json")
+    rendered = at_once("sprites", *asked, "--json")
     assert rendered.returncode == 0, rendered.stderr
     summary = json.loads(rendered.stdout)
     assert (summary["bucket"], summary["rendered"]) == ("gs://place/team", 4)
@@ -74,7 +72,7 @@ def test_every_command_takes_a_bucket_of_google_cloud_storage(
 
 
 def test_images_in_a_bucket_are_explained_into_a_bucket(
-    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
+    gcs_place: GcsServer, at_once: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = make_images(tmp_path / "pets")
     for path in (images / "goldfish").iterdir():
@@ -90,7 +88,7 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
         "gs://place/team",
         "--json",
     )
-    done = diamond_cutter("attribute", "efficientnet-lite0", "gs://place/my pets", *options)
+    done = at_once("attribute", "efficientnet-lite0", "gs://place/my pets", *options)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["images"], summary["page"]) == (
@@ -99,14 +97,8 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
     )
     assert {bad["name"] for bad in summary["refused"]} == {"empty.jpg", "notes.txt"}
     assert f"team/{summary['key']}report.json" in gcs_place.buckets["place"]
-    opened = diamond_cutter(
-        "open",
-        summary["key"],
-        "--bucket",
-        "gs://place/team",
-        "--json",
-        DIAMOND_CUTTER_CACHE=str(tmp_path / "cache"),
-    )
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
+    opened = at_once("open", summary["key"], "--bucket", "gs://place/team", "--json")
     page = Path(json.loads(opened.stdout)["path"])
     numbers = json.loads(re.findall(r'id="site">(.*?)</script>', page.read_text())[0])["layers"][0][
         "numbers"
@@ -116,7 +108,7 @@ def test_images_in_a_bucket_are_explained_into_a_bucket(
 
 
 def test_images_in_a_bucket_are_classified_into_a_bucket(
-    server: None, gcs_place: GcsServer, diamond_cutter: Command, tmp_path: Path
+    gcs_place: GcsServer, at_once: Command, tmp_path: Path
 ) -> None:
     for path in write_digits(tmp_path / "digits", (1, 4), 4).rglob("*.png"):
         name = f"my digits/{path.relative_to(tmp_path / 'digits')}"
@@ -124,7 +116,7 @@ def test_images_in_a_bucket_are_classified_into_a_bucket(
     gcs_place.put("place", "my digits/digit 4/bad.png", b"")
     options = ("--layers", "stem", "--channels", "0", "--train", "0", "--folds", "2")
     where = ("--models", "efficientnet-lite0", "--bucket", "gs://place/team", "--json")
-    done = diamond_cutter("cut", "gs://place/my digits", *where, *options)
+    done = at_once("cut", "gs://place/my digits", *where, *options)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["best"] == {"model": "efficientnet-lite0", "layer": "stem"}

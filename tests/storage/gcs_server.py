@@ -85,6 +85,11 @@ class GcsServer(Objects):
         }
         self.url = ""
 
+    def forget(self) -> None:
+        """Forget all buckets, and all that was asked for."""
+        for each in (self.buckets, self.uploads, self.faults, self.seen, self.unknown):
+            each.clear()
+
     def ranges(self) -> list[str | None]:
         return [request.range for request in self.seen if request.kind in ("media", "page")]
 
