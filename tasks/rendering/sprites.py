@@ -105,9 +105,11 @@ def batches_at_once(execution: Execution) -> int:
 @functools.lru_cache(maxsize=KEPT_RENDERERS)
 def layer_renderer(bundle: Bundle, layers: tuple[str, ...], key: TraceKey) -> LayerRenderer:
     """Return the renderer of some layers; the last few are cached."""
-    # Renderers that have left the cache: a traced graph refers to itself, so only the collector
-    # frees it and its weights soon.
-    gc.collect()
+    cache = layer_renderer.cache_info()
+    if cache.currsize == cache.maxsize:
+        # Renderers that have left the cache: a traced graph refers to itself, so only the collector
+        # frees it and its weights soon. It goes through all objects of TensorFlow's modules.
+        gc.collect()
     return LayerRenderer(bundle, layers, key)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf  # noqa: F401
 
 from diamond_cutter.tasks.rendering import sprites
 
-# Each new renderer has all garbage collected.
+# Each new renderer has all garbage collected if many are kept.
 gc.collect()
 gc.freeze()
 
