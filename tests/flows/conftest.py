@@ -152,9 +152,7 @@ def ready_devices(lasting_slots: "DeviceSlots", monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture(scope="session")
-def at_once(
-    server: None, lasting_slots: "DeviceSlots", lasting_scorers: "DeviceSlots"
-) -> Command:
+def at_once(server: None, lasting_slots: "DeviceSlots", lasting_scorers: "DeviceSlots") -> Command:
     """Return what runs the command line in this process, without the wait for imports.
 
     That a command does as well in a process of its own is what `rendered` shows, and the tests of

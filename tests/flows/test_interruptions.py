@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import kill_and_resume
+from benchmarks.kill_and_resume import descendants, differences, records
 from tests.flows.conftest import SMALL, Command, small
 from tests.waiting import AT_MOST_S, wait_for
 
@@ -96,19 +96,28 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     assert at_once("verify", "--bucket", str(bucket)).returncode == 0
 
 
-def test_killed_runs_are_finished_by_the_next_one(
-    server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(
-        "PREFECT_HOME", os.environ["PREFECT_HOME"]
-    )  # the script sets it, and it is to be set back
-    monkeypatch.setattr(kill_and_resume, "LAYERS", ("block_1.expand",))
-    monkeypatch.setattr(kill_and_resume, "RECIPE", LONGER)
-    monkeypatch.setattr(kill_and_resume, "EARLIEST", 0.35)
-    monkeypatch.setattr(kill_and_resume, "LATEST", 0.7)
-    with pytest.raises(SystemExit) as ended:
-        kill_and_resume.main(kills=1)
-    assert ended.value.code == 0, capsys.readouterr().out
+def test_a_killed_run_is_finished_by_the_next_one(tmp_path: Path, at_once: Command) -> None:
+    """Everything is killed once, in the middle; benchmarks/kill_and_resume.py kills more often."""
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    arguments = ["sprites", "efficientnet-lite0", "--layers", "block_1.expand", *LONGER, "--bucket"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments, str(disturbed)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: shard_records(disturbed) or process.poll() is not None)
+    family = descendants(process.pid)
+    process.kill()
+    for member in family:
+        member.kill()
+    process.wait()
+    assert psutil.wait_procs(family, timeout=AT_MOST_S)[1] == []
+    kept = records(disturbed)
+    assert 0 < len(kept) < 3
+    for bucket in (disturbed, undisturbed):
+        assert at_once(*arguments, str(bucket)).returncode == 0
+    assert differences(undisturbed, disturbed, kept) == []
+    assert at_once("verify", "--bucket", str(disturbed)).returncode == 0
     # Runs of other tests may have lost their server and still be under way there.
     api = os.environ["PREFECT_API_URL"]
     newest = {"sort": "START_TIME_DESC", "limit": 20}
@@ -118,7 +127,7 @@ def test_killed_runs_are_finished_by_the_next_one(
         if run["parameters"]["request"].get("layers") == ["block_1.expand"]
         and run["parameters"]["request"]["recipe"]["steps"] == 120
     }
-    assert len(ours) >= 2 and not {"PENDING", "RUNNING"} & set(ours.values())
+    assert len(ours) >= 3 and not {"PENDING", "RUNNING"} & set(ours.values())
     under_way = {
         "flow_runs": {"id": {"any_": list(ours)}},
         "task_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}},
