@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 
 from diamond_cutter.tasks.devices.child_process import end_with_parent
 from diamond_cutter.tasks.devices.slots import Message, Raised, report_progress_to
+from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_without_keras
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
+    import_tensorflow_without_keras()
     # Processes that the work starts must not hold the pipe open after this one.
     os.set_inheritable(pipe, False)
     with Connection(pipe) as connection:
