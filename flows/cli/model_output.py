@@ -9,6 +9,7 @@ from diamond_cutter.flows.quantities import counted, share, sized
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
+from diamond_cutter.model_inventory.preprocessing import preprocessing_in_words
 from diamond_cutter.tasks.importing.exporting import Exported
 from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.sheets import spritemap_shape
@@ -81,11 +82,10 @@ def card_parts(card: ModelCard) -> list[str | Rows]:
     order = {"none": "", "rgb": " in the order RGB", "bgr": " in the order BGR"}[
         image.channel_order
     ]
-    ranges = ", ".join(f"{low:.5g} to {high:.5g}" for low, high in image.value_range)
     facts = [
         f"{card.key}, from {card.source.origin}",
         f"input: {image.height} x {image.width} pixels, {image.channels} "
-        f"channel{'s' * (image.channels > 1)}{order}, values {ranges}",
+        f"channel{'s' * (image.channels > 1)}{order}, values {preprocessing_in_words(image)}",
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
         f"channels, {len(card.labels)} named classes",
     ]
