@@ -19,6 +19,7 @@ from diamond_cutter.flows.attribution_request import (
 )
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.errors import AttributionFailed
+from diamond_cutter.flows.model_check import preprocessing_note
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.report_sprites import (
@@ -119,7 +120,15 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
     details = _inspect(run, reduced, slots)
     lacks, groups = render_report_sprites(run, reduced, details, refused)
     job = ReportJob(
-        request.bucket, run.card, run.images, run.spec, tuple(records), refused, groups, lacks
+        request.bucket,
+        run.card,
+        run.images,
+        run.spec,
+        tuple(records),
+        refused,
+        groups,
+        lacks,
+        preprocessing_note(run, reduced, slots),
     )
     with doing("publishing the report"):
         record: ReportRecord = publish_report(job, reduced, details)

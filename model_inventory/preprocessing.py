@@ -187,3 +187,16 @@ def preprocessing_in_words(image: ImageSpec) -> str:
             for values, colour in zip(ranges, ("red", "green", "blue"), strict=True)
         )
     return ranges[0] if len(ranges) == 1 else f"{', '.join(ranges)}, in the order of the channels"
+
+
+def options_of(image: ImageSpec) -> str:
+    """Return the options of `models add` that give a model this format of images."""
+    known, scaling = known_preprocessing(image), scaling_of(image)
+    if known is not None:
+        options, order = f"--preprocessing {known}", SCALINGS[known].order
+    else:
+        values = " ".join(f"{value:.8g}" for pair in scaling.value_range for value in pair)
+        options, order = f"--value-range {values}", "rgb"
+    if image.channel_order in ("none", order):
+        return options
+    return f"{options} --input-channels {image.channel_order}"

@@ -1,6 +1,7 @@
 """Prints models and their layers."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from diamond_cutter.flows.cli.models import Removed
 from diamond_cutter.flows.cli.output import print_result
@@ -13,6 +14,9 @@ from diamond_cutter.model_inventory.preprocessing import preprocessing_in_words
 from diamond_cutter.tasks.importing.exporting import Exported
 from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.sheets import spritemap_shape
+
+if TYPE_CHECKING:
+    from diamond_cutter.flows.model_check import ModelCheck
 
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
@@ -37,6 +41,11 @@ def print_added(added: Added, *, as_json: bool) -> None:
     """Print the card of an added model, and the guesses of its import."""
     guessed = [f"guessed {guess}" for guess in added.guesses]
     print_result(added, as_json, *card_parts(added.card), *guessed)
+
+
+def print_check(found: "ModelCheck", *, as_json: bool) -> None:
+    """Print the accuracy of a model under each preprocessing, and the verdict."""
+    print_result(found, as_json, Rows(*found.table()), *found.in_words())
 
 
 def print_exported(exported: Exported, *, as_json: bool) -> None:

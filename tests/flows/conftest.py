@@ -98,7 +98,7 @@ def _find_ready_devices(patch: pytest.MonkeyPatch, slots: "DeviceSlots") -> None
     """Let runs in this process find devices whose processes have begun; that a run starts and ends
     its own is others' business.
     """
-    for module in ("cli.estimates", "cli.models", "run_scope", "tuning"):
+    for module in ("cli.estimates", "cli.models", "model_check", "run_scope", "tuning"):
         patch.setattr(
             f"diamond_cutter.flows.{module}.DeviceSlots", lambda devices: nullcontext(slots)
         )
