@@ -42,7 +42,6 @@ from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_imag
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
-from diamond_cutter.tasks.photos.reading import check_channels
 from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
@@ -86,7 +85,6 @@ def _resolve(bucket: Bucket, request: AttributionRequest, slots: DeviceSlots) ->
     images = resolve_images(request.images)
     with doing("looking for the model in the bucket"):
         card = ensure_card(request.bucket, request.model, slots)
-    check_channels(card.image.channels)
     asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
     recipe = settle_recipe(bucket, card, asked).recipe
     spec = attribution_spec(card, request, recipe.key)

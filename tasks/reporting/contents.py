@@ -193,6 +193,9 @@ class ReportContents(Part):
     spec: AttributionSpec
     images: int = Field(description="number of measured images")
     labels: Literal["folders", "labels.csv"] | None
+    pictures: str = Field(
+        default="", description="how the images are shown, in words; empty for photos"
+    )
     refused: tuple[RefusedImage, ...]
     accuracy: Accuracy | None
     preprocessing: PreprocessingNote | None = Field(

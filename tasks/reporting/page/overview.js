@@ -15,6 +15,7 @@ const showOverview = (root) => {
     ),
     ran(),
     ...preprocessingNote(),
+    ...(site.pictures ? [make("p", { class: "quiet small" }, site.pictures)] : []),
     make("p", { class: "doors" }, make("a", { class: "door", href: listPath() }, `Browse ${count(pageOf.size, "image")} →`)),
     make("section", {}, make("h2", {}, "Layers"), make("p", { class: "quiet about" }, ABOUT_ATTRIBUTION), make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...site.layers.map(layerCard))),
     ...(hasFlow(withGroups)
