@@ -50,14 +50,14 @@ def test_all_commands_on_models_of_any_number_of_channels(
     photos = write_images(tmp_path / "photos", channels)
     where = ("--bucket", str(tmp_path / "bucket"))
     recipes = ("fast",) if channels == 1 else ("lucid", "maco")
-    # Sprites that are there already: commands that read images are seen here.
+    # Commands that read images share the sprites of one recipe.
     known = ("--recipe", recipes[0], *SMALL)
     some = ("--layers", "one", "--channels", "0:2", *where)
     table = (
         (0, ("models", "add", str(path), "--name", "mine", "--value-range", "0", "1", *where)),
         (0, ("models", "show", "mine", *where)),
         (0, ("plan", "mine", *some, *SMALL)),
-        *((0, ("sprites", "mine", *some, "--recipe", recipe, *SMALL)) for recipe in recipes),
+        *((0, ("sprites", "mine", *some, "--recipe", recipe, *SMALL)) for recipe in recipes[1:]),
         (
             0,
             (
