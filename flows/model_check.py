@@ -13,7 +13,6 @@ from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS
 from diamond_cutter.tasks.checking.checking import check_images
 from diamond_cutter.tasks.checking.drawing import (
-    MOST_IMAGES,
     draw,
     labelled_card,
     no_labelled_image,
@@ -70,9 +69,7 @@ def _row(tried: TriedPreprocessing) -> tuple[str, ...]:
     )
 
 
-def check_model(
-    bucket_url: str, name: str, folder: str, most_images: int = MOST_IMAGES, seed: int = 0
-) -> ModelCheck:
+def check_model(bucket_url: str, name: str, folder: str, most_images: int, seed: int) -> ModelCheck:
     """Compare the accuracy of a model under its own and other preprocessings.
 
     Args:

@@ -10,7 +10,6 @@ from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, label_class
 from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage
 
-MOST_IMAGES = 200
 _WNID = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000
 _NAMED = 3

@@ -70,11 +70,13 @@ class Bands:
         """Return a picture for people, uint8 `[height, width, 3]`.
 
         It shows the first three bands as red, green and blue, or the first one of two. Dark images
-        are common, so the contrast is stretched for each image.
+        are common, so the contrast is stretched for each image, except for grey and RGB.
         """
         shown = self.fitted(height, width)
         shown = shown[..., :_SHOWN_BANDS] if shown.shape[2] >= _SHOWN_BANDS else shown[..., :1]
-        low, high = np.percentile(shown, _PREVIEW_PERCENT)
+        low, high = 0.0, 1.0
+        if self.values.shape[2] not in PHOTO_CHANNELS:
+            low, high = np.percentile(shown, _PREVIEW_PERCENT)
         scaled = (shown - low) / max(high - low, 1e-6)
         pixels = np.round(255 * scaled.clip(0, 1)).astype(np.uint8)
         return np.broadcast_to(pixels, (height, width, 3)).copy()

@@ -210,11 +210,10 @@ def _decoded(file: BinaryIO, at_least_px: int, channels: int) -> Picture:
     file.seek(0)
     magic = file.read(len(NPY_MAGIC))
     file.seek(0)
-    if magic == NPY_MAGIC:
-        return read_npy(file, channels)
     is_tiff = magic.startswith(TIFF_MAGICS)
-    if is_tiff and channels not in PHOTO_CHANNELS:
-        return read_tiff(file, channels)
+    if magic == NPY_MAGIC or (is_tiff and channels not in PHOTO_CHANNELS):
+        with _one_large if size > _LARGE_PIXELS else nullcontext():
+            return (read_tiff if is_tiff else read_npy)(file, channels)
     try:
         return _decoded_photo(file, at_least_px, channels)
     except UnidentifiedImageError:

@@ -93,6 +93,10 @@ def test_arrays_and_16_bit_tiffs_are_photos_too(channels: int, tmp_path: Path) -
     files = [npy(tmp_path / "a.npy", values), tiff(tmp_path / "a.tif", values, photometric=kind)]
     for file in files:
         np.testing.assert_allclose(seen(file, channels), values / 65535, atol=1 / 255)
+        picture = read_picture(found(file), (12, 12, channels), 12)
+        np.testing.assert_allclose(
+            picture / 255, np.broadcast_to(values / 65535, (12, 12, 3)), atol=0.02
+        )
 
 
 def test_opacity_is_a_channel_of_a_model_of_two_or_four(tmp_path: Path) -> None:
