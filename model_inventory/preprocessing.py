@@ -78,8 +78,8 @@ def image_of(
     ranges = scaling.value_range
     if len(ranges) not in (1, channels):
         raise BadModel(
-            f"the preprocessing does not fit the model: expected {channels} channels, found "
-            f"{len(ranges)}. Give one value for each channel of the model."
+            f"the preprocessing does not fit the channels of the model: expected values for "
+            f"{channels}, found {len(ranges)}. Give one value for each channel."
         )
     for low, high in ranges:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):

@@ -83,7 +83,7 @@ def test_a_preprocessing_that_makes_no_sense_is_refused(request_: tuple, problem
 @pytest.mark.parametrize(
     ("scaling", "channels", "problem"),
     [
-        (SCALINGS["caffe"], 1, "expected 1 channels, found 3"),
+        (SCALINGS["caffe"], 1, "expected values for 1, found 3"),
         (Scaling(((1.0, 0.0),)), 3, "black lower than white, found 1 to 0"),
         (Scaling(((0.0, float("inf")),)), 3, "found 0 to inf"),
     ],
