@@ -34,7 +34,6 @@ from diamond_cutter.tasks.cutting.dataset import (
 )
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
-from diamond_cutter.tasks.photos.reading import check_channels
 
 # mypy cannot see that this runner's futures are Prefect's.
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
@@ -53,7 +52,6 @@ def attach(request: AttachRequest) -> AttachSummary:
     with run_scope(), device_slots(DEVICES) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
-        check_channels(card.image.channels)
         spec, images = attach_spec(card, request), resolve_images(request.images)
         folder = training_folder(images.name, card.key, spec)
         taken = check_new_name(bucket, request.name, folder)

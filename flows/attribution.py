@@ -19,6 +19,7 @@ from diamond_cutter.flows.attribution_request import (
 )
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.errors import AttributionFailed
+from diamond_cutter.flows.model_check import preprocessing_note
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.report_sprites import (
@@ -41,7 +42,6 @@ from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_imag
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
-from diamond_cutter.tasks.photos.reading import check_channels
 from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
@@ -85,7 +85,6 @@ def _resolve(bucket: Bucket, request: AttributionRequest, slots: DeviceSlots) ->
     images = resolve_images(request.images)
     with doing("looking for the model in the bucket"):
         card = ensure_card(request.bucket, request.model, slots)
-    check_channels(card.image.channels)
     asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
     recipe = settle_recipe(bucket, card, asked).recipe
     spec = attribution_spec(card, request, recipe.key)
@@ -119,7 +118,15 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
     details = _inspect(run, reduced, slots)
     lacks, groups = render_report_sprites(run, reduced, details, refused)
     job = ReportJob(
-        request.bucket, run.card, run.images, run.spec, tuple(records), refused, groups, lacks
+        request.bucket,
+        run.card,
+        run.images,
+        run.spec,
+        tuple(records),
+        refused,
+        groups,
+        lacks,
+        preprocessing_note(run, reduced, slots),
     )
     with doing("publishing the report"):
         record: ReportRecord = publish_report(job, reduced, details)

@@ -8,6 +8,7 @@ from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_page_key
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
+    PreprocessingNote,
     RefusedImage,
     ReportedLayer,
     ReportRecord,
@@ -42,6 +43,7 @@ class ReportSummary(FrozenModel):
     images: int
     refused: tuple[RefusedImage, ...]
     accuracy: Accuracy | None
+    preprocessing: PreprocessingNote | None = None
     layers: tuple[LayerSummary, ...]
     reused: bool = Field(description="whether the report was complete already")
     lacks: tuple[str, ...] = Field(
@@ -59,6 +61,9 @@ class ReportSummary(FrozenModel):
                 f"the model is right about {share(self.accuracy.top1)} {of}; its top five classes "
                 f"include the label in {share(self.accuracy.top5)}"
             )
+        if self.preprocessing is not None:
+            note = self.preprocessing
+            lines.append(f"warning: {note.text}" if note.warns else note.text)
         if self.refused:
             refused = [(bad.name, bad.reason) for bad in self.refused]
             lines.append(skipped_in_words(refused))
@@ -100,6 +105,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         images=contents.images,
         refused=contents.refused,
         accuracy=contents.accuracy,
+        preprocessing=contents.preprocessing,
         layers=tuple(map(_layer, contents.layers)),
         reused=reused,
         lacks=record.lacks,

@@ -48,7 +48,6 @@ from diamond_cutter.tasks.comparing.task import compare_layers
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
-from diamond_cutter.tasks.photos.reading import check_channels
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # mypy cannot see that this runner's futures are Prefect's.
@@ -107,7 +106,6 @@ def _resolve(bucket: Bucket, request: CompareRequest, slots: DeviceSlots) -> Com
     for name in (request.first, request.second):
         with doing(f"looking for {name} in the bucket"):
             found.append(ensure_card(request.bucket, name, slots))
-        check_channels(found[-1].image.channels)
     cards = found[0], found[1]
     models, show = models_to_compare(cards, request)
     sprites = _sprites(bucket, cards[0], request), _sprites(bucket, cards[1], request)

@@ -49,7 +49,6 @@ from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
-from diamond_cutter.tasks.photos.reading import check_channels
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # mypy cannot see that this runner's futures are Prefect's.
@@ -85,7 +84,6 @@ def _resolve(bucket: Bucket, request: CutRequest, slots: DeviceSlots) -> CutRun:
         try:
             with doing(f"looking for {name} in the bucket"):
                 card = ensure_card(request.bucket, name, slots)
-            check_channels(card.image.channels)
             cards[card.key] = card, cut_spec(card, request)
         except (ModelError, BadPhotos) as error:
             skipped.append(error)

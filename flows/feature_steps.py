@@ -77,9 +77,18 @@ def _jobs(
     numbers: range,
 ) -> list[FeaturesJob]:
     batch = tuple(NumberedImage(number, images[number]) for number in numbers)
-    shapes = tuple(dict.fromkeys(card.image.shape for card, _ in models))
+    # One decoding serves models whose images have the same channels.
+    shapes = list(dict.fromkeys(card.image.shape for card, _ in models))
     return [
-        FeaturesJob(bucket_url, card.key, dataset, spec, batch, card.image.shape, shapes)
+        FeaturesJob(
+            bucket_url,
+            card.key,
+            dataset,
+            spec,
+            batch,
+            card.image.shape,
+            tuple(shape for shape in shapes if shape[2] == card.image.channels),
+        )
         for card, spec in models
     ]
 

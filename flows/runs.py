@@ -161,12 +161,10 @@ def check_attribution(request: AttributionRequest) -> None:
     Raises:
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
-    from diamond_cutter.tasks.photos.reading import check_channels
 
     require_images(request.images)
     bucket, card, denied = _model_in(request.bucket, request.model)
     if card is not None:
-        check_channels(card.image.channels)
         attribution_spec(card, request, request.recipe.key)
         _check_recipe(bucket, card, request.recipe)
     if denied is not None and (card is None or not _is_explained(bucket, card, request)):
@@ -182,7 +180,6 @@ def check_cut(request: CutRequest) -> None:
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     from diamond_cutter.tasks.cutting.dataset import check_class_sizes, labelled_images
-    from diamond_cutter.tasks.photos.reading import check_channels
 
     labelled, _ = labelled_images(resolve_images(request.images), request.images)
     check_class_sizes(labelled, request.folds)
@@ -191,7 +188,6 @@ def check_cut(request: CutRequest) -> None:
         try:
             bucket, card, _ = _model_in(request.bucket, model)
             if card is not None:
-                check_channels(card.image.channels)
                 cut_spec(card, request)
                 _check_recipe(bucket, card, request.recipe)
         except (ModelError, BadPhotos) as error:
@@ -209,14 +205,12 @@ def check_attach(request: AttachRequest) -> None:
     from diamond_cutter.model_inventory.user_models import check_name
     from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS
     from diamond_cutter.tasks.cutting.dataset import check_class_sizes, labelled_images
-    from diamond_cutter.tasks.photos.reading import check_channels
 
     check_name(request.name)
     labelled, _ = labelled_images(resolve_images(request.images), request.images)
     check_class_sizes(labelled, VALIDATION_PARTS)
     _, card, _ = _model_in(request.bucket, request.model)
     if card is not None:
-        check_channels(card.image.channels)
         attach_spec(card, request)
 
 
@@ -227,7 +221,6 @@ def check_compare(request: CompareRequest) -> None:
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
     from diamond_cutter.tasks.comparing.images import check_count, check_split
-    from diamond_cutter.tasks.photos.reading import check_channels
 
     images = resolve_images(request.images).images
     check_count(len(images), request.images)
@@ -236,7 +229,6 @@ def check_compare(request: CompareRequest) -> None:
     for model in (request.first, request.second):
         bucket, card, _ = _model_in(request.bucket, model)
         if card is not None:
-            check_channels(card.image.channels)
             _check_recipe(bucket, card, request.recipe)
             cards.append(card)
     if len(cards) == 2:

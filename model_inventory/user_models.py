@@ -1,7 +1,6 @@
 """Import of a user's model: a Keras file, a SavedModel folder or a frozen graph, by content."""
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,12 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.preprocessing import (
+    Preprocessing,
+    Scaling,
+    image_of,
+    requested_scaling,
+)
 from diamond_cutter.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
@@ -37,8 +42,23 @@ _UNKNOWN_SIDE_PX = 64
 class ImportOptions(FrozenModel):
     """Properties of a model that its file lacks or has wrong."""
 
-    value_range: tuple[float, float] | None = Field(
-        default=None, description="the values of black and white at the input of the model"
+    value_range: tuple[float, ...] = Field(
+        default=(),
+        description="the values of black and white at the input of the model, once or for each "
+        "channel",
+    )
+    preprocessing: Preprocessing | None = Field(
+        default=None,
+        description="the values at the input, by name: caffe (0 to 255 minus means, BGR), torch "
+        "(0 to 1 minus means, divided by deviations), tf (-1 to 1), none (0 to 255)",
+    )
+    mean: tuple[float, ...] = Field(
+        default=(),
+        description="means of the values 0 to 1 that are subtracted, as in PyTorch: red, green, "
+        "blue",
+    )
+    std: tuple[float, ...] = Field(
+        default=(), description="standard deviations of the same values; go with --mean"
     )
     input_channels: Literal["rgb", "bgr"] | None = Field(
         default=None, description="the order of the colours at the input of the model"
@@ -49,6 +69,14 @@ class ImportOptions(FrozenModel):
         le=4096,
         description="side in pixels of the training images",
     )
+
+    def scaling(self) -> Scaling | None:
+        """Return the requested scaling of images, or None without a request.
+
+        Raises:
+            BadModel: there are several requests, or the numbers are not valid.
+        """
+        return requested_scaling(self.preprocessing, self.value_range, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -249,37 +277,27 @@ def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec
     if channels is None:
         channels = 3
         guesses.append("that its images have 3 channels, which the graph does not say")
-    low, high = _value_range(path, options.value_range or model.value_range)
-    if options.value_range is None:
-        guesses.append(
-            f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
-            "itself; see --value-range"
-        )
     if options.input_channels and channels != 3:
         raise BadModel(
             f"{path.name} takes images of {channels} channels, which have no order of colours. "
             "Omit --input-channels."
         )
-    order = options.input_channels or ("rgb" if channels == 3 else "none")
-    return ImageSpec(
-        height=height,
-        width=width,
-        channels=channels,
-        value_range=((low, high),),
-        channel_order=order,
-    ), tuple(guesses)
+    scaling = options.scaling()
+    if scaling is None:
+        scaling = _guessed(path, model.value_range)
+        low, high = scaling.value_range[0]
+        guesses.append(
+            f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
+            "itself; see --value-range"
+        )
+    image = image_of(scaling, height, width, channels, options.input_channels)
+    return image, tuple(guesses)
 
 
-def _value_range(path: Path, found: tuple[float, float] | None) -> tuple[float, float]:
+def _guessed(path: Path, found: tuple[float, float] | None) -> Scaling:
     if found is None:
         raise BadModel(
             f"{path.name} does not say how images are scaled. Give --value-range, the values of "
-            "black and white at its input: 0 1, -1 1 or 0 255."
+            "black and white at its input: 0 1, -1 1 or 0 255; or --preprocessing caffe or torch."
         )
-    low, high = found
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise BadModel(
-            "the value range is not valid: expected the values of black and white at the model's "
-            f"input, black lower than white, found {low:g} to {high:g}"
-        )
-    return low, high
+    return Scaling((found,))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from diamond_cutter.flows.cli.options import BucketUrl, Json
 from diamond_cutter.model_inventory.user_models import ImportOptions
@@ -62,6 +63,37 @@ def add(
     from diamond_cutter.flows.cli.models import add as add_model
 
     print_added(add_model(bucket, path, name, labels, options), as_json=json)
+
+
+@models_app.command
+def check(
+    model: str,
+    folder: str,
+    *,
+    most_images: Annotated[int, Parameter(validator=Number(gte=1))] = 200,
+    seed: int = 0,
+    bucket: BucketUrl = "./bucket",
+    json: Json = False,
+) -> int:
+    """Check on labelled images whether a model gets its images as in its training.
+
+    The exit code is 1 if another preprocessing is much better, or if the accuracy is near chance.
+
+    Parameters
+    ----------
+    folder
+        A folder of images in folders named after the model's classes, or gs://bucket/folder.
+    most_images
+        Images to draw.
+    seed
+        The seed of the draw.
+    """
+    from diamond_cutter.flows.cli.model_output import print_check
+    from diamond_cutter.flows.model_check import check_model
+
+    found = check_model(bucket, model, folder, most_images, seed)
+    print_check(found, as_json=json)
+    return 0 if found.check.is_fine else 1
 
 
 @models_app.command

@@ -1,6 +1,7 @@
 """Prints models and their layers."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from diamond_cutter.flows.cli.models import Removed
 from diamond_cutter.flows.cli.output import print_result
@@ -9,9 +10,13 @@ from diamond_cutter.flows.quantities import counted, share, sized
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing
 from diamond_cutter.model_inventory.imagenet_accuracy import known_accuracy
+from diamond_cutter.model_inventory.preprocessing import preprocessing_in_words
 from diamond_cutter.tasks.importing.exporting import Exported
 from diamond_cutter.tasks.importing.stored import Added
 from diamond_cutter.tasks.sheets import spritemap_shape
+
+if TYPE_CHECKING:
+    from diamond_cutter.flows.model_check import ModelCheck
 
 
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
@@ -36,6 +41,11 @@ def print_added(added: Added, *, as_json: bool) -> None:
     """Print the card of an added model, and the guesses of its import."""
     guessed = [f"guessed {guess}" for guess in added.guesses]
     print_result(added, as_json, *card_parts(added.card), *guessed)
+
+
+def print_check(found: "ModelCheck", *, as_json: bool) -> None:
+    """Print the accuracy of a model under each preprocessing, and the verdict."""
+    print_result(found, as_json, Rows(*found.table()), *found.in_words())
 
 
 def print_exported(exported: Exported, *, as_json: bool) -> None:
@@ -81,11 +91,10 @@ def card_parts(card: ModelCard) -> list[str | Rows]:
     order = {"none": "", "rgb": " in the order RGB", "bgr": " in the order BGR"}[
         image.channel_order
     ]
-    ranges = ", ".join(f"{low:.5g} to {high:.5g}" for low, high in image.value_range)
     facts = [
         f"{card.key}, from {card.source.origin}",
         f"input: {image.height} x {image.width} pixels, {image.channels} "
-        f"channel{'s' * (image.channels > 1)}{order}, values {ranges}",
+        f"channel{'s' * (image.channels > 1)}{order}, values {preprocessing_in_words(image)}",
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
         f"channels, {len(card.labels)} named classes",
     ]

@@ -75,6 +75,7 @@ def add(
         BadModel, StorageError: the model cannot be rendered or stored.
     """
     check_name(name)
+    options.scaling()
     model_format(path)
     named = read_labels(labels) if labels else ()
     open_bucket(bucket_url).check()

@@ -11,14 +11,19 @@ from typing import Literal
 
 from diamond_cutter.model_inventory.card import ImageSpec, ModelSource
 from diamond_cutter.model_inventory.errors import WeightsMissing
+from diamond_cutter.model_inventory.preprocessing import SCALINGS, Preprocessing, image_of
 from diamond_cutter.model_inventory.weights import cache_folder, keras_folder
 
 _IMPORTER = "keras.applications/1"
 # The effect of `preprocess_input` of a module on values in 0..255.
-Preprocessing = Literal["to -1..1", "by torchvision", "by caffe", "in the model"]
+KerasPreprocessing = Literal["to -1..1", "by torchvision", "by caffe", "in the model"]
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+_NAMES: Mapping[KerasPreprocessing, Preprocessing] = {
+    "to -1..1": "tf",
+    "by torchvision": "torch",
+    "by caffe": "caffe",
+    "in the model": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class KerasApplication:
 
     builder: str
     image_size: int
-    preprocessing: Preprocessing
+    preprocessing: KerasPreprocessing
     file: str
 
     @property
@@ -55,21 +60,9 @@ class KerasApplication:
         return cache_folder() / "keras" / self.file
 
 
-def image_spec(preprocessing: Preprocessing, side: int) -> ImageSpec:
+def image_spec(preprocessing: KerasPreprocessing, side: int) -> ImageSpec:
     """Return the format of images with a preprocessing."""
-    if preprocessing == "by caffe":
-        ranges = tuple((-mean, 255.0 - mean) for mean in _CAFFE_MEAN_BGR)
-        return ImageSpec(height=side, width=side, value_range=ranges, channel_order="bgr")
-    if preprocessing == "by torchvision":
-        ranges = tuple(
-            ((0.0 - mean) / std, (1.0 - mean) / std) for mean, std in zip(_MEAN, _STD, strict=True)
-        )
-        return ImageSpec(height=side, width=side, value_range=ranges)
-    return ImageSpec(
-        height=side,
-        width=side,
-        value_range=((-1.0, 1.0) if preprocessing == "to -1..1" else (0.0, 255.0),),
-    )
+    return image_of(SCALINGS[_NAMES[preprocessing]], side, side, 3)
 
 
 def keras_source(name: str) -> ModelSource:

@@ -69,7 +69,7 @@ class Inputs:
 
     def _prepared(self, places: npt.NDArray[np.int64], augment: Augment) -> list[npt.NDArray[Any]]:
         pixels = self._pictures.read(places)
-        padded = np.zeros((self.batch, *pixels.shape[1:]), np.uint8)
+        padded = np.zeros((self.batch, *pixels.shape[1:]), pixels.dtype)
         padded[: len(places)] = pixels
         found = self._prepare(tf.constant(augment(padded)))
         return [each.numpy()[: len(places)] for each in found]

@@ -13,6 +13,7 @@ from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
 from diamond_cutter.model_inventory.graph.new_layers import NewOutput, is_learned, new_logits
 from diamond_cutter.model_inventory.graph.unfreezing import run_with_weights, trainable_weights
 from diamond_cutter.tasks.attaching.spec import frozen_layers
+from diamond_cutter.tasks.photos.bands import PHOTO_CHANNELS
 from diamond_cutter.tasks.rendering.precision import Execution, fitting, in_precision
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -58,6 +59,7 @@ class TrainedNetwork:
         self.attached = attached
         self.variables = {name: tf.Variable(value, name="weight") for name, value in known.items()}
         self._inside = frozenset(inside)
+        self._of_photos = bundle.card.image.channels in PHOTO_CHANNELS
         self._body = _body(bundle, attached.at, tensors, inside)
         self.prepare = tf.function(self._prepare, autograph=False, reduce_retracing=True)
         self.logits = tf.function(self._logits, autograph=False, reduce_retracing=True)
@@ -81,9 +83,11 @@ class TrainedNetwork:
     def _prepare(self, pixels: tf.Tensor) -> list[tf.Tensor]:
         """Return what the trained part reads: activations of the frozen part, or pixels.
 
-        Without new convolutions, the averages of activations are enough. Pixels are uint8, because
-        images are.
+        Without new convolutions, the averages of activations are enough. Pixels of photos are
+        uint8, because photos are.
         """
+        if self._inside and not self._of_photos:
+            return [tf.clip_by_value(pixels, 0, 255)]
         if self._inside:
             return [tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)]
         found = self._body(pixels, {})

@@ -21,6 +21,7 @@ from diamond_cutter.tasks.compare_report.results import (
 )
 from diamond_cutter.tasks.compare_report.wording import answer, remarks, without_accuracy
 from diamond_cutter.tasks.cut_report.contents import Figure
+from diamond_cutter.tasks.photos.bands import preview_in_words
 from diamond_cutter.tasks.reporting.contents import RefusedImage
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
@@ -35,12 +36,16 @@ def build_contents(
     """Write the files of a comparison's page, and return what the page shows."""
     cards = ChannelCards(job, choice, examined, files)
     models = _model_facts(job, results, 0), _model_facts(job, results, 1)
+    channels = [each.card.image.channels for each in job.models]
     facts, pairs, contributing = _image_facts(job), job.similar.pairs, choice.contributing
     return CompareContents(
         dataset=job.images.name,
         report=job.spec.key,
         answer=answer(models, results.test, facts, pairs),
-        remarks=tuple(remarks(models, results.test, facts, pairs, results.unknown)),
+        remarks=(
+            *remarks(models, results.test, facts, pairs, results.unknown),
+            *dict.fromkeys(filter(None, map(preview_in_words, channels))),
+        ),
         repeat=_repeat(job),
         models=models,
         facts=facts,

@@ -125,7 +125,7 @@ def one_sided_images(
     for place in _places(results, side)[:_MOST_IMAGES]:
         number = int(right.numbers[place])
         image = job.numbered[number]
-        file = thumbnail_file(image, number, files)
+        file = thumbnail_file(image, card.image.channels, number, files)
         if file is not None:
             shown.append(
                 ShownImage(

@@ -81,13 +81,14 @@ def shown_images(
     places: npt.NDArray[np.int64],
     wrong_at: Cut,
     images: Sequence[FoundImage],
+    channels: int,
     files: ReportFiles,
 ) -> tuple[ShownImage, ...]:
-    """Write small pictures of images that one of two cuts gets wrong."""
+    """Write small pictures of images that one of two cuts gets wrong; `channels` of the images."""
     part, shown = dataset.choosing, []
     for place in places[:_MOST_IMAGES]:
         number = int(part.numbers[place])
-        file = thumbnail_file(images[number], number, files)
+        file = thumbnail_file(images[number], channels, number, files)
         if file is None:
             continue
         shown.append(

@@ -52,6 +52,7 @@ from diamond_cutter.tasks.features.stored import (
     scores_folder,
 )
 from diamond_cutter.tasks.pages.frontend import asset_files
+from diamond_cutter.tasks.photos.bands import preview_in_words
 from diamond_cutter.tasks.reporting.contents import RefusedImage
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 from diamond_cutter.tasks.retrying import RETRIED
@@ -94,6 +95,7 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
     rows = cut_rows(comparison)
     models = model_cards(comparison, job.models, job.joins, len(dataset.choosing), spec.folds)
     name = CutName(model=best.model, layer=best.layer)
+    shape = job.best_card.image.shape
     only_best = differing_images(dataset, best, last)
     only_last = differing_images(dataset, last, best)
     return CutContents(
@@ -101,7 +103,10 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         report=job.spec.key,
         sprites=job.recipe,
         answer=answer(comparison, spec.folds),
-        remarks=tuple(remarks(comparison, dataset, job.joins, job.trained, job.models, spec.folds)),
+        remarks=(
+            *remarks(comparison, dataset, job.joins, job.trained, job.models, spec.folds),
+            *([pictures] if (pictures := preview_in_words(shape[2])) else []),
+        ),
         command=next_command(
             best.model, job.layers_to_attach, job.images.name, job.place, job.bucket
         ),
@@ -117,9 +122,9 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         confusion_best=shown_confusion(dataset, best.scores.probe.predictions),
         confusion_last=shown_confusion(dataset, last.scores.probe.predictions),
         confused=most_confused(dataset, best, last),
-        only_best=shown_images(dataset, only_best, last, job.labelled, files),
+        only_best=shown_images(dataset, only_best, last, job.labelled, shape[2], files),
         only_best_count=len(only_best),
-        only_last=shown_images(dataset, only_last, best, job.labelled, files),
+        only_last=shown_images(dataset, only_last, best, job.labelled, shape[2], files),
         only_last_count=len(only_last),
         refused=_refused(job),
         problems=job.problems,

@@ -9,6 +9,7 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, to_model_input
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from diamond_cutter.tasks.features.spec import Pooling
+from diamond_cutter.tasks.photos.reading import Pixels
 
 BATCH = 32
 
@@ -37,7 +38,7 @@ def feature_function(bundle: Bundle, layers: Sequence[str], pooling: Pooling) ->
 
 
 def features_of(
-    function: Features, pixels: npt.NDArray[np.uint8], on_progress: Callable[[int], None]
+    function: Features, pixels: Pixels, on_progress: Callable[[int], None]
 ) -> list[npt.NDArray[np.float32]]:
     """Return the features of images by layer, computed in batches.
 
@@ -46,7 +47,7 @@ def features_of(
 
     Args:
         function: from `feature_function`.
-        pixels: uint8 `[image, height, width, channel]`.
+        pixels: uint8 or float32 `[image, height, width, channel]` in [0, 255].
         on_progress: receives the number of images of each batch.
 
     Returns:
@@ -55,7 +56,7 @@ def features_of(
     parts: list[list[npt.NDArray[np.float32]]] = []
     for first in range(0, len(pixels), BATCH):
         part = pixels[first : first + BATCH]
-        padded = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
+        padded = np.zeros((BATCH, *pixels.shape[1:]), pixels.dtype)
         padded[: len(part)] = part
         parts.append([found.numpy()[: len(part)] for found in function(tf.constant(padded))])
         on_progress(len(part))

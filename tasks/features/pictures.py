@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from diamond_cutter.storage.parallel import in_threads
 from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.photos.reading import (
     GonePhoto,
+    Pixels,
     UnreadablePhoto,
     as_model_pixels,
     decode,
@@ -30,13 +30,13 @@ class Pictures:
 
     numbers: the images' numbers in the dataset.
     digests: a hash of each image's decoded pixels; images with equal pixels have equal digests.
-    pixels: by shape, uint8 `[image, height, width, channel]`.
+    pixels: by shape, `[image, height, width, channel]` in [0, 255]: uint8, or float32 for bands.
     refused: the reason for each unreadable image among them, by name.
     """
 
     numbers: tuple[int, ...]
     digests: tuple[str, ...]
-    pixels: Mapping[Shape, npt.NDArray[np.uint8]]
+    pixels: Mapping[Shape, Pixels]
     refused: Mapping[str, str]
 
 
@@ -44,7 +44,7 @@ class Pictures:
 class _Decoded:
     number: int
     digest: str
-    pixels: tuple[npt.NDArray[np.uint8], ...]
+    pixels: tuple[Pixels, ...]
 
 
 def picture_batches(
@@ -54,18 +54,19 @@ def picture_batches(
 
     Args:
         images: the images to decode.
-        shapes: height, width and channels of each model's images.
+        shapes: height, width and channels of each model's images; all have the same channels.
         size: images in a batch.
 
     Raises:
         GonePhoto: an image is unreadable now, but may be readable later.
         StorageError: the cloud is unreachable.
     """
+    channels = shapes[0][2]
     at_least_px = max(_DECODED_PX, *(max(height, width) for height, width, _ in shapes))
 
     def read(each: NumberedImage) -> _Decoded | UnreadablePhoto:
         try:
-            picture = decode(each.image, at_least_px)
+            picture = decode(each.image, at_least_px, channels)
         except UnreadablePhoto as error:
             return error
         digest = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()[:16]

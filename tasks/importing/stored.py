@@ -22,6 +22,7 @@ from diamond_cutter.model_inventory.errors import (
     UnknownModel,
     WeightsMissing,
 )
+from diamond_cutter.model_inventory.preprocessing import options_of
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.storage import Bucket, NotFound, open_bucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key
@@ -44,10 +45,29 @@ def add_model(
     """Import a user's model in this process, and store its bundle.
 
     Raises:
-        BadModel: the model cannot be rendered, or a necessary fact about it is unknown.
+        BadModel: the model cannot be rendered, a necessary fact about it is unknown, or it is in
+            the bucket under this name with another preprocessing.
     """
     imported = import_user_model(path, name, labels, options)
+    _check_same_images(open_bucket(bucket_url), imported.bundle.card)
     return Added(card=keep_bundle(bucket_url, imported.bundle), guesses=imported.guesses)
+
+
+def _check_same_images(bucket: Bucket, card: ModelCard) -> None:
+    """Refuse a model whose equal graph is in the bucket for other images.
+
+    The key of a model is the hash of its graph, so sprites and features of both would be one.
+    """
+    stored = read_card(bucket, card.key)
+    if stored is None or stored.image == card.image:
+        return
+    raise BadModel(
+        f"{card.name} is in the bucket with another preprocessing or image size: expected "
+        f"`{options_of(stored.image)}` and {stored.image.height} x {stored.image.width} pixels, "
+        f"found `{options_of(card.image)}` and {card.image.height} x {card.image.width}. Choose "
+        f"another --name; or, if nothing was computed with it yet, run `diamond-cutter models "
+        f"remove {card.name}` first."
+    )
 
 
 def import_bundle(bucket_url: str, name: str) -> ModelCard:

@@ -12,7 +12,7 @@ from diamond_cutter.storage.sets.records import PhotoActivations
 from diamond_cutter.storage.sets.sprite_set import commit, read_record
 from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage, printable
-from diamond_cutter.tasks.photos.reading import UnreadablePhoto, check_channels, read_images
+from diamond_cutter.tasks.photos.reading import UnreadablePhoto, read_images
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -33,7 +33,6 @@ def measure_and_commit(
 ) -> None:
     """Measure some layers in this process, and commit a record for each."""
     bundle, unreadable = read_bundle(bucket_url, model), list[str]()
-    check_channels(bundle.card.image.channels)
     highest = highest_activations(
         bundle,
         layers,

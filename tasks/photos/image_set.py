@@ -19,6 +19,7 @@ SUFFIXES = {
     ".bmp": "BMP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".npy": "NPY",
 }
 # An image with the maximum of pixels, four channels and 16 bits is hardly larger than this.
 MAX_FILE_BYTES = 768 << 20

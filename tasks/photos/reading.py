@@ -17,13 +17,25 @@ from diamond_cutter.regular_files import open_regular
 from diamond_cutter.storage import AccessDenied, NotFound, StorageError
 from diamond_cutter.storage.gcs.source_objects import read_object
 from diamond_cutter.storage.parallel import in_threads
+from diamond_cutter.tasks.photos.bands import (
+    MAX_PIXELS,
+    NPY_MAGIC,
+    PHOTO_CHANNELS,
+    TIFF_MAGICS,
+    Bands,
+    Refused,
+    bands_of,
+    read_npy,
+    read_tiff,
+)
 from diamond_cutter.tasks.photos.image_set import MAX_FILE_BYTES, SUFFIXES, BadPhotos, FoundImage
 from diamond_cutter.tasks.photos.listing import why_unreadable
 
-# Pillow's own limit for warnings. A file of a few kilobytes can decode to gigabytes.
-MAX_PIXELS = 89_478_485
+# What a file decodes to, and the values from 0 to 255 that training and features start from.
+Picture = Image.Image | Bands
+Pixels = npt.NDArray[np.uint8 | np.float32]
 
-_FORMATS = sorted(set(SUFFIXES.values()))
+_FORMATS = sorted(set(SUFFIXES.values()) - {"NPY"})
 _AT_ONCE = 4
 _LARGE_PIXELS = 32_000_000
 _BAND_PIXELS = 1 << 22
@@ -62,23 +74,6 @@ class GonePhoto(UnreadablePhoto, BadPhotos):
     """An image disappeared or cannot be decoded now; do not record it as unreadable."""
 
 
-class _Refused(Exception):
-    """An image exceeds a limit or has no known meaning; the text is the reason."""
-
-
-def check_channels(channels: int) -> None:
-    """Check that a model takes colour or grey images.
-
-    Raises:
-        BadPhotos: the model takes other images.
-    """
-    if channels not in (1, 3):
-        raise BadPhotos(
-            f"the model takes other images than photos: expected 3 channels, or 1 for grey, found "
-            f"{channels}. Choose a model of colour or grey images."
-        )
-
-
 def read_images(
     images: Iterable[FoundImage], shape: tuple[int, int, int]
 ) -> Iterator[tuple[FoundImage, npt.NDArray[np.float32] | UnreadablePhoto]]:
@@ -104,7 +99,7 @@ def read_image(image: FoundImage, shape: tuple[int, int, int]) -> npt.NDArray[np
         UnreadablePhoto: the file is not an image, or exceeds a limit.
         StorageError: the cloud is unreachable.
     """
-    return as_input(decode(image, max(shape[:2])), shape)
+    return as_input(decode(image, max(shape[:2]), shape[2]), shape)
 
 
 def read_picture(
@@ -116,62 +111,69 @@ def read_picture(
         UnreadablePhoto: the file is not an image, or exceeds a limit.
         StorageError: the cloud is unreachable.
     """
-    return as_picture(decode(image, side_px), shape, side_px)
+    return as_picture(decode(image, side_px, shape[2]), shape, side_px)
 
 
-def as_input(picture: Image.Image, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+def as_input(picture: Picture, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
     """Return a decoded image as the input of a model: resized and cropped to the centre.
 
     Args:
-        picture: the upright image in RGB, from `decode`.
+        picture: the image from `decode`.
         shape: height, width and channels of the model's images; 1 channel is grey, 3 are RGB.
 
     Returns:
         float32 of that shape in [0, 1].
     """
+    if isinstance(picture, Bands):
+        return picture.fitted(*shape[:2])
     # One pass takes a quarter of the time of a conversion followed by a division.
     return np.divide(as_model_pixels(picture, shape), 255, dtype=np.float32)
 
 
-def as_model_pixels(picture: Image.Image, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Return the same as `as_input`, as uint8 of that shape in [0, 255]."""
+def as_model_pixels(picture: Picture, shape: tuple[int, int, int]) -> Pixels:
+    """Return the same as `as_input` in [0, 255]: uint8 for photos.
+
+    Bands stay float32, because their values may be a small part of the range of 16 bits.
+    """
     height, width, channels = shape
+    if isinstance(picture, Bands):
+        return picture.fitted(height, width) * np.float32(255)
     fitted = _fitted(picture if channels == 3 else picture.convert("L"), height, width)
     return np.asarray(fitted).reshape(shape)
 
 
 def as_picture(
-    picture: Image.Image, shape: tuple[int, int, int], side_px: int
+    picture: Picture, shape: tuple[int, int, int], side_px: int
 ) -> npt.NDArray[np.uint8]:
     """Return the same part of an image as `as_input`, in colour, with `side_px` on the longer side.
+
+    Other images than photos are shown as by `Bands.preview`.
 
     Returns:
         uint8 `[height, width, 3]`, `[side_px, side_px, 3]` for a model of square images.
     """
-    height, width, _ = shape
-    longer = max(height, width)
-    return np.asarray(
-        _fitted(
-            picture,
-            max(1, round(side_px * height / longer)),
-            max(1, round(side_px * width / longer)),
-        )
-    )
+    longer = max(shape[:2])
+    height, width = (max(1, round(side_px * side / longer)) for side in shape[:2])
+    if isinstance(picture, Bands):
+        return picture.preview(height, width)
+    return np.asarray(_fitted(picture, height, width))
 
 
 def _fitted(picture: Image.Image, height: int, width: int) -> Image.Image:
     return ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
 
 
-def decode(image: FoundImage, at_least_px: int) -> Image.Image:
+def decode(image: FoundImage, at_least_px: int, channels: int = 3) -> Picture:
     """Return an upright image in RGB, on white; the first frame of an animation.
 
-    A large JPEG is decoded at a fraction of its size. Other Python threads can run meanwhile.
+    Arrays, and images for models of other than 1 or 3 channels, are read as bands. A large JPEG is
+    decoded at a fraction of its size. Other Python threads can run meanwhile.
 
     Args:
         image: the image.
         at_least_px: the longest side that the caller needs. A reduced JPEG has at least twice as
             many pixels on each side.
+        channels: of the model's images; 1 and 3 are photos.
 
     Raises:
         UnreadablePhoto: the file is not an image, or exceeds a limit.
@@ -179,7 +181,7 @@ def decode(image: FoundImage, at_least_px: int) -> Image.Image:
     """
     try:
         with _opened(image.place) as file:
-            return _decoded(file, at_least_px)
+            return _decoded(file, at_least_px, channels)
     except (NotFound, FileNotFoundError) as error:
         raise GonePhoto(image.name, "it does not exist any more") from error
     except AccessDenied as error:
@@ -196,25 +198,44 @@ def _opened(place: str) -> BinaryIO:
     return io.BytesIO(read_object(place)) if place.startswith("gs://") else open_regular(place)
 
 
-def _decoded(file: BinaryIO, at_least_px: int) -> Image.Image:
+def _decoded(file: BinaryIO, at_least_px: int, channels: int) -> Picture:
     size = file.seek(0, os.SEEK_END)
     if not 0 < size <= MAX_FILE_BYTES:
-        raise _Refused(
+        raise Refused(
             f"its size is not valid: expected at most {MAX_FILE_BYTES >> 20:,} MiB, found "
             f"{size >> 20:,} MiB"
             if size
             else "it is an empty file"
         )
     file.seek(0)
+    magic = file.read(len(NPY_MAGIC))
+    file.seek(0)
+    is_tiff = magic.startswith(TIFF_MAGICS)
+    if magic == NPY_MAGIC or (is_tiff and channels not in PHOTO_CHANNELS):
+        with _one_large if size > _LARGE_PIXELS else nullcontext():
+            return (read_tiff if is_tiff else read_npy)(file, channels)
+    try:
+        return _decoded_photo(file, at_least_px, channels)
+    except UnidentifiedImageError:
+        if not is_tiff:
+            raise
+        # Pillow reads few kinds of TIFF with 16 or 32 bits.
+        return read_tiff(file, channels)
+
+
+def _decoded_photo(file: BinaryIO, at_least_px: int, channels: int) -> Picture:
     with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise _Refused(_too_many(f"{image.width:,} x {image.height:,}"))
+            raise Refused(_too_many(f"{image.width:,} x {image.height:,}"))
         image.draft(None, (2 * at_least_px, 2 * at_least_px))
         with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
             # Load first: some formats store the orientation after the pixels, and TIFF applies it.
             image.load()
             turn = _turn(image)
-            return _in_colour(image if turn is None else image.transpose(turn))
+            upright = image if turn is None else image.transpose(turn)
+            return (
+                _in_colour(upright) if channels in PHOTO_CHANNELS else bands_of(upright, channels)
+            )
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -229,7 +250,7 @@ def _in_colour(image: Image.Image) -> Image.Image:
     """Return an image in RGB, converted in bands to keep memory small."""
     if image.mode in ("I", "F"):
         kind = "32-bit integers" if image.mode == "I" else "floating-point numbers"
-        raise _Refused(
+        raise Refused(
             f"its pixels are {kind} without a known value range. Save it with 8 or 16 bits"
         )
     if image.mode == "RGB" and not image.has_transparency_data:
@@ -257,7 +278,7 @@ def _band_in_colour(band: Image.Image) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     """Return the reason why an image is unreadable, in words."""
-    if isinstance(error, _Refused):
+    if isinstance(error, Refused):
         return str(error)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return _too_many("far too many")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from diamond_cutter.tasks.attribution.totals import ALL, SetName, Totals
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.photos.bands import preview_in_words
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.choosing import shown_sets
 from diamond_cutter.tasks.reporting.contents import (
@@ -56,6 +57,7 @@ def build_report(
         spec=spec,
         images=totals.images(),
         labels=images.labels,
+        pictures=preview_in_words(card.image.channels),
         refused=_refused(images, refused),
         accuracy=_accuracy(totals),
         classes=_named_classes(material),

@@ -42,10 +42,10 @@ def patches_file(
     return files.layer(layer.name, f"patches-{channel:05d}", sheet, "webp")
 
 
-def thumbnail_file(image: FoundImage, number: int, files: ReportFiles) -> str | None:
+def thumbnail_file(image: FoundImage, channels: int, number: int, files: ReportFiles) -> str | None:
     """Write a small picture of an image, and return its path; None if it is unreadable now."""
     try:
-        picture = read_picture(image, (1, 1, 3), _THUMBNAIL_PX)
+        picture = read_picture(image, (1, 1, channels), _THUMBNAIL_PX)
     except UnreadablePhoto:  # it was readable before
         return None
     return files.image(f"{number:05d}", encode(picture, "webp"), "webp")

@@ -47,6 +47,13 @@ class Accuracy(Part):
     top5: float = Field(ge=0, le=1)
 
 
+class PreprocessingNote(Part):
+    """What the accuracy says of the model's preprocessing."""
+
+    text: str = Field(description="in one or two sentences")
+    warns: bool = Field(default=False, description="whether something is probably wrong")
+
+
 class Spread(Part):
     """The quartiles of a number over many images."""
 
@@ -186,8 +193,14 @@ class ReportContents(Part):
     spec: AttributionSpec
     images: int = Field(description="number of measured images")
     labels: Literal["folders", "labels.csv"] | None
+    pictures: str = Field(
+        default="", description="how the images are shown, in words; empty for photos"
+    )
     refused: tuple[RefusedImage, ...]
     accuracy: Accuracy | None
+    preprocessing: PreprocessingNote | None = Field(
+        default=None, description="none without labels, and in reports of earlier versions"
+    )
     classes: tuple[ShownClass, ...] = Field(description="all classes named in the report")
     sets: tuple[ImageSetCard, ...] = Field(description="the first set is of all images")
     layers: tuple[ReportedLayer, ...] = Field(description="in forward order")

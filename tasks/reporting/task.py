@@ -23,7 +23,7 @@ from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.building import build_report
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
+from diamond_cutter.tasks.reporting.contents import DetailsRecord, PreprocessingNote, ReportRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 from diamond_cutter.tasks.reporting.details import detail_and_commit
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material
@@ -60,6 +60,7 @@ class ReportJob:
     refused: the reason for each image that was unreadable when measured, by name.
     mixes: by layer, the name and the numbers of the mixes that hold the sprites of its groups.
     lacks: a sentence for each part that could not be rendered.
+    preprocessing: what the labels say of the model's preprocessing.
     """
 
     bucket: str
@@ -70,6 +71,7 @@ class ReportJob:
     refused: Mapping[str, str]
     mixes: Mapping[str, tuple[str, tuple[int, ...]]]
     lacks: tuple[str, ...] = ()
+    preprocessing: PreprocessingNote | None = None
 
     @property
     def folder(self) -> str:
@@ -86,7 +88,7 @@ def publish_report(job: ReportJob, sums: DatasetSums, details: DetailsRecord) ->
     material = Material(bucket, job.card, job.spec, sums, details, names)
     contents = build_report(
         material, job.images, job.refused, lambda layer: _sprites(bucket, job, layer), files
-    )
+    ).model_copy(update={"preprocessing": job.preprocessing})
     for key, data in asset_files(REPORT, job.folder).items():
         files.put(key, data)
     records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())

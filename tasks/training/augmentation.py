@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from diamond_cutter.tasks.photos.reading import Pixels
+
 Augmentation = Literal["none", "light", "strong"]
-Augment = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Augment = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
 class _Strength(NamedTuple):
@@ -29,7 +31,7 @@ def augmentation(
     """Return a function that varies images at random.
 
     Images are mirrored, turned, zoomed, shifted and changed in contrast. The function takes uint8
-    and returns float32, both `[batch, height, width, channel]` with values from 0 to 255. Each call
+    or float32 and returns float32, both `[batch, height, width, channel]` in [0, 255]. Each call
     draws anew from one stream, so equal seeds and equal calls give equal images.
 
     Args:
@@ -58,7 +60,7 @@ def augmentation(
         keras.layers.RandomContrast(most.contrast, value_range=(0, 255), seed=_next(drawn))
     )
 
-    def augment(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def augment(pixels: Pixels) -> npt.NDArray[np.float32]:
         images = keras.ops.convert_to_tensor(pixels, "float32")
         for layer in layers:
             images = layer(images, training=True)

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from diamond_cutter.tasks.cutting.probe import fit, location_and_scale, standardised
 from diamond_cutter.tasks.features.extraction import BATCH
+from diamond_cutter.tasks.photos.reading import Pixels
 from diamond_cutter.tasks.training.augmentation import Augment
 
 MOST_EPOCHS = 20
@@ -85,7 +86,7 @@ class _Training:
 
 def train_heads(
     features: Callable[[tf.Tensor], list[tf.Tensor]],
-    pixels: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint8]],
+    pixels: Callable[[npt.NDArray[np.int64]], Pixels],
     augment: Augment,
     data: Mapping[str, HeadData],
     labels: Labels,
@@ -96,7 +97,8 @@ def train_heads(
 
     Args:
         features: returns the features of images at each cut, in the order of `data`.
-        pixels: returns training images by their places, uint8 `[batch, height, width, channel]`.
+        pixels: returns training images by their places, `[batch, height, width, channel]` in
+            [0, 255].
         augment: varies images.
         data: by layer, what its head is trained with.
         labels: of the images.
@@ -122,9 +124,9 @@ def train_heads(
     return {layer: training.head for layer, training in trainings.items()}
 
 
-def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _padded(pixels: Pixels) -> Pixels:
     """Return images padded to a whole batch, for which the network is traced once."""
-    padded = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
+    padded = np.zeros((BATCH, *pixels.shape[1:]), pixels.dtype)
     padded[: len(pixels)] = pixels
     return padded
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diamond_cutter.tasks.photos.image_set import FoundImage
-from diamond_cutter.tasks.photos.reading import as_model_pixels, decode
+from diamond_cutter.tasks.photos.reading import Pixels, as_model_pixels, decode
 
 _KEPT_BYTES = 1 << 30
 # As for features: see tasks/features/pictures.py.
@@ -18,24 +18,26 @@ class Pictures:
 
     def __init__(self, images: Sequence[FoundImage], shape: tuple[int, int, int]) -> None:
         self._images, self._shape = images, shape
-        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self._kept: dict[int, Pixels] = {}
         self._most = _KEPT_BYTES // int(np.prod(shape))
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def read(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Return images by their places, uint8 `[batch, height, width, channel]`.
+    def read(self, places: npt.NDArray[np.int64]) -> Pixels:
+        """Return images by their places, `[batch, height, width, channel]` in [0, 255].
 
         Raises:
             UnreadablePhoto: an image was readable before.
         """
         return np.stack([self._read(int(place)) for place in places])
 
-    def _read(self, place: int) -> npt.NDArray[np.uint8]:
+    def _read(self, place: int) -> Pixels:
         kept = self._kept.get(place)
         if kept is None:
-            picture = decode(self._images[place], max(_DECODED_PX, *self._shape[:2]))
+            picture = decode(
+                self._images[place], max(_DECODED_PX, *self._shape[:2]), self._shape[2]
+            )
             kept = as_model_pixels(picture, self._shape)
             if len(self._kept) < self._most:
                 self._kept[place] = kept

@@ -120,6 +120,7 @@ def test_the_overview_says_what_ran_and_how_far_to_believe_it(window: Window) ->
         f"skipped\n{REFUSED} images",
     ):
         assert words in ran
+    assert page.locator(".warned").inner_text().startswith("Add it again: </script>")
     rows = page.locator("tbody tr").all_inner_texts()
     assert (
         len(rows) == len(LAYERS)

@@ -135,7 +135,8 @@ def _find_ready(
     """Let runs in this process find processes that have begun; that a run starts and ends its own
     is others' business.
     """
-    found = dict.fromkeys(("cli.estimates", "cli.models", "run_scope", "tuning"), slots)
+    modules = ("cli.estimates", "cli.models", "model_check", "run_scope", "tuning")
+    found = dict.fromkeys(modules, slots)
     if scorers is not None:
         found |= dict.fromkeys(("comparing", "cutting"), scorers)
     for module, ready in found.items():

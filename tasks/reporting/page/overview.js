@@ -14,6 +14,8 @@ const showOverview = (root) => {
       make("p", { class: "quiet small" }, `method: ${methodWords(site.spec)} · sprite recipe: `, ...keyOf(site.sprites), " · report: ", ...keyOf(site.report)),
     ),
     ran(),
+    ...preprocessingNote(),
+    ...(site.pictures ? [make("p", { class: "quiet small" }, site.pictures)] : []),
     make("p", { class: "doors" }, make("a", { class: "door", href: listPath() }, `Browse ${count(pageOf.size, "image")} →`)),
     make("section", {}, make("h2", {}, "Layers"), make("p", { class: "quiet about" }, ABOUT_ATTRIBUTION), make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...site.layers.map(layerCard))),
     ...(hasFlow(withGroups)
@@ -34,6 +36,11 @@ const ran = () => {
     : [];
   const labels = site.labels === null ? [] : [fact("labels from", site.labels)];
   return make("dl", { class: "ran" }, fact("images", site.images.toLocaleString("en")), ...accuracy, ...labels, fact("layers", site.layers.length), ...(site.refused.length ? [fact("skipped", count(site.refused.length, "image"))] : []));
+};
+
+const preprocessingNote = () => {
+  const note = site.preprocessing;
+  return note ? [make("p", { class: note.warns ? "warned" : "quiet small" }, nameOf(note.text))] : [];
 };
 
 const strip = (layer, channels, side) => {

@@ -96,6 +96,9 @@ def test_a_model_added_twice_is_one_and_a_changed_one_has_to_be_named_exactly(
         card = printed(capsys)["card"]
         keys.append(f"{card['name']}@{card['graph_sha256'][:8]}")
     assert keys[0] == keys[1]
+    assert add(path, bucket, "--preprocessing", "caffe") == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert "expected `--preprocessing tf` and 48 x 48" in err and "Choose another --name" in err
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     changed = next(node for node in graph.node if node.name == "Network/Conv2d_0/weights")
     changed.attr["value"].tensor.CopyFrom(

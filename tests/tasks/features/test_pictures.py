@@ -76,3 +76,16 @@ def test_a_photo_with_other_metadata_is_a_copy(tmp_path: Path) -> None:
     (found,) = batches([plain, described])
     assert plain.read_bytes() != described.read_bytes()
     assert found.digests[0] == found.digests[1]
+
+
+def test_images_of_other_channels_keep_their_precision_and_their_digests(tmp_path: Path) -> None:
+    shape = (12, 12, 4)
+    values = np.random.default_rng(0).integers(0, 99, (12, 12, 4)).astype(np.uint16)
+    paths = [tmp_path / name for name in ("a.npy", "copy.npy", "other.npy")]
+    for path, each in zip(paths, (values, values, values + 1), strict=True):
+        np.save(path, each)
+    paths.append(write(tmp_path / "photo.png", 0))
+    (found,) = picture_batches(numbered(paths), [shape], 4)
+    np.testing.assert_allclose(found.pixels[shape][0] * 257, values, rtol=1e-5)
+    assert found.digests[0] == found.digests[1] != found.digests[2]
+    assert found.refused == {"photo.png": "its number of channels is wrong: expected 4, found 3"}

@@ -18,12 +18,11 @@ from PIL import Image
 from diamond_cutter.storage import Unavailable
 from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.tasks.photos import reading
-from diamond_cutter.tasks.photos.image_set import BadPhotos, FoundImage
+from diamond_cutter.tasks.photos.image_set import FoundImage
 from diamond_cutter.tasks.photos.reading import (
     UnreadablePhoto,
     as_input,
     as_picture,
-    check_channels,
     decode,
     read_image,
     read_images,
@@ -394,16 +393,6 @@ def test_a_bad_file_costs_itself_only_and_threads_see_the_same(tmp_path: Path) -
         )
     for (_, pixels), other in zip(seen, again, strict=True):
         assert other is None or np.array_equal(pixels, other)
-
-
-@pytest.mark.parametrize("channels", [2, 4, 13])
-def test_models_of_other_images_take_no_photos(channels: int) -> None:
-    check_channels(1)
-    check_channels(3)
-    with pytest.raises(
-        BadPhotos, match=rf"found {channels}\. Choose a model of colour or grey images"
-    ):
-        check_channels(channels)
 
 
 def test_an_object_of_a_bucket_is_read_as_a_file_is(gcs_place: GcsServer, tmp_path: Path) -> None:

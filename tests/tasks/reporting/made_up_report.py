@@ -19,6 +19,7 @@ from diamond_cutter.tasks.reporting.contents import (
     GroupFlow,
     ImageSetCard,
     MeanChannel,
+    PreprocessingNote,
     RefusedImage,
     ReportContents,
     ReportedLayer,
@@ -163,6 +164,7 @@ def _contents() -> ReportContents:
             for one in range(REFUSED)
         ),
         accuracy=Accuracy(images=IMAGES, top1=0.755, top5=0.96),
+        preprocessing=PreprocessingNote(text=f"Add it again: {HOSTILE}", warns=True),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
             ImageSetCard(kind="all", title="all images", images=IMAGES),

@@ -1,0 +1,1 @@
+"""Check the preprocessing of a model on labelled images."""
