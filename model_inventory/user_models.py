@@ -224,7 +224,8 @@ def _read_keras_model(path: Path) -> _Model:
     from diamond_cutter.model_inventory.keras.files import load_keras_model
     from diamond_cutter.model_inventory.keras.tracing import trace
 
-    traced = trace(load_keras_model(path))
+    model = load_keras_model(path)
+    traced = trace(model)
     return _Model(
         graph=traced.graph,
         input_tensor=traced.input_tensor,

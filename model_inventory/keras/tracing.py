@@ -5,7 +5,8 @@ give the layers their Keras paths, such as `backbone/block_3_add`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,13 +26,15 @@ from diamond_cutter.model_inventory.keras.calls import (
     in_float32,
     listening,
 )
+from diamond_cutter.model_inventory.keras.libraries import library_of
 from diamond_cutter.model_inventory.keras.signature import image_shape, main_output
 from diamond_cutter.model_inventory.keras.trace_check import agrees_with_keras
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
 # Layers that only move the values of the layer before.
 _MOVES = re.compile(
-    r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$"
+    r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$",
+    re.IGNORECASE,
 )
 _UNKNOWN_SIDE_PX = 64
 _Made = TypeVar("_Made")
@@ -98,6 +101,7 @@ class _Trace:
 
     def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
         self._model = model
+        self._library = library_of(model)
         self._graph = tf.__internal__.FuncGraph("model")
         self._weights: dict[str, Any] = {}
         output, heard = self._called(shape)
@@ -130,16 +134,15 @@ class _Trace:
             if getattr(operation, "data_format", None) == "channels_first":
                 channels_first.append(operation.name)
             name = names.next(path)
-            if value.graph is self._graph and not _MOVES.match(type(operation).__name__):
+            if value.graph is self._graph and not _MOVES.match(_kind(operation)):
                 heard.append((name, value))
 
         with self._graph.as_default():
             image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
-            standing_for = weight_placeholders(self._model)
             with (
-                keras.StatelessScope(state_mapping=standing_for),
-                listening(hear),
-                dense_as_convolution(),
+                self._weights_as_placeholders(),
+                listening(hear, self._library),
+                dense_as_convolution(self._library),
             ):
                 output = main_output(self._model, call_model(self._model, image))
             output = tf.identity(output)
@@ -149,8 +152,22 @@ class _Trace:
                 f"channels_first in layer {channels_first[0]}. Build it with "
                 "data_format='channels_last'."
             )
-        self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
         return output, heard
+
+    @contextmanager
+    def _weights_as_placeholders(self) -> Iterator[None]:
+        """Let the model read placeholders in place of its variables."""
+        if self._library is keras:
+            standing_for = weight_placeholders(self._model)
+            self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
+            with keras.StatelessScope(state_mapping=standing_for):
+                yield
+        else:
+            # The graph captures variables of TensorFlow by itself, but under other names.
+            for variable in self._model.variables:
+                name = _constant_name(variable.name.partition(":")[0])
+                self._graph.capture(variable.handle, name=name)
+            yield
 
     def frozen(self) -> tf.compat.v1.GraphDef:
         """Return the graph with constants for its weights."""
@@ -204,8 +221,20 @@ def weight_placeholders(model: keras.Model) -> list[tuple[keras.Variable, tf.Ten
 
 
 def _placeholder(variable: keras.Variable) -> tf.Tensor:
-    legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", variable.path)
-    return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
+    return tf.compat.v1.placeholder(
+        variable.dtype, variable.shape, name=_constant_name(variable.path)
+    )
+
+
+def _constant_name(path: str) -> str:
+    legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", path)
+    return f"weights/{legal}"
+
+
+def _kind(operation: keras.Operation) -> str:
+    """Return the name of a class, or of the function that a layer of Keras 2 stands for."""
+    function = str(getattr(operation, "symbol", "")).rpartition(".")[2]
+    return function.replace("_", "") or type(operation).__name__
 
 
 def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:
