@@ -14,6 +14,7 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def import_user_model(
     """Read a model and return its bundle.
 
     Args:
-        path: `.keras`, `.h5` or `.pb` file, or the folder of a SavedModel.
+        path: `.keras`, `.h5` or `.pb` file, the folder of a SavedModel, or a folder or zip archive
+            of one of them.
         name: of the model.
         labels: of its classes, in the order of its logits.
         options: properties that the file lacks.
@@ -89,9 +91,12 @@ def import_user_model(
         BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
-    kind = model_format(path)
-    model = _read(path, kind)
+    with model_inside(path) as found:
+        kind = model_format(found)
+        model = _read(found, kind)
     image, guesses = _image(path, model, options)
+    if found != path:
+        guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
 
     bundle = make_bundle(
@@ -224,8 +229,7 @@ def _read_keras_model(path: Path) -> _Model:
     from diamond_cutter.model_inventory.keras.files import load_keras_model
     from diamond_cutter.model_inventory.keras.tracing import trace
 
-    model = load_keras_model(path)
-    traced = trace(model)
+    traced = trace(load_keras_model(path))
     return _Model(
         graph=traced.graph,
         input_tensor=traced.input_tensor,

@@ -60,7 +60,8 @@ def check_keras_archive(path: Path) -> LayerDescription:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive)
+            check_members(path, archive)
+            _check_parts(path, archive)
             damaged = archive.testzip()  # inflates everything, a little at a time
             if damaged:
                 raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
@@ -90,7 +91,12 @@ def _version(archive: zipfile.ZipFile) -> str:
     return str(metadata.get("keras_version", "3")) if isinstance(metadata, dict) else "3"
 
 
-def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+def check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """Check that the files in an archive stay in it, and take little more room than the archive.
+
+    Raises:
+        BadModel: names the file that does not.
+    """
     members = archive.infolist()
     names = [member.filename for member in members]
     strange = [
@@ -104,11 +110,6 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     if strange or len(set(names)) < len(names):
         found = f"the file {strange[0]!r} outside of it" if strange else "two files of one name"
         raise BadModel(f"{path} is not a safe archive: found {found}. Do not use it.")
-    if CONFIG not in names or not any(name in names for name in _WEIGHTS):
-        raise BadModel(
-            f"{path} is not a .keras file: expected {CONFIG} and weights. Save the model with "
-            "model.save."
-        )
     for member in members:
         _check_room(path, member.filename, declared=member.file_size, stored=member.compress_size)
     unpacked = sum(member.file_size for member in members)
@@ -116,6 +117,15 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         raise BadModel(
             f"{path} is too large: expected at most {_LARGEST_FILE_BYTES} bytes unpacked, found "
             f"{unpacked}. Do not use it."
+        )
+
+
+def _check_parts(path: Path, archive: zipfile.ZipFile) -> None:
+    names = archive.namelist()
+    if CONFIG not in names or not any(name in names for name in _WEIGHTS):
+        raise BadModel(
+            f"{path} is not a .keras file: expected {CONFIG} and weights. Save the model with "
+            "model.save."
         )
     _check_config_size(path, archive.getinfo(CONFIG).file_size)
 
