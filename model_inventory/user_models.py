@@ -13,7 +13,8 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_few
+from diamond_cutter.model_inventory.layer_names import is_shortened
 from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.regular_files import open_regular, read_regular
 
@@ -111,6 +112,12 @@ def import_user_model(
         labels=tuple(labels),
         layers=model.layers,
     )
+    shortened = [layer.name for layer in bundle.card.layers if is_shortened(layer.name)]
+    if shortened:
+        guesses += (
+            f"that shorter names will do for layers with names too long for files: "
+            f"{first_few(shortened)}",
+        )
     return Imported(bundle, guesses)
 
 

@@ -26,7 +26,7 @@ _ONE_AT_A_TIME = threading.RLock()
 _CLOSED = re.compile(
     r"(MultiHeadAttention|Grouped?QueryAttention|Attention|AdditiveAttention|RNN|LSTM|GRU|Bidirectional)$"
 )
-
+_FLOATS = (tf.float32, tf.float16, tf.bfloat16)
 
 Hear = Callable[[str, keras.Operation, tf.Tensor], None]
 
@@ -155,7 +155,7 @@ def _hearing(hear: Hear, called: Any) -> Iterator[None]:
 
 
 def _is_of_a_layer(value: tf.Tensor) -> bool:
-    return value.dtype == tf.float32 and value.shape.rank in (2, 4) and value.shape[-1] is not None
+    return value.dtype in _FLOATS and value.shape.rank in (2, 4) and value.shape[-1] is not None
 
 
 @contextmanager

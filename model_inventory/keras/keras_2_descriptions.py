@@ -93,8 +93,11 @@ def custom_objects() -> Mapping[str, Any]:
     EfficientNets have. For inference it does nothing, as any dropout.
     """
     convnext = importlib.import_module("tf_keras.src.applications.convnext")
+    inception = importlib.import_module("tf_keras.src.applications.inception_resnet_v2")
     return {
         "LayerScale": convnext.LayerScale,
+        "CustomScaleLayer": inception.CustomScaleLayer,
+        "Custom>CustomScaleLayer": inception.CustomScaleLayer,
         "FixedDropout": keras_2().layers.Dropout,
         "relu6": tf.nn.relu6,
     }

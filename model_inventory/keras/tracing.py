@@ -6,7 +6,7 @@ give the layers their Keras paths, such as `backbone/block_3_add`.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, Quantised
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
 from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
@@ -96,13 +96,27 @@ def trace(model: keras.Model) -> TracedModel:
     )
 
 
+class _GraphOfAnyNames(tf.__internal__.FuncGraph):  # type: ignore[misc]
+    """A graph in which layers may have names that TensorFlow forbids, such as `conv (3x3)`.
+
+    Keras allows them, and other libraries than TensorFlow compute such models.
+    """
+
+    def name_scope(self, name: str | None) -> AbstractContextManager[str]:
+        """Return a scope for a name with only legal letters."""
+        if name:
+            name = _legal(name)
+            name = name if self.get_name_scope() or name[0].isalnum() else f"x{name}"
+        return super().name_scope(name)
+
+
 class _Trace:
     """One call of a model in a new graph."""
 
     def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
         self._model = model
         self._library = library_of(model)
-        self._graph = tf.__internal__.FuncGraph("model")
+        self._graph = _GraphOfAnyNames("model")
         self._weights: dict[str, Any] = {}
         output, heard = self._called(shape)
         self._weights |= self._captured()
@@ -111,6 +125,8 @@ class _Trace:
             self._hollow, kept = plain_graph(
                 self._graph, "input", [tensor.name for tensor in tensors], self._weights
             )
+        except Quantised as error:
+            raise BadModel(f"{model.name} {error}") from error
         except BadModel as error:
             raise BadModel(f"{model.name} cannot be rendered: {error}. {_REMEDY}") from error
         self.output_tensor = kept[0]
@@ -227,8 +243,12 @@ def _placeholder(variable: keras.Variable) -> tf.Tensor:
 
 
 def _constant_name(path: str) -> str:
-    legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", path)
-    return f"weights/{legal}"
+    return f"weights/{_legal(path)}"
+
+
+def _legal(name: str) -> str:
+    """Return a name of an operation for TensorFlow, with `_` for letters that are not legal."""
+    return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
 
 
 def _kind(operation: keras.Operation) -> str:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
+from diamond_cutter.model_inventory.errors import BadModel, Quantised, shape_in_words
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
 from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
@@ -24,6 +24,7 @@ from diamond_cutter.model_inventory.graph.plain_graph import (
     refuse_what_is_not_plain,
     with_constants,
 )
+from diamond_cutter.model_inventory.graph.precision import HALF, in_float32
 from diamond_cutter.model_inventory.tensorflow.function_inlining import inlined
 from diamond_cutter.model_inventory.tensorflow.graph_checks import refuse_circles
 from diamond_cutter.model_inventory.tensorflow.saved_variables import variable_values
@@ -87,6 +88,8 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
         with traced.as_default():
             tf.graph_util.import_graph_def(graph, name="")
         plain, (kept,) = plain_graph(traced, node_name(image), [output])
+    except Quantised as error:
+        raise BadModel(f"{folder} {error}") from error
     except BadModel as error:
         if str(error).startswith(str(folder)):
             raise
@@ -113,6 +116,7 @@ def _with_values(
     graph = subgraph(whole, [image, output])
     refuse_circles(graph, folder)
     take_floats(graph, node_name(image))
+    in_float32(graph)
     refuse_what_is_not_plain(graph, {node_name(image), *_variables(graph)})
     refuse_operations(whole.node, f"{folder}", also=_TAKEN_OUT)
     restore = part.saver_def.restore_op_name
@@ -235,7 +239,7 @@ def _with_short_names(
 
 def _is_image(info: meta_graph_pb2.TensorInfo) -> bool:
     shape = info.tensor_shape
-    numbers = info.dtype in {tf.float32.as_datatype_enum, *WHOLE_NUMBERS}
+    numbers = info.dtype in {tf.float32.as_datatype_enum, *HALF, *WHOLE_NUMBERS}
     return numbers and (shape.unknown_rank or len(shape.dim) == 4)
 
 
