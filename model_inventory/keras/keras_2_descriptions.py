@@ -6,7 +6,6 @@ only known names pass, and each known class is looked up here instead.
 
 import functools
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ from diamond_cutter.model_inventory.keras.libraries import keras_2
 
 # How Keras 2 writes values that are no objects.
 _VALUES = {"__tuple__", "__ellipsis__", "__bytes__", "__tensor__", "__numpy__", "TensorShape"}
+# The columns of a table, which may name files.
+_NOT_FOR_IMAGES = {"DenseFeatures"}
 _OPERATIONS = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
 # The functions of TensorFlow that a layer may stand for. All compute numbers from numbers. Others
 # are found by name as well: `raw_ops.WriteFile`, and samplers of `nn` that read files.
@@ -139,7 +140,8 @@ def _check_operation(path: Path, described: Mapping[str, Any]) -> None:
     inner = described.get("config")
     config = inner if isinstance(inner, dict) else {}
     if described["class_name"] == "TensorFlowOpLayer":  # of TensorFlow 2.3 and before
-        name = _operation(config.get("node_def"))
+        node = config.get("node_def")  # tf-keras takes others for serialised operations
+        name = str(node.get("op")) if isinstance(node, dict) else "None"
         allowed = name in ALLOWED_OPERATIONS
     else:
         name = str(config.get("function"))
@@ -151,14 +153,6 @@ def _check_operation(path: Path, described: Mapping[str, Any]) -> None:
             "expected arithmetic, because a file must not bring code. "
             f"{export_remedy(keras_2=True)}"
         )
-
-
-def _operation(node: object) -> str:
-    """Return the operation of a node in JSON."""
-    try:
-        return str(json.loads(str(node))["op"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return "None"
 
 
 @functools.cache
@@ -178,7 +172,7 @@ def _classes() -> Mapping[str, type]:
         name: value
         for place in places
         for name, value in vars(place).items()
-        if isinstance(value, type)
+        if isinstance(value, type) and name not in _NOT_FOR_IMAGES
     }
     models = importlib.import_module("tf_keras.src.models")
     operations = importlib.import_module("tf_keras.src.layers.core.tf_op_layer")
