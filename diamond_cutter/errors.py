@@ -2,8 +2,8 @@
 
 ```
 DiamondCutterError
-├── ModelError               UnknownModel, AmbiguousModel, UnknownLayer, WeightsMissing, BadModel,
-│                            NoKerasModel, NothingToFetch
+├── ModelError               UnknownModel, AmbiguousModel, UnknownLayer, WeightsMissing, BadModel
+│                            (Quantised), NoKerasModel, NothingToFetch
 ├── StorageError             NotFound, Conflict, AccessDenied, CredentialsError, Unavailable,
 │                            BadKey, Corrupt (BadPreset)
 ├── RequestError             the request contradicts itself or names something that does not exist
