@@ -8,6 +8,7 @@ import importlib
 import json
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,7 +63,9 @@ def load_in_keras_3(path: Path) -> keras.Model:
     """
     kind, description = _checked(path)
     try:
-        return _load(path, kind, description, keras)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of options that Keras 2 wrote
+            return _load(path, kind, description, keras)
     except BadModel as error:
         if not description.by_keras_2:
             raise

@@ -52,7 +52,20 @@ def nested() -> Any:
     )
 
 
-MODELS: dict[str, Callable[[], Any]] = {"slashes": with_slashes, "nested": nested}
+def plain() -> Any:
+    """Return a network that Keras 3 can load as well."""
+    parts = [
+        layers.Rescaling(1 / 255, input_shape=(SIDE, SIDE, 3)),
+        layers.Conv2D(6, 3, name="conv"),
+        layers.BatchNormalization(name="bn"),
+        layers.LeakyReLU(alpha=0.1),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+    return tf_keras.Sequential(parts, name="c")
+
+
+MODELS: dict[str, Callable[[], Any]] = {"slashes": with_slashes, "plain": plain, "nested": nested}
 
 
 def save_all(folder: Path) -> dict[str, np.ndarray]:
@@ -69,7 +82,7 @@ def save_all(folder: Path) -> dict[str, np.ndarray]:
         model.save(folder / f"{name}.h5")
         model.save(folder / f"{name}.keras")
     model.compile(tf_keras.optimizers.legacy.Adam(), "mse")
-    model.fit(images(), logits["nested"], verbose=0)
+    model.train_on_batch(images(), logits["nested"])  # makes the slots of the optimiser
     logits["compiled"] = model(images(), training=False).numpy()
     model.save(folder / "compiled", save_format="tf")
     return logits

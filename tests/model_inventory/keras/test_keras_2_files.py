@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from diamond_cutter.model_inventory.bundle import activation_function
 from diamond_cutter.model_inventory.errors import NoKerasModel
+from diamond_cutter.model_inventory.keras.exporting import write_keras_model
 from diamond_cutter.model_inventory.keras.files import load_in_keras_3, load_keras_model
 from diamond_cutter.model_inventory.keras.tracing import trace
 from diamond_cutter.model_inventory.user_models import import_user_model
@@ -188,10 +190,20 @@ def test_what_keras_3_cannot_load_is_exported_as_a_saved_model_only(files: Path)
 
 
 @pytest.mark.slow
+def test_what_keras_3_can_load_is_exported_as_a_file_of_keras_3(
+    saved: tuple[Path, dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    folder, logits = saved
+    bundle = import_user_model(folder / "plain.h5", "mine").bundle
+    source = load_in_keras_3(folder / "plain.h5")
+    write_keras_model(bundle, [bundle.card], source, tmp_path / "exported.keras")
+    exported = keras.saving.load_model(tmp_path / "exported.keras")
+    np.testing.assert_allclose(tf.nn.softmax(exported(images())), logits["plain"], atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_saved_model_compiled_by_keras_2(saved: tuple[Path, dict[str, np.ndarray]]) -> None:
     folder, logits = saved
     bundle = import_user_model(folder / "compiled", "mine").bundle
-    from diamond_cutter.model_inventory.bundle import activation_function
-
     found = tf.nn.softmax(activation_function(bundle, "logits")(images() / 255))
     np.testing.assert_allclose(found, logits["compiled"], atol=1e-5)
