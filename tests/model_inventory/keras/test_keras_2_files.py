@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from diamond_cutter.model_inventory.bundle import activation_function
 from diamond_cutter.model_inventory.errors import NoKerasModel
@@ -21,8 +22,11 @@ from tests.model_inventory.keras.keras_2_files import images, save_all
 from tests.model_inventory.keras.saved_models import edit_config, refusal
 from tests.model_inventory.keras.traced_models import run
 
-# What tf-keras says when the tests save in its older formats.
-pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+pytestmark = [
+    pytest.mark.slow,  # for the files, which all tests share
+    # What tf-keras says when the tests save in its older formats.
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
+]
 
 NAMES = {
     "slashes": ["conv1/conv", "conv1/bn", "conv1/relu", "depthwise", "separable", "transposed"],
@@ -42,7 +46,6 @@ def files(saved: tuple[Path, dict[str, np.ndarray]], tmp_path: Path) -> Iterator
     yield tmp_path / "files"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_computes_what_keras_2_does(
@@ -59,7 +62,6 @@ def test_a_file_computes_what_keras_2_does(
     assert again.graph == traced.graph
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("home", ["keras.src", "keras", "tf_keras.src"])
 def test_the_modules_of_all_versions_of_the_archive(
     saved: tuple[Path, dict[str, np.ndarray]], files: Path, home: str
@@ -72,6 +74,15 @@ def test_the_modules_of_all_versions_of_the_archive(
     path = edit_config(files / "slashes.keras", move)
     found = load_keras_model(path)(images(), training=False)
     np.testing.assert_allclose(found, saved[1]["slashes"], atol=1e-5)
+
+
+def test_a_slash_in_a_name_and_a_layer_of_a_model_stay_apart() -> None:
+    image = tf_keras.Input((8, 8, 3))
+    inner = tf_keras.Model(image, tf_keras.layers.Conv2D(3, 1, name="conv")(image), name="stem")
+    x = tf_keras.layers.Conv2D(3, 1, name="stem/conv")(inner(image))
+    traced = trace(tf_keras.Model(image, tf_keras.layers.Flatten()(x)))
+    assert [layer.name for layer in traced.layers] == ["stem/conv", "stem/conv.2"]
+    assert len({layer.tensor for layer in traced.layers}) == 2
 
 
 def test_keras_3_stays_as_it_is(files: Path) -> None:
@@ -158,7 +169,6 @@ def test_the_reason_of_a_refusal_is_that_of_the_innermost_layer(files: Path) -> 
     assert "mish_of_mine" in refusal(path)
 
 
-@pytest.mark.slow
 def test_a_layer_of_tensorflow_2_3_stands_for_one_operation(files: Path) -> None:
     def older(config: dict[str, Any]) -> None:
         node = {
@@ -189,7 +199,6 @@ def test_what_keras_3_cannot_load_is_exported_as_a_saved_model_only(files: Path)
         load_in_keras_3(files / "slashes.h5")
 
 
-@pytest.mark.slow
 def test_what_keras_3_can_load_is_exported_as_a_file_of_keras_3(
     saved: tuple[Path, dict[str, np.ndarray]], tmp_path: Path
 ) -> None:
@@ -201,7 +210,6 @@ def test_what_keras_3_can_load_is_exported_as_a_file_of_keras_3(
     np.testing.assert_allclose(tf.nn.softmax(exported(images())), logits["plain"], atol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_saved_model_compiled_by_keras_2(saved: tuple[Path, dict[str, np.ndarray]]) -> None:
     folder, logits = saved
     bundle = import_user_model(folder / "compiled", "mine").bundle
