@@ -2,8 +2,8 @@
 
 ```
 DiamondCutterError
-├── ModelError               UnknownModel, AmbiguousModel, UnknownLayer, WeightsMissing, BadModel,
-│                            NoKerasModel, NothingToFetch
+├── ModelError               UnknownModel, AmbiguousModel, UnknownLayer, WeightsMissing, BadModel
+│                            (Quantised), NoKerasModel, NothingToFetch
 ├── StorageError             NotFound, Conflict, AccessDenied, CredentialsError, Unavailable,
 │                            BadKey, Corrupt (BadPreset)
 ├── RequestError             the request contradicts itself or names something that does not exist
@@ -17,6 +17,8 @@ DiamondCutterError
 import re
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Keras quotes the whole description of a layer and then the reason, once for each outer model.
+_REASON = re.compile(r".*Exception encountered: (?=.)", re.DOTALL)
 
 
 class DiamondCutterError(Exception):
@@ -36,7 +38,8 @@ def first_line(error: BaseException, limit: int | None = 200) -> str:
         error: of this package or of a library.
         limit: the most characters; None for all.
     """
-    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    text = _REASON.sub("", _COLOURS.sub("", str(error)))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     # Keras begins with the layer; the cause is on the next line.
     causes = [line for line in lines if not line.startswith("Exception encountered")]
     return [*causes, *lines, type(error).__name__][0][:limit].rstrip(".")

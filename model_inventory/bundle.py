@@ -37,6 +37,7 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
     receptive_fields,
 )
 from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
+from diamond_cutter.model_inventory.layer_names import short_name
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def make_bundle(
         output_tensor: scores or probabilities of classes, or another end of the graph.
         image: the format of its images.
         labels: of its classes, if known.
-        layers: in forward order. Missing layers and fields are derived from the graph.
+        layers: in forward order. Missing layers and fields are derived from the graph. Names that
+            are too long for files are shortened.
 
     Raises:
         BadModel: a weight is not finite, the graph does not run on such images, it has no layer
@@ -79,7 +81,10 @@ def make_bundle(
     tensors = [layer.tensor for layer in named]
     frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
     measured, logits = _measured(name, frozen, input_tensor, image, tensors, structure)
-    named = _with_logits(named, logits, found=not layers)
+    named = [
+        replace(layer, name=short_name(layer.name))
+        for layer in _with_logits(named, logits, found=not layers)
+    ]
     _check_labels(name, labels, logits, measured)
     data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(

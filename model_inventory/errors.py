@@ -6,6 +6,7 @@ ModelError
 ├── UnknownLayer      the model has no such layer
 ├── WeightsMissing    the package or file with the weights is missing
 ├── BadModel          the weights or the graph are not valid
+│   └── Quantised     the whole model computes with whole numbers
 └── NoKerasModel      the model cannot be exported as a Keras model
 """
 
@@ -39,6 +40,10 @@ class WeightsMissing(ModelError):
 
 class BadModel(ModelError):
     """The weights or the graph are unreadable, not finite, or not allowed."""
+
+
+class Quantised(BadModel):
+    """The model computes with whole numbers; the text lacks the name of the model."""
 
 
 class NoKerasModel(ModelError):

@@ -12,7 +12,9 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, first_few
+from diamond_cutter.model_inventory.layer_names import is_shortened
+from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.preprocessing import (
     Preprocessing,
     Scaling,
@@ -108,7 +110,8 @@ def import_user_model(
     """Read a model and return its bundle.
 
     Args:
-        path: `.keras`, `.h5` or `.pb` file, or the folder of a SavedModel.
+        path: `.keras`, `.h5` or `.pb` file, the folder of a SavedModel, or a folder or zip archive
+            of one of them.
         name: of the model.
         labels: of its classes, in the order of its logits.
         options: properties that the file lacks.
@@ -117,9 +120,12 @@ def import_user_model(
         BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
-    kind = model_format(path)
-    model = _read(path, kind)
+    with model_inside(path) as found:
+        kind = model_format(found)
+        model = _read(found, kind)
     image, guesses = _image(path, model, options)
+    if found != path:
+        guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
 
     bundle = make_bundle(
@@ -134,6 +140,12 @@ def import_user_model(
         labels=tuple(labels),
         layers=model.layers,
     )
+    shortened = [layer.name for layer in bundle.card.layers if is_shortened(layer.name)]
+    if shortened:
+        guesses += (
+            f"that shorter names will do for layers with names too long for files: "
+            f"{first_few(shortened)}",
+        )
     return Imported(bundle, guesses)
 
 

@@ -40,6 +40,11 @@ def test_every_exception_has_the_base_and_an_exit_code() -> None:
             "Exception encountered when calling Conv2D.call().",
             "Exception encountered when calling Conv2D.call()",
         ),
+        (
+            "Could not deserialize 'A': {...}.\n\nException encountered: Could not deserialize "
+            "'B': {...}.\n\nException encountered: Unrecognized keyword: groups",
+            "Unrecognized keyword: groups",
+        ),
         ("x" * 300, "x" * 200),
     ],
 )

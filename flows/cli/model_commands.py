@@ -53,7 +53,7 @@ def add(
     Parameters
     ----------
     path
-        The file or folder.
+        The file or folder; also a zip archive or a folder of versions.
     name
         A new name for the model.
     labels

@@ -123,6 +123,29 @@ def _shapes(
     return [tuple(int(side) for side in sides) for sides in found]
 
 
+def _check_gradient(
+    graph: tf.compat.v1.GraphDef,
+    input_tensor: str,
+    shape: tuple[int, int, int],
+    tensors: Sequence[str],
+) -> None:
+    """Compute the gradient of tensors at a grey image, if it can fail where the tensors do not.
+
+    A transposed convolution with a constant size of its output computes something for any image.
+    Its gradient then has another shape than its input.
+
+    Raises:
+        tf.errors.OpError: the gradient cannot be computed.
+    """
+    part = subgraph(graph, tensors)
+    if not any(node.op == "Conv2DBackpropInput" for node in part.node):
+        return
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        grey = tf.zeros([1, *shape])
+        values = run_inside(part, input_tensor, grey, tensors)
+        session.run(tf.gradients([value for value in values if value.dtype.is_floating], grey))
+
+
 def _of_any_size(
     graph: tf.compat.v1.GraphDef, input_tensor: str, image: ImageSpec, tensors: Sequence[str]
 ) -> Sequence[str]:
@@ -134,7 +157,9 @@ def _of_any_size(
     def runs(count: int) -> bool:
         try:
             for side in _OTHER_SIDES_PX:
-                _shapes(graph, input_tensor, (side, side, image.channels), tensors[:count])
+                shape = (side, side, image.channels)
+                _shapes(graph, input_tensor, shape, tensors[:count])
+                _check_gradient(graph, input_tensor, shape, tensors[:count])
         except (tf.errors.OpError, ValueError):
             return False
         return True

@@ -20,15 +20,9 @@ from diamond_cutter.model_inventory.graph.graph_def import (
     subgraph,
 )
 from diamond_cutter.model_inventory.graph.operation_sets import CALLS, CHECKS, CONTROL_FLOW
+from diamond_cutter.model_inventory.graph.precision import in_float32, refuse_quantised, widened
 
 _PASS_ON = CHECKS | {"Identity", "IdentityN", "ReadVariableOp", "Snapshot"}
-_NARROW = {
-    tf.float16: "float16",
-    tf.bfloat16: "bfloat16",
-    tf.int8: "int8",
-    tf.qint8: "qint8",
-    tf.quint8: "quint8",
-}
 
 
 def plain_graph(
@@ -48,9 +42,11 @@ def plain_graph(
 
     Raises:
         BadModel: a node is not allowed in a graph of constants and operations.
+        Quantised: the graph computes with whole numbers of 8 bits.
     """
     groups = _groups(traced)
     graph = traced.as_graph_def()
+    in_float32(graph)
     passes_on = _Passes({node.name: node for node in graph.node}, image)
     kept = [passes_on.source(tensor) for tensor in tensors]
     _stand_for_values(graph, weights)
@@ -70,11 +66,16 @@ def plain_graph(
 def with_constants(
     graph: tf.compat.v1.GraphDef, weights: Mapping[str, Callable[[], npt.NDArray[Any]]]
 ) -> tf.compat.v1.GraphDef:
-    """Return a graph with constants in place of placeholders, each array made when needed."""
+    """Return a graph with constants in place of placeholders, each array made when needed.
+
+    Weights in float16 become float32.
+    """
     filled = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:
         filled.node.append(
-            constant_node(node.name, weights[node.name]()) if node.name in weights else node
+            constant_node(node.name, widened(weights[node.name]()))
+            if node.name in weights
+            else node
         )
     return filled
 
@@ -168,12 +169,7 @@ def refuse_what_is_not_plain(graph: tf.compat.v1.GraphDef, known: Collection[str
                 f"it reads an input that is neither the image nor a weight ({node.op} in "
                 f"{node.name})"
             )
-        narrow = [name for dtype, name in _NARROW.items() if dtype.as_datatype_enum in _types(node)]
-        if narrow:
-            raise BadModel(
-                f"it computes in the wrong precision: expected float32, found {narrow[0]} "
-                f"({node.op} in {node.name})"
-            )
+    refuse_quantised(graph.node)
 
 
 def _refuse_rounding(graph: tf.compat.v1.GraphDef, image: str) -> None:

@@ -5,8 +5,10 @@ tells.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -14,19 +16,39 @@ import h5py
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.keras.layer_descriptions import check_layers
 
-_CONFIG = "config.json"
-_WEIGHTS = ("model.weights.h5", "model.weights.npz")
+CONFIG = "config.json"
+_METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+_WEIGHTS = (WEIGHTS, "model.weights.npz")
 # Graphs hold at most 2 GiB of weights. The state of an optimiser can be twice as large.
 _LARGEST_FILE_BYTES = 8 << 30
 _LARGEST_CONFIG_BYTES = 64 << 20
+_LARGEST_METADATA_BYTES = 1 << 20
 # Trained weights hardly compress, and few weights are all zero.
 _MOST_EXPANSION, _EXPANSION_FLOOR_BYTES = 20, 64 << 20
 
 
-def check_keras_archive(path: Path) -> None:
-    """Check that a `.keras` file is intact, of plausible size, and describes layers of Keras.
+@dataclass(frozen=True)
+class LayerDescription:
+    """The description of the layers in a file.
+
+    Attributes:
+        text: JSON.
+        version: of the Keras that wrote it, such as `2.15.0`; None if the file does not say.
+    """
+
+    text: bytes | str
+    version: str | None
+
+    @property
+    def by_keras_2(self) -> bool:
+        """Tell whether Keras 2 wrote the file, or multi-backend Keras, whose files are alike."""
+        return (self.version or "2").partition(".")[0] in ("1", "2")
+
+
+def check_keras_archive(path: Path) -> LayerDescription:
+    """Check that a `.keras` file is intact and of plausible size; return what describes its layers.
 
     Raises:
         BadModel: names the part that is not valid.
@@ -38,13 +60,14 @@ def check_keras_archive(path: Path) -> None:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive)
+            check_members(path, archive)
+            _check_parts(path, archive)
             damaged = archive.testzip()  # inflates everything, a little at a time
             if damaged:
                 raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
-            check_layers(path, archive.read(_CONFIG))
-            if _WEIGHTS[0] in archive.namelist():
-                _check_h5_weights(path, io.BytesIO(archive.read(_WEIGHTS[0])))
+            if WEIGHTS in archive.namelist():
+                _check_h5_weights(path, io.BytesIO(archive.read(WEIGHTS)))
+            return LayerDescription(archive.read(CONFIG), _version(archive))
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -59,7 +82,21 @@ def check_keras_archive(path: Path) -> None:
         ) from error
 
 
-def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+def _version(archive: zipfile.ZipFile) -> str:
+    """Return the version of Keras that wrote an archive, 3 if it does not say."""
+    if _METADATA not in archive.namelist():
+        return "3"
+    with archive.open(_METADATA) as file:
+        metadata = json.loads(file.read(_LARGEST_METADATA_BYTES))
+    return str(metadata.get("keras_version", "3")) if isinstance(metadata, dict) else "3"
+
+
+def check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """Check that the files in an archive stay in it, and take little more room than the archive.
+
+    Raises:
+        BadModel: names the file that does not.
+    """
     members = archive.infolist()
     names = [member.filename for member in members]
     strange = [
@@ -73,11 +110,6 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     if strange or len(set(names)) < len(names):
         found = f"the file {strange[0]!r} outside of it" if strange else "two files of one name"
         raise BadModel(f"{path} is not a safe archive: found {found}. Do not use it.")
-    if _CONFIG not in names or not any(name in names for name in _WEIGHTS):
-        raise BadModel(
-            f"{path} is not a .keras file: expected {_CONFIG} and weights. Save the model with "
-            "model.save."
-        )
     for member in members:
         _check_room(path, member.filename, declared=member.file_size, stored=member.compress_size)
     unpacked = sum(member.file_size for member in members)
@@ -86,7 +118,16 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             f"{path} is too large: expected at most {_LARGEST_FILE_BYTES} bytes unpacked, found "
             f"{unpacked}. Do not use it."
         )
-    _check_config_size(path, archive.getinfo(_CONFIG).file_size)
+
+
+def _check_parts(path: Path, archive: zipfile.ZipFile) -> None:
+    names = archive.namelist()
+    if CONFIG not in names or not any(name in names for name in _WEIGHTS):
+        raise BadModel(
+            f"{path} is not a .keras file: expected {CONFIG} and weights. Save the model with "
+            "model.save."
+        )
+    _check_config_size(path, archive.getinfo(CONFIG).file_size)
 
 
 def _check_room(path: Path, part: str, *, declared: int, stored: int) -> None:
@@ -107,8 +148,8 @@ def _check_config_size(path: Path, size: int) -> None:
         )
 
 
-def check_h5(path: Path) -> None:
-    """Check that an `.h5` file is intact, of plausible size, and describes layers of Keras.
+def check_h5(path: Path) -> LayerDescription:
+    """Check that an `.h5` file is intact and of plausible size; return what describes its layers.
 
     Raises:
         BadModel: names the part that is not valid.
@@ -116,18 +157,18 @@ def check_h5(path: Path) -> None:
     if not h5py.is_hdf5(path):
         raise BadModel(f"{path} is truncated or not an HDF5 file. Save or download it again.")
     with path.open("rb") as file:
-        config = _check_h5_weights(path, file)
-    if config is None:
+        description = _check_h5_weights(path, file)
+    if description is None:
         raise BadModel(
             f"{path} has only weights: expected a whole model. Save it with model.save, or use the "
             "weights for a built-in model with `diamond-cutter models fetch MODEL --weights FILE`."
         )
-    _check_config_size(path, len(config))
-    check_layers(path, config)
+    _check_config_size(path, len(description.text))
+    return description
 
 
-def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
-    """Check that the datasets are small and in the file; return the description of the layers."""
+def _check_h5_weights(path: Path, file: BinaryIO) -> LayerDescription | None:
+    """Check that the datasets are small and in the file; return what describes the layers."""
     try:
         with h5py.File(file, "r") as opened:
             for name, dataset in _datasets(path, opened):
@@ -137,12 +178,15 @@ def _check_h5_weights(path: Path, file: BinaryIO) -> bytes | str | None:
                     declared=dataset.size * dataset.dtype.itemsize,
                     stored=dataset.id.get_storage_size(),
                 )
-            config: bytes | str | None = opened.attrs.get("model_config")
-            return config
+            config, version = (opened.attrs.get(name) for name in ("model_config", "keras_version"))
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise BadModel(
             f"{path} is damaged or truncated ({first_line(error)}). Save or download it again."
         ) from error
+    if not isinstance(config, bytes | str):
+        return None
+    version = version.decode(errors="replace") if isinstance(version, bytes) else version
+    return LayerDescription(config, version if isinstance(version, str) else None)
 
 
 def _datasets(path: Path, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -1,6 +1,7 @@
 """Calls Keras models and observes each layer, at any depth, with the path of outer layers.
 
-All calls of layers and of operations between them pass through `keras.Operation.__call__`.
+All calls of layers and of operations between them pass through one method: `__call__` of
+`keras.Operation`, or of `tf_keras.layers.Layer` in models of Keras 2.
 """
 
 import re
@@ -8,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from diamond_cutter.model_inventory.keras.libraries import called_class, library_of
 from diamond_cutter.model_inventory.keras.signature import input_shapes
 
 # The observer and the eager mode of functions are global to the process.
@@ -23,15 +26,18 @@ _ONE_AT_A_TIME = threading.RLock()
 _CLOSED = re.compile(
     r"(MultiHeadAttention|Grouped?QueryAttention|Attention|AdditiveAttention|RNN|LSTM|GRU|Bidirectional)$"
 )
-
+_FLOATS = (tf.float32, tf.float16, tf.bfloat16)
 
 Hear = Callable[[str, keras.Operation, tf.Tensor], None]
 
 
 @contextmanager
-def listening(hear: Hear) -> Iterator[None]:
-    """Call `hear` with path, operation and value for each layer called in this thread."""
-    with _ONE_AT_A_TIME, _functions_as_python(), _hearing(hear):
+def listening(hear: Hear, library: ModuleType) -> Iterator[None]:
+    """Call `hear` with path, operation and value for each layer of a library called here.
+
+    Calls in other threads are not reported.
+    """
+    with _ONE_AT_A_TIME, _functions_as_python(), _hearing(hear, called_class(library)):
         yield
 
 
@@ -53,7 +59,7 @@ def layer_activations(
     def hear(path: str, _operation: keras.Operation, value: tf.Tensor) -> None:
         heard[names.next(path)] = measure(value)
 
-    with listening(hear):
+    with listening(hear, library_of(model)):
         call_model(model, tf.constant(images))
     return heard
 
@@ -76,32 +82,38 @@ def in_float32(model: keras.Model) -> Iterator[None]:
     policies = [layer.dtype_policy for layer in mixed]
     try:
         for layer in mixed:
-            layer.dtype_policy = "float32"
+            _set_policy(layer, "float32")
         yield
     finally:
         for layer, policy in zip(mixed, policies, strict=True):
-            layer.dtype_policy = policy
+            _set_policy(layer, policy)
+
+
+def _set_policy(layer: keras.Layer, policy: Any) -> None:
+    if isinstance(layer, keras.Layer):
+        layer.dtype_policy = policy
+    else:
+        layer._set_dtype_policy(policy)  # Keras 2 has no public way
 
 
 @contextmanager
-def dense_as_convolution() -> Iterator[None]:
+def dense_as_convolution(library: ModuleType) -> Iterator[None]:
     """Compute Dense layers on images as convolutions, not as a dozen operations on their shape."""
-    original = keras.layers.Dense.call
+    dense = library.layers.Dense
+    original = dense.call
 
-    def call(
-        layer: keras.layers.Dense, inputs: tf.Tensor, training: bool | None = None
-    ) -> tf.Tensor:
+    def call(layer: keras.layers.Dense, inputs: tf.Tensor, **options: Any) -> tf.Tensor:
         if inputs.shape.rank != 4:
-            return original(layer, inputs, training=training)
+            return original(layer, inputs, **options)
         x = tf.nn.conv2d(inputs, tf.reshape(layer.kernel, [1, 1, *layer.kernel.shape]), 1, "VALID")
         x = x if layer.bias is None else tf.nn.bias_add(x, layer.bias)
         return x if layer.activation is None else layer.activation(x)
 
-    keras.layers.Dense.call = call
+    dense.call = call
     try:
         yield
     finally:
-        keras.layers.Dense.call = original
+        dense.call = original
 
 
 class LayerNames:
@@ -117,8 +129,8 @@ class LayerNames:
 
 
 @contextmanager
-def _hearing(hear: Hear) -> Iterator[None]:
-    original, listener = keras.Operation.__call__, threading.get_ident()
+def _hearing(hear: Hear, called: Any) -> Iterator[None]:
+    original, listener = called.__call__, threading.get_ident()
     stack: list[keras.Operation] = []
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
@@ -135,15 +147,15 @@ def _hearing(hear: Hear) -> Iterator[None]:
         finally:
             stack.pop()
 
-    keras.Operation.__call__ = call
+    called.__call__ = call
     try:
         yield
     finally:
-        keras.Operation.__call__ = original
+        called.__call__ = original
 
 
 def _is_of_a_layer(value: tf.Tensor) -> bool:
-    return value.dtype == tf.float32 and value.shape.rank in (2, 4) and value.shape[-1] is not None
+    return value.dtype in _FLOATS and value.shape.rank in (2, 4) and value.shape[-1] is not None
 
 
 @contextmanager

@@ -10,13 +10,27 @@ import keras
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
 
-EXPORT_REMEDY = (
-    "In the program that made the model, export it with model.export(FOLDER) and give that folder."
-)
+# How a program that has the model exports it, by the version of Keras that it uses.
+_EXPORT = "export it with model.export(FOLDER)"
+_KERAS_2_EXPORT = 'save it with model.save(FOLDER, save_format="tf")'
 # These hold code, call code of other frameworks, or read whatever file their configuration names.
 _CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"}
 _READS_FILES = {"StringLookup", "IntegerLookup", "TextVectorization"}
 _KERAS_2_OPERATIONS = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
+# Options that layers of Keras 2 had and never used. Keras 3 refuses them.
+_OBSOLETE = {
+    "DepthwiseConv1D": {"groups"},
+    "DepthwiseConv2D": {"groups"},
+    "Conv1DTranspose": {"groups"},
+    "Conv2DTranspose": {"groups"},
+    "Conv3DTranspose": {"groups"},
+    "SeparableConv1D": {
+        "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
+    },
+    "SeparableConv2D": {
+        "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
+    },
+}  # fmt: skip
 _FUNCTIONS_FROM = {
     "builtins",
     "keras.activations",
@@ -43,15 +57,15 @@ _NO_LAYERS_IN = {
 _VALUES = {"__bytes__", "__slice__", "__ellipsis__", "__keras_tensor__", "__tensor__", "__numpy__"}
 
 
-def check_layers(path: Path, text: bytes | str) -> None:
-    """Check the description of the layers in a file: no code, and only classes of Keras.
+def parse_description(path: Path, text: bytes | str) -> dict[str, Any]:
+    """Return the description of the layers in a file, without losses and optimisers.
 
     Args:
         path: the file, for errors.
         text: the description as JSON.
 
     Raises:
-        BadModel: names the class or function, and its layer.
+        BadModel: the text is not a description.
     """
     try:
         config = json.loads(text)
@@ -62,12 +76,35 @@ def check_layers(path: Path, text: bytes | str) -> None:
         ) from error
     if not isinstance(config, dict) or "class_name" not in config:
         raise BadModel(f"{path} does not describe a model. Save the model with model.save.")
-    config.pop("compile_config", None)  # losses and optimisers are not loaded
-    for described in _objects(config):
-        _check_object(path, described)
+    config.pop("compile_config", None)
+    return config
 
 
-def _objects(config: object) -> Iterator[dict[str, Any]]:
+def check_layers(path: Path, config: dict[str, Any]) -> None:
+    """Check the description of the layers in a file: no code, and only classes of Keras.
+
+    Args:
+        path: the file, for errors.
+        config: the description. Obsolete options are removed.
+
+    Raises:
+        BadModel: names the class or function, and its layer.
+    """
+    for described in described_objects(config):
+        refuse_code(path, described)
+        if described["class_name"] in _KERAS_2_OPERATIONS:
+            raise BadModel(
+                f"{path} was saved by Keras 2 with TensorFlow's operations as layers"
+                f"{layer_in_brackets(described)}, which Keras 3 cannot load. {export_remedy()}"
+            )
+        if described["class_name"] == "function":
+            _check_function(path, described)
+        elif described["class_name"] not in _VALUES:
+            _check_class(path, described, layer_in_brackets(described))
+            _drop_obsolete_options(described)
+
+
+def described_objects(config: object) -> Iterator[dict[str, Any]]:
     """Yield all objects with a class in a description, at any depth."""
     pending = [config]
     while pending:
@@ -80,34 +117,43 @@ def _objects(config: object) -> Iterator[dict[str, Any]]:
             pending.extend(item)
 
 
-def _check_object(path: Path, described: Mapping[str, Any]) -> None:
-    name, inner = described["class_name"], described.get("config")
-    layer = (
-        f" (layer {inner['name']})"
-        if isinstance(inner, dict) and isinstance(inner.get("name"), str)
-        else ""
-    )
+def refuse_code(path: Path, described: Mapping[str, Any], *, keras_2: bool = False) -> None:
+    """Refuse an object that would run code of the file, or read other files.
+
+    Args:
+        path: the file, for errors.
+        described: the object.
+        keras_2: whether Keras 2 wrote the file.
+
+    Raises:
+        BadModel: names the class and its layer.
+    """
+    name, layer = described["class_name"], layer_in_brackets(described)
     if name in _CODE:
         kind = "a Lambda" if "lambda" in name.lower() else f"a {name}"
+        how = (_KERAS_2_EXPORT if keras_2 else _EXPORT).replace("it", "the model", 1)
         raise BadModel(
             f"{path} has {kind}{layer}, which would run code from the file. Replace it by layers "
-            "of Keras and save the model again, or export the model with model.export(FOLDER) and "
-            "give that folder."
-        )
-    if name in _KERAS_2_OPERATIONS:
-        raise BadModel(
-            f"{path} was saved by Keras 2 with TensorFlow's operations as layers{layer}, which "
-            f"Keras 3 cannot load. {EXPORT_REMEDY}"
+            f"of Keras and save the model again, or {how} and give that folder."
         )
     if name in _READS_FILES:
         raise BadModel(
             f"{path} is not a network for images: found a {name}{layer}, a layer for words. Give a "
             "model without it."
         )
-    if name == "function":
-        _check_function(path, described)
-    elif name not in _VALUES:
-        _check_class(path, described, layer)
+
+
+def export_remedy(*, keras_2: bool = False) -> str:
+    """Return the sentence that says how to export a model that cannot be loaded."""
+    how = _KERAS_2_EXPORT if keras_2 else _EXPORT
+    return f"In the program that made the model, {how} and give that folder."
+
+
+def layer_in_brackets(described: Mapping[str, Any]) -> str:
+    """Return the name of the layer that an object is, such as ` (layer conv1)`, or ''."""
+    inner = described.get("config")
+    named = isinstance(inner, dict) and isinstance(inner.get("name"), str)
+    return f" (layer {inner['name']})" if named and inner else ""
 
 
 def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
@@ -126,8 +172,15 @@ def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
         whose = f"{module}.{name}" if foreign else name
         raise BadModel(
             f"{path} needs the class {whose}{layer}: expected only classes of Keras, because a "
-            f"file must not bring code. {EXPORT_REMEDY}"
+            f"file must not bring code. {export_remedy()}"
         )
+
+
+def _drop_obsolete_options(described: Mapping[str, Any]) -> None:
+    options = described.get("config")
+    for option in _OBSOLETE.get(described["class_name"], ()):
+        if isinstance(options, dict):
+            options.pop(option, None)
 
 
 def _check_function(path: Path, described: Mapping[str, Any]) -> None:
@@ -142,7 +195,7 @@ def _check_function(path: Path, described: Mapping[str, Any]) -> None:
         whose = f"{module}.{name}" if module and module != "builtins" else f"{name}"
         raise BadModel(
             f"{path} needs the function {whose}: expected only functions of Keras, because a file "
-            f"must not bring code. {EXPORT_REMEDY}"
+            f"must not bring code. {export_remedy()}"
         )
 
 

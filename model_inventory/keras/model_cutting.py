@@ -120,7 +120,7 @@ def _is_of_a_layer(value: Any) -> bool:
     """Tell whether `calls.listening` reports the value of such a call."""
     return (
         isinstance(value, keras.KerasTensor)
-        and value.dtype == "float32"
+        and value.dtype in ("float32", "float16", "bfloat16")
         and len(value.shape) in (2, 4)
         and value.shape[-1] is not None
     )

@@ -8,7 +8,8 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import BadModel, NoKerasModel
 from diamond_cutter.model_inventory.keras.applications import build, load_weights
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
-from diamond_cutter.model_inventory.keras.files import load_keras_model
+from diamond_cutter.model_inventory.keras.files import load_in_keras_3
+from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.tensorflow.serving import last_layer
 from diamond_cutter.model_inventory.user_models import (
     content_hash,
@@ -39,7 +40,8 @@ def source_model(card: ModelCard, file: Path | None) -> keras.Model:
             f"--source; it was {card.source.origin}."
         )
     _check_source(card, file)
-    return load_keras_model(file)
+    with model_inside(file) as found:
+        return load_in_keras_3(found)
 
 
 def _application(card: ModelCard, given: Path | None) -> keras.Model:

@@ -13,6 +13,8 @@ from diamond_cutter.model_inventory.card import NamedLayer
 from diamond_cutter.model_inventory.keras.calls import layer_activations
 
 _COMPARED_LAYERS = 40
+# Relative to the size of a layer's values. Keras computes in float16 or bfloat16 if the model does.
+_ROUNDING, _ROUNDING_IN_HALF = 1e-3, 3e-2
 
 
 def agrees_with_keras(
@@ -39,9 +41,9 @@ def agrees_with_keras(
     for layer, (found_shape, found) in zip(
         compared, _statistics_of(graph, weights, compared, noise), strict=True
     ):
-        wanted_shape, wanted = expected[layer.name]
+        wanted_shape, wanted, rounding = expected[layer.name]
         close = np.allclose(
-            found, wanted, rtol=0, atol=1e-3 * float(wanted[1]) + 1e-6, equal_nan=True
+            found, wanted, rtol=0, atol=rounding * float(wanted[1]) + 1e-6, equal_nan=True
         )
         if tuple(found_shape) != wanted_shape or not close:
             return False
@@ -76,9 +78,12 @@ def _statistics_of(
     return statistics
 
 
-def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], npt.NDArray[np.float32]]:
-    return tuple(value.shape), np.asarray(_mean_and_size(value))
+def _statistics(value: tf.Tensor) -> tuple[tuple[int, ...], npt.NDArray[np.float32], float]:
+    """Return the shape and statistics of a layer in Keras, and how much its type may round them."""
+    rounding = _ROUNDING if value.dtype == tf.float32 else _ROUNDING_IN_HALF
+    return tuple(value.shape), np.asarray(_mean_and_size(value)), rounding
 
 
 def _mean_and_size(value: tf.Tensor) -> tf.Tensor:
+    value = tf.cast(value, tf.float32)
     return tf.stack([tf.reduce_mean(value), tf.sqrt(tf.reduce_mean(value**2))])

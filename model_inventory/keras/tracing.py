@@ -5,7 +5,8 @@ give the layers their Keras paths, such as `backbone/block_3_add`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, Quantised
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
 from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
@@ -25,13 +26,15 @@ from diamond_cutter.model_inventory.keras.calls import (
     in_float32,
     listening,
 )
+from diamond_cutter.model_inventory.keras.libraries import library_of
 from diamond_cutter.model_inventory.keras.signature import image_shape, main_output
 from diamond_cutter.model_inventory.keras.trace_check import agrees_with_keras
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
 # Layers that only move the values of the layer before.
 _MOVES = re.compile(
-    r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$"
+    r"(Reshape|Flatten|Permute|RepeatVector|ZeroPadding\w*|Cropping\w*|Transpose|GetItem|Squeeze|ExpandDims|Pad|Cast|Split)$",
+    re.IGNORECASE,
 )
 _UNKNOWN_SIDE_PX = 64
 _Made = TypeVar("_Made")
@@ -93,12 +96,27 @@ def trace(model: keras.Model) -> TracedModel:
     )
 
 
+class _GraphOfAnyNames(tf.__internal__.FuncGraph):  # type: ignore[misc]
+    """A graph in which layers may have names that TensorFlow forbids, such as `conv (3x3)`.
+
+    Keras allows them, and other libraries than TensorFlow compute such models.
+    """
+
+    def name_scope(self, name: str | None) -> AbstractContextManager[str]:
+        """Return a scope for a name with only legal letters."""
+        if name:
+            name = _legal(name)
+            name = name if self.get_name_scope() or name[0].isalnum() else f"x{name}"
+        return super().name_scope(name)
+
+
 class _Trace:
     """One call of a model in a new graph."""
 
     def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
         self._model = model
-        self._graph = tf.__internal__.FuncGraph("model")
+        self._library = library_of(model)
+        self._graph = _GraphOfAnyNames("model")
         self._weights: dict[str, Any] = {}
         output, heard = self._called(shape)
         self._weights |= self._captured()
@@ -107,6 +125,8 @@ class _Trace:
             self._hollow, kept = plain_graph(
                 self._graph, "input", [tensor.name for tensor in tensors], self._weights
             )
+        except Quantised as error:
+            raise BadModel(f"{model.name} {error}") from error
         except BadModel as error:
             raise BadModel(f"{model.name} cannot be rendered: {error}. {_REMEDY}") from error
         self.output_tensor = kept[0]
@@ -130,16 +150,15 @@ class _Trace:
             if getattr(operation, "data_format", None) == "channels_first":
                 channels_first.append(operation.name)
             name = names.next(path)
-            if value.graph is self._graph and not _MOVES.match(type(operation).__name__):
+            if value.graph is self._graph and not _MOVES.match(_kind(operation)):
                 heard.append((name, value))
 
         with self._graph.as_default():
             image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="input")
-            standing_for = weight_placeholders(self._model)
             with (
-                keras.StatelessScope(state_mapping=standing_for),
-                listening(hear),
-                dense_as_convolution(),
+                self._weights_as_placeholders(),
+                listening(hear, self._library),
+                dense_as_convolution(self._library),
             ):
                 output = main_output(self._model, call_model(self._model, image))
             output = tf.identity(output)
@@ -149,8 +168,22 @@ class _Trace:
                 f"channels_first in layer {channels_first[0]}. Build it with "
                 "data_format='channels_last'."
             )
-        self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
         return output, heard
+
+    @contextmanager
+    def _weights_as_placeholders(self) -> Iterator[None]:
+        """Let the model read placeholders in place of its variables."""
+        if self._library is keras:
+            standing_for = weight_placeholders(self._model)
+            self._weights |= {placeholder.op.name: each for each, placeholder in standing_for}
+            with keras.StatelessScope(state_mapping=standing_for):
+                yield
+        else:
+            # The graph captures variables of TensorFlow by itself, but under other names.
+            for variable in self._model.variables:
+                name = _constant_name(variable.name.partition(":")[0])
+                self._graph.capture(variable.handle, name=name)
+            yield
 
     def frozen(self) -> tf.compat.v1.GraphDef:
         """Return the graph with constants for its weights."""
@@ -204,8 +237,24 @@ def weight_placeholders(model: keras.Model) -> list[tuple[keras.Variable, tf.Ten
 
 
 def _placeholder(variable: keras.Variable) -> tf.Tensor:
-    legal = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", variable.path)
-    return tf.compat.v1.placeholder(variable.dtype, variable.shape, name=f"weights/{legal}")
+    return tf.compat.v1.placeholder(
+        variable.dtype, variable.shape, name=_constant_name(variable.path)
+    )
+
+
+def _constant_name(path: str) -> str:
+    return f"weights/{_legal(path)}"
+
+
+def _legal(name: str) -> str:
+    """Return a name of an operation for TensorFlow, with `_` for letters that are not legal."""
+    return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
+
+
+def _kind(operation: keras.Operation) -> str:
+    """Return the name of a class, or of the function that a layer of Keras 2 stands for."""
+    function = str(getattr(operation, "symbol", "")).rpartition(".")[2]
+    return function.replace("_", "") or type(operation).__name__
 
 
 def _with_reason(model: keras.Model, work: Callable[[], _Made]) -> _Made:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
+from diamond_cutter.model_inventory.errors import BadModel, Quantised, shape_in_words
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
 from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
@@ -24,8 +24,14 @@ from diamond_cutter.model_inventory.graph.plain_graph import (
     refuse_what_is_not_plain,
     with_constants,
 )
+from diamond_cutter.model_inventory.graph.precision import HALF, in_float32
 from diamond_cutter.model_inventory.tensorflow.function_inlining import inlined
+from diamond_cutter.model_inventory.tensorflow.graph_checks import refuse_circles
 from diamond_cutter.model_inventory.tensorflow.saved_variables import variable_values
+from diamond_cutter.model_inventory.tensorflow.whole_number_images import (
+    WHOLE_NUMBERS,
+    take_floats,
+)
 from diamond_cutter.regular_files import open_regular
 
 _MAX_BYTES = 2**31 - 1
@@ -50,16 +56,20 @@ class _Signature:
     outputs: Mapping[str, meta_graph_pb2.TensorInfo]
 
     def takes_an_image(self) -> bool:
-        """Tell whether the only input is a float32 tensor for `[batch, height, width, channel]`."""
+        """Tell whether the only input is a tensor for `[batch, height, width, channel]`."""
         return len(self.inputs) == 1 and all(_is_image(info) for info in self.inputs.values())
+
+    def takes_floats(self) -> bool:
+        """Tell whether all inputs are float32."""
+        return all(info.dtype == tf.float32.as_datatype_enum for info in self.inputs.values())
 
 
 def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
     """Return the graph of a SavedModel with constants for variables, and its input and output.
 
     The folder is read as data: none of its operations run, not even to restore variables. Of
-    several signatures the first that takes one image is read, `serving_default` before others; of
-    several outputs the first vector.
+    several signatures the first that takes one image is read: floats before whole numbers, and
+    `serving_default` before others. Of several outputs it is the first vector.
 
     Raises:
         BadModel: the folder is not a SavedModel, is damaged, has operations that are not allowed,
@@ -78,6 +88,8 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
         with traced.as_default():
             tf.graph_util.import_graph_def(graph, name="")
         plain, (kept,) = plain_graph(traced, node_name(image), [output])
+    except Quantised as error:
+        raise BadModel(f"{folder} {error}") from error
     except BadModel as error:
         if str(error).startswith(str(folder)):
             raise
@@ -102,6 +114,9 @@ def _with_values(
             f"on {image}. Export it again."
         )
     graph = subgraph(whole, [image, output])
+    refuse_circles(graph, folder)
+    take_floats(graph, node_name(image))
+    in_float32(graph)
     refuse_what_is_not_plain(graph, {node_name(image), *_variables(graph)})
     refuse_operations(whole.node, f"{folder}", also=_TAKEN_OUT)
     restore = part.saver_def.restore_op_name
@@ -170,15 +185,15 @@ def _signature(folder: Path, part: meta_graph_pb2.MetaGraphDef) -> _Signature:
         )
     fitting = [signature for signature in signatures if signature.takes_an_image()]
     if fitting:
-        return fitting[0]
+        return next((each for each in fitting if each.takes_floats()), fitting[0])
     first = signatures[0]
     takes = (
         ", ".join(f"{name} {_in_words(info)}" for name, info in sorted(first.inputs.items()))
         or "no input"
     )
     raise BadModel(
-        f"{folder} does not take one image: expected float32 [batch, height, width, channels], "
-        f"found {takes}. Export it with a signature that takes an image."
+        f"{folder} does not take one image: expected float32 or uint8 [batch, "
+        f"height, width, channels], found {takes}. Export it with a signature that takes an image."
     )
 
 
@@ -224,7 +239,8 @@ def _with_short_names(
 
 def _is_image(info: meta_graph_pb2.TensorInfo) -> bool:
     shape = info.tensor_shape
-    return info.dtype == tf.float32.as_datatype_enum and (shape.unknown_rank or len(shape.dim) == 4)
+    numbers = info.dtype in {tf.float32.as_datatype_enum, *HALF, *WHOLE_NUMBERS}
+    return numbers and (shape.unknown_rank or len(shape.dim) == 4)
 
 
 def _in_words(info: meta_graph_pb2.TensorInfo) -> str:

@@ -1,12 +1,14 @@
 """Reads the variables of a SavedModel from its checkpoint as data, without running operations."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
@@ -40,6 +42,8 @@ def variable_values(
         )
     _check_regular_files(place)
     saved_as = _saved_as(restoring)
+    if any(name not in saved_as for name in variables):
+        saved_as = _saved_under_names(folder) | saved_as
     missing = [name for name in variables if name not in saved_as]
     if missing:
         raise BadModel(
@@ -47,6 +51,32 @@ def variable_values(
             "again."
         )
     return _restored(folder, {name: saved_as[name] for name in variables})
+
+
+def _saved_under_names(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return, by the names of variables, the names in the checkpoint, and no parts.
+
+    TensorFlow restores copies of Keras 3's variables if a module holds these in a list. Then only
+    the checkpoint says whose values it has.
+    """
+    saved = trackable_object_graph_pb2.TrackableObjectGraph()
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+        saved.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    except Exception:  # TensorFlow raises anything for a contradictory checkpoint
+        return {}
+    values = [
+        attribute
+        for node in saved.nodes
+        for attribute in node.attributes
+        if attribute.name == "VARIABLE_VALUE"
+    ]
+    times = Counter(value.full_name for value in values)
+    return {
+        value.full_name: (value.checkpoint_key, "")
+        for value in values
+        if times[value.full_name] == 1
+    }
 
 
 def _restored(folder: Path, saved_as: Mapping[str, tuple[str, str]]) -> dict[str, npt.NDArray[Any]]:

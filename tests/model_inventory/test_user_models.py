@@ -4,6 +4,7 @@ what cannot be guessed is asked for.
 
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import keras
@@ -84,6 +85,17 @@ def test_whatever_the_file_is_the_bundle_computes_what_the_model_does(
             layer.name for layer in card.layers
         }
         assert [layer.name for layer in card.layers if layer.main] == ["backbone/relu"]
+
+
+def test_an_archive_of_a_model_is_that_model_and_it_is_said_which(tmp_path: Path) -> None:
+    path = saved(tmp_path, "keras", small_model())
+    with zipfile.ZipFile(tmp_path / "converted.zip", "w") as archive:
+        archive.write(path, "keras_model.keras")
+        archive.writestr("labels.txt", "0 Cat")
+    found = import_user_model(tmp_path / "converted.zip", "mine")
+    assert found.bundle.graph_bytes == import_user_model(path, "mine").bundle.graph_bytes
+    assert found.guesses[-1] == "that keras_model.keras in converted.zip is the model"
+    assert found.bundle.card.source.origin == "converted.zip"
 
 
 def test_adding_twice_gives_the_same_bundle_and_a_changed_weight_another(tmp_path: Path) -> None:

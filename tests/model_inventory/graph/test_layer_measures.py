@@ -90,6 +90,26 @@ def test_what_a_flattened_map_leads_to_takes_images_of_one_size_only() -> None:
     assert all(layer.any_size for layer in bundle_of(chain).card.layers)
 
 
+def transposed(x: tf.Tensor) -> dict[str, tf.Tensor]:
+    one = tf.nn.relu(tf.nn.conv2d(x, weights(3, 3, 3, 8), 2, "SAME"))
+    shape = [tf.shape(x)[0], 32, 32, 6]
+    return {"one": one, "up": tf.nn.conv2d_transpose(one, weights(2, 2, 6, 8), shape, 2)}
+
+
+def transposed_to_any_size(x: tf.Tensor) -> dict[str, tf.Tensor]:
+    one = tf.nn.relu(tf.nn.conv2d(x, weights(3, 3, 3, 8), 2, "SAME"))
+    sides = [tf.shape(one)[0], tf.shape(one)[1] * 2, tf.shape(one)[2] * 2, 6]
+    return {"one": one, "up": tf.nn.conv2d_transpose(one, weights(2, 2, 6, 8), sides, 2)}
+
+
+@pytest.mark.slow
+def test_a_layer_is_of_any_size_only_if_its_gradient_is() -> None:
+    # The transposed convolution runs on images of other sizes, but its gradient does not.
+    found = {layer.name: layer.any_size for layer in bundle_of(transposed).card.layers}
+    assert found == {"one": True, "up": False}
+    assert all(layer.any_size for layer in bundle_of(transposed_to_any_size).card.layers)
+
+
 def test_an_image_that_the_graph_does_not_run_on_is_one_sentence() -> None:
     with pytest.raises(
         BadModel,

@@ -93,6 +93,31 @@ def test_weights_of_other_shapes_than_the_layers(keras_file: Path) -> None:
     assert "cannot be loaded by Keras" in refusal(edit_config(keras_file, more_filters))
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_options_of_keras_2_that_say_nothing_are_dropped(tmp_path: Path, suffix: str) -> None:
+    model = small(layers.DepthwiseConv2D(3, name="depthwise"), layers.SeparableConv2D(4, 3))
+    model.save(tmp_path / f"model{suffix}")
+
+    def add_options(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"][2:4]:
+            layer["config"] |= {"groups": 1}
+        layer["config"] |= {"kernel_initializer": "zeros", "kernel_constraint": None}
+
+    path = edit_config(tmp_path / f"model{suffix}", add_options)
+    before = path.read_bytes()
+    image = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    np.testing.assert_allclose(load_keras_model(path)(image), model(image), rtol=1e-6)
+    assert path.read_bytes() == before
+
+
+def test_the_reason_of_keras_is_said_and_not_the_description(keras_file: Path) -> None:
+    def add_option(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1]["config"]["groups_of"] = 1
+
+    text = refusal(edit_config(keras_file, add_option))
+    assert "(Unrecognized keyword arguments passed to Conv2D: {'groups_of': 1})" in text
+
+
 def test_a_file_is_only_read(keras_file: Path, h5_file: Path, tmp_path: Path) -> None:
     for path in (keras_file, h5_file):
         before = path.read_bytes()

@@ -172,11 +172,59 @@ def test_a_signature_that_takes_an_image_is_preferred(tmp_path: Path) -> None:
     )
 
 
+def save_taking_bytes(folder: Path) -> Network:
+    """Save a network that takes whole numbers, which it pads before it scales them."""
+    network = Network()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 12, 12, 3], tf.uint8)])
+    def from_bytes(image: tf.Tensor) -> tf.Tensor:
+        padded = tf.pad(image[:, ::-1], [[0, 0], [1, 1], [1, 1], [0, 0]])
+        return network.classes(tf.image.convert_image_dtype(padded, tf.float32))["scores"]
+
+    tf.saved_model.save(network, str(folder), signatures=from_bytes)
+    return network
+
+
+def test_whole_numbers_are_taken_as_floats(tmp_path: Path) -> None:
+    network = save_taking_bytes(tmp_path / "saved")
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3))
+    padded = np.pad(np.float32(images[:, ::-1] / 255), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    expected = network.classes(tf.constant(padded))["scores"]
+    found = output_of(tmp_path / "saved", images.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    graph, image, output = read_saved_model(tmp_path / "saved")
+
+    @tf.function(autograph=False)
+    def gradient(values: tf.Tensor) -> tf.Tensor:
+        return tf.gradients(run_inside(graph, image, values, [output])[0], values)[0]
+
+    assert np.any(gradient(tf.constant(np.float32(images))))
+
+
+def test_variables_of_keras_in_a_list_are_found_by_their_names(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(4, 3), layers.Flatten()])
+
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.listed = model, model.trainable_variables
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 12, 12, 3])])
+        def __call__(self, image: tf.Tensor) -> tf.Tensor:
+            return self.model(image)
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.__call__)
+    found = output_of(tmp_path / "saved", IMAGES)
+    np.testing.assert_allclose(found, model(IMAGES), rtol=1e-5, atol=1e-6)
+
+
 def test_signatures_without_an_image_alone(tmp_path: Path) -> None:
     save(tmp_path / "two", serving_default=image_spec("a") | image_spec("b"))
     assert (
-        "does not take one image: expected float32 [batch, height, width, channels], found a "
-        "float32 [any, 12, 12, 3], b float32 [any, 12, 12, 3]. Export" in refusal(tmp_path / "two")
+        "does not take one image: expected float32 or uint8 [batch, height, width, channels], "
+        "found a float32 [any, 12, 12, 3], b float32 [any, 12, 12, 3]. Export it"
+        in refusal(tmp_path / "two")
     )
     save(tmp_path / "words", serving_default={"words": tf.TensorSpec([None], tf.string, "words")})
     assert "does not take one image: expected float32 " in refusal(tmp_path / "words")
