@@ -36,6 +36,7 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
     measure,
     receptive_fields,
 )
+from diamond_cutter.model_inventory.heads import Head
 from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 
 
@@ -57,6 +58,8 @@ def make_bundle(
     image: ImageSpec,
     labels: tuple[ClassLabel, ...] = (),
     layers: Sequence[NamedLayer] = (),
+    logits_tensor: str | None = None,
+    head: Head | None = None,
 ) -> Bundle:
     """Measure the layers of a graph by running it, and return the bundle.
 
@@ -69,6 +72,8 @@ def make_bundle(
         image: the format of its images.
         labels: of its classes, if known.
         layers: in forward order. Missing layers and fields are derived from the graph.
+        logits_tensor: the logits, float32 `[batch, class]`; derived from the graph if omitted.
+        head: how the logits are read, unless they are plain scores of classes.
 
     Raises:
         BadModel: a weight is not finite, the graph does not run on such images, it has no layer
@@ -78,7 +83,9 @@ def make_bundle(
     named = list(layers) or structure.layers()
     tensors = [layer.tensor for layer in named]
     frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
+    tensors += [logits_tensor] if logits_tensor else []
     measured, logits = _measured(name, frozen, input_tensor, image, tensors, structure)
+    logits = logits_tensor or logits
     named = _with_logits(named, logits, found=not layers)
     _check_labels(name, labels, logits, measured)
     data = frozen.SerializeToString(deterministic=True)
@@ -92,6 +99,7 @@ def make_bundle(
         labels=labels,
         layers=_layer_cards(name, frozen, named, structure, measured),
         imagenet=published_accuracy(name),
+        head=head,
     )
     return Bundle(card, data)
 
@@ -130,18 +138,26 @@ def _measured(
 def _with_logits(
     named: Sequence[NamedLayer], logits: str | None, *, found: bool
 ) -> list[NamedLayer]:
-    """Return the layers, one of them named `logits` if the model has logits.
+    """Return the layers, one of which is that of the logits if the model has logits.
 
-    A layer that was found in the graph is renamed. A layer that the importer named is kept, and
-    `logits` is added.
+    A layer that was found in the graph is renamed to `logits`. A layer that the importer named is
+    kept, and `logits` is added. If another layer has that name, such as the convolution before the
+    logits, the added one is `class_logits`.
     """
-    if logits is None or any(layer.name == "logits" for layer in named):
+    names = {layer.name for layer in named}
+    known = any(layer.tensor == logits for layer in named)
+    if logits is None or ("logits" in names and known):
         return list(named)
-    if found and any(layer.tensor == logits for layer in named):
+    if found and known:
         return [
             replace(layer, name="logits") if layer.tensor == logits else layer for layer in named
         ]
-    return [*named, NamedLayer("logits", logits)]
+    free = (
+        "logits",
+        "class_logits",
+        *(f"class_logits_{number}" for number in range(2, len(names) + 3)),
+    )
+    return [*named, NamedLayer(next(name for name in free if name not in names), logits)]
 
 
 def _check_labels(

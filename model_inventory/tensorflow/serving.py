@@ -20,8 +20,9 @@ def write_saved_model(bundle: Bundle, folder: Path) -> None:
 
     Its signature `serving_default` takes `images`, float32 `[batch, height, width, channel]` with
     values in 0..255, in the order RGB if they have colours. It returns `logits` and
-    `probabilities`, float32 `[batch, class]`. Without logits, it returns `activations`, those of
-    the last layer. Rows and columns are arbitrary if the layers allow it.
+    `probabilities`, float32 `[batch, class]`, or the `values` of a regression, float32
+    `[batch, value]`. Without logits, it returns `activations`, those of the last layer. Rows and
+    columns are arbitrary if the layers allow it.
 
     Raises:
         BadModel: TensorFlow cannot write the graph.
@@ -75,6 +76,8 @@ def _serving_function(bundle: Bundle) -> tf.types.experimental.PolymorphicFuncti
         values = served_values(bundle, images)
         if bundle.card.logits_tensor is None:
             return {"activations": values}
+        if bundle.card.head_kind == "values":
+            return {"values": values}
         return {"logits": values, "probabilities": tf.nn.softmax(values)}
 
     return serve
