@@ -146,6 +146,7 @@ def _image_list(material: Material, files: ReportFiles) -> str:
                 file=picture,
                 label=line.label,
                 predicted=line.predicted,
+                value=short(line.probability) if material.card.head_kind == "values" else None,
                 right=right,
                 sets=tuple(place for place, name in enumerate(names) if name in inside),
             )
