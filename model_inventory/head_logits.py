@@ -153,15 +153,16 @@ def _guesses(kind: HeadKind, averaged: bool, asked: HeadRequest) -> list[str]:
             "its mean score over the picture"
         )
     if kind == "two classes":
-        first, second = [label.name for label in _labels(kind, asked.labels)] or ["0", "1"]
+        names = [label.name for label in _labels(kind, asked.labels)]
+        first, second = names if len(names) == 2 else ("0", "1")  # other numbers are refused later
         guesses.append(
             f"that its one score counts for class {second} and against class {first}"
             + ("" if asked.labels else "; give --labels to name them")
         )
     if kind == "values" and not asked.regression:
         guesses.append(
-            "that its one output is a value, not a choice of two classes; give --labels with two "
-            "names if it is a choice, or --regression to confirm the value"
+            "that its one output is a value, not a choice of two classes; --regression confirms it. "
+            "If it is a choice, remove the model and add it again with two names in --labels"
         )
     return guesses
 
