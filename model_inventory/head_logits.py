@@ -161,8 +161,8 @@ def _guesses(kind: HeadKind, averaged: bool, asked: HeadRequest) -> list[str]:
         )
     if kind == "values" and not asked.regression:
         guesses.append(
-            "that its one output is a value, not a choice of two classes; --regression confirms it. "
-            "If it is a choice, remove the model and add it again with two names in --labels"
+            "that its one output is a value, not a choice of two classes; if it is a choice, "
+            "remove the model and add it again with two names in --labels"
         )
     return guesses
 

@@ -173,7 +173,7 @@ def test_a_value_is_raised_and_lowered(chromium: Any, tmp_path: Path) -> None:
         ran = page.locator(".ran").inner_text()
         assert "lowest value\n-2.50" in ran.replace("−", "-") and "highest value\n31.0" in ran
         assert "accuracy" not in ran
-        page = window.open(f"#/layer/{quote(list(LAYERS)[0], safe='')}")
+        page = window.open(f"#/layer/{quote(next(iter(LAYERS)), safe='')}")
         page.wait_for_selector(".sides")
         assert page.locator(".side h2").all_inner_texts() == ["Raises", "Lowers"]
 
