@@ -55,6 +55,7 @@ class _Scores:
 
     plain: whether `Structure.logits` finds them: a vector that is not the average of features.
     linear: whether a layer without activation function makes them.
+    picture: whether they look like a picture, as of an autoencoder.
     activation: the operation that is applied to them, or None.
     """
 
@@ -62,6 +63,7 @@ class _Scores:
     shape: _Shape
     plain: bool
     linear: bool
+    picture: bool
     activation: str | None
 
 
@@ -116,7 +118,8 @@ def _kind(scores: _Scores, asked: HeadRequest) -> HeadKind | None:
     """Return how the scores are read, or None if they look like features, not scores."""
     if asked.regression:
         return "values"
-    told = scores.activation is not None or asked.named or bool(asked.labels)
+    classifies = scores.activation is not None and not scores.picture
+    told = classifies or asked.named or bool(asked.labels)
     # A convolution of one position, as of fully convolutional classifiers.
     alone = scores.linear and set(scores.shape[:-1]) == {1}
     if not (scores.plain or told or alone):
@@ -149,8 +152,8 @@ def _guesses(kind: HeadKind, averaged: bool, asked: HeadRequest) -> list[str]:
     guesses = []
     if averaged:
         guesses.append(
-            "that the scores at all positions are those of one class each; a class is explained by "
-            "its mean score over the picture"
+            "that its scores at each position are those of classes; a class is explained by its "
+            "mean score over the picture"
         )
     if kind == "two classes":
         names = [label.name for label in _labels(kind, asked.labels)]
@@ -190,7 +193,12 @@ def _scores(
     plain = structure.logits(ranks) == f"{node}:0"
     # A log-softmax of logits has the softmax of their mean.
     applied = "Softmax" if activation == "LogSoftmax" else activation
-    return _Scores(f"{node}:0", shapes[node], plain, structure.ends_linearly(), applied)
+    picture = (
+        activation == "Sigmoid"
+        and len(shapes[node]) == 3
+        and shapes[node][-1] == image.channels > 1
+    )
+    return _Scores(f"{node}:0", shapes[node], plain, structure.ends_linearly(), picture, applied)
 
 
 def _shapes(

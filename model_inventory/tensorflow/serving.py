@@ -10,7 +10,7 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.bundle import Bundle, parse_graph, to_model_input
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
+from diamond_cutter.model_inventory.graph.graph_def import activation_behind, run_inside, subgraph
 
 _LABELS = "labels.txt"
 
@@ -71,6 +71,10 @@ def _serving_function(bundle: Bundle) -> tf.types.experimental.PolymorphicFuncti
     sides = (None, None) if last_layer(bundle.card).any_size else (image.height, image.width)
     images = tf.TensorSpec([None, *sides, image.channels], tf.float32, name="images")
 
+    logits = bundle.card.logits_tensor
+    each_alone = logits and activation_behind(parse_graph(bundle), logits) == "Sigmoid"
+    of_classes = tf.sigmoid if each_alone else tf.nn.softmax
+
     @tf.function(input_signature=[images], autograph=False)
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
         values = served_values(bundle, images)
@@ -78,7 +82,7 @@ def _serving_function(bundle: Bundle) -> tf.types.experimental.PolymorphicFuncti
             return {"activations": values}
         if bundle.card.head_kind == "values":
             return {"values": values}
-        return {"logits": values, "probabilities": tf.nn.softmax(values)}
+        return {"logits": values, "probabilities": of_classes(values)}
 
     return serve
 

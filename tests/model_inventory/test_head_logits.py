@@ -112,7 +112,11 @@ def test_scores_at_all_positions_are_averaged(ending: Ending, classes: int) -> N
     )
 
 
-@pytest.mark.parametrize("ending", [lambda x: convolved(x, 3), pooled], ids=["map", "average"])
+@pytest.mark.parametrize(
+    "ending",
+    [lambda x: convolved(x, 3), lambda x: tf.sigmoid(convolved(x, 3)), pooled],
+    ids=["map", "picture", "average"],
+)
 def test_features_are_no_scores_unless_the_user_says_so(ending: Ending) -> None:
     assert imported(ending)[0].card.logits is None
     classes = int(ending(tf.zeros([1, 16, 16, 4])).shape[-1])
