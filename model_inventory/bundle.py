@@ -12,6 +12,7 @@ from diamond_cutter.model_inventory.card import (
     ClassLabel,
     ImageSpec,
     LayerCard,
+    LayerKind,
     ModelCard,
     ModelSource,
     NamedLayer,
@@ -36,6 +37,7 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
     measure,
     receptive_fields,
 )
+from diamond_cutter.model_inventory.graph.logit_nodes import LogitTensors
 from diamond_cutter.model_inventory.heads import Head
 from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 
@@ -58,7 +60,7 @@ def make_bundle(
     image: ImageSpec,
     labels: tuple[ClassLabel, ...] = (),
     layers: Sequence[NamedLayer] = (),
-    logits_tensor: str | None = None,
+    logits: LogitTensors | None = None,
     head: Head | None = None,
 ) -> Bundle:
     """Measure the layers of a graph by running it, and return the bundle.
@@ -72,7 +74,8 @@ def make_bundle(
         image: the format of its images.
         labels: of its classes, if known.
         layers: in forward order. Missing layers and fields are derived from the graph.
-        logits_tensor: the logits, float32 `[batch, class]`; derived from the graph if omitted.
+        logits: those that are not the output without its softmax; derived from the graph if
+            omitted.
         head: how the logits are read, unless they are plain scores of classes.
 
     Raises:
@@ -82,12 +85,13 @@ def make_bundle(
     structure = Structure(graph, input_tensor, output_tensor)
     named = list(layers) or structure.layers()
     tensors = [layer.tensor for layer in named]
-    frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
-    tensors += [logits_tensor] if logits_tensor else []
-    measured, logits = _measured(name, frozen, input_tensor, image, tensors, structure)
-    logits = logits_tensor or logits
-    named = _with_logits(named, logits, found=not layers)
-    _check_labels(name, labels, logits, measured)
+    frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors, *(logits or ())])
+    tensors += [logits.logits] if logits else []
+    measured, found = _measured(name, frozen, input_tensor, image, tensors, structure)
+    logits_tensor = logits.logits if logits else found
+    kind = Structure(graph, input_tensor, logits.logits).kind(logits.logits) if logits else None
+    named = _with_logits(named, logits_tensor, kind, found=not layers)
+    _check_labels(name, labels, logits_tensor, measured)
     data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(
         name=name,
@@ -95,7 +99,7 @@ def make_bundle(
         graph_sha256=hashlib.sha256(data).hexdigest(),
         input_tensor=input_tensor,
         image=image,
-        logits_tensor=logits,
+        logits_tensor=logits_tensor,
         labels=labels,
         layers=_layer_cards(name, frozen, named, structure, measured),
         imagenet=published_accuracy(name),
@@ -136,7 +140,7 @@ def _measured(
 
 
 def _with_logits(
-    named: Sequence[NamedLayer], logits: str | None, *, found: bool
+    named: Sequence[NamedLayer], logits: str | None, kind: LayerKind | None, *, found: bool
 ) -> list[NamedLayer]:
     """Return the layers, one of which is that of the logits if the model has logits.
 
@@ -157,7 +161,7 @@ def _with_logits(
         "class_logits",
         *(f"class_logits_{number}" for number in range(2, len(names) + 3)),
     )
-    return [*named, NamedLayer(next(name for name in free if name not in names), logits)]
+    return [*named, NamedLayer(next(name for name in free if name not in names), logits, kind)]
 
 
 def _check_labels(

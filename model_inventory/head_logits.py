@@ -8,7 +8,7 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from diamond_cutter.model_inventory.graph.layer_discovery import Structure
-from diamond_cutter.model_inventory.graph.logit_nodes import add_logits
+from diamond_cutter.model_inventory.graph.logit_nodes import LogitTensors, add_logits
 from diamond_cutter.model_inventory.heads import Head, HeadKind, Output, choice_in_words
 
 _Shape = tuple[int | None, ...]
@@ -36,14 +36,12 @@ class HeadRequest:
 class HeadedGraph:
     """A graph with its logits.
 
-    output_tensor: the logits, or the probabilities that are made of them.
-    logits_tensor: float32 `[batch, class]`, or None if the graph shows where they are, or has none.
+    logits: their tensors, or None if the output shows where they are, or there are none.
     guesses: a clause about each guess.
     """
 
     graph: tf.compat.v1.GraphDef
-    output_tensor: str
-    logits_tensor: str | None
+    logits: LogitTensors | None
     labels: tuple[ClassLabel, ...]
     head: Head | None
     guesses: tuple[str, ...]
@@ -74,7 +72,7 @@ def with_head(
     image: ImageSpec,
     asked: HeadRequest = HeadRequest(),
 ) -> HeadedGraph:
-    """Return a graph whose output is one vector of logits, if its scores can be read as such.
+    """Return a graph with one vector of logits, if its scores can be read as such.
 
     One score with a sigmoid or two labels becomes the logits of two classes. One score without
     them is a value. Scores at many positions are averaged, if a softmax, a sigmoid or the user says
@@ -94,19 +92,18 @@ def with_head(
         guesses.append(choice_in_words(asked.output, asked.outputs))
     if scores is None or kind is None:
         head = _head("classes", averaged=False, asked=asked)
-        return HeadedGraph(graph, output_tensor, None, asked.labels, head, tuple(guesses))
+        return HeadedGraph(graph, None, asked.labels, head, tuple(guesses))
     averaged = any(side != 1 for side in scores.shape[:-1])
     guesses += _guesses(kind, averaged, asked)
-    logits: str | None = None if scores.plain else scores.tensor
+    logits = None if scores.plain else LogitTensors(scores.tensor, output_tensor)
     if kind == "two classes" or len(scores.shape) > 1:
         two_classes = kind == "two classes"
         activation = "Softmax" if two_classes else scores.activation
-        graph, logits, output_tensor = add_logits(
+        graph, logits = add_logits(
             graph, scores.tensor, scores.shape, two_classes=two_classes, activation=activation
         )
     return HeadedGraph(
         graph,
-        output_tensor,
         logits,
         _labels(kind, asked.labels),
         _head(kind, averaged=averaged, asked=asked),

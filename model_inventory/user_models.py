@@ -124,11 +124,11 @@ def import_user_model(
         ),
         graph=headed.graph,
         input_tensor=model.input_tensor,
-        output_tensor=headed.output_tensor,
+        output_tensor=model.output_tensor,
         image=image,
         labels=headed.labels,
         layers=model.layers,
-        logits_tensor=headed.logits_tensor,
+        logits=headed.logits,
         head=headed.head,
     )
     return Imported(bundle, (*guesses, *headed.guesses), _missing_labels(bundle.card))

@@ -45,10 +45,10 @@ def imported(ending: Ending, asked: HeadRequest = HeadRequest()) -> tuple[Bundle
         source=SOURCE,
         graph=headed.graph,
         input_tensor="input:0",
-        output_tensor=headed.output_tensor,
+        output_tensor=output.name,
         image=IMAGE,
         labels=headed.labels,
-        logits_tensor=headed.logits_tensor,
+        logits=headed.logits,
         head=headed.head,
     )
     return bundle, headed.guesses

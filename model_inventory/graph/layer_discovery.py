@@ -160,6 +160,10 @@ class Structure:
             else None
         )
 
+    def kind(self, tensor: str) -> LayerKind:
+        """Return the kind of the operation that makes a tensor."""
+        return self._kind(self._units.get(node_name(tensor), ""))
+
     def ends_linearly(self) -> bool:
         """Tell whether a convolution or dense layer makes the scores, without a ReLU or such."""
         last = self.ending()[-1]

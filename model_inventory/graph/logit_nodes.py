@@ -1,6 +1,7 @@
 """Adds operations behind the scores of a graph that make one vector of logits from them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,17 @@ from diamond_cutter.model_inventory.graph.graph_def import constant_node, node_n
 _TWO_CLASSES = ((-0.5, 0.5),)
 
 
+class LogitTensors(NamedTuple):
+    """The tensors of logits that are not a graph's output without its softmax.
+
+    logits: float32 `[batch, class]`.
+    output: the logits, or what a softmax or sigmoid makes of them.
+    """
+
+    logits: str
+    output: str
+
+
 def add_logits(
     graph: tf.compat.v1.GraphDef,
     scores: str,
@@ -20,8 +32,8 @@ def add_logits(
     *,
     two_classes: bool,
     activation: str | None,
-) -> tuple[tf.compat.v1.GraphDef, str, str]:
-    """Return a copy of a graph with more nodes, the tensor of its logits, and its new output.
+) -> tuple[tf.compat.v1.GraphDef, LogitTensors]:
+    """Return a copy of a graph with more nodes, and the tensors of its logits.
 
     Scores at several positions are averaged.
 
@@ -45,7 +57,8 @@ def add_logits(
     logits = added.last
     if activation is not None:
         added.node(activation, "probabilities", [])
-    return added.graph, f"{node_name(logits)}:0", f"{node_name(added.last)}:0"
+    tensors = LogitTensors(f"{node_name(logits)}:0", f"{node_name(added.last)}:0")
+    return added.graph, tensors
 
 
 class _Added:
