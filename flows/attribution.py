@@ -38,6 +38,7 @@ from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
 from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob
+from diamond_cutter.tasks.attribution.label_classes import classes_by_label
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
@@ -87,7 +88,9 @@ def _resolve(bucket: Bucket, request: AttributionRequest, slots: DeviceSlots) ->
         card = ensure_card(request.bucket, request.model, slots)
     asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
     recipe = settle_recipe(bucket, card, asked).recipe
-    spec = attribution_spec(card, request, recipe.key)
+    named = classes_by_label(card, images)
+    card, images = named or (card, images)
+    spec = attribution_spec(card, request, recipe.key, classes_by_label=named is not None)
     return AttributionRun(request, bucket, card, images, spec, recipe)
 
 

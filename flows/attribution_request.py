@@ -1,6 +1,5 @@
 """The request of an attribution run: parameters of the command, the flow and its deployments."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,6 +16,7 @@ from diamond_cutter.flows.sprites_request import (
 )
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.model_inventory.errors import first_few
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
@@ -24,6 +24,7 @@ from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 _EVERY = "all"
+_HALF = 0.5
 _NOBODY = "none"
 
 
@@ -49,6 +50,13 @@ class AttributionRequest(FrozenModel):
         default=AUTO,
         description="the class to compare with: a name, a number, or 'none'; auto: each image's "
         "runner-up",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="for two classes by one score: the probability above which the second class "
+        "is predicted; default: 0.5",
     )
     method: Method = Field(
         default="gradient",
@@ -101,24 +109,24 @@ class AttributionRun:
         return report_folder(self.images.name, self.card.key, self.spec.key)
 
 
-def attribution_spec(card: ModelCard, request: AttributionRequest, recipe: str) -> AttributionSpec:
-    """Return the specification of a request for a model; `recipe` is the key of the recipe.
+def attribution_spec(
+    card: ModelCard, request: AttributionRequest, recipe: str, *, classes_by_label: bool = False
+) -> AttributionSpec:
+    """Return the specification of a request for a model.
+
+    Args:
+        card: of the model.
+        request: the options.
+        recipe: the key of the recipe.
+        classes_by_label: whether the card's classes have their names from the images' labels.
 
     Raises:
         UnknownLayer: a layer does not exist; names the most similar ones.
-        RequestError: a class does not exist, or is compared with itself.
+        RequestError: a class does not exist, or is compared with itself, or an option does not fit
+            the model's head.
         BadModel: the model has no logits.
     """
-    positive: Positive = "all" if request.positive == _EVERY else _class(card, request.positive)
-    negative: Negative = "none" if request.negative == _NOBODY else _class(card, request.negative)
-    if positive == negative and isinstance(positive, int):
-        raise RequestError(
-            f"class {request.positive!r} is compared with itself. Give another class to --against, "
-            "or none."
-        )
-    if positive == "all" and negative == "auto":
-        # With all classes explained, there is no runner-up to compare with.
-        negative = "none"
+    positive, negative = _explained(card, request)
     return AttributionSpec(
         layers=tuple(layer.name for layer in _layers(card, request.layers)),
         positive=positive,
@@ -129,10 +137,60 @@ def attribution_spec(card: ModelCard, request: AttributionRequest, recipe: str) 
         channels=request.channels,
         shown=request.shown,
         sprites=recipe,
-        card=hashlib.sha256(
-            card.model_dump_json(include={"labels", "image", "logits_tensor"}).encode()
-        ).hexdigest()[:8],
+        card=card.reading,
+        threshold=_threshold(card, request.threshold),
+        classes_by_label=classes_by_label,
     )
+
+
+def _explained(card: ModelCard, request: AttributionRequest) -> tuple[Positive, Negative]:
+    """Return the class to explain, and the class to compare with."""
+    positive: Positive = "all" if request.positive == _EVERY else _class(card, request.positive)
+    negative: Negative = "none" if request.negative == _NOBODY else _class(card, request.negative)
+    if card.head_kind == "values":
+        return _value(card, positive, negative), "none"
+    if positive == negative and isinstance(positive, int):
+        raise RequestError(
+            f"class {request.positive!r} is compared with itself. Give another class to --against, "
+            "or none."
+        )
+    if card.head_kind == "two classes":
+        if positive == "all":
+            raise RequestError(
+                f"{card.name} tells two classes apart by one score, so --class all explains "
+                "nothing. Give one class, or omit --class."
+            )
+        # The score of a class is already the difference to the other class.
+        negative = "auto" if negative == "none" else negative
+    # With all classes explained, there is no runner-up to compare with.
+    return positive, "none" if positive == "all" and negative == "auto" else negative
+
+
+def _value(card: ModelCard, positive: Positive, negative: Negative) -> int:
+    """Return the number of the explained value of a regression."""
+    count = card.check_logits().channels
+    if isinstance(negative, int) or positive == "all":
+        raise RequestError(
+            f"{card.name} computes values, not classes, so a value cannot be compared. Give the "
+            "value to --class, and omit --against."
+        )
+    if positive == "auto" and count > 1:
+        names = card.class_names or tuple(map(str, range(count)))
+        raise RequestError(
+            f"{card.name} computes {count} values: expected --class, the value to explain. Give "
+            f"one of {first_few(names)}."
+        )
+    return 0 if positive == "auto" else int(positive)
+
+
+def _threshold(card: ModelCard, given: float | None) -> float | None:
+    """Return the threshold, or None for one half, which needs none."""
+    if given is not None and card.head_kind != "two classes":
+        raise RequestError(
+            f"--threshold does not fit {card.name}: expected a model that tells two classes apart "
+            "by one score. Omit --threshold."
+        )
+    return None if given == _HALF else given
 
 
 def _layers(card: ModelCard, patterns: tuple[str, ...]) -> list[LayerCard]:

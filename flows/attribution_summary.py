@@ -12,6 +12,7 @@ from diamond_cutter.tasks.reporting.contents import (
     RefusedImage,
     ReportedLayer,
     ReportRecord,
+    Values,
 )
 
 _NAMED_CHANNELS = 5
@@ -44,6 +45,13 @@ class ReportSummary(FrozenModel):
     refused: tuple[RefusedImage, ...]
     accuracy: Accuracy | None
     preprocessing: PreprocessingNote | None = None
+    decision: str | None = Field(
+        description="how one score decides between two classes, in words; none for other models"
+    )
+    values: Values | None = Field(description="of a regression; none for classifiers")
+    classes_by_label: bool = Field(
+        description="whether the classes have their names from the images' labels"
+    )
     layers: tuple[LayerSummary, ...]
     reused: bool = Field(description="whether the report was complete already")
     lacks: tuple[str, ...] = Field(
@@ -55,19 +63,36 @@ class ReportSummary(FrozenModel):
         lines = [
             f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"
         ]
-        if self.accuracy is not None:
-            of = f"of {self.accuracy.images:,} images whose label is a class"
+        if self.values is not None:
             lines.append(
-                f"the model is right about {share(self.accuracy.top1)} {of}; its top five classes "
-                f"include the label in {share(self.accuracy.top5)}"
+                f"the values are {self.values.lowest:g} to {self.values.highest:g}, on average "
+                f"{self.values.mean:g}"
             )
         if self.preprocessing is not None:
             note = self.preprocessing
             lines.append(f"warning: {note.text}" if note.warns else note.text)
+        if self.decision is not None:
+            lines.append(self.decision)
+        if self.classes_by_label:
+            lines.append(
+                "the model has no labels: its classes 0 and 1 are taken to be the labels of the "
+                "images in alphabetical order; add it again with --labels to name them"
+            )
+        lines += self._accuracy()
         if self.refused:
             refused = [(bad.name, bad.reason) for bad in self.refused]
             lines.append(skipped_in_words(refused))
         return [*lines, *(f"warning: {lack}" for lack in self.lacks)]
+
+    def _accuracy(self) -> list[str]:
+        if self.accuracy is None:
+            return []
+        of = f"of {self.accuracy.images:,} images whose label is a class"
+        right = f"the model is right about {share(self.accuracy.top1)} {of}, and wrong about "
+        right += f"{self.accuracy.wrong:,}"
+        if self.decision is not None:  # there are only two classes
+            return [right]
+        return [f"{right}; its top five classes include the label in {share(self.accuracy.top5)}"]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the head and the rows of a table of the layers."""
@@ -106,6 +131,9 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         refused=contents.refused,
         accuracy=contents.accuracy,
         preprocessing=contents.preprocessing,
+        decision=contents.decision(),
+        values=contents.values,
+        classes_by_label=contents.spec.classes_by_label,
         layers=tuple(map(_layer, contents.layers)),
         reused=reused,
         lacks=record.lacks,

@@ -43,7 +43,7 @@ from diamond_cutter.tasks.comparing.images import (
     numbered,
 )
 from diamond_cutter.tasks.comparing.similar_layers import LayersJob, SimilarLayersRecord
-from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel, card_hash
+from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel
 from diamond_cutter.tasks.comparing.task import compare_layers
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.features.stored import common_digests
@@ -116,7 +116,7 @@ def _resolve(bucket: Bucket, request: CompareRequest, slots: DeviceSlots) -> Com
         channels=request.channels,
         show=show,
         sprites=(sprites[0].recipe.key, sprites[1].recipe.key),
-        cards=(card_hash(cards[0]), card_hash(cards[1])),
+        cards=(cards[0].reading, cards[1].reading),
     )
     return CompareRun(request, bucket, images, numbered(images), models, sprites, spec)
 

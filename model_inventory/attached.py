@@ -51,10 +51,10 @@ class Attached(FrozenModel):
         )
 
 
-def free_scope(names: Collection[str]) -> str:
+def free_scope(names: Collection[str], wanted: str = "attached") -> str:
     """Return a scope for new nodes that no node of a graph is in, given the nodes' names."""
     taken = {name.partition("/")[0] for name in names}
-    scopes = ("attached", *(f"attached_{number}" for number in range(2, len(taken) + 3)))
+    scopes = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
     return next(scope for scope in scopes if scope not in taken)
 
 

@@ -12,6 +12,7 @@ from diamond_cutter.model_inventory.card import (
     ClassLabel,
     ImageSpec,
     LayerCard,
+    LayerKind,
     ModelCard,
     ModelSource,
     NamedLayer,
@@ -36,6 +37,8 @@ from diamond_cutter.model_inventory.graph.layer_measures import (
     measure,
     receptive_fields,
 )
+from diamond_cutter.model_inventory.graph.logit_nodes import LogitTensors
+from diamond_cutter.model_inventory.heads import Head
 from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 from diamond_cutter.model_inventory.layer_names import short_name
 
@@ -58,6 +61,8 @@ def make_bundle(
     image: ImageSpec,
     labels: tuple[ClassLabel, ...] = (),
     layers: Sequence[NamedLayer] = (),
+    logits: LogitTensors | None = None,
+    head: Head | None = None,
 ) -> Bundle:
     """Measure the layers of a graph by running it, and return the bundle.
 
@@ -71,6 +76,9 @@ def make_bundle(
         labels: of its classes, if known.
         layers: in forward order. Missing layers and fields are derived from the graph. Names that
             are too long for files are shortened.
+        logits: those that are not the output without its softmax; derived from the graph if
+            omitted.
+        head: how the logits are read, unless they are plain scores of classes.
 
     Raises:
         BadModel: a weight is not finite, the graph does not run on such images, it has no layer
@@ -79,13 +87,16 @@ def make_bundle(
     structure = Structure(graph, input_tensor, output_tensor)
     named = list(layers) or structure.layers()
     tensors = [layer.tensor for layer in named]
-    frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors])
-    measured, logits = _measured(name, frozen, input_tensor, image, tensors, structure)
+    frozen = _frozen(name, graph, [input_tensor, output_tensor, *tensors, *(logits or ())])
+    tensors += [logits.logits] if logits else []
+    measured, found = _measured(name, frozen, input_tensor, image, tensors, structure)
+    logits_tensor = logits.logits if logits else found
+    kind = Structure(graph, input_tensor, logits.logits).kind(logits.logits) if logits else None
     named = [
         replace(layer, name=short_name(layer.name))
-        for layer in _with_logits(named, logits, found=not layers)
+        for layer in _with_logits(named, logits_tensor, kind, found=not layers)
     ]
-    _check_labels(name, labels, logits, measured)
+    _check_labels(name, labels, logits_tensor, measured)
     data = frozen.SerializeToString(deterministic=True)
     card = ModelCard(
         name=name,
@@ -93,10 +104,11 @@ def make_bundle(
         graph_sha256=hashlib.sha256(data).hexdigest(),
         input_tensor=input_tensor,
         image=image,
-        logits_tensor=logits,
+        logits_tensor=logits_tensor,
         labels=labels,
         layers=_layer_cards(name, frozen, named, structure, measured),
         imagenet=published_accuracy(name),
+        head=head,
     )
     return Bundle(card, data)
 
@@ -133,20 +145,28 @@ def _measured(
 
 
 def _with_logits(
-    named: Sequence[NamedLayer], logits: str | None, *, found: bool
+    named: Sequence[NamedLayer], logits: str | None, kind: LayerKind | None, *, found: bool
 ) -> list[NamedLayer]:
-    """Return the layers, one of them named `logits` if the model has logits.
+    """Return the layers, one of which is that of the logits if the model has logits.
 
-    A layer that was found in the graph is renamed. A layer that the importer named is kept, and
-    `logits` is added.
+    A layer that was found in the graph is renamed to `logits`. A layer that the importer named is
+    kept, and `logits` is added. If another layer has that name, such as the convolution before the
+    logits, the added one is `class_logits`.
     """
-    if logits is None or any(layer.name == "logits" for layer in named):
+    names = {layer.name for layer in named}
+    known = any(layer.tensor == logits for layer in named)
+    if logits is None or ("logits" in names and known):
         return list(named)
-    if found and any(layer.tensor == logits for layer in named):
+    if found and known:
         return [
             replace(layer, name="logits") if layer.tensor == logits else layer for layer in named
         ]
-    return [*named, NamedLayer("logits", logits)]
+    free = (
+        "logits",
+        "class_logits",
+        *(f"class_logits_{number}" for number in range(2, len(names) + 3)),
+    )
+    return [*named, NamedLayer(next(name for name in free if name not in names), logits, kind)]
 
 
 def _check_labels(

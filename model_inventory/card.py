@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pydantic import Field, model_validator
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.attached import Attached
 from diamond_cutter.model_inventory.errors import BadModel, UnknownLayer
+from diamond_cutter.model_inventory.heads import Head, HeadKind
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
 # The last operation of a layer, apart from activation functions and normalisation. A block joins
@@ -157,6 +159,11 @@ class ModelCard(FrozenModel):
     attached: Attached | None = Field(
         default=None, description="how new layers were attached to another model; None for others"
     )
+    head: Head | None = Field(
+        default=None,
+        description="None for a vector with one score for each class that is the only output, and "
+        "on cards from earlier versions",
+    )
 
     @model_validator(mode="after")
     def _layer_names_are_unique(self) -> "ModelCard":
@@ -171,9 +178,25 @@ class ModelCard(FrozenModel):
         return f"{self.name.replace('/', '.')}@{self.graph_sha256[:8]}"
 
     @property
+    def reading(self) -> str:
+        """Return a short hash of what the card says of labels, images and head.
+
+        The hash of the graph does not cover these.
+        """
+        said = {"labels", "image", "logits_tensor"}
+        # Cards of earlier versions, which had no head, keep their hash.
+        text = self.model_dump_json(include=said | ({"head"} if self.head else set()))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
     def logits(self) -> LayerCard | None:
         """Return the layer of the logits, or None if the model has none."""
         return next((layer for layer in self.layers if layer.tensor == self.logits_tensor), None)
+
+    @property
+    def head_kind(self) -> HeadKind:
+        """Return how the logits are read."""
+        return self.head.kind if self.head else "classes"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -189,14 +212,18 @@ class ModelCard(FrozenModel):
         if self.logits is None:
             raise BadModel(
                 f"{self.name} has no logits, so it has no classes to attribute to. Use a model "
-                "that ends in a classifier."
+                "that ends in a classifier, or add it again with --head or --labels."
             )
         return self.logits
 
     def class_label(self, number: int) -> ClassLabel:
         """Return the label of a class, made from its number if the model has no label for it."""
-        labelled = 0 <= number < len(self.labels)
-        return self.labels[number] if labelled else ClassLabel(name=f"class {number}")
+        if 0 <= number < len(self.labels):
+            return self.labels[number]
+        if self.head_kind == "values":
+            alone = self.logits is not None and self.logits.channels == 1
+            return ClassLabel(name="the value" if alone else f"value {number}")
+        return ClassLabel(name=f"class {number}")
 
     def channel_names(self, layer: LayerCard) -> tuple[str, ...]:
         """Return the names of the channels of a layer, by number: only those of logits have any."""

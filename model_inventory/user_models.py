@@ -1,5 +1,6 @@
 """Import of a user's model: a Keras file, a SavedModel folder or a frozen graph, by content."""
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,16 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
+from diamond_cutter.model_inventory.card import (
+    ClassLabel,
+    ImageSpec,
+    ModelCard,
+    ModelSource,
+    NamedLayer,
+)
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel, first_few
+from diamond_cutter.model_inventory.heads import Choose, Output, choose_output
 from diamond_cutter.model_inventory.layer_names import is_shortened
 from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.preprocessing import (
@@ -21,7 +29,7 @@ from diamond_cutter.model_inventory.preprocessing import (
     image_of,
     requested_scaling,
 )
-from diamond_cutter.regular_files import open_regular, read_regular
+from diamond_cutter.regular_files import open_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,7 +45,6 @@ _IMPORTERS: Mapping[Format, str] = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
-_MOST_LABELS_BYTES = 10_000_000
 _UNKNOWN_SIDE_PX = 64
 
 
@@ -71,6 +78,13 @@ class ImportOptions(FrozenModel):
         le=4096,
         description="side in pixels of the training images",
     )
+    head: str | None = Field(
+        default=None,
+        description="the output to explain, if the model has several; auto: the classifier",
+    )
+    regression: bool = Field(
+        default=False, description="the output is a value, not the score of a class"
+    )
 
     def scaling(self) -> Scaling | None:
         """Return the requested scaling of images, or None without a request.
@@ -83,10 +97,11 @@ class ImportOptions(FrozenModel):
 
 @dataclass(frozen=True)
 class Imported:
-    """A bundle, and a sentence about each guess."""
+    """A bundle, a clause about each guess, and sentences about what is missing."""
 
     bundle: "Bundle"
     guesses: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,8 @@ class _Model:
     image_shape: tuple[int | None, int | None, int | None]
     layers: tuple[NamedLayer, ...] = ()
     value_range: tuple[float, float] | None = None
+    outputs: tuple[Output, ...] = ()
+    output: Output | None = None
 
 
 def import_user_model(
@@ -120,33 +137,46 @@ def import_user_model(
         BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
+    choose = functools.partial(choose_output, head=options.head, labels=len(labels))
     with model_inside(path) as found:
         kind = model_format(found)
-        model = _read(found, kind)
+        model = _read(found, kind, choose)
     image, guesses = _image(path, model, options)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
+    from diamond_cutter.model_inventory.head_logits import HeadRequest, with_head
 
+    asked = HeadRequest(
+        tuple(labels), model.outputs, model.output, options.head is not None, options.regression
+    )
+    headed = with_head(model.graph, model.input_tensor, model.output_tensor, image, asked)
     bundle = make_bundle(
         name=name,
         source=ModelSource(
             origin=path.resolve().name, weights_sha256=content_hash(path), importer=_IMPORTERS[kind]
         ),
-        graph=model.graph,
+        graph=headed.graph,
         input_tensor=model.input_tensor,
         output_tensor=model.output_tensor,
         image=image,
-        labels=tuple(labels),
+        labels=headed.labels,
         layers=model.layers,
+        logits=headed.logits,
+        head=headed.head,
     )
-    shortened = [layer.name for layer in bundle.card.layers if is_shortened(layer.name)]
-    if shortened:
-        guesses += (
-            f"that shorter names will do for layers with names too long for files: "
-            f"{first_few(shortened)}",
-        )
-    return Imported(bundle, guesses)
+    guesses += (*headed.guesses, *_shortened_names(bundle.card))
+    return Imported(bundle, guesses, _missing_labels(bundle.card))
+
+
+def _shortened_names(card: ModelCard) -> tuple[str, ...]:
+    shortened = [layer.name for layer in card.layers if is_shortened(layer.name)]
+    if not shortened:
+        return ()
+    return (
+        f"that shorter names will do for layers with names too long for files: "
+        f"{first_few(shortened)}",
+    )
 
 
 def check_name(name: str) -> None:
@@ -208,40 +238,22 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_labels(path: Path) -> tuple[ClassLabel, ...]:
-    """Read a text file with the name of a class on each line, in the order of the logits.
-
-    Raises:
-        BadModel: the file is unreadable, too large or not text.
-    """
-    try:
-        lines = read_regular(path, _MOST_LABELS_BYTES).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
-        raise BadModel(
-            f"the labels {path} cannot be read ({reason}). Give a text file with one class on each "
-            "line."
-        ) from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return tuple(ClassLabel(name=line.strip()) for line in lines)
-
-
-def _read(path: Path, kind: Format) -> _Model:
+def _read(path: Path, kind: Format, choose: Choose) -> _Model:
     if kind == "keras":
-        return _read_keras_model(path)
+        return _read_keras_model(path, choose)
     if kind == "saved model":
-        from diamond_cutter.model_inventory.tensorflow.saved_model import read_saved_model
+        from diamond_cutter.model_inventory.tensorflow import saved_model
 
-        graph, input_tensor, output_tensor = read_saved_model(path)
+        outputs = saved_model.saved_model_outputs(path)
+        output = choose(outputs)
+        graph, input_tensor, output_tensor = saved_model.read_saved_model(path, output.name)
     else:
         from diamond_cutter.model_inventory.tensorflow import frozen_graph
 
         graph = frozen_graph.read_frozen_graph(path)
-        input_tensor, output_tensor = (
-            frozen_graph.image_input(graph),
-            frozen_graph.output_tensor(graph),
-        )
+        input_tensor, outputs = frozen_graph.image_input(graph), frozen_graph.outputs(graph)
+        output = choose(outputs)
+        output_tensor = f"{output.name}:0"
     from diamond_cutter.model_inventory.graph.graph_def import placeholder_shape
     from diamond_cutter.model_inventory.value_range import guess_value_range
 
@@ -257,14 +269,16 @@ def _read(path: Path, kind: Format) -> _Model:
         output_tensor=output_tensor,
         image_shape=shape,
         value_range=guess,
+        outputs=outputs,
+        output=output,
     )
 
 
-def _read_keras_model(path: Path) -> _Model:
+def _read_keras_model(path: Path, choose: Choose) -> _Model:
     from diamond_cutter.model_inventory.keras.files import load_keras_model
     from diamond_cutter.model_inventory.keras.tracing import trace
 
-    traced = trace(load_keras_model(path))
+    traced = trace(load_keras_model(path), choose)
     return _Model(
         graph=traced.graph,
         input_tensor=traced.input_tensor,
@@ -272,6 +286,21 @@ def _read_keras_model(path: Path) -> _Model:
         image_shape=traced.image_shape,
         layers=traced.layers,
         value_range=traced.value_range,
+        outputs=traced.outputs,
+        output=traced.output,
+    )
+
+
+def _missing_labels(card: ModelCard) -> tuple[str, ...]:
+    """Return a sentence on how to name the classes of a model without labels."""
+    if card.labels or card.logits is None or card.head_kind == "values":
+        return ()
+    count = card.logits.channels
+    two = card.head_kind == "two classes"
+    folders = ", or explain images in one folder for each class" if two else ""
+    return (
+        f"no labels: its {count} classes are shown by number. Add it again with --labels FILE, a "
+        f"file with {count} names in the order of the output{folders}.",
     )
 
 

@@ -38,9 +38,9 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
 
 
 def print_added(added: Added, *, as_json: bool) -> None:
-    """Print the card of an added model, and the guesses of its import."""
+    """Print the card of an added model, the guesses of its import, and what it lacks."""
     guessed = [f"guessed {guess}" for guess in added.guesses]
-    print_result(added, as_json, *card_parts(added.card), *guessed)
+    print_result(added, as_json, *card_parts(added.card), *guessed, *added.notes)
 
 
 def print_check(found: "ModelCheck", *, as_json: bool) -> None:
@@ -98,11 +98,31 @@ def card_parts(card: ModelCard) -> list[str | Rows]:
         f"{len(card.layers)} layers with {sum(layer.channels for layer in card.layers):,} "
         f"channels, {len(card.labels)} named classes",
     ]
+    facts += _heads(card)
     accuracy = known_accuracy(card)
     if accuracy is not None:
         facts.append(f"ImageNet top-1 accuracy: {share(accuracy.top1)}, from {accuracy.source}")
     head = ("layer", "kind", "channels", "size", "sees", "multiplications", "columns", "")
     return ["\n".join(facts), Rows(head, rows)]
+
+
+def _heads(card: ModelCard) -> list[str]:
+    """Return a line about the head, and one about the other outputs of the file."""
+    if card.logits is None:
+        return ["head: none, because the output is not read as scores; see --head of `models add`"]
+    many = "s" * (card.logits.channels > 1)
+    kinds = {
+        "classes": f"{card.logits.channels} class{'es' * (card.logits.channels > 1)}",
+        "two classes": "two classes by one score",
+        "values": f"{card.logits.channels} value{many}",
+    }
+    head = card.head
+    where = f", from the output {head.output}" if head and head.output else ""
+    averaged = ", averaged over the picture" if head and head.averaged else ""
+    lines = [f"head: {kinds[card.head_kind]}{where}{averaged}; layer {card.logits.name}"]
+    if head and head.outputs:
+        lines.append("outputs: " + ", ".join(output.in_words() for output in head.outputs))
+    return lines
 
 
 def _reach(layer: LayerCard) -> str:

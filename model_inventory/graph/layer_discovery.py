@@ -134,28 +134,42 @@ class Structure:
             found.append(self._inputs[found[-1]][0])
         return found
 
+    def scores(self) -> tuple[list[str], str | None]:
+        """Return the nodes of the scores, from the output back, and what is applied to them last.
+
+        The latter is an operation such as `Softmax`, or None.
+        """
+        ending = self.ending()
+        operations = [self._nodes[name].op for name in ending]
+        applied = [place for place, op in enumerate(operations) if op in PROBABILITIES]
+        if not applied:
+            return ending, None
+        return ending[applied[-1] + 1 :], str(operations[applied[-1]])
+
     def logits(self, ranks: Mapping[str, int]) -> str | None:
         """Return the tensor of the logits, or None if the output is not a vector of scores.
 
         Args:
             ranks: of the nodes of `ending`: 2 for `[batch, class]`.
         """
-        ending = self.ending()
-        scores = ending[
-            max(
-                (
-                    place + 1
-                    for place, name in enumerate(ending)
-                    if self._nodes[name].op in PROBABILITIES
-                ),
-                default=0,
-            ) :
-        ]
+        scores, _activation = self.scores()
         vectors = [name for name in scores if ranks[name] == 2]
         return (
             f"{vectors[0]}:0"
-            if vectors and self._kind(self._units[ending[-1]]) != "pooling"
+            if vectors and self._kind(self._units[self.ending()[-1]]) != "pooling"
             else None
+        )
+
+    def kind(self, tensor: str) -> LayerKind:
+        """Return the kind of the operation that makes a tensor."""
+        return self._kind(self._units.get(node_name(tensor), ""))
+
+    def ends_linearly(self) -> bool:
+        """Tell whether a convolution or dense layer makes the scores, without a ReLU or such."""
+        last = self.ending()[-1]
+        return (
+            self._kind(self._units[last]) in ("convolution", "dense")
+            and self._nodes[last].op not in ACTIVATIONS
         )
 
     def forward_path(self, tensor: str | None = None) -> list[tf.compat.v1.NodeDef]:

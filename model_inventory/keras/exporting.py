@@ -18,7 +18,7 @@ from diamond_cutter.model_inventory.graph.graph_def import activation_behind, co
 from diamond_cutter.model_inventory.graph.operation_sets import PROBABILITIES
 from diamond_cutter.model_inventory.keras.calls import in_float32
 from diamond_cutter.model_inventory.keras.model_cutting import (
-    main_output,
+    head_output,
     outputs_of_layers,
     without_probabilities,
 )
@@ -84,7 +84,7 @@ def keras_model_of(bundle: Bundle, cards: Sequence[ModelCard], source: keras.Mod
     _assign(variables, bundle)
     card = bundle.card
     if len(cards) == 1 and card.logits_tensor and _has_probabilities(bundle):
-        network = without_probabilities(network)
+        network = without_probabilities(network, card.head)
     return _with_preprocessing(network, card)
 
 
@@ -170,7 +170,19 @@ def _with_preprocessing(network: keras.Model, card: ModelCard) -> keras.Model:
     x = keras.layers.Rescaling(*_scale_and_offset(image), name="preprocessing")(x)
     if len(taken) == 3:  # grey images without an axis for their one channel
         x = keras.ops.squeeze(x, axis=-1)
-    return keras.Model(images, main_output(network(x)), name=_keras_name(card))
+    output = head_output(network(x), card.head)
+    return keras.Model(images, _as_logits(output, card), name=_keras_name(card))
+
+
+def _as_logits(scores: keras.KerasTensor, card: ModelCard) -> keras.KerasTensor:
+    """Return the logits of a card, made of the scores as in its graph (`graph/logit_nodes.py`)."""
+    if card.logits_tensor is None:
+        return scores
+    if len(scores.shape) > 2:
+        scores = keras.ops.mean(scores, axis=tuple(range(1, len(scores.shape) - 1)))
+    if card.head_kind == "two classes":
+        return keras.layers.Concatenate()([-scores / 2, scores / 2])
+    return scores
 
 
 def _scale_and_offset(image: ImageSpec) -> tuple[Any, Any]:

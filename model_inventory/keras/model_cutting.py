@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from diamond_cutter.model_inventory.errors import NoKerasModel, first_few
+from diamond_cutter.model_inventory.heads import Head
 from diamond_cutter.model_inventory.keras.calls import LayerNames
 
 # The activation functions that turn logits into probabilities.
@@ -39,13 +40,13 @@ def outputs_of_layers(
     return [calls.outputs[name] for name in names]
 
 
-def without_probabilities(model: keras.Model) -> keras.Model:
-    """Return a model that ends before its last softmax or sigmoid; it shares the weights.
+def without_probabilities(model: keras.Model, head: Head | None = None) -> keras.Model:
+    """Return a model that ends before the last softmax or sigmoid of its head; it shares weights.
 
     An activation function of the last layer is replaced in the given model. A model without such
     an end is returned as it is.
     """
-    path, last = _last_operation(model)
+    path, last = _last_operation(model, head)
     if getattr(last, "activation", None) in _PROBABILITIES:
         last.activation = keras.activations.linear
         return model
@@ -57,9 +58,12 @@ def without_probabilities(model: keras.Model) -> keras.Model:
     return keras.Model(image, calls.inputs[path], name=model.name)
 
 
-def main_output(outputs: Any) -> keras.KerasTensor:
-    """Return the main one of symbolic outputs: the first vector, or else the first."""
+def head_output(outputs: Any, head: Head | None) -> keras.KerasTensor:
+    """Return the one of symbolic outputs that the head is; without a choice the first vector."""
     tensors = keras.tree.flatten(outputs)
+    if head is not None and len(head.outputs) == len(tensors):
+        names = [output.name for output in head.outputs]
+        return tensors[names.index(head.output)] if head.output in names else tensors[0]
     return next((tensor for tensor in tensors if len(tensor.shape) == 2), tensors[0])
 
 
@@ -99,14 +103,19 @@ class _Calls:
         return value
 
 
-def _last_operation(model: keras.Model) -> tuple[str, keras.Operation]:
-    """Return the operation that makes the main output, at any depth, and its path."""
+def _last_operation(model: keras.Model, head: Head | None) -> tuple[str, keras.Operation]:
+    """Return the operation that makes the output of the head, at any depth, and its path."""
     path: list[str] = []
     last: keras.Operation = model
     while _is_open(last):
         sequential = isinstance(last, keras.Sequential)
         # Keras has no public access to the origin of a tensor.
-        last = last.layers[-1] if sequential else main_output(last.outputs)._keras_history.operation
+        last = (
+            last.layers[-1]
+            if sequential
+            else head_output(last.outputs, head)._keras_history.operation
+        )
+        head = None  # nested models have outputs of their own
         path.append(last.name)
     return "/".join(path), last
 

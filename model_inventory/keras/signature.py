@@ -1,11 +1,14 @@
-"""The images that a Keras model takes, and its main output."""
+"""The images that a Keras model takes, and its outputs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel, shape_in_words
+from diamond_cutter.model_inventory.graph.operation_sets import SAME_VALUES
+from diamond_cutter.model_inventory.heads import ACTIVATION_NAMES, Activation, Output
 
 
 def image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
@@ -52,20 +55,41 @@ def input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
     return [tuple(shape) for shape in shapes if shape is not None]
 
 
-def main_output(model: keras.Model, outputs: Any) -> tf.Tensor:
-    """Return the main output: of several the first vector, or else the first tensor.
+def named_outputs(model: keras.Model, outputs: Any) -> list[tuple[Output, tf.Tensor]]:
+    """Return the outputs of floats of a model, described, and their tensors.
 
     Raises:
         BadModel: no output is a tensor of floats.
     """
-    tensors = [
-        value
-        for value in tf.nest.flatten(outputs)
-        if tf.is_tensor(value) and value.dtype.is_floating
+    flat = tf.nest.flatten(outputs)
+    found = [
+        (_described(name, tensor), tensor)
+        for name, tensor in zip(_output_names(model, outputs, len(flat)), flat, strict=True)
+        if tf.is_tensor(tensor) and tensor.dtype.is_floating
     ]
-    if not tensors:
+    if not found:
         raise BadModel(
             f"{model.name} returns no numbers: expected a tensor of floats. Give a model that "
             "returns one."
         )
-    return next((tensor for tensor in tensors if tensor.shape.rank == 2), tensors[0])
+    return found
+
+
+def _output_names(model: keras.Model, outputs: Any, count: int) -> list[str]:
+    """Return the keys of a dictionary, or the names of the layers that make the outputs."""
+    if isinstance(outputs, Mapping) and len(outputs) == count:
+        return [str(key) for key in sorted(outputs)]  # as tf.nest orders them
+    names = getattr(model, "output_names", None) or ()
+    return list(names) if len(names) == count else [f"output_{n}" for n in range(1, count + 1)]
+
+
+def _described(name: str, tensor: tf.Tensor) -> Output:
+    shape = tensor.shape.as_list()[1:] if tensor.shape.rank else ()
+    return Output(name=name, shape=tuple(shape), activation=_activation(tensor))
+
+
+def _activation(tensor: tf.Tensor) -> Activation:
+    operation = tensor.op
+    while operation.type in SAME_VALUES:
+        operation = operation.inputs[0].op
+    return ACTIVATION_NAMES.get(operation.type, "none")

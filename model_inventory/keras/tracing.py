@@ -19,6 +19,7 @@ from diamond_cutter.model_inventory.errors import BadModel, Quantised
 from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
 from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
+from diamond_cutter.model_inventory.heads import Choose, Output, choose_output
 from diamond_cutter.model_inventory.keras.calls import (
     LayerNames,
     call_model,
@@ -27,7 +28,7 @@ from diamond_cutter.model_inventory.keras.calls import (
     listening,
 )
 from diamond_cutter.model_inventory.keras.libraries import library_of
-from diamond_cutter.model_inventory.keras.signature import image_shape, main_output
+from diamond_cutter.model_inventory.keras.signature import image_shape, named_outputs
 from diamond_cutter.model_inventory.keras.trace_check import agrees_with_keras
 from diamond_cutter.model_inventory.value_range import guess_value_range
 
@@ -48,11 +49,13 @@ class TracedModel:
     Attributes:
         graph: constants and one placeholder, with nothing folded.
         input_tensor: the placeholder, float32 `[batch, height, width, channel]`.
-        output_tensor: the output; of several the first vector, or else the first.
+        output_tensor: the chosen output.
         layers: in forward order.
         image_shape: height, width and channels; a side is None if it is arbitrary.
         value_range: values at the input for 0 and 1 in an image, estimated from the scaling inside
             the model; None if it does not scale.
+        outputs: all outputs of floats.
+        output: the chosen one.
     """
 
     graph: tf.compat.v1.GraphDef
@@ -61,10 +64,14 @@ class TracedModel:
     layers: tuple[NamedLayer, ...]
     image_shape: tuple[int | None, int | None, int]
     value_range: tuple[float, float] | None
+    outputs: tuple[Output, ...]
+    output: Output
 
 
-def trace(model: keras.Model) -> TracedModel:
+def trace(model: keras.Model, choose: Choose = choose_output) -> TracedModel:
     """Return a model as a frozen graph, for images of any size if possible.
+
+    The graph ends at one of the outputs, the one that `choose` returns.
 
     A trace for any size is verified: the statistics of its layers are compared with the model's.
 
@@ -75,12 +82,12 @@ def trace(model: keras.Model) -> TracedModel:
     height, width, channels = image_shape(model)
     with in_float32(model):
         try:
-            traced = _Trace(model, (None, None, channels))
+            traced = _Trace(model, (None, None, channels), choose)
             sound = height is None or width is None or traced.agrees((height, width, channels))
         except Exception:  # layers raise anything for an unknown size
             sound = False
         if not sound:
-            traced = _with_reason(model, lambda: _Trace(model, (height, width, channels)))
+            traced = _with_reason(model, lambda: _Trace(model, (height, width, channels), choose))
         sides = (height or _UNKNOWN_SIDE_PX, width or _UNKNOWN_SIDE_PX)
         graph = traced.frozen()
         value_range = _with_reason(
@@ -93,6 +100,8 @@ def trace(model: keras.Model) -> TracedModel:
         traced.layers,
         (height, width, channels),
         value_range,
+        traced.outputs,
+        traced.output,
     )
 
 
@@ -113,8 +122,11 @@ class _GraphOfAnyNames(tf.__internal__.FuncGraph):  # type: ignore[misc]
 class _Trace:
     """One call of a model in a new graph."""
 
-    def __init__(self, model: keras.Model, shape: tuple[int | None, int | None, int]) -> None:
+    def __init__(
+        self, model: keras.Model, shape: tuple[int | None, int | None, int], choose: Choose
+    ) -> None:
         self._model = model
+        self._choose = choose
         self._library = library_of(model)
         self._graph = _GraphOfAnyNames("model")
         self._weights: dict[str, Any] = {}
@@ -160,8 +172,10 @@ class _Trace:
                 listening(hear, self._library),
                 dense_as_convolution(self._library),
             ):
-                output = main_output(self._model, call_model(self._model, image))
-            output = tf.identity(output)
+                found = named_outputs(self._model, call_model(self._model, image))
+            self.outputs = tuple(each for each, _tensor in found)
+            self.output = self._choose(self.outputs)
+            output = tf.identity(found[self.outputs.index(self.output)][1])
         if channels_first:
             raise BadModel(
                 f"{self._model.name} has the wrong data format: expected channels_last, found "

@@ -24,6 +24,7 @@ from diamond_cutter.model_inventory.graph.operation_sets import (
     PROBABILITIES,
     SAME_VALUES,
 )
+from diamond_cutter.model_inventory.heads import ACTIVATION_NAMES, Output
 from diamond_cutter.model_inventory.tensorflow.graph_checks import (
     refuse_broken,
     refuse_circles,
@@ -69,6 +70,39 @@ def image_input(graph: tf.compat.v1.GraphDef) -> str:
 
 def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
     """Return the output of a graph from `read_frozen_graph`: its last classifier, or last end."""
+    return f"{_ranked_ends(graph)[0]}:0"
+
+
+def outputs(graph: tf.compat.v1.GraphDef) -> tuple[Output, ...]:
+    """Return the outputs of a graph from `read_frozen_graph`, that of `output_tensor` first."""
+    nodes = {node.name: node for node in graph.node}
+    ends = _ranked_ends(graph)
+    return tuple(
+        Output(
+            name=name,
+            shape=shape,
+            activation=ACTIVATION_NAMES.get(_maker(nodes, name).op, "none"),
+        )
+        for name, shape in zip(ends, _shapes(graph, ends), strict=True)
+    )
+
+
+def _shapes(graph: tf.compat.v1.GraphDef, names: list[str]) -> list[tuple[int | None, ...]]:
+    """Return the shapes of nodes for one image; empty if unknown, or not needed for a choice."""
+    if len(names) == 1:
+        return [()]
+    with tf.Graph().as_default():
+        try:
+            tensors = tf.graph_util.import_graph_def(
+                graph, return_elements=[f"{name}:0" for name in names], name=""
+            )
+        except ValueError:  # the bundle's own checks say why
+            return [() for _ in names]
+    return [tuple(each.shape.as_list()[1:]) if each.shape.rank else () for each in tensors]
+
+
+def _ranked_ends(graph: tf.compat.v1.GraphDef) -> list[str]:
+    """Return the ends of a graph: probabilities first, then scores, and deeper ends first."""
     nodes = {node.name: node for node in graph.node}
     depths: dict[str, int] = {}
     for node in in_forward_order(graph):
@@ -76,15 +110,23 @@ def output_tensor(graph: tf.compat.v1.GraphDef) -> str:
             (depths[node_name(reference)] for reference in node.input), default=0
         )
     ends = _ends(graph, node_name(image_input(graph)))
-    return f"{max(ends, key=lambda name: (_classifies(nodes, name), depths[name], name))}:0"
+    return sorted(
+        ends, key=lambda name: (_classifies(nodes, name), depths[name], name), reverse=True
+    )
 
 
 def _classifies(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> int:
     """Return 2 for an end with probabilities, 1 for one with scores, and 0 for others."""
+    op = _maker(nodes, name).op
+    return 2 if op in PROBABILITIES else int(op in BIASES | {"MatMul"})
+
+
+def _maker(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> tf.compat.v1.NodeDef:
+    """Return the node that makes the values of a node, behind those that only move them."""
     node = nodes[name]
     while node.op in SAME_VALUES:
         node = nodes[node_name(node.input[0])]
-    return 2 if node.op in PROBABILITIES else int(node.op in BIASES | {"MatMul"})
+    return node
 
 
 def _clean(graph: tf.compat.v1.GraphDef) -> None:

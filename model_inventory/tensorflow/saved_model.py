@@ -18,13 +18,19 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel, Quantised, shape_in_words
 from diamond_cutter.model_inventory.graph.allowed_operations import refuse_operations
 from diamond_cutter.model_inventory.graph.graph_def import make_identity, node_name, subgraph
-from diamond_cutter.model_inventory.graph.operation_sets import VARIABLES
+from diamond_cutter.model_inventory.graph.operation_sets import SAME_VALUES, VARIABLES
 from diamond_cutter.model_inventory.graph.plain_graph import (
     plain_graph,
     refuse_what_is_not_plain,
     with_constants,
 )
 from diamond_cutter.model_inventory.graph.precision import HALF, in_float32
+from diamond_cutter.model_inventory.heads import (
+    ACTIVATION_NAMES,
+    Activation,
+    Output,
+    choose_output,
+)
 from diamond_cutter.model_inventory.tensorflow.function_inlining import inlined
 from diamond_cutter.model_inventory.tensorflow.graph_checks import refuse_circles
 from diamond_cutter.model_inventory.tensorflow.saved_variables import variable_values
@@ -64,26 +70,29 @@ class _Signature:
         return all(info.dtype == tf.float32.as_datatype_enum for info in self.inputs.values())
 
 
-def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
+def read_saved_model(
+    folder: Path, output_name: str | None = None
+) -> tuple[tf.compat.v1.GraphDef, str, str]:
     """Return the graph of a SavedModel with constants for variables, and its input and output.
 
     The folder is read as data: none of its operations run, not even to restore variables. Of
     several signatures the first that takes one image is read: floats before whole numbers, and
-    `serving_default` before others. Of several outputs it is the first vector.
+    `serving_default` before others.
+
+    Args:
+        folder: of the SavedModel.
+        output_name: one of `saved_model_outputs`; the first vector if omitted.
 
     Raises:
         BadModel: the folder is not a SavedModel, is damaged, has operations that are not allowed,
             or does not take exactly one image.
     """
-    saved = _parse(folder)
-    part = next(
-        (graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags),
-        saved.meta_graphs[0],
-    )
+    part = _served_part(folder)
     signature = _signature(folder, part)
     (image,) = (info.name for info in signature.inputs.values())
+    name = output_name or choose_output(saved_model_outputs(folder)).name
     try:
-        graph, output = _with_values(folder, part, image, _main_output(folder, signature))
+        graph, output = _with_values(folder, part, image, signature.outputs[name].name)
         traced = tf.Graph()
         with traced.as_default():
             tf.graph_util.import_graph_def(graph, name="")
@@ -101,6 +110,55 @@ def read_saved_model(folder: Path) -> tuple[tf.compat.v1.GraphDef, str, str]:
             f"{folder} cannot be loaded ({first_line(error)}). Export it again."
         ) from error
     return _with_short_names(plain, [image, kept])
+
+
+def saved_model_outputs(folder: Path) -> tuple[Output, ...]:
+    """Return the outputs of floats of the signature that `read_saved_model` reads.
+
+    Raises:
+        BadModel: the folder is not a SavedModel, is damaged, does not take one image, or returns no
+            floats.
+    """
+    part = _served_part(folder)
+    floats = {
+        name: info
+        for name, info in sorted(_signature(folder, part).outputs.items())
+        if tf.as_dtype(info.dtype).is_floating
+    }
+    if not floats:
+        raise BadModel(
+            f"{folder} returns no numbers: expected a tensor of floats. Export it with a signature "
+            "that returns one."
+        )
+    return tuple(
+        Output(
+            name=name,
+            shape=_sides(info)[1:],
+            activation=_activation(part, info.name) if len(floats) > 1 else None,
+        )
+        for name, info in floats.items()
+    )
+
+
+def _activation(part: meta_graph_pb2.MetaGraphDef, tensor: str) -> Activation | None:
+    """Return the last operation of an output, or None if the graph does not show it."""
+    try:
+        graph, (tensor,) = inlined(part.graph_def, [tensor])
+    except BadModel:  # it may be that of an output that is not chosen
+        return None
+    nodes = {node.name: node for node in graph.node}
+    node = nodes[node_name(tensor)]
+    while node.op in SAME_VALUES and node.input:
+        node = nodes[node_name(node.input[0])]
+    return ACTIVATION_NAMES.get(node.op, "none")
+
+
+def _served_part(folder: Path) -> meta_graph_pb2.MetaGraphDef:
+    saved = _parse(folder)
+    return next(
+        (graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags),
+        saved.meta_graphs[0],
+    )
 
 
 def _with_values(
@@ -197,26 +255,6 @@ def _signature(folder: Path, part: meta_graph_pb2.MetaGraphDef) -> _Signature:
     )
 
 
-def _main_output(folder: Path, signature: _Signature) -> str:
-    """Return the main output: of several the first vector, or else the first tensor."""
-    floats = [
-        info
-        for _name, info in sorted(signature.outputs.items())
-        if tf.as_dtype(info.dtype).is_floating
-    ]
-    if not floats:
-        raise BadModel(
-            f"{folder} returns no numbers: expected a tensor of floats. Export it with a signature "
-            "that returns one."
-        )
-    vectors = [
-        info
-        for info in floats
-        if not info.tensor_shape.unknown_rank and len(info.tensor_shape.dim) == 2
-    ]
-    return str((vectors or floats)[0].name)
-
-
 def _with_short_names(
     graph: tf.compat.v1.GraphDef, tensors: list[str]
 ) -> tuple[tf.compat.v1.GraphDef, str, str]:
@@ -243,7 +281,11 @@ def _is_image(info: meta_graph_pb2.TensorInfo) -> bool:
     return numbers and (shape.unknown_rank or len(shape.dim) == 4)
 
 
+def _sides(info: meta_graph_pb2.TensorInfo) -> tuple[int | None, ...]:
+    return tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+
+
 def _in_words(info: meta_graph_pb2.TensorInfo) -> str:
-    shape = info.tensor_shape
-    sides = shape_in_words(None if dim.size < 0 else dim.size for dim in shape.dim)
-    return f"{tf.as_dtype(info.dtype).name} {'of any shape' if shape.unknown_rank else sides}"
+    any_shape = info.tensor_shape.unknown_rank
+    shape = "of any shape" if any_shape else shape_in_words(_sides(info))
+    return f"{tf.as_dtype(info.dtype).name} {shape}"

@@ -10,7 +10,7 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.bundle import Bundle, parse_graph, to_model_input
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.graph_def import run_inside, subgraph
+from diamond_cutter.model_inventory.graph.graph_def import activation_behind, run_inside, subgraph
 
 _LABELS = "labels.txt"
 
@@ -20,8 +20,9 @@ def write_saved_model(bundle: Bundle, folder: Path) -> None:
 
     Its signature `serving_default` takes `images`, float32 `[batch, height, width, channel]` with
     values in 0..255, in the order RGB if they have colours. It returns `logits` and
-    `probabilities`, float32 `[batch, class]`. Without logits, it returns `activations`, those of
-    the last layer. Rows and columns are arbitrary if the layers allow it.
+    `probabilities`, float32 `[batch, class]`, or the `values` of a regression, float32
+    `[batch, value]`. Without logits, it returns `activations`, those of the last layer. Rows and
+    columns are arbitrary if the layers allow it.
 
     Raises:
         BadModel: TensorFlow cannot write the graph.
@@ -70,12 +71,18 @@ def _serving_function(bundle: Bundle) -> tf.types.experimental.PolymorphicFuncti
     sides = (None, None) if last_layer(bundle.card).any_size else (image.height, image.width)
     images = tf.TensorSpec([None, *sides, image.channels], tf.float32, name="images")
 
+    logits = bundle.card.logits_tensor
+    each_alone = logits and activation_behind(parse_graph(bundle), logits) == "Sigmoid"
+    of_classes = tf.sigmoid if each_alone else tf.nn.softmax
+
     @tf.function(input_signature=[images], autograph=False)
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
         values = served_values(bundle, images)
         if bundle.card.logits_tensor is None:
             return {"activations": values}
-        return {"logits": values, "probabilities": tf.nn.softmax(values)}
+        if bundle.card.head_kind == "values":
+            return {"values": values}
+        return {"logits": values, "probabilities": of_classes(values)}
 
     return serve
 

@@ -35,7 +35,7 @@ class LayerAttribution(NamedTuple):
 class BatchAttribution(NamedTuple):
     """The outputs of a batch, and their attribution.
 
-    logits: float32 `[batch, class]`.
+    logits: shifted so that the highest is the model's decision, float32 `[batch, class]`.
     probabilities: float32 `[batch, class]`.
     chosen: the explained classes, int32 `[batch]` each.
     layers: the attribution by layer.
@@ -61,12 +61,11 @@ def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
     )
     def attribute(images: tf.Tensor) -> BatchAttribution:
         forward = Forward(network, images)
-        chosen = choose_classes(forward.logits, spec.positive, spec.negative)
+        ranked = network.ranked(forward.logits, spec.threshold)
+        chosen = choose_classes(ranked, spec.positive, spec.negative)
         gradients = gradients_inside(forward, chosen, spec)
         found = map(_layer_attribution, forward.activations, gradients)
-        return BatchAttribution(
-            forward.logits, network.probabilities(forward.logits), chosen, list(found)
-        )
+        return BatchAttribution(ranked, network.probabilities(forward.logits), chosen, list(found))
 
     return attribute
 

@@ -46,7 +46,8 @@ def check_function(
     )
     def check(images: tf.Tensor, seeds: tf.Tensor) -> list[LayerChecks]:
         forward = Forward(network, images)
-        chosen = choose_classes(forward.logits, spec.positive, spec.negative)
+        ranked = network.ranked(forward.logits, spec.threshold)
+        chosen = choose_classes(ranked, spec.positive, spec.negative)
         score, gradients = score_of(forward.logits, chosen), gradients_inside(forward, chosen, spec)
         return [
             _check_layer(tail, layer, around, gradient, chosen, score, seeds)

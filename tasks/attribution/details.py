@@ -50,7 +50,7 @@ class LayerDetails(NamedTuple):
 class BatchDetails(NamedTuple):
     """The details of a batch.
 
-    classes: the classes with the highest probabilities, int32 `[batch, up to 5]`.
+    classes: the classes with the highest logits, int32 `[batch, up to 5]`.
     probabilities: the probabilities of these classes, float32 `[batch, up to 5]`.
     explained: the classes that each map explains.
     layers: the details by layer.
@@ -69,7 +69,8 @@ def details_function(
 
     The function takes float32 `[batch, height, width, channel]` in [0, 1]. The first map explains
     the same as the whole report. Maps of single classes follow: the positive class, the negative
-    class, and the class of the highest other logit, if that costs only one more gradient.
+    class, and the class of the highest other logit, if that costs only one more gradient. Two
+    classes by one score have one map, because all others are its multiples.
     """
     cards = [network.card.layer(name) for name in network.layers]
 
@@ -78,9 +79,11 @@ def details_function(
     )
     def details(images: tf.Tensor) -> BatchDetails:
         forward = Forward(network, images)
-        explained, gradients = _explanations(forward, spec)
-        probabilities, classes = tf.math.top_k(
-            network.probabilities(forward.logits), min(PREDICTED, network.classes)
+        ranked = network.ranked(forward.logits, spec.threshold)
+        explained, gradients = _explanations(forward, ranked, spec)
+        classes = tf.math.top_k(ranked, min(PREDICTED, network.classes)).indices
+        probabilities = tf.gather(
+            network.probabilities(forward.logits), classes, axis=1, batch_dims=1
         )
         layers = [
             _layer_details(layer, card, [found[place] for found in gradients])
@@ -92,11 +95,13 @@ def details_function(
 
 
 def _explanations(
-    forward: Forward, spec: AttributionSpec
+    forward: Forward, ranked: tf.Tensor, spec: AttributionSpec
 ) -> tuple[list[ChosenClasses], list[list[tf.Tensor]]]:
     """Return the classes that each map explains, and the gradients by map and layer."""
-    chosen = choose_classes(forward.logits, spec.positive, spec.negative)
-    singles = _single_classes(forward.logits, chosen, spec)
+    chosen = choose_classes(ranked, spec.positive, spec.negative)
+    if forward.network.two_classes:
+        return [chosen], [gradients_inside(forward, chosen, spec)]
+    singles = _single_classes(ranked, chosen, spec)
     gradients = [gradients_inside(forward, single, spec) for single in singles]
     if not _is_difference(spec, forward.network.classes):
         return singles, gradients

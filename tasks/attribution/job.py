@@ -118,9 +118,11 @@ def _function(bucket_url: str, model: str, spec: AttributionSpec) -> "Attribute"
 
 def _rows(job: ImagesJob, batch: Batch, found: "BatchAttribution") -> ImageRows:
     card = read_bundle(job.bucket, job.model).card
-    classes = np.argsort(-found.logits.numpy(), axis=1, kind="stable")[:, :TOP_CLASSES].astype(
-        np.int32
-    )
+    if card.head_kind == "values":  # none is higher than another
+        classes = found.chosen.positive.numpy()[:, None]
+    else:
+        ranking = np.argsort(-found.logits.numpy(), axis=1, kind="stable")
+        classes = ranking[:, :TOP_CLASSES].astype(np.int32)
     return ImageRows(
         numbers=np.array([each.number for each in batch.images], np.int32),
         names=[each.image.name for each in batch.images],

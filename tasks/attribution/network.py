@@ -1,5 +1,6 @@
 """Cut a model to the layers and the logits that attribution needs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,9 +31,30 @@ class Network:
         """Return the number of logits."""
         return self.card.check_logits().channels
 
+    @property
+    def two_classes(self) -> bool:
+        """Tell whether one score decides between two classes."""
+        return self.card.head_kind == "two classes"
+
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Return the probability of each class, `[batch, class]`, for logits of the same shape."""
+        """Return the probability of each class, `[batch, class]`, for logits of the same shape.
+
+        The values of a regression have none; they are returned as they are.
+        """
+        if self.card.head_kind == "values":
+            return logits
         return tf.nn.softmax(logits) if self.exclusive and self.classes > 1 else tf.sigmoid(logits)
+
+    def ranked(self, logits: tf.Tensor, threshold: float | None) -> tf.Tensor:
+        """Return logits whose highest is the model's decision, `[batch, class]`.
+
+        Args:
+            logits: float32 `[batch, class]`.
+            threshold: the least probability of the second of two classes; one half if None.
+        """
+        if threshold is None:
+            return logits
+        return logits - tf.constant([0.0, math.log(threshold / (1 - threshold))])
 
     def run(self, images: tf.Tensor, tensors: Sequence[str]) -> list[tf.Tensor]:
         """Add the network's operations to the graph being traced; return some tensors' values.

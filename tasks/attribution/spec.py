@@ -86,10 +86,24 @@ class AttributionSpec(FrozenModel):
         description="hash of what the model's card says of labels and images, which its graph "
         "does not",
     )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="least probability of the second of two classes by one score, if not one half",
+    )
+    classes_by_label: bool = Field(
+        default=False,
+        description="whether the two classes of a model without labels are the images' two labels, "
+        "in alphabetical order",
+    )
 
     @property
     def key(self) -> str:
         """Name the report by what was asked for, as in the bucket's keys:
         `attribution@1a2b3c4d`.
         """
-        return f"attribution@{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
+        # Reports of earlier versions, which had none of these, keep their names.
+        absent = {name for name in ("threshold", "classes_by_label") if not getattr(self, name)}
+        text = self.model_dump_json(exclude=absent)
+        return f"attribution@{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -27,6 +27,8 @@ LEAST_DEVIATIONS = 0.5
 # The share of channels without a class of their own that receive one by chance. There are thousands
 # of channels, and among many classes with few images some mean is always high.
 GIVEN_BY_CHANCE = 0.1
+# What a channel does with a class: for it, and against it.
+CLASS_VERBS = ("supports", "opposes")
 # "Responds most to" leaves out classes less than half as far above the mean as the first class.
 SHARE_OF_HIGHEST = 0.5
 # The common ancestor of two classes says less than their names, and is often there by chance.
@@ -55,6 +57,7 @@ class ChannelEvidence:
         attribution over the images that explain this class.
     dead: whether the activation is never above 0.
     images: the number of images.
+    verbs: what a channel does with a class, for and against it; other words for values.
     """
 
     selective: tuple[ClassEvidence, ...]
@@ -62,6 +65,7 @@ class ChannelEvidence:
     opposes: tuple[ClassEvidence, ...]
     dead: bool
     images: int
+    verbs: tuple[str, str] = CLASS_VERBS
 
 
 def describe(evidence: ChannelEvidence) -> str:
@@ -77,9 +81,9 @@ def describe(evidence: ChannelEvidence) -> str:
     selective = _selective(compared)
     parts = [_response(selective, set(compared) - set(selective), names)] if selective else []
     if supported:
-        parts.append("supports " + _attributed(supported, names))
+        parts.append(f"{evidence.verbs[0]} {_attributed(supported, names)}")
     if opposed:
-        parts.append("opposes " + _attributed(opposed, names))
+        parts.append(f"{evidence.verbs[1]} {_attributed(opposed, names)}")
     if not selective:
         # A narrow column shows only the start of the line, so the classes come first.
         parts.append(_no_response(compared, evidence))

@@ -65,12 +65,6 @@ class CompareSpec(FrozenModel):
         return f"compare@{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
 
 
-def card_hash(card: ModelCard) -> str:
-    """Return a hash of what the card says of labels and images."""
-    said = card.model_dump_json(include={"labels", "image", "logits_tensor"})
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
-
-
 def paired_models(
     cards: tuple[ModelCard, ModelCard], layers: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> tuple[PairedModel, PairedModel]:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 
 class Added(FrozenModel):
-    """A model that a user has added, with what the import guessed about it."""
+    """A model that a user has added, with what the import guessed about it and what it lacks."""
 
     card: ModelCard
     guesses: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def add_model(
@@ -50,7 +51,11 @@ def add_model(
     """
     imported = import_user_model(path, name, labels, options)
     _check_same_images(open_bucket(bucket_url), imported.bundle.card)
-    return Added(card=keep_bundle(bucket_url, imported.bundle), guesses=imported.guesses)
+    return Added(
+        card=keep_bundle(bucket_url, imported.bundle),
+        guesses=imported.guesses,
+        notes=imported.notes,
+    )
 
 
 def _check_same_images(bucket: Bucket, card: ModelCard) -> None:
@@ -209,9 +214,9 @@ def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
     """Put a bundle into the bucket: the graph first, then the card that commits it."""
     bucket, card = open_bucket(bucket_url), bundle.card
     put_determined(bucket, graph_key(card.key), bundle.graph_bytes)
-    # Earlier versions wrote neither field. Without them, the card has their bytes, so that a user's
-    # model that is added again leaves the bucket as it is.
-    absent = {field for field in ("imagenet", "attached") if getattr(card, field) is None}
+    # Earlier versions wrote none of these fields. Without them, the card has their bytes, so that a
+    # user's model that is added again leaves the bucket as it is.
+    absent = {field for field in ("imagenet", "attached", "head") if getattr(card, field) is None}
     text = card.model_dump_json(indent=1, exclude=absent)
     put_determined(bucket, card_key(card.key), text.encode() + b"\n")
     return card

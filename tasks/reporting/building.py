@@ -15,6 +15,8 @@ from diamond_cutter.tasks.reporting.contents import (
     ReportContents,
     ShownClass,
     Table,
+    Values,
+    short,
 )
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material, report_layer
 from diamond_cutter.tasks.reporting.page_data import ImageList, ListedImage
@@ -60,6 +62,8 @@ def build_report(
         pictures=preview_in_words(card.image.channels),
         refused=_refused(images, refused),
         accuracy=_accuracy(totals),
+        head=card.head_kind,
+        values=_values(material) if card.head_kind == "values" else None,
         classes=_named_classes(material),
         sets=_set_cards(material),
         layers=tuple(
@@ -87,6 +91,14 @@ def _accuracy(totals: Totals) -> Accuracy | None:
     )
 
 
+def _values(material: Material) -> Values:
+    """Return the values of the images of a regression, which stand in place of probabilities."""
+    found = [line.probability for line in material.sums.images]
+    return Values(
+        lowest=short(min(found)), mean=short(sum(found) / len(found)), highest=short(max(found))
+    )
+
+
 def _named_classes(material: Material) -> tuple[ShownClass, ...]:
     """Return the classes that any part of the report names."""
     card, spec, details = material.card, material.spec, material.details
@@ -94,6 +106,7 @@ def _named_classes(material: Material) -> tuple[ShownClass, ...]:
     numbers |= set(details.classes)
     numbers |= {number for number in (spec.positive, spec.negative) if isinstance(number, int)}
     numbers |= {number for found in details.groups.values() for number in found.by_class}
+    numbers |= {0, 1} if card.head_kind == "two classes" else set()
     return tuple(
         ShownClass(
             number=number,
@@ -135,6 +148,7 @@ def _image_list(material: Material, files: ReportFiles) -> str:
                 file=picture,
                 label=line.label,
                 predicted=line.predicted,
+                value=short(line.probability) if material.card.head_kind == "values" else None,
                 right=right,
                 sets=tuple(place for place, name in enumerate(names) if name in inside),
             )

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from diamond_cutter.model_inventory.heads import HeadKind
 from diamond_cutter.storage.sets.records import FileRef, Record, Versions
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, SetKind
 
@@ -45,6 +46,19 @@ class Accuracy(Part):
     images: int
     top1: float = Field(ge=0, le=1)
     top5: float = Field(ge=0, le=1)
+
+    @property
+    def wrong(self) -> int:
+        """Return the number of images of which another class is predicted."""
+        return round(self.images * (1 - self.top1))
+
+
+class Values(Part):
+    """The values that a regression computes for the images."""
+
+    lowest: float
+    mean: float
+    highest: float
 
 
 class PreprocessingNote(Part):
@@ -201,6 +215,8 @@ class ReportContents(Part):
     preprocessing: PreprocessingNote | None = Field(
         default=None, description="none without labels, and in reports of earlier versions"
     )
+    head: HeadKind = "classes"
+    values: Values | None = Field(default=None, description="none unless the head is of values")
     classes: tuple[ShownClass, ...] = Field(description="all classes named in the report")
     sets: tuple[ImageSetCard, ...] = Field(description="the first set is of all images")
     layers: tuple[ReportedLayer, ...] = Field(description="in forward order")
@@ -220,6 +236,8 @@ class ReportContents(Part):
             str(positive), names.get(positive, "") if isinstance(positive, int) else ""
         )
         runner_up = "its runner-up" if positive == "auto" else "each image's top other class"
+        if self.head == "two classes":
+            runner_up = "the other class"
         over = {"auto": f" over {runner_up}", "none": ""}.get(
             str(negative), f" over {names.get(negative, '')}" if isinstance(negative, int) else ""
         )
@@ -229,6 +247,16 @@ class ReportContents(Part):
             else "gradient times activation"
         )
         return f"{target}{over}, by {method}"
+
+    def decision(self) -> str | None:
+        """Return how one score decides between two classes, in words; None for other heads."""
+        if self.head != "two classes":
+            return None
+        names = [known.name for known in self.classes if known.number < 2]
+        return (
+            f"one score decides between {' and '.join(names)}: {names[-1]} if its probability is "
+            f"above {self.spec.threshold or 0.5:g}"
+        )
 
 
 class ReportRecord(Record):

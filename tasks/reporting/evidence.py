@@ -7,7 +7,7 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.label_classes import class_named
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
 from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
-from diamond_cutter.tasks.attribution.words import ChannelEvidence, ClassEvidence
+from diamond_cutter.tasks.attribution.words import CLASS_VERBS, ChannelEvidence, ClassEvidence
 
 _NAMED_CLASSES = 3
 
@@ -56,6 +56,7 @@ class LayerEvidence:
             opposes=tuple(found for found in notable if found and found.value < 0),
             dead=bool(self._highest[channel] <= 0),
             images=self._images,
+            verbs=("raises", "lowers") if self._card.head_kind == "values" else CLASS_VERBS,
         )
 
     def selective(self, channel: int) -> tuple[tuple[str, float], ...]:

@@ -111,7 +111,8 @@ class ImageDetails(Part):
         description="whether the top class is the label; none if the label is not a class"
     )
     predicted: tuple[tuple[int, float], ...] = Field(
-        description="class and probability, in descending order"
+        description="class and probability, in descending order; or number and value of a "
+        "regression"
     )
     explained: tuple[Explained, ...] = Field(
         description="the first map explains the same as the whole report"
@@ -127,6 +128,7 @@ class ListedImage(Part):
     file: str = Field(description="square picture; path relative to the report's folder")
     label: str | None
     predicted: int = Field(description="class of the highest logit")
+    value: float | None = Field(default=None, description="of a regression; none for classes")
     right: bool | None = Field(
         description="whether the top class is the label; none if the label is not a class"
     )

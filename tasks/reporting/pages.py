@@ -10,8 +10,8 @@ from diamond_cutter.tasks.reporting.contents import ReportContents
 from diamond_cutter.tasks.reporting.page_data import ImageList, ImagesPage, LayerNumbers
 
 _SCRIPTS = (
-    "wording",
     "data",
+    "wording",
     "pictures",
     "plots",
     "flow",

@@ -1,13 +1,14 @@
 """A report as people look at it, in a real browser, from files."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.contents import ReportContents, Values
 from tests.browser.conftest import Window, file_url
 from tests.tasks.reporting.made_up_report import (
     CLASSES,
@@ -137,6 +138,45 @@ def test_the_overview_says_what_ran_and_how_far_to_believe_it(window: Window) ->
         page.get_by_role("link", name="channels", exact=True).get_attribute("href")
         == "channels.parquet"
     )
+
+
+@contextmanager
+def headed(chromium: Any, tmp_path: Path, **changes: Any) -> Iterator[Window]:
+    """Open a window on a report with changed contents."""
+    write_report(tmp_path / FOLDER, **changes)
+    window = Window(chromium, file_url(tmp_path, FOLDER + "index.html"), 1280, 900)
+    yield window
+    window.close()
+
+
+def test_two_classes_by_one_score_have_a_threshold_and_wrong_images(
+    chromium: Any, tmp_path: Path, contents: ReportContents
+) -> None:
+    spec = contents.spec.model_copy(update={"threshold": 0.8, "classes_by_label": True})
+    with headed(chromium, tmp_path, head="two classes", spec=spec) as window:
+        page = window.open()
+        assert "top class over the other class" in page.locator(".lead").inner_text()
+        ran = page.locator(".ran").inner_text()
+        wrong = round(0.245 * IMAGES)
+        for words in (f"threshold\n{CLASSES[1]} above 0.8", "accuracy\n76 %", f"wrong\n{wrong} "):
+            assert words in ran
+        assert "top-5" not in ran
+        assert "The model has no labels." in page.locator(".ran + p").inner_text()
+        page = open_image(window, 1, 0)
+        assert f"threshold: {CLASSES[1]} above 0.8" in page.locator(".image-facts").inner_text()
+
+
+def test_a_value_is_raised_and_lowered(chromium: Any, tmp_path: Path) -> None:
+    values = Values(lowest=-2.5, mean=0.25, highest=31)
+    with headed(chromium, tmp_path, head="values", values=values, accuracy=None) as window:
+        page = window.open()
+        assert page.locator(".lead").inner_text().startswith("What raises and lowers ")
+        ran = page.locator(".ran").inner_text()
+        assert "lowest value\n-2.50" in ran.replace("−", "-") and "highest value\n31.0" in ran
+        assert "accuracy" not in ran
+        page = window.open(f"#/layer/{quote(next(iter(LAYERS)), safe='')}")
+        page.wait_for_selector(".sides")
+        assert page.locator(".side h2").all_inner_texts() == ["Raises", "Lowers"]
 
 
 def test_nothing_is_loaded_before_it_is_looked_at(new_window: NewWindow) -> None:

@@ -64,7 +64,7 @@ def put_bundle(bucket: Bucket) -> None:
 
 def put_old_bundle(bucket: Bucket, card: ModelCard, graph: bytes = GRAPH) -> bytes:
     """Keep a bundle as earlier versions wrote it, and return the bytes of its card."""
-    text = card.model_dump_json(indent=1, exclude={"imagenet", "attached"}).encode() + b"\n"
+    text = card.model_dump_json(indent=1, exclude={"imagenet", "attached", "head"}).encode() + b"\n"
     bucket.put(graph_key(card.key), graph)
     bucket.put(card_key(card.key), text)
     return text

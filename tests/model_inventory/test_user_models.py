@@ -21,7 +21,6 @@ from diamond_cutter.model_inventory.user_models import (
     check_name,
     content_hash,
     import_user_model,
-    read_labels,
 )
 
 NAMES = tuple(ClassLabel(name=name) for name in ("cat", "dog", "bird"))
@@ -185,21 +184,6 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
         check_name(name)
 
 
-def test_labels_are_lines(tmp_path: Path) -> None:
-    file = tmp_path / "labels.txt"
-    file.write_text("\ufeffcat \nblack, dog\n<b>bird</b>\n\n", encoding="utf-8")
-    assert [label.name for label in read_labels(file)] == ["cat", "black, dog", "<b>bird</b>"]
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
-def test_labels_that_are_none_are_one_sentence(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "labels.txt"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(BadModel, match="Give a text file with one class on each line"):
-        read_labels(file)
-
-
 @pytest.mark.parametrize("name", ["nothing.keras", "nothing.pb", "nothing"])
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(
@@ -237,13 +221,8 @@ def test_a_folders_hash_is_that_of_its_files_and_their_names(tmp_path: Path) -> 
     assert content_hash(tmp_path) != before
 
 
-@pytest.mark.parametrize(
-    "name", ["model.pb", "model.keras", "model.h5", "saved_model.pb", "labels.txt"]
-)
+@pytest.mark.parametrize("name", ["model.pb", "model.keras", "model.h5", "saved_model.pb"])
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(BadModel, match=r"it is not a regular file|is not a SavedModel"):
-        if name == "labels.txt":
-            read_labels(tmp_path / name)
-        else:
-            import_user_model(tmp_path if name == "saved_model.pb" else tmp_path / name, "pipe")
+        import_user_model(tmp_path if name == "saved_model.pb" else tmp_path / name, "pipe")

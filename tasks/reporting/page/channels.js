@@ -34,7 +34,7 @@ const channelCard = (layer, numbers, known, { value, spread, share, most }) => {
     { class: "amount" },
     valueBar(value, most, spread || 0),
     make("b", { class: sideOf(value) }, signed(value)),
-    make("span", { class: "quiet" }, [spread === undefined ? "" : `± ${decimal(spread)}`, share === undefined ? "" : `${value < 0 ? "opposes" : "supports"} in ${percent(share)} of the images`].filter(Boolean).join(", ")),
+    make("span", { class: "quiet" }, [spread === undefined ? "" : `± ${decimal(spread)}`, share === undefined ? "" : `${verbOf(value)} in ${percent(share)} of the images`].filter(Boolean).join(", ")),
   );
   const title = known.sprite === null ? channelTitle(known) : make("a", { href: galleryPath(layer, known.channel), title: "open in the gallery" }, channelTitle(known));
   return make(
@@ -52,9 +52,9 @@ const channelColumns = (layer, numbers, set) => {
     make(
       "section",
       { class: `side ${side}` },
-      make("h2", {}, side === "for" ? "Supports" : "Opposes"),
+      make("h2", {}, capital(side === "for" ? SUPPORTS : OPPOSES)),
       ...channels.map((channel, at) => channelCard(layer, numbers, knownOf(numbers, channel), { value: set.mean[channel], spread: set.spread[offset + at], share: set.share[offset + at], most })),
-      ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel ${side === "for" ? "supports" : "opposes"} it.`)]),
+      ...(channels.length ? [] : [make("p", { class: "quiet" }, `No channel ${side === "for" ? SUPPORTS : OPPOSES} it.`)]),
     );
   return make("div", { class: "sides" }, column("for", set.top, 0), column("against", set.bottom, set.top.length));
 };

@@ -8,7 +8,7 @@ const groupCard = (layer, numbers, group, most, mostOfClasses) => {
     const known = knownOf(numbers, channel);
     return make("li", {}, spriteLink(layer, known, channelPicture(layer, numbers, known, cellPicture), `, weight ${decimal(group.weights[at])}`), make("span", { class: "quiet" }, channel));
   };
-  const classes = [...group.by_class].sort((one, other) => Math.abs(other[1]) - Math.abs(one[1])).slice(0, SHOWN_CLASSES);
+  const classes = (hasValues ? [] : [...group.by_class]).sort((one, other) => Math.abs(other[1]) - Math.abs(one[1])).slice(0, SHOWN_CLASSES);
   const line = ([number, value]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(value, mostOfClasses), make("b", { class: sideOf(value) }, signed(value)));
   return make(
     "article",

@@ -5,7 +5,21 @@ let wayOfPosition = "attribution";
 const choices = (words, options, chosen, onChoose) =>
   make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => onChoose(value) }, ...inner)));
 
+const decision = (image, value) => {
+  const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
+  if (hasValues) return make("p", {}, nameOf(capital(className(image.explained[0].positive))), ": ", make("strong", {}, decimal(value)), label);
+  const threshold = site.head === "two classes" ? make("span", { class: "quiet" }, " · threshold: ", ...thresholdParts()) : "";
+  return make("p", {}, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", verdict(image.right), label, threshold);
+};
+
+const placeWords = (target) => {
+  if (wayOfPosition === "activation") return ["Channels with the highest activations here."];
+  const explained = explainedParts(target, nameOf);
+  return hasValues ? ["Channels that raise ", ...explained, " most here."] : ["Channels with the strongest support for ", ...explained, " here."];
+};
+
 const predictions = (image) => {
+  if (hasValues) return "";
   const line = ([number, probability]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(probability, 1), make("span", {}, percent(probability)));
   return make("ol", { class: "predictions", "aria-label": "predicted classes" }, ...image.predicted.map(line));
 };
@@ -45,7 +59,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
         stage.relabel();
         showPlace();
       }),
-      make("p", { class: "quiet small" }, ...(wayOfPosition === "activation" ? ["Channels with the highest activations here."] : ["Channels with the strongest support for ", ...explainedParts(target, nameOf), " here."])),
+      make("p", { class: "quiet small" }, ...placeWords(target)),
       positionSprites(layer, numbers, here()),
       ...seenFrom(layer, image, details(), stage.place()),
       ...samePlace(layer, details(), stage.place(), list),
@@ -108,7 +122,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     make(
       "div",
       { class: "image-facts" },
-      make("p", {}, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", verdict(image.right), image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label))),
+      decision(image, list.images[at].value),
       predictions(image),
     ),
     rail,

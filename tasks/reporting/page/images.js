@@ -14,7 +14,9 @@ const imageCard = (image) =>
       { class: "image-card", href: imagePath(image.number) },
       photo(image.file),
       make("span", { class: "image-name", title: image.name }, nameOf(image.name)),
-      make("span", { class: "image-seen", title: `predicted: ${className(image.predicted)}` }, nameOf(className(image.predicted)), verdict(image.right)),
+      hasValues
+        ? make("span", { class: "image-seen" }, "value: ", decimal(image.value))
+        : make("span", { class: "image-seen", title: `predicted: ${className(image.predicted)}` }, nameOf(className(image.predicted)), verdict(image.right)),
       image.label === null ? "" : make("span", { class: "quiet" }, "label: ", nameOf(image.label)),
     ),
   );

@@ -80,7 +80,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
     for (const link of rail.querySelectorAll("a")) link.setAttribute("href", layerPath(site.layers[layerNumber.get(link.dataset.layer)], chosen));
     body.replaceChildren(
       make("p", { class: "quiet" }, layerFacts(layer)),
-      make("p", { class: "lead" }, "Evidence for ", ...specParts(site.spec), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
+      make("p", { class: "lead" }, ...evidenceParts(), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
       make("section", {}, make("h2", {}, "All channels"), plot.node, make("p", { class: "quiet small" }, "Each bar is the mean attribution of one channel, in descending order.")),
       channelColumns(layer, numbers, numbers.sets[chosen]),
       ...groupsSection(layer, numbers, roomOf(root)),

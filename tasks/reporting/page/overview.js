@@ -10,12 +10,13 @@ const showOverview = (root) => {
       "header",
       { class: "masthead" },
       make("h1", { tabindex: -1 }, ...keyOf(site.dataset), make("span", { class: "joint" }, " seen by "), ...keyOf(site.model)),
-      make("p", { class: "lead" }, "Evidence for ", ...specParts(site.spec), ", by layer and channel."),
+      make("p", { class: "lead" }, ...evidenceParts(), ", by layer and channel."),
       make("p", { class: "quiet small" }, `method: ${methodWords(site.spec)} · sprite recipe: `, ...keyOf(site.sprites), " · report: ", ...keyOf(site.report)),
     ),
     ran(),
     ...preprocessingNote(),
     ...(site.pictures ? [make("p", { class: "quiet small" }, site.pictures)] : []),
+    site.spec.classes_by_label ? make("p", { class: "quiet" }, "The model has no labels. Its classes 0 and 1 are taken to be ", nameOf(className(0)), " and ", nameOf(className(1)), ", the labels of the images in alphabetical order.") : "",
     make("p", { class: "doors" }, make("a", { class: "door", href: listPath() }, `Browse ${count(pageOf.size, "image")} →`)),
     make("section", {}, make("h2", {}, "Layers"), make("p", { class: "quiet about" }, ABOUT_ATTRIBUTION), make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...site.layers.map(layerCard))),
     ...(hasFlow(withGroups)
@@ -29,13 +30,24 @@ const showOverview = (root) => {
   return { close: () => {}, keys: {} };
 };
 
+const fact = (words, value, title = "") => make("div", { title }, make("dt", {}, words), make("dd", {}, ...[value].flat()));
+
+const accuracyFacts = () => {
+  if (!site.accuracy) return [];
+  const { images, top1, top5 } = site.accuracy;
+  const over = `over ${count(images, "image")} with the label of a class`;
+  if (site.head !== "two classes") return [fact("top-1 accuracy", percent(top1), over), fact("top-5 accuracy", percent(top5))];
+  return [fact("accuracy", percent(top1), over), fact("wrong", count(Math.round(images * (1 - top1)), "image"))];
+};
+
+const headFacts = () => {
+  if (site.head === "two classes") return [fact("threshold", thresholdParts(), "the probability above which this class is predicted")];
+  return site.values ? ["lowest", "mean", "highest"].map((which) => fact(`${which} value`, decimal(site.values[which]))) : [];
+};
+
 const ran = () => {
-  const fact = (words, value, title = "") => make("div", { title }, make("dt", {}, words), make("dd", {}, value));
-  const accuracy = site.accuracy
-    ? [fact("top-1 accuracy", percent(site.accuracy.top1), `over ${count(site.accuracy.images, "image")} with the label of a class`), fact("top-5 accuracy", percent(site.accuracy.top5))]
-    : [];
   const labels = site.labels === null ? [] : [fact("labels from", site.labels)];
-  return make("dl", { class: "ran" }, fact("images", site.images.toLocaleString("en")), ...accuracy, ...labels, fact("layers", site.layers.length), ...(site.refused.length ? [fact("skipped", count(site.refused.length, "image"))] : []));
+  return make("dl", { class: "ran" }, fact("images", site.images.toLocaleString("en")), ...headFacts(), ...accuracyFacts(), ...labels, fact("layers", site.layers.length), ...(site.refused.length ? [fact("skipped", count(site.refused.length, "image"))] : []));
 };
 
 const preprocessingNote = () => {
@@ -46,7 +58,7 @@ const preprocessingNote = () => {
 const strip = (layer, channels, side) => {
   const most = Math.max(...[...layer.top, ...layer.bottom].map((one) => Math.abs(one.attribution)));
   const cells = channels.slice(0, STRIP).map((one) => make("span", { class: "strip-cell" }, cellPicture(layer.sprites, one.sprite), valueBar(one.attribution, most)));
-  return make("span", { class: `strip ${side}`, title: `${side === "for" ? "supporting" : "opposing"} channels: ${channels.slice(0, STRIP).map((one) => one.channel).join(", ")}` }, ...cells);
+  return make("span", { class: `strip ${side}`, title: `${verbOf(side === "for" ? 1 : -1)}: channels ${channels.slice(0, STRIP).map((one) => one.channel).join(", ")}` }, ...cells);
 };
 
 const layerCard = (layer) => {
@@ -90,13 +102,13 @@ const checksSection = () => {
     make(
       "p",
       { class: "quiet about" },
-      "The completeness error compares the sum of a layer’s attributions with the layer’s total effect on the score; 0 % is exact. The ablation test sets channels to 0. The score should drop much more without the top channels than without as many random channels. The last column is the ratio of both drops.",
+      `The completeness error compares the sum of a layer’s attributions with the layer’s total effect on the ${SCORE}; 0 % is exact. The ablation test sets channels to 0. The ${SCORE} should drop much more without the top channels than without as many random channels. The last column is the ratio of both drops.`,
       sample ? ` Values are medians over ${count(sample.images, "image")}. The test ablates 5 % of each layer’s channels.` : "",
     ),
     make(
       "div",
       { class: "table", tabindex: 0, role: "group", "aria-label": "checks of each layer" },
-      make("table", {}, make("thead", {}, make("tr", {}, ...["layer", "completeness error", "drop of the score", "ratio"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...site.layers.map(row))),
+      make("table", {}, make("thead", {}, make("tr", {}, ...["layer", "completeness error", `drop of the ${SCORE}`, "ratio"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...site.layers.map(row))),
     ),
   );
 };

@@ -80,6 +80,16 @@ def test_every_network_of_keras_applications_is_there() -> None:
     assert len(builders) == 40
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_given_back")
+def test_mobilenet_v3_has_logits_beside_its_convolution_named_logits() -> None:
+    name = "keras/mobilenetv3small"
+    card = to_bundle(name, build(name, 32, classes=7), SOURCE, 32).card
+    assert card.layer("logits").height == 1
+    logits = card.check_logits()
+    assert (logits.name, logits.channels, logits.height) == ("class_logits", 7, None)
+
+
 def test_the_accuracy_of_mobilenet_v3_is_the_one_in_its_docstring() -> None:
     for size in ("Small", "Large"):
         text = getattr(keras.applications, f"MobileNetV3{size}").__doc__

@@ -211,6 +211,37 @@ def test_a_keras_file_that_is_exported_can_be_added_again(tmp_path: Path) -> Non
     )
 
 
+def headed_model(kind: str) -> keras.Model:
+    """Build a network whose head is not one vector with a score for each class."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2, activation="relu")(image)
+    pooled = layers.GlobalAveragePooling2D()(x)
+    outputs = {
+        "one score": lambda: layers.Dense(1, activation="sigmoid")(pooled),
+        "segmentation": lambda: layers.Conv2D(3, 1, activation="softmax")(x),
+        "two heads": lambda: {
+            "boxes": layers.Dense(4)(pooled),
+            "kinds": layers.Dense(3, activation="softmax")(pooled),
+        },
+    }[kind]()
+    return keras.Model(image, outputs, name="headed")
+
+
+@pytest.mark.parametrize("kind", ["one score", "segmentation", "two heads"])
+def test_a_keras_model_of_any_head_returns_the_logits(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "headed.keras"
+    headed_model(kind).save(path)
+    options = ImportOptions(value_range=(0, 1))
+    bundle = import_user_model(path, "headed", options=options).bundle
+    assert bundle.card.head is not None
+    model = keras_model_of(bundle, [bundle.card], load_keras_model(path))
+    images = images_of(bundle)
+    found = np.asarray(model(images, training=False))
+    np.testing.assert_allclose(found, expected_of(bundle, images), atol=1e-5)
+
+
 def test_a_cut_inside_a_layer_of_layers_is_refused_in_a_sentence(tmp_path: Path) -> None:
     keras.backend.clear_session()
     wrapped = layers.TimeDistributed(layers.Dense(4, name="inner"), name="outer")

@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle, activation_function
 from diamond_cutter.model_inventory.card import ClassLabel
+from diamond_cutter.model_inventory.head_logits import HeadRequest
 from diamond_cutter.model_inventory.tensorflow.serving import write_saved_model
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from tests.built_bundle import bundle_of, flattened
+from tests.headed_bundle import dense, imported
 from tests.small_networks import convolved
 from tests.toy_network import IMAGE_SIZE, toy_bundle
 
@@ -54,6 +56,31 @@ def test_a_network_without_logits_serves_its_last_layer(tmp_path: Path) -> None:
     expected = activation_function(bundle, "two")(tf.constant(pixels / 255))
     np.testing.assert_allclose(found["activations"], expected, atol=1e-4)
     assert not list((tmp_path / "bare").rglob("labels.txt"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("one score", ["logits", "probabilities"]),
+        ("each alone", ["logits", "probabilities"]),
+        ("values", ["values"]),
+    ],
+)
+def test_probabilities_are_those_of_the_head(tmp_path: Path, kind: str, wanted: list[str]) -> None:
+    units = 1 if kind == "one score" else 3
+    bundle, _guesses = imported(
+        lambda x: dense(x, units) if kind == "values" else tf.sigmoid(dense(x, units)),
+        HeadRequest(regression=kind == "values"),
+    )
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+    found = served(bundle, tmp_path / "headed")(images=tf.constant(pixels))
+    assert sorted(found) == wanted
+    expected = activation_function(bundle, "logits")(tf.constant(pixels / 255))
+    np.testing.assert_allclose(found[wanted[0]], expected, atol=1e-5)
+    if kind != "values":
+        scores = expected[:, 1:] - expected[:, :1] if kind == "one score" else expected
+        probabilities = found["probabilities"][:, -units:]
+        np.testing.assert_allclose(probabilities, tf.sigmoid(scores), atol=1e-5)
 
 
 def test_each_class_has_one_line(toy: Bundle, tmp_path: Path) -> None:

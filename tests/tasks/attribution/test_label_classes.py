@@ -6,8 +6,14 @@ import pytest
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.card import ClassLabel, ModelCard
-from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, class_named, label_class
-from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.model_inventory.heads import Head, HeadKind
+from diamond_cutter.tasks.attribution.label_classes import (
+    NO_CLASS,
+    class_named,
+    classes_by_label,
+    label_class,
+)
+from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 
 LABELS = (
     ClassLabel(name="tabby, tabby cat", wnid="n02123045"),
@@ -82,3 +88,44 @@ def test_imagenets_own_names_are_all_found(lite0: Bundle) -> None:
     labels = lite0.card.labels
     assert [class_named(lite0.card, label.name) for label in labels] == list(range(1000))
     assert [class_named(lite0.card, str(label.wnid)) for label in labels] == list(range(1000))
+
+
+def headed(card: ModelCard, kind: HeadKind, labels: tuple[ClassLabel, ...] = ()) -> ModelCard:
+    return card.model_copy(update={"labels": labels, "head": Head(kind=kind)})
+
+
+def image_set(*images: FoundImage) -> ImageSet:
+    return ImageSet("pets@1a2b3c4d", images, (), "folders", "")
+
+
+def test_two_classes_without_names_are_the_two_labels_in_alphabetical_order(
+    card: ModelCard,
+) -> None:
+    images = image_set(image("dogs"), image(None), image("cats"))
+    found = classes_by_label(headed(card, "two classes"), images)
+    assert found is not None
+    named, numbered = found
+    assert named.class_names == ("cats", "dogs") and named.key == card.key
+    assert [each.class_index for each in numbered.images] == [1, None, 0]
+    assert [label_class(named, each) for each in numbered.images] == [1, NO_CLASS, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "images"),
+    [
+        ("two classes", LABELS[:2], [image("cats"), image("dogs")]),
+        ("two classes", (), [image("cats")]),
+        ("two classes", (), [image("cats"), image("dogs"), image("birds")]),
+        ("two classes", (), [image("cats", 1), image("dogs", 0)]),
+        ("classes", (), [image("cats"), image("dogs")]),
+        ("values", (), [image("cats"), image("dogs")]),
+    ],
+)
+def test_other_classes_are_not_named_after_labels(
+    card: ModelCard, kind: HeadKind, labels: tuple[ClassLabel, ...], images: list[FoundImage]
+) -> None:
+    assert classes_by_label(headed(card, kind, labels), image_set(*images)) is None
+
+
+def test_no_label_is_a_value(card: ModelCard) -> None:
+    assert label_class(headed(card, "values", LABELS), image("cat", 1)) == NO_CLASS

@@ -126,6 +126,8 @@ def test_a_report_is_named_by_all_that_was_asked_for() -> None:
         {"shown": 1},
         {"sprites": "fast@01234568"},
         {"card": "01234567"},
+        {"threshold": 0.4},
+        {"classes_by_label": True},
     ]
     keys = [spec.key, *(spec.model_copy(update=change).key for change in changes)]
     assert len(set(keys)) == len(keys) and {change for each in changes for change in each} == set(

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import random
 
@@ -41,6 +42,13 @@ def test_names_of_a_kind_and_both_tails():
         line
         == "responds most to kinds of dog (pug, bloodhound, beagle); supports pug; opposes tabby"
     )
+
+
+def test_a_channel_raises_and_lowers_a_value() -> None:
+    found = dataclasses.replace(
+        evidence(supports=[entry("the value", 0.4)]), verbs=("raises", "lowers")
+    )
+    assert describe(found).startswith("raises the value; ")
 
 
 def test_at_most_three_names_and_the_rest_is_counted():
