@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from diamond_cutter.model_inventory.bundle import Bundle
 
-Format = Literal["keras", "saved model", "frozen graph"]
+Format = Literal["keras", "saved model", "frozen graph", "onnx"]
 
 _IMPORTERS: Mapping[Format, str] = {
     "keras": "keras file/1",
     "saved model": "saved model/2",
     "frozen graph": "frozen graph/1",
+    "onnx": "onnx/1",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
@@ -90,7 +91,7 @@ def import_user_model(
     """
     check_name(name)
     kind = model_format(path)
-    model = _read(path, kind)
+    model = _read(path, kind, options)
     image, guesses = _image(path, model, options)
     from diamond_cutter.model_inventory.bundle import make_bundle
 
@@ -144,6 +145,8 @@ def model_format(path: Path) -> Format:
         raise BadModel(
             f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
         ) from error
+    if path.suffix == ".onnx":
+        return "onnx"
     is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
     return "keras" if is_keras else "frozen graph"
 
@@ -187,9 +190,11 @@ def read_labels(path: Path) -> tuple[ClassLabel, ...]:
     return tuple(ClassLabel(name=line.strip()) for line in lines)
 
 
-def _read(path: Path, kind: Format) -> _Model:
+def _read(path: Path, kind: Format, options: ImportOptions) -> _Model:
     if kind == "keras":
         return _read_keras_model(path)
+    if kind == "onnx":
+        return _read_onnx_model(path, options)
     if kind == "saved model":
         from diamond_cutter.model_inventory.tensorflow.saved_model import read_saved_model
 
@@ -232,6 +237,26 @@ def _read_keras_model(path: Path) -> _Model:
         image_shape=traced.image_shape,
         layers=traced.layers,
         value_range=traced.value_range,
+    )
+
+
+def _read_onnx_model(path: Path, options: ImportOptions) -> _Model:
+    from diamond_cutter.model_inventory.onnx.importing import read_onnx_model
+    from diamond_cutter.model_inventory.value_range import guess_value_range
+
+    model = read_onnx_model(path, options.image_size)
+    height, width, channels = model.image_shape
+    return _Model(
+        graph=model.graph,
+        input_tensor=model.input_tensor,
+        output_tensor=model.output_tensor,
+        image_shape=model.image_shape,
+        layers=model.layers,
+        value_range=guess_value_range(
+            model.graph,
+            model.input_tensor,
+            (height or _UNKNOWN_SIDE_PX, width or _UNKNOWN_SIDE_PX, channels),
+        ),
     )
 
 

@@ -1,0 +1,81 @@
+"""Names the layers of an ONNX graph.
+
+PyTorch names nodes by modules: `/layer1/layer1.0/conv1/Conv` in its older exporter, a list of scopes
+in the metadata in the newer one. Both become the name of the module, `layer1.0.conv1`. Other names
+stay as they are.
+"""
+
+import ast
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_LONGEST, _LONGEST_METADATA = 120, 4000
+
+
+def node_names(nodes: Sequence["NodeProto"]) -> list[str]:
+    """Return a name for each node, unique among them."""
+    taken: set[str] = set()
+    names = []
+    for number, node in enumerate(nodes):
+        wanted = _shortened(_scope_name(node) or _path_name(node) or f"{node.op_type}_{number}")
+        name, times = wanted, 0
+        while name in taken:
+            times += 1
+            name = f"{wanted}_{times}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _path_name(node: "NodeProto") -> str:
+    """Return the module of a node of PyTorch's older exporter, or its own name."""
+    own = node.name or next((output for output in node.output if output), "")
+    if not own.startswith("/"):
+        return own
+    *modules, last = [part for part in own.split("/") if part] or [own]
+    operator = last.rpartition("_")[0] if last.rpartition("_")[2].isdigit() else last
+    if operator != node.op_type or not modules:
+        return own.strip("/")
+    return _with_operator(node, _module(modules), last)
+
+
+def _module(parts: Sequence[str]) -> str:
+    """Return `layer1.0.conv1` for `layer1`, `layer1.0`, `conv1`."""
+    kept: list[str] = []
+    for part in parts:
+        if kept and part.startswith(f"{kept[-1]}."):
+            kept.pop()
+        kept.append(part)
+    return ".".join(kept)
+
+
+def _scope_name(node: "NodeProto") -> str:
+    """Return the module of a node of PyTorch's newer exporter, or nothing."""
+    text = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
+    if not text or len(text) > _LONGEST_METADATA:
+        return ""
+    try:
+        scopes = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ""
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        return ""
+    modules = [scope for scope in scopes[:-1] if scope]
+    return _with_operator(node, modules[-1], node.op_type) if modules else ""
+
+
+def _with_operator(node: "NodeProto", module: str, operator: str) -> str:
+    """Return the module, with the operator if it joins the values of other modules."""
+    joins = len(node.input) > 1 and node.op_type in ("Add", "Concat", "Mul", "Sub", "Sum")
+    return f"{module}.{operator.lower()}" if joins else module
+
+
+def _shortened(name: str) -> str:
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
