@@ -1,4 +1,4 @@
-"""Import of a user's model: a Keras file, a SavedModel folder or a frozen graph, by content."""
+"""Import of a user's model: a Keras or ONNX file, a SavedModel folder or a frozen graph."""
 
 import hashlib
 import math
@@ -14,14 +14,13 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ImageSpec, ModelSource, NamedLayer
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.file_kinds import Format, model_format
 from diamond_cutter.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from diamond_cutter.model_inventory.bundle import Bundle
-
-Format = Literal["keras", "saved model", "frozen graph", "onnx"]
 
 _IMPORTERS: Mapping[Format, str] = {
     "keras": "keras file/1",
@@ -30,7 +29,6 @@ _IMPORTERS: Mapping[Format, str] = {
     "onnx": "onnx/1",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-_KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
 _MOST_LABELS_BYTES = 10_000_000
 _UNKNOWN_SIDE_PX = 64
 
@@ -81,7 +79,7 @@ def import_user_model(
     """Read a model and return its bundle.
 
     Args:
-        path: `.keras`, `.h5` or `.pb` file, or the folder of a SavedModel.
+        path: `.keras`, `.h5`, `.onnx` or `.pb` file, or the folder of a SavedModel.
         name: of the model.
         labels: of its classes, in the order of its logits.
         options: properties that the file lacks.
@@ -123,32 +121,6 @@ def check_name(name: str) -> None:
             f"{name[:80]!r} is not a valid name of a model: expected up to 80 letters, digits and "
             "_.-, a letter or digit first"
         )
-
-
-def model_format(path: Path) -> Format:
-    """Return the format of the model at a path, by its content.
-
-    Raises:
-        BadModel: the file is missing or unreadable.
-    """
-    if path.is_dir():
-        return "saved model"
-    try:
-        with open_regular(path) as file:
-            beginning = file.read(8)
-    except FileNotFoundError:
-        raise BadModel(
-            f"file {path} does not exist. Give a .keras, .h5 or .pb file, or the folder of a "
-            "SavedModel."
-        ) from None
-    except OSError as error:
-        raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
-        ) from error
-    if path.suffix == ".onnx":
-        return "onnx"
-    is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
-    return "keras" if is_keras else "frozen graph"
 
 
 def is_keras_file(source: ModelSource) -> bool:

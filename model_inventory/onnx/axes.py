@@ -1,7 +1,7 @@
 """ONNX operators that move values or compute shapes: reshapes, slices, concatenations."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.onnx.nodes import Operator, Step
+from diamond_cutter.model_inventory.onnx.reshaping import reshaped
 from diamond_cutter.model_inventory.onnx.values import (
+    MOST_IN_CONSTANTS,
+    MOST_IN_IMAGES,
     Array,
-    Order,
     Value,
     channels_last,
     check_elements,
@@ -40,7 +42,7 @@ def _transpose(step: Step) -> Value:
 def _flatten(step: Step) -> Value:
     value, axis = step.value(), step.whole("axis", 1)
     axis = axis % value.rank if axis < 0 else axis
-    return reshaped(step, value, (math.prod(value.shape[:axis]), math.prod(value.shape[axis:])))
+    return reshaped(value, (math.prod(value.shape[:axis]), math.prod(value.shape[axis:])))
 
 
 def _reshape(step: Step) -> Value:
@@ -54,111 +56,7 @@ def _reshape(step: Step) -> Value:
     if -1 in shape:
         known = math.prod(side for side in shape if side != -1)
         shape[shape.index(-1)] = math.prod(value.shape) // max(known, 1)
-    return reshaped(step, value, tuple(shape))
-
-
-def reshaped(step: Step, value: Value, shape: tuple[int, ...]) -> Value:
-    """Return a value with other axes.
-
-    Axes at the front and the back that stay keep their length for images of any size, and their
-    place in memory. Only the axes between them are brought into ONNX's order.
-
-    Args:
-        step: the node.
-        value: with its shape at the model's own size.
-        shape: at that size, in the order of ONNX.
-    """
-    if math.prod(shape) != math.prod(value.shape) or min(shape, default=1) < 0:
-        raise BadModel(f"it makes {shape} of {value.shape}: expected as many numbers")
-    if value.is_constant:
-        return constant(plain(value).data.reshape(shape))
-    if shape == value.shape:
-        return value
-    if value.flat:
-        return Value(tf.reshape(value.data, [-1, *shape[1:]]), tuple(range(len(shape))), 1)
-    if len(shape) == 1 and value.shape[0] == 1:
-        size = [-1, shape[0]] if None not in value.data.shape[1:] else [tf.shape(value.data)[0], -1]
-        return Value(tf.reshape(plain(value).data, size), (0,), flat=True)
-    if value.origin is not None and value.origin.shape == shape:
-        before = plain(value.origin)
-        sides = [_side(before, place) for place in range(before.rank)]
-        data = tf.reshape(plain(value).data, _shape(before, sides))
-        return Value(data, before.order, before.channels)
-    front, back = _kept(value.shape, shape)
-    given = value
-    old, new = range(front, value.rank - back), range(front, len(shape) - back)
-    value = in_order(value, _with_neighbours(value.order, old))
-    sides, order = [], list[int]()
-    for place, axis in enumerate(value.order):
-        if place == (value.order.index(front) if old else front):
-            sides += _new_sides(value, old, [shape[each] for each in new])
-            order += new
-        if axis not in old:
-            sides.append(_side(value, place))
-            order.append(axis if axis < front else axis + len(shape) - value.rank)
-    if not old and front == value.rank:
-        sides, order = sides + [shape[each] for each in new], [*order, *new]
-    return Value(
-        tf.reshape(value.data, _shape(value, sides)),
-        tuple(order),
-        _channels(value, front, back, len(shape)),
-        origin=given,
-    )
-
-
-def _kept(before: Sequence[int], after: Sequence[int]) -> tuple[int, int]:
-    """Return the number of axes that stay at the front and at the back."""
-    most = min(len(before), len(after))
-    front = next((i for i in range(most) if before[i] != after[i]), most)
-    back = 0
-    while back < most - front and before[-1 - back] == after[-1 - back]:
-        back += 1
-    return front, back
-
-
-def _with_neighbours(order: Order, axes: range) -> Order:
-    """Return the order with some axes side by side, where the last of them lies in memory."""
-    if not axes:
-        # New axes come between two that must follow each other.
-        return tuple(range(len(order)))
-    last = max(order.index(axis) for axis in axes)
-    behind = order[last + 1 :]
-    before = [axis for axis in order[: last + 1] if axis not in axes]
-    return (*before, *axes, *behind)
-
-
-def _new_sides(value: Value, old: range, sides: list[int]) -> list[int | None]:
-    """Return the lengths of new axes in place of old ones; None takes what depends on the image."""
-    depends = any(
-        value.data.shape[place] is None for place, axis in enumerate(value.order) if axis in old
-    )
-    if not depends or not sides:
-        return list(sides)
-    if len(sides) == 1 or old[0] == 0:  # the batch is at the front
-        return [None, *sides[1:]]
-    # Groups of channels come before rows and columns.
-    return [*sides[:-1], None] if len(sides) == 2 else list(sides)
-
-
-def _side(value: Value, place: int) -> Any:
-    known = value.data.shape[place]
-    return tf.shape(value.data)[place] if known is None else known
-
-
-def _shape(value: Value, sides: Sequence[Any]) -> Any:
-    """Return a shape for TensorFlow. -1 stands for the side that follows from the others."""
-    if sum(side is None for side in value.data.shape) <= 1:
-        return [side if isinstance(side, int) else -1 for side in sides]
-    return tf.stack([-1 if side is None else side for side in sides])
-
-
-def _channels(value: Value, front: int, back: int, rank: int) -> int | None:
-    if value.channels is not None:
-        if value.channels < front:
-            return value.channels
-        if value.channels >= value.rank - back:
-            return value.channels + rank - value.rank
-    return 1 if rank in (2, 4) else None
+    return reshaped(value, tuple(shape))
 
 
 def _squeeze(step: Step) -> Value:
@@ -194,7 +92,8 @@ def _concatenation(step: Step) -> Value:
         return values[0]
     computed = [value for value in values if not value.is_constant] or values
     rank = computed[0].rank
-    check_elements([sum(math.prod(value.shape) for value in values)])
+    if all(value.is_constant for value in values):
+        check_elements([sum(value.data.size for value in values)])
     chosen = next((v for v in computed if v.order == channels_last(rank)), computed[0])
     tensors = [step.tensor(in_order(value, chosen.order).data) for value in values]
     return like(chosen, tf.concat(tensors, chosen.place(step.whole("axis", 0))))
@@ -236,7 +135,7 @@ def _gather(step: Step) -> Value:
     side = value.shape[axis]
     if np.any(indices >= side) or np.any(indices < -side):
         raise BadModel(f"it reads behind the end of an axis of {side}")
-    check_elements([indices.size, math.prod(value.shape) // max(side, 1)])
+    check_elements([indices.size, math.prod(value.shape) // max(side, 1)], _most(value))
     indices = indices % side
     if value.flat:
         return _gathered_from_flat(value, indices)
@@ -259,11 +158,15 @@ def _gathered_from_flat(value: Value, indices: Array) -> Value:
     return Value(data, tuple(range(indices.ndim)), 1)
 
 
+def _most(value: Value) -> int:
+    return MOST_IN_CONSTANTS if value.is_constant else MOST_IN_IMAGES
+
+
 def _expand(step: Step) -> Value:
     value, shape = step.value(), step.whole_numbers("shape", 1) or []
     rank = max(value.rank, len(shape))
     shape = [1] * (rank - len(shape)) + shape
-    check_elements(shape)
+    check_elements(shape, _most(value))
     if value.is_constant:
         sides = [1] * (rank - value.rank) + list(value.shape)
         return constant(
@@ -278,7 +181,7 @@ def _expand(step: Step) -> Value:
 
 def _tile(step: Step) -> Value:
     value, times = step.value(), step.whole_numbers("repeats", 1) or []
-    check_elements([math.prod(value.shape), *times])
+    check_elements([math.prod(value.shape), *times], _most(value))
     return like(value, tf.tile(step.tensor(value.data), [times[axis] for axis in value.order]))
 
 

@@ -16,14 +16,14 @@ import tensorflow as tf
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.card import NamedLayer
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name, run_inside
-from diamond_cutter.model_inventory.graph.layer_discovery import Structure
-from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
+from diamond_cutter.model_inventory.graph.graph_def import run_inside
 from diamond_cutter.model_inventory.graph.plain_graph import plain_graph, with_constants
 from diamond_cutter.model_inventory.onnx.axes import AXES
+from diamond_cutter.model_inventory.onnx.convolutions import CONVOLUTIONS
 from diamond_cutter.model_inventory.onnx.elementwise import ELEMENTWISE
-from diamond_cutter.model_inventory.onnx.layer_names import node_names
+from diamond_cutter.model_inventory.onnx.layer_names import named_layers, node_names
 from diamond_cutter.model_inventory.onnx.nodes import Operator, Step, Weights, legal_name
+from diamond_cutter.model_inventory.onnx.pooling import POOLING
 from diamond_cutter.model_inventory.onnx.products import PRODUCTS_AND_NORMS
 from diamond_cutter.model_inventory.onnx.reading import (
     OnnxGraph,
@@ -32,19 +32,17 @@ from diamond_cutter.model_inventory.onnx.reading import (
     read_onnx_file,
 )
 from diamond_cutter.model_inventory.onnx.values import Value, channels_last, constant, in_order
-from diamond_cutter.model_inventory.onnx.windows import WINDOWS
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-_OPERATORS: Mapping[str, Operator] = {**AXES, **ELEMENTWISE, **PRODUCTS_AND_NORMS, **WINDOWS}
-# Operators whose values are layers, beside the last values of units.
-_LAYERS = frozenset(
-    (
-        "BatchNormalization Clip Concat Conv ConvTranspose Gemm HardSwish InstanceNormalization "
-        "LayerNormalization LeakyRelu MatMul PRelu Relu"
-    ).split()
-)
+_OPERATORS: Mapping[str, Operator] = {
+    **AXES,
+    **CONVOLUTIONS,
+    **ELEMENTWISE,
+    **POOLING,
+    **PRODUCTS_AND_NORMS,
+}
 # Operators that take all numbers of an image as one axis.
 _OF_FLAT = frozenset({"Gather", "Identity", "Reshape", "Shape"})
 _UNKNOWN_SIDE_PX = 224
@@ -262,7 +260,7 @@ class _Conversion:
             graph,
             "input:0",
             kept[0],
-            _named_layers(graph, kept[0], dict(zip(kept[1:], names, strict=True)), self._kinds()),
+            named_layers(graph, kept[0], dict(zip(kept[1:], names, strict=True)), self._kinds()),
             (image.height, image.width, image.channels),
         )
 
@@ -295,29 +293,6 @@ def _is_layer(value: Value) -> bool:
     return value.rank == 2 or (
         value.rank == 4 and value.channels is not None and value.order[3] == value.channels
     )
-
-
-def _named_layers(
-    graph: tf.compat.v1.GraphDef,
-    output: str,
-    names: Mapping[str, str],
-    operators: Mapping[str, str],
-) -> tuple[NamedLayer, ...]:
-    """Return the layers that depend on weights: values of some operators, and ends of units."""
-    ends = {layer.tensor for layer in Structure(graph, "input:0", output).layers()}
-    weighted: set[str] = set()
-    order: dict[str, int] = {}
-    for place, node in enumerate(in_forward_order(graph)):
-        order[node.name] = place
-        if node.op in WEIGHTED or any(node_name(each) in weighted for each in node.input):
-            weighted.add(node.name)
-    chosen = [
-        (tensor, name)
-        for tensor, name in names.items()
-        if node_name(tensor) in weighted and (tensor in ends or operators[name] in _LAYERS)
-    ]
-    chosen.sort(key=lambda each: order[node_name(each[0])])
-    return tuple(NamedLayer(name, tensor) for tensor, name in chosen)
 
 
 def _is_exact(array: Any) -> bool:

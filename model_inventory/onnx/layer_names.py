@@ -1,20 +1,36 @@
-"""Names the layers of an ONNX graph.
+"""Chooses and names the layers of an ONNX graph.
 
-PyTorch names nodes by modules: `/layer1/layer1.0/conv1/Conv` in its older exporter, a list of scopes
-in the metadata in the newer one. Both become the name of the module, `layer1.0.conv1`. Other names
-stay as they are.
+PyTorch names nodes by modules: `/layer1/layer1.0/conv1/Conv` in its older exporter, a list of
+scopes in the metadata in the newer one. Both become the name of the module, `layer1.0.conv1`. Other
+names stay as they are.
 """
 
 import ast
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from diamond_cutter.model_inventory.card import NamedLayer
+from diamond_cutter.model_inventory.graph.graph_def import in_forward_order, node_name
+from diamond_cutter.model_inventory.graph.layer_discovery import Structure
+from diamond_cutter.model_inventory.graph.operation_sets import WEIGHTED
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _LONGEST, _LONGEST_METADATA = 120, 4000
+
+
+# Operators whose values are layers, beside the last values of units.
+_LAYERS = frozenset(
+    (
+        "BatchNormalization Clip Concat Conv ConvTranspose Gemm HardSwish InstanceNormalization "
+        "LayerNormalization LeakyRelu MatMul PRelu Relu"
+    ).split()
+)
 
 
 def node_names(nodes: Sequence["NodeProto"]) -> list[str]:
@@ -79,3 +95,26 @@ def _shortened(name: str) -> str:
     if len(name) <= _LONGEST:
         return name
     return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def named_layers(
+    graph: tf.compat.v1.GraphDef,
+    output: str,
+    names: Mapping[str, str],
+    operators: Mapping[str, str],
+) -> tuple[NamedLayer, ...]:
+    """Return the layers that depend on weights: values of some operators, and ends of units."""
+    ends = {layer.tensor for layer in Structure(graph, "input:0", output).layers()}
+    weighted: set[str] = set()
+    order: dict[str, int] = {}
+    for place, node in enumerate(in_forward_order(graph)):
+        order[node.name] = place
+        if node.op in WEIGHTED or any(node_name(each) in weighted for each in node.input):
+            weighted.add(node.name)
+    chosen = [
+        (tensor, name)
+        for tensor, name in names.items()
+        if node_name(tensor) in weighted and (tensor in ends or operators[name] in _LAYERS)
+    ]
+    chosen.sort(key=lambda each: order[node_name(each[0])])
+    return tuple(NamedLayer(name, tensor) for tensor, name in chosen)

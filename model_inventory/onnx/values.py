@@ -19,8 +19,8 @@ from diamond_cutter.model_inventory.errors import BadModel
 Array = npt.NDArray[Any]
 Order = tuple[int, ...]
 
-# Elements of a constant that is computed while the file is read.
-_MOST_ELEMENTS = 1 << 26
+# Elements of a constant that is computed while the file is read, and of an expanded image.
+MOST_IN_CONSTANTS, MOST_IN_IMAGES = 1 << 24, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ def as_image(value: Value) -> Value:
     return replace(in_order(value, channels_last(4)), channels=1)
 
 
+def image_value(data: tf.Tensor) -> Value:
+    """Return an image `[batch, height, width, channel]` as a value."""
+    return Value(data, channels_last(4), channels=1)
+
+
 def plain(value: Value) -> Value:
     """Return the value with its axes in ONNX's order in memory."""
     return in_order(value, tuple(range(value.rank)))
@@ -127,17 +132,15 @@ def aligned(values: Sequence[Value]) -> tuple[list[Any], Value]:
     return data, model
 
 
-def check_elements(sides: Sequence[int | None]) -> None:
+def check_elements(sides: Sequence[int], most: int = MOST_IN_CONSTANTS) -> None:
     """Refuse shapes that no image network has.
 
     Raises:
         BadModel: the shape has too many elements.
     """
-    count = math.prod(abs(side or 1) for side in sides)
-    if count > _MOST_ELEMENTS:
-        raise BadModel(
-            f"its output is too large: expected at most {_MOST_ELEMENTS} numbers, found {count}"
-        )
+    count = math.prod(abs(side) or 1 for side in sides)
+    if count > most:
+        raise BadModel(f"its output is too large: expected at most {most} numbers, found {count}")
 
 
 def _with_rank(value: Value, rank: int) -> Value:
