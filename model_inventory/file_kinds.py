@@ -207,6 +207,11 @@ _FOLDERS: tuple[tuple[Callable[[Collection[str]], bool], str], ...] = (
         "is an unpacked .keras file. Zip its files again (`zip -r ../model.keras .`), and give "
         "that file.",
     ),
+    (
+        lambda names: {"config.json", "task.json"} <= set(names),
+        "is a preset of KerasHub. Load it with `keras_hub.models.ImageClassifier.from_preset`, "
+        "save it with model.save as a .keras file, and give that file.",
+    ),
     (lambda names: "data.pkl" in names, f"is an unpacked checkpoint of PyTorch. {_EXPORT}"),
     (
         lambda names: bool({"model.safetensors", "pytorch_model.bin"} & set(names)),

@@ -9,6 +9,7 @@ import keras
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.keras.hub import check_hub_class, is_of_hub
 
 EXPORT_REMEDY = (
     "In the program that made the model, export it with model.export(FOLDER) and give that folder."
@@ -113,6 +114,9 @@ def _check_object(path: Path, described: Mapping[str, Any]) -> None:
 def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
     """Refuse a class unknown to Keras; `layer` is the name of the layer in brackets."""
     name, module = described["class_name"], described.get("module")
+    if is_of_hub(described):
+        check_hub_class(path, described, layer)
+        return
     if _is_registered(described.get("registered_name")) or _is_registered(name):
         return
     parts = module.split(".") if isinstance(module, str) else []

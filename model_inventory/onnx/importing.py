@@ -175,9 +175,8 @@ class _Conversion:
             raise BadModel(
                 f"the operator {node.op_type[:40]}{domain} of the node {name[:80]} is not supported"
             )
-        step = self._step(node, name)
         try:
-            results = self._results(step, operator)
+            results = self._results(self._step(node, name), operator)
         except BadModel as error:
             raise BadModel(f"{error}, {where}") from error
         except Exception as error:  # NumPy and TensorFlow raise anything for values that do not fit
@@ -191,9 +190,7 @@ class _Conversion:
     def _step(self, node: "NodeProto", name: str) -> Step:
         missing = [each for each in node.input if each and each not in self._values]
         if missing:
-            raise BadModel(
-                f"the node {name[:80]} reads {missing[0][:80]!r}, which no node before it computes"
-            )
+            raise BadModel(f"it reads {missing[0][:80]!r}, which no node before it computes")
         return Step(
             node.op_type,
             name,

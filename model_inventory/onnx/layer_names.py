@@ -7,6 +7,7 @@ names stay as they are.
 
 import ast
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,15 +36,15 @@ _LAYERS = frozenset(
 
 def node_names(nodes: Sequence["NodeProto"]) -> list[str]:
     """Return a name for each node, unique among them."""
-    taken: set[str] = set()
+    times: Counter[str] = Counter()
     names = []
     for number, node in enumerate(nodes):
         wanted = _shortened(_scope_name(node) or _path_name(node) or f"{node.op_type}_{number}")
-        name, times = wanted, 0
-        while name in taken:
-            times += 1
-            name = f"{wanted}_{times}"
-        taken.add(name)
+        name = wanted
+        while times[name]:
+            times[wanted] += 1
+            name = f"{wanted}_{times[wanted] - 1}"
+        times[name] += 1
         names.append(name)
     return names
 

@@ -55,6 +55,7 @@ FOLDERS: dict[str, tuple[tuple[str, ...], str]] = {
         ("config.json", "metadata.json", "model.weights.h5"),
         "is an unpacked .keras file. Zip its files again",
     ),
+    "preset": (("config.json", "task.json", "task.weights.h5"), "is a preset of KerasHub"),
     "hugging": (("config.json", "model.safetensors"), "is a model of Hugging Face"),
     "checkpoint": (("checkpoint", "m.ckpt.index"), "is a checkpoint of TensorFlow"),
     "photos": (("cats/a.jpg",), "is a folder of pictures"),
