@@ -124,6 +124,8 @@ def _refuse_mixed_images(model: OnnxModel, own: tuple[int, int]) -> None:
             both, one = (session.run(output, {batch: part}) for part in (images, images[1:]))
     except (tf.errors.OpError, ValueError) as error:
         raise BadModel(f"it does not run on two images ({first_line(error)})") from error
+    if not np.isfinite(one).all():
+        return  # weights that are not finite are refused elsewhere
     scale = float(np.abs(one).max(initial=1e-6))
     if both.shape[0] != 2 or not np.allclose(both[1:], one, atol=1e-3 * scale, equal_nan=True):
         raise BadModel("it mixes the images of a batch: expected a dynamic batch size")

@@ -78,6 +78,7 @@ def read_onnx_file(path: Path) -> OnnxGraph:
             f"{path} uses operator set {versions[0] if versions else 'unknown'} of ONNX: expected "
             f"{_OLDEST_OPERATORS} or newer. Export it again with opset_version=17."
         )
+    _check_names(path, graph)
     if graph.sparse_initializer:
         raise BadModel(f"{path} has sparse weights: expected dense ones. Export it with those.")
     constants = {tensor.name: _array(path, tensor) for tensor in graph.initializer}
@@ -131,6 +132,24 @@ def _parse(path: Path) -> "ModelProto":
     if not model.graph.node or not model.graph.output:
         raise BadModel(f"{path} has no graph. Export or download it again.")
     return model
+
+
+def _check_names(path: Path, graph: "GraphProto") -> None:
+    """Refuse names that are not text: the package returns bytes for them."""
+    names: list[object] = []
+    for node in graph.node:
+        names += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+        names += [part for entry in node.metadata_props for part in (entry.key, entry.value)]
+    names += [each.name for each in (*graph.initializer, *graph.input, *graph.output)]
+    if not all(isinstance(name, str) for name in names):
+        raise BadModel(f"{path} has a name that is not text. Export or download it again.")
+    for node in graph.node:
+        shown = [node.op_type, node.domain, node.name, *node.input, *node.output]
+        if not all(name.isprintable() for name in shown):
+            raise BadModel(
+                f"{path} has a name that cannot be printed. Export or download it again."
+            )
 
 
 def _image(path: Path, graph: "GraphProto", constants: Mapping[str, Array]) -> ImageInput:

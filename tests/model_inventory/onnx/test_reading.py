@@ -46,6 +46,13 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     refused(path, r"is truncated or not an ONNX file|has no graph|no node before it computes")
 
 
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\nb"])
+def test_a_name_that_is_not_text_is_refused(tmp_path: Path, name: bytes) -> None:
+    path = classifier(tmp_path / "model.onnx")
+    path.write_bytes(path.read_bytes().replace(b"/block/Add"[: len(name)], name, 1))
+    refused(path, r"has a name that (is not text|cannot be printed)\. Export or download it again")
+
+
 def test_a_cycle_is_refused(tmp_path: Path) -> None:
     def turn(model: onnx.ModelProto) -> None:
         model.graph.node[0].input[0] = "r2"
