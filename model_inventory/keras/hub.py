@@ -40,9 +40,10 @@ def check_hub_class(path: Path, described: Mapping[str, Any], layer: str) -> Non
     module = described.get("module")
     sound = isinstance(module, str) and module.startswith(f"{_PACKAGE}.src.models.")
     if not sound or registered != f"{_PACKAGE}>{name}" or not _OF_IMAGES.fullmatch(name):
+        whose = f"{module}.{name}" if isinstance(module, str) else name
         raise BadModel(
-            f"{path} needs the class {name[:80]} of KerasHub{layer}: expected only classes of "
-            "image classifiers. Save the classifier without it."
+            f"{path} needs the class {whose[:160]}{layer}: expected only classes of Keras, or of "
+            "KerasHub's image classifiers. Save the classifier without it."
         )
     try:
         importlib.import_module(_PACKAGE)

@@ -87,5 +87,5 @@ def test_without_the_package_the_extra_is_named(
 )
 def test_other_classes_of_kerashub_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
     path = described(tmp_path / "hub.keras", lambda config: config.update(change))
-    with pytest.raises(BadModel, match="expected only classes of image classifiers"):
+    with pytest.raises(BadModel, match="or of KerasHub's image classifiers"):
         check_keras_archive(path)
