@@ -68,6 +68,7 @@ class _Model:
     image_shape: tuple[int | None, int | None, int | None]
     layers: tuple[NamedLayer, ...] = ()
     value_range: tuple[float, float] | None = None
+    other_files: tuple[Path, ...] = ()
 
 
 def import_user_model(
@@ -96,7 +97,9 @@ def import_user_model(
     bundle = make_bundle(
         name=name,
         source=ModelSource(
-            origin=path.resolve().name, weights_sha256=content_hash(path), importer=_IMPORTERS[kind]
+            origin=path.resolve().name,
+            weights_sha256=content_hash(path, model.other_files),
+            importer=_IMPORTERS[kind],
         ),
         graph=model.graph,
         input_tensor=model.input_tensor,
@@ -128,8 +131,16 @@ def is_keras_file(source: ModelSource) -> bool:
     return source.importer.partition("/")[0] == _IMPORTERS["keras"].partition("/")[0]
 
 
-def content_hash(path: Path) -> str:
-    """Return the sha256 of a file, or of all files in a folder and their names."""
+def content_hash(path: Path, others: Sequence[Path] = ()) -> str:
+    """Return the sha256 of a file, or of all files in a folder and their names.
+
+    Args:
+        path: of the file or folder.
+        others: files that belong to a file, in a fixed order.
+    """
+    if others:
+        hashes = [content_hash(each) for each in (path, *others)]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     if path.is_file():
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -224,6 +235,7 @@ def _read_onnx_model(path: Path, options: ImportOptions) -> _Model:
         output_tensor=model.output_tensor,
         image_shape=model.image_shape,
         layers=model.layers,
+        other_files=model.files,
         value_range=guess_value_range(
             model.graph,
             model.input_tensor,

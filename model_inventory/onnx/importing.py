@@ -62,6 +62,7 @@ class OnnxModel:
         output_tensor: the output; of several the first vector, or else the first.
         layers: in forward order.
         image_shape: height, width and channels; a side is None if it is arbitrary.
+        files: those beside the model that hold weights.
     """
 
     graph: tf.compat.v1.GraphDef
@@ -69,6 +70,7 @@ class OnnxModel:
     output_tensor: str
     layers: tuple[NamedLayer, ...]
     image_shape: tuple[int | None, int | None, int]
+    files: tuple[Path, ...]
 
 
 def read_onnx_model(path: Path, side_px: int | None = None) -> OnnxModel:
@@ -261,6 +263,7 @@ class _Conversion:
             kept[0],
             named_layers(graph, kept[0], dict(zip(kept[1:], names, strict=True)), self._kinds()),
             (image.height, image.width, image.channels),
+            tuple(self._source.files),
         )
 
     def _kinds(self) -> Mapping[str, str]:

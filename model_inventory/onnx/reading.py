@@ -54,6 +54,7 @@ class OnnxGraph:
         constants: by name; floats are float32.
         image: the only input.
         outputs: the names of its outputs.
+        files: those beside the model that hold weights.
     """
 
     version: int
@@ -61,6 +62,7 @@ class OnnxGraph:
     constants: Mapping[str, Array]
     image: ImageInput
     outputs: Sequence[str]
+    files: Sequence[Path] = ()
 
 
 def read_onnx_file(path: Path) -> OnnxGraph:
@@ -88,6 +90,7 @@ def read_onnx_file(path: Path) -> OnnxGraph:
         constants,
         _image(path, graph, constants),
         [output.name for output in graph.output],
+        sorted({_inside(path, place) for place in map(_location, graph.initializer) if place}),
     )
 
 
@@ -233,6 +236,14 @@ def _without_location(tensor: "TensorProto") -> "TensorProto":
     from onnx import TensorProto
 
     return TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+
+
+def _location(tensor: "TensorProto") -> str:
+    """Return the path of the file that holds a constant, or nothing if the model holds it."""
+    from onnx import TensorProto
+
+    places = [entry.value for entry in tensor.external_data if entry.key == "location"]
+    return places[0] if places and tensor.data_location == TensorProto.EXTERNAL else ""
 
 
 def _external(path: Path, tensor: "TensorProto") -> bytes:

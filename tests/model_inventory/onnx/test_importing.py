@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
 from onnx import helper
@@ -80,6 +81,22 @@ def test_a_file_for_images_of_any_size_is_converted_at_the_size_of_the_training(
     ).bundle
     assert bundle.card.image.shape == (8, 8, 1)
     assert [layer.any_size for layer in bundle.card.layers] == [True, False, False]
+
+
+def test_the_hash_of_the_weights_covers_files_beside_the_model(tmp_path: Path) -> None:
+    path = classifier(tmp_path / "model.onnx")
+    data = tmp_path / "model.data"
+    onnx.save(
+        onnx.load(path),
+        path,
+        save_as_external_data=True,
+        location=data.name,
+        size_threshold=0,
+    )
+    first = imported(path).bundle.card.source.weights_sha256
+    content = data.read_bytes()
+    data.write_bytes(bytes(4) + content[4:])
+    assert imported(path).bundle.card.source.weights_sha256 != first
 
 
 def test_an_image_with_the_channels_last_is_recognised(tmp_path: Path) -> None:
