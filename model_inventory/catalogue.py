@@ -71,6 +71,11 @@ def require_model(name: str) -> None:
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     """Return the error for an unknown name; `others` are the names of models in the bucket."""
+    if name.startswith(("kerashub/", "timm/")):
+        return UnknownModel(
+            f"model {name!r} is not built in. Load it with KerasHub, save it as a .keras file, and "
+            "add that file; see docs/own-models.md."
+        )
     names = {known.casefold(): known for known in (*model_names(), *others) if known != name}
     # The name after the slash also matches: `resnet50` suggests `keras/resnet50`.
     short = {key.rpartition("/")[2]: known for key, known in names.items()}

@@ -12,7 +12,7 @@ from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.regular_files import open_regular
 
 _GRAPH = "saved_model.pb"
-_SUFFIXES = {".keras", ".h5", ".hdf5", ".pb"}
+_SUFFIXES = {".keras", ".h5", ".hdf5", ".onnx", ".pb"}
 # What programs for macOS add to archives.
 _NO_MODELS = "__MACOSX"
 

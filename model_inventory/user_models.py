@@ -1,4 +1,4 @@
-"""Import of a user's model: a Keras file, a SavedModel folder or a frozen graph, by content."""
+"""Import of a user's model: a Keras or ONNX file, a SavedModel folder or a frozen graph."""
 
 import functools
 import hashlib
@@ -16,12 +16,13 @@ from diamond_cutter.model_inventory.card import (
     ImageSpec,
     ModelCard,
     ModelSource,
-    NamedLayer,
 )
 from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel, first_few
-from diamond_cutter.model_inventory.heads import Choose, Output, choose_output
+from diamond_cutter.model_inventory.file_kinds import Format, model_format
+from diamond_cutter.model_inventory.heads import choose_output
 from diamond_cutter.model_inventory.layer_names import is_shortened
+from diamond_cutter.model_inventory.model_files import ModelContent, read_model
 from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.preprocessing import (
     Preprocessing,
@@ -32,20 +33,15 @@ from diamond_cutter.model_inventory.preprocessing import (
 from diamond_cutter.regular_files import open_regular
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from diamond_cutter.model_inventory.bundle import Bundle
-
-Format = Literal["keras", "saved model", "frozen graph"]
 
 _IMPORTERS: Mapping[Format, str] = {
     "keras": "keras file/1",
     "saved model": "saved model/2",
     "frozen graph": "frozen graph/1",
+    "onnx": "onnx/1",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-_KERAS_BEGINNINGS = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
-_UNKNOWN_SIDE_PX = 64
 
 
 class ImportOptions(FrozenModel):
@@ -104,20 +100,6 @@ class Imported:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Model:
-    """The content of a file. Sides are None if arbitrary or unknown, channels if unknown."""
-
-    graph: "tf.compat.v1.GraphDef"
-    input_tensor: str
-    output_tensor: str
-    image_shape: tuple[int | None, int | None, int | None]
-    layers: tuple[NamedLayer, ...] = ()
-    value_range: tuple[float, float] | None = None
-    outputs: tuple[Output, ...] = ()
-    output: Output | None = None
-
-
 def import_user_model(
     path: Path,
     name: str,
@@ -127,8 +109,8 @@ def import_user_model(
     """Read a model and return its bundle.
 
     Args:
-        path: `.keras`, `.h5` or `.pb` file, the folder of a SavedModel, or a folder or zip archive
-            of one of them.
+        path: `.keras`, `.h5`, `.onnx` or `.pb` file, the folder of a SavedModel, or a folder or
+            zip archive of one of them.
         name: of the model.
         labels: of its classes, in the order of its logits.
         options: properties that the file lacks.
@@ -140,7 +122,7 @@ def import_user_model(
     choose = functools.partial(choose_output, head=options.head, labels=len(labels))
     with model_inside(path) as found:
         kind = model_format(found)
-        model = _read(found, kind, choose)
+        model = read_model(found, kind, choose, options.image_size)
     image, guesses = _image(path, model, options)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
@@ -154,7 +136,9 @@ def import_user_model(
     bundle = make_bundle(
         name=name,
         source=ModelSource(
-            origin=path.resolve().name, weights_sha256=content_hash(path), importer=_IMPORTERS[kind]
+            origin=path.resolve().name,
+            weights_sha256=content_hash(path, model.other_files),
+            importer=_IMPORTERS[kind],
         ),
         graph=headed.graph,
         input_tensor=model.input_tensor,
@@ -194,37 +178,21 @@ def check_name(name: str) -> None:
         )
 
 
-def model_format(path: Path) -> Format:
-    """Return the format of the model at a path, by its content.
-
-    Raises:
-        BadModel: the file is missing or unreadable.
-    """
-    if path.is_dir():
-        return "saved model"
-    try:
-        with open_regular(path) as file:
-            beginning = file.read(8)
-    except FileNotFoundError:
-        raise BadModel(
-            f"file {path} does not exist. Give a .keras, .h5 or .pb file, or the folder of a "
-            "SavedModel."
-        ) from None
-    except OSError as error:
-        raise BadModel(
-            f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
-        ) from error
-    is_keras = beginning.startswith(_KERAS_BEGINNINGS) or path.suffix in (".keras", ".h5", ".hdf5")
-    return "keras" if is_keras else "frozen graph"
-
-
 def is_keras_file(source: ModelSource) -> bool:
     """Tell whether a model was imported from a user's Keras file, by any version."""
     return source.importer.partition("/")[0] == _IMPORTERS["keras"].partition("/")[0]
 
 
-def content_hash(path: Path) -> str:
-    """Return the sha256 of a file, or of all files in a folder and their names."""
+def content_hash(path: Path, others: Sequence[Path] = ()) -> str:
+    """Return the sha256 of a file, or of all files in a folder and their names.
+
+    Args:
+        path: of the file or folder.
+        others: files that belong to a file, in a fixed order.
+    """
+    if others:
+        hashes = [content_hash(each) for each in (path, *others)]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     if path.is_file():
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -236,59 +204,6 @@ def content_hash(path: Path) -> str:
             )
         )
     return digest.hexdigest()
-
-
-def _read(path: Path, kind: Format, choose: Choose) -> _Model:
-    if kind == "keras":
-        return _read_keras_model(path, choose)
-    if kind == "saved model":
-        from diamond_cutter.model_inventory.tensorflow import saved_model
-
-        outputs = saved_model.saved_model_outputs(path)
-        output = choose(outputs)
-        graph, input_tensor, output_tensor = saved_model.read_saved_model(path, output.name)
-    else:
-        from diamond_cutter.model_inventory.tensorflow import frozen_graph
-
-        graph = frozen_graph.read_frozen_graph(path)
-        input_tensor, outputs = frozen_graph.image_input(graph), frozen_graph.outputs(graph)
-        output = choose(outputs)
-        output_tensor = f"{output.name}:0"
-    from diamond_cutter.model_inventory.graph.graph_def import placeholder_shape
-    from diamond_cutter.model_inventory.value_range import guess_value_range
-
-    shape = placeholder_shape(graph, input_tensor)
-    guess = guess_value_range(
-        graph,
-        input_tensor,
-        (shape[0] or _UNKNOWN_SIDE_PX, shape[1] or _UNKNOWN_SIDE_PX, shape[2] or 3),
-    )
-    return _Model(
-        graph=graph,
-        input_tensor=input_tensor,
-        output_tensor=output_tensor,
-        image_shape=shape,
-        value_range=guess,
-        outputs=outputs,
-        output=output,
-    )
-
-
-def _read_keras_model(path: Path, choose: Choose) -> _Model:
-    from diamond_cutter.model_inventory.keras.files import load_keras_model
-    from diamond_cutter.model_inventory.keras.tracing import trace
-
-    traced = trace(load_keras_model(path), choose)
-    return _Model(
-        graph=traced.graph,
-        input_tensor=traced.input_tensor,
-        output_tensor=traced.output_tensor,
-        image_shape=traced.image_shape,
-        layers=traced.layers,
-        value_range=traced.value_range,
-        outputs=traced.outputs,
-        output=traced.output,
-    )
 
 
 def _missing_labels(card: ModelCard) -> tuple[str, ...]:
@@ -304,7 +219,9 @@ def _missing_labels(card: ModelCard) -> tuple[str, ...]:
     )
 
 
-def _image(path: Path, model: _Model, options: ImportOptions) -> tuple[ImageSpec, tuple[str, ...]]:
+def _image(
+    path: Path, model: ModelContent, options: ImportOptions
+) -> tuple[ImageSpec, tuple[str, ...]]:
     """Return the format of the images of a model, and a sentence about each guess."""
     guesses = []
     height, width, channels = model.image_shape

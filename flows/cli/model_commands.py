@@ -48,7 +48,7 @@ def add(
     bucket: BucketUrl = "./bucket",
     json: Json = False,
 ) -> None:
-    """Add your own model: a Keras file (.keras, .h5), a SavedModel folder, or a frozen graph (.pb).
+    """Add your own model: a Keras file, an ONNX file, a SavedModel folder, or a frozen graph (.pb).
 
     Parameters
     ----------

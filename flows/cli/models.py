@@ -8,8 +8,9 @@ from diamond_cutter.flows.progress import doing
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.catalogue import ModelListing, list_models, model_names
+from diamond_cutter.model_inventory.file_kinds import model_format
 from diamond_cutter.model_inventory.labels import read_labels
-from diamond_cutter.model_inventory.user_models import ImportOptions, check_name, model_format
+from diamond_cutter.model_inventory.user_models import ImportOptions, check_name
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.new_folder import check_new_folder
 from diamond_cutter.storage.sets.layout import card_key, model_folder

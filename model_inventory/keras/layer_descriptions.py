@@ -9,6 +9,7 @@ import keras
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.keras.hub import check_hub_class, is_of_hub
 
 # How a program that has the model exports it, by the version of Keras that it uses.
 _EXPORT = "export it with model.export(FOLDER)"
@@ -159,6 +160,9 @@ def layer_in_brackets(described: Mapping[str, Any]) -> str:
 def _check_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
     """Refuse a class unknown to Keras; `layer` is the name of the layer in brackets."""
     name, module = described["class_name"], described.get("module")
+    if is_of_hub(described):
+        check_hub_class(path, described, layer)
+        return
     if _is_registered(described.get("registered_name")) or _is_registered(name):
         return
     parts = module.split(".") if isinstance(module, str) else []

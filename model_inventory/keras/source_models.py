@@ -6,16 +6,13 @@ import keras
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import BadModel, NoKerasModel
+from diamond_cutter.model_inventory.file_kinds import model_format
 from diamond_cutter.model_inventory.keras.applications import build, load_weights
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
 from diamond_cutter.model_inventory.keras.files import load_in_keras_3
 from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.tensorflow.serving import last_layer
-from diamond_cutter.model_inventory.user_models import (
-    content_hash,
-    is_keras_file,
-    model_format,
-)
+from diamond_cutter.model_inventory.user_models import content_hash, is_keras_file
 
 
 def source_model(card: ModelCard, file: Path | None) -> keras.Model:

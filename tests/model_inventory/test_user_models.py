@@ -188,8 +188,8 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         BadModel,
-        match=r"^file .+ does not exist\. Give a .keras, .h5 or .pb file, or the folder of a "
-        r"SavedModel\.$",
+        match=r"^file .+ does not exist\. Give a .keras, .h5, .onnx or .pb file, or the folder of "
+        r"a SavedModel\.$",
     ):
         import_user_model(tmp_path / name, "mine")
 

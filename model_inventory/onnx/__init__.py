@@ -1,0 +1,1 @@
+"""Imports ONNX files, as PyTorch and other frameworks export them."""

@@ -1,0 +1,91 @@
+"""Image classifiers that KerasHub saved are loaded with its package, and nothing else of it."""
+
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diamond_cutter.model_inventory.bundle import activation_function
+from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.keras.archives import check_keras_archive
+from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
+
+CLASSIFIER = {
+    "module": "keras_hub.src.models.resnet.resnet_image_classifier",
+    "class_name": "ResNetImageClassifier",
+    "registered_name": "keras_hub>ResNetImageClassifier",
+    "config": {"name": "classifier"},
+}
+
+
+def described(path: Path, change: Callable[[dict[str, Any]], object] = lambda config: None) -> Path:
+    """Write a `.keras` file with only a description."""
+    config = dict(CLASSIFIER)
+    change(config)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.npz", b"")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
+def test_a_classifier_of_kerashub_is_loaded(tmp_path: Path) -> None:
+    import keras_hub
+
+    backbone = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64],
+        stackwise_num_blocks=[1],
+        stackwise_num_strides=[1],
+        block_type="basic_block",
+        use_pre_activation=False,
+        image_shape=(24, 24, 3),
+    )
+    converter = keras_hub.layers.ResNetImageConverter(image_size=(24, 24), scale=1 / 255)
+    model = keras_hub.models.ResNetImageClassifier(
+        backbone=backbone,
+        num_classes=3,
+        preprocessor=keras_hub.models.ResNetImageClassifierPreprocessor(converter),
+    )
+    model.save(tmp_path / "hub.keras")
+    bundle = import_user_model(
+        tmp_path / "hub.keras", "hub", options=ImportOptions(value_range=(0, 1))
+    ).bundle
+    images = np.random.default_rng(0).random((2, 24, 24, 3), np.float32)
+    np.testing.assert_allclose(
+        activation_function(bundle, "logits")(images), model(images), atol=1e-5
+    )
+    assert "res_net_backbone/stack0_block0_out" in {layer.name for layer in bundle.card.layers}
+
+
+def test_without_the_package_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(
+        BadModel, match=r"needs the package keras-hub, .+ Run `pip install 'diamond-cutter\[hub\]'`"
+    ):
+        check_keras_archive(described(tmp_path / "hub.keras"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_name": "BertTokenizer", "registered_name": "keras_hub>BertTokenizer"},
+        {"registered_name": "keras_hub>BertTokenizer"},
+        {"module": "keras_hub.src.utils.preset_utils"},
+        {"module": "os", "class_name": "system"},
+        {"module": None},
+    ],
+)
+def test_other_classes_of_kerashub_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
+    path = described(tmp_path / "hub.keras", lambda config: config.update(change))
+    with pytest.raises(BadModel, match="or of KerasHub's image classifiers"):
+        check_keras_archive(path)
