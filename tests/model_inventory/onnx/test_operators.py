@@ -10,6 +10,7 @@ import tensorflow as tf
 from onnx import NodeProto, helper
 
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
+from diamond_cutter.model_inventory.heads import choose_output
 from diamond_cutter.model_inventory.onnx.importing import read_onnx_model
 from tests.model_inventory.onnx.files import Array, onnx_file, positive, run, weights, whole
 
