@@ -21,6 +21,9 @@ from diamond_cutter.model_inventory.graph.operation_sets import PRODUCTS
 Shapes = Mapping[str, tuple[int, ...]]
 
 _WINDOWS = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"}
+# From here on, weights are worth leaving out of a graph that is only measured.
+_LARGE_BYTES = 4096
+_ANY_WEIGHT = 0.01
 # Unusual sides. A layer that accepts both accepts any.
 _OTHER_SIDES_PX = (140, 133)
 # Operations whose receptive field is the whole image.
@@ -71,6 +74,7 @@ def measure(
     Raises:
         BadModel: the graph does not run on such images.
     """
+    graph = _with_equal_weights(graph)
     products = {node.name: f"{node.name}:0" for node in graph.node if node.op in PRODUCTS}
     wanted = {**products, **{node_name(tensor): tensor for tensor in tensors}}
     try:
@@ -87,6 +91,29 @@ def measure(
     return Measured(
         shapes, frozenset(_of_any_size(graph, input_tensor, image, list(dict.fromkeys(tensors))))
     )
+
+
+def _with_equal_weights(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """Return the graph with large weights that are all one number.
+
+    No shape depends on the values of weights, and each run would copy them several times.
+    """
+    light = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+    for node in graph.node:
+        weights = node.attr["value"].tensor if node.op == "Const" else None
+        if (
+            weights is None
+            or weights.dtype != tf.float32.as_datatype_enum
+            or len(weights.tensor_content) < _LARGE_BYTES
+        ):
+            light.node.add().CopyFrom(node)
+        else:
+            equal = light.node.add(name=node.name, op="Const").attr
+            equal["dtype"].type = weights.dtype
+            equal["value"].tensor.dtype = weights.dtype
+            equal["value"].tensor.tensor_shape.CopyFrom(weights.tensor_shape)
+            equal["value"].tensor.float_val.append(_ANY_WEIGHT)
+    return light
 
 
 def _weight_shapes(
