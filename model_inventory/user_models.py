@@ -21,9 +21,10 @@ from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.model_inventory.file_kinds import Format, model_format
 from diamond_cutter.model_inventory.heads import choose_output
+from diamond_cutter.model_inventory.labels import read_labels
 from diamond_cutter.model_inventory.layer_names import is_shortened
 from diamond_cutter.model_inventory.model_files import ModelContent, read_model
-from diamond_cutter.model_inventory.packed_models import model_inside
+from diamond_cutter.model_inventory.packed_models import LABELS, model_inside
 from diamond_cutter.model_inventory.preprocessing import (
     Preprocessing,
     Scaling,
@@ -112,15 +113,16 @@ def import_user_model(
         path: `.keras`, `.h5`, `.onnx` or `.pb` file, the folder of a SavedModel, or a folder or
             zip archive of one of them.
         name: of the model.
-        labels: of its classes, in the order of its logits.
+        labels: of its classes, in the order of its logits; those in an archive if omitted.
         options: properties that the file lacks.
 
     Raises:
         BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
-    choose = functools.partial(choose_output, head=options.head, labels=len(labels))
     with model_inside(path) as found:
+        labels = labels or _labels_in_archive(path, found)
+        choose = functools.partial(choose_output, head=options.head, labels=len(labels))
         kind = model_format(found)
         model = read_model(found, kind, choose, options.image_size)
     image, guesses = _image(path, model, options)
@@ -151,6 +153,12 @@ def import_user_model(
     )
     guesses += (*headed.guesses, *_shortened_names(bundle.card))
     return Imported(bundle, guesses, _missing_labels(bundle.card))
+
+
+def _labels_in_archive(path: Path, found: Path) -> tuple[ClassLabel, ...]:
+    """Return the names of classes that lie beside a model in an archive."""
+    inside = found.parent / LABELS
+    return read_labels(inside) if path.is_file() and found != path and inside.is_file() else ()
 
 
 def _shortened_names(card: ModelCard) -> tuple[str, ...]:
