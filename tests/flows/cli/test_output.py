@@ -155,7 +155,7 @@ def test_a_narrow_table_is_divided_and_every_part_begins_with_the_names(
         ),
         as_json=False,
     )
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()[3:]
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()[4:]
     assert (
         [line.split()[0] for line in lines if line.strip()].count(LAYERS[1])
         == lines.count("") + 1

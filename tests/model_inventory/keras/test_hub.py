@@ -12,7 +12,7 @@ import pytest
 
 from diamond_cutter.model_inventory.bundle import activation_function
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.keras.archives import check_keras_archive
+from diamond_cutter.model_inventory.keras.files import load_keras_model
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 
 CLASSIFIER = {
@@ -72,7 +72,7 @@ def test_without_the_package_the_extra_is_named(
     with pytest.raises(
         BadModel, match=r"needs the package keras-hub, .+ Run `pip install 'diamond-cutter\[hub\]'`"
     ):
-        check_keras_archive(described(tmp_path / "hub.keras"))
+        load_keras_model(described(tmp_path / "hub.keras"))
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_without_the_package_the_extra_is_named(
 def test_other_classes_of_kerashub_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
     path = described(tmp_path / "hub.keras", lambda config: config.update(change))
     with pytest.raises(BadModel, match="or of KerasHub's image classifiers"):
-        check_keras_archive(path)
+        load_keras_model(path)

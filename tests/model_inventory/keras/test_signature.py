@@ -64,13 +64,6 @@ def broken_subclass() -> keras.Model:
     return model
 
 
-def quarter_precision() -> keras.Model:
-    keras.config.set_dtype_policy("float16")
-    return keras.Sequential(
-        [keras.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.Conv2D(2, 3)], name="m"
-    )
-
-
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
@@ -100,7 +93,6 @@ def quarter_precision() -> keras.Model:
             broken_subclass,
             r"^m cannot be traced \(.*\)\. Check that it runs on one image in Keras\.$",
         ),
-        (quarter_precision, r"^m .*float(16|32)"),
         (
             lambda: keras.Sequential(
                 [keras.Input((3, 8, 8)), layers.Conv2D(2, 3, data_format="channels_first")],
