@@ -112,7 +112,7 @@ def import_user_model(
         path: `.keras`, `.h5`, `.onnx` or `.pb` file, the folder of a SavedModel, or a folder or
             zip archive of one of them.
         name: of the model.
-        labels: of its classes, in the order of its logits.
+        labels: of its classes, in the order of its logits; those in the file if omitted.
         options: properties that the file lacks.
 
     Raises:
@@ -124,6 +124,10 @@ def import_user_model(
         kind = model_format(found)
         model = read_model(found, kind, choose, options.image_size)
     image, guesses = _image(path, model, options)
+    if not labels and not options.regression and _names_fit(model):
+        labels = tuple(ClassLabel(name=each) for each in model.class_names)
+        named = first_few(model.class_names)
+        guesses += (f"that its classes are {named}, as the file names them; see --labels",)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
@@ -151,6 +155,12 @@ def import_user_model(
     )
     guesses += (*headed.guesses, *_shortened_names(bundle.card))
     return Imported(bundle, guesses, _missing_labels(bundle.card))
+
+
+def _names_fit(model: ModelContent) -> bool:
+    """Tell whether the file names as many classes as the head has, or two for one score."""
+    count, scores = len(model.class_names), model.output.size
+    return count > 0 and (count == scores or (count, scores) == (2, 1))
 
 
 def _shortened_names(card: ModelCard) -> tuple[str, ...]:
@@ -245,8 +255,8 @@ def _image(
         scaling = _guessed(path, model.value_range)
         low, high = scaling.value_range[0]
         guesses.append(
-            f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
-            "itself; see --value-range"
+            f"that black is {low:g} and white is {high:g} at its input, by the type and the "
+            "scaling of images in the file; see --value-range"
         )
     image = image_of(scaling, height, width, channels, options.input_channels)
     return image, tuple(guesses)
