@@ -100,7 +100,7 @@ def test_the_hash_of_the_weights_covers_files_beside_the_model(tmp_path: Path) -
     assert imported(path).bundle.card.source.weights_sha256 != first
 
 
-def test_constants_in_nodes_may_lie_beside_the_model_and_are_hashed(tmp_path: Path) -> None:
+def test_constants_of_nodes_may_lie_in_files_that_are_hashed(tmp_path: Path) -> None:
     path, data = classifier(tmp_path / "model.onnx"), tmp_path / "model.data"
     model = onnx.load(path)
     tensor = model.graph.initializer.pop(0)
