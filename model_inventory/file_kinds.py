@@ -155,7 +155,9 @@ def _archive_problem(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()[:_MOST_NAMES]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return None  # the reader of Keras files says what is damaged
+        if path.suffix == ".keras":
+            return None  # the reader of Keras files says what is damaged
+        return f"is a damaged or truncated archive. {_AGAIN}"
     short = {name.rpartition("/")[2] for name in names}
     if "data.pkl" in short:
         if any("/code/" in f"/{name}" for name in names):
@@ -173,7 +175,9 @@ def _archive_problem(path: Path) -> str | None:
         return f"is an archive with {inside[:80]}. Unpack it, and give that file{labels}."
     if names and all(name.endswith(".npy") for name in names):
         return "is an archive of NumPy: expected a whole model, found only arrays. " + _ORIGINAL
-    return None
+    if path.suffix == ".keras":
+        return None
+    return f"is an archive without a model: expected one of {', '.join(_MODELS)} in it. {_AGAIN}"
 
 
 def _json_problem(path: Path) -> str | None:

@@ -92,6 +92,8 @@ def choose_output(outputs: Sequence[Output], head: str | None = None, labels: in
         return fitting[0]
     classifying = [output for output in vectors if output.activation in ("softmax", "sigmoid")]
     first = vectors[0]
+    if first.size == 1 and first not in classifying:  # a value, beside classes
+        classifying = [output for output in classifying if output.size != 1] or classifying
     # Probabilities beside their own logits are no better than those.
     if first not in classifying and classifying and first.size not in _sizes(classifying):
         return classifying[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diamond_cutter.model_inventory.card import NamedLayer
+from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.file_kinds import Format
 from diamond_cutter.model_inventory.heads import Choose, Output
 
@@ -58,7 +59,11 @@ def read_model(path: Path, kind: Format, choose: Choose, image_size: int | None)
         BadModel: the file is damaged, not safe, or no model of images.
     """
     if kind == "keras":
-        return _keras_content(path, choose)
+        try:
+            return _keras_content(path, choose)
+        except BadModel as error:
+            # The network itself does not know its file.
+            raise error if path.name in str(error) else BadModel(f"{path}: {error}") from error
     if kind == "onnx":
         return _onnx_content(path, choose, image_size)
     return _graph_content(path, kind, choose)

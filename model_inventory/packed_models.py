@@ -11,6 +11,8 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.regular_files import open_regular
 
+# As Teachable Machine names the classes in its archives.
+LABELS = "labels.txt"
 _GRAPH = "saved_model.pb"
 _SUFFIXES = {".keras", ".h5", ".hdf5", ".onnx", ".pb"}
 # What programs for macOS add to archives.
@@ -24,6 +26,7 @@ def model_inside(path: Path) -> Iterator[Path]:
     - A folder of versions, as TensorFlow Serving reads them, stands for its highest version:
       `birds` for `birds/2`. A folder with one other folder, a SavedModel, stands for that one.
     - A zip archive stands for the only model in it, which is unpacked for as long as it is needed.
+      The names of its classes lie beside it if the archive has them.
     - Any other path stands for itself.
 
     Errors about an unpacked model name the archive.
@@ -104,7 +107,8 @@ def _unpacked(path: Path, folder: Path) -> Path:
             (model,) = models
             for member in archive.infolist():
                 name = PurePosixPath(member.filename)
-                if not member.is_dir() and (name == model or _is_in(name, model)):
+                wanted = name in (model, model.parent / LABELS) or _is_in(name, model)
+                if not member.is_dir() and wanted:
                     _unpack(archive, member, folder)
     except (
         zipfile.BadZipFile,

@@ -21,9 +21,10 @@ from diamond_cutter.model_inventory.catalogue import model_names
 from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.model_inventory.file_kinds import Format, model_format
 from diamond_cutter.model_inventory.heads import choose_output
+from diamond_cutter.model_inventory.labels import read_labels
 from diamond_cutter.model_inventory.layer_names import is_shortened
 from diamond_cutter.model_inventory.model_files import ModelContent, read_model
-from diamond_cutter.model_inventory.packed_models import model_inside
+from diamond_cutter.model_inventory.packed_models import LABELS, model_inside
 from diamond_cutter.model_inventory.preprocessing import (
     Preprocessing,
     Scaling,
@@ -112,22 +113,23 @@ def import_user_model(
         path: `.keras`, `.h5`, `.onnx` or `.pb` file, the folder of a SavedModel, or a folder or
             zip archive of one of them.
         name: of the model.
-        labels: of its classes, in the order of its logits; those in the file if omitted.
+        labels: of its classes, in the order of its logits; those in the file or the archive if
+            omitted.
         options: properties that the file lacks.
 
     Raises:
         BadModel: the model cannot be rendered, or a property is missing.
     """
     check_name(name)
-    choose = functools.partial(choose_output, head=options.head, labels=len(labels))
     with model_inside(path) as found:
+        labels = labels or _labels_in_archive(path, found)
+        choose = functools.partial(choose_output, head=options.head, labels=len(labels))
         kind = model_format(found)
         model = read_model(found, kind, choose, options.image_size)
     image, guesses = _image(path, model, options)
     if not labels and not options.regression and _names_fit(model):
-        labels = tuple(ClassLabel(name=each) for each in model.class_names)
-        named = first_few(model.class_names)
-        guesses += (f"that its classes are {named}, as the file names them; see --labels",)
+        labels, guess = _labels_of(model)
+        guesses += (guess,)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
@@ -161,6 +163,19 @@ def _names_fit(model: ModelContent) -> bool:
     """Tell whether the file names as many classes as the head has, or two for one score."""
     count, scores = len(model.class_names), model.output.size
     return count > 0 and (count == scores or (count, scores) == (2, 1))
+
+
+def _labels_of(model: ModelContent) -> tuple[tuple[ClassLabel, ...], str]:
+    """Return the names of classes that a file holds, and a clause about them."""
+    labels = tuple(ClassLabel(name=name) for name in model.class_names)
+    named = first_few(model.class_names)
+    return labels, f"that its classes are {named}, as the file names them; see --labels"
+
+
+def _labels_in_archive(path: Path, found: Path) -> tuple[ClassLabel, ...]:
+    """Return the names of classes that lie beside a model in an archive."""
+    inside = found.parent / LABELS
+    return read_labels(inside) if path.is_file() and found != path and inside.is_file() else ()
 
 
 def _shortened_names(card: ModelCard) -> tuple[str, ...]:

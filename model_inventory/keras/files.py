@@ -109,14 +109,17 @@ def _load(path: Path, kind: str, description: LayerDescription, library: ModuleT
     config = parse_description(path, description.text)
     check = check_layers if library is keras else check_keras_2_layers
     check(path, config)
-    changed = config != parse_description(path, description.text)
+    changed = config if config != parse_description(path, description.text) else None
     try:
         with tempfile.TemporaryDirectory() as folder:
             named = Path(folder) / f"model{kind}"  # Keras goes by the name
-            if library is not keras:
-                model = _loaded_by_keras_2(path, named, config)
+            if library is not keras and kind == ".keras":
+                model = _loaded_by_keras_2(path, named.parent, config)
+            elif library is not keras:
+                _link_or_copy(path, named, changed)
+                model = library.saving.load_model(named, custom_objects(), compile=False)
             else:
-                _link_or_copy(path, named, config if changed else None)
+                _link_or_copy(path, named, changed)
                 model = keras.saving.load_model(named, compile=False, safe_mode=True)
     except MemoryError as error:
         raise BadModel(
@@ -135,14 +138,11 @@ def _load(path: Path, kind: str, description: LayerDescription, library: ModuleT
     return model
 
 
-def _loaded_by_keras_2(path: Path, named: Path, config: Mapping[str, Any]) -> keras.Model:
+def _loaded_by_keras_2(path: Path, folder: Path, config: Mapping[str, Any]) -> keras.Model:
     library = keras_2()
-    if named.suffix == ".h5":
-        named.symlink_to(path.resolve())
-        return library.saving.load_model(named, custom_objects(), compile=False)
     # Keras 2 would read an archive from its beginning for each layer. So the weights are unpacked.
     with zipfile.ZipFile(path) as archive:
-        weights = archive.extract(WEIGHTS, named.parent)
+        weights = archive.extract(WEIGHTS, folder)
     serialization = importlib.import_module("tf_keras.src.saving.serialization_lib")
     with serialization.ObjectSharingScope():  # as in `load_model`
         model = library.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)

@@ -16,6 +16,7 @@ from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.graph.allowed_operations import ALLOWED_OPERATIONS
 from diamond_cutter.model_inventory.keras.layer_descriptions import (
     described_objects,
+    drop_foreign_initialisers,
     export_remedy,
     layer_in_brackets,
     refuse_code,
@@ -75,6 +76,7 @@ def check_keras_2_layers(path: Path, config: dict[str, Any]) -> None:
     Raises:
         BadModel: names the class or function, and its layer.
     """
+    drop_foreign_initialisers(config, _is_initialiser)
     for described in described_objects(config):
         refuse_code(path, described, keras_2=True)
         name = described["class_name"]
@@ -102,6 +104,10 @@ def custom_objects() -> Mapping[str, Any]:
         "FixedDropout": keras_2().layers.Dropout,
         "relu6": tf.nn.relu6,
     }
+
+
+def _is_initialiser(name: str) -> bool:
+    return name in _classes() or hasattr(keras_2().initializers, name)
 
 
 def _check_class(path: Path, described: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Refuses descriptions of layers that contain code, or classes and functions unknown to Keras."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,24 @@ _KERAS_2_EXPORT = 'save it with model.save(FOLDER, save_format="tf")'
 _CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"}
 _READS_FILES = {"StringLookup", "IntegerLookup", "TextVectorization"}
 _KERAS_2_OPERATIONS = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}
-# Options that layers of Keras 2 had and never used. Keras 3 refuses them.
+# Options that layers of Keras 2 and of early versions of Keras 3 had and never used. Keras refuses
+# them.
 _OBSOLETE = {
     "DepthwiseConv1D": {"groups"},
     "DepthwiseConv2D": {"groups"},
     "Conv1DTranspose": {"groups"},
     "Conv2DTranspose": {"groups"},
     "Conv3DTranspose": {"groups"},
+    "RandomRotation": {"value_range"},
     "SeparableConv1D": {
         "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
     },
     "SeparableConv2D": {
         "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
     },
+}  # fmt: skip
+_ANY_INITIALISER: Mapping[str, Any] = {
+    "module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None
 }  # fmt: skip
 _FUNCTIONS_FROM = {
     "builtins",
@@ -91,6 +96,7 @@ def check_layers(path: Path, config: dict[str, Any]) -> None:
     Raises:
         BadModel: names the class or function, and its layer.
     """
+    drop_foreign_initialisers(config, lambda name: _is_of_keras(name) or _is_registered(name))
     for described in described_objects(config):
         refuse_code(path, described)
         if described["class_name"] in _KERAS_2_OPERATIONS:
@@ -103,6 +109,7 @@ def check_layers(path: Path, config: dict[str, Any]) -> None:
         elif described["class_name"] not in _VALUES:
             _check_class(path, described, layer_in_brackets(described))
             _drop_obsolete_options(described)
+            _take_only_ends_out_of_lists(described)
 
 
 def described_objects(config: object) -> Iterator[dict[str, Any]]:
@@ -116,6 +123,31 @@ def described_objects(config: object) -> Iterator[dict[str, Any]]:
             pending.extend(item.values())
         elif isinstance(item, list):
             pending.extend(item)
+
+
+def drop_foreign_initialisers(config: object, is_known: Callable[[str], bool]) -> None:
+    """Replace unknown classes and functions of initialisers: the file has the weights.
+
+    Args:
+        config: a description. It is changed.
+        is_known: tells whether Keras has a class or function of a name.
+    """
+    for described in list(described_objects(config)):
+        options = described.get("config")
+        if not isinstance(options, dict):
+            continue
+        for option, value in options.items():
+            if option.endswith("_initializer") and not _is_known_initialiser(value, is_known):
+                options[option] = dict(_ANY_INITIALISER)
+
+
+def _is_known_initialiser(value: object, is_known: Callable[[str], bool]) -> bool:
+    if isinstance(value, dict):
+        name = value.get("class_name")
+        if name == "function":
+            name = value.get("config")
+        return isinstance(name, str) and (name in _CODE or is_known(name))  # code is refused
+    return not isinstance(value, str) or is_known(value)
 
 
 def refuse_code(path: Path, described: Mapping[str, Any], *, keras_2: bool = False) -> None:
@@ -185,6 +217,19 @@ def _drop_obsolete_options(described: Mapping[str, Any]) -> None:
     for option in _OBSOLETE.get(described["class_name"], ()):
         if isinstance(options, dict):
             options.pop(option, None)
+
+
+def _take_only_ends_out_of_lists(described: Mapping[str, Any]) -> None:
+    """Describe the only input and output of a network as Keras does since 3.11.
+
+    Before, they stood in lists. An inner network that is described so returns a list now, which the
+    layer after it refuses.
+    """
+    options = described.get("config")
+    for ends in ("input_layers", "output_layers"):
+        found = options.get(ends) if isinstance(options, dict) else None
+        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
+            options[ends] = found[0]  # type: ignore[index]
 
 
 def _check_function(path: Path, described: Mapping[str, Any]) -> None:

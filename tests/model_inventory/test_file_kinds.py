@@ -36,6 +36,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "m.xml": (b'<?xml version="1.0"?>\n<net name="m">', "is a model of OpenVINO"),
     "m.json": (json.dumps(LAYERS).encode(), "is the architecture of a Keras model without"),
     "tfjs.json": (b'{"format": "graph-model", "modelTopology": {}}', "is a model of TensorFlow.js"),
+    "m.zip": (b"PK\x03\x04" + bytes(40), "is a damaged or truncated archive"),
     "other.json": (b'{"a": 1}', "is a JSON file"),
 }
 ARCHIVES: dict[str, tuple[tuple[str, ...], str]] = {

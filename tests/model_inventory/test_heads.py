@@ -12,6 +12,7 @@ def output(name: str, *shape: int | None, ends: Activation | None = "none") -> O
 
 BOXES, CLASSES = output("boxes", 4), output("classes", 3, ends="softmax")
 LOGITS, PROBABILITIES = output("logits", 3), output("probabilities", 3, ends="softmax")
+AGE, GENDER = output("age", 1), output("gender", 1, ends="sigmoid")
 MAP, MASK = output("map", 7, 7, 32), output("mask", None, None, 2, ends="sigmoid")
 ONE = output("one", 1, 1, 5)
 
@@ -23,6 +24,8 @@ ONE = output("one", 1, 1, 5)
         ([BOXES, CLASSES], CLASSES),
         ([CLASSES, BOXES], CLASSES),
         ([LOGITS, PROBABILITIES], LOGITS),
+        ([AGE, GENDER, CLASSES], CLASSES),
+        ([AGE, GENDER], AGE),
         ([MAP, BOXES], BOXES),
         ([MAP, MASK], MASK),
         ([MAP, ONE], ONE),

@@ -87,12 +87,13 @@ def test_whatever_the_file_is_the_bundle_computes_what_the_model_does(
 
 
 def test_an_archive_of_a_model_is_that_model_and_it_is_said_which(tmp_path: Path) -> None:
-    path = saved(tmp_path, "keras", small_model())
+    path, names = saved(tmp_path, "keras", small_model()), [label.name for label in NAMES]
     with zipfile.ZipFile(tmp_path / "converted.zip", "w") as archive:
         archive.write(path, "keras_model.keras")
-        archive.writestr("labels.txt", "0 Cat")
+        archive.writestr("labels.txt", "".join(f"{number} {n}\n" for number, n in enumerate(names)))
     found = import_user_model(tmp_path / "converted.zip", "mine")
     assert found.bundle.graph_bytes == import_user_model(path, "mine").bundle.graph_bytes
+    assert list(found.bundle.card.class_names) == names
     assert found.guesses[-1] == "that keras_model.keras in converted.zip is the model"
     assert found.bundle.card.source.origin == "converted.zip"
 

@@ -110,6 +110,41 @@ def test_options_of_keras_2_that_say_nothing_are_dropped(tmp_path: Path, suffix:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_an_inner_network_as_keras_3_0_described_it(tmp_path: Path, suffix: str) -> None:
+    image = layers.Input((8, 8, 3))
+    inner = keras.Model(image, layers.Conv2D(4, 3, name="conv")(image), name="inner")
+    turned = layers.RandomRotation(0.1, name="turned")
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), turned, inner, *head])
+    model.save(tmp_path / f"model{suffix}")
+
+    def describe_as_before(config: dict[str, Any]) -> None:
+        by_name = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
+        by_name["turned"]["value_range"] = [0, 255]
+        for ends in ("input_layers", "output_layers"):
+            by_name["inner"][ends] = [by_name["inner"][ends]]
+
+    path = edit_config(tmp_path / f"model{suffix}", describe_as_before)
+    picture = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    expected = model(picture, training=False)
+    np.testing.assert_allclose(load_keras_model(path)(picture, training=False), expected, rtol=1e-6)
+
+
+def test_initialisers_that_keras_does_not_have_do_not_matter(
+    keras_file: Path, h5_file: Path
+) -> None:
+    def rename(config: dict[str, Any]) -> None:
+        options = config["config"]["layers"][1]["config"]
+        options["kernel_initializer"] |= {"class_name": "Own", "registered_name": "own>Own"}
+        options["bias_initializer"] = {"class_name": "function", "config": "own_bias"}
+
+    for path in (keras_file, h5_file):
+        before = load_keras_model(path).get_weights()
+        after = load_keras_model(edit_config(path, rename)).get_weights()
+        assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+
+
 def test_the_reason_of_keras_is_said_and_not_the_description(keras_file: Path) -> None:
     def add_option(config: dict[str, Any]) -> None:
         config["config"]["layers"][1]["config"]["groups_of"] = 1

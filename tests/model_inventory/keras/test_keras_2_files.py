@@ -159,6 +159,19 @@ def test_what_would_bring_code(
         assert 'model.save(FOLDER, save_format="tf") and give that folder.' in text
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_initialisers_that_keras_2_does_not_have_do_not_matter(
+    saved: tuple[Path, dict[str, np.ndarray]], files: Path, suffix: str
+) -> None:
+    def rename(config: dict[str, Any]) -> None:
+        layer = next(each for each in config["config"]["layers"] if each["class_name"] == "Dense")
+        layer["config"]["kernel_initializer"] = {"class_name": "Own", "config": {"scale": 2}}
+        layer["config"]["bias_initializer"] = "own_bias"
+
+    found = load_keras_model(edit_config(files / f"slashes{suffix}", rename))(images())
+    np.testing.assert_allclose(found, saved[1]["slashes"], atol=1e-5)
+
+
 def test_the_reason_of_a_refusal_is_that_of_the_innermost_layer(files: Path) -> None:
     def unheard_of(config: dict[str, Any]) -> None:
         head = config["config"]["layers"][-1]["config"]["layers"]
