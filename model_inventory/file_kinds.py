@@ -71,7 +71,11 @@ def model_format(path: Path) -> Format:
 
 def _file_format(path: Path, file: BinaryIO) -> Format:
     start = file.read(_BEGINNING_BYTES)
-    problem = _problem_at_start(start) or _problem_by_structure(path, file, start)
+    problem = (
+        _problem_at_start(start)
+        or _problem_by_name(path)
+        or _problem_by_structure(path, file, start)
+    )
     if problem:
         raise BadModel(f"{path} {problem}")
     if start.startswith((_ZIP, _HDF5)):
@@ -114,6 +118,17 @@ def _problem_at_start(start: bytes) -> str | None:
     if re.match(rb'\s*(#[^\n]*\n\s*)*(name|input|layers?)\s*(:\s*"|\{)', start):
         return _CAFFE
     return None
+
+
+def _problem_by_name(path: Path) -> str | None:
+    """Return the same for the weights of an ONNX file, which are numbers without a beginning."""
+    found = re.fullmatch(r"(.+\.onnx)[._]data", path.name)
+    if found is None:
+        return None
+    weights = f"holds the weights of {found[1][-80:]}"
+    if path.with_name(found[1]).is_file():
+        return f"{weights}. Give that file."
+    return f"{weights}, which is missing. Put it into the same folder, and give it instead."
 
 
 def _problem_by_structure(path: Path, file: BinaryIO, start: bytes) -> str | None:

@@ -31,6 +31,7 @@ class ModelContent:
         value_range: values at the input for 0 and 1 in an image, estimated from the scaling inside
             the model; None if it does not scale.
         other_files: those beside the model that hold weights.
+        class_names: that the file holds, in order.
     """
 
     graph: "tf.compat.v1.GraphDef"
@@ -42,6 +43,7 @@ class ModelContent:
     layers: tuple[NamedLayer, ...] = ()
     value_range: tuple[float, float] | None = None
     other_files: tuple[Path, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def read_model(path: Path, kind: Format, choose: Choose, image_size: int | None) -> ModelContent:
@@ -124,8 +126,10 @@ def _onnx_content(path: Path, choose: Choose, image_size: int | None) -> ModelCo
         outputs=model.outputs,
         output=model.output,
         layers=model.layers,
-        value_range=_guessed_range(model.graph, model.input_tensor, model.image_shape),
+        value_range=model.value_range
+        or _guessed_range(model.graph, model.input_tensor, model.image_shape),
         other_files=model.files,
+        class_names=model.class_names,
     )
 
 

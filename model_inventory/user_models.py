@@ -113,7 +113,8 @@ def import_user_model(
         path: `.keras`, `.h5`, `.onnx` or `.pb` file, the folder of a SavedModel, or a folder or
             zip archive of one of them.
         name: of the model.
-        labels: of its classes, in the order of its logits; those in an archive if omitted.
+        labels: of its classes, in the order of its logits; those in the file or the archive if
+            omitted.
         options: properties that the file lacks.
 
     Raises:
@@ -126,6 +127,9 @@ def import_user_model(
         kind = model_format(found)
         model = read_model(found, kind, choose, options.image_size)
     image, guesses = _image(path, model, options)
+    if not labels and not options.regression and _names_fit(model):
+        labels, guess = _labels_of(model)
+        guesses += (guess,)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
     from diamond_cutter.model_inventory.bundle import make_bundle
@@ -153,6 +157,19 @@ def import_user_model(
     )
     guesses += (*headed.guesses, *_shortened_names(bundle.card))
     return Imported(bundle, guesses, _missing_labels(bundle.card))
+
+
+def _names_fit(model: ModelContent) -> bool:
+    """Tell whether the file names as many classes as the head has, or two for one score."""
+    count, scores = len(model.class_names), model.output.size
+    return count > 0 and (count == scores or (count, scores) == (2, 1))
+
+
+def _labels_of(model: ModelContent) -> tuple[tuple[ClassLabel, ...], str]:
+    """Return the names of classes that a file holds, and a clause about them."""
+    labels = tuple(ClassLabel(name=name) for name in model.class_names)
+    named = first_few(model.class_names)
+    return labels, f"that its classes are {named}, as the file names them; see --labels"
 
 
 def _labels_in_archive(path: Path, found: Path) -> tuple[ClassLabel, ...]:
@@ -253,8 +270,8 @@ def _image(
         scaling = _guessed(path, model.value_range)
         low, high = scaling.value_range[0]
         guesses.append(
-            f"that black is {low:g} and white is {high:g} at its input, by how it scales images "
-            "itself; see --value-range"
+            f"that black is {low:g} and white is {high:g} at its input, by the type and the "
+            "scaling of images in the file; see --value-range"
         )
     image = image_of(scaling, height, width, channels, options.input_channels)
     return image, tuple(guesses)

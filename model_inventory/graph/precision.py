@@ -49,8 +49,12 @@ def refuse_quantised(nodes: Iterable[tf.compat.v1.NodeDef]) -> None:
     for node in nodes:
         for value in node.attr.values():
             if value.type in _WHOLE:
-                raise Quantised(
-                    f"is quantised: expected weights in float32 or float16, found "
-                    f"{_WHOLE[value.type]} ({node.op} in {node.name}). Give the model from before "
-                    "it was quantised."
-                )
+                raise quantised(_WHOLE[value.type], node.op, node.name)
+
+
+def quantised(dtype: str, operation: str, node: str) -> Quantised:
+    """Return the error about a model that computes with a type of whole numbers."""
+    return Quantised(
+        f"is quantised: expected weights in float32 or float16, found {dtype} ({operation} in "
+        f"{node}). Give the model from before it was quantised."
+    )

@@ -6,24 +6,27 @@ the paths of external data wherever they lead.
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from diamond_cutter.errors import first_line
-from diamond_cutter.model_inventory.errors import BadModel, first_few, shape_in_words
+from diamond_cutter.model_inventory.errors import BadModel, Quantised, first_few, shape_in_words
+from diamond_cutter.model_inventory.graph.precision import quantised
+from diamond_cutter.model_inventory.onnx.class_names import class_names
+from diamond_cutter.model_inventory.onnx.constants import MAX_BYTES, array_of, file_of
+from diamond_cutter.model_inventory.onnx.outputs import float_kinds, float_outputs, nodes_before
 from diamond_cutter.model_inventory.onnx.values import Array
 from diamond_cutter.regular_files import open_regular
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-_MAX_BYTES = 2**31 - 1
 _OLDEST_OPERATORS = 7
 _OWN_DOMAINS = ("", "ai.onnx")
+# QuantizeLinear, DequantizeLinear, ConvInteger, QLinearConv, QGemm, MatMulNBits and others.
+_QUANTISED = re.compile(r".*([Qq]uantize|Integer).*|Q[A-Z].*|MatMul(NBits|Bnb4|FpQ4)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class ImageInput:
         name: in the graph.
         batch, height, width, channels: its sides.
         channels_first: the order of its axes.
+        whole: whether its values are whole numbers from 0 to 255.
     """
 
     name: str
@@ -42,6 +46,7 @@ class ImageInput:
     width: int | None
     channels: int
     channels_first: bool
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,12 @@ class OnnxGraph:
 
     Attributes:
         version: of the operator set.
-        nodes: in forward order.
-        constants: by name; floats are float32.
+        nodes: those that lead to the outputs, in forward order.
+        constants: those that the nodes read, by name; floats are float32.
         image: the only input.
-        outputs: the names of its outputs.
+        outputs: the names of its outputs of floats.
         files: those beside the model that hold weights.
+        class_names: of the classes, in order; none if the file has none.
     """
 
     version: int
@@ -63,14 +69,15 @@ class OnnxGraph:
     image: ImageInput
     outputs: Sequence[str]
     files: Sequence[Path] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def read_onnx_file(path: Path) -> OnnxGraph:
     """Return the content of an ONNX file, with the constants that lie in files beside it.
 
     Raises:
-        BadModel: the package `onnx` is not installed, the file is damaged, takes anything but one
-            image, or names data outside its folder.
+        BadModel: the package `onnx` is not installed, the file is damaged or quantised, takes
+            anything but one image, returns no floats, or names data outside its folder.
     """
     model = _parse(path)
     graph = model.graph
@@ -83,20 +90,21 @@ def read_onnx_file(path: Path) -> OnnxGraph:
     _check_names(path, graph)
     if graph.sparse_initializer:
         raise BadModel(f"{path} has sparse weights: expected dense ones. Export it with those.")
-    constants = {tensor.name: _array(path, tensor) for tensor in graph.initializer}
+    outputs = float_outputs(path, graph)
+    nodes = nodes_before(graph.node, outputs)
+    read = {*outputs, *(name for node in nodes for name in node.input)}
+    constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    inside = [attribute.t for node in nodes for attribute in node.attribute]
+    _refuse_quantised(path, nodes, constants)
     return OnnxGraph(
         versions[0],
-        graph.node,
-        constants,
-        _image(path, graph, constants),
-        [output.name for output in graph.output],
-        sorted({_inside(path, place) for place in map(_location, graph.initializer) if place}),
+        nodes,
+        {tensor.name: array_of(path, tensor) for tensor in constants},
+        _image(path, graph),
+        outputs,
+        sorted({file for each in (*constants, *inside) if (file := file_of(path, each))}),
+        class_names(model),
     )
-
-
-def constant_of(path: Path, tensor: "TensorProto") -> Array:
-    """Return the array of a constant in a node of the file."""
-    return _array(path, tensor)
 
 
 def is_known_domain(node: "NodeProto") -> bool:
@@ -115,12 +123,12 @@ def _parse(path: Path) -> "ModelProto":
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > _MAX_BYTES:
+            if size > MAX_BYTES:
                 raise BadModel(
-                    f"{path} is too large: expected at most {_MAX_BYTES} bytes, found {size}. "
+                    f"{path} is too large: expected at most {MAX_BYTES} bytes, found {size}. "
                     "Export it with external data."
                 )
-            data = file.read(_MAX_BYTES)
+            data = file.read(MAX_BYTES)
     except OSError as error:
         raise BadModel(
             f"{path} cannot be read ({error.strerror or error}). Give a readable regular file."
@@ -155,7 +163,25 @@ def _check_names(path: Path, graph: "GraphProto") -> None:
             )
 
 
-def _image(path: Path, graph: "GraphProto", constants: Mapping[str, Array]) -> ImageInput:
+def _refuse_quantised(
+    path: Path, nodes: Sequence["NodeProto"], constants: Sequence["TensorProto"]
+) -> None:
+    """Refuse a file with operators of whole numbers, and name the type of the largest weights."""
+    whole = {each.name: each for each in constants if each.data_type not in float_kinds()}
+    operators = [node for node in nodes if _QUANTISED.fullmatch(node.op_type)]
+    if not operators:
+        return
+    weights = [(whole[name], node) for node in operators for name in node.input if name in whole]
+    kind, node = "whole numbers", operators[0]
+    if weights:
+        tensor, node = max(weights, key=lambda each: math.prod(each[0].dims))
+        kind = _kind_name(tensor.data_type)
+    name = node.name or node.output[0]
+    raise Quantised(f"{path} {quantised(kind, node.op_type[:40], name[:80])}")
+
+
+def _image(path: Path, graph: "GraphProto") -> ImageInput:
+    constants = {tensor.name for tensor in graph.initializer}
     inputs = [each for each in graph.input if each.name not in constants]
     remedy = "Export it with one input for images, [batch, channels, height, width]."
     if len(inputs) != 1:
@@ -163,10 +189,11 @@ def _image(path: Path, graph: "GraphProto", constants: Mapping[str, Array]) -> I
         raise BadModel(f"{path} has {len(inputs)} inputs: expected 1, found {names}. {remedy}")
     found = _sides(inputs[0])
     kind = inputs[0].type.tensor_type.elem_type
-    if len(found) != 4 or kind not in _float_kinds():
+    whole = _kind_name(kind) == "uint8"
+    if len(found) != 4 or not (whole or kind in float_kinds()):
         raise BadModel(
-            f"{path} does not take images: expected floats [batch, channels, height, width], found "
-            f"{_kind_name(kind)} {shape_in_words(found)}. {remedy}"
+            f"{path} does not take images: expected floats or uint8 [batch, channels, height, "
+            f"width], found {_kind_name(kind)} {shape_in_words(found)}. {remedy}"
         )
     first = not (_could_be_channels(found[3]) and not _could_be_channels(found[1]))
     batch, channels, height, width = found if first else (found[0], found[3], *found[1:3])
@@ -180,7 +207,7 @@ def _image(path: Path, graph: "GraphProto", constants: Mapping[str, Array]) -> I
             f"{path} takes images that are too large: expected at most 4096 pixels a side, found "
             f"{shape_in_words(found)}. {remedy}"
         )
-    return ImageInput(inputs[0].name, batch, height, width, channels, first)
+    return ImageInput(inputs[0].name, batch, height, width, channels, first, whole)
 
 
 def _sides(value: "ValueInfoProto") -> list[int | None]:
@@ -193,105 +220,8 @@ def _could_be_channels(side: int | None) -> bool:
     return side is not None and side <= 4
 
 
-def _float_kinds() -> set[int]:
-    from onnx import TensorProto
-
-    # Whole numbers from 0 to 255 are as well given as floats.
-    return {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
-
-
 def _kind_name(kind: int) -> str:
     from onnx import TensorProto
 
     names = {value: name for name, value in TensorProto.DataType.items()}
     return names.get(kind, "unknown").lower()
-
-
-def _array(path: Path, tensor: "TensorProto") -> Array:
-    """Return a constant, in float32 if it has floats."""
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_location == TensorProto.EXTERNAL:
-        raw = _external(path, tensor)
-        tensor = _without_location(tensor)
-        tensor.raw_data = raw
-    try:
-        array: Array = numpy_helper.to_array(tensor)
-    except Exception as error:  # the package raises anything for contradictory tensors
-        raise BadModel(
-            f"{path} has a damaged constant ({tensor.name[:80]}: {first_line(error)}). Export or "
-            "download it again."
-        ) from error
-    if array.dtype.kind == "f" or array.dtype.name == "bfloat16":
-        return np.asarray(array, np.float32)
-    if array.dtype.kind not in "iub":
-        raise BadModel(
-            f"{path} has a constant that is not made of numbers ({tensor.name[:80]}: "
-            f"{array.dtype}). Export it without that part."
-        )
-    return array
-
-
-def _without_location(tensor: "TensorProto") -> "TensorProto":
-    from onnx import TensorProto
-
-    return TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-
-
-def _location(tensor: "TensorProto") -> str:
-    """Return the path of the file that holds a constant, or nothing if the model holds it."""
-    from onnx import TensorProto
-
-    places = [entry.value for entry in tensor.external_data if entry.key == "location"]
-    return places[0] if places and tensor.data_location == TensorProto.EXTERNAL else ""
-
-
-def _external(path: Path, tensor: "TensorProto") -> bytes:
-    """Return the bytes of a constant in another file, which must lie in the folder of the model."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    file = _inside(path, entries.get("location", ""))
-    try:
-        offset = int(entries.get("offset", 0))
-        size = _bytes_of(tensor)
-        if int(entries.get("length", size)) != size or offset < 0:
-            raise ValueError(f"expected {size} bytes, found {entries.get('length')}")
-        with open_regular(file) as opened:
-            if os.fstat(opened.fileno()).st_size < offset + size:
-                raise ValueError("the file is too short")
-            opened.seek(offset)
-            return opened.read(size)
-    except (OSError, ValueError) as error:
-        raise BadModel(
-            f"the weights of {path.name} in {file} cannot be read ({tensor.name[:80]}: "
-            f"{first_line(error)}). Put the file that was exported with the model beside it."
-        ) from error
-
-
-def _inside(path: Path, location: str) -> Path:
-    parts = PurePosixPath(location).parts
-    safe = (
-        location
-        and ".." not in parts
-        and not PurePosixPath(location).is_absolute()
-        and not PureWindowsPath(location).anchor
-        and "\\" not in location
-        and "\0" not in location
-    )
-    file = path.parent / location
-    if not safe or not file.resolve().is_relative_to(path.parent.resolve()):
-        raise BadModel(
-            f"{path} names weights outside its folder ({location[:80]!r}): expected a file beside "
-            "it. Do not use it."
-        )
-    return file
-
-
-def _bytes_of(tensor: "TensorProto") -> int:
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    count = math.prod(tensor.dims)
-    itemsize: Any = tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    size = count * int(itemsize)
-    if min(tensor.dims, default=1) < 0 or size > _MAX_BYTES:
-        raise ValueError(f"it has {list(tensor.dims)[:8]} numbers")
-    return size

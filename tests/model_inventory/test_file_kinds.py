@@ -97,6 +97,14 @@ def test_a_folder_is_named_for_the_names_in_it(tmp_path: Path, name: str) -> Non
     refused(tmp_path / name, sentence)
 
 
+@pytest.mark.parametrize("name", ["net.onnx.data", "net.onnx_data"])
+def test_the_weights_of_an_onnx_file_are_recognised(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(bytes(100))
+    refused(tmp_path / name, "holds the weights of net.onnx, which is missing")
+    classifier(tmp_path / "net.onnx")
+    refused(tmp_path / name, "holds the weights of net.onnx. Give that file.")
+
+
 def test_the_prefix_of_a_checkpoint_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "m.ckpt.index").write_bytes(bytes(10))
     refused(tmp_path / "m.ckpt", "is a checkpoint of TensorFlow")

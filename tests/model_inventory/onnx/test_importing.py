@@ -100,6 +100,48 @@ def test_the_hash_of_the_weights_covers_files_beside_the_model(tmp_path: Path) -
     assert imported(path).bundle.card.source.weights_sha256 != first
 
 
+def test_constants_of_nodes_may_lie_in_files_that_are_hashed(tmp_path: Path) -> None:
+    path, data = classifier(tmp_path / "model.onnx"), tmp_path / "model.data"
+    model = onnx.load(path)
+    tensor = model.graph.initializer.pop(0)
+    data.write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=data.name)
+    node = helper.make_node("Constant", [], [tensor.name], "k", value=tensor)
+    model.graph.node.insert(0, node)
+    path.write_bytes(model.SerializeToString())
+    assert read_onnx_model(path, choose_output).files == (data,)
+
+
+@pytest.mark.parametrize("sides", [("n", 3, 8, 8), (1, 8, 8, 3)])
+def test_whole_numbers_are_taken_as_floats_up_to_255(
+    tmp_path: Path, sides: tuple[int | str, ...]
+) -> None:
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], "cast", to=onnx.TensorProto.FLOAT),
+        helper.make_node("Transpose", ["f"], ["t"], "t", perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w"], ["output"], "conv"),
+    ]
+    if sides[1] == 3:
+        nodes[1].op_type = "Relu"
+        nodes[1].ClearField("attribute")
+    path = onnx_file(tmp_path / "model.onnx", nodes, {"w": weights(2, 3, 3, 3)}, image=sides)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    path.write_bytes(model.SerializeToString())
+    bundle = import_user_model(path, "mine").bundle
+    assert bundle.card.image.value_range == ((0, 255),)
+    images = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
+    turned = images.transpose(0, 3, 1, 2) if sides[1] == 3 else images
+    np.testing.assert_allclose(
+        activation_function(bundle, "conv")(images / np.float32(255)),
+        run(path, turned).transpose(0, 2, 3, 1),
+        rtol=1e-4,
+        atol=1e-2,
+    )
+
+
 def test_an_image_with_the_channels_last_is_recognised(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Transpose", ["image"], ["t"], "t", perm=[0, 3, 1, 2]),

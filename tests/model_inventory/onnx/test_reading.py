@@ -1,6 +1,7 @@
 """Files that are damaged or not safe are refused in one sentence, before anything is computed."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_values_that_would_fill_the_memory_are_refused(
 @pytest.mark.parametrize(
     ("image", "match"),
     [
-        (("n", 3), r"does not take images: expected floats \[batch, channels, height, width\], "),
+        (("n", 3), r"does not take images: expected floats or uint8 \[batch, "),
         (("n", "c", 8, 8), r"does not say how many channels its images have"),
         ((1, 3, 100_000, 8), r"takes images that are too large"),
     ],
@@ -148,6 +149,28 @@ def test_operators_of_others_are_refused_by_name(tmp_path: Path) -> None:
 
     path = changed(tmp_path / "model.onnx", claim)
     refused(path, r"the operator Conv of com.microsoft of the node stem.0 is not supported")
+
+
+@pytest.mark.parametrize(
+    ("operators", "found"),
+    [
+        (["QuantizeLinear", "DequantizeLinear"], r"uint8 \(QuantizeLinear in quantizelinear\)"),
+        (["QLinearConv"], r"uint8 \(QLinearConv in qlinearconv\)"),
+        (["DynamicQuantizeLinear", "ConvInteger"], r"uint8 \(ConvInteger in convinteger\)"),
+        (["MatMulNBits"], r"uint8 \(MatMulNBits in matmulnbits\)"),
+        (["QGemm"], r"uint8 \(QGemm in qgemm\)"),
+    ],
+)
+def test_a_quantised_file_is_named_as_a_whole(
+    tmp_path: Path, operators: list[str], found: str
+) -> None:
+    between = ["image", *operators[1:], "output"]
+    nodes = [
+        helper.make_node(op, [before, *(["w"] if "Dynamic" not in op else [])], [to], op.lower())
+        for op, (before, to) in zip(operators, pairwise(between), strict=True)
+    ]
+    path = onnx_file(tmp_path / "model.onnx", nodes, {"w": np.ones([4, 3, 1, 1], np.uint8)})
+    refused(path, rf"is quantised: expected weights .+, found {found}\. Give the model from before")
 
 
 def external(path: Path, location: str, **entries: str) -> Path:
