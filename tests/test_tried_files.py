@@ -3,14 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-import pytest
-
 from tools.file_kinds import headed_kinds, special_kinds
 from tools.refused_kinds import refused_kinds
 from tools.tried_files import try_kind, try_refused
 from tools.tried_files_table import TriedFile, read_records
-
-pytestmark = pytest.mark.slow  # for the imports: onnxruntime and both versions of Keras
 
 
 def test_a_file_is_compared_with_its_writer(tmp_path: Path) -> None:
@@ -44,4 +40,4 @@ def test_each_kind_is_recorded() -> None:
     ]
     refused = [(each.file, each.writer, "", "") for each in refused_kinds()]
     found = [(each.file, each.writer, each.head, each.special) for each in read_records().files]
-    assert found == imported + refused
+    assert found == imported + refused, "run `uv run python -m tools.tried_files`"

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from onnxruntime.quantization import quantize_dynamic
+import tf_keras
 
 from tests.model_inventory.graph.test_precision import network
 from tests.model_inventory.keras.saved_models import small
@@ -119,8 +119,6 @@ def _weights(folder: Path) -> Path:
 
 
 def _weights_of_keras_2(folder: Path) -> Path:
-    import tf_keras
-
     keras_network(tf_keras, "softmax").save_weights(folder / "model.h5")
     return folder / "model.h5"
 
@@ -132,6 +130,8 @@ def _quantised(folder: Path) -> Path:
 
 
 def _quantised_onnx(folder: Path) -> Path:
+    from onnxruntime.quantization import quantize_dynamic
+
     quantize_dynamic(classifier(folder / "whole.onnx"), folder / "model.onnx")
     return folder / "model.onnx"
 

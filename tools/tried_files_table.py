@@ -1,6 +1,7 @@
 """The records of `tools.tried_files`, and the tables of docs/models.md that show them."""
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,11 +15,11 @@ Each of these files was made by the named library, imported, and compared with t
 noise image (`uv run python -m tools.tried_files`). A cell shows the greatest difference of the
 logits, relative to the greatest logit; 0 means equal in all digits. For *one linear unit* the
 values were compared, and for *no head* the activations of the last layer. *Sprite* names a layer
-that was rendered, of the network with the softmax. A sentence in place of a number says why the
-file was refused.
+that was rendered, of the network with the softmax.
 
 ONNX files were written node by node, in the layouts of PyTorch's and tf2onnx's exports, and
 compared with onnxruntime. Files of *TensorFlow 1* were written by its interface in TensorFlow 2.
+
 """
 _SPECIAL = """
 These files have a property that others of their format do not have.
@@ -84,7 +85,9 @@ def files_section() -> str:
     refused = [record for record in tried.files if not record.head]
     versions = ", ".join(f"{name} {version}" for name, version in tried.versions.items())
     return (
-        f"{_HEAD}The libraries were {versions}. Older versions were not run here.\n\n"
+        _HEAD
+        + textwrap.fill(f"The libraries were {versions}. Older versions were not run here.", 100)
+        + "\n\n"
         + _by_head(headed)
         + _SPECIAL
         + _table(
@@ -118,6 +121,7 @@ def _by_head(records: Sequence[TriedFile]) -> str:
 
 
 def _sprite(records: Iterable[TriedFile]) -> str:
+    """Return the layer of which a sprite was rendered, empty without one."""
     return ", ".join(f"`{record.sprite}`" for record in records if record.sprite)
 
 
