@@ -2,10 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tools.file_kinds import headed_kinds, special_kinds
 from tools.refused_kinds import refused_kinds
-from tools.tried_files import try_kind, try_refused
+from tools.tried_files import is_wrong, try_kind, try_refused
 from tools.tried_files_table import TriedFile, read_records
 
 
@@ -31,6 +34,22 @@ def test_another_output_than_the_writers_is_seen(tmp_path: Path) -> None:
 def test_a_refused_file_is_recorded_with_its_sentence(tmp_path: Path) -> None:
     kind = next(each for each in refused_kinds() if each.file == "`m.pt`")
     assert try_refused(kind, tmp_path).refusal == "is a checkpoint of PyTorch"
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        ({"head": "logits", "difference": 1e-6}, False),
+        ({"head": "logits", "difference": 1e-3}, True),
+        ({"head": "logits", "special": "float16", "difference": 1e-3}, False),
+        ({"head": "logits", "difference": float("nan")}, True),
+        ({"head": "logits", "refusal": "is empty"}, True),
+        ({"refusal": "is empty"}, False),
+        ({}, True),
+    ],
+)
+def test_unexpected_outcomes_are_told(found: dict[str, Any], wrong: bool) -> None:
+    assert is_wrong(TriedFile(file="a", writer="b", **found)) == wrong
 
 
 def test_each_kind_is_recorded() -> None:

@@ -18,8 +18,6 @@ from diamond_cutter.model_inventory.user_models import ImportOptions
 from tests.model_inventory.graph.test_precision import network
 from tests.model_inventory.keras import keras_2_files
 from tests.model_inventory.keras.test_hub import small_classifier
-from tests.model_inventory.onnx.files import classifier, run, weights
-from tests.model_inventory.onnx.test_reading import external, halved
 from tests.model_inventory.tensorflow import test_saved_model as saved_models
 from tests.model_inventory.test_user_models import saved, small_model
 from tests.users_models import nested_model, slim_graph
@@ -37,10 +35,17 @@ from tools.file_makers import (
     save_as_folder,
     saved_by_tensorflow,
 )
-from tools.onnx_makers import onnx_maker
+from tools.onnx_makers import (
+    classifier_maker,
+    float16_classifier,
+    naming_classifier,
+    onnx_maker,
+    split_classifier,
+    whole_number_images,
+)
 
 Make = Callable[[Path], MadeFile]
-TORCH = "onnx, as PyTorch"
+TORCH, TF2ONNX = "onnx, as PyTorch", "onnx, as tf2onnx"
 # Averages of features, which are scores only if the user says so.
 BY_HEAD = "averages, by `--head`"
 
@@ -78,7 +83,7 @@ def headed_kinds() -> list[FileKind]:
             ("SavedModel", "TensorFlow 2", saved_by_tensorflow),
             ("`.pb`", "TensorFlow", frozen_graph),
             ("`.onnx`, NCHW", TORCH, onnx_maker(channels_last=False)),
-            ("`.onnx`, NHWC", "onnx, as tf2onnx", onnx_maker(channels_last=True)),
+            ("`.onnx`, NHWC", TF2ONNX, onnx_maker(channels_last=True)),
         )
         for head in ENDINGS
     ]
@@ -109,10 +114,12 @@ def special_kinds() -> list[FileKind]:
         ("SavedModel", "TensorFlow 2", "in a zip archive", "softmax", _zipped_folder),
         ("`.h5`", "tf-keras", "in a zip archive, as of Teachable Machine", "softmax", _zipped_file),
         ("`.pb`", "TensorFlow 1", "TF-Slim", "softmax", _slim),
-        ("`.onnx`", TORCH, "BatchNorm, groups, opset 18", "logits", _onnx_classifier()),
-        ("`.onnx`", TORCH, "a batch of 1, opset 13", "logits", _onnx_classifier(13, 1)),
-        ("`.onnx`", TORCH, "float16", "logits", _onnx_float16),
-        ("`.onnx`", TORCH, "weights in a second file", "logits", _onnx_external),
+        ("`.onnx`", TORCH, "BatchNorm, groups, opset 18", "logits", classifier_maker()),
+        ("`.onnx`", TORCH, "a batch of 1, opset 13", "logits", classifier_maker(13, 1)),
+        ("`.onnx`", TORCH, "float16", "logits", float16_classifier),
+        ("`.onnx`", TORCH, "weights in a second file", "logits", split_classifier),
+        ("`.onnx`", TORCH, "returns the name of the class", "logits", naming_classifier),
+        ("`.onnx`", TF2ONNX, "images of whole numbers", "logits", whole_number_images),
     ]
     return [
         FileKind(file, writer, head, make, special) for file, writer, special, head, make in rows
@@ -266,25 +273,3 @@ def _slim(folder: Path) -> MadeFile:
         tf.graph_util.import_graph_def(read, name="")
         output = session.run(f"{read.node[-1].name}:0", {"input:0": images})
     return MadeFile(path, images, output, "softmax")
-
-
-def _onnx_made(path: Path, dtype: str = "float32") -> MadeFile:
-    images = noise(1, 24, 24, 3)
-    return MadeFile(path, images, run(path, images.transpose(0, 3, 1, 2).astype(dtype)))
-
-
-def _onnx_classifier(version: int = 18, batch: int | str = "batch") -> Make:
-    def make(folder: Path) -> MadeFile:
-        return _onnx_made(classifier(folder / "model.onnx", version=version, batch=batch))
-
-    return make
-
-
-def _onnx_float16(folder: Path) -> MadeFile:
-    return _onnx_made(halved(folder / "model.onnx"), "float16")
-
-
-def _onnx_external(folder: Path) -> MadeFile:
-    path = external(folder / "model.onnx", "model.onnx.data")
-    (folder / "model.onnx.data").write_bytes(weights(8, 3, 3, 3).tobytes())
-    return _onnx_made(path)

@@ -1,13 +1,17 @@
-"""Makes small ONNX files with each kind of head, for `tools.tried_files`."""
+"""Makes small ONNX files with each kind of head or other properties, for `tools.tried_files`."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
-from tests.model_inventory.onnx.files import onnx_file, run, weights
-from tools.file_makers import ENDINGS, SIDE, MadeFile, noise
+from tests.model_inventory.onnx.files import classifier, onnx_file, run, weights
+from tests.model_inventory.onnx.test_class_names import changed, class_label
+from tests.model_inventory.onnx.test_reading import external, halved
+from tools.file_makers import ENDINGS, PIXELS, SIDE, MadeFile, noise
 
 
 def onnx_maker(*, channels_last: bool) -> Callable[[Path, str], MadeFile]:
@@ -87,3 +91,48 @@ def _head(head: str) -> list[NodeProto]:
 def _node(operator: str, inputs: list[str], name: str, **attributes: object) -> NodeProto:
     """Return a node whose output has its name."""
     return helper.make_node(operator, inputs, [name], name, **attributes)
+
+
+def _of_classifier(path: Path, dtype: str = "float32") -> MadeFile:
+    images = noise(1, 24, 24, 3)
+    return MadeFile(path, images, run(path, images.transpose(0, 3, 1, 2).astype(dtype)))
+
+
+def classifier_maker(version: int = 18, batch: int | str = "batch") -> Callable[[Path], MadeFile]:
+    """Return a function that writes a classifier for a version of the operators and a batch."""
+
+    def make(folder: Path) -> MadeFile:
+        return _of_classifier(classifier(folder / "model.onnx", version=version, batch=batch))
+
+    return make
+
+
+def float16_classifier(folder: Path) -> MadeFile:
+    """Write a classifier in float16."""
+    return _of_classifier(halved(folder / "model.onnx"), "float16")
+
+
+def split_classifier(folder: Path) -> MadeFile:
+    """Write a classifier with some weights in a second file."""
+    path = external(folder / "model.onnx", "model.onnx.data")
+    (folder / "model.onnx.data").write_bytes(weights(8, 3, 3, 3).tobytes())
+    return _of_classifier(path)
+
+
+def naming_classifier(folder: Path) -> MadeFile:
+    """Write a classifier that returns the name of the highest class, too."""
+    made = _of_classifier(classifier(folder / "plain.onnx"))
+    return dataclasses.replace(made, path=changed(folder / "model.onnx", class_label))
+
+
+def whole_number_images(folder: Path) -> MadeFile:
+    """Write a network that takes images of uint8, which it turns into floats."""
+    made = onnx_maker(channels_last=True)(folder, "logits")
+    model = onnx.load(made.path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node[0].input[0] = "floats"
+    cast = helper.make_node("Cast", ["image"], ["floats"], "cast", to=TensorProto.FLOAT)
+    model.graph.node.insert(0, cast)
+    onnx.save(model, made.path)
+    output = run(made.path, np.round(made.images * 255).astype(np.uint8))
+    return dataclasses.replace(made, output=output, options=PIXELS)

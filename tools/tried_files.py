@@ -41,7 +41,7 @@ def main() -> None:
             print(number, *record.model_dump(exclude_defaults=True).values(), flush=True)
     versions = {library: importlib.metadata.version(library) for library in LIBRARIES}
     write_records(TriedFiles(versions=versions, files=tuple(tried)))
-    wrong = [record for record in tried if _is_wrong(record)]
+    wrong = [record for record in tried if is_wrong(record)]
     for record in wrong:
         print("wrong:", record)
     sys.exit(1 if wrong else 0)
@@ -82,7 +82,7 @@ def try_refused(kind: RefusedKind, folder: Path) -> TriedFile:
     return record
 
 
-def _is_wrong(record: TriedFile) -> bool:
+def is_wrong(record: TriedFile) -> bool:
     """Tell whether another outcome was expected."""
     if not record.head:
         return record.refusal is None
@@ -144,7 +144,7 @@ def _rendered(bundle: Bundle) -> str:
 
 def _first_sentence(text: str, path: Path) -> str:
     """Return the first sentence of an error, without the place of the file."""
-    for start in (f"{path} ", f"{path.name} "):
+    for start in (f"{path} ", f"{path.name} ", f"{path}: "):
         text = text.removeprefix(start)
     return text.replace(str(path), path.name).split(". ")[0].rstrip(".")
 
