@@ -1,4 +1,5 @@
-"""Write docs/models.md: a row for each known model, and how far the tests verify it.
+"""Write docs/models.md: a row for each known model, and how far the tests verify it, and for each
+kind of file that was tried.
 
     uv run python -m tools.models_table
 
@@ -13,12 +14,14 @@ from diamond_cutter.model_inventory.efficientnet_lite import import_efficientnet
 from diamond_cutter.model_inventory.imagenet_accuracy import PUBLISHED_ACCURACY, published_accuracy
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models
+from tools.tried_files_table import files_section
 
 TABLE = Path(__file__).parents[1] / "docs" / "models.md"
 HEAD = """# Models
 
-This page is generated: run `uv run python -m tools.models_table`. The column *verified* says what
-the tests check:
+This page is generated: run `uv run python -m tools.models_table`. It lists the models that have a
+name, and the [files of models](#files) that were tried. The column *verified* says what the tests
+check:
 
 - *weights run*: imported with the trained weights from the package. The model recognises sample
   photos (`tests/model_inventory/test_efficientnet_lite.py`).
@@ -88,6 +91,7 @@ def page() -> str:
         )
         + "\n\n"
         + "".join(f"[{number}]: {source}\n" for number, source in enumerate(SOURCES, 1))
+        + files_section()
     )
 
 

@@ -33,9 +33,8 @@ def described(path: Path, change: Callable[[dict[str, Any]], object] = lambda co
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
-def test_a_classifier_of_kerashub_is_loaded(tmp_path: Path) -> None:
+def small_classifier() -> Any:
+    """Return an image classifier of KerasHub, with a preprocessor."""
     import keras_hub
 
     backbone = keras_hub.models.ResNetBackbone(
@@ -49,11 +48,17 @@ def test_a_classifier_of_kerashub_is_loaded(tmp_path: Path) -> None:
         image_shape=(24, 24, 3),
     )
     converter = keras_hub.layers.ResNetImageConverter(image_size=(24, 24), scale=1 / 255)
-    model = keras_hub.models.ResNetImageClassifier(
+    return keras_hub.models.ResNetImageClassifier(
         backbone=backbone,
         num_classes=3,
         preprocessor=keras_hub.models.ResNetImageClassifierPreprocessor(converter),
     )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
+def test_a_classifier_of_kerashub_is_loaded(tmp_path: Path) -> None:
+    model = small_classifier()
     model.save(tmp_path / "hub.keras")
     bundle = import_user_model(
         tmp_path / "hub.keras", "hub", options=ImportOptions(value_range=(0, 1))

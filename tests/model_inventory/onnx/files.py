@@ -50,13 +50,13 @@ def onnx_file(
     return path
 
 
-def run(path: Path, images: Array) -> Array:
-    """Return the output of a file for images `[batch, channel, row, column]`."""
+def run(path: Path, images: Array, output: str | None = None) -> Array:
+    """Return an output of a file, its only one if omitted, for images as the file takes them."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (output,) = session.run(None, {"image": images})
-    return np.asarray(output)
+    (found,) = session.run([output] if output else None, {"image": images})
+    return np.asarray(found)
 
 
 def classifier(path: Path, *, version: int = 18, batch: int | str = "batch") -> Path:

@@ -209,12 +209,19 @@ def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -
     refused(path, r"names weights outside its folder|cannot be read")
 
 
-def test_half_precision_becomes_float32(tmp_path: Path) -> None:
+def halved(path: Path) -> Path:
+    """Write a classifier in float16."""
+
     def halve(model: onnx.ModelProto) -> None:
         for tensor in model.graph.initializer:
             array = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-        model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
 
-    model = read_onnx_model(changed(tmp_path / "model.onnx", halve), choose_output)
+    return changed(path, halve)
+
+
+def test_half_precision_becomes_float32(tmp_path: Path) -> None:
+    model = read_onnx_model(halved(tmp_path / "model.onnx"), choose_output)
     assert {node.attr["dtype"].type for node in model.graph.node if node.op == "Const"} <= {1, 3}
