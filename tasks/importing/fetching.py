@@ -14,6 +14,13 @@ from diamond_cutter.model_inventory.catalogue import (
 )
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
+from diamond_cutter.model_inventory.keras.hub_catalogue import (
+    fetched_preset,
+    is_hub_name,
+    preset_files,
+    preset_folder,
+    require_hub_packages,
+)
 from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, keras_folder
 from diamond_cutter.storage.downloads import fetch_file
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
@@ -35,15 +42,19 @@ def fetch_weights(
 
     Args:
         name: the model.
-        given: paths or URLs that replace the published ones: of the weights, then of the labels.
+        given: paths or URLs that replace the published ones: of the weights, then of the labels;
+            for a preset, its folder.
         on_progress: called while a file is fetched.
 
     Raises:
         UnknownModel: no model has that name.
         NothingToFetch: its weights are in a package; says which.
         WeightsMissing, StorageError: a file cannot be fetched; says where to put it.
+        BadModel: the preset cannot be imported.
     """
     require_model(name)
+    if is_hub_name(name):
+        return _fetch_preset(name, given, on_progress)
     origin = origin_of(name)
     if origin == "package":
         raise NothingToFetch(
@@ -65,6 +76,41 @@ def fetch_weights(
         url = given[index] if index < len(given) else file.url
         _fetch(url, file.path, on_progress, replace=index < len(given))
     return [file.path for file in files]
+
+
+def _fetch_preset(name: str, given: Sequence[str], on_progress: Progress) -> list[Path]:
+    """Let KerasHub fetch a preset in a process, unless it is on this machine."""
+    folders = [Path(folder).expanduser().resolve() for folder in given]
+    if len(folders) > 1 or not all(folder.is_dir() for folder in folders):
+        raise NothingToFetch(
+            f"--weights does not fit {name}: expected the folder of a preset, found "
+            f"{' '.join(given)[:160]}. Omit it to download the preset."
+        )
+    if not folders and fetched_preset(name):
+        return [preset_folder(name) / file for file in preset_files(name)]
+    require_hub_packages(name)
+    given_folder = folders[0] if folders else None
+
+    def tell(here: int) -> None:
+        on_progress(name, here, None)
+
+    with DeviceSlots([""]) as slots:
+        return slots.run(fetch_by_hub, name, given_folder, timeout_s=math.inf, on_progress=tell)
+
+
+def fetch_by_hub(
+    name: str, given: Path | None, on_progress: Callable[[int], object] = report_progress
+) -> list[Path]:
+    """Let KerasHub fetch a preset, report its bytes on the way, and return its files.
+
+    Raises:
+        ModelError: it cannot be fetched or imported.
+    """
+    from diamond_cutter.model_inventory.keras.preset_fetching import fetch_preset
+
+    files = fetch_preset(name, given)
+    on_progress(sum(file.stat().st_size for file in files))
+    return files
 
 
 def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
