@@ -9,6 +9,8 @@ import tempfile
 from difflib import get_close_matches
 from pathlib import Path
 
+import requests
+
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel, UnknownModel, WeightsMissing
 from diamond_cutter.model_inventory.keras.hub_catalogue import (
@@ -54,7 +56,9 @@ def fetch_preset(name: str, given: Path | None = None) -> list[Path]:
             made.mkdir()
             _gather(name, place, made, copy=given is not None)
             image = image_of_preset(name, load_preset(name, made))
-            record = FetchedPreset(origin=place, height=image.height, width=image.width)
+            record = FetchedPreset(
+                origin=given.name if given else place, height=image.height, width=image.width
+            )
             (made / RECORD).write_text(record.model_dump_json(), encoding="utf-8")
             _move(made, preset_folder(name), replaced)
     except OSError as error:
@@ -126,9 +130,16 @@ def _downloaded(name: str, place: str, file: str) -> Path:
                 f"{name} has no {file} at {place}. Choose another model."
             ) from error
         raise WeightsMissing(
-            f"{file} of {name} cannot be downloaded from {place} ({first_line(cause)}). Check the "
+            f"{file} of {name} cannot be downloaded from {place} ({_reason(cause)}). Check the "
             "name and the network."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a download failed, in one sentence of the library, or less."""
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return first_line(error).partition(". ")[0]
 
 
 def _check_architecture(name: str, folder: Path) -> None:

@@ -44,7 +44,6 @@ def import_preset(name: str) -> Bundle:
         BadModel: the preset is not valid.
     """
     source = preset_source(name)
-    require_hub_packages(name)
     model = load_preset(name, preset_folder(name))
     traced, classes = trace(model), model.output_shape[-1]
     known = classes == _CLASSES_OF_IMAGENET and _is_of_imagenet(name)
@@ -64,8 +63,10 @@ def load_preset(name: str, folder: Path) -> keras.Model:
     """Let KerasHub build the classifier in a folder, after checking its files.
 
     Raises:
+        WeightsMissing: a package is not installed.
         BadModel: a file is not valid.
     """
+    require_hub_packages(name)
     from keras_hub.models import ImageClassifier
 
     check_descriptions(name, folder)
