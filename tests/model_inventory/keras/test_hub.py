@@ -12,7 +12,7 @@ import pytest
 
 from diamond_cutter.model_inventory.bundle import activation_function
 from diamond_cutter.model_inventory.errors import BadModel
-from diamond_cutter.model_inventory.keras.archives import check_keras_archive
+from diamond_cutter.model_inventory.keras.files import load_keras_model
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 
 CLASSIFIER = {
@@ -72,7 +72,7 @@ def test_without_the_package_the_extra_is_named(
     with pytest.raises(
         BadModel, match=r"needs the package keras-hub, .+ Run `pip install 'diamond-cutter\[hub\]'`"
     ):
-        check_keras_archive(described(tmp_path / "hub.keras"))
+        load_keras_model(described(tmp_path / "hub.keras"))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,30 @@ def test_without_the_package_the_extra_is_named(
         {"module": "keras_hub.src.utils.preset_utils"},
         {"module": "os", "class_name": "system"},
         {"module": None},
+        # KerasHub registers its classes under its earlier name as well.
+        {"registered_name": "keras_nlp>ResNetImageClassifier"},
+        {
+            "module": "keras_nlp.src.models.bert.bert_tokenizer",
+            "class_name": "BertTokenizer",
+            "registered_name": "keras_nlp>BertTokenizer",
+        },
     ],
 )
 def test_other_classes_of_kerashub_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
     path = described(tmp_path / "hub.keras", lambda config: config.update(change))
     with pytest.raises(BadModel, match="or of KerasHub's image classifiers"):
-        check_keras_archive(path)
+        load_keras_model(path)
+
+
+def test_functions_of_kerashub_are_refused(tmp_path: Path) -> None:
+    function = {
+        "class_name": "function",
+        "module": "builtins",
+        "config": "upload_preset",
+        "registered_name": "keras_hub>upload_preset",
+    }
+    path = described(
+        tmp_path / "hub.keras", lambda config: config.update(config={"activation": function})
+    )
+    with pytest.raises(BadModel, match="needs the function upload_preset"):
+        load_keras_model(path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,12 +35,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::I
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep what is fetched in empty folders, and have no network but loopback."""
     monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hugging face"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield
+    keras.backend.clear_session()
 
 
 @pytest.fixture
