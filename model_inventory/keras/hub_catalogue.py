@@ -53,11 +53,13 @@ def preset_files(name: str) -> tuple[str, ...]:
 
 
 def fetched_preset(name: str) -> FetchedPreset | None:
-    """Return the record of a preset, or None if it is not on this machine."""
+    """Return the record of a preset, or None if it or one of its files is not on this machine."""
+    folder = preset_folder(name)
     try:
-        return FetchedPreset.model_validate_json((preset_folder(name) / RECORD).read_bytes())
+        found = FetchedPreset.model_validate_json((folder / RECORD).read_bytes())
     except (OSError, ValidationError):
         return None
+    return found if all((folder / file).is_file() for file in preset_files(name)) else None
 
 
 def fetched_presets() -> dict[str, FetchedPreset]:

@@ -69,6 +69,22 @@ def fetch_preset(name: str, given: Path | None = None) -> list[Path]:
     return [preset_folder(name) / file for file in preset_files(name)]
 
 
+def download_folder(name: str) -> Path:
+    """Return the folder in the cache of kagglehub or huggingface_hub into which a preset comes.
+
+    Raises:
+        UnknownModel: KerasHub has no such preset.
+        BadModel: the preset is for other tasks.
+    """
+    from huggingface_hub import constants
+    from kagglehub.config import get_cache_folder
+
+    scheme, _colon, path = _place(name).partition("://")
+    if scheme == "hf":
+        return Path(constants.HF_HUB_CACHE) / f"models--{path.replace('/', '--')}" / "blobs"
+    return Path(get_cache_folder()) / "models" / path
+
+
 def _gather(name: str, place: str, folder: Path, *, copy: bool) -> None:
     """Bring the files of a preset into a folder; check those that describe it before the weights.
 

@@ -83,8 +83,8 @@ def load_preset(name: str, folder: Path) -> keras.Model:
         ) from error
     except Exception as error:  # KerasHub raises anything for contradictory files
         raise BadModel(
-            f"{name} cannot be loaded by KerasHub {hub_version()} ({first_line(error)}). Choose "
-            "another model, or another version of keras-hub."
+            f"{name} cannot be loaded by KerasHub {hub_version()} ({first_line(error)}). Delete "
+            f"{preset_folder(name)} if it exists and fetch the model again, or choose another one."
         ) from error
 
 

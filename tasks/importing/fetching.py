@@ -3,7 +3,8 @@
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diamond_cutter.model_inventory.catalogue import (
@@ -106,9 +107,11 @@ def fetch_by_hub(
     Raises:
         ModelError: it cannot be fetched or imported.
     """
-    from diamond_cutter.model_inventory.keras.preset_fetching import fetch_preset
+    from diamond_cutter.model_inventory.keras.preset_fetching import download_folder, fetch_preset
 
-    files = fetch_preset(name, given)
+    folder = given or download_folder(name)
+    with _watching(lambda: _bytes_in(folder), on_progress):
+        files = fetch_preset(name, given)
     on_progress(sum(file.stat().st_size for file in files))
     return files
 
@@ -136,22 +139,40 @@ def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_prog
     """
     from diamond_cutter.model_inventory.keras.applications import fetch_keras_weights
 
-    file, fetched = keras_folder() / KERAS_APPLICATIONS[name].file, threading.Event()
+    file = keras_folder() / KERAS_APPLICATIONS[name].file
+    with _watching(lambda: file.stat().st_size if file.is_file() else 0, on_progress):
+        path = fetch_keras_weights(name)
+    on_progress(path.stat().st_size)
+    return path
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return the bytes of all files in a folder, in which another thread works."""
+    size = 0
+    for file in folder.glob("*"):
+        with suppress(OSError):  # a finished file gets another name
+            size += file.stat().st_size
+    return size
+
+
+@contextmanager
+def _watching(size: Callable[[], int], on_progress: Callable[[int], object]) -> Iterator[None]:
+    """Report a number of bytes several times a second, once there are any."""
+    done = threading.Event()
 
     def watch() -> None:
-        while not fetched.wait(_LOOK_S):
-            if file.is_file():
-                on_progress(file.stat().st_size)
+        while not done.wait(_LOOK_S):
+            here = size()
+            if here:
+                on_progress(here)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        path = fetch_keras_weights(name)
+        yield
     finally:
-        fetched.set()
+        done.set()
         watcher.join()
-    on_progress(path.stat().st_size)
-    return path
 
 
 def _fetch(url: str, path: Path, on_progress: Progress, *, replace: bool) -> None:

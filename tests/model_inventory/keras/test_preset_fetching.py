@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -94,6 +95,10 @@ def test_a_preset_is_fetched_from_kaggle_and_imported(published: Path) -> None:
         (RESNET, "kerashub", "here")
     ]
     assert fetch_weights(RESNET) == files, "it is here, so no process is started"
+    files[-1].unlink()
+    with pytest.raises(WeightsMissing, match=f"Run `diamond-cutter models fetch {RESNET}`"):
+        model_source(RESNET)
+    assert not list_presets()
 
 
 @pytest.mark.slow
@@ -183,6 +188,15 @@ def test_a_preset_that_is_something_else_is_refused(
     files: dict[str, Any], text: str, tmp_path: Path
 ) -> None:
     assert_refused("kerashub/mine", files, text, tmp_path)
+
+
+def test_weights_that_refer_to_another_file_are_refused(tmp_path: Path) -> None:
+    for file, content in {"config.json": PRESET, "task.json": TASK}.items():
+        (tmp_path / file).write_text(json.dumps(content))
+    with h5py.File(tmp_path / "model.weights.h5", "w") as weights:
+        weights["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(BadModel, match=r"model.weights.h5 refers to data outside itself"):
+        load_preset("kerashub/mine", tmp_path)
 
 
 @pytest.mark.parametrize(
