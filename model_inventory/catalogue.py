@@ -60,7 +60,7 @@ def list_models() -> list[ModelListing]:
     return [_listing(name) for name in model_names()]
 
 
-def list_presets() -> list[ModelListing]:
+def list_hub_presets() -> list[ModelListing]:
     """Return every preset on this machine."""
     return [
         ModelListing(
@@ -102,7 +102,7 @@ def require_model(name: str) -> None:
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     """Return the error for an unknown name; `others` are the names of models in the bucket."""
-    if name.partition("/")[0] in HUB_ORIGINS:
+    if name.startswith(tuple(f"{origin}/" for origin in HUB_ORIGINS)):
         return UnknownModel(
             f"model {name[:160]!r} is not a valid name: expected kerashub/PRESET or timm/NAME, of "
             "up to 100 letters, digits and _.-, a letter or digit first. See docs/own-models.md."
@@ -160,7 +160,7 @@ def import_model(name: str) -> "Bundle":
     """
     model_source(name)
     if is_hub_name(name):
-        from diamond_cutter.model_inventory.keras.presets import import_preset
+        from diamond_cutter.model_inventory.keras.hub_presets import import_preset
 
         return import_preset(name)
     if name in KERAS_APPLICATIONS:

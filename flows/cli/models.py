@@ -10,8 +10,8 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.catalogue import (
     ModelListing,
     is_known,
+    list_hub_presets,
     list_models,
-    list_presets,
     origin_of,
 )
 from diamond_cutter.model_inventory.file_kinds import model_format
@@ -49,7 +49,7 @@ def all_models(bucket: Bucket) -> list[ModelListing]:
     latest = {card.name: card for card in cards}
     known = [
         _with_card(listing, latest[listing.name]) if listing.name in latest else listing
-        for listing in [*list_models(), *list_presets()]
+        for listing in [*list_models(), *list_hub_presets()]
     ]
     listed = {listing.name for listing in known}
     # A preset that another machine fetched is in the bucket, but not in the list.

@@ -15,7 +15,7 @@ from diamond_cutter.model_inventory.keras.hub_catalogue import (
     preset_folder,
     preset_source,
 )
-from diamond_cutter.model_inventory.keras.presets import load_preset
+from diamond_cutter.model_inventory.keras.hub_presets import load_preset
 from diamond_cutter.model_inventory.packed_models import model_inside
 from diamond_cutter.model_inventory.tensorflow.serving import last_layer
 from diamond_cutter.model_inventory.user_models import content_hash, is_keras_file

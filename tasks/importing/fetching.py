@@ -107,7 +107,7 @@ def fetch_by_hub(
     Raises:
         ModelError: it cannot be fetched or imported.
     """
-    from diamond_cutter.model_inventory.keras.preset_fetching import download_folder, fetch_preset
+    from diamond_cutter.model_inventory.keras.hub_fetching import download_folder, fetch_preset
 
     folder = given or download_folder(name)
     with _watching(lambda: _bytes_in(folder), on_progress):

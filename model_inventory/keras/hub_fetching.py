@@ -20,7 +20,7 @@ from diamond_cutter.model_inventory.keras.hub_catalogue import (
     preset_folder,
     require_hub_packages,
 )
-from diamond_cutter.model_inventory.keras.presets import (
+from diamond_cutter.model_inventory.keras.hub_presets import (
     check_descriptions,
     hub_version,
     image_of_preset,

@@ -12,15 +12,22 @@ import numpy as np
 import pytest
 
 from diamond_cutter.model_inventory.bundle import activation_function
-from diamond_cutter.model_inventory.catalogue import import_model, list_presets, model_source
-from diamond_cutter.model_inventory.errors import BadModel, ModelError, UnknownModel, WeightsMissing
+from diamond_cutter.model_inventory.catalogue import import_model, list_hub_presets, model_source
+from diamond_cutter.model_inventory.errors import (
+    BadModel,
+    ModelError,
+    NoKerasModel,
+    UnknownModel,
+    WeightsMissing,
+)
 from diamond_cutter.model_inventory.imagenet import imagenet_labels
 from diamond_cutter.model_inventory.keras.hub_catalogue import preset_folder
-from diamond_cutter.model_inventory.keras.preset_fetching import fetch_preset
-from diamond_cutter.model_inventory.keras.presets import image_of_preset, load_preset
+from diamond_cutter.model_inventory.keras.hub_fetching import fetch_preset
+from diamond_cutter.model_inventory.keras.hub_presets import image_of_preset, load_preset
+from diamond_cutter.model_inventory.keras.source_models import source_model
 from diamond_cutter.model_inventory.preprocessing import known_preprocessing
 from diamond_cutter.tasks.importing.fetching import NothingToFetch, fetch_by_hub, fetch_weights
-from tests.model_inventory.keras.hub_presets import (
+from tests.model_inventory.keras.published_presets import (
     OFFSET,
     SCALE,
     SIDE,
@@ -91,14 +98,17 @@ def test_a_preset_is_fetched_from_kaggle_and_imported(published: Path) -> None:
         model(model.preprocessor(images)),
         atol=1e-4,
     )
-    assert [(listing.name, listing.source, listing.weights) for listing in list_presets()] == [
+    assert [(listing.name, listing.source, listing.weights) for listing in list_hub_presets()] == [
         (RESNET, "kerashub", "here")
     ]
     assert fetch_weights(RESNET) == files, "it is here, so no process is started"
+    assert source_model(card, None).count_params() == model.count_params()
     files[-1].unlink()
+    with pytest.raises(NoKerasModel, match="are not on this machine"):
+        source_model(card, None)
     with pytest.raises(WeightsMissing, match=f"Run `diamond-cutter models fetch {RESNET}`"):
         model_source(RESNET)
-    assert not list_presets()
+    assert not list_hub_presets()
 
 
 @pytest.mark.slow
@@ -106,7 +116,7 @@ def test_a_network_of_timm_is_fetched_from_hugging_face_and_loaded(published: Pa
     written = write_timm_network(published / NETWORK)
     fetch_preset(NETWORK)
     assert model_source(NETWORK).origin == f"hf://{NETWORK}"
-    assert [(listing.name, listing.source) for listing in list_presets()] == [(NETWORK, "timm")]
+    assert [(listing.name, listing.source) for listing in list_hub_presets()] == [(NETWORK, "timm")]
     model = load_preset(NETWORK, preset_folder(NETWORK))
     image = image_of_preset(NETWORK, model)
     assert image.shape == (32, 32, 3) and known_preprocessing(image) == "torch"
@@ -131,7 +141,7 @@ def test_no_connection_is_one_sentence(
 def test_a_name_that_hugging_face_does_not_have_is_one_sentence(published: Path) -> None:
     with pytest.raises(WeightsMissing, match=r"^[^\n]+ Check the name and the network\.$"):
         fetch_preset("timm/resnet19")
-    assert not list_presets()
+    assert not list_hub_presets()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +235,7 @@ def assert_refused(name: str, files: dict[str, Any], text: str, folder: Path) ->
     with pytest.raises(ModelError, match=text) as error:
         fetch_preset(name, folder)
     assert "\n" not in str(error.value)
-    assert not list_presets() and not list((folder / "cache").glob("*"))
+    assert not list_hub_presets() and not list((folder / "cache").glob("*"))
 
 
 @pytest.mark.parametrize("package", ["keras_hub", "safetensors"])
