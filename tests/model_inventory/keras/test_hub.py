@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -38,6 +39,7 @@ def described(path: Path, change: Callable[[dict[str, Any]], object] = lambda co
 def test_a_classifier_of_kerashub_is_loaded(tmp_path: Path) -> None:
     import keras_hub
 
+    keras.backend.clear_session()  # other tests build layers of the same names
     backbone = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],

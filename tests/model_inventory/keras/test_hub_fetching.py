@@ -43,14 +43,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::I
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is fetched in empty folders, and have no network but loopback."""
     monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hugging face"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield
-    keras.backend.clear_session()
 
 
 @pytest.fixture
@@ -61,6 +59,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     with serving_presets(folder) as url:
         use_server(url, monkeypatch)
         yield folder
+    keras.backend.clear_session()
 
 
 def use_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
