@@ -18,12 +18,12 @@ from diamond_cutter.model_inventory.keras.hub_catalogue import (
     FetchedPreset,
     preset_files,
     preset_folder,
-    require_hub_packages,
 )
 from diamond_cutter.model_inventory.keras.hub_presets import (
     check_descriptions,
     hub_version,
     image_of_preset,
+    import_keras_hub,
     load_preset,
     no_classifier,
 )
@@ -47,7 +47,7 @@ def fetch_preset(name: str, given: Path | None = None) -> list[Path]:
         WeightsMissing: a file cannot be downloaded, or a package is missing.
         BadModel: the preset is no image classifier, cannot be converted, or is not valid.
     """
-    require_hub_packages(name)
+    import_keras_hub(name)
     place = str(given) if given else _place(name)
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
@@ -73,9 +73,11 @@ def download_folder(name: str) -> Path:
     """Return the folder in the cache of kagglehub or huggingface_hub into which a preset comes.
 
     Raises:
+        WeightsMissing: a package is missing.
         UnknownModel: KerasHub has no such preset.
         BadModel: the preset is for other tasks.
     """
+    import_keras_hub(name)
     from huggingface_hub import constants
     from kagglehub.config import get_cache_folder
 

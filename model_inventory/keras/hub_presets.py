@@ -4,6 +4,7 @@ The JSON files of a preset can name any class that KerasHub knows, so they are c
 KerasHub reads them.
 """
 
+import importlib
 import json
 import re
 from importlib.metadata import version
@@ -16,7 +17,7 @@ import numpy as np
 from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.bundle import Bundle, make_bundle
 from diamond_cutter.model_inventory.card import ImageSpec
-from diamond_cutter.model_inventory.errors import BadModel
+from diamond_cutter.model_inventory.errors import BadModel, WeightsMissing
 from diamond_cutter.model_inventory.imagenet import imagenet_labels
 from diamond_cutter.model_inventory.keras.archives import check_h5_weights
 from diamond_cutter.model_inventory.keras.hub_catalogue import (
@@ -34,6 +35,7 @@ from diamond_cutter.regular_files import open_regular, read_regular
 _LARGEST_DESCRIPTION_BYTES = 16 << 20
 _IMAGENET = re.compile(r"imagenet|in1k", re.IGNORECASE)
 _CLASSES_OF_IMAGENET = 1000
+_LARGEST_SIDE_PX = 4096
 
 
 def import_preset(name: str) -> Bundle:
@@ -66,7 +68,7 @@ def load_preset(name: str, folder: Path) -> keras.Model:
         WeightsMissing: a package is not installed.
         BadModel: a file is not valid.
     """
-    require_hub_packages(name)
+    import_keras_hub(name)
     from keras_hub.models import ImageClassifier
 
     check_descriptions(name, folder)
@@ -99,18 +101,44 @@ def image_of_preset(name: str, model: keras.Model) -> ImageSpec:
     height, width = getattr(converter, "image_size", None) or (height, width)
     if converter is None or height is None or width is None:
         raise BadModel(f"{name} does not say how images are prepared. Choose another model.")
+    if not (1 <= height <= _LARGEST_SIDE_PX and 1 <= width <= _LARGEST_SIDE_PX):
+        raise BadModel(
+            f"{name} has images of an unusual size: expected 1 to {_LARGEST_SIDE_PX} pixels, found "
+            f"{height} x {width}. Choose another model."
+        )
     noise = np.random.default_rng(0).integers(0, 256, (1, height, width, channels))
     black, white = np.zeros_like(noise), np.full_like(noise, 255)
-    low, high, mixed = (
-        np.asarray(converter(images.astype(np.float32)), np.float64)
-        for images in (black, white, noise)
-    )
+    try:
+        low, high, mixed = (
+            np.asarray(converter(images.astype(np.float32)), np.float64)
+            for images in (black, white, noise)
+        )
+    except Exception as error:  # KerasHub raises anything for contradictory numbers
+        raise BadModel(
+            f"{name} cannot prepare images ({first_line(error)}). Choose another model."
+        ) from error
     if not np.allclose(low + (high - low) * noise / 255, mixed, rtol=1e-3, atol=1e-4):
         raise BadModel(
             f"{name} does not prepare images by scaling each channel. Choose another model."
         )
     lows, highs = low[0, 0, 0].tolist(), high[0, 0, 0].tolist()
     return image_of(Scaling(tuple(zip(lows, highs, strict=True))), height, width, channels)
+
+
+def import_keras_hub(name: str) -> None:
+    """Import KerasHub, for a preset.
+
+    Raises:
+        WeightsMissing: a package is not installed, or cannot be imported.
+    """
+    require_hub_packages(name)
+    try:
+        importlib.import_module("keras_hub")
+    except Exception as error:  # of any package that it needs
+        raise WeightsMissing(
+            f"{name} needs the package keras-hub, which cannot be imported ({first_line(error)}). "
+            "Run `pip install 'diamond-cutter[hub]'`."
+        ) from error
 
 
 def check_descriptions(name: str, folder: Path) -> None:
