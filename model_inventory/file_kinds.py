@@ -228,8 +228,8 @@ _FOLDERS: tuple[tuple[Callable[[Collection[str]], bool], str], ...] = (
     ),
     (
         lambda names: {"config.json", "task.json"} <= set(names),
-        "is a preset of KerasHub. Load it with `keras_hub.models.ImageClassifier.from_preset`, "
-        "save it with model.save as a .keras file, and give that file.",
+        "is a preset of KerasHub. Run `diamond-cutter models fetch kerashub/NAME --weights "
+        "FOLDER`, and use kerashub/NAME.",
     ),
     (lambda names: "data.pkl" in names, f"is an unpacked checkpoint of PyTorch. {_EXPORT}"),
     (

@@ -33,7 +33,11 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
         for model in models
     ]
     print_result(
-        models, as_json, Rows(("model", "source", "image", "layers", "channels", "weights"), rows)
+        models,
+        as_json,
+        Rows(("model", "source", "image", "layers", "channels", "weights"), rows),
+        "`diamond-cutter models fetch` also takes kerashub/PRESET, a preset of KerasHub, and "
+        "timm/NAME, a network of timm.",
     )
 
 

@@ -7,7 +7,13 @@ from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.model_inventory.catalogue import ModelListing, list_models, model_names
+from diamond_cutter.model_inventory.catalogue import (
+    ModelListing,
+    is_known,
+    list_hub_presets,
+    list_models,
+    origin_of,
+)
 from diamond_cutter.model_inventory.file_kinds import model_format
 from diamond_cutter.model_inventory.labels import read_labels
 from diamond_cutter.model_inventory.user_models import ImportOptions, check_name
@@ -43,9 +49,11 @@ def all_models(bucket: Bucket) -> list[ModelListing]:
     latest = {card.name: card for card in cards}
     known = [
         _with_card(listing, latest[listing.name]) if listing.name in latest else listing
-        for listing in list_models()
+        for listing in [*list_models(), *list_hub_presets()]
     ]
-    own = [card for card in cards if card.name not in model_names()]
+    listed = {listing.name for listing in known}
+    # A preset that another machine fetched is in the bucket, but not in the list.
+    own = [card for card in cards if card.name not in listed]
     times = {card.name: sum(other.name == card.name for other in own) for card in own}
     return known + [_of_card(card, card.key if times[card.name] > 1 else card.name) for card in own]
 
@@ -146,7 +154,7 @@ def _with_card(listing: ModelListing, card: ModelCard) -> ModelListing:
 def _of_card(card: ModelCard, name: str) -> ModelListing:
     return ModelListing(
         name=name,
-        source="yours",
+        source=origin_of(card.name) if is_known(card.name) else "yours",
         height=card.image.height,
         width=card.image.width,
         layers=len(card.layers),

@@ -66,7 +66,7 @@ def check_keras_archive(path: Path) -> LayerDescription:
             if damaged:
                 raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
             if WEIGHTS in archive.namelist():
-                _check_h5_weights(path, io.BytesIO(archive.read(WEIGHTS)))
+                check_h5_weights(path, io.BytesIO(archive.read(WEIGHTS)))
             return LayerDescription(archive.read(CONFIG), _version(archive))
     except (
         zipfile.BadZipFile,
@@ -157,7 +157,7 @@ def check_h5(path: Path) -> LayerDescription:
     if not h5py.is_hdf5(path):
         raise BadModel(f"{path} is truncated or not an HDF5 file. Save or download it again.")
     with path.open("rb") as file:
-        description = _check_h5_weights(path, file)
+        description = check_h5_weights(path, file)
     if description is None:
         raise BadModel(
             f"{path} has only weights: expected a whole model. Save it with model.save, or use the "
@@ -167,7 +167,7 @@ def check_h5(path: Path) -> LayerDescription:
     return description
 
 
-def _check_h5_weights(path: Path, file: BinaryIO) -> LayerDescription | None:
+def check_h5_weights(path: Path, file: BinaryIO) -> LayerDescription | None:
     """Check that the datasets are small and in the file; return what describes the layers."""
     try:
         with h5py.File(file, "r") as opened:

@@ -14,6 +14,8 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel
 
 _PACKAGE = "keras_hub"
+# Files of its earlier name have the same classes, which KerasHub registers under both names.
+_PACKAGES = (_PACKAGE, "keras_nlp")
 _OF_IMAGES = re.compile(
     r"[A-Za-z0-9]{1,80}(Backbone|ImageClassifier|ImageClassifierPreprocessor|ImageConverter)"
 )
@@ -22,7 +24,7 @@ _OF_IMAGES = re.compile(
 def is_of_hub(described: Mapping[str, Any]) -> bool:
     """Tell whether an object in a description claims to be of KerasHub."""
     names = (described.get(key) for key in ("module", "registered_name", "class_name"))
-    return any(isinstance(name, str) and re.split(r"[.>]", name)[0] == _PACKAGE for name in names)
+    return any(isinstance(name, str) and re.split(r"[.>]", name)[0] in _PACKAGES for name in names)
 
 
 def check_hub_class(path: Path, described: Mapping[str, Any], layer: str) -> None:
@@ -38,8 +40,13 @@ def check_hub_class(path: Path, described: Mapping[str, Any], layer: str) -> Non
     """
     name, registered = described["class_name"], described.get("registered_name")
     module = described.get("module")
-    sound = isinstance(module, str) and module.startswith(f"{_PACKAGE}.src.models.")
-    if not sound or registered != f"{_PACKAGE}>{name}" or not _OF_IMAGES.fullmatch(name):
+    sound = any(
+        isinstance(module, str)
+        and module.startswith(f"{package}.src.models.")
+        and registered == f"{package}>{name}"
+        for package in _PACKAGES
+    )
+    if not sound or not _OF_IMAGES.fullmatch(name):
         whose = f"{module}.{name}" if isinstance(module, str) else name
         raise BadModel(
             f"{path} needs the class {whose[:160]}{layer}: expected only classes of Keras, or of "

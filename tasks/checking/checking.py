@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from diamond_cutter.model_inventory.card import ImageSpec, ModelCard
-from diamond_cutter.model_inventory.catalogue import model_names
+from diamond_cutter.model_inventory.catalogue import is_known
 from diamond_cutter.model_inventory.preprocessing import (
     known_preprocessing,
     options_of,
@@ -77,7 +77,7 @@ def _add_command(card: ModelCard, image: ImageSpec, options: str) -> str | None:
     The model gets another name: its sprites and features in the bucket belong to the present
     preprocessing. Known models and models from `attach` are not added from a file.
     """
-    if card.name in model_names() or card.attached is not None:
+    if is_known(card.name) or card.attached is not None:
         return None
     name = f"{card.name[:_NAME_LENGTH]}-{known_preprocessing(image) or 'rescaled'}"
     words = ["diamond-cutter models add", shlex.quote(card.source.origin), "--name", name]

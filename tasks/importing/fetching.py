@@ -3,7 +3,8 @@
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diamond_cutter.model_inventory.catalogue import (
@@ -14,6 +15,13 @@ from diamond_cutter.model_inventory.catalogue import (
 )
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS
+from diamond_cutter.model_inventory.keras.hub_catalogue import (
+    fetched_preset,
+    is_hub_name,
+    preset_files,
+    preset_folder,
+    require_hub_packages,
+)
 from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, keras_folder
 from diamond_cutter.storage.downloads import fetch_file
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
@@ -35,15 +43,19 @@ def fetch_weights(
 
     Args:
         name: the model.
-        given: paths or URLs that replace the published ones: of the weights, then of the labels.
+        given: paths or URLs that replace the published ones: of the weights, then of the labels;
+            for a preset, its folder.
         on_progress: called while a file is fetched.
 
     Raises:
         UnknownModel: no model has that name.
         NothingToFetch: its weights are in a package; says which.
         WeightsMissing, StorageError: a file cannot be fetched; says where to put it.
+        BadModel: the preset cannot be imported.
     """
     require_model(name)
+    if is_hub_name(name):
+        return _fetch_preset(name, given, on_progress)
     origin = origin_of(name)
     if origin == "package":
         raise NothingToFetch(
@@ -65,6 +77,43 @@ def fetch_weights(
         url = given[index] if index < len(given) else file.url
         _fetch(url, file.path, on_progress, replace=index < len(given))
     return [file.path for file in files]
+
+
+def _fetch_preset(name: str, given: Sequence[str], on_progress: Progress) -> list[Path]:
+    """Let KerasHub fetch a preset in a process, unless it is on this machine."""
+    folders = [Path(folder).expanduser().resolve() for folder in given]
+    if len(folders) > 1 or not all(folder.is_dir() for folder in folders):
+        raise NothingToFetch(
+            f"--weights does not fit {name}: expected the folder of a preset, found "
+            f"{' '.join(given)[:160]}. Omit it to download the preset."
+        )
+    if not folders and fetched_preset(name):
+        return [preset_folder(name) / file for file in preset_files(name)]
+    require_hub_packages(name)
+    given_folder = folders[0] if folders else None
+
+    def tell(here: int) -> None:
+        on_progress(name, here, None)
+
+    with DeviceSlots([""]) as slots:
+        return slots.run(fetch_by_hub, name, given_folder, timeout_s=math.inf, on_progress=tell)
+
+
+def fetch_by_hub(
+    name: str, given: Path | None, on_progress: Callable[[int], object] = report_progress
+) -> list[Path]:
+    """Let KerasHub fetch a preset, report its bytes on the way, and return its files.
+
+    Raises:
+        ModelError: it cannot be fetched or imported.
+    """
+    from diamond_cutter.model_inventory.keras.hub_fetching import download_folder, fetch_preset
+
+    folder = given or download_folder(name)
+    with _watching(lambda: _bytes_in(folder), on_progress):
+        files = fetch_preset(name, given)
+    on_progress(sum(file.stat().st_size for file in files))
+    return files
 
 
 def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
@@ -90,22 +139,40 @@ def fetch_by_keras(name: str, on_progress: Callable[[int], object] = report_prog
     """
     from diamond_cutter.model_inventory.keras.applications import fetch_keras_weights
 
-    file, fetched = keras_folder() / KERAS_APPLICATIONS[name].file, threading.Event()
+    file = keras_folder() / KERAS_APPLICATIONS[name].file
+    with _watching(lambda: file.stat().st_size if file.is_file() else 0, on_progress):
+        path = fetch_keras_weights(name)
+    on_progress(path.stat().st_size)
+    return path
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return the bytes of all files in a folder, in which another thread works."""
+    size = 0
+    for file in folder.glob("*"):
+        with suppress(OSError):  # a finished file gets another name
+            size += file.stat().st_size
+    return size
+
+
+@contextmanager
+def _watching(size: Callable[[], int], on_progress: Callable[[int], object]) -> Iterator[None]:
+    """Report a number of bytes several times a second, once there are any."""
+    done = threading.Event()
 
     def watch() -> None:
-        while not fetched.wait(_LOOK_S):
-            if file.is_file():
-                on_progress(file.stat().st_size)
+        while not done.wait(_LOOK_S):
+            here = size()
+            if here:
+                on_progress(here)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        path = fetch_keras_weights(name)
+        yield
     finally:
-        fetched.set()
+        done.set()
         watcher.join()
-    on_progress(path.stat().st_size)
-    return path
 
 
 def _fetch(url: str, path: Path, on_progress: Progress, *, replace: bool) -> None:

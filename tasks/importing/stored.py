@@ -12,6 +12,7 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ClassLabel, ModelCard, ModelSource
 from diamond_cutter.model_inventory.catalogue import (
     import_model,
+    is_known,
     model_names,
     model_source,
     unknown_model,
@@ -22,6 +23,7 @@ from diamond_cutter.model_inventory.errors import (
     UnknownModel,
     WeightsMissing,
 )
+from diamond_cutter.model_inventory.keras.hub_catalogue import is_hub_name
 from diamond_cutter.model_inventory.preprocessing import options_of
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.storage import Bucket, NotFound, open_bucket
@@ -104,7 +106,7 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
         }
     if len(found) > 1:
         raise _ambiguous(bucket, name, found)
-    if name in model_names():
+    if is_known(name):
         for model, card in found.items():
             if source is not None or bundle_damage(bucket, model) is None:
                 return card
@@ -187,6 +189,12 @@ def bundle_remedy(model: str) -> str:
     """
     name = model.rpartition("@")[0]
     known = next((known for known in model_names() if known.replace("/", ".") == name), None)
+    preset = name.replace(".", "/", 1)
+    if is_hub_name(preset):
+        return (
+            f"Run `diamond-cutter models fetch {preset}` if its weights are not on this machine. "
+            "The next run imports it again."
+        )
     if known is None:
         return (
             f"Run the command that made it again: `diamond-cutter models add FILE --name {name}`, "
@@ -258,7 +266,7 @@ def find_or_import(bucket_url: str, name: str) -> "Bundle":
 
 def _source_here(name: str) -> ModelSource | None:
     """Return the source of a known model's weights, or None if they or the model are missing."""
-    if name not in model_names():
+    if not is_known(name):
         return None
     try:
         return model_source(name)

@@ -13,6 +13,7 @@ import pytest
 from diamond_cutter.model_inventory.catalogue import (
     ModelListing,
     import_model,
+    is_known,
     list_models,
     lucid_files,
     model_names,
@@ -84,6 +85,21 @@ def test_a_file_in_the_cache_is_the_source(name: str) -> None:
     with pytest.raises(BadModel) as error:
         import_model(name)
     assert str(place) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["kerashub/resnet_18_imagenet", "timm/resnet18.a1_in1k"])
+def test_a_preset_is_known_by_the_form_of_its_name(name: str) -> None:
+    assert is_known(name) and name not in listings()
+    for ask in (model_source, import_model):
+        with pytest.raises(WeightsMissing, match=f"Run `diamond-cutter models fetch {name}`"):
+            ask(name)
+
+
+@pytest.mark.parametrize("name", ["timm/", "timm/a b", "timm/../a", "kerashub/a/b", "kerashub/a\n"])
+def test_a_name_that_no_preset_can_have_is_unknown(name: str) -> None:
+    assert not is_known(name)
+    with pytest.raises(UnknownModel, match="expected kerashub/PRESET or timm/NAME"):
+        require_model(name)
 
 
 def test_a_name_without_its_source_is_near() -> None:

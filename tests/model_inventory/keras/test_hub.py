@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -37,6 +38,7 @@ def small_classifier() -> Any:
     """Return an image classifier of KerasHub, with a preprocessor."""
     import keras_hub
 
+    keras.backend.clear_session()  # other tests build layers of the same names
     backbone = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
@@ -88,9 +90,30 @@ def test_without_the_package_the_extra_is_named(
         {"module": "keras_hub.src.utils.preset_utils"},
         {"module": "os", "class_name": "system"},
         {"module": None},
+        # KerasHub registers its classes under its earlier name as well.
+        {"registered_name": "keras_nlp>ResNetImageClassifier"},
+        {
+            "module": "keras_nlp.src.models.bert.bert_tokenizer",
+            "class_name": "BertTokenizer",
+            "registered_name": "keras_nlp>BertTokenizer",
+        },
     ],
 )
 def test_other_classes_of_kerashub_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
     path = described(tmp_path / "hub.keras", lambda config: config.update(change))
     with pytest.raises(BadModel, match="or of KerasHub's image classifiers"):
+        load_keras_model(path)
+
+
+def test_functions_of_kerashub_are_refused(tmp_path: Path) -> None:
+    function = {
+        "class_name": "function",
+        "module": "builtins",
+        "config": "upload_preset",
+        "registered_name": "keras_hub>upload_preset",
+    }
+    path = described(
+        tmp_path / "hub.keras", lambda config: config.update(config={"activation": function})
+    )
+    with pytest.raises(BadModel, match="needs the function upload_preset"):
         load_keras_model(path)

@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from diamond_cutter.flows.cli.models import all_models
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.catalogue import model_source, unknown_model
-from diamond_cutter.model_inventory.errors import AmbiguousModel, BadModel, UnknownModel
+from diamond_cutter.model_inventory.errors import (
+    AmbiguousModel,
+    BadModel,
+    UnknownModel,
+    WeightsMissing,
+)
 from diamond_cutter.model_inventory.imagenet_accuracy import published_accuracy
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key, preset_key
-from diamond_cutter.tasks.importing.stored import find_model, keep_bundle
+from diamond_cutter.tasks.importing.stored import bundle_remedy, find_model, keep_bundle
 from tests.flows.made_up_set import made_up_card, put_bundle, put_old_bundle
 
 CARD = made_up_card()
@@ -91,6 +97,21 @@ def test_a_card_of_an_earlier_version_is_sound_and_not_imported_again(bucket: Lo
     assert find_model(bucket, name) == card
     assert not verify(bucket, deep=True).problems
     assert bucket.get(card_key(card.key)) == text
+
+
+def test_a_preset_in_the_bucket_needs_no_weights_on_this_machine(
+    bucket: LocalBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIAMOND_CUTTER_CACHE", str(tmp_path / "cache"))
+    name = "timm/resnet18.a1_in1k"
+    with pytest.raises(WeightsMissing, match=f"models fetch {name}"):
+        find_model(bucket, name)
+    card = CARD.model_copy(update={"name": name})
+    put_old_bundle(bucket, card)
+    assert find_model(bucket, name) == card
+    (listing,) = (listing for listing in all_models(bucket) if listing.name == name)
+    assert listing.source == "timm" and listing.weights.startswith("in the bucket")
+    assert f"models fetch {name}" in bundle_remedy(card.key)
 
 
 def test_a_model_added_again_leaves_the_card_of_an_earlier_version(
