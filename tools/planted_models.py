@@ -63,8 +63,9 @@ def places() -> list[Place]:
                 )
             )
     for suffix in (".keras", ".h5"):
+        # Initialisers that Keras does not have are replaced: the file has the weights.
         found += [
-            Place(suffix, how, True, _keras_file(suffix, how))
+            Place(suffix, how, how != "initialiser", _keras_file(suffix, how))
             for how in ("layer", "function", "initialiser")
         ]
     return [

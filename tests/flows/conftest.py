@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import prefect.main  # noqa: F401  before TensorFlow: it closes all streams that are logged to by then, pytest's among them
@@ -120,12 +122,20 @@ def lasting_slots(gcs_server: "GcsServer") -> "Iterator[DeviceSlots]":
 
 
 @pytest.fixture(scope="session")
-def lasting_scorers() -> "Iterator[DeviceSlots]":
+def lasting_scorers(gcs_server: "GcsServer") -> "Iterator[DeviceSlots]":
     """Return processes without a device that stay when a run ends, like `lasting_slots`."""
     from diamond_cutter.flows.cut_steps import SCORERS
     from diamond_cutter.tasks.devices import DeviceSlots
 
     with DeviceSlots([""] * SCORERS) as slots:
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(SCORERS) as pool:
+            _find_gcs(patch, gcs_server)
+            # All at once, so that each begins a process.
+            begun = [
+                pool.submit(slots.run, sleep, 0.5, timeout_s=AT_MOST_S) for _ in range(SCORERS)
+            ]
+            for each in begun:
+                each.result()
         yield slots
 
 
