@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from diamond_cutter.errors import first_line
 from diamond_cutter.model_inventory.errors import BadModel, first_few
 from diamond_cutter.regular_files import open_regular
 
@@ -93,35 +92,21 @@ def _is_in(name: PurePosixPath, folder: PurePosixPath) -> bool:
 
 def _unpacked(path: Path, folder: Path) -> Path:
     """Unpack the only model of an archive; return its path."""
-    from diamond_cutter.model_inventory.keras.archives import check_members
+    from diamond_cutter.model_inventory.keras.archives import opened_archive
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_members(path, archive)
-            models = _models(archive)
-            if len(models) != 1:
-                raise BadModel(
-                    f"{path} holds several models: expected one, found "
-                    f"{first_few([str(model) for model in models])}. Unpack it, and give one."
-                )
-            (model,) = models
-            for member in archive.infolist():
-                name = PurePosixPath(member.filename)
-                wanted = name in (model, model.parent / LABELS) or _is_in(name, model)
-                if not member.is_dir() and wanted:
-                    _unpack(archive, member, folder)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        raise BadModel(
-            f"{path} is a damaged zip archive ({first_line(error)}). Download it again."
-        ) from error
+    with opened_archive(path, "Download it again.") as archive:
+        models = _models(archive)
+        if len(models) != 1:
+            raise BadModel(
+                f"{path} holds several models: expected one, found "
+                f"{first_few([str(model) for model in models])}. Unpack it, and give one."
+            )
+        (model,) = models
+        for member in archive.infolist():
+            name = PurePosixPath(member.filename)
+            wanted = name in (model, model.parent / LABELS) or _is_in(name, model)
+            if not member.is_dir() and wanted:
+                _unpack(archive, member, folder)
     return folder / model
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -58,16 +59,31 @@ def check_keras_archive(path: Path) -> LayerDescription:
             f"{path} is truncated or not a .keras file: expected a zip archive. Save or download "
             "it again."
         )
+    with opened_archive(path, "Save or download it again.") as archive:
+        _check_parts(path, archive)
+        damaged = archive.testzip()  # inflates everything, a little at a time
+        if damaged:
+            raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
+        if WEIGHTS in archive.namelist():
+            check_h5_weights(path, io.BytesIO(archive.read(WEIGHTS)))
+        return LayerDescription(archive.read(CONFIG), _version(archive))
+
+
+@contextmanager
+def opened_archive(path: Path, remedy: str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive after checking its members.
+
+    Args:
+        path: of the archive.
+        remedy: what to do if it is damaged.
+
+    Raises:
+        BadModel: the archive is damaged or not safe to unpack, also while it is read.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            check_members(path, archive)
-            _check_parts(path, archive)
-            damaged = archive.testzip()  # inflates everything, a little at a time
-            if damaged:
-                raise BadModel(f"{path} is damaged at {damaged}. Save or download it again.")
-            if WEIGHTS in archive.namelist():
-                check_h5_weights(path, io.BytesIO(archive.read(WEIGHTS)))
-            return LayerDescription(archive.read(CONFIG), _version(archive))
+            _check_members(path, archive)
+            yield archive
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -78,7 +94,7 @@ def check_keras_archive(path: Path) -> LayerDescription:
         ValueError,
     ) as error:
         raise BadModel(
-            f"{path} is a damaged zip archive ({first_line(error)}). Save or download it again."
+            f"{path} is a damaged zip archive ({first_line(error)}). {remedy}"
         ) from error
 
 
@@ -91,7 +107,7 @@ def _version(archive: zipfile.ZipFile) -> str:
     return str(metadata.get("keras_version", "3")) if isinstance(metadata, dict) else "3"
 
 
-def check_members(path: Path, archive: zipfile.ZipFile) -> None:
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     """Check that the files in an archive stay in it, and take little more room than the archive.
 
     Raises:
