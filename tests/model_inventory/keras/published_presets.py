@@ -30,6 +30,20 @@ def write_preset(folder: Path, classes: int = 3) -> Any:
     """Write a preset of a ResNet with one block, and return its model."""
     import keras_hub
 
+    converter = keras_hub.layers.ResNetImageConverter(
+        image_size=(SIDE, SIDE), scale=list(SCALE), offset=list(OFFSET)
+    )
+    model = small_resnet((None, None, 3), converter, classes)
+    model.save_to_preset(str(folder))
+    return model
+
+
+def small_resnet(
+    image_shape: tuple[int | None, int | None, int], converter: Any, classes: int
+) -> Any:
+    """Return an image classifier of KerasHub with one block; the converter prepares images."""
+    import keras_hub
+
     backbone = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
@@ -38,18 +52,13 @@ def write_preset(folder: Path, classes: int = 3) -> Any:
         stackwise_num_strides=[1],
         block_type="basic_block",
         use_pre_activation=False,
-        image_shape=(None, None, 3),
+        image_shape=image_shape,
     )
-    converter = keras_hub.layers.ResNetImageConverter(
-        image_size=(SIDE, SIDE), scale=list(SCALE), offset=list(OFFSET)
-    )
-    model = keras_hub.models.ResNetImageClassifier(
+    return keras_hub.models.ResNetImageClassifier(
         backbone=backbone,
         num_classes=classes,
         preprocessor=keras_hub.models.ResNetImageClassifierPreprocessor(converter),
     )
-    model.save_to_preset(str(folder))
-    return model
 
 
 def write_timm_network(folder: Path) -> Any:

@@ -15,6 +15,7 @@ from diamond_cutter.model_inventory.bundle import activation_function
 from diamond_cutter.model_inventory.errors import BadModel
 from diamond_cutter.model_inventory.keras.files import load_keras_model
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
+from tests.model_inventory.keras.published_presets import small_resnet
 
 CLASSIFIER = {
     "module": "keras_hub.src.models.resnet.resnet_image_classifier",
@@ -39,22 +40,8 @@ def small_classifier() -> Any:
     import keras_hub
 
     keras.backend.clear_session()  # other tests build layers of the same names
-    backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64],
-        stackwise_num_blocks=[1],
-        stackwise_num_strides=[1],
-        block_type="basic_block",
-        use_pre_activation=False,
-        image_shape=(24, 24, 3),
-    )
     converter = keras_hub.layers.ResNetImageConverter(image_size=(24, 24), scale=1 / 255)
-    return keras_hub.models.ResNetImageClassifier(
-        backbone=backbone,
-        num_classes=3,
-        preprocessor=keras_hub.models.ResNetImageClassifierPreprocessor(converter),
-    )
+    return small_resnet((24, 24, 3), converter, classes=3)
 
 
 @pytest.mark.slow
