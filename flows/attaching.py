@@ -7,7 +7,6 @@ therefore goes on from the last epoch.
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.flows.artifacts import AttachArtifacts
 from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
@@ -15,10 +14,11 @@ from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_traini
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.progress import Progress, doing
-from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
+from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import ensure_card
+from diamond_cutter.flows.sprites_request import LOCAL
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
@@ -35,11 +35,8 @@ from diamond_cutter.tasks.cutting.dataset import (
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
 
-# mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
 
-
-@flow(name="attach", task_runner=_RUNNER, persist_result=False)
+@flow(name="attach", persist_result=False)
 def attach(request: AttachRequest) -> AttachSummary:
     """Cut a network, train new layers on it, and add the result to the inventory.
 
@@ -49,7 +46,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with workplace(LOCAL) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.artifacts import ReportArtifacts
@@ -27,10 +26,10 @@ from diamond_cutter.flows.report_sprites import (
     photos_are_noted,
     render_report_sprites,
 )
-from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
+from diamond_cutter.flows.run_scope import resolve_images, tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
@@ -53,15 +52,11 @@ from diamond_cutter.tasks.reporting.task import (
     publish_report,
 )
 
-_JOBS_IN_FLIGHT = len(DEVICES) + 1
 # Extra time for each image that is inspected.
 _INSPECTION_S = 60.0
 
-# mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_JOBS_IN_FLIGHT)
 
-
-@flow(name="attribute-dataset", task_runner=_RUNNER, persist_result=False)
+@flow(name="attribute-dataset", persist_result=False)
 def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     """Explain a folder of images, and publish the report.
 
@@ -72,7 +67,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with workplace(request.runner) as slots:
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:
@@ -159,7 +154,7 @@ def _attribute(
         on_progress = progress.of_part(job.title, len(job.images))
         return attribute_images.submit(job, slots, run.request.timeout_s, on_progress)
 
-    for job, future in FutureQueue(jobs, submit, _JOBS_IN_FLIGHT):
+    for job, future in FutureQueue(jobs, submit, tasks_in_flight):
         error = error_of(future)
         if error is not None:
             failures.append(f"{job.title}: {first_line(error, limit=None)}")

@@ -9,8 +9,10 @@ from pydantic import Field
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.sprites_request import (
     AUTO,
+    LOCAL,
     BucketPlace,
     Recipe,
+    Runner,
     class_number,
     lasting_place,
 )
@@ -84,6 +86,7 @@ class AttributionRequest(FrozenModel):
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for 128 images, which are then retried"
     )
+    runner: Runner = LOCAL
 
     def lasting(self) -> "AttributionRequest":
         """Return the request with absolute paths."""

@@ -3,7 +3,14 @@
 from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import (
+    AUTO,
+    LOCAL,
+    BucketPlace,
+    Recipe,
+    Runner,
+    lasting_place,
+)
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import UnknownLayer
@@ -46,6 +53,7 @@ class CompareRequest(FrozenModel):
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )
+    runner: Runner = LOCAL
 
     def lasting(self) -> "CompareRequest":
         """Return the request with absolute paths."""

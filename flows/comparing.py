@@ -6,10 +6,8 @@ therefore does only the missing work.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.flows.artifacts import CompareArtifacts
 from diamond_cutter.flows.compare_request import CompareRequest, models_to_compare
@@ -18,10 +16,10 @@ from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import Progress, doing, say
 from diamond_cutter.flows.report_sprites import render_sprites
-from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
+from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
@@ -50,9 +48,6 @@ from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
-# mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=len(DEVICES) + 2)
-
 
 @dataclass(frozen=True)
 class CompareRun:
@@ -76,7 +71,7 @@ class CompareRun:
         return compare_folder(self.images.name, self.spec.models, self.spec.key)
 
 
-@flow(name="compare-models", task_runner=_RUNNER, persist_result=False)
+@flow(name="compare-models", persist_result=False)
 def compare_models(request: CompareRequest) -> CompareSummary:
     """Compare two models on a folder of images.
 
@@ -86,7 +81,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     """
     outlive_the_server()
     name_process()
-    with run_scope(), device_slots(DEVICES) as slots:
+    with workplace(request.runner) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:
@@ -122,7 +117,9 @@ def _resolve(bucket: Bucket, request: CompareRequest, slots: DeviceSlots) -> Com
 
 
 def _sprites(bucket: Bucket, card: ModelCard, request: CompareRequest) -> SpritesRequest:
-    asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)
+    asked = SpritesRequest(
+        model=card.key, bucket=request.bucket, recipe=request.recipe, runner=request.runner
+    )
     return settle_recipe(bucket, card, asked)
 
 

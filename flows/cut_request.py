@@ -2,7 +2,14 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import (
+    AUTO,
+    LOCAL,
+    BucketPlace,
+    Recipe,
+    Runner,
+    lasting_place,
+)
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
@@ -49,6 +56,7 @@ class CutRequest(FrozenModel):
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )
+    runner: Runner = LOCAL
 
     def lasting(self) -> "CutRequest":
         """Return the request with absolute paths."""

@@ -10,7 +10,7 @@ from diamond_cutter.flows.feature_steps import features_of_images, run_all
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import passing
 from diamond_cutter.flows.report_sprites import render_sprites
-from diamond_cutter.flows.sprites import DEVICES
+from diamond_cutter.flows.run_scope import places, tasks_in_flight
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
@@ -90,7 +90,7 @@ def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
     layers = sum(len(model.spec.layers) for model in run.models)
     models = f"{len(run.models)} model{'s' * (len(run.models) > 1)}"
     parts = [f"{images:,} images, {models}, {layers} layers to score"]
-    seconds = images * sum(each_s) / len(DEVICES)
+    seconds = images * sum(each_s) / places()
     if run.request.train:
         parts.append(f"{min(run.request.train, layers)} heads to train")
         trained = sorted(each_s)[-run.request.train :]
@@ -140,7 +140,7 @@ def score_models(
             on_progress = progress.of_part(layer.name, 1)
             return score_layer.submit(scoring, layer, scorers, run.request.timeout_s, on_progress)
 
-        for (scoring, layer), record in run_all(jobs, submit, SCORERS + 1):
+        for (scoring, layer), record in run_all(jobs, submit, lambda: SCORERS + 1):
             found[scoring.model][layer.name] = record
     return found
 
@@ -160,7 +160,7 @@ def join_in_models(
             return join_layers.submit(job, scorers, run.request.timeout_s, None)
 
         failures = list[str]()
-        found = run_all(jobs, submit, SCORERS + 1, failures)
+        found = run_all(jobs, submit, lambda: SCORERS + 1, failures)
     problems = [f"layers were not joined: {failure}" for failure in failures]
     return {job.model: record for job, record in found}, problems
 
@@ -180,7 +180,7 @@ def train_in_models(
         def submit(job: TrainingJob) -> Any:
             return train_heads.submit(job, slots, run.request.timeout_s, None)
 
-        return {job.model: record for job, record in run_all(jobs, submit, len(DEVICES) + 1)}
+        return {job.model: record for job, record in run_all(jobs, submit, tasks_in_flight)}
 
 
 def _training_job(

@@ -4,10 +4,7 @@ The work is planned from the records in the bucket. After any kind of end, the s
 therefore does only the missing work.
 """
 
-from typing import Any
-
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import CutArtifacts
@@ -27,10 +24,10 @@ from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
 from diamond_cutter.flows.errors import sentence
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import doing, say
-from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
+from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
@@ -51,11 +48,8 @@ from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
-# mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=max(len(DEVICES), SCORERS) + 1)
 
-
-@flow(name="find-cut", task_runner=_RUNNER, persist_result=False)
+@flow(name="find-cut", persist_result=False)
 def find_cut(request: CutRequest) -> CutSummary:
     """Find the model and layer whose features classify a folder of images best.
 
@@ -66,7 +60,7 @@ def find_cut(request: CutRequest) -> CutSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with workplace(request.runner) as slots:
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)
@@ -101,7 +95,9 @@ def _recipes(run: CutRun) -> str:
 
 def _asked(run: CutRun, model: ComparedModel) -> SpritesRequest:
     request = run.request
-    asked = SpritesRequest(model=model.card.key, bucket=request.bucket, recipe=request.recipe)
+    asked = SpritesRequest(
+        model=model.card.key, bucket=request.bucket, recipe=request.recipe, runner=request.runner
+    )
     return settle_recipe(run.bucket, model.card, asked)
 
 

@@ -17,6 +17,12 @@ class PrefectServerError(DiamondCutterError):
     """The Prefect server is missing, does not answer or does not start."""
 
 
+class RunnerLost(DiamondCutterError):
+    """The cluster on which the tasks work is gone."""
+
+    exit_code = 1
+
+
 class AttributionFailed(DiamondCutterError):
     """Some readable images could not be measured; the text counts and names them."""
 

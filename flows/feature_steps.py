@@ -1,12 +1,12 @@
 """Computes the features of images by several models, and runs jobs as tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import CutFailed
 from diamond_cutter.flows.progress import Progress
-from diamond_cutter.flows.sprites import DEVICES
+from diamond_cutter.flows.run_scope import tasks_in_flight
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
@@ -61,7 +61,7 @@ def features_of_images(
             on_progress = progress.of_part(job.title, len(job.images))
             return compute_features.submit(job, slots, timeout_s, on_progress)
 
-        run_all(jobs, submit, len(DEVICES) + 1)
+        run_all(jobs, submit, tasks_in_flight)
     bucket = open_bucket(bucket_url)
     return [
         feature_set(bucket, features_folder(dataset, card.key, spec), len(images))
@@ -94,14 +94,14 @@ def _jobs(
 
 
 def run_all(
-    jobs: Sequence[Any], submit: Any, limit: int, failures: list[str] | None = None
+    jobs: Sequence[Any], submit: Any, limit: Callable[[], int], failures: list[str] | None = None
 ) -> list[tuple[Any, Any]]:
     """Run jobs as tasks, and return each with its result, in the order of the jobs.
 
     Args:
         jobs: what is run.
         submit: starts the task of a job.
-        limit: tasks at a time.
+        limit: returns the number of tasks at a time.
         failures: receives a sentence for each task that failed; if omitted, failures are raised.
 
     Raises:

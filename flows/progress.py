@@ -63,18 +63,13 @@ class Progress:
         if self._lines is not None:
             self._lines.stop(last=kind is None)
 
-    def of_part(self, title: str, size: int) -> Callable[[int], None]:
-        """Return a callback that counts the items of one part; retries do not count twice."""
-        left = size
+    def of_part(self, title: str, size: int) -> "PartProgress":
+        """Return what counts the items of one part; retries do not count twice."""
+        return PartProgress(lambda done: self._count(done, title), size)
 
-        def count(done: int) -> None:
-            nonlocal left
-            fresh = min(done, left)
-            left -= fresh
-            self._done += fresh
-            self._bar.update(self._task, advance=fresh, description=title)
-
-        return count
+    def _count(self, done: int, title: str) -> None:
+        self._done += done
+        self._bar.update(self._task, advance=done, description=title)
 
     def described(self) -> Callable[[tuple[int, str]], None]:
         """Return a callback that counts items, and shows a line about them."""
@@ -95,6 +90,31 @@ class Progress:
         return (
             f"{counted}, about {passing(passed_s * (self._total - self._done) / self._done)} left"
         )
+
+
+class PartProgress:
+    """Counts the items of one part. In a process of a cluster, a copy counts nothing."""
+
+    def __init__(self, count: Callable[[int], None], size: int) -> None:
+        self._count, self._left = count, size
+
+    def __call__(self, done: int) -> None:
+        """Count items, at most as many as the part has."""
+        fresh = min(done, self._left)
+        self._left -= fresh
+        self._count(fresh)
+
+    def complete(self) -> None:
+        """Count the items that are left."""
+        self(self._left)
+
+    def __reduce__(self) -> tuple[type["PartProgress"], tuple[Callable[[int], None], int]]:
+        """Pickle the progress as one that nobody sees."""
+        return PartProgress, (_unseen, 0)
+
+
+def _unseen(done: int) -> None:
+    pass
 
 
 @contextmanager

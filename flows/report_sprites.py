@@ -56,7 +56,12 @@ def render_report_sprites(
     channels = channels_to_render(reduced.totals, details.cells, run.spec)
     wanted = {layer: chosen for layer, chosen in channels.items() if chosen}
     damaged = damaged_sprites(run, details)
-    asked = SpritesRequest(model=run.card.key, bucket=run.request.bucket, recipe=run.recipe)
+    asked = SpritesRequest(
+        model=run.card.key,
+        bucket=run.request.bucket,
+        recipe=run.recipe,
+        runner=run.request.runner,
+    )
     photos = None if run.recipe.negative else run.request.images
     if wanted and _is_due(run, wanted, survey, damaged):
         warnings += render_sprites(asked.model_copy(update={"selection": wanted, "photos": photos}))

@@ -3,13 +3,13 @@
 A deployment runs a flow without a command, so the flow resolves everything by itself.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.photos.finding import check_images, find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 
@@ -19,6 +19,7 @@ class _Scope:
     cards: dict[tuple[str, str], ModelCard] = field(default_factory=dict)
     images: dict[str, ImageSet] = field(default_factory=dict)
     slots: DeviceSlots | None = None
+    places: Callable[[], int] = lambda: 1
 
 
 _current: ContextVar[_Scope | None] = ContextVar("run scope", default=None)
@@ -38,20 +39,42 @@ def run_scope() -> Iterator[None]:
 
 
 @contextmanager
-def device_slots(devices: Sequence[str]) -> Iterator[DeviceSlots]:
-    """Return the device processes of the scope; without any, start them for the block."""
+def workplace(runner: str) -> Iterator[DeviceSlots]:
+    """Submit the tasks of the current flow run to a runner in the block.
+
+    Yields:
+        The devices of this machine: those of the scope if it has any, otherwise new ones.
+
+    Raises:
+        RequestError: the runner is a cluster that does not answer or has no workers.
+    """
+    # Importing Prefect takes a second, and commands check their requests before.
+    from diamond_cutter.flows.task_runners import tasks_on
+
+    devices = visible_devices()
+    with run_scope():
+        scope = _current.get()
+        if scope is None:
+            raise RuntimeError("there is no scope")
+        shared, places = scope.slots, scope.places
+        with ExitStack() as stack:
+            scope.slots = shared or stack.enter_context(DeviceSlots(devices))
+            scope.places = stack.enter_context(tasks_on(runner, len(devices)))
+            try:
+                yield scope.slots
+            finally:
+                scope.slots, scope.places = shared, places
+
+
+def places() -> int:
+    """Return the number of tasks that can work at the same time."""
     scope = _current.get()
-    if scope is not None and scope.slots is not None:
-        yield scope.slots
-        return
-    with DeviceSlots(devices) as slots:
-        if scope is not None:
-            scope.slots = slots
-        try:
-            yield slots
-        finally:
-            if scope is not None:
-                scope.slots = None
+    return max(scope.places(), 1) if scope else 1
+
+
+def tasks_in_flight() -> int:
+    """Return how many tasks to submit at once: one for each place, and some that wait for one."""
+    return places() + max(1, places() // 4)
 
 
 def known_card(bucket_url: str, model: str) -> ModelCard | None:

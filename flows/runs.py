@@ -17,11 +17,12 @@ from diamond_cutter.flows.cut_request import CutRequest, cut_spec
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
 from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
-from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest
-from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest
+from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Bucket, open_bucket
+from diamond_cutter.tasks.importing.stored import models_matching
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -31,10 +32,12 @@ _PARAMETERS_LIMIT = 500_000
 _Request = TypeVar(
     "_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest, CompareRequest
 )
-_Summary = TypeVar("_Summary", RunSummary, ReportSummary, CutSummary, AttachSummary, CompareSummary)
+_Summary = TypeVar(
+    "_Summary", SpritesSummary, ReportSummary, CutSummary, AttachSummary, CompareSummary
+)
 
 
-def run_sprites(request: SpritesRequest) -> RunSummary:
+def run_sprites(request: SpritesRequest) -> SpritesSummary:
     """Render sprites.
 
     Raises:
@@ -113,6 +116,8 @@ def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Su
 
     from diamond_cutter.flows.server.prefect_server import prefect_server
 
+    if not isinstance(request, AttachRequest) and request.runner != LOCAL:
+        request = request.lasting()  # the processes of a cluster have other working directories
     try:
         with prefect_server():
             return flow(request)
@@ -126,11 +131,11 @@ def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Su
 def check_sprites(request: SpritesRequest) -> None:
     """Refuse a request that cannot be met, as far as this can be seen without rendering.
 
+    Models that cannot be used do not count, as long as another one can.
+
     Raises:
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
     """
-    from diamond_cutter.flows.sprites_request import select
-
     # Prefect stores the parameters of each run, and limits their size.
     size = len(request.model_dump_json())
     if size > _PARAMETERS_LIMIT:
@@ -140,6 +145,20 @@ def check_sprites(request: SpritesRequest) -> None:
         )
     if request.photos is not None:
         check_images(request.photos)
+    names = models_matching(open_bucket(request.bucket), request.models)
+    errors: list[DiamondCutterError] = []
+    for name in names:
+        try:
+            _check_sprites_of(request.of_model(name))
+        except (ModelError, RequestError) as error:
+            errors.append(error)
+    if len(errors) == len(names):
+        raise errors[0]
+
+
+def _check_sprites_of(request: SpritesRequest) -> None:
+    from diamond_cutter.flows.sprites_request import select
+
     bucket, card, denied = _model_in(request.bucket, request.model)
     if card is not None:
         select(card, request)

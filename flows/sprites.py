@@ -6,32 +6,30 @@ renders only the missing sprites.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import RunArtifacts
+from diamond_cutter.flows.errors import RequestError, sentence
+from diamond_cutter.flows.model_run import ModelRun, Photos
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import rounded
-from diamond_cutter.flows.run_scope import device_slots, known_card, known_images, remember_card
+from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites_rendering import (
-    Outcome,
-    Photos,
-    SpritesRendering,
-    publish_run_index,
-)
+from diamond_cutter.flows.sprites_rendering import SpritesRendering
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import (
     RunSummary,
     SpritesFailed,
+    SpritesSummary,
     photo_warnings,
     without_sprite,
 )
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import (
     mixes_key,
@@ -42,57 +40,89 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import commit, put_determined
 from diamond_cutter.storage.sets.survey import survey_set
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.gathering.spritemap import part_name
 from diamond_cutter.tasks.gathering.task import adopt_shards
+from diamond_cutter.tasks.importing.stored import models_matching
 from diamond_cutter.tasks.importing.task import ensure_bundle
 from diamond_cutter.tasks.photos.activations import stored_activations
+from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.task import measure_photos
 
-DEVICES = visible_devices()
-# One shard on each device, and one that waits for the next free device.
-_SHARDS_IN_FLIGHT = len(DEVICES) + 1
 
-# mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1)
-
-
-@flow(name="sprites", task_runner=_RUNNER, persist_result=False)
-def sprites(request: SpritesRequest) -> RunSummary:
+@flow(name="sprites", persist_result=False)
+def sprites(request: SpritesRequest) -> SpritesSummary:
     """Render the requested sprites and gather them into spritemaps.
 
     Raises:
         SpritesFailed: some shards failed; all others are in the bucket.
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
+        RunnerLost: the cluster on which the tasks worked is gone.
     """
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with device_slots(DEVICES) as slots:
-        with doing("looking for the model and its sprites in the bucket"):
-            card = ensure_card(request.bucket, request.model, slots)
-            request = settle_recipe(bucket, card, request)
-            plan = plan_run(bucket, card, request)
-        if plan.to_do:
-            bucket.check()
-        _put_settings(bucket, card, request)
-        plan = _adopt(bucket, plan, request)
-        with doing("measuring the photos"):
-            photos = _photos(plan, request, slots)
-        artifacts = RunArtifacts(plan)
-        with Progress("sprites", plan.to_do) as progress:
-            rendering = SpritesRendering(plan, request, photos, slots, progress, artifacts)
-            outcome = rendering.run(_SHARDS_IN_FLIGHT)
-    with doing("publishing the index and the gallery"):
-        publish_run_index(plan, request, photos)
-        publish_gallery(request.bucket, card, request.recipe.key)
-    _commit_run(bucket, plan, request, outcome)
-    summary = _summary(bucket, plan, request, outcome)
-    artifacts.publish_summary(summary)
-    if outcome.failures:
+    with workplace(request.runner) as slots:
+        runs, skipped = _planned(bucket, request, slots)
+        summaries: dict[str, RunSummary] = {}
+        with Progress("sprites", sum(run.plan.to_do for run in runs)) as progress:
+            for run in SpritesRendering(bucket, runs, slots, progress).run():
+                summaries[run.plan.card.key] = _finish(bucket, run)
+    summary = SpritesSummary(
+        models=tuple(summaries[run.plan.card.key] for run in runs),
+        skipped=tuple(f"skipped a model: {sentence(error)}" for error in skipped),
+    )
+    if summary.failures:
         raise SpritesFailed(summary)
+    return summary
+
+
+def _planned(
+    bucket: Bucket, request: SpritesRequest, slots: DeviceSlots
+) -> tuple[list[ModelRun], list[DiamondCutterError]]:
+    """Return the requested models with their plans, and why others cannot be rendered.
+
+    Raises:
+        DiamondCutterError: no model can be rendered; the error of the first one.
+    """
+    runs: dict[str, ModelRun] = {}
+    skipped: list[DiamondCutterError] = []
+    names = models_matching(bucket, request.models)
+    for name in names:
+        try:
+            run = _plan(bucket, request.of_model(name), slots)
+            runs.setdefault(run.plan.card.key, run)
+        except (ModelError, RequestError, BadPhotos) as error:
+            skipped.append(error)
+    if not runs:
+        raise skipped[0]
+    return list(runs.values()), skipped
+
+
+def _plan(bucket: Bucket, request: SpritesRequest, slots: DeviceSlots) -> ModelRun:
+    with doing(f"looking for {request.model} and its sprites in the bucket"):
+        card = ensure_card(request.bucket, request.model, slots)
+        request = settle_recipe(bucket, card, request)
+        plan = plan_run(bucket, card, request)
+    if plan.to_do:
+        bucket.check()
+    _put_settings(bucket, card, request)
+    plan = _adopt(bucket, plan, request)
+    with doing("measuring the photos"):
+        photos = _photos(plan, request, slots)
+    return ModelRun(request, plan, photos, RunArtifacts(plan))
+
+
+def _finish(bucket: Bucket, run: ModelRun) -> RunSummary:
+    """Publish and commit the sprites of a model."""
+    with doing("publishing the index and the gallery"):
+        run.publish_index()
+        publish_gallery(run.request.bucket, run.plan.card, run.request.recipe.key)
+    _commit_run(bucket, run)
+    summary = _summary(bucket, run)
+    run.artifacts.publish_summary(summary)
     return summary
 
 
@@ -139,9 +169,10 @@ def _photos(plan: RunPlan, request: SpritesRequest, slots: DeviceSlots) -> Photo
     return measure_photos(request.bucket, model, place, layers, pre_activation, slots)
 
 
-def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome) -> None:
+def _commit_run(bucket: Bucket, run: ModelRun) -> None:
     """Write the run's record, unless the one that is there says the same."""
-    model, recipe = plan.card.key, request.recipe.key
+    plan, outcome = run.plan, run.outcome
+    model, recipe = plan.card.key, run.request.recipe.key
     record = RunRecord(
         model=model,
         recipe=recipe,
@@ -152,7 +183,7 @@ def _commit_run(bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome:
             for layer in plan.layers
             if layer.layer in outcome.spritemaps
         ),
-        sprites=plan.done + outcome.rendered,
+        sprites=plan.done + outcome.found + outcome.rendered,
         flagged=outcome.flagged,
         rungs=outcome.rungs,
         failures=outcome.sentences,
@@ -182,13 +213,12 @@ def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
         yield from {record for channel, record in owners.items() if channel in wanted}
 
 
-def _summary(
-    bucket: Bucket, plan: RunPlan, request: SpritesRequest, outcome: Outcome
-) -> RunSummary:
-    dead, unrendered = without_sprite(outcome.spritemaps, outcome.photos)
+def _summary(bucket: Bucket, run: ModelRun) -> RunSummary:
+    plan, outcome = run.plan, run.outcome
+    dead, unrendered = without_sprite(outcome.spritemaps, run.photos)
     return RunSummary(
         model=plan.card.key,
-        recipe=request.recipe.key,
+        recipe=run.request.recipe.key,
         bucket=bucket.url,
         spritemaps={
             layer.layer: outcome.spritemaps[layer.layer].file.key
@@ -196,16 +226,16 @@ def _summary(
             if layer.layer in outcome.spritemaps
         },
         rendered=outcome.rendered,
-        reused=plan.done,
+        reused=plan.done + outcome.found,
         failed=outcome.failed,
         flagged=outcome.flagged,
         rungs=outcome.rungs,
         dead=dead,
         unrendered=unrendered,
-        photos=next((record.images for record in outcome.photos.values()), None),
+        photos=next((record.images for record in run.photos.values()), None),
         sprites_per_second=rounded(outcome.rendered / outcome.render_seconds)
         if outcome.rendered
         else None,
-        warnings=photo_warnings(request.photos, outcome.photos),
+        warnings=photo_warnings(run.request.photos, run.photos),
         failures=outcome.sentences,
     )

@@ -1,160 +1,171 @@
-"""Renders the shards of a plan, and gathers each layer's spritemap after its last shard."""
+"""Renders the shards of a run, and gathers each layer's spritemap after its last shard."""
 
-import itertools
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.flows.artifacts import RunArtifacts
-from diamond_cutter.flows.planning import LayerPlan, RunPlan, shard_jobs
-from diamond_cutter.flows.progress import Progress
-from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.task_futures import FutureQueue, error_of
-from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
+from diamond_cutter.flows.model_run import ModelRun
+from diamond_cutter.flows.planning import LayerPlan, shard_jobs
+from diamond_cutter.flows.progress import PartProgress, Progress
+from diamond_cutter.flows.run_scope import tasks_in_flight
+from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
+from diamond_cutter.flows.sprites_request import LOCAL
+from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
+from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.gathering.task import gather_spritemap, publish_index
+from diamond_cutter.tasks.gathering.task import gather_spritemap
 from diamond_cutter.tasks.photos.activations import activations_key
 from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.task import render_shard
 
 _INDEXED_TOGETHER = 256  # shards
 
-Photos = Mapping[str, PhotoActivations]
 
+class _Gathering(NamedTuple):
+    """A layer whose spritemap is gathered."""
 
-@dataclass
-class Outcome:
-    """The shards and spritemaps of a run so far."""
-
-    photos: Photos = field(default_factory=dict)
-    spritemaps: dict[str, SpritemapRecord] = field(default_factory=dict)
-    failures: dict[str, list[str]] = field(default_factory=dict)
-    rendered: int = 0
-    failed: int = 0
-    render_seconds: float = 0.0
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """Return a sentence for each failed shard or spritemap."""
-        return tuple(itertools.chain.from_iterable(self.failures.values()))
-
-    @property
-    def flagged(self) -> dict[Flag, int]:
-        """Return the number of sprites with each flag in the spritemaps."""
-        flags = Counter(
-            flag
-            for record in self.spritemaps.values()
-            for sprite in record.sprites
-            for flag in sprite.flags
-        )
-        return dict(sorted(flags.items()))
-
-    @property
-    def rungs(self) -> dict[Attempt, int]:
-        """Return the number of sprites that each rung saved; `none` if every attempt failed."""
-        rungs = Counter(
-            sprite.rung
-            for record in self.spritemaps.values()
-            for sprite in record.sprites
-            if sprite.rung != "first"
-        )
-        return dict(sorted(rungs.items()))
+    run: ModelRun
+    layer: LayerPlan
 
 
 class SpritesRendering:
-    """One run: its shards in flight, its layers that wait for shards, and its outcome."""
+    """The shards in flight, and the layers that wait for shards."""
 
     def __init__(
-        self,
-        plan: RunPlan,
-        request: SpritesRequest,
-        photos: Photos,
-        slots: DeviceSlots,
-        progress: Progress,
-        artifacts: RunArtifacts,
+        self, bucket: Bucket, runs: Sequence[ModelRun], slots: DeviceSlots, progress: Progress
     ) -> None:
-        self._plan, self._request, self._photos = plan, request, photos
-        self._slots, self._progress, self._artifacts = slots, progress, artifacts
-        self._outcome, self._started, self._not_indexed = Outcome(photos), time.monotonic(), 0
-        self._layers = {layer.layer: layer for layer in plan.layers}
-        self._shards_left = Counter({layer.layer: len(layer.shards) for layer in plan.layers})
+        self._runs = {run.plan.card.key: run for run in runs}
+        self._slots, self._progress, self._started = slots, progress, time.monotonic()
+        self._counts: dict[str, PartProgress] = {}
+        self._not_indexed = 0
+        self._on_cluster = runs[0].request.runner != LOCAL
+        jobs = [job for run in runs for job in _jobs(run)]
+        self._shards = SharedShards(bucket, jobs, _seed(), self._note_found)
+        self._futures = FutureQueue[ShardJob | _Gathering](
+            self._shards, self._submit, tasks_in_flight, self._watch
+        )
 
-    def run(self, shards_in_flight: int) -> Outcome:
-        """Render and gather everything in the plan, and return the outcome."""
-        records = {layer: activations_key(record) for layer, record in self._photos.items()}
-        jobs = shard_jobs(self._plan, self._request, records)
-        futures = FutureQueue[ShardJob | LayerPlan](jobs, self._submit, shards_in_flight)
-        for layer in self._plan.layers:
-            if not layer.shards:
-                futures.add(layer)
-        for job, future in futures:
-            if isinstance(job, LayerPlan):
+    def run(self) -> Iterator[ModelRun]:
+        """Render and gather everything, and yield each model when it is complete."""
+        for run in self._runs.values():
+            for layer in run.plan.layers:
+                if not layer.shards:
+                    self._futures.add(_Gathering(run, layer))
+        for job, future in self._futures:
+            if isinstance(job, _Gathering):
                 self._note_spritemap(job, future)
-                if self._not_indexed >= _INDEXED_TOGETHER and not futures.is_empty:
-                    # In a run of days, readers and restarts need not read all records.
-                    publish_run_index(self._plan, self._request, self._photos)
-                    self._not_indexed = 0
             else:
                 self._note_shard(job, future)
-                if self._is_ready(job.name):
-                    futures.add(self._layers[job.name])
-        return self._outcome
+            yield from self._completed()
+            self._index_sometimes(job.run if isinstance(job, _Gathering) else None)
+        yield from self._completed()
 
-    def _is_ready(self, layer: str) -> bool:
-        return self._shards_left[layer] == 0 and layer not in self._outcome.failures
+    def _completed(self) -> Iterator[ModelRun]:
+        for model in [model for model, run in self._runs.items() if run.is_complete]:
+            yield self._runs.pop(model)
 
-    def _submit(self, job: ShardJob | LayerPlan) -> PrefectFuture[Any]:
-        return self._gather(job) if isinstance(job, LayerPlan) else self._render(job)
+    def _index_sometimes(self, run: ModelRun | None) -> None:
+        """Publish the index in a run of days, so that readers need not read all records."""
+        if run is not None and not run.is_complete and self._not_indexed >= _INDEXED_TOGETHER:
+            run.publish_index()
+            self._not_indexed = 0
+
+    def _watch(self) -> None:
+        """Submit tasks again that a cluster has lost."""
+        if self._on_cluster:
+            for job in self._shards.lost():
+                self._futures.abandon(job)
+                self._take_again(job, "its task was lost")
+
+    def _submit(self, job: ShardJob | _Gathering) -> PrefectFuture[Any]:
+        return self._gather(*job) if isinstance(job, _Gathering) else self._render(job)
 
     def _render(self, job: ShardJob) -> PrefectFuture[Any]:
         count = self._progress.of_part(job.name, job.sprites)
-        return render_shard.submit(job, self._slots, self._request.shard_timeout_s, count)
+        self._counts[job.record_key] = count
+        timeout_s, lost = self._run_of(job).request.shard_timeout_s, self._shards.lost_claim(job)
+        return render_shard.submit(job, self._slots, timeout_s, count, lost)
 
-    def _gather(self, layer: LayerPlan) -> PrefectFuture[Any]:
+    def _gather(self, run: ModelRun, layer: LayerPlan) -> PrefectFuture[Any]:
+        request = run.request
         return gather_spritemap.submit(
-            self._request.bucket,
-            self._plan.card,
-            self._request.recipe.key,
+            request.bucket,
+            run.plan.card,
+            request.recipe.key,
             layer.layer,
             layer.channels,
-            self._request.spritemap_format,
-            _highest(self._photos, layer.layer),
+            request.spritemap_format,
+            run.highest(layer.layer),
             layer.out_of,
         )
 
+    def _run_of(self, job: ShardJob) -> ModelRun:
+        return self._runs[job.model]
+
+    def _note_found(self, job: ShardJob) -> None:
+        """Note a shard that another run has rendered."""
+        self._progress.of_part(job.name, job.sprites).complete()
+        self._run_of(job).outcome.found += job.sprites
+        self._end(job)
+
     def _note_shard(self, job: ShardJob, future: PrefectFuture[Any]) -> None:
-        outcome, error = self._outcome, error_of(future)
-        if error is None:
+        outcome, error = self._run_of(job).outcome, error_of(future)
+        outcome.render_seconds = time.monotonic() - self._started
+        if isinstance(error, TaskLost):
+            self._take_again(job, first_line(error))
+            return
+        how = future.result().how if error is None else None
+        self._shards.ended(job, claimed=how == "claimed")
+        if how == "claimed":
+            return
+        if error is not None:
+            self._fail(job, first_line(error, limit=None))
+            return
+        self._counts.pop(job.record_key).complete()
+        if how == "rendered":
             outcome.rendered += job.sprites
         else:
-            outcome.failed += job.sprites
-            outcome.failures.setdefault(job.name, []).append(
-                f"{job.title}: {first_line(error, limit=None)}"
-            )
-        outcome.render_seconds = time.monotonic() - self._started
-        self._shards_left[job.name] -= 1
+            outcome.found += job.sprites
+        self._end(job)
 
-    def _note_spritemap(self, layer: LayerPlan, future: PrefectFuture[Any]) -> None:
-        outcome, error = self._outcome, error_of(future)
+    def _take_again(self, job: ShardJob, problem: str) -> None:
+        if not self._shards.take_again(job):
+            self._fail(job, f"{problem}, for the {SUBMITTED_AT_MOST}rd time")
+
+    def _fail(self, job: ShardJob, problem: str) -> None:
+        run = self._run_of(job)
+        run.outcome.failed += job.sprites
+        run.fail(job.name, f"{job.title}: {problem}")
+        self._end(job)
+
+    def _end(self, job: ShardJob) -> None:
+        run = self._run_of(job)
+        layer = run.shard_done(job.name)
+        if layer is not None:
+            self._futures.add(_Gathering(run, layer))
+
+    def _note_spritemap(self, gathering: _Gathering, future: PrefectFuture[Any]) -> None:
+        run, layer = gathering
+        error = error_of(future)
         if error is None:
-            outcome.spritemaps[layer.layer] = future.result()
+            run.outcome.spritemaps[layer.layer] = future.result()
         else:
-            failure = f"spritemap of {layer.layer}: {first_line(error, limit=None)}"
-            outcome.failures.setdefault(layer.layer, []).append(failure)
-        self._artifacts.layer_done(len(outcome.spritemaps))
+            run.fail(layer.layer, f"spritemap of {layer.layer}: {first_line(error, limit=None)}")
+        run.layers_left.discard(layer.layer)
+        run.artifacts.layer_done(len(run.outcome.spritemaps))
         self._not_indexed += len(layer.shards)
 
 
-def publish_run_index(plan: RunPlan, request: SpritesRequest, photos: Photos) -> None:
-    """Publish the index of the run's set, with the photos' highest activations."""
-    highest = {layer: _highest(photos, layer) for layer in photos}
-    publish_index(request.bucket, plan.card, request.recipe.key, highest)
+def _jobs(run: ModelRun) -> Iterator[ShardJob]:
+    records = {layer: activations_key(record) for layer, record in run.photos.items()}
+    return shard_jobs(run.plan, run.request, records)
 
 
-def _highest(photos: Photos, layer: str) -> dict[int, float]:
-    return dict(enumerate(photos[layer].highest)) if layer in photos else {}
+def _seed() -> str:
+    """Return a text that differs from run to run."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else ""

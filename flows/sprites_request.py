@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # The preset of the model.
 AUTO = "auto"
+# The runner that works on this machine.
+LOCAL = "local"
 
 _MAIN = ("main",)
 _CHANNELS = re.compile(r"(\d+)(?:(:)(\d*))?")
@@ -51,6 +53,14 @@ def preset_by_name(given: Any) -> Any:
 BucketPlace = Annotated[
     str, Field(description="the bucket: a folder, created if needed, or a gs:// URL")
 ]
+Runner = Annotated[
+    str,
+    Field(
+        pattern=r"^(local|(dask|ray)://[^\s/]+:\d+)$",
+        description="where to work: local, or a cluster at dask://scheduler:8786 or "
+        "ray://head:10001",
+    ),
+]
 Recipe = Annotated[
     RenderRecipe,
     BeforeValidator(preset_by_name, json_schema_input_type=str | RenderRecipe),
@@ -61,7 +71,13 @@ Recipe = Annotated[
 class SpritesRequest(FrozenModel):
     """Which sprites to render, how, and in which bucket."""
 
-    model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
+    model: str = Field(
+        description="the name of a model, as `diamond-cutter models` lists it; a glob selects "
+        "models of the bucket"
+    )
+    also: tuple[str, ...] = Field(
+        default=(), description="the names of further models, for the same layers"
+    )
     layers: tuple[str, ...] = Field(
         default=_MAIN,
         min_length=1,
@@ -102,6 +118,7 @@ class SpritesRequest(FrozenModel):
     shard_timeout_s: float = Field(
         default=3600, gt=0, description="time limit for a shard, which is then retried"
     )
+    runner: Runner = LOCAL
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -125,6 +142,15 @@ class SpritesRequest(FrozenModel):
             what = "mixes" if self.mixes else "negative sprites"
             raise ValueError(f"photos cannot be compared with {what}. Omit the photos.")
         return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return the names and globs of all models."""
+        return self.model, *self.also
+
+    def of_model(self, model: str) -> "SpritesRequest":
+        """Return the request for one of the models."""
+        return self.model_copy(update={"model": model, "also": ()})
 
     def lasting(self) -> "SpritesRequest":
         """Return the request with absolute paths."""

@@ -16,7 +16,7 @@ ByLayer = dict[str, tuple[int, ...]]
 
 
 class RunSummary(FrozenModel):
-    """The summary of a run."""
+    """The summary of one model in a run."""
 
     model: str
     recipe: str
@@ -72,12 +72,37 @@ class RunSummary(FrozenModel):
         return lines
 
 
+class SpritesSummary(FrozenModel):
+    """The summary of a run."""
+
+    models: tuple[RunSummary, ...]
+    skipped: tuple[str, ...] = Field(description="a sentence for each model that cannot be had")
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Return a sentence for each part that failed."""
+        return tuple(failure for model in self.models for failure in model.failures)
+
+    def in_words(self) -> str:
+        """Return the summary as lines of text."""
+        lines = [model.in_words() for model in self.models]
+        if len(self.models) > 1:
+            rendered, reused, failed = (
+                sum(getattr(model, name) for model in self.models)
+                for name in ("rendered", "reused", "failed")
+            )
+            lines.append(
+                f"{len(self.models)} models: {rendered} rendered, {reused} reused, {failed} failed"
+            )
+        return "\n".join([*lines, *self.skipped])
+
+
 class SpritesFailed(DiamondCutterError):
     """Some shards failed; the text counts and names them."""
 
     exit_code = 1
 
-    def __init__(self, summary: RunSummary) -> None:
+    def __init__(self, summary: SpritesSummary) -> None:
         self.summary = summary
         count = len(summary.failures)
         named = "; ".join(summary.failures[:5]) + (f"; and {count - 5} more" if count > 5 else "")

@@ -1,28 +1,44 @@
 """Futures of Prefect tasks: a queue with a limit, and the errors of failed tasks."""
 
-import itertools
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from prefect.futures import PrefectFuture
 
+from diamond_cutter.errors import first_line
 from diamond_cutter.tasks.retrying import FINAL_ERRORS
 
 Job = TypeVar("Job")
 
+_ASK_AGAIN_S = 1.0
+
 
 class FutureQueue(Generic[Job]):
-    """Runs jobs as tasks, at most `limit` at a time, and yields each job when its task ends.
+    """Runs jobs as tasks, at most `limit()` at a time, and yields each job when its task ends.
 
     The other jobs wait here instead of in Prefect's queue, so that an added job does not wait
-    behind all of them.
+    behind all of them. Jobs are asked for whenever a task ends, also after their last one. A job
+    of None means that there is none at present, and that the queue should ask again soon.
     """
 
     def __init__(
-        self, jobs: Iterable[Job], submit: Callable[[Job], PrefectFuture[Any]], limit: int
+        self,
+        jobs: Iterable[Job | None],
+        submit: Callable[[Job], PrefectFuture[Any]],
+        limit: Callable[[], int],
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
-        self._waiting, self._submit, self._limit = iter(jobs), submit, limit
+        """Prepare to run jobs.
+
+        Args:
+            jobs: the jobs, in their order.
+            submit: starts the task of a job.
+            limit: returns how many tasks may run.
+            watch: is called at least once a second.
+        """
+        self._jobs, self._submit, self._limit = iter(jobs), submit, limit
+        self._watch = watch
         self._limited, self._added = (
             dict[PrefectFuture[Any], Job](),
             dict[PrefectFuture[Any], Job](),
@@ -33,6 +49,11 @@ class FutureQueue(Generic[Job]):
         """Start a job at once, beyond the limit."""
         self._start(job, self._added)
 
+    def abandon(self, job: Job) -> None:
+        """Stop waiting for the task of a job, which is lost; another one may then start."""
+        for future in [future for future, running in self._limited.items() if running is job]:
+            del self._limited[future]
+
     @property
     def is_empty(self) -> bool:
         """Tell whether no task is running."""
@@ -40,17 +61,28 @@ class FutureQueue(Generic[Job]):
 
     def __iter__(self) -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         """Yield each job with its future until no job is left; jobs may be added meanwhile."""
-        for job in itertools.islice(self._waiting, self._limit):
-            self._start(job, self._limited)
-        while not self.is_empty:
-            future = self._ended.get()
-            if future in self._added:
-                yield self._added.pop(future), future
+        while self._fill() or not self.is_empty:
+            self._watch()
+            try:
+                future = self._ended.get(timeout=_ASK_AGAIN_S)
+            except queue.Empty:
                 continue
             # The caller may raise the error of this task, so the next one starts afterwards.
-            yield self._limited.pop(future), future
-            for job in itertools.islice(self._waiting, 1):
-                self._start(job, self._limited)
+            for running in (self._limited, self._added):
+                if future in running:
+                    yield running.pop(future), future
+
+    def _fill(self) -> bool:
+        """Start jobs up to the limit, and tell whether there may be more of them."""
+        missing = object()
+        while len(self._limited) < self._limit():
+            job = next(self._jobs, missing)
+            if job is missing:
+                return False
+            if job is None:
+                break
+            self._start(job, self._limited)  # type: ignore[arg-type]
+        return True
 
     def _start(self, job: Job, running: dict[PrefectFuture[Any], Job]) -> None:
         future = self._submit(job)
@@ -58,8 +90,12 @@ class FutureQueue(Generic[Job]):
         future.add_done_callback(self._ended.put)
 
 
+class TaskLost(Exception):
+    """The process that ran a task is gone, so the task has no outcome."""
+
+
 def error_of(future: PrefectFuture[Any]) -> BaseException | None:
-    """Return the error of a task that has ended, or None.
+    """Return the error of a task that has ended, or None; a TaskLost if its process is gone.
 
     Raises:
         Exception: the error, if no other task of the run can succeed either (`FINAL_ERRORS`).
@@ -67,9 +103,14 @@ def error_of(future: PrefectFuture[Any]) -> BaseException | None:
     future.wait()  # the future has ended, but reads its state only when it is waited for
     if future.state.is_completed():
         return None
-    error = future.result(raise_on_failure=False)
+    try:
+        error = future.result(raise_on_failure=False)
+    except Exception as raised:  # by the runner, of a class of its library
+        return TaskLost(f"its worker was lost ({first_line(raised)})")
     if isinstance(error, FINAL_ERRORS):
         raise error
+    if future.state.is_crashed():
+        return TaskLost(f"its process ended ({future.state.message})")
     return (
         error
         if isinstance(error, BaseException)

@@ -14,7 +14,13 @@ from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
 from diamond_cutter.flows.cli.model_commands import models_app
-from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
+from diamond_cutter.flows.cli.options import (
+    HelpFormatter,
+    Json,
+    shown_default,
+    spell_out_models,
+    spell_out_recipe,
+)
 from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import (
@@ -66,7 +72,7 @@ app = App(
     help="Render what the channels of a convolutional network look for, and explain its decisions.",
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
-    config=spell_out_recipe,
+    config=(spell_out_recipe, spell_out_models),
     help_formatter=HelpFormatter(),
     help_format="plaintext",  # the other formats take the * of a product for markup
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
@@ -126,8 +132,16 @@ def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> 
 
 
 @app.command
-def sprites(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> int:
-    """Render sprites of a model's channels, or of mixes of channels, and a spritemap per layer."""
+def sprites(
+    request: Request, *, all_models: bool = False, mixing: Mixing = NO_MIXES, json: Json = False
+) -> int:
+    """Render sprites of models' channels, or of mixes of channels, and a spritemap per layer.
+
+    Parameters
+    ----------
+    all_models
+        Render all models of the bucket, instead of naming models.
+    """
     from diamond_cutter.flows.cli.run_output import print_summary
     from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
 from pydantic import ValidationError
 
@@ -21,6 +21,17 @@ BucketUrl = Annotated[str, Parameter(help="the bucket: a folder, or gs://bucket/
 
 _SHOWN_WHOLE = 5
 _MOST_RECIPE_BYTES = 4 << 20
+
+
+def spell_out_models(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Replace `--all-models` by the glob that all models match."""
+    by_name = {argument.name: argument for argument in arguments}
+    wanted, model = by_name.get("--all-models"), by_name.get("--model")
+    if wanted is None or not wanted.tokens or model is None:
+        return
+    if model.tokens:
+        raise RequestError("--all-models renders all models of the bucket. Omit the model.")
+    model.append(Token(keyword="--model", value="*", source="cli"))
 
 
 def spell_out_recipe(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:

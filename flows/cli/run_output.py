@@ -11,7 +11,7 @@ from diamond_cutter.flows.cli.tables import Rows, printable
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.quantities import lasting, sized
-from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
 
 
@@ -48,9 +48,10 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
     )
 
 
-def print_summary(summary: RunSummary, *, as_json: bool) -> None:
-    """Print the summary of a run."""
-    print_result(summary, as_json, summary.in_words())
+def print_summary(summary: SpritesSummary, *, as_json: bool) -> None:
+    """Print the summary of a run; as JSON, that of a single model alone."""
+    alone = len(summary.models) == 1 and not summary.skipped
+    print_result(summary.models[0] if alone else summary, as_json, summary.in_words())
 
 
 def print_report(summary: ReportSummary, *, as_json: bool) -> None:

@@ -4,16 +4,12 @@ A killed run cannot report its end. Each run therefore has labels with its proce
 that uses the same Prefect database checks whether that process still exists.
 """
 
-import os
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
-import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -31,10 +27,11 @@ from prefect.context import FlowRunContext
 from prefect.states import Crashed
 
 from diamond_cutter.flows.server.loss import only_shown
+from diamond_cutter.process_identity import ProcessIdentity
 
 _HOST, _PID, _STARTED = (f"diamond-cutter.{name}" for name in ("host", "pid", "started"))
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING]
-_FLOWS = ["sprites", "attribute-dataset"]
+_FLOWS = ["sprites", "attribute-dataset", "find-cut", "attach", "compare-models"]
 _MESSAGE = (
     "The process of this run ended without reporting to Prefect. All finished work is in the "
     "bucket. Run it again to continue."
@@ -50,10 +47,11 @@ def name_process() -> None:
         or not isinstance(context.client, SyncPrefectClient)
     ):
         return
+    process = ProcessIdentity.of_this_process()
     with only_shown():
         context.client.update_flow_run_labels(
             context.flow_run.id,
-            {_HOST: _this_host(), _PID: os.getpid(), _STARTED: _start_of(os.getpid())},
+            {_HOST: process.host, _PID: process.pid, _STARTED: process.started},
         )
 
 
@@ -115,42 +113,9 @@ def _orphans(client: SyncPrefectClient) -> Iterator[FlowRun]:
         flow_run_filter=FlowRunFilter(state=_under_way()),
     )
     for run in under_way:
-        pid = run.labels.get(_PID)
+        host, pid, started = (run.labels.get(label) for label in (_HOST, _PID, _STARTED))
         if (
-            run.labels.get(_HOST) == _this_host()
-            and isinstance(pid, int)
-            and _is_gone(pid, str(run.labels.get(_STARTED)))
+            isinstance(pid, int)
+            and ProcessIdentity(host=str(host), pid=pid, started=str(started)).is_known_to_be_gone()
         ):
             yield run
-
-
-def _this_host() -> str:
-    """Return a name of this boot of the machine and of the process namespace (of a container)."""
-    try:
-        boot, processes = (
-            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-            os.stat("/proc/self/ns/pid").st_ino,
-        )
-    except OSError:
-        return f"{socket.gethostname()} {psutil.boot_time():.0f}"
-    return f"{socket.gethostname()} {boot} {processes}"
-
-
-def _is_gone(pid: int, started: str) -> bool:
-    """Tell whether a process is known to be gone, even if its number is used again."""
-    if not psutil.pid_exists(pid):
-        return True
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE or _start_of(pid) != started
-    except psutil.NoSuchProcess:
-        return True
-    except (psutil.AccessDenied, PermissionError):
-        return False
-
-
-def _start_of(pid: int) -> str:
-    """Return the start of a process, in ticks if available: these do not depend on the clock."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except FileNotFoundError:
-        return str(psutil.Process(pid).create_time())

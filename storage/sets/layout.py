@@ -32,6 +32,7 @@
                                            and the list of its files
       index.html, index.html.json          the page of the report, and its hash
       report.<sha16>.js, .css, .svg        its scripts, styles and icons
+    claims/<key of a record>         while a run works on the record: its claim on that work
 
 A file with a fingerprint never changes. The record beside it, created once, commits it. The files
 of a gallery are committed by index.html.
@@ -277,7 +278,22 @@ def cache_control_of(key: str) -> str:
     name = key.rpartition("/")[2]
     if is_fingerprinted(key) or name in _OF_CONTENT:
         return "public, max-age=31536000, immutable"
-    return "no-cache" if name in _REPLACED else "public, max-age=3600"
+    return "no-cache" if name in _REPLACED or is_claim(key) else "public, max-age=3600"
+
+
+def claims_folder(folder: str) -> str:
+    """Return the folder of the claims on work whose records belong into a folder."""
+    return f"claims/{folder}"
+
+
+def claim_key(record_key: str) -> str:
+    """Return the key of the claim on the work that a record commits."""
+    return claims_folder("") + record_key
+
+
+def is_claim(key: str) -> bool:
+    """Tell whether a key is that of a claim."""
+    return key.startswith(claims_folder(""))
 
 
 def channel_span(channels: Sequence[int]) -> str:

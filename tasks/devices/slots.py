@@ -6,6 +6,7 @@ parent. Functions that it runs report their progress with `report_progress`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import shutil
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -122,6 +124,7 @@ class DeviceSlots:
     """The devices of this machine, each with a process that runs one call at a time.
 
     A process starts with the first call, and again with the next call after it died or was killed.
+    In a process of a cluster, a copy stands for the devices of that machine.
     """
 
     def __init__(self, devices: Sequence[str]) -> None:
@@ -144,6 +147,10 @@ class DeviceSlots:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Callable[[], DeviceSlots], tuple[()]]:
+        """Pickle the slots as those of the machine on which they are unpickled."""
+        return slots_of_this_process, ()
 
     def run(
         self,
@@ -220,6 +227,14 @@ class DeviceSlots:
     def _check_open(self) -> None:
         if self._closed:
             raise SlotsClosed("the device slots are closed")
+
+
+@cache
+def slots_of_this_process() -> DeviceSlots:
+    """Return the devices of this machine, which live until this process ends."""
+    slots = DeviceSlots(visible_devices())
+    atexit.register(slots.close)
+    return slots
 
 
 class _Slot:

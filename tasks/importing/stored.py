@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,9 @@ from diamond_cutter.storage.sets.sprite_set import put_determined
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
+
+
+_GLOB = re.compile(r"[*?[]")
 
 
 class Added(FrozenModel):
@@ -150,6 +155,32 @@ def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
             elif card is None or wanted == model or card.name == name:
                 found[model] = card
     return found or begun
+
+
+def models_matching(bucket: Bucket, names: Sequence[str]) -> tuple[str, ...]:
+    """Return models by name, with each glob replaced by the models of the bucket that match it.
+
+    Raises:
+        UnknownModel: no model of the bucket matches a glob.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if not _GLOB.search(name):
+            found[name] = None
+            continue
+        matching = [model for model in _stored_models(bucket) if _matches(model, name)]
+        if not matching:
+            raise UnknownModel(
+                f"the bucket {bucket.url} has no model that matches {name!r}. Run `diamond-cutter "
+                "models` to list its models."
+            )
+        found |= dict.fromkeys(matching)
+    return tuple(found)
+
+
+def _matches(model: str, glob: str) -> bool:
+    wanted = glob.replace("/", ".")
+    return any(fnmatchcase(each, wanted) for each in (model, model.rpartition("@")[0]))
 
 
 def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:

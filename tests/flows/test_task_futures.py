@@ -20,7 +20,7 @@ def test_jobs_start_within_the_limit_and_added_ones_at_once() -> None:
         started.append(job)
         return Ended()
 
-    queue = FutureQueue[str]("abcde", submit, 2)
+    queue = FutureQueue[str]("abcde", submit, lambda: 2)
     for job, _ in queue:
         ended.append(job)
         assert len(started) - len(ended) <= 2
@@ -37,6 +37,6 @@ def test_no_job_starts_after_the_caller_has_raised() -> None:
         started.append(job)
         return Ended()
 
-    for _ in FutureQueue[str]("abcde", submit, 2):
+    for _ in FutureQueue[str]("abcde", submit, lambda: 2):
         break
     assert started == ["a", "b"]

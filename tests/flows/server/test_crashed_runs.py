@@ -2,7 +2,6 @@
 processes are gone, and no others.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import Running
 
 from diamond_cutter.flows.server import crashed_runs
+from diamond_cutter.process_identity import ProcessIdentity
 
 pytestmark = pytest.mark.prefect
 
@@ -41,8 +41,8 @@ def gone_pid() -> int:
 
 
 def test_only_runs_whose_processes_are_gone_are_set_to_crashed(client: SyncPrefectClient) -> None:
-    here, gone, mine = crashed_runs._this_host(), gone_pid(), os.getpid()
-    started = crashed_runs._start_of(mine)
+    this = ProcessIdentity.of_this_process()
+    here, gone, mine, started = this.host, gone_pid(), this.pid, this.started
     killed = running(client, "sprites", host=here, pid=gone, started=started)
     under_way = client.create_task_run(
         task(lambda: None, name="render shard"), killed, "0", state=Running()

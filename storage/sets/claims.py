@@ -1,0 +1,148 @@
+"""Claims, by which runs of the same request share the work.
+
+A claim is a small object that says: a process is at work on this record, so leave it alone. It is
+created before the work and deleted after it. Its owner renews it every `RENEWED_EVERY_S`. A claim
+is lost if it was not renewed for `LEASE_S`, or if its process is known to be gone. Then another run
+takes it over. Claims only save work: if two runs do the same work nevertheless, one record counts.
+
+Clocks of machines differ, so nobody compares a time in a claim with a clock. Who waits for a claim
+watches its token, which changes with each renewal.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+from diamond_cutter.process_identity import ProcessIdentity
+from diamond_cutter.storage.bucket import Bucket, Token
+from diamond_cutter.storage.errors import Conflict, NotFound, StorageError, Unavailable
+from diamond_cutter.storage.sets.layout import claim_key, claims_folder
+from diamond_cutter.storage.sets.records import Record
+from diamond_cutter.storage.sets.sprite_set import read_record
+
+LEASE_S = 120.0
+RENEWED_EVERY_S = 30.0
+
+
+class Claim(Record):
+    """A claim of a process. Its `id` makes it differ from all others."""
+
+    id: str
+    process: ProcessIdentity
+
+
+@contextmanager
+def claim(bucket: Bucket, record_key: str, lost: Token | None = None) -> Iterator[Token | None]:
+    """Claim the work on a record for the block, unless another process has claimed it.
+
+    Args:
+        bucket: of the record.
+        record_key: of the record that the work will commit.
+        lost: the claim that this one may replace, because its owner no longer renews it.
+
+    Yields:
+        None if the work is claimed for the block, otherwise the claim of the other process.
+
+    Raises:
+        AccessDenied, CredentialsError, Unavailable: the bucket cannot be written.
+    """
+    key = claim_key(record_key)
+    content = Claim(id=uuid4().hex, process=ProcessIdentity.of_this_process()).to_bytes()
+    token, is_ours = _take(bucket, key, content, lost)
+    if not is_ours:
+        yield token
+        return
+    renewal = _Renewal(bucket, key, content, token)
+    renewal.start()
+    try:
+        yield None
+    finally:
+        renewal.end()
+
+
+def _take(bucket: Bucket, key: str, content: bytes, lost: Token | None) -> tuple[Token, bool]:
+    """Return the token of the claim that holds now, and whether it is ours."""
+    while True:
+        try:
+            return bucket.put(key, content).token, True
+        except Conflict:
+            present = bucket.stat(key)
+        if present is None:
+            continue  # it was deleted meanwhile
+        if present.token != lost and not _owner_is_gone(bucket, key):
+            return present.token, False
+        try:
+            return bucket.put(key, content, mode=present.token).token, True
+        except Conflict:
+            lost = None  # a third process was faster, or the owner lives
+
+
+def _owner_is_gone(bucket: Bucket, key: str) -> bool:
+    present = read_record(bucket, key, Claim)
+    return present is not None and present.process.is_known_to_be_gone()
+
+
+class _Renewal:
+    """Renews a claim until it is ended."""
+
+    def __init__(self, bucket: Bucket, key: str, content: bytes, token: Token) -> None:
+        self._bucket, self._key, self._content, self._token = bucket, key, content, token
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop and delete the claim, unless another process has taken it over."""
+        self._ended.set()
+        self._thread.join()
+        with suppress(StorageError):  # a claim that stays is lost after its lease
+            self._bucket.delete(self._key, token=self._token)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED_EVERY_S):
+            try:
+                self._token = self._bucket.put(self._key, self._content, mode=self._token).token
+            except (Conflict, NotFound):
+                return  # this process was stopped for longer than the lease
+            except Unavailable:
+                continue
+            except StorageError:
+                return
+
+
+class ClaimWatch:
+    """The claims on the records of a folder as the last listing showed them."""
+
+    def __init__(self, bucket: Bucket, folder: str) -> None:
+        """List the claims, and check whose processes are gone."""
+        self._bucket, self._folder = bucket, claims_folder(folder)
+        self._looked = time.monotonic()
+        self._seen: dict[str, tuple[Token, float]] = {}  # for how long a token has been watched
+        self._of_gone_owners = set[Token]()
+        self.look()
+        for key, (token, _) in self._seen.items():
+            if _owner_is_gone(bucket, key):
+                self._of_gone_owners.add(token)
+
+    def look(self) -> None:
+        """List the claims again."""
+        now = time.monotonic()
+        # While the bucket cannot be read, its claims cannot be renewed either.
+        passed, self._looked = min(now - self._looked, RENEWED_EVERY_S), now
+        before, self._seen = self._seen, {}
+        for info in self._bucket.list(self._folder):
+            token, watched_s = before.get(info.key, (None, 0.0))
+            self._seen[info.key] = info.token, watched_s + passed if token == info.token else 0.0
+
+    def lost_claim(self, record_key: str) -> Token | None:
+        """Return the claim on a record if its owner is gone or has not renewed it, else None."""
+        token, watched_s = self._seen.get(claim_key(record_key), (None, 0.0))
+        return token if watched_s > LEASE_S or token in self._of_gone_owners else None
+
+    def is_claimed(self, record_key: str) -> bool:
+        """Tell whether there is a claim on a record that is not lost."""
+        return claim_key(record_key) in self._seen and self.lost_claim(record_key) is None
