@@ -46,7 +46,7 @@ from tests.storage.gcs_server import GcsServer, serving
 Part = Literal["plain", "dask", "faults"]
 
 LAYER, MODEL = "head", "efficientnet-lite0"
-DISTURBED_AFTER_S = 15.0
+DISTURBED_AFTER = 4  # shards
 STOPPED_FOR_S = 180.0
 CUT_OFF_FOR_S = 60.0
 PYTHON = [sys.executable, "-m"]
@@ -102,7 +102,8 @@ class Bench:
                 subprocess.Popen(self.command(bucket, *options), stdout=said, stderr=said)
                 for _ in range(at_once)
             ]
-            time.sleep(DISTURBED_AFTER_S)
+            while disturb is not bool and len(self.rendered()) < DISTURBED_AFTER:
+                time.sleep(0.1)
             disturb()
             codes = [process.wait() for process in processes]
         measured = Measured(time.monotonic() - started, codes, self.rendered())
