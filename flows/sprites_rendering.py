@@ -44,7 +44,8 @@ class SpritesRendering:
         self._not_indexed = 0
         self._on_cluster = runs[0].request.runner != LOCAL
         jobs = [job for run in runs for job in _jobs(run)]
-        self._shards = SharedShards(bucket, jobs, _seed(), self._note_found)
+        damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
+        self._shards = SharedShards(bucket, jobs, _seed(), damaged, self._note_found)
         self._futures = FutureQueue[ShardJob | _Gathering](
             self._shards, self._submit, tasks_in_flight, self._watch
         )

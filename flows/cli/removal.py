@@ -13,6 +13,7 @@ from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectIn
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import (
     card_key,
+    claims_folder,
     gallery_key,
     is_gallery_file,
     is_run_record,
@@ -131,6 +132,7 @@ def _rank(key: str) -> int:
 
 def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
     yield from _without_card(bucket)
+    yield from ((info, "its run ended without it") for info in bucket.list(claims_folder("")))
     for model, recipe in set_names(bucket):
         files = {info.key: info for info in bucket.list(set_folder(model, recipe))}
         beside: dict[str, list[ObjectInfo]] = defaultdict(list)

@@ -43,8 +43,8 @@ def found() -> list[ShardJob]:
 
 @pytest.fixture
 def start(bucket: LocalBucket, found: list[ShardJob], clock: Clock) -> Start:
-    def start(jobs: list[ShardJob], seed: str = "a run") -> SharedShards:
-        return SharedShards(bucket, jobs, seed, found.append)
+    def start(jobs: list[ShardJob], seed: str = "a run", damaged: str = "") -> SharedShards:
+        return SharedShards(bucket, jobs, seed, {damaged}, found.append)
 
     return start
 
@@ -86,14 +86,13 @@ def test_runs_have_orders_of_their_own_layer_by_layer(start: Start) -> None:
         assert layers == sorted(layers, key=layers.index)
 
 
-def test_what_has_landed_since_the_start_is_found(
-    start: Start, bucket: LocalBucket, found: list[ShardJob], clock: Clock
+def test_what_has_landed_since_the_plan_is_found(
+    start: Start, bucket: LocalBucket, found: list[ShardJob]
 ) -> None:
     damaged, landing, other = jobs_of("a", shards=3)
     bucket.put(damaged.record_key, b"a record that the plan does not trust")
-    shards = start([damaged, landing, other])
+    shards = start([damaged, landing, other], damaged=damaged.record_key)
     bucket.put(landing.record_key, b"{}")
-    wait(clock)
     assert sorted(keys(shards)) == keys([damaged, other]) and found == [landing]
 
 

@@ -12,6 +12,7 @@ from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import (
     card_key,
+    claim_key,
     graph_key,
     shard_record_key,
     spritemap_record_key,
@@ -59,10 +60,13 @@ def leave(bucket: Bucket) -> dict[str, str]:
         crc32c(b"older"),
     )
     bucket.put(graph_key("gone@01234567"), b"a graph")
+    claim = claim_key(shard_record_key(MODEL, RECIPE.key, "block_0", range(8)))
+    bucket.put(claim, b"killed")
     bucket.put(f"{SET}gallery.0123456789abcdef.js", b"older")
     bucket.put(f"{SET}stem/gallery.0123456789abcdef.webp", b"older")
     return {
         unborn.key: " is missing",
+        claim: "its run ended",
         older.key: "its record names",
         graph_key("gone@01234567"): "the model has no card",
         f"{SET}gallery.0123456789abcdef.js": "does not show it",
