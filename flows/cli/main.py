@@ -13,6 +13,7 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import HelpFormatter, Json, shown_default, spell_out_recipe
 from diamond_cutter.flows.compare_request import CompareRequest
@@ -73,6 +74,7 @@ app = App(
 )
 app.command(models_app)
 app.update(BUCKET_COMMANDS)
+app.command(doctor)
 
 
 def main() -> None:
