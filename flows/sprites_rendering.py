@@ -22,7 +22,7 @@ from diamond_cutter.tasks.photos.activations import activations_key
 from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.task import render_shard
 
-_INDEXED_TOGETHER = 256  # shards
+INDEXED_TOGETHER = 256  # shards
 
 Photos = Mapping[str, PhotoActivations]
 
@@ -95,7 +95,7 @@ class SpritesRendering:
         for job, future in futures:
             if isinstance(job, LayerPlan):
                 self._note_spritemap(job, future)
-                if self._not_indexed >= _INDEXED_TOGETHER and not futures.is_empty:
+                if self._not_indexed >= INDEXED_TOGETHER and not futures.is_empty:
                     # In a run of days, readers and restarts need not read all records.
                     publish_run_index(self._plan, self._request, self._photos)
                     self._not_indexed = 0

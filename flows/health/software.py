@@ -5,13 +5,16 @@ import platform
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
 from diamond_cutter.errors import DiamondCutterError, first_line
 from diamond_cutter.flows.health.findings import Finding, Findings
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.devices.inspection import DeviceReport, inspect_devices
+
+if TYPE_CHECKING:
+    from diamond_cutter.tasks.devices.inspection import DeviceReport
 
 _PACKAGE = "diamond-cutter"
 _CALL_TIMEOUT_S = 170.0
@@ -47,6 +50,9 @@ def check_tensorflow(devices: Sequence[str], stop: threading.Event) -> Findings:
     Raises:
         TensorFlowBroken: TensorFlow cannot be imported, or the process dies.
     """
+    # Not at the top, because it imports packages that the other check may find missing.
+    from diamond_cutter.tasks.devices.inspection import inspect_devices
+
     with DeviceSlots([",".join(devices)]) as slots:
         threading.Thread(target=_close_when, args=(stop, slots), daemon=True).start()
         try:
@@ -65,7 +71,7 @@ def _close_when(stop: threading.Event, slots: DeviceSlots) -> None:
     slots.close()
 
 
-def _describe(report: DeviceReport, visible: Sequence[str]) -> Finding:
+def _describe(report: "DeviceReport", visible: Sequence[str]) -> Finding:
     versions = report.versions
     found = f"TensorFlow {versions.tensorflow}, NumPy {versions.numpy}; {_devices(report)}"
     if report.broken:
@@ -82,7 +88,7 @@ def _describe(report: DeviceReport, visible: Sequence[str]) -> Finding:
     return Finding(check="TensorFlow", state="ok", found=found)
 
 
-def _devices(report: DeviceReport) -> str:
+def _devices(report: "DeviceReport") -> str:
     if report.gpus:
         return f"{len(report.gpus)} GPU{'s' * (len(report.gpus) > 1)} ({report.versions.device})"
     return f"no GPU; {report.versions.device} with {report.cores} cores"
