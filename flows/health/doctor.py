@@ -15,7 +15,6 @@ from diamond_cutter.flows.health.software import check_packages, check_tensorflo
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.weights import cache_folder
-from diamond_cutter.tasks.devices import visible_devices
 
 LIMIT_S, TENSORFLOW_LIMIT_S = 60.0, 180.0
 
@@ -35,17 +34,17 @@ def examine(bucket_url: str) -> Examination:
     `TENSORFLOW_LIMIT_S`.
     """
     with doing("checking"):
-        devices, cache = visible_devices(), cache_folder()
+        cache = cache_folder()
         home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
         found = run_checks(
             [
                 Check("packages", LIMIT_S, check_packages),
-                Check("TensorFlow", TENSORFLOW_LIMIT_S, partial(check_tensorflow, devices)),
+                Check("TensorFlow", TENSORFLOW_LIMIT_S, check_tensorflow),
                 Check("Prefect", LIMIT_S, check_prefect),
                 Check("bucket", LIMIT_S, partial(check_bucket, bucket_url)),
                 Check("disk", LIMIT_S, partial(check_disks, bucket_url, home, cache)),
                 Check("weights", LIMIT_S, partial(check_cache, cache)),
-                Check("memory", LIMIT_S, partial(check_memory, len(devices))),
+                Check("memory", LIMIT_S, check_memory),
             ]
         )
     if all(finding.check != "clock" for finding in found):

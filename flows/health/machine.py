@@ -13,6 +13,7 @@ from diamond_cutter.flows.health.findings import Finding, Findings, failure
 from diamond_cutter.flows.quantities import sized
 from diamond_cutter.storage import StorageError, staging
 from diamond_cutter.storage.url import GcsUrl, split_url
+from diamond_cutter.tasks.devices import visible_devices
 
 _DISK_FAILED, _DISK_WARNING = 200e6, 2e9
 # Rendering, features and imports of models peaked at 1.5 to 1.8 GB (docs/performance.md).
@@ -52,8 +53,9 @@ def check_cache(cache: Path, stop: threading.Event) -> Findings:
     yield Finding(check="weights", state="ok", found=f"{there} in {cache}, writable")
 
 
-def check_memory(devices: int, stop: threading.Event) -> Findings:
-    """Yield the finding about the free memory; `devices` is the number of device processes."""
+def check_memory(stop: threading.Event) -> Findings:
+    """Yield the finding about the free memory, of which each device process needs a part."""
+    devices = len(visible_devices())
     free, needed = free_memory(), devices * DEVICE_PROCESS_BYTES
     who = "a device process needs" if devices == 1 else f"{devices} device processes need"
     found = f"{sized(free)} free; {who} about {sized(needed)}"

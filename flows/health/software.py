@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from diamond_cutter.errors import DiamondCutterError, first_line
 from diamond_cutter.flows.health.findings import Finding, Findings
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 
 if TYPE_CHECKING:
     from diamond_cutter.tasks.devices.inspection import DeviceReport
@@ -44,8 +44,8 @@ def check_packages(stop: threading.Event) -> Findings:
     yield _extras(extras)
 
 
-def check_tensorflow(devices: Sequence[str], stop: threading.Event) -> Findings:
-    """Yield the findings about TensorFlow, from a process that sees the devices.
+def check_tensorflow(stop: threading.Event) -> Findings:
+    """Yield the finding about TensorFlow, from a process that sees all devices.
 
     Raises:
         TensorFlowBroken: TensorFlow cannot be imported, or the process dies.
@@ -53,6 +53,8 @@ def check_tensorflow(devices: Sequence[str], stop: threading.Event) -> Findings:
     # Not at the top, because it imports packages that the other check may find missing.
     from diamond_cutter.tasks.devices.inspection import inspect_devices
 
+    # A broken driver can hang here, so this runs in the thread of the check.
+    devices = visible_devices()
     with DeviceSlots([",".join(devices)]) as slots:
         threading.Thread(target=_close_when, args=(stop, slots), daemon=True).start()
         try:

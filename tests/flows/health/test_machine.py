@@ -64,7 +64,8 @@ def test_memory_for_the_device_processes(
     devices: int, free: float, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: free)
-    (found,) = check_memory(devices, STOP)
+    monkeypatch.setattr(machine, "visible_devices", lambda: [""] * devices)
+    (found,) = check_memory(STOP)
     assert found.state == state
     assert ("need" in found.found, "Close other programs" in found.found) == (True, state != "ok")
 

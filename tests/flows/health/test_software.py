@@ -45,9 +45,10 @@ def test_packages_that_are_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -
     assert "not installed: deep, mine, other. Versions differ: mine (numpy is" in extras.found
 
 
+@pytest.mark.slow
 def test_tensorflow_answers(lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(software, "DeviceSlots", lambda devices: nullcontext(lasting_slots))
-    (found,) = check_tensorflow([""], STOP)
+    (found,) = check_tensorflow(STOP)
     assert found.state == "ok"
     assert found.found.startswith(f"TensorFlow {importlib.metadata.version('tensorflow')}")
 
@@ -76,7 +77,7 @@ def test_gpus(
 def test_another_module_named_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorflow.py").write_text("raise RuntimeError('not the real one')\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    checks = [Check("TensorFlow", 60, lambda stop: check_tensorflow([""], stop))]
+    checks = [Check("TensorFlow", 60, check_tensorflow)]
     (found,) = run_checks(checks)
     assert found.state == "failed"
     assert "RuntimeError: not the real one" in found.found
