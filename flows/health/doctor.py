@@ -39,9 +39,9 @@ def examine(bucket_url: str) -> Examination:
         found = run_checks(
             [
                 Check("packages", LIMIT_S, check_packages),
-                Check("TensorFlow", TENSORFLOW_LIMIT_S, check_tensorflow),
+                Check("TensorFlow", TENSORFLOW_LIMIT_S, check_tensorflow, cleans_up=True),
                 Check("Prefect", LIMIT_S, check_prefect),
-                Check("bucket", LIMIT_S, partial(check_bucket, bucket_url)),
+                Check("bucket", LIMIT_S, partial(check_bucket, bucket_url), cleans_up=True),
                 Check("disk", LIMIT_S, partial(check_disks, bucket_url, home, cache)),
                 Check("weights", LIMIT_S, partial(check_cache, cache)),
                 Check("memory", LIMIT_S, check_memory),

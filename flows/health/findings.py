@@ -31,14 +31,18 @@ class Finding(FrozenModel):
 
 @dataclass(frozen=True)
 class Check:
-    """A check: its name, its time limit, and the function that yields its findings.
+    """A check.
 
-    The function gets an event. When it is set, the function has to end soon.
+    name: of the findings that say that the check cannot run or takes too long.
+    limit_s: its time limit.
+    run: yields its findings. It gets an event; when that is set, it has to end soon.
+    cleans_up: whether it leaves something behind if the process ends without it.
     """
 
     name: str
     limit_s: float
     run: Callable[[threading.Event], Findings]
+    cleans_up: bool = False
 
 
 def failure(check: str, error: Exception) -> Finding:
@@ -70,7 +74,7 @@ class _Running:
     """A check in its own thread, which does not keep the process alive."""
 
     def __init__(self, check: Check) -> None:
-        self._check, self._found = check, list[Finding]()
+        self.check, self._found = check, list[Finding]()
         self._until = time.monotonic() + check.limit_s
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, name=check.name, daemon=True)
@@ -87,21 +91,21 @@ class _Running:
 
     def _run(self) -> None:
         try:
-            with closing(self._check.run(self.stop)) as findings:
+            with closing(self.check.run(self.stop)) as findings:
                 for finding in findings:
                     self._found.append(finding)
                     if self.stop.is_set():
                         return
         except Exception as error:
-            self._found.append(failure(self._check.name, error))
+            self._found.append(failure(self.check.name, error))
 
     def _overdue(self) -> Finding:
         after = f" after {self._found[-1].check}" if self._found else ""
         return Finding(
-            check=self._check.name,
+            check=self.check.name,
             state="failed",
             found=f"the check was stopped{after} because it takes longer than "
-            f"{self._check.limit_s:g} s. Check whether the machine is overloaded, or a disk or the "
+            f"{self.check.limit_s:g} s. Check whether the machine is overloaded, or a disk or the "
             "network hangs.",
         )
 
@@ -112,6 +116,7 @@ def _stop(running: Sequence[_Running]) -> None:
         each.stop.set()
     until = time.monotonic() + _CLEANUP_S
     for each in running:
-        each.thread.join(max(until - time.monotonic(), 0))
+        if each.check.cleans_up:
+            each.thread.join(max(until - time.monotonic(), 0))
     if any(each.thread.is_alive() for each in running):
         leave_at_once()  # exit handlers could wait for the thread, too

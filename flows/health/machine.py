@@ -16,8 +16,9 @@ from diamond_cutter.storage.url import GcsUrl, split_url
 from diamond_cutter.tasks.devices import visible_devices
 
 _DISK_FAILED, _DISK_WARNING = 200e6, 2e9
-# Rendering, features and imports of models peaked at 1.5 to 1.8 GB (docs/performance.md).
-DEVICE_PROCESS_BYTES = 2e9
+# Rendering EfficientNet-Lite0 peaks at 3.1 GB, features and imports of models at 1.5 to 1.8 GB
+# (docs/performance.md). Small networks need hardly more than TensorFlow itself.
+_DEVICE_PROCESS, _SMALL_PROCESS = 3e9, 1.5e9
 _CGROUPS = (
     # The limit, the use, and the file and the line of caches that can be dropped.
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -56,7 +57,7 @@ def check_cache(cache: Path, stop: threading.Event) -> Findings:
 def check_memory(stop: threading.Event) -> Findings:
     """Yield the finding about the free memory, of which each device process needs a part."""
     devices = len(visible_devices())
-    free, needed = free_memory(), devices * DEVICE_PROCESS_BYTES
+    free, needed = free_memory(), devices * _DEVICE_PROCESS
     who = "a device process needs" if devices == 1 else f"{devices} device processes need"
     found = f"{sized(free)} free; {who} about {sized(needed)}"
     if free >= needed:
@@ -64,7 +65,7 @@ def check_memory(stop: threading.Event) -> Findings:
         return
     yield Finding(
         check="memory",
-        state="failed" if free < DEVICE_PROCESS_BYTES else "warning",
+        state="failed" if free < _SMALL_PROCESS else "warning",
         found=f"{found}. Close other programs, or use fewer devices or a larger machine.",
     )
 

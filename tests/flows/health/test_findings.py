@@ -56,7 +56,7 @@ def test_a_check_that_hangs_ends_with_a_sentence_and_cleans_up() -> None:
         finally:
             cleaned.set()
 
-    found = run_checks([Check("slow", 0.1, slow), Check("fine", 9, check_fine)])
+    found = run_checks([Check("slow", 0.1, slow, cleans_up=True), Check("fine", 9, check_fine)])
     assert [(each.check, each.state) for each in found] == [
         ("first", "ok"),
         ("slow", "failed"),
@@ -76,7 +76,7 @@ def test_a_check_that_cannot_be_stopped_does_not_hold_up_the_end() -> None:
         yield fine("late")
 
     started = time.monotonic()
-    found = run_checks([Check("stuck", 0.1, stuck)])
+    found = run_checks([Check("stuck", 0.1, stuck, cleans_up=True)])
     released.set()
     assert [each.state for each in found] == ["failed"]
     assert time.monotonic() - started < 5
@@ -98,5 +98,5 @@ def test_an_interruption_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(findings._Running, "findings", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run_checks([Check("slow", 60, slow)])
+        run_checks([Check("slow", 60, slow, cleans_up=True)])
     assert cleaned.is_set()

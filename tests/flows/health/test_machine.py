@@ -58,7 +58,7 @@ def test_the_cache_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("devices", "free", "state"),
-    [(1, 1e9, "failed"), (1, 3e9, "ok"), (2, 3e9, "warning"), (2, 9e9, "ok")],
+    [(1, 1e9, "failed"), (1, 2e9, "warning"), (2, 5e9, "warning"), (2, 9e9, "ok")],
 )
 def test_memory_for_the_device_processes(
     devices: int, free: float, state: str, monkeypatch: pytest.MonkeyPatch
