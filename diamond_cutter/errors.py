@@ -11,7 +11,7 @@ DiamondCutterError
 ├── BadPhotos, UnreadablePhoto (GonePhoto), SheetTooLarge
 └── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed),
                              SpritesMissing, SpritesFailed, AttributionFailed, CutFailed,
-                             RunnerLost
+                             RunnerLost, TensorFlowBroken
 ```
 """
 

@@ -361,7 +361,7 @@ def test_a_long_run_publishes_its_index_on_the_way(
         return key
 
     monkeypatch.setattr(sprites_rendering, "publish_index", published)
-    monkeypatch.setattr(sprites_rendering, "_INDEXED_TOGETHER", 1)
+    monkeypatch.setattr(sprites_rendering, "INDEXED_TOGETHER", 1)
     request = SpritesRequest(
         model="efficientnet-lite0",
         layers=("stem", "block_1"),

@@ -14,6 +14,7 @@ from diamond_cutter.storage.sets.layout import (
     card_key,
     claim_key,
     graph_key,
+    new_scratch_key,
     shard_record_key,
     spritemap_record_key,
 )
@@ -164,3 +165,14 @@ def test_a_removal_that_was_cut_short_leaves_no_set_that_looks_whole(
     monkeypatch.setattr(LocalBucket, "delete", delete)
     remove_folder(bucket, find_folder(bucket, SET).key)
     assert list_sets(bucket) == []
+
+
+def test_the_object_of_a_killed_doctor_is_found(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    left, kept = new_scratch_key(), "scratch-of-mine"
+    for key in (left, kept):
+        bucket.put(key, b"x")
+    assert not collect(bucket).leftovers
+    (found,) = collect(bucket, delete=True, now=tomorrow()).leftovers
+    assert (found.key, found.why) == (left, "a killed doctor left it")
+    assert [info.key for info in bucket.list()] == [kept]
