@@ -56,7 +56,8 @@ class SharedShards(Iterator[ShardJob | None]):
         """
         self._bucket, self._damaged, self._on_found = bucket, damaged, on_found
         self._left = deque(_shuffled(jobs, seed))
-        self._under_way: dict[str, ShardJob] = {}
+        # With the lost claim that the task of a shard takes over, if there is one.
+        self._under_way: dict[str, tuple[ShardJob, Token | None]] = {}
         self._submitted: Counter[str] = Counter()
         self._folders: dict[str, _Folder] = {}
         self._blocked: dict[str, float] = {}
@@ -72,7 +73,7 @@ class SharedShards(Iterator[ShardJob | None]):
                 self._left.append(job)
             else:
                 self._submitted[key] += 1
-                self._under_way[key] = job
+                self._under_way[key] = job, folder.watch.lost_claim(key)
                 return job
         if self._left:
             return None
@@ -105,9 +106,10 @@ class SharedShards(Iterator[ShardJob | None]):
 
         Their claims are no longer renewed, or their records are there for a minute.
         """
-        for key, job in list(self._under_way.items()):
+        for key, (job, lost_before) in list(self._under_way.items()):
             folder, now = self._seen(job), time.monotonic()
-            if folder.watch.lost_claim(key) or now - folder.landed.get(key, now) > _ENDS_WITHIN_S:
+            lost = folder.watch.lost_claim(key) not in (None, lost_before)
+            if lost or now - folder.landed.get(key, now) > _ENDS_WITHIN_S:
                 yield job
 
     def _seen(self, job: ShardJob) -> _Folder:

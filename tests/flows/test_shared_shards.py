@@ -165,6 +165,19 @@ def test_a_task_whose_claim_is_lost_or_whose_shard_landed_long_ago_is_lost(
     assert gone == keys([lost, landed])
 
 
+def test_a_claim_that_a_task_will_take_over_does_not_make_the_task_lost(
+    start: Start, bucket: LocalBucket, clock: Clock
+) -> None:
+    (job,) = jobs_of("a", shards=1)
+    put_claim(bucket, job)
+    shards = start([job])
+    while next(shards) is None:
+        wait(clock)
+    for _ in range(20):
+        wait(clock)
+        assert not list(shards.lost()), "the task waits for a worker"
+
+
 def test_a_shard_is_submitted_three_times_at_most(start: Start) -> None:
     shards = start(jobs_of("a", shards=1))
     for _ in range(SUBMITTED_AT_MOST - 1):
