@@ -105,7 +105,7 @@ def test_an_explanation_goes_on_without_the_server(
     lose_at(monkeypatch, ReportArtifacts, "images_done", relay, "dead")
     options = (
         "--layers",
-        "head",
+        "block_3",
         "--channels",
         "1",
         "--groups",
@@ -119,7 +119,7 @@ def test_an_explanation_goes_on_without_the_server(
     assert "The run continues without it" in done.stderr
     assert len(list(imported[0].rglob("attribution@*/index.html"))) == 1
     assert (
-        len(list(imported[0].rglob("head/spritemap.*.webp"))) == 1
+        len(list(imported[0].rglob("block_3/spritemap.*.webp"))) == 1
     )  # of a flow run of its own, which a lost server could not begin
 
 
