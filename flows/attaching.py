@@ -19,6 +19,7 @@ from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_sco
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
@@ -48,6 +49,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with run_scope(), device_slots(DEVICES) as slots:
         with doing(f"looking for {request.model} in the bucket"):

@@ -31,6 +31,7 @@ from diamond_cutter.flows.sprites_summary import (
     photo_warnings,
     without_sprite,
 )
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import (
@@ -69,6 +70,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with device_slots(DEVICES) as slots:
         with doing("looking for the model and its sprites in the bucket"):

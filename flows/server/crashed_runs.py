@@ -34,7 +34,7 @@ from diamond_cutter.flows.server.loss import only_shown
 
 _HOST, _PID, _STARTED = (f"diamond-cutter.{name}" for name in ("host", "pid", "started"))
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING]
-_FLOWS = ["sprites", "attribute-dataset"]
+_FLOWS = ["sprites", "attribute-dataset", "find-cut", "attach", "compare-models", "tune"]
 _MESSAGE = (
     "The process of this run ended without reporting to Prefect. All finished work is in the "
     "bucket. Run it again to continue."
