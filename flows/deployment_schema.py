@@ -22,7 +22,17 @@ _LAYER_FIELDS = {"layers": True, "show": True, "at": False, "unfreeze": False}
 _PLACES = ("bucket", "images", "photos")
 # A worker may run in any folder.
 _ABSOLUTE = r"^(/|[A-Za-z]:[\\/]|[a-z][a-z0-9]*://)"
-_UNITS = {"s": "seconds", "px": "pixels", "degrees": "degrees", "sd": "standard deviation"}
+_UNITS = {"s": "seconds", "px": "pixels", "degrees": "degrees"}
+# What the form calls the alternatives of a field.
+_OPTION_TITLES = {
+    "null": "omitted",
+    "string": "text",
+    "integer": "number",
+    "number": "number",
+    "boolean": "yes or no",
+    "array": "list",
+    "object": "JSON",
+}
 _GLOB = r"[*?\[]"
 
 
@@ -57,6 +67,9 @@ def checked_parameters(
     for definition in schema["definitions"].values():
         for field, described in definition.get("properties", {}).items():
             described["title"] = _title(field)
+            for option in described.get("anyOf", ()):
+                if option.get("type") in _OPTION_TITLES:
+                    option.setdefault("title", _OPTION_TITLES[option["type"]])
     conditions = list(_layer_conditions(fields, cards))
     if conditions:
         request["allOf"] = conditions
@@ -66,9 +79,14 @@ def checked_parameters(
 def _leave_recipe_fields_to_its_name(definitions: dict[str, _Schema]) -> None:
     """Remove the defaults of the recipe's fields, which a form would send with every name."""
     recipe = definitions.get("RenderRecipe", {})
+    recipe["title"] = "changes of a recipe"
     for field, described in recipe.get("properties", {}).items():
         if field != "name":
             described.pop("default", None)
+        if described.get("type") == "boolean":
+            # A switch would always send one of them.
+            del described["type"]
+            described |= {"anyOf": [{"type": "boolean"}, {"type": "null"}], "default": None}
 
 
 def _title(field: str) -> str:

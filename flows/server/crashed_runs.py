@@ -42,7 +42,7 @@ _MESSAGE = (
 
 
 def name_process() -> None:
-    """Label the current flow run with its process."""
+    """Label the current flow run with its process; mark crashed runs if it is of a deployment."""
     context = FlowRunContext.get()
     if (
         context is None
@@ -55,6 +55,8 @@ def name_process() -> None:
             context.flow_run.id,
             {_HOST: _this_host(), _PID: os.getpid(), _STARTED: _start_of(os.getpid())},
         )
+    if context.flow_run.deployment_id is not None:
+        mark_crashed_runs()  # a worker runs no command, which would do so
 
 
 def mark_crashed_runs() -> None:

@@ -188,7 +188,13 @@ class RenderRecipe(FrozenModel):
         if isinstance(given, str):
             given = {"name": given}
         if isinstance(given, Mapping):
-            return {**PRESETS.get(str(given.get("name", "fast")), {}), **given}
+            # Forms send None for a field that nobody has filled in.
+            filled = {
+                field: value
+                for field, value in given.items()
+                if value is not None or field == "name"
+            }
+            return {**PRESETS.get(str(given.get("name", "fast")), {}), **filled}
         return given
 
     @model_validator(mode="after")
