@@ -16,7 +16,7 @@ from diamond_cutter.model_inventory.card import ModelCard
 
 _Schema = dict[str, Any]
 
-_ONE_MODEL, _TWO_MODELS, _MODELS = ("model",), ("first", "second"), ("models",)
+_SEVERAL_MODELS = ("first", "second", "models")
 # Fields with names of layers, and whether globs and words such as `main` are layers there.
 _LAYER_FIELDS = {"layers": True, "show": True, "at": False, "unfreeze": False}
 _PLACES = ("bucket", "images", "photos")
@@ -58,7 +58,7 @@ def checked_parameters(
     request: _Schema = schema["definitions"][name]
     fields: dict[str, _Schema] = request["properties"]
     names = list(dict.fromkeys(models))
-    for field in {*_ONE_MODEL, *_TWO_MODELS, *_MODELS} & fields.keys():
+    for field in {"model", *_SEVERAL_MODELS} & fields.keys():
         _text_of(fields[field])["enum"] = names
     for field in fields.keys() & _PLACES:
         _text_of(fields[field])["pattern"] = _ABSOLUTE
@@ -109,10 +109,14 @@ def _layer_conditions(
     """Yield what must hold for the names of layers, given the models that are requested."""
     layer_fields = [field for field in _LAYER_FIELDS if field in fields]
     if "model" in fields:
+        by_name: dict[str, list[ModelCard]] = {}
         for card in cards:
-            yield _condition(fields, {"model": _one_of(_names(card))}, layer_fields, [card])
+            by_name.setdefault(card.name, []).append(card)
+        for same in by_name.values():  # a bucket may have several bundles of one name
+            names = [name for card in same for name in _names(card)]
+            yield _condition(fields, {"model": _one_of(names)}, layer_fields, same)
         return
-    model_fields = [field for field in (*_TWO_MODELS, *_MODELS) if field in fields]
+    model_fields = [field for field in _SEVERAL_MODELS if field in fields]
     known = _one_of([name for card in cards for name in _names(card)])
     if cards:
         # A layer may be in one of the models only.

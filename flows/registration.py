@@ -41,7 +41,8 @@ from diamond_cutter.flows.sprites_request import (
     recipe_as_given,
 )
 from diamond_cutter.flows.tuning_flow import tune
-from diamond_cutter.model_inventory.catalogue import model_names
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.model_inventory.catalogue import list_hub_presets, model_names
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots
@@ -118,8 +119,9 @@ def deploy_all(bucket_url: str, pool: str | None, *, on_collision: OnCollision) 
     require_standing_server()
     bucket_url = lasting_place(bucket_url)
     parameters = {"bucket": bucket_url}
+    cards = tuple(stored_cards(open_bucket(bucket_url)))
     made = [
-        _deployment(kind.flow, ON_DEMAND, parameters, None, on_collision)
+        _deployment(kind.flow, ON_DEMAND, parameters, cards, None, on_collision)
         for kind in _KINDS.values()
     ]
     return _apply(made, pool)
@@ -147,21 +149,24 @@ def deployment_of(
     parameters = request.model_dump(mode="json", exclude_defaults=True) | {"bucket": request.bucket}
     if "recipe" in parameters and not isinstance(request, AttachRequest):
         parameters["recipe"] = recipe_as_given(request.recipe)
-    return _deployment(kind.flow, name or _name(request), parameters, cron, on_collision)
+    cards = tuple(stored_cards(open_bucket(request.bucket)))
+    return _deployment(kind.flow, name or _name(request), parameters, cards, cron, on_collision)
 
 
 def _deployment(
     flow: Flow[Any, Any],
     name: str,
     request: dict[str, Any],
+    cards: Sequence[ModelCard],
     cron: str | None,
     on_collision: OnCollision,
 ) -> RunnerDeployment:
-    bucket = open_bucket(request["bucket"])
-    cards = tuple(stored_cards(bucket))
-    # Names in a request that passed its check exist, but may be in no list, such as presets.
-    models = [*model_names(), *(name for card in cards for name in (card.name, card.key))]
-    models += [name for name in _models(request) if name not in models]
+    models = [
+        *model_names(),
+        *(preset.name for preset in list_hub_presets()),
+        *(name for card in cards for name in (card.name, card.key)),
+        *_models(request),
+    ]
     # Prefect types its functions as if every caller awaited them.
     made = flow.to_deployment(
         name=name,
