@@ -90,7 +90,7 @@ def test_the_docs_build_and_run_the_image_as_it_is(image: list[tuple[str, str]])
     arguments = {a.partition("=")[0] for name, a in image if name == "ARG"}
     documented = (ROOT / "Dockerfile").read_text() + (ROOT / "docs" / "operations.md").read_text()
     builds = re.findall(r"docker build .*", documented)
-    assert len(builds) == 4
+    assert any("--build-arg" in build for build in builds)
     for build in builds:
         assert set(re.findall(r"--build-arg (\w+)=", build)) <= arguments
         assert "--target" not in build  # there is one image
