@@ -33,11 +33,7 @@ def tune(
         RequestError: the recipe has settings for single layers, or may have them: `auto`.
         WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
-    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
-        raise RequestError(
-            "tuning needs a recipe without settings for single layers and without variants. Use "
-            "fast or lucid."
-        )
+    require_plain_recipe(request)
     bucket = open_bucket(request.bucket)
     with DeviceSlots(visible_devices()) as slots:
         card = _card(bucket, request, slots)
@@ -56,6 +52,19 @@ def tune(
     if preset is None:
         raise RequestError(f"no layer of {card.key} was tuned")
     return preset
+
+
+def require_plain_recipe(request: TuneRequest) -> None:
+    """Check that tuning can start from the recipe.
+
+    Raises:
+        RequestError: it has settings for single layers, or may have them: `auto`; or variants.
+    """
+    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
+        raise RequestError(
+            "tuning needs a recipe without settings for single layers and without variants. Use "
+            "fast or lucid."
+        )
 
 
 def _card(bucket: Bucket, request: TuneRequest, slots: DeviceSlots) -> ModelCard:
