@@ -6,6 +6,7 @@ known when the deployment is registered: models, and the layers of the models in
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any, Literal
 
 from prefect import Flow
@@ -60,6 +61,9 @@ def checked_parameters(
     names = list(dict.fromkeys(models))
     for field in {"model", *_SEVERAL_MODELS} & fields.keys():
         _text_of(fields[field])["enum"] = names
+    if "also" in fields:
+        for described in (fields["model"], fields["also"]["items"]):
+            _take_globs(described, names)
     for field in fields.keys() & _PLACES:
         _text_of(fields[field])["pattern"] = _ABSOLUTE
     fields["bucket"]["default"] = bucket_url
@@ -74,6 +78,16 @@ def checked_parameters(
     if conditions:
         request["allOf"] = conditions
     return CheckedParameters(**schema, additionalProperties=False)
+
+
+def _take_globs(field: _Schema, names: Sequence[str]) -> None:
+    """Let a field take the name of a model, or a glob for models of the bucket."""
+    for key in ("type", "enum"):
+        field.pop(key, None)
+    field["anyOf"] = [
+        {"type": "string", "enum": list(names), "title": "model"},
+        {"type": "string", "pattern": _GLOB, "title": "models by a glob"},
+    ]
 
 
 def _leave_recipe_fields_to_its_name(definitions: dict[str, _Schema]) -> None:
@@ -114,7 +128,9 @@ def _layer_conditions(
             by_name.setdefault(card.name, []).append(card)
         for same in by_name.values():  # a bucket may have several bundles of one name
             names = [name for card in same for name in _names(card)]
-            yield _condition(fields, {"model": _one_of(names)}, layer_fields, same)
+            # Further models may have other layers, and those without the layer are skipped.
+            alone = {"also": {"maxItems": 0}} if "also" in fields else {}
+            yield _condition(fields, {"model": _one_of(names)}, layer_fields, same, alone)
         return
     model_fields = [field for field in _SEVERAL_MODELS if field in fields]
     known = _one_of([name for card in cards for name in _names(card)])
@@ -141,6 +157,7 @@ def _condition(
     models: Mapping[str, _Schema],
     layer_fields: Iterable[str],
     cards: Sequence[ModelCard],
+    alone: Mapping[str, _Schema] = MappingProxyType({}),
 ) -> _Schema:
     names = [layer.name for card in cards for layer in card.layers]
     then = {}
@@ -153,6 +170,6 @@ def _condition(
             known = _one_of([None, *names])  # type: ignore[list-item]
         then[field] = _for_each(fields[field], known)
     return {
-        "if": {"properties": dict(models), "required": list(models)},
+        "if": {"properties": {**models, **alone}, "required": list(models)},
         "then": {"properties": then},
     }

@@ -58,6 +58,7 @@ def test_the_least_request_is_accepted(schemas: dict[str, Any], flow: str) -> No
     ("flow", "changed", "field"),
     [
         ("sprites", {"model": "bogus"}, "request.model"),
+        ("sprites", {"also": ["bogus"]}, "request.also[0]"),
         ("sprites", {"layers": ["stem", "bogus"]}, "request.layers[1]"),
         ("sprites", {"layers": []}, "request.layers"),
         ("sprites", {"layers": ["auto"]}, "request.layers[0]"),
@@ -98,6 +99,8 @@ def test_unknown_parameters_are_refused(schemas: dict[str, Any]) -> None:
         ("sprites", {"layers": ["bloc*", "stem"]}),
         ("sprites", {"model": made_up_card().key, "layers": ["all"]}),
         ("sprites", {"model": "other", "layers": ["of another model"]}),
+        ("sprites", {"model": "*"}),
+        ("sprites", {"also": ["other", "birds-?"], "layers": ["of another model"]}),
         ("sprites", {"recipe": {"name": "alpha", "alpha": None, "steps": 7}}),
         ("attribute-dataset", {"layers": ["auto"]}),
         ("attach", {"unfreeze": None}),
@@ -116,7 +119,7 @@ def test_what_can_be_met_is_accepted(
 def test_the_form_shows_choices_defaults_and_units(schemas: dict[str, Any]) -> None:
     definitions = schemas["sprites"]["definitions"]
     fields = definitions["SpritesRequest"]["properties"]
-    assert fields["model"]["enum"] == ["made-up", "other"]
+    assert fields["model"]["anyOf"][0]["enum"] == ["made-up", "other"]
     assert fields["bucket"]["default"] == "/data/bucket"
     assert fields["recipe"]["default"] == AUTO
     assert fields["recipe"]["anyOf"][0]["enum"] == [AUTO, *PRESETS]
