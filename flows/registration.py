@@ -1,7 +1,7 @@
 """Registers flows as deployments on the Prefect server in use: checked, and with a checked form."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -21,6 +21,7 @@ from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
+from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
 from diamond_cutter.flows.deployment_schema import checked_parameters
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import doing
@@ -57,8 +58,6 @@ _IMPORT_TIMEOUT_S = 1800.0
 Request = (
     SpritesRequest | AttributionRequest | CutRequest | AttachRequest | CompareRequest | TuneRequest
 )
-# What happens to a run of a deployment that is due while another one is going.
-OnCollision = Literal["skip", "enqueue"]
 _STRATEGIES = {
     "skip": ConcurrencyLimitStrategy.CANCEL_NEW,
     "enqueue": ConcurrencyLimitStrategy.ENQUEUE,
@@ -82,22 +81,10 @@ _KINDS: dict[type[Request], _Kind] = {
 }
 
 
-def deploy(
-    request: Request,
-    pool: str | None,
-    *,
-    name: str | None = None,
-    cron: str | None = None,
-    on_collision: OnCollision = "skip",
-) -> str:
+def deploy(request: Request, options: DeployOptions) -> str:
     """Register the deployment of a request for a work pool, and return its full name.
 
-    Args:
-        request: triggers may change it.
-        pool: its workers run the deployment; None for our own, which is created if it is missing.
-        name: of the deployment; if omitted, it is named after its models.
-        cron: the schedule; it replaces the schedules of a deployment with the same name.
-        on_collision: what happens to a run that is due while another one is going.
+    The schedule replaces those of a deployment with the same name.
 
     Raises:
         PrefectServerError: there is no standing server; says how to start one.
@@ -105,11 +92,13 @@ def deploy(
             pool does not exist.
     """
     require_standing_server()
-    deployment = deployment_of(request, name, cron, on_collision)
-    return _apply([deployment], pool)[0]
+    deployment = deployment_of(
+        request, options.deployment_name, options.cron, options.on_collision or "skip"
+    )
+    return _apply([deployment], options.pool)[0]
 
 
-def deploy_all(bucket_url: str, pool: str | None, *, on_collision: OnCollision) -> list[str]:
+def deploy_all(options: DeployOptions) -> list[str]:
     """Register every flow for a work pool, to be triggered with any request; return the names.
 
     Raises:
@@ -117,14 +106,16 @@ def deploy_all(bucket_url: str, pool: str | None, *, on_collision: OnCollision) 
         StorageError, RequestError: the bucket or the work pool cannot be used.
     """
     require_standing_server()
-    bucket_url = lasting_place(bucket_url)
+    bucket_url = lasting_place(options.bucket or "./bucket")
     parameters = {"bucket": bucket_url}
     cards = tuple(stored_cards(open_bucket(bucket_url)))
+    # Skipping would surprise people whose parameters differ.
+    on_collision = options.on_collision or "enqueue"
     made = [
         _deployment(kind.flow, ON_DEMAND, parameters, cards, None, on_collision)
         for kind in _KINDS.values()
     ]
-    return _apply(made, pool)
+    return _apply(made, options.pool)
 
 
 def deployment_of(

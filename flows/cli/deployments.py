@@ -1,65 +1,20 @@
-"""Options of `deploy`, and what it prints."""
+"""Registers deployments for `deploy`, and prints how to run them."""
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from diamond_cutter.flows.deploy_options import DeployOptions
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.frozen_model import FrozenModel
 
 if TYPE_CHECKING:
     from diamond_cutter.flows.registration import Request
-
-OnCollision = Literal["skip", "enqueue"]
-
-
-class DeployOptions(FrozenModel):
-    """Where and how a command is deployed."""
-
-    bucket: str | None = Field(
-        default=None,
-        description="the bucket: a folder, or gs://bucket/prefix; if omitted, ./bucket",
-    )
-    pool: str | None = Field(
-        default=None,
-        description="the work pool; if omitted, diamond-cutter, a pool of processes that is "
-        "created if missing",
-    )
-    cron: str | None = Field(
-        default=None,
-        description="the schedule, as in crontab; if omitted, it runs only when triggered",
-    )
-    on_collision: OnCollision | None = Field(
-        default=None,
-        description="skip or enqueue a run that is due during another one; if omitted, skip with a "
-        "command, and enqueue without",
-    )
-    deployment_name: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=100,
-        pattern=r"^[^/%&<>]+$",
-        description="the name of the deployment; if omitted, that of the model",
-    )
 
 
 def deploy_request(request: "Request", options: DeployOptions) -> None:
     """Register the deployment of a request, and print how to run it."""
     from diamond_cutter.flows.registration import deploy
 
-    _print(
-        [
-            deploy(
-                request,
-                options.pool,
-                name=options.deployment_name,
-                cron=options.cron,
-                on_collision=options.on_collision or "skip",
-            )
-        ],
-        options,
-    )
+    _print([deploy(request, options)], options)
 
 
 def deploy_every_flow(options: DeployOptions) -> None:
@@ -77,14 +32,7 @@ def deploy_every_flow(options: DeployOptions) -> None:
             )
     from diamond_cutter.flows.registration import deploy_all
 
-    _print(
-        deploy_all(
-            options.bucket or "./bucket",
-            options.pool,
-            on_collision=options.on_collision or "enqueue",
-        ),
-        options,
-    )
+    _print(deploy_all(options), options)
 
 
 def _print(deployed: list[str], options: DeployOptions) -> None:

@@ -15,7 +15,6 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
-from diamond_cutter.flows.cli.deployments import DeployOptions, OnCollision
 from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
@@ -27,6 +26,7 @@ from diamond_cutter.flows.cli.options import (
 )
 from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
+from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
