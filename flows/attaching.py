@@ -18,7 +18,7 @@ from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
@@ -32,7 +32,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     labelled_images,
     make_dataset,
 )
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
 
 # mypy cannot see that this runner's futures are Prefect's.
@@ -49,7 +49,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with run_scope(), device_slots(devices_of(request.devices)) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -30,7 +30,7 @@ from diamond_cutter.flows.report_sprites import (
 from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import MOST_DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
@@ -40,7 +40,7 @@ from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob
 from diamond_cutter.tasks.attribution.label_classes import classes_by_label
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.reporting.choosing import evenly
@@ -53,12 +53,11 @@ from diamond_cutter.tasks.reporting.task import (
     publish_report,
 )
 
-_JOBS_IN_FLIGHT = len(DEVICES) + 1
 # Extra time for each image that is inspected.
 _INSPECTION_S = 60.0
 
 # mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_JOBS_IN_FLIGHT)
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=MOST_DEVICES + 1)
 
 
 @flow(name="attribute-dataset", task_runner=_RUNNER, persist_result=False)
@@ -72,7 +71,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with run_scope(), device_slots(devices_of(request.devices)) as slots:
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:
@@ -159,7 +158,7 @@ def _attribute(
         on_progress = progress.of_part(job.title, len(job.images))
         return attribute_images.submit(job, slots, run.request.timeout_s, on_progress)
 
-    for job, future in FutureQueue(jobs, submit, _JOBS_IN_FLIGHT):
+    for job, future in FutureQueue(jobs, submit, len(slots) + 1):
         error = error_of(future)
         if error is not None:
             failures.append(f"{job.title}: {first_line(error, limit=None)}")

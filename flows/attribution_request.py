@@ -10,6 +10,7 @@ from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.sprites_request import (
     AUTO,
     BucketPlace,
+    Devices,
     Recipe,
     class_number,
     lasting_place,
@@ -81,6 +82,7 @@ class AttributionRequest(FrozenModel):
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
+    devices: Devices = None
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for 128 images, which are then retried"
     )

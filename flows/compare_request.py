@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Devices, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import UnknownLayer
@@ -43,6 +43,7 @@ class CompareRequest(FrozenModel):
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
+    devices: Devices = None
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )

@@ -21,7 +21,7 @@ from diamond_cutter.flows.report_sprites import render_sprites
 from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import MOST_DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
@@ -45,13 +45,13 @@ from diamond_cutter.tasks.comparing.images import (
 from diamond_cutter.tasks.comparing.similar_layers import LayersJob, SimilarLayersRecord
 from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel
 from diamond_cutter.tasks.comparing.task import compare_layers
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=len(DEVICES) + 2)
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=MOST_DEVICES + 2)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     """
     outlive_the_server()
     name_process()
-    with run_scope(), device_slots(DEVICES) as slots:
+    with run_scope(), device_slots(devices_of(request.devices)) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Recipe, lasting_place
+from diamond_cutter.flows.sprites_request import AUTO, BucketPlace, Devices, Recipe, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
@@ -46,6 +46,7 @@ class CutRequest(FrozenModel):
         default=RenderRecipe(name=AUTO),
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
+    devices: Devices = None
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )

@@ -10,7 +10,6 @@ from diamond_cutter.flows.feature_steps import features_of_images, run_all
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import passing
 from diamond_cutter.flows.report_sprites import render_sprites
-from diamond_cutter.flows.sprites import DEVICES
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_layer
@@ -83,14 +82,14 @@ def costs_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, CostsRecord]:
     return found
 
 
-def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
+def estimate(run: CutRun, costs: Mapping[str, CostsRecord], devices: int) -> str:
     """Return the amount of work, and the time that the networks take on this machine."""
     images = len(run.labelled)
     each_s = [max(cost.ms for cost in found.costs.values()) / 1000 for found in costs.values()]
     layers = sum(len(model.spec.layers) for model in run.models)
     models = f"{len(run.models)} model{'s' * (len(run.models) > 1)}"
     parts = [f"{images:,} images, {models}, {layers} layers to score"]
-    seconds = images * sum(each_s) / len(DEVICES)
+    seconds = images * sum(each_s) / devices
     if run.request.train:
         parts.append(f"{min(run.request.train, layers)} heads to train")
         trained = sorted(each_s)[-run.request.train :]
@@ -180,7 +179,7 @@ def train_in_models(
         def submit(job: TrainingJob) -> Any:
             return train_heads.submit(job, slots, run.request.timeout_s, None)
 
-        return {job.model: record for job, record in run_all(jobs, submit, len(DEVICES) + 1)}
+        return {job.model: record for job, record in run_all(jobs, submit, len(slots) + 1)}
 
 
 def _training_job(

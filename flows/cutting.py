@@ -30,7 +30,7 @@ from diamond_cutter.flows.progress import doing, say
 from diamond_cutter.flows.run_scope import device_slots, resolve_images, run_scope
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
-from diamond_cutter.flows.sprites import DEVICES, ensure_card
+from diamond_cutter.flows.sprites import MOST_DEVICES, ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
@@ -45,14 +45,14 @@ from diamond_cutter.tasks.cutting.dataset import (
     labelled_images,
     make_dataset,
 )
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 # mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=max(len(DEVICES), SCORERS) + 1)
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=max(MOST_DEVICES, SCORERS) + 1)
 
 
 @flow(name="find-cut", task_runner=_RUNNER, persist_result=False)
@@ -66,7 +66,7 @@ def find_cut(request: CutRequest) -> CutSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with run_scope(), device_slots(DEVICES) as slots:
+    with run_scope(), device_slots(devices_of(request.devices)) as slots:
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)
@@ -114,7 +114,7 @@ def _recipe_name(request: CutRequest) -> str | None:
 def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     artifacts = CutArtifacts(run.images.name)
     costs = costs_of_models(run, slots)
-    say(estimate(run, costs))
+    say(estimate(run, costs, len(slots)))
     features = features_of_models(run, slots)
     refused = {
         name: reason for found in features.values() for name, reason in found.refused.items()

@@ -6,7 +6,6 @@ from typing import Any
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import CutFailed
 from diamond_cutter.flows.progress import Progress
-from diamond_cutter.flows.sprites import DEVICES
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
@@ -61,7 +60,7 @@ def features_of_images(
             on_progress = progress.of_part(job.title, len(job.images))
             return compute_features.submit(job, slots, timeout_s, on_progress)
 
-        run_all(jobs, submit, len(DEVICES) + 1)
+        run_all(jobs, submit, len(slots) + 1)
     bucket = open_bucket(bucket_url)
     return [
         feature_set(bucket, features_folder(dataset, card.key, spec), len(images))

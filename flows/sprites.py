@@ -42,7 +42,7 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import commit, put_determined
 from diamond_cutter.storage.sets.survey import survey_set
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of, most_devices
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.gathering.spritemap import part_name
@@ -51,12 +51,11 @@ from diamond_cutter.tasks.importing.task import ensure_bundle
 from diamond_cutter.tasks.photos.activations import stored_activations
 from diamond_cutter.tasks.photos.task import measure_photos
 
-DEVICES = visible_devices()
-# One shard on each device, and one that waits for the next free device.
-_SHARDS_IN_FLIGHT = len(DEVICES) + 1
+# Threads start when they are needed, so a run with fewer devices has fewer.
+MOST_DEVICES = most_devices()
 
 # mypy cannot see that this runner's futures are Prefect's.
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_SHARDS_IN_FLIGHT + 1)
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=MOST_DEVICES + 2)
 
 
 @flow(name="sprites", task_runner=_RUNNER, persist_result=False)
@@ -70,7 +69,7 @@ def sprites(request: SpritesRequest) -> RunSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with device_slots(DEVICES) as slots:
+    with device_slots(devices_of(request.devices)) as slots:
         with doing("looking for the model and its sprites in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
             request = settle_recipe(bucket, card, request)
@@ -84,7 +83,8 @@ def sprites(request: SpritesRequest) -> RunSummary:
         artifacts = RunArtifacts(plan)
         with Progress("sprites", plan.to_do) as progress:
             rendering = SpritesRendering(plan, request, photos, slots, progress, artifacts)
-            outcome = rendering.run(_SHARDS_IN_FLIGHT)
+            # One shard on each device, and one that waits for the next free device.
+            outcome = rendering.run(len(slots) + 1)
     with doing("publishing the index and the gallery"):
         publish_run_index(plan, request, photos)
         publish_gallery(request.bucket, card, request.recipe.key)

@@ -5,6 +5,8 @@ layer runs through one trace.
 """
 
 import functools
+import threading
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +55,12 @@ class LayerRenderer:
         self._score = tf.function(
             self._trace_score, input_signature=[images, course.views, targets, focus], **compiled
         )
+        self._compiling, self._optimises, self._scores = threading.Lock(), False, False
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether the loop is compiled, or being compiled."""
+        return self._optimises or self._compiling.locked()
 
     @property
     def trace_count(self) -> int:
@@ -64,13 +72,23 @@ class LayerRenderer:
     ) -> npt.NDArray[np.float32]:
         """Return the optimised images, float32 `[batch, height, width, plane]` in (0, 1).
 
-        Several threads may optimise batches at once.
+        Several threads may optimise batches at once. The first one compiles the loop alone:
+        TensorFlow would optimise the graph once for each thread that comes before it is done.
 
         Args:
             course: where to start, and what the steps read.
             targets: of each layer. A member maximises the sum over the layers.
             focus: the positions to maximise at.
         """
+        with self._compiling:
+            if not self._optimises:
+                self._run_loop(course._replace(steps=np.int32(0)), targets, focus)
+                self._optimises = True
+        return self._run_loop(course, targets, focus)
+
+    def _run_loop(
+        self, course: Course, targets: tuple[Targets, ...], focus: Focus
+    ) -> npt.NDArray[np.float32]:
         variables = [tf.Variable(tf.zeros(self._loop.state_shape)) for _ in LoopState._fields]
         images: npt.NDArray[np.float32] = self._optimise(
             LoopState(*(each.handle for each in variables)), course, targets, focus
@@ -93,7 +111,9 @@ class LayerRenderer:
             targets: as in `optimise`.
             focus: as in `optimise`.
         """
-        found = self._score(images, views, targets, focus)
+        with self._compiling if not self._scores else nullcontext():
+            found = self._score(images, views, targets, focus)
+            self._scores = True
         return BatchScores(*(values.numpy() for values in found))
 
     def _trace_score(
@@ -135,6 +155,7 @@ def _signature(state_shape: list[int], layers: int) -> tuple[Course, tuple[Targe
         views=Views(tf.TensorSpec([None, batch, 6]), tf.TensorSpec([None], tf.int32)),
         noise=tf.TensorSpec([None, batch, 2], tf.int32),
         rates=tf.TensorSpec([None]),
+        steps=tf.TensorSpec([], tf.int32),
         redirect_steps=tf.TensorSpec([], tf.int32),
         weights=Weights(scalar, scalar, scalar),
         epsilon=scalar,

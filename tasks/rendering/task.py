@@ -8,7 +8,7 @@ from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.rendering.shard import ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.shard import ShardJob, prepare_shard, render_and_commit
 from diamond_cutter.tasks.retrying import RETRIED
 
 
@@ -18,5 +18,11 @@ def render_shard(job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progres
     bucket = open_bucket(job.bucket)
     present = read_record(bucket, job.record_key, ShardRecord)
     if present is None or not is_whole(bucket, present.file):
-        slots.run(render_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+        slots.run(
+            render_and_commit,
+            job,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            ahead=prepare_shard,
+        )
     return job.record_key
