@@ -75,7 +75,7 @@ def check_devices(choice: str) -> str:
     expected = "expected gpu:0,gpu:1 (numbers of GPUs), gpu, cpu, or cpu:2 (a number of processes)"
     items = choice.split(",")
     if not all(_ITEM.fullmatch(item.strip()) for item in items):
-        raise BadDevices(f"the devices {choice!r} are not valid: {expected}")
+        raise BadDevices(f"the choice {choice!r} cannot be read: {expected}")
     kinds = [_parts(item) for item in items]
     if len(set(kinds)) < len(kinds):
         raise BadDevices(f"the devices {choice!r} repeat one: expected each once")

@@ -101,10 +101,10 @@ def test_without_a_gpu_none_can_be_chosen(monkeypatch, choice):
 @pytest.mark.parametrize(
     ("choice", "problem"),
     [
-        ("", "not valid"),
-        ("tpu:0", "not valid: expected gpu:0,gpu:1"),
-        ("gpu:x", "not valid"),
-        ("gpu:-1", "not valid"),
+        ("", "cannot be read"),
+        ("tpu:0", "cannot be read: expected gpu:0,gpu:1"),
+        ("gpu:x", "cannot be read"),
+        ("gpu:-1", "cannot be read"),
         ("cpu:0", "no process"),
         ("gpu:0,gpu:0", "repeat"),
         ("gpu:0,cpu", "do not go together"),
