@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from diamond_cutter.flows.progress import say
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.photos.finding import check_images, find_images
@@ -45,6 +46,7 @@ def device_slots(devices: Sequence[str]) -> Iterator[DeviceSlots]:
         yield scope.slots
         return
     with DeviceSlots(devices) as slots:
+        slots.on_lost = say  # Prefect keeps logs off the terminal
         if scope is not None:
             scope.slots = slots
         try:

@@ -66,6 +66,10 @@ class DeviceSlots:
         devices: their names (see `choice.py`).
         check: a module-level function that raises an error if its process cannot compute on its
             GPU.
+
+    Attributes:
+        on_lost: called with a sentence when a device falls out and others are left. Default: it
+            becomes a warning in the log.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class DeviceSlots:
         self._check = pickle.dumps((check, ()))
         self._free = self._slots[::-1]
         self._lost: list[str] = []
+        self.on_lost: Callable[[str], object] = logging.getLogger(__name__).warning
         self._closed = False
         self._changed = threading.Condition()
 
@@ -243,7 +248,7 @@ class DeviceSlots:
             self._changed.notify_all()
         if left:
             others = "another device" if left == 1 else f"{left} other devices"
-            logging.getLogger(__name__).warning("%s. The run continues on %s.", sentence, others)
+            self.on_lost(f"{sentence}. The run continues on {others}.")
 
     def _give_back(self, slot: _Slot) -> None:
         with self._changed:
