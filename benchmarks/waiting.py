@@ -20,7 +20,7 @@ from unittest.mock import patch
 # Workers import this file by its name in the repository.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.importing.stored import import_bundle
@@ -30,7 +30,7 @@ from diamond_cutter.tasks.rendering.subjects import Channels
 
 _TIMEOUT_S = 7200.0
 
-app = App()
+app = App(default_parameter=Parameter(consume_multiple=True))
 
 
 class Shard(NamedTuple):

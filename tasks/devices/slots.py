@@ -27,34 +27,20 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.tasks.devices.child_process import stop_child
 from diamond_cutter.tasks.devices.choice import device_title, is_gpu
 from diamond_cutter.tasks.devices.gpu_check import compute_on_gpu
-from diamond_cutter.tasks.devices.messages import Raised, is_of_device
+from diamond_cutter.tasks.devices.slot import DeviceBlamed, DeviceLost, Slot, revived
 from diamond_cutter.tasks.devices.worker_errors import (
     NoDeviceLeft,
     SlotsClosed,
     WorkerDied,
     WorkerError,
-    WorkerRaised,
 )
 from diamond_cutter.tasks.devices.worker_process import OnProgress, WorkerProcess
 
 _CLOSE_GRACE_S = 5.0
 _CHECK_LIMIT_S = 300.0
-_FAILED_CALLS = 2
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
-
-
-class _DeviceLost(Exception):
-    """A device cannot be used any more; the text says why."""
-
-
-class _DeviceBlamed(Exception):
-    """A call has failed with an error that blames the device."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class DeviceSlots:
@@ -79,7 +65,7 @@ class DeviceSlots:
             raise ValueError(
                 "device slots need at least one device. A machine without a GPU has the device ''"
             )
-        self._slots = [_Slot(device) for device in devices]
+        self._slots = [Slot(device) for device in devices]
         self._check = pickle.dumps((check, ()))
         self._free = self._slots[::-1]
         self._lost: list[str] = []
@@ -134,15 +120,15 @@ class DeviceSlots:
         """
         request = pickle.dumps((function, args))
         preparation = pickle.dumps((ahead, args)) if ahead else None
-        tried: set[_Slot] = set()
+        tried: set[Slot] = set()
         while True:
             slot = self._take(preparation, tried)
             try:
                 result: _Result = self._run_on(slot, request, timeout_s, on_progress)
                 return result
-            except _DeviceLost as lost:
+            except DeviceLost as lost:
                 self._drop(slot, str(lost))
-            except _DeviceBlamed as failure:
+            except DeviceBlamed as failure:
                 tried.add(slot)
                 if all(slot in tried for slot in self._slots):
                     raise failure.error from None
@@ -162,7 +148,7 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
-    def _take(self, preparation: bytes | None, tried: Set[_Slot]) -> _Slot:
+    def _take(self, preparation: bytes | None, tried: Set[Slot]) -> Slot:
         """Return a free slot that was not tried yet, if there are any others."""
         if preparation is not None and (next_free := self._likely_next()) is not None:
             next_free.work_ahead(preparation)
@@ -174,7 +160,7 @@ class DeviceSlots:
             slot.taken, slot.prepares = time.monotonic(), False
             return slot
 
-    def _untried(self, tried: Set[_Slot]) -> list[_Slot]:
+    def _untried(self, tried: Set[Slot]) -> list[Slot]:
         if all(slot in tried for slot in self._slots):
             return self._free
         return [slot for slot in self._free if slot not in tried]
@@ -191,7 +177,7 @@ class DeviceSlots:
             return oldest.worker
 
     def _run_on(
-        self, slot: _Slot, request: bytes, timeout_s: float, on_progress: OnProgress | None
+        self, slot: Slot, request: bytes, timeout_s: float, on_progress: OnProgress | None
     ) -> Any:
         try:
             message = self._worker(slot).call(request, timeout_s, on_progress)
@@ -204,17 +190,17 @@ class DeviceSlots:
                 slot.note(request, error, str(error))
             raise
         if message.kind == "raised":
-            raised = _revived(message.value)
+            raised = revived(message.value)
             slot.note(request, raised, message.value.text)
             raise raised
         slot.failed.clear()
         return message.value
 
-    def _worker(self, slot: _Slot) -> WorkerProcess:
+    def _worker(self, slot: Slot) -> WorkerProcess:
         """Return the process of a slot, started and checked if it is not running.
 
         Raises:
-            _DeviceLost: the process cannot compute on its GPU.
+            DeviceLost: the process cannot compute on its GPU.
         """
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.discard()
@@ -234,11 +220,11 @@ class DeviceSlots:
         except WorkerError as error:
             if self._closed:
                 raise SlotsClosed("the device slots were closed during the call") from None
-            raise _DeviceLost(first_line(error)) from error
+            raise DeviceLost(first_line(error)) from error
         if message.kind == "raised":
-            raise _DeviceLost(first_line(_revived(message.value)))
+            raise DeviceLost(first_line(revived(message.value)))
 
-    def _drop(self, slot: _Slot, why: str) -> None:
+    def _drop(self, slot: Slot, why: str) -> None:
         slot.discard()
         sentence = f"{device_title(slot.device)} has failed: {why.rstrip('.')}"
         with self._changed:
@@ -250,7 +236,7 @@ class DeviceSlots:
             others = "another device" if left == 1 else f"{left} other devices"
             self.on_lost(f"{sentence}. The run continues on {others}.")
 
-    def _give_back(self, slot: _Slot) -> None:
+    def _give_back(self, slot: Slot) -> None:
         with self._changed:
             if self._closed:
                 slot.discard()
@@ -267,53 +253,3 @@ class DeviceSlots:
                 f"no device is left. {'; '.join(self._lost)}. Check the GPUs, or choose the "
                 "processor: --devices cpu, or the environment variable CUDA_VISIBLE_DEVICES=-1."
             )
-
-
-class _Slot:
-    """A device, its process, and what its last calls say about it.
-
-    taken: when its call began, by `time.monotonic`.
-    prepares: whether it was told to work ahead during its call.
-    failed: the calls since the last success that failed with an error that blames the device.
-    """
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.worker: WorkerProcess | None = None
-        self.taken, self.prepares = 0.0, False
-        self.failed: set[bytes] = set()
-
-    def discard(self) -> None:
-        if self.worker is not None:
-            self.worker.discard()
-            self.worker = None
-
-    def note(self, request: bytes, error: BaseException, text: str) -> None:
-        """Note a failed call; if the error blames the device, end the process.
-
-        Args:
-            request: the call.
-            error: of the call.
-            text: of the error, with its traceback or with what the process had printed.
-
-        Raises:
-            _DeviceBlamed: the error blames the device.
-            _DeviceLost: several different calls have failed in this way.
-        """
-        if not is_gpu(self.device) or not is_of_device(text):
-            return
-        self.discard()
-        self.failed.add(request)
-        if len(self.failed) >= _FAILED_CALLS:
-            raise _DeviceLost(first_line(error))
-        raise _DeviceBlamed(error)
-
-
-def _revived(raised: Raised) -> BaseException:
-    if raised.pickled is None:
-        return WorkerRaised(
-            f"the call raised an exception that cannot be sent between processes:\n{raised.text}"
-        )
-    error: Exception = pickle.loads(raised.pickled)
-    error.add_note(f"In the worker:\n{raised.text}")
-    return error
