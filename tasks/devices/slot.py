@@ -1,6 +1,7 @@
 """The place of one device among the slots: its process, and what its last calls say about it."""
 
 import pickle
+from collections.abc import Callable
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.tasks.devices.choice import is_gpu
@@ -27,6 +28,7 @@ class Slot:
     """A device, its process, and what its last calls say about it.
 
     taken: when its call began, by `time.monotonic`.
+    function: what its call runs.
     prepares: whether it was told to work ahead during its call.
     failed: the calls since the last success that failed with an error that blames the device.
     """
@@ -35,6 +37,7 @@ class Slot:
         self.device = device
         self.worker: WorkerProcess | None = None
         self.taken, self.prepares = 0.0, False
+        self.function: Callable[..., object] | None = None
         self.failed: set[bytes] = set()
 
     def discard(self) -> None:

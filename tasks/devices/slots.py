@@ -107,8 +107,8 @@ class DeviceSlots:
             timeout_s: time limit.
             on_progress: called with each value that the function reports.
             ahead: a module-level function of the same arguments. If no device is free, it runs
-                beside the call of the device that is likely to be free next. It may compile what
-                the call will need, and its errors are ignored.
+                in the process that is likely to be free next, if that runs the same function now.
+                It may compile what the call will need, and its errors are ignored.
 
         Raises:
             WorkerDied: the process ended during the call.
@@ -122,7 +122,10 @@ class DeviceSlots:
         preparation = pickle.dumps((ahead, args)) if ahead else None
         tried: set[Slot] = set()
         while True:
-            slot = self._take(preparation, tried)
+            if preparation is not None and (busy := self._likely_next(function)) is not None:
+                busy.work_ahead(preparation)
+            slot = self._take(tried)
+            slot.function = function
             try:
                 result: _Result = self._run_on(slot, request, timeout_s, on_progress)
                 return result
@@ -148,10 +151,8 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
-    def _take(self, preparation: bytes | None, tried: Set[Slot]) -> Slot:
+    def _take(self, tried: Set[Slot]) -> Slot:
         """Return a free slot that was not tried yet, if there are any others."""
-        if preparation is not None and (next_free := self._likely_next()) is not None:
-            next_free.work_ahead(preparation)
         with self._changed:
             self._changed.wait_for(lambda: self._untried(tried) or self._closed or not self._slots)
             self._check_open()
@@ -165,13 +166,17 @@ class DeviceSlots:
             return self._free
         return [slot for slot in self._free if slot not in tried]
 
-    def _likely_next(self) -> WorkerProcess | None:
-        """Return the process with the oldest call; None if a device is free or it prepares one."""
+    def _likely_next(self, function: Callable[..., object]) -> WorkerProcess | None:
+        """Return the process with the oldest call, if it can work ahead.
+
+        None if a device is free, or if the process works ahead already. None also beside another
+        function, because not all functions stand work of others beside them.
+        """
         with self._changed:
             if self._free or not self._slots:
                 return None
             oldest = min(self._slots, key=lambda slot: slot.taken)
-            if oldest.prepares:
+            if oldest.prepares or oldest.function is not function:
                 return None
             oldest.prepares = oldest.worker is not None
             return oldest.worker

@@ -23,6 +23,10 @@ from diamond_cutter.tasks.rendering.subjects import Targets
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views
 
+# While TensorFlow traces one graph, no other: the small functions that all loops share, such as the
+# colours', build their gradients in the first trace that needs them, and do not expect two.
+_tracing = threading.Lock()
+
 
 class BatchScores(NamedTuple):
     """The effect of a batch's pictures on the layers, over all views.
@@ -42,7 +46,8 @@ class LayerRenderer:
 
     def __init__(self, bundle: Bundle, layers: tuple[str, ...], key: TraceKey) -> None:
         self._key, self._channels = key, bundle.card.layer(layers[0]).channels
-        self._graphs = LayerGraphs(bundle, layers, key)
+        with _tracing:
+            self._graphs = LayerGraphs(bundle, layers, key)
         self._loop = OptimisationLoop(self._graphs, key, bundle.card.image.channels)
         compiled = {"autograph": False, "jit_compile": key.execution.xla or None}
         course, targets, focus = _signature(self._loop.state_shape, len(layers))
@@ -82,6 +87,8 @@ class LayerRenderer:
         """
         with self._compiling:
             if not self._optimises:
+                with _tracing:
+                    self._optimise.get_concrete_function()
                 self._run_loop(course._replace(steps=np.int32(0)), targets, focus)
                 self._optimises = True
         return self._run_loop(course, targets, focus)
@@ -112,6 +119,9 @@ class LayerRenderer:
             focus: as in `optimise`.
         """
         with self._compiling if not self._scores else nullcontext():
+            if not self._scores:
+                with _tracing:
+                    self._score.get_concrete_function()
             found = self._score(images, views, targets, focus)
             self._scores = True
         return BatchScores(*(values.numpy() for values in found))

@@ -56,17 +56,18 @@ def lose_device_and_die():
     os._exit(1)
 
 
-def note_and_wait(started: Path, end: Path):
-    started.touch()
+def begin_and_wait(begun: Path, end: Path):
+    begun.touch()
     wait_for(end.exists)
+    return os.getpid()
 
 
-def note(*files: Path):
-    files[0].with_suffix(".ahead").write_text(f"{os.getpid()} {threading.current_thread().name}")
+def note(begun: Path, end: Path):
+    begun.with_suffix(".ahead").write_text(f"{os.getpid()} {threading.current_thread().name}")
 
 
-def fail_ahead(*files: Path):
-    note(*files)
+def fail_ahead(begun: Path, end: Path):
+    note(begun, end)
     raise RuntimeError("nobody hears this")
 
 
@@ -179,22 +180,29 @@ def test_some_errors_blame_the_device(text, of_device):
 
 @pytest.mark.parametrize("ahead", [note, fail_ahead])
 def test_work_ahead_of_a_waiting_call_runs_beside_the_current_one(tmp_path, ahead):
-    started, end = tmp_path / "started", tmp_path / "end"
+    first, second, end = (tmp_path / name for name in ("first", "second", "end"))
     with DeviceSlots([""]) as slots, ThreadPoolExecutor(2) as threads:
-        first = threads.submit(slots.run, note_and_wait, started, end, timeout_s=AT_MOST_S)
-        wait_for(started.exists)
-        second = threads.submit(
-            slots.run, pid, tmp_path / "second", timeout_s=AT_MOST_S, ahead=ahead
+        calls = [threads.submit(slots.run, begin_and_wait, first, end, timeout_s=AT_MOST_S)]
+        wait_for(first.exists)
+        calls.append(
+            threads.submit(slots.run, begin_and_wait, second, end, timeout_s=AT_MOST_S, ahead=ahead)
         )
-        done = wait_for(lambda: (tmp_path / "second.ahead").exists() and tmp_path / "second.ahead")
-        assert not first.done()
+        noted = second.with_suffix(".ahead")
+        process, thread = wait_for(lambda: noted.exists() and noted.read_text()).split(maxsplit=1)
+        assert not second.exists()
         end.touch()
-        first.result(AT_MOST_S)
-        process, thread = wait_for(done.read_text).split(maxsplit=1)
-        assert int(process) == second.result(AT_MOST_S) and thread != "MainThread"
+        assert {call.result(AT_MOST_S) for call in calls} == {int(process)}
+        assert thread != "MainThread"
 
 
-def test_a_call_that_need_not_wait_has_no_work_ahead(tmp_path):
-    with DeviceSlots([""]) as slots:
-        slots.run(pid, tmp_path / "first", timeout_s=AT_MOST_S, ahead=note)
-    assert not list(tmp_path.iterdir())
+def test_nothing_is_done_ahead_if_a_device_is_free_or_does_something_else(tmp_path):
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    with DeviceSlots([""]) as slots, ThreadPoolExecutor(2) as threads:
+        slots.run(pid, begun, end, timeout_s=AT_MOST_S, ahead=note)
+        current = threads.submit(slots.run, begin_and_wait, begun, end, timeout_s=AT_MOST_S)
+        wait_for(begun.exists)
+        waiting = threads.submit(slots.run, pid, begun, end, timeout_s=AT_MOST_S, ahead=note)
+        time.sleep(0.2)
+        end.touch()
+        assert current.result(AT_MOST_S) == waiting.result(AT_MOST_S)
+    assert not begun.with_suffix(".ahead").exists()

@@ -1,12 +1,15 @@
 """A layer that is prepared is ready, and its sprites are the same."""
 
 import threading
+import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.tasks.rendering.course import course_of, focus_of
+from diamond_cutter.tasks.rendering.loop import OptimisationLoop
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.renderer import LayerRenderer
@@ -21,7 +24,7 @@ from diamond_cutter.tasks.rendering.trace_key import TraceKey
 BATCH, FLOAT32 = 4, Execution()
 QUICK = RenderRecipe(size_px=32, steps=9, redirect_steps=3, ladder=())
 SECOND = Channels(layer="second")
-SETTINGS = {"batch_size": BATCH, "execution": FLOAT32}
+SETTINGS: Any = {"batch_size": BATCH, "execution": FLOAT32}
 
 
 def test_a_prepared_layer_is_compiled_once_and_draws_the_same(
@@ -89,3 +92,35 @@ def test_a_loop_takes_as_many_steps_as_it_is_told(toy: Bundle, steps: int) -> No
     cut = course._replace(rates=course.rates * (np.arange(QUICK.steps) < taken).astype(np.float32))
     told = renderer.optimise(course._replace(steps=np.int32(steps)), targets, focus)
     np.testing.assert_array_equal(told, renderer.optimise(cut, targets, focus))
+
+
+def test_two_layers_are_never_traced_at_once(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, most = list[None](), list[int]()
+    trace = OptimisationLoop.trace
+
+    def watched(self: OptimisationLoop, *inputs: Any) -> Any:
+        traced.append(None)
+        most.append(len(traced))
+        time.sleep(0.2)
+        found = trace(self, *inputs)
+        traced.pop()
+        return found
+
+    monkeypatch.setattr(OptimisationLoop, "trace", watched)
+    layer_renderer.cache_clear()
+    threads = [
+        threading.Thread(
+            target=lambda layer=layer: render_sprites(
+                toy, Channels(layer=layer), [0], QUICK, **SETTINGS
+            )
+        )
+        for layer in ("first", "second")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
+    for layer in ("first", "second"):
+        renderer = layer_renderer(toy, (layer,), TraceKey.of(QUICK, BATCH, FLOAT32))
+        assert renderer.trace_count == 1
