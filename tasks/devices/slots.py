@@ -68,6 +68,7 @@ class DeviceSlots:
         self._slots = [Slot(device) for device in devices]
         self._check = pickle.dumps((check, ()))
         self._free = self._slots[::-1]
+        self._waiting: list[Set[Slot]] = []
         self._lost: list[str] = []
         self.on_lost: Callable[[str], object] = logging.getLogger(__name__).warning
         self._closed = False
@@ -152,14 +153,30 @@ class DeviceSlots:
                 slot.discard()
 
     def _take(self, tried: Set[Slot]) -> Slot:
-        """Return a free slot that was not tried yet, if there are any others."""
+        """Return a free slot that was not tried yet, if there are any others; in order of calls.
+
+        A call that has worked ahead must not lose its device to a later one.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._untried(tried) or self._closed or not self._slots)
+            self._waiting.append(tried)
+            try:
+                self._changed.wait_for(
+                    lambda: self._is_next(tried) or self._closed or not self._slots
+                )
+            finally:
+                # By identity: equal sets belong to other calls.
+                self._waiting = [each for each in self._waiting if each is not tried]
+                self._changed.notify_all()
             self._check_open()
             slot = self._untried(tried)[-1]
             self._free.remove(slot)
             slot.taken, slot.prepares = time.monotonic(), False
             return slot
+
+    def _is_next(self, tried: Set[Slot]) -> bool:
+        """Tell whether a waiting call can have a free slot that no earlier call can have."""
+        able = (each for each in self._waiting if self._untried(each))
+        return next(able, None) is tried
 
     def _untried(self, tried: Set[Slot]) -> list[Slot]:
         if all(slot in tried for slot in self._slots):
@@ -173,7 +190,7 @@ class DeviceSlots:
         function, because not all functions stand work of others beside them.
         """
         with self._changed:
-            if self._free or not self._slots:
+            if len(self._free) > len(self._waiting) or not self._slots:
                 return None
             oldest = min(self._slots, key=lambda slot: slot.taken)
             if oldest.prepares or oldest.function is not function:

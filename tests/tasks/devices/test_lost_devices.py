@@ -206,3 +206,17 @@ def test_nothing_is_done_ahead_if_a_device_is_free_or_does_something_else(tmp_pa
         end.touch()
         assert current.result(AT_MOST_S) == waiting.result(AT_MOST_S)
     assert not begun.with_suffix(".ahead").exists()
+
+
+def test_calls_get_a_device_in_their_order():
+    with DeviceSlots([""]) as slots, ThreadPoolExecutor(3) as threads:
+        ended = []
+
+        def call(number):
+            slots.run(time.sleep, 0.05, timeout_s=AT_MOST_S)
+            ended.append(number)
+
+        list(threads.map(call, range(12)))
+    # Up to three calls are in flight, so a number can be at most two places away from its own.
+    assert all(abs(place - number) <= 2 for place, number in enumerate(ended))
+    assert len(ended) == 12
