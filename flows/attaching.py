@@ -33,7 +33,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     labelled_images,
     make_dataset,
 )
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
 
 
@@ -48,7 +48,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(LOCAL) as slots:
+    with workplace(LOCAL, devices_of(request.devices)) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -40,7 +40,7 @@ from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob
 from diamond_cutter.tasks.attribution.label_classes import classes_by_label
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.reporting.choosing import evenly
@@ -69,7 +69,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(request.runner) as slots:
+    with workplace(request.runner, devices_of(request.devices)) as slots:
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:

@@ -44,7 +44,7 @@ from diamond_cutter.tasks.comparing.images import (
 from diamond_cutter.tasks.comparing.similar_layers import LayersJob, SimilarLayersRecord
 from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel
 from diamond_cutter.tasks.comparing.task import compare_layers
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -83,7 +83,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     outlive_the_server()
     name_process()
     request = in_deployed_bucket(request)
-    with workplace(request.runner) as slots:
+    with workplace(request.runner, devices_of(request.devices)) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:

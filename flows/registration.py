@@ -47,12 +47,14 @@ from diamond_cutter.model_inventory.catalogue import list_hub_presets, model_nam
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.model_globs import is_glob
 from diamond_cutter.tasks.importing.stored import find_model, import_bundle, stored_cards
 
 OWN_POOL = "diamond-cutter"
 # The name of deployments that have a bucket, but no command.
 ON_DEMAND = "on-demand"
 
+_MODEL_FIELDS = {"model", "also", "models", "first", "second"}
 _IMPORT_TIMEOUT_S = 1800.0
 
 Request = (
@@ -177,15 +179,16 @@ def _deployment(
 
 
 def _models(request: dict[str, Any]) -> list[str]:
-    """Return the models that a request names."""
+    """Return the models that a request names, without globs."""
     named = [request[field] for field in ("model", "first", "second") if field in request]
-    return [*named, *request.get("models", ())]
+    several = (*request.get("models", ()), *request.get("also", ()))
+    return [name for name in (*named, *several) if not is_glob(name)]
 
 
 def _import_missing(bucket: Bucket, request: Request) -> bool:
     """Store the bundles of models that the bucket lacks, and tell whether there were any."""
     missing = list[str]()
-    for model in _models(request.model_dump(include={"model", "models", "first", "second"})):
+    for model in _models(request.model_dump(include=_MODEL_FIELDS)):
         try:
             if find_model(bucket, model) is None:
                 missing.append(model)
@@ -206,7 +209,8 @@ def _name(request: Request) -> str:
     elif isinstance(request, AttachRequest):
         name = request.name
     else:
-        name = "-".join(request.models) if isinstance(request, CutRequest) else request.model
+        models = _models(request.model_dump(include=_MODEL_FIELDS))
+        name = "-".join(models) or ON_DEMAND
     return name.replace("/", ".")  # Prefect allows no slash
 
 

@@ -22,7 +22,8 @@ from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Bucket, open_bucket
-from diamond_cutter.tasks.importing.stored import models_matching
+from diamond_cutter.tasks.devices import devices_of
+from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -116,6 +117,7 @@ def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Su
 
     from diamond_cutter.flows.server.prefect_server import prefect_server
 
+    devices_of(request.devices)  # before the server starts
     if not isinstance(request, AttachRequest) and request.runner != LOCAL:
         request = request.lasting()  # the processes of a cluster have other working directories
     try:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.mix_expressions import check_mixes
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.tasks.devices import DEVICES_HELP, check_devices
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
@@ -78,6 +79,11 @@ Runner = Annotated[
     ),
 ]
 _RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]
+Devices = Annotated[
+    str | None,
+    AfterValidator(lambda choice: choice if choice is None else check_devices(choice)),
+    Field(description=DEVICES_HELP),
+]
 Recipe = Annotated[
     RenderRecipe,
     BeforeValidator(preset_by_name, json_schema_input_type=_RecipeName | RenderRecipe),
@@ -133,6 +139,7 @@ class SpritesRequest(FrozenModel):
         le=256,
         description="sprites to optimise at once; if omitted, the fastest for the device",
     )
+    devices: Devices = None
     shard_timeout_s: float = Field(
         default=3600, gt=0, description="time limit for a shard, which is then retried"
     )
@@ -205,6 +212,7 @@ class TuneRequest(FrozenModel):
         gt=0,
         description="seconds per sprite; if omitted, the steps of the recipe",
     )
+    devices: Devices = None
     again: bool = Field(default=False, description="tune layers again that are already tuned")
     layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
 

@@ -8,7 +8,7 @@ from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import find_model, import_bundle
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, preset_to_continue, read_preset
 from diamond_cutter.tasks.tuning.task import tune_and_store
@@ -35,7 +35,7 @@ def tune(
     """
     require_plain_recipe(request)
     bucket = open_bucket(request.bucket)
-    with DeviceSlots(visible_devices()) as slots:
+    with DeviceSlots(devices_of(request.devices)) as slots:
         card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
@@ -88,7 +88,7 @@ def _tune_layers(
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
         return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
 
-    with ThreadPoolExecutor(len(visible_devices())) as threads:
+    with ThreadPoolExecutor(len(slots)) as threads:
         futures = [threads.submit(tuned, layer) for layer in layers]
         try:
             with Progress("layers", len(futures)) as progress:

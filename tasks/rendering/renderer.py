@@ -5,6 +5,8 @@ layer runs through one trace.
 """
 
 import functools
+import threading
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,10 @@ from diamond_cutter.tasks.rendering.objectives import Focus, target_maps, total_
 from diamond_cutter.tasks.rendering.subjects import Targets
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views
+
+# While TensorFlow traces one graph, no other: the small functions that all loops share, such as the
+# colours', build their gradients in the first trace that needs them, and do not expect two.
+_tracing = threading.Lock()
 
 
 class BatchScores(NamedTuple):
@@ -40,7 +46,8 @@ class LayerRenderer:
 
     def __init__(self, bundle: Bundle, layers: tuple[str, ...], key: TraceKey) -> None:
         self._key, self._channels = key, bundle.card.layer(layers[0]).channels
-        self._graphs = LayerGraphs(bundle, layers, key)
+        with _tracing:
+            self._graphs = LayerGraphs(bundle, layers, key)
         self._loop = OptimisationLoop(self._graphs, key, bundle.card.image.channels)
         compiled = {"autograph": False, "jit_compile": key.execution.xla or None}
         course, targets, focus = _signature(self._loop.state_shape, len(layers))
@@ -53,6 +60,12 @@ class LayerRenderer:
         self._score = tf.function(
             self._trace_score, input_signature=[images, course.views, targets, focus], **compiled
         )
+        self._compiling, self._optimises, self._scores = threading.Lock(), False, False
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether the loop is compiled, or being compiled."""
+        return self._optimises or self._compiling.locked()
 
     @property
     def trace_count(self) -> int:
@@ -64,13 +77,25 @@ class LayerRenderer:
     ) -> npt.NDArray[np.float32]:
         """Return the optimised images, float32 `[batch, height, width, plane]` in (0, 1).
 
-        Several threads may optimise batches at once.
+        Several threads may optimise batches at once. The first one compiles the loop alone:
+        TensorFlow would optimise the graph once for each thread that comes before it is done.
 
         Args:
             course: where to start, and what the steps read.
             targets: of each layer. A member maximises the sum over the layers.
             focus: the positions to maximise at.
         """
+        with self._compiling:
+            if not self._optimises:
+                with _tracing:
+                    self._optimise.get_concrete_function()
+                self._run_loop(course._replace(steps=np.int32(0)), targets, focus)
+                self._optimises = True
+        return self._run_loop(course, targets, focus)
+
+    def _run_loop(
+        self, course: Course, targets: tuple[Targets, ...], focus: Focus
+    ) -> npt.NDArray[np.float32]:
         variables = [tf.Variable(tf.zeros(self._loop.state_shape)) for _ in LoopState._fields]
         images: npt.NDArray[np.float32] = self._optimise(
             LoopState(*(each.handle for each in variables)), course, targets, focus
@@ -93,7 +118,12 @@ class LayerRenderer:
             targets: as in `optimise`.
             focus: as in `optimise`.
         """
-        found = self._score(images, views, targets, focus)
+        with self._compiling if not self._scores else nullcontext():
+            if not self._scores:
+                with _tracing:
+                    self._score.get_concrete_function()
+            found = self._score(images, views, targets, focus)
+            self._scores = True
         return BatchScores(*(values.numpy() for values in found))
 
     def _trace_score(
@@ -135,6 +165,7 @@ def _signature(state_shape: list[int], layers: int) -> tuple[Course, tuple[Targe
         views=Views(tf.TensorSpec([None, batch, 6]), tf.TensorSpec([None], tf.int32)),
         noise=tf.TensorSpec([None, batch, 2], tf.int32),
         rates=tf.TensorSpec([None]),
+        steps=tf.TensorSpec([], tf.int32),
         redirect_steps=tf.TensorSpec([], tf.int32),
         weights=Weights(scalar, scalar, scalar),
         epsilon=scalar,

@@ -10,7 +10,7 @@ from diamond_cutter.storage.sets.claims import claim
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.rendering.shard import ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.shard import ShardJob, prepare_shard, render_and_commit
 from diamond_cutter.tasks.retrying import RETRIED
 
 
@@ -39,5 +39,11 @@ def render_shard(
             return ShardOutcome(how="there")
         if other is not None:
             return ShardOutcome(how="claimed")
-        slots.run(render_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+        slots.run(
+            render_and_commit,
+            job,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            ahead=prepare_shard,
+        )
         return ShardOutcome(how="rendered")
