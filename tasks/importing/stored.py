@@ -275,6 +275,7 @@ def _source_here(name: str) -> ModelSource | None:
 
 
 def stored_models(bucket: Bucket) -> list[str]:
+    """Return the names of all models in the bucket, each with its hash."""
     return [folder.split("/")[1] for folder in bucket.folders("models/")]
 
 
