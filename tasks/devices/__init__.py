@@ -5,7 +5,6 @@ from diamond_cutter.tasks.devices.choice import (
     BadDevices,
     check_devices,
     devices_of,
-    most_devices,
     visible_devices,
 )
 from diamond_cutter.tasks.devices.messages import report_progress
@@ -31,7 +30,6 @@ __all__ = [
     "WorkerTimedOut",
     "check_devices",
     "devices_of",
-    "most_devices",
     "report_progress",
     "visible_devices",
 ]

@@ -61,11 +61,6 @@ def devices_of(choice: str | None) -> list[str]:
     return [gpus[number] for number in chosen] or gpus
 
 
-def most_devices() -> int:
-    """Return the largest number of devices that a choice can have on this machine."""
-    return max(len(visible_devices()), _cores())
-
-
 def check_devices(choice: str) -> str:
     """Return a choice of devices that can be read, whatever devices this machine has.
 

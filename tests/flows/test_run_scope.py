@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 from diamond_cutter.flows.run_scope import (
-    device_slots,
     known_card,
     known_images,
     remember_card,
     resolve_images,
     run_scope,
+    workplace,
 )
+from diamond_cutter.flows.sprites_request import LOCAL
 from diamond_cutter.tasks.devices import DeviceSlots
 from tests.flows.made_up_set import made_up_card
 from tests.waiting import AT_MOST_S
@@ -47,7 +48,7 @@ def test_a_device_that_falls_out_is_named_on_the_terminal(
     monkeypatch.setattr(
         "diamond_cutter.flows.run_scope.DeviceSlots", partial(DeviceSlots, check=find_no_gpu_1)
     )
-    with device_slots(["1", "0"]) as slots:
+    with workplace(LOCAL, ["1", "0"]) as slots:
         assert slots.run(os.getenv, "CUDA_VISIBLE_DEVICES", timeout_s=AT_MOST_S) == "0"
     assert capsys.readouterr().err == (
         "GPU 1 has failed: there is no such GPU. The run continues on another device.\n"
