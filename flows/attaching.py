@@ -46,7 +46,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with workplace(LOCAL) as slots:
+    with workplace(LOCAL, request.grace_s) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -11,11 +11,14 @@ from diamond_cutter.flows.sprites_request import (
     AUTO,
     LOCAL,
     BucketPlace,
+    Budget,
+    Grace,
     Recipe,
     Runner,
     class_number,
     lasting_place,
 )
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import first_few
@@ -87,6 +90,8 @@ class AttributionRequest(FrozenModel):
         default=3600, gt=0, description="time limit for 128 images, which are then retried"
     )
     runner: Runner = LOCAL
+    grace_s: Grace = GRACE_S
+    budget_minutes: Budget = None
 
     def lasting(self) -> "AttributionRequest":
         """Return the request with absolute paths."""

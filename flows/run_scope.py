@@ -3,11 +3,15 @@
 A deployment runs a flow without a command, so the flow resolves everything by itself.
 """
 
+import dataclasses
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from diamond_cutter.flows.stops import GRACE_S, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.photos.finding import check_images, find_images
@@ -20,6 +24,7 @@ class _Scope:
     images: dict[str, ImageSet] = field(default_factory=dict)
     slots: DeviceSlots | None = None
     places: Callable[[], int] = lambda: 1
+    starts_until: float = float("inf")
 
 
 _current: ContextVar[_Scope | None] = ContextVar("run scope", default=None)
@@ -39,8 +44,15 @@ def run_scope() -> Iterator[None]:
 
 
 @contextmanager
-def workplace(runner: str) -> Iterator[DeviceSlots]:
+def workplace(
+    runner: str, grace_s: float = GRACE_S, budget_minutes: float | None = None
+) -> Iterator[DeviceSlots]:
     """Submit the tasks of the current flow run to a runner in the block.
+
+    Args:
+        runner: `local`, or the URL of a cluster.
+        grace_s: seconds that tasks in flight may take after SIGTERM or Ctrl-C.
+        budget_minutes: minutes after which no more tasks start, see `may_start`.
 
     Yields:
         The devices of this machine: those of the scope if it has any, otherwise new ones.
@@ -51,19 +63,32 @@ def workplace(runner: str) -> Iterator[DeviceSlots]:
     # Importing Prefect takes a second, and commands check their requests before.
     from diamond_cutter.flows.task_runners import tasks_on
 
-    devices = visible_devices()
+    devices, stop = visible_devices(), current_stop()
     with run_scope():
         scope = _current.get()
         if scope is None:
             raise RuntimeError("there is no scope")
-        shared, places = scope.slots, scope.places
+        before = dataclasses.replace(scope)
+        if budget_minutes is not None:
+            scope.starts_until = min(scope.starts_until, time.monotonic() + 60 * budget_minutes)
         with ExitStack() as stack:
-            scope.slots = shared or stack.enter_context(DeviceSlots(devices))
+            # First, so that signals are still handled while the devices are closed.
+            stack.enter_context(handling((signal.SIGTERM, signal.SIGINT)))
+            scope.slots = before.slots or stack.enter_context(DeviceSlots(devices))
             scope.places = stack.enter_context(tasks_on(runner, len(devices)))
+            stop.grace_s = grace_s
+            stop.refuse_with(scope.slots.admit_no_more)
             try:
                 yield scope.slots
             finally:
-                scope.slots, scope.places = shared, places
+                scope.slots, scope.places = before.slots, before.places
+                scope.starts_until = before.starts_until
+
+
+def may_start() -> bool:
+    """Tell whether tasks may start: the budget of the run is not used up."""
+    scope = _current.get()
+    return scope is None or time.monotonic() < scope.starts_until
 
 
 def places() -> int:

@@ -134,7 +134,7 @@ class DeviceSlots:
             )
         self._slots = [_Slot(device) for device in devices]
         self._free = self._slots[::-1]
-        self._closed = False
+        self._closed = self._refuses = False
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -201,10 +201,18 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
+    def admit_no_more(self) -> None:
+        """Raise SlotsClosed in calls that have no device yet; calls on a device go on."""
+        with self._changed:
+            self._refuses = True
+            self._changed.notify_all()
+
     def _take(self) -> _Slot:
         with self._changed:
-            self._changed.wait_for(lambda: self._free or self._closed)
+            self._changed.wait_for(lambda: self._free or self._closed or self._refuses)
             self._check_open()
+            if self._refuses:
+                raise SlotsClosed("the device slots admit no more calls")
             return self._free.pop()
 
     def _worker(self, slot: _Slot) -> _Worker:
