@@ -91,10 +91,8 @@ class FutureQueue(Generic[Job]):
                             yield job, future
 
     def _announce(self, stop: Stop) -> None:
-        count = len(self._limited) + len(self._added)
-        tasks = f"{count} task{'s' * (count != 1)}"
         again = "press Ctrl-C again" if stop.signal == signal.SIGINT else "send SIGTERM again"
-        say(f"finishing {tasks} within {stop.grace_s:g} s; {again} to stop at once")
+        say(f"finishing the tasks in flight, for at most {stop.grace_s:g} s; {again} to stop now")
         stop.refuse()
 
     def _fill(self, stop: Stop) -> bool:

@@ -171,7 +171,7 @@ def test_tasks_in_flight_finish_and_no_others_start(
     assert stop.done == "2 of 6 letters"
     assert (
         capsys.readouterr().err
-        == "finishing 2 tasks within 25 s; send SIGTERM again to stop at once\n"
+        == "finishing the tasks in flight, for at most 25 s; send SIGTERM again to stop now\n"
     )
 
 
