@@ -33,7 +33,7 @@ class Stop:
         self._clock, self._until = clock, float("inf")
         self._last: tuple[int, float] = 0, float("-inf")
         self._holders = list[Callable[[], str]]()
-        self._stopping = False
+        self._obeyed = self._softened = self._stopping = False
         self._progress: Callable[[], str] = str
         self._refusals = list[Callable[[], None]]()
 
@@ -61,7 +61,8 @@ class Stop:
             self.signal, self._until = number, self._clock() + self.grace_s
             return True
         # A supervisor often sends SIGTERM to a process that already got Ctrl-C from the terminal.
-        softer = number == signal.SIGTERM and self.signal == signal.SIGINT
+        softer = number == signal.SIGTERM and self.signal == signal.SIGINT and not self._softened
+        self._softened = self._softened or softer
         if self.is_requested and (repeated or softer):
             return True
         if self.is_requested or number == signal.SIGHUP:
@@ -83,8 +84,18 @@ class Stop:
         """Have a function called when no more tasks may start."""
         self._refusals.append(refuse)
 
-    def refuse(self) -> None:
-        """Refuse tasks that wait for a device."""
+    def obey(self) -> None:
+        """Once a signal has arrived, say so, and refuse tasks that have no device yet.
+
+        Loops call this at least once a second, because a handler of signals may not print.
+        """
+        if self.signal is None or self._obeyed:
+            return
+        from diamond_cutter.flows.progress import say
+
+        self._obeyed = True
+        again = "press Ctrl-C again" if self.signal == signal.SIGINT else "send SIGTERM again"
+        say(f"finishing the tasks in flight, for at most {self.grace_s:g} s; {again} to stop now")
         for refuse in self._refusals:
             refuse()
 

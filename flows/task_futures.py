@@ -1,14 +1,12 @@
 """Futures of Prefect tasks: a queue with a limit, and the errors of failed tasks."""
 
 import queue
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.flows.progress import say
 from diamond_cutter.flows.stops import Stop, current_stop
 from diamond_cutter.tasks.devices import SlotsClosed
 from diamond_cutter.tasks.retrying import FINAL_ERRORS
@@ -72,12 +70,10 @@ class FutureQueue(Generic[Job]):
 
     def __iter__(self) -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         """Yield each job with its future until no job is left; jobs may be added meanwhile."""
-        stop, announced = current_stop(), False
+        stop = current_stop()
         with stop.held(self._done):
             while (self._fill(stop) or not self.is_empty) and not stop.is_over:
-                if stop.is_requested and not announced:
-                    announced = True
-                    self._announce(stop)
+                stop.obey()
                 self._watch()
                 try:
                     future = self._ended.get(timeout=_ASK_AGAIN_S)
@@ -89,11 +85,6 @@ class FutureQueue(Generic[Job]):
                         job = running.pop(future)
                         if not (stop.is_requested and _was_refused(future)):
                             yield job, future
-
-    def _announce(self, stop: Stop) -> None:
-        again = "press Ctrl-C again" if stop.signal == signal.SIGINT else "send SIGTERM again"
-        say(f"finishing the tasks in flight, for at most {stop.grace_s:g} s; {again} to stop now")
-        stop.refuse()
 
     def _fill(self, stop: Stop) -> bool:
         """Start jobs up to the limit, and tell whether there may be more of them."""

@@ -105,7 +105,8 @@ def stop() -> Iterator[Stop]:
         ([INT, INT], [True, False], 130),
         ([TERM, INT], [True, False], 130),
         ([TERM, HUP], [True, False], 129),
-        ([INT, TERM, TERM], [True, True, True], None),
+        ([INT, TERM], [True, True], None),
+        ([INT, TERM, TERM], [True, True, False], 143),
     ],
 )
 def test_the_first_signal_is_deferred(
