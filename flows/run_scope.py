@@ -77,7 +77,7 @@ def workplace(
             scope.slots = before.slots or stack.enter_context(DeviceSlots(devices))
             scope.places = stack.enter_context(tasks_on(runner, len(devices)))
             stop.grace_s = grace_s
-            stop.refuse_with(scope.slots.admit_no_more)
+            stop.admit_with(scope.slots.admit)
             try:
                 yield scope.slots
             finally:

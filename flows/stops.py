@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from diamond_cutter.flows.exits import Stopped, Terminated, leave_within
 
@@ -22,6 +22,13 @@ GRACE_S = 25.0
 _ONE_SIGNAL_S = 0.1
 # Enough time to stop processes and to report the end to a Prefect server that answers.
 _CLEAN_UP_S = 10.0
+
+
+class Admit(Protocol):
+    """Admits tasks to devices, or refuses those that have no device yet."""
+
+    def __call__(self, *, more: bool) -> None:
+        """Admit more tasks, or refuse them."""
 
 
 class Stop:
@@ -35,7 +42,7 @@ class Stop:
         self._holders = list[Callable[[], str]]()
         self._obeyed = self._softened = self._stopping = False
         self._progress: Callable[[], str] = str
-        self._refusals = list[Callable[[], None]]()
+        self._gates = list[Admit]()
 
     @property
     def is_requested(self) -> bool:
@@ -80,9 +87,14 @@ class Stop:
         last, self._last = self._last, (number, self._clock())
         return last[0] == number and self._last[1] - last[1] < _ONE_SIGNAL_S
 
-    def refuse_with(self, refuse: Callable[[], None]) -> None:
-        """Have a function called when no more tasks may start."""
-        self._refusals.append(refuse)
+    def admit_with(self, admit: Admit) -> None:
+        """Have a function called when no more tasks may start, and when they may again."""
+        self._gates.append(admit)
+
+    def admit(self, *, more: bool) -> None:
+        """Refuse tasks that have no device yet, or admit tasks again."""
+        for admit in self._gates:
+            admit(more=more)
 
     def obey(self) -> None:
         """Once a signal has arrived, say so, and refuse tasks that have no device yet.
@@ -96,8 +108,7 @@ class Stop:
         self._obeyed = True
         again = "press Ctrl-C again" if self.signal == signal.SIGINT else "send SIGTERM again"
         say(f"finishing the tasks in flight, for at most {self.grace_s:g} s; {again} to stop now")
-        for refuse in self._refusals:
-            refuse()
+        self.admit(more=False)
 
     @contextmanager
     def held(self, progress: Callable[[], str]) -> Iterator[None]:

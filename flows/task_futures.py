@@ -70,10 +70,13 @@ class FutureQueue(Generic[Job]):
 
     def __iter__(self) -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         """Yield each job with its future until no job is left; jobs may be added meanwhile."""
-        stop = current_stop()
+        stop, closes = current_stop(), False
         with stop.held(self._done):
             while (self._fill(stop) or not self.is_empty) and not stop.is_over:
                 stop.obey()
+                if not closes and not self._may_start():
+                    closes = True
+                    stop.admit(more=False)
                 self._watch()
                 try:
                     future = self._ended.get(timeout=_ASK_AGAIN_S)
@@ -83,8 +86,10 @@ class FutureQueue(Generic[Job]):
                 for running in (self._limited, self._added):
                     if future in running:
                         job = running.pop(future)
-                        if not (stop.is_requested and _was_refused(future)):
+                        if not ((closes or stop.is_requested) and _was_refused(future)):
                             yield job, future
+            if closes and not stop.is_requested:
+                stop.admit(more=True)
 
     def _fill(self, stop: Stop) -> bool:
         """Start jobs up to the limit, and tell whether there may be more of them."""

@@ -201,10 +201,13 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
-    def admit_no_more(self) -> None:
-        """Raise SlotsClosed in calls that have no device yet; calls on a device go on."""
+    def admit(self, *, more: bool) -> None:
+        """Raise SlotsClosed in calls that have no device yet, or admit calls again.
+
+        Calls on a device go on.
+        """
         with self._changed:
-            self._refuses = True
+            self._refuses = not more
             self._changed.notify_all()
 
     def _take(self) -> _Slot:
@@ -212,7 +215,7 @@ class DeviceSlots:
             self._changed.wait_for(lambda: self._free or self._closed or self._refuses)
             self._check_open()
             if self._refuses:
-                raise SlotsClosed("the device slots admit no more calls")
+                raise SlotsClosed("the run starts no more work")
             return self._free.pop()
 
     def _worker(self, slot: _Slot) -> _Worker:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from diamond_cutter.flows import run_scope
+from diamond_cutter.flows import feature_steps, run_scope
+from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.records import RunRecord
+from diamond_cutter.tasks.photos.finding import find_images
 from tests.flows import broken_rendering
 from tests.flows.conftest import SMALL, Command
+from tests.flows.explained_images import make_images
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
@@ -93,3 +96,26 @@ def test_a_budget_begins_with_the_flow_and_holds_for_its_parts(
                 now[0] += 60
                 assert not run_scope.may_start()
         assert run_scope.may_start()
+
+
+def test_without_time_a_report_says_how_many_images_are_left(
+    imported: tuple[Path, str], tmp_path: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, images = imported[0], make_images(tmp_path / "images")
+    monkeypatch.setattr("diamond_cutter.flows.attribution.may_start", lambda: False)
+    command = ("attribute", "efficientnet-lite0", str(images), "--bucket", str(bucket))
+    done = at_once(*command, "--budget-minutes", "50", "--json")
+    count = len(find_images(str(images)).images)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"left": count, "parts": "images"}
+    done = at_once(*command)
+    assert (done.returncode, done.stdout) == (0, f"{count} images left; the same command goes on\n")
+    assert not (bucket / "reports").exists()
+
+
+def test_steps_of_a_comparison_that_have_no_time_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feature_steps, "may_start", lambda: False)
+    with pytest.raises(BudgetSpent, match=r"^3 layers left; the same command goes on$"):
+        feature_steps.run_all("abc", "layers", None, lambda: 2)

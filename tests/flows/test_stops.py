@@ -158,8 +158,8 @@ def test_a_signal_outside_a_loop_stops_at_once(stop: Stop, limits: list[tuple[fl
 def test_tasks_in_flight_finish_and_no_others_start(
     stop: Stop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused = list[str]()
-    stop.refuse_with(lambda: refused.append("refused"))
+    admitted = list[bool]()
+    stop.admit_with(lambda *, more: admitted.append(more))
     loop = Loop(
         lambda: loop.tasks["a"].end(),
         lambda: signal.raise_signal(TERM),
@@ -168,7 +168,7 @@ def test_tasks_in_flight_finish_and_no_others_start(
     )
     with pytest.raises(Terminated):
         loop.run()
-    assert (loop.ended, list(loop.tasks), refused) == (["a", "b"], ["a", "b", "c"], ["refused"])
+    assert (loop.ended, list(loop.tasks), admitted) == (["a", "b"], ["a", "b", "c"], [False])
     assert stop.done == "2 of 6 letters"
     assert (
         capsys.readouterr().err
@@ -209,11 +209,18 @@ def test_a_signal_at_the_end_of_a_loop_counts_after_it(stop: Stop) -> None:
     assert loop.ended == list("abcdef") and stop.done == "6 of 6 letters"
 
 
-def test_nothing_starts_after_the_budget() -> None:
-    loop = Loop(lambda: loop.tasks["a"].end(), lambda: loop.tasks["b"].end())
-    loop.queue._may_start = lambda: not loop.ended
+def test_nothing_starts_after_the_budget(stop: Stop) -> None:
+    admitted = list[bool]()
+    stop.admit_with(lambda *, more: admitted.append(more))
+    loop = Loop(
+        lambda: loop.tasks["a"].end(),
+        lambda: loop.tasks["c"].end(SlotsClosed("it had no device yet")),
+        lambda: loop.tasks["b"].end(),
+    )
+    loop.queue._may_start = lambda: "c" not in loop.tasks
     loop.run()
-    assert loop.ended == ["a", "b"] == list(loop.tasks)
+    assert (loop.ended, list(loop.tasks)) == (["a", "b"], ["a", "b", "c"])
+    assert admitted == [False, True]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
