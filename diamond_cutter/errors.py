@@ -11,7 +11,7 @@ DiamondCutterError
 ├── BadPhotos, UnreadablePhoto (GonePhoto), SheetTooLarge
 └── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed),
                              SpritesMissing, SpritesFailed, AttributionFailed, CutFailed,
-                             BudgetSpent (only within a flow)
+                             RunnerLost, TensorFlowBroken, BudgetSpent (only within a flow)
 ```
 """
 

@@ -19,6 +19,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import LOCAL
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
@@ -45,6 +46,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with workplace(LOCAL, request.grace_s) as slots:
         with doing(f"looking for {request.model} in the bucket"):

@@ -33,6 +33,7 @@ from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
@@ -67,6 +68,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary | LeftOver:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with workplace(request.runner, request.grace_s, request.budget_minutes) as slots:
         run = _resolve(bucket, request, slots)

@@ -84,6 +84,7 @@ class AttributionRequest(FrozenModel):
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
+        json_schema_extra={"default": AUTO},
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
     timeout_s: float = Field(

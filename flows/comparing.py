@@ -21,6 +21,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.compare_keys import compare_folder
@@ -81,6 +82,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     with workplace(request.runner, request.grace_s) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)

@@ -30,6 +30,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
@@ -63,6 +64,7 @@ def find_cut(request: CutRequest) -> CutSummary | LeftOver:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with workplace(request.runner, request.grace_s, request.budget_minutes) as slots:
         run = _resolve(bucket, request, slots)

@@ -18,13 +18,6 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
-class Terminated(Stopped):
-    """The process received SIGTERM."""
-
-    def __init__(self) -> None:
-        super().__init__(signal.SIGTERM)
-
-
 def exit_code_of(stop: KeyboardInterrupt) -> int:
     """Return the exit code of a command that a signal has ended."""
     return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)

@@ -18,7 +18,7 @@ from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
 from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
-from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest
+from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest, TuneRequest
 from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
@@ -251,6 +251,22 @@ def check_compare(request: CompareRequest) -> None:
             cards.append(card)
     if len(cards) == 2:
         models_to_compare((cards[0], cards[1]), request)
+
+
+def check_tune(request: TuneRequest) -> None:
+    """Refuse a request that cannot be met, as far as this can be seen without tuning.
+
+    Raises:
+        ModelError, StorageError, RequestError: the request cannot be met.
+    """
+    from diamond_cutter.flows.tuning import require_plain_recipe
+
+    require_plain_recipe(request)
+    _, card, denied = _model_in(request.bucket, request.model)
+    if card is not None:
+        card.select_layers(request.layers)
+    if denied is not None:
+        raise denied
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:

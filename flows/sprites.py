@@ -28,6 +28,7 @@ from diamond_cutter.flows.sprites_summary import (
     photo_warnings,
     without_sprite,
 )
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
@@ -63,6 +64,7 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
     with workplace(request.runner, request.grace_s, request.budget_minutes) as slots:
         runs, skipped = _planned(bucket, request, slots)

@@ -22,8 +22,6 @@ from diamond_cutter.tasks.photos.activations import activations_key
 from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.task import render_shard
 
-_INDEXED_TOGETHER = 256  # shards
-
 
 class _Gathering(NamedTuple):
     """A layer whose spritemap is gathered."""
@@ -41,10 +39,10 @@ class SpritesRendering:
         self._all, self._runs = runs, {run.plan.card.key: run for run in runs}
         self._slots, self._progress, self._started = slots, progress, time.monotonic()
         self._counts: dict[str, PartProgress] = {}
-        self._not_indexed = 0
         self._on_cluster = runs[0].request.runner != LOCAL
         jobs = [job for run in runs for job in _jobs(run)]
-        self._shards = SharedShards(bucket, jobs, _seed(), self._note_found)
+        damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
+        self._shards = SharedShards(bucket, jobs, _seed(), damaged, self._note_found)
         self._futures = FutureQueue[ShardJob | _Gathering](
             self._shards, self._submit, tasks_in_flight, self._watch, may_start, self._done
         )
@@ -64,7 +62,6 @@ class SpritesRendering:
             else:
                 self._note_shard(job, future)
             yield from self._completed()
-            self._index_sometimes(job.run if isinstance(job, _Gathering) else None)
         yield from self._completed()
         yield from self._runs.values()
 
@@ -75,12 +72,6 @@ class SpritesRendering:
     def _completed(self) -> Iterator[ModelRun]:
         for model in [model for model, run in self._runs.items() if run.is_complete]:
             yield self._runs.pop(model)
-
-    def _index_sometimes(self, run: ModelRun | None) -> None:
-        """Publish the index in a run of days, so that readers need not read all records."""
-        if run is not None and not run.is_complete and self._not_indexed >= _INDEXED_TOGETHER:
-            run.publish_index()
-            self._not_indexed = 0
 
     def _watch(self) -> None:
         """Submit tasks again that a cluster has lost."""
@@ -163,9 +154,7 @@ class SpritesRendering:
             run.outcome.spritemaps[layer.layer] = future.result()
         else:
             run.fail(layer.layer, f"spritemap of {layer.layer}: {first_line(error, limit=None)}")
-        run.layers_left.discard(layer.layer)
-        run.artifacts.layer_done(len(run.outcome.spritemaps))
-        self._not_indexed += len(layer.shards)
+        run.spritemap_done(layer)
 
 
 def _jobs(run: ModelRun) -> Iterator[ShardJob]:

@@ -51,6 +51,22 @@ def preset_by_name(given: Any) -> Any:
     return {"name": given}
 
 
+def recipe_as_given(recipe: RenderRecipe) -> str | dict[str, Any]:
+    """Return a recipe as its name, or as its name and the fields that differ from that recipe.
+
+    `preset_by_name` and `RenderRecipe` read both.
+    """
+    named = RenderRecipe(name=recipe.name)
+    changed = {
+        field: value
+        for field, value in recipe.model_dump(mode="json").items()
+        if getattr(recipe, field) != getattr(named, field)
+    }
+    if not changed and recipe.name in (AUTO, *PRESETS):
+        return recipe.name
+    return {"name": recipe.name, **changed}
+
+
 BucketPlace = Annotated[
     str, Field(description="the bucket: a folder, created if needed, or a gs:// URL")
 ]
@@ -78,9 +94,10 @@ Budget = Annotated[
         description="minutes after which no more tasks start; the same command then continues",
     ),
 ]
+_RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]
 Recipe = Annotated[
     RenderRecipe,
-    BeforeValidator(preset_by_name, json_schema_input_type=str | RenderRecipe),
+    BeforeValidator(preset_by_name, json_schema_input_type=_RecipeName | RenderRecipe),
     Parameter(group=_RECIPE_OPTIONS, n_tokens=1),
 ]
 
@@ -108,6 +125,7 @@ class SpritesRequest(FrozenModel):
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
+        json_schema_extra={"default": AUTO},
         description="how to render: a recipe or its name; auto: the preset that `tune` stored for "
         "the model, otherwise fast",
     )
@@ -201,7 +219,9 @@ class TuneRequest(FrozenModel):
     )
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
-        default=RenderRecipe(), description="the recipe to start from, or its name"
+        default=RenderRecipe(),
+        json_schema_extra={"default": "fast"},
+        description="the recipe to start from, or its name",
     )
     budget_s: float | None = Field(
         default=None,
@@ -211,6 +231,10 @@ class TuneRequest(FrozenModel):
     again: bool = Field(default=False, description="tune layers again that are already tuned")
     layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
     grace_s: Grace = GRACE_S
+
+    def lasting(self) -> "TuneRequest":
+        """Return the request with absolute paths."""
+        return self.model_copy(update={"bucket": lasting_place(self.bucket)})
 
 
 class Selection(NamedTuple):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from diamond_cutter.flows.exits import Stopped, Terminated, leave_within
+from diamond_cutter.flows.exits import Stopped, leave_within
 
 GRACE_S = 25.0
 # The same signal may be sent twice for one reason: `timeout` sends it to a process and its group.
@@ -198,8 +198,6 @@ def terminable() -> Iterator[None]:
     terminals = [stream for stream in (0, 1, 2) if _is_terminal(stream)]
 
     def stop(number: int) -> NoReturn:
-        if number == signal.SIGTERM:
-            raise Terminated
         _leave_terminals(terminals)
         raise Stopped(number)
 

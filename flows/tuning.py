@@ -36,11 +36,7 @@ def tune(
         RequestError: the recipe has settings for single layers, or may have them: `auto`.
         WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
-    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
-        raise RequestError(
-            "tuning needs a recipe without settings for single layers and without variants. Use "
-            "fast or lucid."
-        )
+    require_plain_recipe(request)
     bucket = open_bucket(request.bucket)
     current_stop().grace_s = request.grace_s
     with handling((signal.SIGTERM, signal.SIGINT)), DeviceSlots(visible_devices()) as slots:
@@ -60,6 +56,19 @@ def tune(
     if preset is None:
         raise RequestError(f"no layer of {card.key} was tuned")
     return preset
+
+
+def require_plain_recipe(request: TuneRequest) -> None:
+    """Check that tuning can start from the recipe.
+
+    Raises:
+        RequestError: it has settings for single layers, or may have them: `auto`; or variants.
+    """
+    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
+        raise RequestError(
+            "tuning needs a recipe without settings for single layers and without variants. Use "
+            "fast or lucid."
+        )
 
 
 def _card(bucket: Bucket, request: TuneRequest, slots: DeviceSlots) -> ModelCard:

@@ -4,15 +4,19 @@ import logging
 import os
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from pydantic import ValidationError
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.deployments import DeployOptions, OnCollision
+from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
     HelpFormatter,
@@ -33,6 +37,9 @@ from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
 from diamond_cutter.flows.stops import fresh_stop, terminable
+
+if TYPE_CHECKING:
+    from diamond_cutter.flows.registration import Request as AnyRequest
 
 BAD_INPUT, INTERRUPTED, TERMINATED, HUNG_UP = 2, 130, 143, 129
 _STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated", HUNG_UP: "hung up"}
@@ -68,7 +75,9 @@ Cutting = Annotated[CutRequest, Parameter(name="*")]
 Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
-NO_MIXES = MixOptions()
+Command = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Deploying = Annotated[DeployOptions, Parameter(name="*")]
+NO_MIXES, NO_OPTIONS = MixOptions(), DeployOptions()
 
 app = App(
     name="diamond-cutter",
@@ -82,6 +91,7 @@ app = App(
 )
 app.command(models_app)
 app.update(BUCKET_COMMANDS)
+app.command(doctor)
 
 
 def main() -> None:
@@ -126,12 +136,28 @@ def run(arguments: list[str]) -> int:
 
 
 @app.command
-def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> None:
-    """Show what `sprites` would render, and estimate time and disk space."""
+def plan(
+    request: Request,
+    *,
+    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    price_per_hour: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
+    mixing: Mixing = NO_MIXES,
+    json: Json = False,
+) -> None:
+    """Show what `sprites` would render, and estimate time, requests, disk space and price.
+
+    Parameters
+    ----------
+    workers
+        The number of machines that share the run, each like this one.
+    price_per_hour
+        The price of one machine per hour, in any currency.
+    """
     from diamond_cutter.flows.cli.estimates import estimate
     from diamond_cutter.flows.cli.run_output import print_estimate
 
-    print_estimate(estimate(_asked(request, mixing)), as_json=json)
+    found = estimate(_asked(request, mixing), workers, price_per_hour)
+    print_estimate(found, as_json=json)
 
 
 @app.command
@@ -271,9 +297,7 @@ def tune(request: Tuning, *, json: Json = False) -> None:
 
 
 @app.command
-def serve(
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: str | None = None
-) -> None:
+def serve(*command: Command, cron: str | None = None, on_collision: OnCollision = "skip") -> None:
     """Serve a command as a Prefect deployment: run it on a schedule or when triggered.
 
     diamond-cutter serve --cron "0 2 * * *" sprites efficientnet-lite0 --layers main
@@ -281,23 +305,48 @@ def serve(
     Parameters
     ----------
     command
-        `sprites`, `attribute`, `cut`, `attach` or `compare`, with its options.
+        `sprites`, `attribute`, `cut`, `attach`, `compare` or `tune`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
+    on_collision
+        What happens to a run that is due while another one is going: it is skipped, or waits.
     """
     from diamond_cutter.flows.deployment import serve as serve_request
 
+    serve_request(_request_of(command, "served"), cron, on_collision)
+
+
+@app.command
+def deploy(*command: Command, options: Deploying = NO_OPTIONS) -> None:
+    """Register a command, or every one, as a Prefect deployment for the workers of a work pool.
+
+    diamond-cutter deploy --cron "0 2 * * SUN" sprites efficientnet-lite0 --layers main
+
+    Parameters
+    ----------
+    command
+        `sprites`, `attribute`, `cut`, `attach`, `compare` or `tune`, with its options; if omitted,
+        all of these, and each trigger gives the model and other parameters.
+    """
+    from diamond_cutter.flows.cli.deployments import deploy_every_flow, deploy_request
+
+    if not command:
+        return deploy_every_flow(options)
+    bucket = () if options.bucket is None else ("--bucket", options.bucket)
+    deploy_request(_request_of((*command, *bucket), "deployed"), options)
+
+
+def _request_of(command: Sequence[str], done: str) -> "AnyRequest":
+    """Return the request of a command line."""
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
-        mixing = bound.arguments.get("mixing", NO_MIXES)
-        serve_request(_asked(bound.arguments["request"], mixing), cron)
-    elif function in (attribute, cut, compare, attach):
-        serve_request(bound.arguments["request"], cron)
-    else:
-        raise RequestError(
-            "the command cannot be served: expected 'sprites', 'attribute', 'cut', "
-            f"'attach' or 'compare' with its options, found {' '.join(command) or 'nothing'!r}"
-        )
+        return _asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES))
+    if function in (attribute, cut, compare, attach, tune):
+        return bound.arguments["request"]
+    raise RequestError(
+        f"the command cannot be {done}: expected 'sprites', 'attribute', 'cut', 'attach', "
+        f"'compare' or 'tune' with its options, found {' '.join(command) or 'nothing'!r}"
+    )
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

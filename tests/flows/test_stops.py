@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from diamond_cutter.flows import stops, task_futures
-from diamond_cutter.flows.exits import Terminated
+from diamond_cutter.flows.exits import Stopped
 from diamond_cutter.flows.stops import Stop, fresh_stop, handling, terminable
 from diamond_cutter.flows.task_futures import FutureQueue
 from diamond_cutter.tasks.devices import SlotsClosed
@@ -149,7 +149,7 @@ def test_the_grace_time_begins_with_the_signal() -> None:
 
 
 def test_a_signal_outside_a_loop_stops_at_once(stop: Stop, limits: list[tuple[float, int]]) -> None:
-    with pytest.raises(Terminated):
+    with pytest.raises(Stopped, match="SIGTERM"):
         signal.raise_signal(TERM)
     signal.raise_signal(INT)  # the run is being stopped already
     assert [code for _, code in limits] == [130]
@@ -166,7 +166,7 @@ def test_tasks_in_flight_finish_and_no_others_start(
         lambda: loop.tasks["c"].end(SlotsClosed("it had no device yet")),
         lambda: loop.tasks["b"].end(),
     )
-    with pytest.raises(Terminated):
+    with pytest.raises(Stopped, match="SIGTERM"):
         loop.run()
     assert (loop.ended, list(loop.tasks), admitted) == (["a", "b"], ["a", "b", "c"], [False])
     assert stop.done == "2 of 6 letters"
@@ -192,7 +192,7 @@ def test_a_second_signal_drops_tasks_at_once(stop: Stop, limits: list[tuple[floa
         signal.raise_signal(TERM)
 
     loop = Loop(lambda: signal.raise_signal(TERM), second, lambda: loop.tasks["a"].end())
-    with pytest.raises(Terminated):
+    with pytest.raises(Stopped, match="SIGTERM"):
         loop.run()
     assert loop.ended == [] and [code for _, code in limits] == [143]
 
@@ -204,7 +204,7 @@ def test_a_signal_at_the_end_of_a_loop_counts_after_it(stop: Stop) -> None:
         signal.raise_signal(TERM)
         loop.tasks["f"].end()
 
-    with pytest.raises(Terminated):
+    with pytest.raises(Stopped, match="SIGTERM"):
         loop.run()
     assert loop.ended == list("abcdef") and stop.done == "6 of 6 letters"
 

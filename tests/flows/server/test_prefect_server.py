@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -72,8 +73,11 @@ leave(0)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("prefect")
+def home(new_database, tmp_path_factory):
+    home = tmp_path_factory.mktemp("prefect")
+    if new_database.exists():
+        shutil.copy(new_database, home)
+    return home
 
 
 @pytest.fixture
