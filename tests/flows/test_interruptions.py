@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -72,24 +71,29 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
         *("--grace", str(AT_MOST_S)),
         *LONGER,
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments],
-        env={**os.environ, _MARK: str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell that starts the tests in the background ignores Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    with (tmp_path / "said").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments],
+            env={**os.environ, _MARK: str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            # A shell that starts the tests in the background ignores Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def finishing() -> bool:
+        return "\nfinishing the tasks in flight" in "\n" + (tmp_path / "said").read_text()
+
     wait_for(lambda: shard_records(bucket) or process.poll() is not None)
     kept = shard_records(bucket)
     for by in signals:
         os.killpg(process.pid, by)
-        time.sleep(0.5)  # signals at the same time count as one
-    printed, said = process.communicate(timeout=AT_MOST_S)
+        wait_for(lambda: finishing() or process.poll() is not None)
+    printed, _ = process.communicate(timeout=AT_MOST_S)
     assert (process.returncode, printed) == (code, "")
-    *progress, sentence = said.splitlines()
+    *progress, sentence = (tmp_path / "said").read_text().splitlines()
     finished = len(shard_records(bucket))
     assert (
         sentence
@@ -97,7 +101,7 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
         "and the same command continues from there"
     )
     assert "diamond-cutter:" not in "".join(progress)
-    assert sum(line.startswith("finishing the tasks in flight") for line in progress) == 1
+    assert finishing()
     assert newest_run()["state_type"] == "CRASHED"
     assert marked(str(tmp_path)) == []
     assert finished == (2 if len(signals) == 1 else 1) and not list(
