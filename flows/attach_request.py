@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import BucketPlace, Devices, lasting_place
+from diamond_cutter.flows.sprites_request import BucketPlace, Devices, Grace, lasting_place
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attaching.spec import AttachSpec, Augmentation, check_cut
@@ -50,6 +51,7 @@ class AttachRequest(FrozenModel):
     timeout_s: float = Field(
         default=86_400, gt=0, description="time limit for each task, which is then retried"
     )
+    grace_s: Grace = GRACE_S
 
     def lasting(self) -> "AttachRequest":
         """Return the request with absolute paths."""

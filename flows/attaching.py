@@ -48,7 +48,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(LOCAL, devices_of(request.devices)) as slots:
+    with workplace(LOCAL, devices_of(request.devices), request.grace_s) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

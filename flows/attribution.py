@@ -18,6 +18,7 @@ from diamond_cutter.flows.attribution_request import (
 )
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
 from diamond_cutter.flows.errors import AttributionFailed
+from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.model_check import preprocessing_note
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
@@ -26,7 +27,7 @@ from diamond_cutter.flows.report_sprites import (
     photos_are_noted,
     render_report_sprites,
 )
-from diamond_cutter.flows.run_scope import resolve_images, tasks_in_flight, workplace
+from diamond_cutter.flows.run_scope import may_start, resolve_images, tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
@@ -58,8 +59,8 @@ _INSPECTION_S = 60.0
 
 
 @flow(name="attribute-dataset", persist_result=False)
-def attribute_dataset(request: AttributionRequest) -> ReportSummary:
-    """Explain a folder of images, and publish the report.
+def attribute_dataset(request: AttributionRequest) -> ReportSummary | LeftOver:
+    """Explain a folder of images, and publish the report; or return what the budget leaves.
 
     Raises:
         AttributionFailed: some readable images failed; all others are in the bucket.
@@ -69,14 +70,19 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(request.runner, devices_of(request.devices)) as slots:
+    with workplace(
+        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+    ) as slots:
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:
             _update_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
         bucket.check()
-        return _explain(run, slots)
+        try:
+            return _explain(run, slots)
+        except BudgetSpent as spent:
+            return spent.left_over
 
 
 def _resolve(bucket: Bucket, request: AttributionRequest, slots: DeviceSlots) -> AttributionRun:
@@ -156,7 +162,12 @@ def _attribute(
         on_progress = progress.of_part(job.title, len(job.images))
         return attribute_images.submit(job, slots, run.request.timeout_s, on_progress)
 
-    for job, future in FutureQueue(jobs, submit, tasks_in_flight):
+    def counted() -> str:
+        return f"{done:,} of {count:,} images"
+
+    for job, future in FutureQueue(
+        jobs, submit, tasks_in_flight, may_start=may_start, done=counted
+    ):
         error = error_of(future)
         if error is not None:
             failures.append(f"{job.title}: {first_line(error, limit=None)}")
@@ -164,6 +175,8 @@ def _attribute(
         artifacts.images_done(done / count)
     if failures:
         raise AttributionFailed(failures)
+    if done < count:
+        raise BudgetSpent(count - done, "images")
     return {
         job.record_key: ImagesRecord.from_bytes(run.bucket.get(job.record_key), job.record_key)
         for job in jobs
@@ -173,6 +186,8 @@ def _attribute(
 def _inspect(run: AttributionRun, reduced: DatasetSums, slots: DeviceSlots) -> DetailsRecord:
     """Measure the images that the report shows one by one in more detail."""
     numbers = evenly([line.image for line in reduced.images], run.spec.shown)
+    if not may_start():
+        raise BudgetSpent(len(numbers), "images to inspect")
     timeout_s = run.request.timeout_s + _INSPECTION_S * len(numbers)
     with Progress("inspected images", len(numbers)) as progress:
         on_progress = progress.of_part("inspecting images", len(numbers))

@@ -11,12 +11,15 @@ from diamond_cutter.flows.sprites_request import (
     AUTO,
     LOCAL,
     BucketPlace,
+    Budget,
     Devices,
+    Grace,
     Recipe,
     Runner,
     class_number,
     lasting_place,
 )
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import first_few
@@ -90,6 +93,8 @@ class AttributionRequest(FrozenModel):
         default=3600, gt=0, description="time limit for 128 images, which are then retried"
     )
     runner: Runner = LOCAL
+    grace_s: Grace = GRACE_S
+    budget_minutes: Budget = None
 
     def lasting(self) -> "AttributionRequest":
         """Return the request with absolute paths."""

@@ -8,10 +8,12 @@ from diamond_cutter.flows.sprites_request import (
     LOCAL,
     BucketPlace,
     Devices,
+    Grace,
     Recipe,
     Runner,
     lasting_place,
 )
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import UnknownLayer
@@ -57,6 +59,7 @@ class CompareRequest(FrozenModel):
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )
     runner: Runner = LOCAL
+    grace_s: Grace = GRACE_S
 
     def lasting(self) -> "CompareRequest":
         """Return the request with absolute paths."""

@@ -83,7 +83,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     outlive_the_server()
     name_process()
     request = in_deployed_bucket(request)
-    with workplace(request.runner, devices_of(request.devices)) as slots:
+    with workplace(request.runner, devices_of(request.devices), request.grace_s) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:
@@ -120,7 +120,11 @@ def _resolve(bucket: Bucket, request: CompareRequest, slots: DeviceSlots) -> Com
 
 def _sprites(bucket: Bucket, card: ModelCard, request: CompareRequest) -> SpritesRequest:
     asked = SpritesRequest(
-        model=card.key, bucket=request.bucket, recipe=request.recipe, runner=request.runner
+        model=card.key,
+        bucket=request.bucket,
+        recipe=request.recipe,
+        runner=request.runner,
+        grace_s=request.grace_s,
     )
     return settle_recipe(bucket, card, asked)
 

@@ -6,11 +6,14 @@ from diamond_cutter.flows.sprites_request import (
     AUTO,
     LOCAL,
     BucketPlace,
+    Budget,
     Devices,
+    Grace,
     Recipe,
     Runner,
     lasting_place,
 )
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
@@ -60,6 +63,8 @@ class CutRequest(FrozenModel):
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )
     runner: Runner = LOCAL
+    grace_s: Grace = GRACE_S
+    budget_minutes: Budget = None
 
     def lasting(self) -> "CutRequest":
         """Return the request with absolute paths."""

@@ -140,7 +140,9 @@ def score_models(
             on_progress = progress.of_part(layer.name, 1)
             return score_layer.submit(scoring, layer, scorers, run.request.timeout_s, on_progress)
 
-        for (scoring, layer), record in run_all(jobs, submit, lambda: SCORERS + 1):
+        for (scoring, layer), record in run_all(
+            jobs, "layers to score", submit, lambda: SCORERS + 1
+        ):
             found[scoring.model][layer.name] = record
     return found
 
@@ -160,7 +162,7 @@ def join_in_models(
             return join_layers.submit(job, scorers, run.request.timeout_s, None)
 
         failures = list[str]()
-        found = run_all(jobs, submit, lambda: SCORERS + 1, failures)
+        found = run_all(jobs, "models to join", submit, lambda: SCORERS + 1, failures)
     problems = [f"layers were not joined: {failure}" for failure in failures]
     return {job.model: record for job, record in found}, problems
 
@@ -180,7 +182,8 @@ def train_in_models(
         def submit(job: TrainingJob) -> Any:
             return train_heads.submit(job, slots, run.request.timeout_s, None)
 
-        return {job.model: record for job, record in run_all(jobs, submit, tasks_in_flight)}
+        heads = run_all(jobs, "models to train", submit, tasks_in_flight)
+        return {job.model: record for job, record in heads}
 
 
 def _training_job(

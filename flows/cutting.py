@@ -22,6 +22,7 @@ from diamond_cutter.flows.cut_steps import (
 )
 from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
 from diamond_cutter.flows.errors import sentence
+from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import doing, say
 from diamond_cutter.flows.run_scope import resolve_images, workplace
@@ -51,8 +52,11 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 
 @flow(name="find-cut", persist_result=False)
-def find_cut(request: CutRequest) -> CutSummary:
+def find_cut(request: CutRequest) -> CutSummary | LeftOver:
     """Find the model and layer whose features classify a folder of images best.
+
+    Returns:
+        the summary of the report, or what the budget leaves to the next run.
 
     Raises:
         CutFailed: some tasks failed; all finished work is in the bucket.
@@ -62,14 +66,19 @@ def find_cut(request: CutRequest) -> CutSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(request.runner, devices_of(request.devices)) as slots:
+    with workplace(
+        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+    ) as slots:
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)
         if done is not None:
             return summary_of_cut(bucket, folder, done, run.skipped, reused=True)
         bucket.check()
-        return _find(run, folder, slots)
+        try:
+            return _find(run, folder, slots)
+        except BudgetSpent as spent:
+            return spent.left_over
 
 
 def _resolve(bucket: Bucket, request: CutRequest, slots: DeviceSlots) -> CutRun:
@@ -98,7 +107,11 @@ def _recipes(run: CutRun) -> str:
 def _asked(run: CutRun, model: ComparedModel) -> SpritesRequest:
     request = run.request
     asked = SpritesRequest(
-        model=model.card.key, bucket=request.bucket, recipe=request.recipe, runner=request.runner
+        model=model.card.key,
+        bucket=request.bucket,
+        recipe=request.recipe,
+        runner=request.runner,
+        grace_s=request.grace_s,
     )
     return settle_recipe(run.bucket, model.card, asked)
 

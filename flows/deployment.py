@@ -12,12 +12,13 @@ import psutil
 from prefect.runner import Runner
 
 from diamond_cutter.flows.deploy_options import OnCollision
-from diamond_cutter.flows.exits import Terminated
+from diamond_cutter.flows.exits import Stopped
 from diamond_cutter.flows.registration import Request, deployment_of
 from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
+from diamond_cutter.flows.stops import GRACE_S
 
-_RUN_ENDS_WITHIN_S = 30.0
+_RUN_ENDS_WITHIN_S = GRACE_S + 20.0
 _RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # Prefect's runner sets it for the process of each run
 
 
@@ -39,9 +40,11 @@ def serve(request: Request, cron: str | None, on_collision: OnCollision = "skip"
     sys.stdout.flush()
     try:
         asyncio.run(runner.start())
+    except Stopped:
+        raise
     except KeyboardInterrupt:
         if runner.terminated:
-            raise Terminated from None
+            raise Stopped(signal.SIGTERM) from None
 
 
 class _Runner(Runner):

@@ -5,8 +5,9 @@ from typing import Any
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import CutFailed
+from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.flows.progress import Progress
-from diamond_cutter.flows.run_scope import tasks_in_flight
+from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
@@ -46,6 +47,7 @@ def features_of_images(
 
     Raises:
         CutFailed: some tasks failed, after all others have ended.
+        BudgetSpent: some tasks were not started.
     """
     jobs = [
         job
@@ -61,7 +63,7 @@ def features_of_images(
             on_progress = progress.of_part(job.title, len(job.images))
             return compute_features.submit(job, slots, timeout_s, on_progress)
 
-        run_all(jobs, submit, tasks_in_flight)
+        run_all(jobs, "batches of images", submit, tasks_in_flight)
     bucket = open_bucket(bucket_url)
     return [
         feature_set(bucket, features_folder(dataset, card.key, spec), len(images))
@@ -94,22 +96,32 @@ def _jobs(
 
 
 def run_all(
-    jobs: Sequence[Any], submit: Any, limit: Callable[[], int], failures: list[str] | None = None
+    jobs: Sequence[Any],
+    parts: str,
+    submit: Any,
+    limit: Callable[[], int],
+    failures: list[str] | None = None,
 ) -> list[tuple[Any, Any]]:
     """Run jobs as tasks, and return each with its result, in the order of the jobs.
 
     Args:
         jobs: what is run.
+        parts: what the jobs are called, such as `layers`.
         submit: starts the task of a job.
         limit: returns the number of tasks at a time.
         failures: receives a sentence for each task that failed; if omitted, failures are raised.
 
     Raises:
         CutFailed: some tasks failed, after all others have ended.
+        BudgetSpent: some tasks were not started.
     """
     found, failed = dict[int, Any](), list[str]()
     places = {id(job): place for place, job in enumerate(jobs)}
-    for job, future in FutureQueue(jobs, submit, limit):
+
+    def counted() -> str:
+        return f"{len(found):,} of {len(jobs):,} {parts}"
+
+    for job, future in FutureQueue(jobs, submit, limit, may_start=may_start, done=counted):
         error = error_of(future)
         if error is not None:
             failed.append(first_line(error))
@@ -119,4 +131,6 @@ def run_all(
         failures += failed
     elif failed:
         raise CutFailed(failed)
+    if len(found) + len(failed) < len(jobs):
+        raise BudgetSpent(len(jobs) - len(found) - len(failed), parts)
     return [(jobs[place], found[place]) for place in sorted(found)]

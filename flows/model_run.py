@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from diamond_cutter.flows.artifacts import RunArtifacts
@@ -21,10 +21,12 @@ class Outcome:
     """The shards and spritemaps of a model so far.
 
     found: the number of sprites that other runs have rendered meanwhile.
+    failed_channels: the channels that could not be rendered, by layer.
     """
 
     spritemaps: dict[str, SpritemapRecord] = field(default_factory=dict)
     failures: dict[str, list[str]] = field(default_factory=dict)
+    failed_channels: dict[str, set[int]] = field(default_factory=dict)
     rendered: int = 0
     found: int = 0
     failed: int = 0
@@ -85,14 +87,16 @@ class ModelRun:
         """Return the highest activation of each channel of a layer on the user's photos."""
         return dict(enumerate(self.photos[layer].highest)) if layer in self.photos else {}
 
-    def fail(self, layer: str, sentence: str) -> None:
+    def fail(self, layer: str, sentence: str, channels: Iterable[int] = ()) -> None:
         """Note that a part of a layer failed; its spritemap is then not gathered."""
         self.outcome.failures.setdefault(layer, []).append(sentence)
+        if channels:
+            self.outcome.failed_channels.setdefault(layer, set()).update(channels)
 
     def shard_done(self, layer: str) -> LayerPlan | None:
         """Note that a shard of a layer has ended; return the layer if it can be gathered."""
         self.shards_left[layer] -= 1
-        if self.shards_left[layer]:
+        if self.shards_left[layer] or self.layers[layer].postponed:
             return None
         if layer in self.outcome.failures:
             self.layers_left.discard(layer)
@@ -111,6 +115,13 @@ class ModelRun:
         if self._gathered >= self._index_due and not self.is_complete:
             self.publish_index()
             self._index_due = 2 * self._gathered
+
+    @property
+    def left(self) -> int:
+        """Return the number of sprites that were neither rendered nor tried."""
+        postponed = sum(len(layer.postponed) * layer.variants for layer in self.plan.layers)
+        outcome = self.outcome
+        return self.plan.to_do + postponed - outcome.rendered - outcome.found - outcome.failed
 
     @property
     def is_complete(self) -> bool:

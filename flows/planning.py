@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diamond_cutter.flows.sprites_request import AUTO, Selection, SpritesRequest, select
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.sprite_set import channels_missing
+from diamond_cutter.storage.sets.layout import run_record_key
+from diamond_cutter.storage.sets.records import RunRecord
+from diamond_cutter.storage.sets.sprite_set import channels_missing, read_record
 from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.gathering.adoption import Adoptable, find_adoptable
 from diamond_cutter.tasks.gathering.index import indexed_shards
@@ -30,6 +32,7 @@ class LayerPlan:
     damaged: the reasons why records are ignored, by key.
     adoptable: shards of other sets to copy instead of rendering.
     adopted: the number of requested sprites in these.
+    postponed: channels that are missing, but that this run does not render.
     """
 
     subjects: Channels | Mixes
@@ -40,6 +43,7 @@ class LayerPlan:
     damaged: Mapping[str, str]
     adoptable: tuple[Adoptable, ...] = ()
     adopted: int = 0
+    postponed: tuple[int, ...] = ()
 
     @property
     def layer(self) -> str:
@@ -49,7 +53,7 @@ class LayerPlan:
     @property
     def done(self) -> int:
         """Return the number of sprites in the set, or in other sets to copy from."""
-        return len(self.channels) * self.variants - self.to_do
+        return (len(self.channels) - len(self.postponed)) * self.variants - self.to_do
 
     @property
     def to_do(self) -> int:
@@ -93,6 +97,27 @@ class RunPlan:
     def selection_id(self) -> str:
         """Return the hash that names the requested channels."""
         return selection_id({layer.layer: layer.channels for layer in self.layers})
+
+
+def only_failed(bucket: Bucket, plan: RunPlan, recipe: RenderRecipe) -> RunPlan:
+    """Return a plan that renders only what failed in the last run of the same selection."""
+    key = run_record_key(plan.card.key, recipe.key, plan.selection_id)
+    record = read_record(bucket, key, RunRecord)
+    failed = record.failed if record else {}
+    # Records of earlier versions name the failed parts only in sentences.
+    unknown = record is not None and record.failures and not failed
+
+    def narrowed(layer: LayerPlan) -> LayerPlan:
+        missing = {channel for shard in layer.shards for channel in shard}
+        again = missing if unknown else missing.intersection(failed.get(layer.layer, ()))
+        kept = (tuple(filter(again.__contains__, shard)) for shard in layer.shards)
+        return replace(
+            layer,
+            shards=tuple(shard for shard in kept if shard),
+            postponed=tuple(sorted(missing - again)),
+        )
+
+    return replace(plan, layers=tuple(map(narrowed, plan.layers)))
 
 
 def selection_id(asked: Mapping[str, Sequence[int]]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from diamond_cutter.flows.attribution_request import AttributionRun
+from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.flows.planning import selection_id
 from diamond_cutter.flows.server.loss import server_answers
 from diamond_cutter.flows.sprites import sprites
@@ -61,6 +62,7 @@ def render_report_sprites(
         bucket=run.request.bucket,
         recipe=run.recipe,
         runner=run.request.runner,
+        grace_s=run.request.grace_s,
     )
     photos = None if run.recipe.negative else run.request.images
     if wanted and _is_due(run, wanted, survey, damaged):
@@ -125,13 +127,19 @@ def _is_due(
 
 
 def render_sprites(request: SpritesRequest) -> list[str]:
-    """Render sprites, and return a sentence if some failed; the report does without these."""
+    """Render sprites, and return a sentence if some failed; the report does without these.
+
+    Raises:
+        BudgetSpent: some sprites were not tried.
+    """
     try:
         # Without its server, Prefect starts no flow run: the sprites become part of this one.
-        (sprites if server_answers() else sprites.fn)(request)
+        summary, warnings = (sprites if server_answers() else sprites.fn)(request), list[str]()
     except SpritesFailed as failure:
-        return [f"the report lacks sprites: {failure}"]
-    return []
+        summary, warnings = failure.summary, [f"the report lacks sprites: {failure}"]
+    if summary.left:
+        raise BudgetSpent(summary.left, "sprites")
+    return warnings
 
 
 def _note_photos(run: AttributionRun, reduced: DatasetSums, refused: tuple[str, ...]) -> None:

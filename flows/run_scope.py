@@ -3,12 +3,16 @@
 A deployment runs a flow without a command, so the flow resolves everything by itself.
 """
 
+import dataclasses
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from diamond_cutter.flows.progress import say
+from diamond_cutter.flows.stops import GRACE_S, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.photos.finding import check_images, find_images
@@ -21,6 +25,7 @@ class _Scope:
     images: dict[str, ImageSet] = field(default_factory=dict)
     slots: DeviceSlots | None = None
     places: Callable[[], int] = lambda: 1
+    starts_until: float = float("inf")
 
 
 _current: ContextVar[_Scope | None] = ContextVar("run scope", default=None)
@@ -40,12 +45,19 @@ def run_scope() -> Iterator[None]:
 
 
 @contextmanager
-def workplace(runner: str, devices: Sequence[str]) -> Iterator[DeviceSlots]:
+def workplace(
+    runner: str,
+    devices: Sequence[str],
+    grace_s: float = GRACE_S,
+    budget_minutes: float | None = None,
+) -> Iterator[DeviceSlots]:
     """Submit the tasks of the current flow run to a runner in the block.
 
     Args:
         runner: `local`, or the URL of a cluster.
         devices: the names of the devices of this machine to use.
+        grace_s: seconds that tasks in flight may take after SIGTERM or Ctrl-C.
+        budget_minutes: minutes after which no more tasks start, see `may_start`.
 
     Yields:
         The devices of this machine: those of the scope if it has any, otherwise new ones.
@@ -56,22 +68,36 @@ def workplace(runner: str, devices: Sequence[str]) -> Iterator[DeviceSlots]:
     # Importing Prefect takes a second, and commands check their requests before.
     from diamond_cutter.flows.task_runners import tasks_on
 
+    stop = current_stop()
     with run_scope():
         scope = _current.get()
         if scope is None:
             raise RuntimeError("there is no scope")
-        shared, places = scope.slots, scope.places
+        before = dataclasses.replace(scope)
+        if budget_minutes is not None:
+            scope.starts_until = min(scope.starts_until, time.monotonic() + 60 * budget_minutes)
         with ExitStack() as stack:
-            slots = shared
+            # First, so that signals are still handled while the devices are closed.
+            stack.enter_context(handling((signal.SIGTERM, signal.SIGINT)))
+            slots = before.slots
             if slots is None:
                 slots = stack.enter_context(DeviceSlots(devices))
                 slots.on_lost = say  # Prefect keeps logs off the terminal
             scope.slots = slots
             scope.places = stack.enter_context(tasks_on(runner, slots.__len__))
+            stop.grace_s = grace_s
+            stop.admit_with(slots.admit)
             try:
                 yield slots
             finally:
-                scope.slots, scope.places = shared, places
+                scope.slots, scope.places = before.slots, before.places
+                scope.starts_until = before.starts_until
+
+
+def may_start() -> bool:
+    """Tell whether tasks may start: the budget of the run is not used up."""
+    scope = _current.get()
+    return scope is None or time.monotonic() < scope.starts_until
 
 
 def places() -> int:

@@ -16,6 +16,7 @@ from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_request import CutRequest, cut_spec
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
+from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
 from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest, TuneRequest
 from diamond_cutter.flows.sprites_summary import SpritesSummary
@@ -33,9 +34,7 @@ _PARAMETERS_LIMIT = 500_000
 _Request = TypeVar(
     "_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest, CompareRequest
 )
-_Summary = TypeVar(
-    "_Summary", SpritesSummary, ReportSummary, CutSummary, AttachSummary, CompareSummary
-)
+_Summary = TypeVar("_Summary")
 
 
 def run_sprites(request: SpritesRequest) -> SpritesSummary:
@@ -53,7 +52,7 @@ def run_sprites(request: SpritesRequest) -> SpritesSummary:
         return _on_a_server(sprites, request)
 
 
-def run_attribution(request: AttributionRequest) -> ReportSummary:
+def run_attribution(request: AttributionRequest) -> ReportSummary | LeftOver:
     """Explain a folder of images.
 
     Raises:
@@ -68,7 +67,7 @@ def run_attribution(request: AttributionRequest) -> ReportSummary:
         return _on_a_server(attribute_dataset, request)
 
 
-def run_cut(request: CutRequest) -> CutSummary:
+def run_cut(request: CutRequest) -> CutSummary | LeftOver:
     """Find where to cut.
 
     Raises:

@@ -13,7 +13,7 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import RunArtifacts
 from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.model_run import ModelRun, Photos
-from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
+from diamond_cutter.flows.planning import LayerPlan, RunPlan, only_failed, plan_run, settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
@@ -66,7 +66,9 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(request.runner, devices_of(request.devices)) as slots:
+    with workplace(
+        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+    ) as slots:
         runs, skipped = _planned(bucket, request, slots)
         summaries: dict[str, RunSummary] = {}
         with Progress("sprites", sum(run.plan.to_do for run in runs)) as progress:
@@ -112,17 +114,20 @@ def _plan(bucket: Bucket, request: SpritesRequest, slots: DeviceSlots) -> ModelR
         bucket.check()
     _put_settings(bucket, card, request)
     plan = _adopt(bucket, plan, request)
+    if request.retry_failed:
+        plan = only_failed(bucket, plan, request.recipe)
     with doing("measuring the photos"):
         photos = _photos(plan, request, slots)
     return ModelRun(request, plan, photos, RunArtifacts(plan))
 
 
 def _finish(bucket: Bucket, run: ModelRun) -> RunSummary:
-    """Publish and commit the sprites of a model."""
+    """Publish the sprites of a model, and commit them if they are complete."""
     with doing("publishing the index and the gallery"):
         run.publish_index()
         publish_gallery(run.request.bucket, run.plan.card, run.request.recipe.key)
-    _commit_run(bucket, run)
+    if run.is_complete:
+        _commit_run(bucket, run)
     summary = _summary(bucket, run)
     run.artifacts.publish_summary(summary)
     return summary
@@ -189,6 +194,7 @@ def _commit_run(bucket: Bucket, run: ModelRun) -> None:
         flagged=outcome.flagged,
         rungs=outcome.rungs,
         failures=outcome.sentences,
+        failed={layer: tuple(sorted(of)) for layer, of in outcome.failed_channels.items()},
         finished=datetime.now(UTC).replace(microsecond=0),
     )
     key = run_record_key(model, recipe, plan.selection_id)
@@ -230,6 +236,8 @@ def _summary(bucket: Bucket, run: ModelRun) -> RunSummary:
         rendered=outcome.rendered,
         reused=plan.done + outcome.found,
         failed=outcome.failed,
+        left=run.left,
+        retried=plan.to_do if run.request.retry_failed else None,
         flagged=outcome.flagged,
         rungs=outcome.rungs,
         dead=dead,

@@ -11,7 +11,7 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan, shard_jobs
 from diamond_cutter.flows.progress import PartProgress, Progress
-from diamond_cutter.flows.run_scope import tasks_in_flight
+from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.flows.sprites_request import LOCAL
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
@@ -36,7 +36,7 @@ class SpritesRendering:
     def __init__(
         self, bucket: Bucket, runs: Sequence[ModelRun], slots: DeviceSlots, progress: Progress
     ) -> None:
-        self._runs = {run.plan.card.key: run for run in runs}
+        self._all, self._runs = runs, {run.plan.card.key: run for run in runs}
         self._slots, self._progress, self._started = slots, progress, time.monotonic()
         self._counts: dict[str, PartProgress] = {}
         self._on_cluster = runs[0].request.runner != LOCAL
@@ -44,14 +44,17 @@ class SpritesRendering:
         damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
         self._shards = SharedShards(bucket, jobs, _seed(), damaged, self._note_found)
         self._futures = FutureQueue[ShardJob | _Gathering](
-            self._shards, self._submit, tasks_in_flight, self._watch
+            self._shards, self._submit, tasks_in_flight, self._watch, may_start, self._done
         )
 
     def run(self) -> Iterator[ModelRun]:
-        """Render and gather everything, and yield each model when it is complete."""
+        """Render and gather everything, and yield each model when it is complete.
+
+        Models that are incomplete when the budget of the run is used up are yielded at the end.
+        """
         for run in self._runs.values():
             for layer in run.plan.layers:
-                if not layer.shards:
+                if not layer.shards and not layer.postponed:
                     self._futures.add(_Gathering(run, layer))
         for job, future in self._futures:
             if isinstance(job, _Gathering):
@@ -60,6 +63,11 @@ class SpritesRendering:
                 self._note_shard(job, future)
             yield from self._completed()
         yield from self._completed()
+        yield from self._runs.values()
+
+    def _done(self) -> str:
+        done = sum(run.outcome.rendered + run.outcome.found for run in self._all)
+        return f"{done} of {sum(run.plan.to_do for run in self._all)} sprites"
 
     def _completed(self) -> Iterator[ModelRun]:
         for model in [model for model, run in self._runs.items() if run.is_complete]:
@@ -130,7 +138,7 @@ class SpritesRendering:
     def _fail(self, job: ShardJob, problem: str) -> None:
         run = self._run_of(job)
         run.outcome.failed += job.sprites
-        run.fail(job.name, f"{job.title}: {problem}")
+        run.fail(job.name, f"{job.title}: {problem}", job.numbers)
         self._end(job)
 
     def _end(self, job: ShardJob) -> None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.mix_expressions import check_mixes
+from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.tasks.devices import DEVICES_HELP, check_devices
 from diamond_cutter.tasks.rendering.presets import PRESETS
@@ -76,6 +77,22 @@ Runner = Annotated[
         pattern=r"^(local|(dask|ray)://[^\s/]+:\d+)$",
         description="where to work: local, or a cluster at dask://scheduler:8786 or "
         "ray://head:10001",
+    ),
+]
+Grace = Annotated[
+    float,
+    Parameter(name="--grace"),
+    Field(
+        ge=0,
+        description="seconds that tasks in flight may take after SIGTERM or Ctrl-C; later or "
+        "repeated signals stop at once",
+    ),
+]
+Budget = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        description="minutes after which no more tasks start; the same command then continues",
     ),
 ]
 _RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]
@@ -144,6 +161,12 @@ class SpritesRequest(FrozenModel):
         default=3600, gt=0, description="time limit for a shard, which is then retried"
     )
     runner: Runner = LOCAL
+    grace_s: Grace = GRACE_S
+    budget_minutes: Budget = None
+    retry_failed: bool = Field(
+        default=False,
+        description="render only what failed in the last run of the same selection",
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -215,6 +238,7 @@ class TuneRequest(FrozenModel):
     devices: Devices = None
     again: bool = Field(default=False, description="tune layers again that are already tuned")
     layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
+    grace_s: Grace = GRACE_S
 
     def lasting(self) -> "TuneRequest":
         """Return the request with absolute paths."""

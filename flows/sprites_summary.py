@@ -25,6 +25,10 @@ class RunSummary(FrozenModel):
     rendered: int
     reused: int
     failed: int
+    left: int = Field(default=0, description="sprites that the run did not try to render")
+    retried: int | None = Field(
+        default=None, description="sprites that --retry-failed tried again; none without it"
+    )
     flagged: dict[Flag, int]
     rungs: dict[Attempt, int] = Field(
         description="sprites that each rung of the ladder saved; none: every attempt failed"
@@ -51,9 +55,22 @@ class RunSummary(FrozenModel):
         )
         if flags:
             lines.append(f"flags: {flags}")
+        lines += self.left_in_words()
         return "\n".join(
             [*lines, *self.ladder_in_words(), *(f"warning: {warning}" for warning in self.warnings)]
         )
+
+    def left_in_words(self) -> list[str]:
+        """Return lines on the sprites that the run did not try to render."""
+        lines = ["nothing failed before, so nothing was retried"] if self.retried == 0 else []
+        if self.left:
+            how = (
+                "the same command goes on"
+                if self.retried is None
+                else "without --retry-failed, the same command renders them"
+            )
+            lines.append(f"{self.left} sprites left; {how}")
+        return lines
 
     def ladder_in_words(self) -> list[str]:
         """Return lines on the sprites that the ladder saved, and on those that it did not."""
@@ -87,6 +104,11 @@ class SpritesSummary(FrozenModel):
             for model in self.models
             for failure in model.failures
         )
+
+    @property
+    def left(self) -> int:
+        """Return the number of sprites that the run did not try to render."""
+        return sum(model.left for model in self.models)
 
     def in_words(self) -> str:
         """Return the summary as lines of text."""

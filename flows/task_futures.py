@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
+from diamond_cutter.flows.stops import Stop, current_stop
+from diamond_cutter.tasks.devices import SlotsClosed
 from diamond_cutter.tasks.retrying import FINAL_ERRORS
 
 Job = TypeVar("Job")
@@ -20,6 +22,9 @@ class FutureQueue(Generic[Job]):
     The other jobs wait here instead of in Prefect's queue, so that an added job does not wait
     behind all of them. Jobs are asked for whenever a task ends, also after their last one. A job
     of None means that there is none at present, and that the queue should ask again soon.
+
+    SIGTERM or Ctrl-C ends the queue as soon as the tasks in flight have ended, or their grace time
+    is over (see `stops.py`). Then the exception of the signal is raised.
     """
 
     def __init__(
@@ -28,6 +33,8 @@ class FutureQueue(Generic[Job]):
         submit: Callable[[Job], PrefectFuture[Any]],
         limit: Callable[[], int],
         watch: Callable[[], None] = lambda: None,
+        may_start: Callable[[], bool] = lambda: True,
+        done: Callable[[], str] = str,
     ) -> None:
         """Prepare to run jobs.
 
@@ -36,9 +43,11 @@ class FutureQueue(Generic[Job]):
             submit: starts the task of a job.
             limit: returns how many tasks may run.
             watch: is called at least once a second.
+            may_start: tells whether jobs may start; if not, the queue ends when no task runs.
+            done: returns what is done so far, such as `3 of 9 layers`, for the message of a stop.
         """
         self._jobs, self._submit, self._limit = iter(jobs), submit, limit
-        self._watch = watch
+        self._watch, self._may_start, self._done = watch, may_start, done
         self._limited, self._added = (
             dict[PrefectFuture[Any], Job](),
             dict[PrefectFuture[Any], Job](),
@@ -61,21 +70,33 @@ class FutureQueue(Generic[Job]):
 
     def __iter__(self) -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         """Yield each job with its future until no job is left; jobs may be added meanwhile."""
-        while self._fill() or not self.is_empty:
-            self._watch()
-            try:
-                future = self._ended.get(timeout=_ASK_AGAIN_S)
-            except queue.Empty:
-                continue
-            # The caller may raise the error of this task, so the next one starts afterwards.
-            for running in (self._limited, self._added):
-                if future in running:
-                    yield running.pop(future), future
+        stop, closes = current_stop(), False
+        with stop.held(self._done):
+            while (self._fill(stop) or not self.is_empty) and not stop.is_over:
+                stop.obey()
+                if not closes and not self._may_start():
+                    closes = True
+                    stop.admit(more=False)
+                self._watch()
+                try:
+                    future = self._ended.get(timeout=_ASK_AGAIN_S)
+                except queue.Empty:
+                    continue
+                # The caller may raise the error of this task, so the next one starts afterwards.
+                for running in (self._limited, self._added):
+                    if future in running:
+                        job = running.pop(future)
+                        if not ((closes or stop.is_requested) and _was_refused(future)):
+                            yield job, future
+            if closes and not stop.is_requested:
+                stop.admit(more=True)
 
-    def _fill(self) -> bool:
+    def _fill(self, stop: Stop) -> bool:
         """Start jobs up to the limit, and tell whether there may be more of them."""
         missing = object()
         while len(self._limited) < self._limit():
+            if stop.is_requested or not self._may_start():
+                return False
             job = next(self._jobs, missing)
             if job is missing:
                 return False
@@ -88,6 +109,14 @@ class FutureQueue(Generic[Job]):
         future = self._submit(job)
         running[future] = job
         future.add_done_callback(self._ended.put)
+
+
+def _was_refused(future: PrefectFuture[Any]) -> bool:
+    """Tell whether a task has ended because it got no device any more."""
+    future.wait()
+    return future.state.is_failed() and isinstance(
+        future.result(raise_on_failure=False), SlotsClosed
+    )
 
 
 class TaskLost(Exception):

@@ -1,11 +1,13 @@
 """Tunes the layers of a model, each on the next free device, and keeps the preset."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
+from diamond_cutter.flows.stops import Stop, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
@@ -14,6 +16,7 @@ from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, preset_to_co
 from diamond_cutter.tasks.tuning.task import tune_and_store
 
 _IMPORT_TIMEOUT_S = 1800.0
+_LOOKS_EVERY_S = 1.0
 
 
 def tune(
@@ -35,7 +38,9 @@ def tune(
     """
     require_plain_recipe(request)
     bucket = open_bucket(request.bucket)
-    with DeviceSlots(devices_of(request.devices)) as slots:
+    current_stop().grace_s = request.grace_s
+    devices = devices_of(request.devices)
+    with handling((signal.SIGTERM, signal.SIGINT)), DeviceSlots(devices) as slots:
         card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
@@ -88,14 +93,34 @@ def _tune_layers(
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
         return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
 
+    stop, ended = current_stop(), list[str]()
+
+    def counted() -> str:
+        return f"{len(ended)} of {len(layers)} layers"
+
     with ThreadPoolExecutor(len(slots)) as threads:
         futures = [threads.submit(tuned, layer) for layer in layers]
         try:
-            with Progress("layers", len(futures)) as progress:
-                for future in as_completed(futures):
-                    on_layer(future.result())
-                    progress.of_part(future.result().layer, 1)(1)
+            with Progress("layers", len(futures)) as progress, stop.held(counted):
+                for future in _as_completed(futures, stop):
+                    found = future.result()
+                    on_layer(found)
+                    ended.append(found.layer)
+                    progress.of_part(found.layer, 1)(1)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             slots.close()
             raise
+
+
+def _as_completed(
+    futures: Sequence[Future[LayerTuning]], stop: Stop
+) -> Iterator[Future[LayerTuning]]:
+    """Yield each future when it ends; after a signal, only those that run already."""
+    left = set(futures)
+    while left and not stop.is_over:
+        stop.obey()
+        if stop.is_requested:
+            left = {future for future in left if not future.cancel()}
+        done, left = wait(left, timeout=_LOOKS_EVERY_S, return_when=FIRST_COMPLETED)
+        yield from done

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.exits import Terminated, leave_at_once
+from diamond_cutter.flows.exits import Stopped, leave_at_once
 from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.browsing.bucket_site import bucket_site
 
@@ -29,7 +29,7 @@ def serve(bucket: Bucket, port: int, on_start: Callable[[str], None]) -> None:
         on_start(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         try:
             site_server(bucket).run(sockets=[listener])
-        except Terminated:
+        except Stopped:
             raise
         except KeyboardInterrupt:
             return

@@ -32,14 +32,17 @@ from diamond_cutter.flows.errors import (
     print_error,
     sentence,
 )
-from diamond_cutter.flows.exits import Terminated, leave, terminable
+from diamond_cutter.flows.exits import exit_code_of, leave
+from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+from diamond_cutter.flows.stops import fresh_stop, terminable
 
 if TYPE_CHECKING:
     from diamond_cutter.flows.registration import Request as AnyRequest
 
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+BAD_INPUT, INTERRUPTED, TERMINATED, HUNG_UP = 2, 130, 143, 129
+_STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated", HUNG_UP: "hung up"}
 _GOES_ON = "; finished work is kept, and the same command continues from there"
 _KEPT = {
     "sprites": _GOES_ON,
@@ -112,24 +115,24 @@ def _silence_libraries() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
-    try:
-        with terminable():
-            code = app(
-                arguments, exit_on_error=False, print_error=False, result_action="return_value"
-            )
-        return code if isinstance(code, int) else 0
-    except (CycloptsError, ValidationError) as error:
-        print_error(sentence(error))
-        return BAD_INPUT
-    except DiamondCutterError as error:
-        print_error(sentence(error))
-        return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        terminated = isinstance(interrupt, Terminated)
-        print_error(
-            ("terminated" if terminated else "interrupted") + _KEPT.get("".join(arguments[:1]), "")
-        )
-        return TERMINATED if terminated else INTERRUPTED
+    with fresh_stop() as stop:
+        try:
+            with terminable():
+                code = app(
+                    arguments, exit_on_error=False, print_error=False, result_action="return_value"
+                )
+            return code if isinstance(code, int) else 0
+        except (CycloptsError, ValidationError) as error:
+            print_error(sentence(error))
+            return BAD_INPUT
+        except DiamondCutterError as error:
+            print_error(sentence(error))
+            return error.exit_code
+        except KeyboardInterrupt as interrupt:
+            code = exit_code_of(interrupt)
+            done = f" after {stop.done}" if stop.done else ""
+            print_error(f"{_STOPPED[code]}{done}{_KEPT.get(''.join(arguments[:1]), '')}")
+            return code
 
 
 @app.command
@@ -192,12 +195,15 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
     open
         Open the report in a browser at the end.
     """
-    from diamond_cutter.flows.cli.run_output import print_report
+    from diamond_cutter.flows.cli.run_output import print_left_over, print_report
     from diamond_cutter.flows.cli.viewer import open_key
     from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
 
     summary = run_attribution(request)
+    if isinstance(summary, LeftOver):
+        print_left_over(summary, as_json=json)
+        return 0
     print_report(summary, as_json=json)
     if open:
         open_key(open_bucket(request.bucket), summary.key)
@@ -215,12 +221,15 @@ def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
     open
         Open the report in a browser at the end.
     """
-    from diamond_cutter.flows.cli.run_output import print_cut
+    from diamond_cutter.flows.cli.run_output import print_cut, print_left_over
     from diamond_cutter.flows.cli.viewer import open_key
     from diamond_cutter.flows.runs import run_cut
     from diamond_cutter.storage import open_bucket
 
     summary = run_cut(request)
+    if isinstance(summary, LeftOver):
+        print_left_over(summary, as_json=json)
+        return 0
     print_cut(summary, as_json=json)
     if open:
         open_key(open_bucket(request.bucket), summary.key)

@@ -10,6 +10,7 @@ from diamond_cutter.flows.cli.record_text import preset_in_words, tuning_in_word
 from diamond_cutter.flows.cli.tables import Rows, printable
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
+from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.quantities import counted, lasting, significant, sized
 from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
@@ -67,6 +68,11 @@ def print_summary(summary: SpritesSummary, *, as_json: bool) -> None:
 def print_report(summary: ReportSummary, *, as_json: bool) -> None:
     """Print the summary of a report, and the URL of its page."""
     print_result(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
+
+
+def print_left_over(left: LeftOver, *, as_json: bool) -> None:
+    """Print what the budget of a run leaves to the next one."""
+    print_result(left, as_json, left.in_words())
 
 
 def print_cut(summary: CutSummary, *, as_json: bool) -> None:

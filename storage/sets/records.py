@@ -211,6 +211,7 @@ class RunRecord(Record):
     failures: tuple[str, ...] = Field(
         default=(), description="a sentence about each shard that failed"
     )
+    failed: dict[str, tuple[int, ...]] = Field(default={}, description="failed channels by layer")
     finished: datetime
 
 

@@ -74,7 +74,7 @@ class DeviceSlots:
         self._waiting: list[Set[Slot]] = []
         self._lost: list[str] = []
         self.on_lost: Callable[[str], object] = logging.getLogger(__name__).warning
-        self._closed = False
+        self._closed = self._refuses = False
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -159,6 +159,15 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
+    def admit(self, *, more: bool) -> None:
+        """Raise SlotsClosed in calls that have no device yet, or admit calls again.
+
+        Calls on a device go on.
+        """
+        with self._changed:
+            self._refuses = not more
+            self._changed.notify_all()
+
     def _take(self, tried: Set[Slot]) -> Slot:
         """Return a free slot that was not tried yet, if there are any others; in order of calls.
 
@@ -168,13 +177,15 @@ class DeviceSlots:
             self._waiting.append(tried)
             try:
                 self._changed.wait_for(
-                    lambda: self._is_next(tried) or self._closed or not self._slots
+                    lambda: self._is_next(tried) or self._closed or self._refuses or not self._slots
                 )
             finally:
                 # By identity: equal sets belong to other calls.
                 self._waiting = [each for each in self._waiting if each is not tried]
                 self._changed.notify_all()
             self._check_open()
+            if self._refuses:
+                raise SlotsClosed("the run starts no more work")
             slot = self._untried(tried)[-1]
             self._free.remove(slot)
             slot.taken, slot.prepares = time.monotonic(), False

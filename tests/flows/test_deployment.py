@@ -157,6 +157,7 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
             lengthy = {
                 **served["parameters"]["request"],
                 "recipe": {"size_px": 32, "steps": 10_000, "ladder": []},
+                "grace_s": 0,
             }
             create = f"/deployments/{served['id']}/create_flow_run"
 

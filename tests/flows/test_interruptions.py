@@ -48,16 +48,18 @@ def newest_run() -> dict[str, Any]:
 
 
 def shard_records(bucket: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in bucket.rglob("block_1.expand/0*.json")}
+    found = (bucket / "sprites").rglob("block_1.expand/0*.json")
+    return {path: path.read_bytes() for path in found}
 
 
 @pytest.mark.parametrize(
-    ("by", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    ("signals", "code", "word"),
+    [((signal.SIGTERM,), 143, "terminated"), ((signal.SIGINT, signal.SIGINT), 130, "interrupted")],
 )
 def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
-    by: signal.Signals, code: int, word: str, tmp_path: Path, at_once: Command
+    signals: tuple[signal.Signals, ...], code: int, word: str, tmp_path: Path, at_once: Command
 ) -> None:
+    """After one signal, the shard on the device is finished; after two, it is dropped."""
     bucket = tmp_path / "bucket"
     arguments = [
         "sprites",
@@ -66,33 +68,47 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
         "block_1.expand",
         "--bucket",
         str(bucket),
+        *("--grace", str(AT_MOST_S)),
         *LONGER,
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments],
-        env={**os.environ, _MARK: str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with (tmp_path / "said").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "diamond_cutter.flows.cli.main", *arguments],
+            env={**os.environ, _MARK: str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            # A shell that starts the tests in the background ignores Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def finishing() -> bool:
+        return "\nfinishing the tasks in flight" in "\n" + (tmp_path / "said").read_text()
+
     wait_for(lambda: shard_records(bucket) or process.poll() is not None)
     kept = shard_records(bucket)
-    os.killpg(process.pid, by)
-    printed, said = process.communicate(timeout=AT_MOST_S)
+    for by in signals:
+        os.killpg(process.pid, by)
+        wait_for(lambda: finishing() or process.poll() is not None)
+    printed, _ = process.communicate(timeout=AT_MOST_S)
     assert (process.returncode, printed) == (code, "")
-    *progress, sentence = said.splitlines()
+    *progress, sentence = (tmp_path / "said").read_text().splitlines()
+    finished = len(shard_records(bucket))
     assert (
         sentence
-        == f"diamond-cutter: {word}; finished work is kept, and the same command continues "
-        "from there"
+        == f"diamond-cutter: {word} after {32 * finished} of 96 sprites; finished work is kept, "
+        "and the same command continues from there"
     )
     assert "diamond-cutter:" not in "".join(progress)
+    assert finishing()
     assert newest_run()["state_type"] == "CRASHED"
     assert marked(str(tmp_path)) == []
-    assert 0 < len(kept) <= len(shard_records(bucket)) < 3
+    assert finished == (2 if len(signals) == 1 else 1) and not list(
+        bucket.rglob("claims/**/*.json")
+    )
     assert {path: shard_records(bucket)[path] for path in kept} == kept
-    if by == signal.SIGTERM:
+    if signals[0] == signal.SIGTERM:
         return  # what is kept is finished in the same way as after Ctrl-C
     assert at_once(*arguments).returncode == 0
     assert len(shard_records(bucket)) == 3

@@ -300,6 +300,21 @@ def test_closing_ends_running_and_waiting_calls(tmp_path):
     slots.close()
 
 
+def test_calls_that_wait_for_a_device_can_be_refused_while_others_go_on(slots, tmp_path):
+    started, file = tmp_path / "pid", tmp_path / "file"
+    with ThreadPoolExecutor(2) as threads:
+        running = threads.submit(slots.run, wait_until_there, started, file, timeout_s=AT_MOST_S)
+        pid_in(started)
+        waiting = threads.submit(slots.run, pow, 2, 3, timeout_s=AT_MOST_S)
+        slots.admit(more=False)
+        with pytest.raises(SlotsClosed, match="starts no more work"):
+            waiting.result(AT_MOST_S)
+        file.touch()
+        running.result(AT_MOST_S)
+    slots.admit(more=True)
+    assert slots.run(pow, 2, 3, timeout_s=AT_MOST_S) == 8
+
+
 def test_there_must_be_a_device():
     with pytest.raises(ValueError, match="at least one device"):
         DeviceSlots([])
