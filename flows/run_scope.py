@@ -108,7 +108,9 @@ def places() -> int:
 
 def tasks_in_flight() -> int:
     """Return how many tasks to submit at once: one for each place, and some that wait for one."""
-    return places() + max(1, places() // 4)
+    scope = _current.get()
+    count = scope.places() if scope else 1
+    return count + max(1, count // 4) if count else 0
 
 
 def known_card(bucket_url: str, model: str) -> ModelCard | None:

@@ -130,12 +130,12 @@ def error_of(future: PrefectFuture[Any]) -> BaseException | None:
         Exception: the error, if no other task of the run can succeed either (`FINAL_ERRORS`).
     """
     future.wait()  # the future has ended, but reads its state only when it is waited for
-    if future.state.is_completed():
-        return None
     try:
         error = future.result(raise_on_failure=False)
     except Exception as raised:  # by the runner, of a class of its library
         return TaskLost(f"its worker was lost ({first_line(raised)})")
+    if future.state.is_completed():
+        return None
     if isinstance(error, FINAL_ERRORS):
         raise error
     if future.state.is_crashed():

@@ -125,21 +125,22 @@ class _Watched:
 
     def __init__(self, runner: str, places: Places) -> None:
         self._runner, self._places = runner, places
-        self._last, self._seen, self._answered = 0, time.monotonic(), time.monotonic()
+        self._seen = self._answered = time.monotonic()
 
     def __call__(self) -> int:
         now = time.monotonic()
         try:
-            self._last = self._places()
-            self._answered = now
+            places = self._places()
         except Exception as error:  # of any class, while the cluster restarts
             if now - self._answered > _SILENT_FOR_S:
                 raise self._lost(f"no longer answers ({first_line(error)})") from error
-        if self._last:
+            return 0
+        self._answered = now
+        if places:
             self._seen = now
         elif now - self._seen > _LOST_AFTER_S:
             raise self._lost(f"has had no worker for {_LOST_AFTER_S / 60:.0f} minutes")
-        return self._last
+        return places
 
     def wait_for_workers(self) -> None:
         until = time.monotonic() + _WORKERS_WITHIN_S
