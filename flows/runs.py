@@ -28,11 +28,18 @@ from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.tuning.preset import Preset
 
 _PARAMETERS_LIMIT = 500_000
 
 _Request = TypeVar(
-    "_Request", SpritesRequest, AttributionRequest, CutRequest, AttachRequest, CompareRequest
+    "_Request",
+    SpritesRequest,
+    AttributionRequest,
+    CutRequest,
+    AttachRequest,
+    CompareRequest,
+    TuneRequest,
 )
 _Summary = TypeVar("_Summary")
 
@@ -109,6 +116,20 @@ def run_compare(request: CompareRequest) -> CompareSummary:
         from diamond_cutter.flows.comparing import compare_models
 
         return _on_a_server(compare_models, request)
+
+
+def run_tune(request: TuneRequest) -> Preset:
+    """Tune a model on a cluster. On this machine, `tuning.tune` needs no Prefect.
+
+    Raises:
+        ModelError, StorageError, RequestError: the request cannot be met.
+        WorkerError: a layer took too long, or its process died; finished layers are kept.
+        PrefectServerError: the server does not start, or was lost during the run.
+    """
+    check_tune(request)
+    from diamond_cutter.flows.tuning_flow import tune
+
+    return _on_a_server(tune, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:

@@ -238,6 +238,7 @@ class TuneRequest(FrozenModel):
     devices: Devices = None
     again: bool = Field(default=False, description="tune layers again that are already tuned")
     layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
+    runner: Runner = LOCAL
     grace_s: Grace = GRACE_S
 
     def lasting(self) -> "TuneRequest":

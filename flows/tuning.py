@@ -12,8 +12,12 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import find_model, import_bundle
+from diamond_cutter.tasks.tuning.job import tune_and_store
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, preset_to_continue, read_preset
-from diamond_cutter.tasks.tuning.task import tune_and_store
+
+OnLayer = Callable[[LayerTuning], object]
+# Tunes some layers of a model on devices.
+TuneLayers = Callable[[str, Sequence[str], TuneRequest, DeviceSlots, OnLayer], None]
 
 _IMPORT_TIMEOUT_S = 1800.0
 _LOOKS_EVERY_S = 1.0
@@ -21,7 +25,7 @@ _LOOKS_EVERY_S = 1.0
 
 def tune(
     request: TuneRequest,
-    on_layer: Callable[[LayerTuning], object] = lambda found: None,
+    on_layer: OnLayer = lambda found: None,
     on_restart: Callable[[str], object] = lambda why: None,
 ) -> Preset:
     """Tune the requested layers that are not tuned yet, and return the preset of the model.
@@ -36,23 +40,34 @@ def tune(
         RequestError: the recipe has settings for single layers, or may have them: `auto`.
         WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
-    require_plain_recipe(request)
-    bucket = open_bucket(request.bucket)
     current_stop().grace_s = request.grace_s
     devices = devices_of(request.devices)
     with handling((signal.SIGTERM, signal.SIGINT)), DeviceSlots(devices) as slots:
-        card = _card(bucket, request, slots)
-        wanted = [layer.name for layer in card.select_layers(request.layers)]
-        stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
-        kept = stored.layers if stored and not request.again else ()
-        done = {layer.layer: layer for layer in kept}
-        missing = [layer for layer in wanted if layer not in done]
-        if missing:
-            bucket.check()
-        for layer in wanted:
-            if layer in done:
-                on_layer(done[layer])
-        _tune_layers(card.key, missing, request, slots, on_layer)
+        return tune_on(slots, request, on_layer, on_restart, _tune_in_threads)
+
+
+def tune_on(
+    slots: DeviceSlots,
+    request: TuneRequest,
+    on_layer: OnLayer,
+    on_restart: Callable[[str], object],
+    tune_layers: TuneLayers,
+) -> Preset:
+    """Do the work of `tune` on devices; `tune_layers` tunes the layers that are missing."""
+    require_plain_recipe(request)
+    bucket = open_bucket(request.bucket)
+    card = _card(bucket, request, slots)
+    wanted = [layer.name for layer in card.select_layers(request.layers)]
+    stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
+    kept = stored.layers if stored and not request.again else ()
+    done = {layer.layer: layer for layer in kept}
+    missing = [layer for layer in wanted if layer not in done]
+    if missing:
+        bucket.check()
+    for layer in wanted:
+        if layer in done:
+            on_layer(done[layer])
+    tune_layers(card.key, missing, request, slots, on_layer)
     preset = read_preset(bucket, card.key)
     if preset is None:
         raise RequestError(f"no layer of {card.key} was tuned")
@@ -82,12 +97,12 @@ def _card(bucket: Bucket, request: TuneRequest, slots: DeviceSlots) -> ModelCard
         return slots.run(import_bundle, request.bucket, request.model, timeout_s=_IMPORT_TIMEOUT_S)
 
 
-def _tune_layers(
+def _tune_in_threads(
     model: str,
     layers: Sequence[str],
     request: TuneRequest,
     slots: DeviceSlots,
-    on_layer: Callable[[LayerTuning], object],
+    on_layer: OnLayer,
 ) -> None:
     def tuned(layer: str) -> LayerTuning:
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)

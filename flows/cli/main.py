@@ -35,7 +35,7 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
-from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+from diamond_cutter.flows.sprites_request import LOCAL, SpritesRequest, TuneRequest
 from diamond_cutter.flows.stops import fresh_stop, terminable
 
 if TYPE_CHECKING:
@@ -291,9 +291,14 @@ def spectrum(photos: str) -> None:
 def tune(request: Tuning, *, json: Json = False) -> None:
     """Find the best settings for each layer of a model, and store them as its preset recipe."""
     from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
+    from diamond_cutter.flows.runs import run_tune
     from diamond_cutter.flows.tuning import tune as tune_model
 
-    print_preset(tune_model(request, print_layer_tuning, print_error), as_json=json)
+    if request.runner == LOCAL:
+        preset = tune_model(request, print_layer_tuning, print_error)
+    else:
+        preset = run_tune(request)
+    print_preset(preset, as_json=json)
 
 
 @app.command

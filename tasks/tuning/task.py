@@ -1,24 +1,27 @@
-"""Tunes one layer in a device's process."""
+"""Tunes one layer on the next free device, as a task of a flow."""
 
-from diamond_cutter.storage import open_bucket
-from diamond_cutter.tasks.devices import report_progress
-from diamond_cutter.tasks.importing.stored import read_bundle
+from typing import Any
+
+from prefect import task
+
+from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.tuning.preset import LayerTuning, add_layer
+from diamond_cutter.tasks.retrying import RETRIED
+from diamond_cutter.tasks.tuning.job import tune_and_store
+from diamond_cutter.tasks.tuning.preset import LayerTuning
 
 
-def tune_and_store(
-    bucket_url: str, model: str, layer: str, recipe: RenderRecipe, budget_s: float | None
+@task(name="tune layer", task_run_name="tune {layer}", **RETRIED)
+def tune_layer(
+    bucket_url: str,
+    model: str,
+    layer: str,
+    recipe: RenderRecipe,
+    budget_s: float | None,
+    slots: DeviceSlots,
+    timeout_s: float,
+    on_progress: Any,
 ) -> LayerTuning:
-    """Tune a layer of a model in the bucket, and put the result into the model's preset."""
-    from diamond_cutter.tasks.tuning.search import tune_layer
-
-    found = tune_layer(
-        read_bundle(bucket_url, model),
-        layer,
-        recipe,
-        budget_s,
-        on_trial=lambda trial: report_progress(1),
-    )
-    add_layer(open_bucket(bucket_url), model, recipe, budget_s, found)
-    return found
+    """Tune a layer of a model, and put the result into the model's preset."""
+    arguments = (bucket_url, model, layer, recipe, budget_s)
+    return slots.run(tune_and_store, *arguments, timeout_s=timeout_s, on_progress=on_progress)

@@ -19,7 +19,7 @@ from diamond_cutter.tasks.rendering.estimate import measure_layers
 from diamond_cutter.tasks.rendering.shard import prepare_shard, render_and_commit
 from diamond_cutter.tasks.reporting.details import detail_and_commit
 from diamond_cutter.tasks.training.job import train_and_commit
-from diamond_cutter.tasks.tuning.task import tune_and_store
+from diamond_cutter.tasks.tuning.job import tune_and_store
 
 FUNCTIONS = (
     attach_and_commit,
