@@ -30,7 +30,6 @@ SIDES = {
     "keras/inceptionv3": 107,
     "keras/densenet121": 64,
     "keras/vgg16": 64,
-    "keras/nasnetmobile": 96,
     "keras/convnexttiny": 64,
     "keras/efficientnetv2b0": 64,
     "keras/mobilenetv2": 64,
