@@ -56,7 +56,6 @@ RENDERED = (
     "keras/inceptionv3",
     "keras/densenet121",
     "keras/vgg16",
-    "keras/nasnetmobile",
     "keras/convnexttiny",
     "keras/efficientnetv2b0",
     "keras/mobilenetv2",

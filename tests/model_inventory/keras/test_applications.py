@@ -32,10 +32,13 @@ from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, k
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
 from tools.models_table import OF_A_FAMILY, RENDERED
 
-# Keras turns a variable into an array in a way that NumPy will drop.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
+pytestmark = [
+    # Keras turns a variable into an array in a way that NumPy will drop.
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    ),
+    pytest.mark.usefixtures("unoptimised"),
+]
 # The smallest side that a network takes, where that is more than 32 pixels.
 SMALLEST_PX = {"keras/inceptionv3": 75, "keras/inceptionresnetv2": 75, "keras/xception": 71}
 SOURCE = ModelSource(origin="a test", weights_sha256="0", importer="a test")
@@ -49,14 +52,6 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ours" / "keras").mkdir(parents=True)
     (tmp_path / "keras" / "models").mkdir(parents=True)
     return tmp_path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _unoptimised() -> Iterator[None]:
-    """Let graphs run as they are: to optimise one takes longer than to run it once."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture
@@ -208,19 +203,11 @@ def with_random_statistics(model: keras.Model) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
-@pytest.mark.parametrize(
-    ("name", "own_px", "other_px"),
-    [
-        ("keras/convnexttiny", 64, (70, 101)),
-        ("keras/mobilenetv2", 64, (70, 101)),
-    ],
-)
-def test_every_layer_has_the_activations_that_keras_computes(
-    name: str, own_px: int, other_px: tuple[int, int]
-) -> None:
-    """Of two kinds of networks; tests/tasks/rendering/test_any_keras_model.py compares the main
-    layers of more.
+def test_every_layer_has_the_activations_that_keras_computes() -> None:
+    """At its own size and another; tests/tasks/rendering/test_any_keras_model.py compares the main
+    layers of more networks at theirs.
     """
+    name, own_px, other_px = "keras/mobilenetv2", 64, (70, 101)
     model = with_random_statistics(build(name, own_px))
     traced = trace(model)
     low, high = KERAS_APPLICATIONS[name].image.value_range[0]
@@ -265,20 +252,15 @@ def test_a_backbone_of_keras_inside_a_transfer_model(tmp_path: Path) -> None:
     assert assert_equal_to_keras(model, traced, images) == len(names)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("_given_back")
-def test_a_bundle_has_labels_and_the_images_of_its_module() -> None:
-    bundle = to_bundle("keras/mobilenet", build("keras/mobilenet", 64), SOURCE, 64)
-    card = bundle.card
-    assert card.name == "keras/mobilenet"
-    assert card.labels == imagenet_labels()
-    assert card.image == ImageSpec(height=64, width=64, value_range=((-1.0, 1.0),))
-    assert "conv_pw_13_relu" in [layer.name for layer in card.layers if layer.main]
-
-
-@pytest.mark.slow
 def test_caffes_order_of_colours_goes_in(_given_back: None) -> None:
-    model = build("keras/vgg16", 32, classes=10)
+    """The order is that of the name; the network is a small one with VGG16's first layer."""
+    layers = [
+        keras.Input((32, 32, 3)),
+        keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="block1_conv1"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(10, activation="softmax"),
+    ]
+    model = keras.Sequential(layers)
     bundle = to_bundle("keras/vgg16", model, SOURCE, 32)
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
     expected = layer_activations(model, keras.applications.vgg16.preprocess_input(pixels.copy()))[
@@ -320,6 +302,7 @@ def test_weights_are_found_in_our_cache_and_in_keras(
 @pytest.mark.slow
 def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights: Path) -> None:
     file = caches / "ours/keras" / KERAS_APPLICATIONS["keras/densenet121"].file
+    model = build("keras/densenet121", 32)
     for content in (mobilenet_weights.read_bytes(), b"", b"<html>"):
         file.write_bytes(content)
         with pytest.raises(
@@ -327,7 +310,7 @@ def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights:
             match=r"does not hold the weights of keras/densenet121 \(.*\)\. Delete it and download "
             r"it again\.$",
         ) as refused:
-            load_weights(build("keras/densenet121", 32), file, "keras/densenet121")
+            load_weights(model, file, "keras/densenet121")
         assert "\n" not in str(refused.value)
 
 
@@ -339,12 +322,17 @@ def imported(caches: Path, weights: Path) -> Bundle:
 
 
 @pytest.mark.slow
-def test_the_same_weights_give_the_same_bundle_each_time(
+def test_a_bundle_has_labels_and_the_images_of_its_module_and_is_the_same_each_time(
     caches: Path, mobilenet_weights: Path
 ) -> None:
     keras.layers.Conv2D(1, 1)
     first, second = imported(caches, mobilenet_weights), imported(caches, mobilenet_weights)
-    assert first.card.graph_sha256 == second.card.graph_sha256
+    card = first.card
+    assert card.name == "keras/mobilenet"
+    assert card.labels == imagenet_labels()
+    assert card.image == ImageSpec(height=224, width=224, value_range=((-1.0, 1.0),))
+    assert "conv_pw_13_relu" in [layer.name for layer in card.layers if layer.main]
+    assert card.graph_sha256 == second.card.graph_sha256
     assert first.graph_bytes == second.graph_bytes
 
 

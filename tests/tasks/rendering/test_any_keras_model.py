@@ -20,7 +20,8 @@ from diamond_cutter.tasks.rendering.sprites import layer_renderer, render_sprite
 from diamond_cutter.tasks.rendering.subjects import Channels
 from tools.models_table import RENDERED, TABLE, page
 
-pytestmark = pytest.mark.slow
+# Tests of smaller networks render with optimised graphs.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 SOURCE = ModelSource(origin="a test", weights_sha256="0" * 64, importer="test/1")
 QUICK = RenderRecipe(name="quick", size_px=96, steps=2, input_sides=1, redirect_steps=0, ladder=())
@@ -29,7 +30,6 @@ SIDES = {
     "keras/inceptionv3": 107,
     "keras/densenet121": 64,
     "keras/vgg16": 64,
-    "keras/nasnetmobile": 96,
     "keras/convnexttiny": 64,
     "keras/efficientnetv2b0": 64,
     "keras/mobilenetv2": 64,

@@ -20,7 +20,13 @@ from tests.built_bundle import bundle_of, flattened, weights
 pytestmark = pytest.mark.slow
 
 QUICK = RenderRecipe(
-    name="quick", size_px=32, steps=24, learning_rate=0.07, decay_power=1.1, ladder=()
+    name="quick",
+    size_px=32,
+    steps=24,
+    learning_rate=0.07,
+    decay_power=1.1,
+    ladder=(),
+    input_sides=1,
 )
 
 
@@ -46,7 +52,7 @@ def test_sprites_of_any_number_of_channels_excite_what_they_are_of(
     channels: int, name: str
 ) -> None:
     bundle = bundle_of(two_layers, channels=channels)
-    fields: dict[str, object] = {"size_px": 64, "steps": 24, "ladder": ()}
+    fields: dict[str, object] = {"size_px": 64, "steps": 24, "ladder": (), "input_sides": 1}
     sprites = rendered(bundle, "two", RenderRecipe(name=name, **fields))
     start = rendered(
         bundle, "two", RenderRecipe(name=name, **fields | {"steps": 1, "learning_rate": 1e-6})

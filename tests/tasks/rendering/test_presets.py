@@ -63,7 +63,7 @@ def test_alpha_has_the_transforms_of_the_building_blocks() -> None:
 
 @pytest.mark.slow
 def test_alpha_is_opaque_where_the_channel_looks_and_nowhere_else(lite0: Bundle) -> None:
-    recipe = RenderRecipe(name="alpha", size_px=64, steps=120, ladder=())
+    recipe = RenderRecipe(name="alpha", size_px=64, steps=120, ladder=(), input_sides=1)
     channels = Channels(layer="block_5")
     drawn = [
         render_sprites(
@@ -104,7 +104,9 @@ def test_the_spectrum_of_photos_is_one_of_natural_images() -> None:
 
 @pytest.mark.parametrize("layer", ["second", "third"])
 def test_maco_keeps_its_magnitudes_and_excites_the_channel(toy: Bundle, layer: str) -> None:
-    recipe = RenderRecipe(name="maco", size_px=32, steps=60, redirect_steps=3, ladder=())
+    recipe = RenderRecipe(
+        name="maco", size_px=32, steps=60, redirect_steps=3, ladder=(), input_sides=1
+    )
     channels, members = Channels(layer=layer), [Member(number, 0) for number in range(4)]
     renderer = LayerRenderer(toy, (layer,), TraceKey.of(recipe, 4, Execution()))
     targets, focus, course = (

@@ -119,7 +119,9 @@ def test_what_was_found_is_a_recipe_whose_score_is_found_again(
     )
 
 
-def test_nothing_is_changed_if_nothing_wins() -> None:
+def test_nothing_is_changed_if_nothing_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_TRANSFORMS", search._TRANSFORMS[:2])
+    monkeypatch.setattr(search, "_REGULARISATION", search._REGULARISATION[:1])
     # Whatever is seen, the logits are the bias.
     weights = toy_weights()
     weights |= {
@@ -149,7 +151,10 @@ def test_what_is_pushed_down_is_judged_by_how_far_it_went(toy: Bundle) -> None:
     )
 
 
-def test_settings_that_would_move_the_image_out_of_sight_are_not_tried(toy: Bundle) -> None:
+def test_settings_that_would_move_the_image_out_of_sight_are_not_tried(
+    toy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_REGULARISATION", ())
     trials: list[Trial] = []
     found = tune_layer(
         toy, "logits", changed(pad_px=0, jitter_px=(4,), steps=1), None, trials.append
@@ -161,7 +166,9 @@ def test_settings_that_would_move_the_image_out_of_sight_are_not_tried(toy: Bund
     ).layers
 
 
-def test_seconds_decide_the_steps(toy: Bundle) -> None:
+def test_seconds_decide_the_steps(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_TRANSFORMS", search._TRANSFORMS[:1])
+    monkeypatch.setattr(search, "_REGULARISATION", ())
     few, many = (affordable_steps(toy, "third", QUICK, seconds) for seconds in (1e-9, 1e9))
     assert (few, many) == (16, 10_000)
     found = tune_layer(toy, "third", QUICK, 1e-9)
