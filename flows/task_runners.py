@@ -44,31 +44,45 @@ def tasks_on(runner: str, devices: Places) -> Iterator[Places]:
     if runner == LOCAL:
         yield devices
         return
-    kind, _, address = runner.partition("://")
-    connect = {"dask": _dask, "ray": _ray}[kind]
     context = FlowRunContext.get()
     if context is None:
         raise RuntimeError("tasks can only be submitted in a flow run")
     _require_common_server(runner)
     with ExitStack() as stack:
-        with doing(f"connecting to {runner}"):
-            try:
-                task_runner, places = connect(address, stack)
-            except ImportError as error:
-                raise RequestError(
-                    f"the runner {runner} cannot be used without the extra {kind!r} "
-                    f"({first_line(error)}). Run `pip install 'diamond-cutter[{kind}]'`, here and "
-                    "on the machines of the cluster."
-                ) from error
-            except Exception as error:  # the libraries raise errors of many classes
-                raise RequestError(
-                    f"no {kind} cluster answers at {runner} ({first_line(error)}). Check its "
-                    "address, or start it."
-                ) from error
-            watched = _Watched(runner, places)
-            watched.wait_for_workers()
+        task_runner, places = _connect(runner, stack)
         stack.enter_context(context.model_copy(update={"task_runner": task_runner}))
-        yield watched
+        yield places
+
+
+def places_on(runner: str) -> int:
+    """Return the number of tasks that a cluster can run at the same time.
+
+    Raises:
+        RequestError: there is no such cluster, or it has no workers.
+    """
+    with ExitStack() as stack:
+        return _connect(runner, stack)[1]()
+
+
+def _connect(runner: str, stack: ExitStack) -> tuple[Any, Places]:
+    kind, _, address = runner.partition("://")
+    with doing(f"connecting to {runner}"):
+        try:
+            task_runner, places = {"dask": _dask, "ray": _ray}[kind](address, stack)
+        except ImportError as error:
+            raise RequestError(
+                f"the runner {runner} cannot be used without the extra {kind!r} "
+                f"({first_line(error)}). Run `pip install 'diamond-cutter[{kind}]'`, here and "
+                "on the machines of the cluster."
+            ) from error
+        except Exception as error:  # the libraries raise errors of many classes
+            raise RequestError(
+                f"no {kind} cluster answers at {runner} ({first_line(error)}). Check its "
+                "address, or start it."
+            ) from error
+        watched = _Watched(runner, places)
+        watched.wait_for_workers()
+    return task_runner, watched
 
 
 def _require_common_server(runner: str) -> None:
