@@ -14,6 +14,7 @@ from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_traini
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -46,7 +47,7 @@ def attach(request: AttachRequest) -> AttachSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with workplace(LOCAL) as slots:
+    with observed("attach"), workplace(LOCAL) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -24,6 +24,7 @@ from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
 from diamond_cutter.flows.errors import sentence
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import doing, say
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -60,7 +61,7 @@ def find_cut(request: CutRequest) -> CutSummary:
     outlive_the_server()
     name_process()
     bucket = open_bucket(request.bucket)
-    with workplace(request.runner) as slots:
+    with observed("cut"), workplace(request.runner) as slots:
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
@@ -39,7 +40,7 @@ def tune(
             "fast or lucid."
         )
     bucket = open_bucket(request.bucket)
-    with DeviceSlots(visible_devices()) as slots:
+    with observed("tune"), DeviceSlots(visible_devices()) as slots:
         card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
@@ -76,16 +77,20 @@ def _tune_layers(
     on_layer: Callable[[LayerTuning], object],
 ) -> None:
     def tuned(layer: str) -> LayerTuning:
+        count = progress.of_part(layer, 1)
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
-        return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        found = slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        count.complete()
+        return found
 
-    with ThreadPoolExecutor(len(visible_devices())) as threads:
+    with (
+        Progress("layers", len(layers), parts="layer") as progress,
+        ThreadPoolExecutor(len(visible_devices())) as threads,
+    ):
         futures = [threads.submit(tuned, layer) for layer in layers]
         try:
-            with Progress("layers", len(futures)) as progress:
-                for future in as_completed(futures):
-                    on_layer(future.result())
-                    progress.of_part(future.result().layer, 1)(1)
+            for future in as_completed(futures):
+                on_layer(future.result())
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             slots.close()

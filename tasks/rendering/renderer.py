@@ -59,6 +59,14 @@ class LayerRenderer:
         """Return the number of traces of the loop: 1, however many shards it has rendered."""
         return int(self._optimise.experimental_get_tracing_count())
 
+    def trace_optimise(self) -> None:
+        """Trace `optimise`, unless it is traced."""
+        self._optimise.get_concrete_function()
+
+    def trace_score(self) -> None:
+        """Trace `score`, unless it is traced."""
+        self._score.get_concrete_function()
+
     def optimise(
         self, course: Course, targets: tuple[Targets, ...], focus: Focus
     ) -> npt.NDArray[np.float32]:

@@ -1,0 +1,92 @@
+"""Bars on a terminal: one for each layer in flight, and one for the whole work."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Column, Table
+from rich.text import Text
+
+from diamond_cutter.flows.run_events import Event, LayerDone
+from diamond_cutter.flows.tally import Row, Tally
+
+_MOST_ROWS, _MOST_STEPS = 12, 3
+_OTHER_LINES = _MOST_STEPS + 4
+_REFRESHED_PER_S = 4.0
+
+
+class ProgressBars:
+    """Draws a tally on a terminal while the block runs, and a line for each finished layer.
+
+    The drawing costs the same however many layers there are, because only those in flight are
+    drawn, a dozen at most.
+    """
+
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._console, self._tally = console, tally
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            console=console,
+            get_renderable=self._drawn,
+            refresh_per_second=_REFRESHED_PER_S,
+            redirect_stdout=False,  # results go there
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Print a line about a finished layer above the bars."""
+        if isinstance(event, LayerDone):
+            flagged = f", {event.flagged} flagged" if event.flagged else ""
+            self._console.print(
+                Text(f"{event.layer} done: {event.sprites} sprites{flagged}"), soft_wrap=True
+            )
+
+    def _drawn(self) -> Table:
+        tally, width = self._tally, self._console.width
+        bars = Table.grid(
+            Column(max_width=width * 3 // 10, no_wrap=True, overflow="ellipsis"),
+            Column(width=width * 3 // 10),
+            Column(justify="right", no_wrap=True),
+            Column(no_wrap=True, overflow="ellipsis"),
+            padding=(0, 1),
+        )
+        rows = tally.rows()
+        shown = min(_MOST_ROWS, max(self._console.height - _OTHER_LINES, 1))
+        for row in rows[:shown]:
+            bars.add_row(Text(row.title), *_bar(row), Text(row.phase))
+        if len(rows) > shown:
+            bars.add_row(f"and {len(rows) - shown} more")
+        whole = ProgressBar(total=max(tally.total, 1), completed=tally.done)
+        bars.add_row("all", whole, f"{tally.done}/{tally.total}")
+        lines = Table.grid()
+        for line in (bars, Text(", ".join(tally.facts())), *self._steps()):
+            lines.add_row(line)
+        return lines
+
+    def _steps(self) -> Iterator[Table]:
+        for step in self._tally.steps()[:_MOST_STEPS]:
+            line = Table.grid(padding=(0, 1))
+            line.add_row(self._spinner, Text(step))
+            yield line
+
+
+def _bar(row: Row) -> tuple[ProgressBar, Text]:
+    """Return a bar, and the count; a bar that only moves if there is a single item."""
+    if row.total <= 1:
+        return ProgressBar(pulse=True), Text("")
+    return ProgressBar(total=row.total, completed=row.done), Text(f"{row.done}/{row.total}")
