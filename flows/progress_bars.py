@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -56,7 +56,7 @@ class ProgressBars:
                 Text(f"{event.layer} done: {event.sprites} sprites{flagged}"), soft_wrap=True
             )
 
-    def _drawn(self) -> Table:
+    def _drawn(self) -> Group:
         tally, width = self._tally, self._console.width
         bars = Table.grid(
             Column(max_width=width * 3 // 10, no_wrap=True, overflow="ellipsis"),
@@ -73,10 +73,7 @@ class ProgressBars:
             bars.add_row(f"and {len(rows) - shown} more")
         whole = ProgressBar(total=max(tally.total, 1), completed=tally.done)
         bars.add_row("all", whole, f"{tally.done}/{tally.total}")
-        lines = Table.grid()
-        for line in (bars, Text(", ".join(tally.facts())), *self._steps()):
-            lines.add_row(line)
-        return lines
+        return Group(bars, Text(", ".join(tally.facts())), *self._steps())
 
     def _steps(self) -> Iterator[Table]:
         for step in self._tally.steps()[:_MOST_STEPS]:

@@ -232,6 +232,7 @@ def _summary(bucket: Bucket, run: ModelRun) -> RunSummary:
         model=plan.card.key,
         recipe=run.request.recipe.key,
         bucket=bucket.url,
+        run=run_record_key(plan.card.key, run.request.recipe.key, plan.selection_id),
         spritemaps={
             layer.layer: outcome.spritemaps[layer.layer].file.key
             for layer in plan.layers

@@ -15,7 +15,7 @@ from PIL import Image
 
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import is_shard_record
+from diamond_cutter.storage.sets.layout import is_run_record, is_shard_record
 from diamond_cutter.storage.sets.records import (
     PhotoActivations,
     RunRecord,
@@ -97,7 +97,7 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     page, folder = bucket.get(page_key).decode(), page_key.removesuffix("index.html")
     gallery = keys(rendered[0], ".js", ".css", ".svg")
     assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
-    (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
+    (run_key,) = filter(is_run_record, keys(rendered[0], ".json"))
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
     assert (run.selection, run.shards, run.spritemaps, run.failures) == (
         {"stem": tuple(range(8))},
