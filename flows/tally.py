@@ -28,7 +28,7 @@ Group = tuple[str, str]  # a model and a layer; or '' and the title of a part
 _RATE_OF_S = 600.0
 _SAMPLE_S = 5.0
 _NAMED = 3
-_WAITING = "waiting"
+_WAITING = "waiting for a device"
 
 
 class Row(NamedTuple):
@@ -150,7 +150,10 @@ class Tally:
 
     def line(self) -> str:
         """Return how far the work is as one line of text."""
-        at_work = [f"{row.title} ({row.done} of {row.total})" for row in self.rows()]
+        at_work = [
+            f"{row.title} ({', '.join(filter(None, [f'{row.done} of {row.total}', row.phase]))})"
+            for row in self.rows()
+        ]
         more = len(at_work) - _NAMED
         named = [*at_work[:_NAMED], *([f"{more} more"] if more > 0 else []), *self.steps()]
         about = ", ".join(self.facts())

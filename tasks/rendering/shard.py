@@ -75,7 +75,7 @@ def render_and_commit(job: ShardJob) -> ShardWork:
         batch_size=batch_size,
         execution=execution,
         on_batch=lambda rendered: report_progress(rendered * job.recipe.variants),
-        on_ladder=lambda failed: report_progress(f"retrying {failed} sprites"),
+        on_ladder=lambda failed: report_progress(f"retrying {failed} sprite{'s' * (failed > 1)}"),
         tracing=tracing,
     )
     rendered_s = time.perf_counter() - clock
