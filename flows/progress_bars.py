@@ -11,7 +11,8 @@ from rich.spinner import Spinner
 from rich.table import Column, Table
 from rich.text import Text
 
-from diamond_cutter.flows.run_events import Event, LayerDone
+from diamond_cutter.flows.cli.tables import printable
+from diamond_cutter.flows.run_events import Event, LayerDone, PartFailed, TaskFailed
 from diamond_cutter.flows.tally import Row, Tally
 
 _MOST_ROWS, _MOST_STEPS = 12, 3
@@ -20,7 +21,10 @@ _REFRESHED_PER_S = 4.0
 
 
 class ProgressBars:
-    """Draws a tally on a terminal while the block runs, and a line for each finished layer.
+    """Draws a tally on a terminal while the block runs.
+
+    A line for each finished layer, and for each failure, is printed above the bars.
+
 
     The drawing costs the same however many layers there are, because only those in flight are
     drawn, a dozen at most.
@@ -49,12 +53,20 @@ class ProgressBars:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Print a line about a finished layer above the bars."""
-        if isinstance(event, LayerDone):
-            flagged = f", {event.flagged} flagged" if event.flagged else ""
-            self._console.print(
-                Text(f"{event.layer} done: {event.sprites} sprites{flagged}"), soft_wrap=True
-            )
+        """Print a line about a finished layer, or about a failure, above the bars."""
+        match event:
+            case LayerDone():
+                layer = self._tally.titled(event.model, event.layer)
+                flagged = f", {event.flagged} flagged" if event.flagged else ""
+                self._print(f"{layer} done: {event.sprites} sprites{flagged}")
+            case PartFailed():
+                part = self._tally.titled(event.part.model or "", event.part.title)
+                self._print(f"{part} failed: {event.problem}")
+            case TaskFailed():
+                self._print(f"failed: {event.problem}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(printable(line)), soft_wrap=True)
 
     def _drawn(self) -> Group:
         tally, width = self._tally, self._console.width

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from diamond_cutter.flows.cli.tables import printable
 from diamond_cutter.flows.quantities import passing, significant
 from diamond_cutter.flows.run_events import (
     Counted,
@@ -129,7 +130,7 @@ class Tally:
     def rows(self) -> list[Row]:
         """Return the groups that are under way, in the order in which they were started."""
         return [
-            Row(self._titled(group), self._done_of[group], self._totals[group], _first(parts))
+            Row(self.titled(*group), self._done_of[group], self._totals[group], _first(parts))
             for group, parts in list(self._under_way.items())
         ]
 
@@ -178,9 +179,11 @@ class Tally:
         """Return the time since the start."""
         return time.monotonic() - self._started
 
-    def _titled(self, group: Group) -> str:
-        model, name = group
-        return f"{model.partition('@')[0]} {name}" if model and self._several else name
+    def titled(self, model: str, name: str) -> str:
+        """Return the name of a layer or part as one printable line, with the model if needed."""
+        several = model and self._several
+        title = f"{model.partition('@')[0]} {name}" if several else name
+        return printable(title).replace("\n", " ")
 
 
 def _first(parts: dict[str, str]) -> str:
