@@ -25,7 +25,6 @@ class ProgressBars:
 
     A line for each finished layer, and for each failure, is printed above the bars.
 
-
     The drawing costs the same however many layers there are, because only those in flight are
     drawn, a dozen at most.
     """

@@ -41,8 +41,9 @@ class Event(FrozenModel):
 
     def fields(self) -> dict[str, Any]:
         """Return the event as the fields of a JSON line; fields without a value are omitted."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        return {"time": values.pop("time"), "event": self.name, **values}
+        values = self.model_dump(mode="json")
+        given = {name: value for name, value in values.items() if value not in (None, [])}
+        return {"time": given.pop("time"), "event": self.name, **given}
 
 
 class RunStarted(Event):
@@ -139,7 +140,8 @@ class PartEvent(Event):
     def fields(self) -> dict[str, Any]:
         """Return the fields of the part, then those of the event."""
         values = super().fields()
-        part = values.pop("part")
+        part = self.part.model_dump(exclude_none=True)
+        values.pop("part")
         kind, items = part.pop("kind"), part.pop("items")
         values["event"] = f"{kind} {self.name}"
         return {**values, **part, "sprites" if kind == "shard" else "items": items}

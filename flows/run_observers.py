@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from diamond_cutter.errors import DiamondCutterError, first_line
+from diamond_cutter.flows.exits import Terminated
 from diamond_cutter.flows.metrics import metrics_are_on, sent_metrics
 from diamond_cutter.flows.run_events import RunDone, RunStarted, publish
 
@@ -48,5 +49,14 @@ def _stopped(command: str, error: BaseException, seconds: float) -> RunDone:
         command=command,
         ended="failed" if isinstance(error, DiamondCutterError) else "stopped",
         seconds=round(seconds, 3),
-        problem=first_line(error) or type(error).__name__,
+        problem=reason_of(error),
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a run was stopped, in one line."""
+    if isinstance(error, Terminated):
+        return "terminated"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return first_line(error) or type(error).__name__

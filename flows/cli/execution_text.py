@@ -10,6 +10,7 @@ from diamond_cutter.storage.sets.executions import DeviceUse, PhaseSeconds, RunE
 from diamond_cutter.storage.sets.records import Versions
 
 _ENDS = {"complete": "complete", "failed": "some shards failed", "stopped": "stopped"}
+_DEVICES = ("device", "shards", "sprites", "busy", "versions")
 _PHASES = ("waiting", "tracing", "rendering", "writing")
 
 
@@ -63,12 +64,13 @@ def _times(executions: Sequence[RunExecution]) -> list[Part]:
         layers[layer] = layers.get(layer, PhaseSeconds()) + seconds
     whole = sum(layers.values(), PhaseSeconds())
     rows = [(layer, *_durations(seconds)) for layer, seconds in layers.items()]
+    devices = list(_devices(executions))
     total = [("all layers", *_durations(whole))] if len(rows) > 1 else []
     return [
         "time of shards, added up:",
         Rows(("layer", *_PHASES), [*rows, *total]),
         *([f"tracing is {share(whole.tracing / whole.busy)} of the work"] if whole.busy else []),
-        Rows(("device", "shards", "sprites", "busy", "versions"), list(_devices(executions))),
+        *([Rows(_DEVICES, devices)] if devices else []),
     ]
 
 

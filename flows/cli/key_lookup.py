@@ -13,6 +13,7 @@ from diamond_cutter.storage import BadKey, Bucket
 from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
+    is_run_execution,
     is_run_record,
     layer_folder,
     set_folder,
@@ -79,7 +80,7 @@ def _named(bucket: Bucket) -> Iterator[tuple[str, set[str]]]:
     for model, recipe in set_names(bucket):
         yield set_folder(model, recipe).rstrip("/"), _runs([model, recipe])
         for info in bucket.list(f"{set_folder(model, recipe)}runs/"):
-            if is_run_record(info.key):
+            if is_run_record(info.key) or is_run_execution(info.key):
                 yield info.key, {info.key.rpartition("/")[2].removesuffix(".json")}
         before = {"", *(f"{end}/" for end in _runs([model, recipe]) - _runs([model]))}
         for layer in layer_names(bucket, model, recipe, read_card(bucket, model)):

@@ -98,7 +98,7 @@ def test_a_stopped_run_tells_why(bucket: LocalBucket, run: ModelRun) -> None:
         publish(rendered("stem", "cpu"))
         raise KeyboardInterrupt
     (found,) = executions_of(bucket, run_key(run))
-    assert (found.end, found.problem) == ("stopped", "KeyboardInterrupt")
+    assert (found.end, found.problem) == ("stopped", "interrupted")
     # It is no commit: the set has neither a run nor the views of one.
     assert list_sets(bucket)[0].runs == 0
     assert [problem.key for problem in verify(bucket).problems] == [
