@@ -84,7 +84,7 @@ def _measure(bucket: str, shards: int) -> tuple[float, float, float]:
     before = time.monotonic()
     with prefect_server():
         started = time.monotonic()
-        summary = sprites(request)
+        (summary,) = sprites(request).models
         ended = time.monotonic()
     if summary.rendered != shards * SHARD_CHANNELS:
         raise RuntimeError(

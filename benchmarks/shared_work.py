@@ -16,19 +16,16 @@ may have been rendered twice, and no claim may be left.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
 from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -40,16 +37,19 @@ from diamond_cutter.storage.sets.layout import is_claim, is_shard_record
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.importing.stored import import_bundle
 from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS
+from tests.flows.dask_cluster import Cluster, dask
 from tests.storage.fault_proxy import FaultProxy, standing_before
 from tests.storage.gcs_server import GcsServer, serving
+from tests.waiting import wait_for
 
 Part = Literal["plain", "dask", "faults"]
 
 LAYER, MODEL = "head", "efficientnet-lite0"
-DISTURBED_AFTER_S = 15.0
+DISTURBED_AFTER = 4  # shards
 STOPPED_FOR_S = 180.0
 CUT_OFF_FOR_S = 60.0
 PYTHON = [sys.executable, "-m"]
+WAITING = ("--preload", "benchmarks.waiting_shards")
 
 Disturbance = Callable[[], object]
 
@@ -102,7 +102,8 @@ class Bench:
                 subprocess.Popen(self.command(bucket, *options), stdout=said, stderr=said)
                 for _ in range(at_once)
             ]
-            time.sleep(DISTURBED_AFTER_S)
+            while disturb is not bool and len(self.rendered()) < DISTURBED_AFTER:
+                time.sleep(0.1)
             disturb()
             codes = [process.wait() for process in processes]
         measured = Measured(time.monotonic() - started, codes, self.rendered())
@@ -133,50 +134,6 @@ class Bench:
         ]
 
 
-class Cluster:
-    """A scheduler of Dask on loopback, and its workers, with one thread each."""
-
-    def __init__(self, workers: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        port = self.address.rpartition(":")[2]
-        self.scheduler = _quiet("dask_scheduler", "--host", "127.0.0.1", "--port", port)
-        self.workers = [self.start_worker() for _ in range(workers)]
-
-    def start_worker(self) -> "subprocess.Popen[bytes]":
-        """Start a nanny, which starts the worker, and again after the worker's end."""
-        preload = ("--preload", "benchmarks.waiting_shards", "--nthreads", "1", "--no-dashboard")
-        return _quiet("dask_worker", f"tcp://{self.address}", *preload)
-
-    def worker_process(self, number: int) -> psutil.Process:
-        """Return the process in which a worker runs its tasks."""
-        children = psutil.Process(self.workers[number].pid).children()
-        return next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
-
-    def close(self) -> None:
-        """End all processes."""
-        for process in (*self.workers, self.scheduler):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
-
-
-def _quiet(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    command = [*PYTHON, f"distributed.cli.{program}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-@contextmanager
-def dask(workers: int) -> Iterator[Cluster]:
-    """Run a cluster for a while."""
-    cluster = Cluster(workers)
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-
-
 def measure_plain(bench: Bench) -> list[str]:
     """Compare one run with two at once."""
     times, problems = [], []
@@ -195,7 +152,7 @@ def measure_dask(bench: Bench) -> list[str]:
     problems, first_s = [], 0.0
     for workers in (1, 2, 4):
         bucket = bench.new_bucket()
-        with dask(workers) as cluster:
+        with dask(workers, *WAITING) as cluster:
             measured = bench.run(bucket, "--runner", f"dask://{cluster.address}")
         first_s = first_s or measured.seconds
         busy_s = bench.shards * bench.seconds / workers
@@ -215,10 +172,10 @@ def measure_faults(bench: Bench) -> list[str]:
     problems = []
 
     def kill_worker(cluster: Cluster) -> None:
-        cluster.worker_process(0).kill()
+        wait_for(lambda: cluster.worker_process(0)).kill()
 
     def stop_worker(cluster: Cluster) -> None:
-        process = cluster.worker_process(0)
+        process = wait_for(lambda: cluster.worker_process(0))
         process.suspend()
         time.sleep(STOPPED_FOR_S)
         process.resume()
@@ -233,12 +190,12 @@ def measure_faults(bench: Bench) -> list[str]:
 
     for disturb in (kill_worker, stop_worker, cut_off, kill_scheduler):
         bucket = bench.new_bucket()
-        with dask(4) as cluster:
+        with dask(4, *WAITING) as cluster:
             runner = ("--runner", f"dask://{cluster.address}")
             measured = bench.run(bucket, *runner, disturb=lambda: disturb(cluster))  # noqa: B023
         told = f"{disturb.__name__}: {measured.seconds:.1f} s, exit codes {measured.codes}"
         if disturb is kill_scheduler:
-            with dask(4) as cluster:
+            with dask(4, *WAITING) as cluster:
                 again = bench.run(bucket, "--runner", f"dask://{cluster.address}")
             told += f", the same command again {again.seconds:.1f} s, {again.codes}"
             measured = again

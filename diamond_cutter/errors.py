@@ -10,7 +10,8 @@ DiamondCutterError
 ├── PrefectServerError       the Prefect server is missing or does not start
 ├── BadPhotos, UnreadablePhoto (GonePhoto), SheetTooLarge
 └── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed),
-                             SpritesMissing, SpritesFailed, AttributionFailed, CutFailed
+                             SpritesMissing, SpritesFailed, AttributionFailed, CutFailed,
+                             RunnerLost, TensorFlowBroken
 ```
 """
 

@@ -11,6 +11,8 @@ from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
 from diamond_cutter.tasks.gathering.task import publish_index
 
+INDEXED_TOGETHER = 256  # shards
+
 Photos = Mapping[str, PhotoActivations]
 
 
@@ -77,6 +79,7 @@ class ModelRun:
         self.layers = {layer.layer: layer for layer in self.plan.layers}
         self.shards_left = Counter({layer.layer: len(layer.shards) for layer in self.plan.layers})
         self.layers_left = set(self.layers)
+        self._gathered, self._index_due = 0, INDEXED_TOGETHER
 
     def highest(self, layer: str) -> dict[int, float]:
         """Return the highest activation of each channel of a layer on the user's photos."""
@@ -95,6 +98,19 @@ class ModelRun:
             self.layers_left.discard(layer)
             return None
         return self.layers[layer]
+
+    def spritemap_done(self, layer: LayerPlan) -> None:
+        """Note that a layer has ended; publish the index in a run of days.
+
+        Readers and restarts then need not read all records. Each index reads all records so far, so
+        each comes after twice as many shards as the last one.
+        """
+        self.layers_left.discard(layer.layer)
+        self.artifacts.layer_done(len(self.outcome.spritemaps))
+        self._gathered += len(layer.shards)
+        if self._gathered >= self._index_due and not self.is_complete:
+            self.publish_index()
+            self._index_due = 2 * self._gathered
 
     @property
     def is_complete(self) -> bool:

@@ -7,17 +7,27 @@ bucket meanwhile, and comes back later to what another run has claimed.
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from diamond_cutter.storage import Bucket, Token
 from diamond_cutter.storage.sets.claims import ClaimWatch
-from diamond_cutter.storage.sets.layout import set_folder
+from diamond_cutter.storage.sets.layout import is_shard_record, set_folder
 from diamond_cutter.tasks.rendering.shard import ShardJob
 
 LOOKS_EVERY_S = 15.0
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
+
+
+@dataclass
+class _Folder:
+    """A set as it was when the run looked at it last."""
+
+    watch: ClaimWatch
+    looked: float
+    landed: dict[str, float]
 
 
 class SharedShards(Iterator[ShardJob | None]):
@@ -31,40 +41,39 @@ class SharedShards(Iterator[ShardJob | None]):
         bucket: Bucket,
         jobs: Iterable[ShardJob],
         seed: str,
+        damaged: Collection[str],
         on_found: Callable[[ShardJob], None],
     ) -> None:
-        """Order the shards, and look at the bucket.
+        """Order the shards.
 
         Args:
             bucket: of the sprites.
             jobs: the shards.
             seed: of the order.
+            damaged: the keys of records that were there when the shards were planned, and do not
+                count.
             on_found: is called with each shard that another run has rendered.
         """
-        self._bucket, self._on_found = bucket, on_found
+        self._bucket, self._damaged, self._on_found = bucket, damaged, on_found
         self._left = deque(_shuffled(jobs, seed))
-        self._under_way: dict[str, ShardJob] = {}
+        # With the lost claim that the task of a shard takes over, if there is one.
+        self._under_way: dict[str, tuple[ShardJob, Token | None]] = {}
         self._submitted: Counter[str] = Counter()
-        folders = {_folder(job) for job in self._left}
-        self._watches = {folder: ClaimWatch(bucket, folder) for folder in folders}
-        self._before = {folder: self._tokens(folder) for folder in folders}
-        self._looked = time.monotonic()
-        self._landed: dict[str, float] = {}
-        self._blocked: set[str] = set()
+        self._folders: dict[str, _Folder] = {}
+        self._blocked: dict[str, float] = {}
 
     def __next__(self) -> ShardJob | None:
         """Return a shard to render now, or None if others are at work on all that are left."""
-        self._look_if_due()
         for _ in range(len(self._left)):
             job = self._left.popleft()
-            key = job.record_key
-            if key in self._landed:
+            key, folder = job.record_key, self._seen(job)
+            if key in folder.landed:
                 self._on_found(job)
-            elif key in self._blocked or self._watches[_folder(job)].is_claimed(key):
+            elif folder.watch.is_claimed(key) or self._blocked.get(key) == folder.looked:
                 self._left.append(job)
             else:
                 self._submitted[key] += 1
-                self._under_way[key] = job
+                self._under_way[key] = job, folder.watch.lost_claim(key)
                 return job
         if self._left:
             return None
@@ -72,14 +81,16 @@ class SharedShards(Iterator[ShardJob | None]):
 
     def lost_claim(self, job: ShardJob) -> Token | None:
         """Return the claim on a shard that its owner no longer renews, if there is one."""
-        return self._watches[_folder(job)].lost_claim(job.record_key)
+        return self._seen(job).watch.lost_claim(job.record_key)
 
     def ended(self, job: ShardJob, *, claimed: bool = False) -> None:
         """Note that the task of a shard has ended; `claimed` if another run is at work on it."""
-        self._under_way.pop(job.record_key, None)
+        key = job.record_key
+        self._under_way.pop(key, None)
         if claimed:
-            self._submitted[job.record_key] -= 1
-            self._blocked.add(job.record_key)
+            self._submitted[key] -= 1
+            # The last look did not show the claim, so wait for the next one.
+            self._blocked[key] = self._seen(job).looked
             self._left.append(job)
 
     def take_again(self, job: ShardJob) -> bool:
@@ -95,30 +106,27 @@ class SharedShards(Iterator[ShardJob | None]):
 
         Their claims are no longer renewed, or their records are there for a minute.
         """
-        self._look_if_due()
-        now = time.monotonic()
-        for key, job in list(self._under_way.items()):
-            if self.lost_claim(job) or now - self._landed.get(key, now) > _ENDS_WITHIN_S:
+        for key, (job, lost_before) in list(self._under_way.items()):
+            folder, now = self._seen(job), time.monotonic()
+            lost = folder.watch.lost_claim(key) not in (None, lost_before)
+            if lost or now - folder.landed.get(key, now) > _ENDS_WITHIN_S:
                 yield job
 
-    def _look_if_due(self) -> None:
-        now = time.monotonic()
-        if now - self._looked < LOOKS_EVERY_S:
-            return
-        self._looked = now
-        self._blocked.clear()
-        for folder in {_folder(job) for job in (*self._left, *self._under_way.values())}:
-            self._watches[folder].look()
-            for key, token in self._tokens(folder).items():
-                if token != self._before[folder].get(key):
-                    self._landed.setdefault(key, now)
-
-    def _tokens(self, folder: str) -> dict[str, Token]:
-        return {info.key: info.token for info in self._bucket.list(folder)}
-
-
-def _folder(job: ShardJob) -> str:
-    return set_folder(job.model, job.recipe.key)
+    def _seen(self, job: ShardJob) -> _Folder:
+        """Return the set of a shard, after a look at it if the last one was long ago."""
+        name, now = set_folder(job.model, job.recipe.key), time.monotonic()
+        folder = self._folders.get(name)
+        if folder is None:
+            folder = self._folders[name] = _Folder(ClaimWatch(self._bucket, name), now, {})
+        elif now - folder.looked < LOOKS_EVERY_S:
+            return folder
+        else:
+            folder.watch.look()
+            folder.looked = now
+        for info in self._bucket.list(name):
+            if is_shard_record(info.key) and info.key not in self._damaged:
+                folder.landed.setdefault(info.key, now)
+        return folder
 
 
 def _shuffled(jobs: Iterable[ShardJob], seed: str) -> list[ShardJob]:

@@ -36,8 +36,6 @@ from diamond_cutter.tasks.rendering.task import render_shard
 from diamond_cutter.tasks.rendering.work import ShardOutcome
 from diamond_cutter.tasks.retrying import RETRIED
 
-_INDEXED_TOGETHER = 256  # shards
-
 
 class _Gathering(NamedTuple):
     """A layer whose spritemap is gathered."""
@@ -61,10 +59,10 @@ class SpritesRendering:
         self._runs = {run.plan.card.key: run for run in runs}
         self._slots, self._progress, self._started = slots, progress, time.monotonic()
         self._counts: dict[str, PartProgress] = {}
-        self._not_indexed = 0
         self._on_cluster = runs[0].request.runner != LOCAL
         jobs = [job for run in runs for job in _jobs(run)]
-        self._shards = SharedShards(bucket, jobs, _seed(), self._note_found)
+        damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
+        self._shards = SharedShards(bucket, jobs, _seed(), damaged, self._note_found)
         self._futures = FutureQueue[ShardJob | _Gathering](
             self._shards, self._submit, tasks_in_flight, self._watch
         )
@@ -81,18 +79,11 @@ class SpritesRendering:
             else:
                 self._note_shard(job, future)
             yield from self._completed()
-            self._index_sometimes(job.run if isinstance(job, _Gathering) else None)
         yield from self._completed()
 
     def _completed(self) -> Iterator[ModelRun]:
         for model in [model for model, run in self._runs.items() if run.is_complete]:
             yield self._runs.pop(model)
-
-    def _index_sometimes(self, run: ModelRun | None) -> None:
-        """Publish the index in a run of days, so that readers need not read all records."""
-        if run is not None and not run.is_complete and self._not_indexed >= _INDEXED_TOGETHER:
-            run.publish_index()
-            self._not_indexed = 0
 
     def _watch(self) -> None:
         """Submit tasks again that a cluster has lost."""
@@ -198,9 +189,7 @@ class SpritesRendering:
             problem = f"spritemap of {layer.layer}: {first_line(error, limit=None)}"
             run.fail(layer.layer, problem)
             publish(TaskFailed(problem=problem))
-        run.layers_left.discard(layer.layer)
-        run.artifacts.layer_done(len(run.outcome.spritemaps))
-        self._not_indexed += len(layer.shards)
+        run.spritemap_done(layer)
 
 
 def _jobs(run: ModelRun) -> Iterator[ShardJob]:

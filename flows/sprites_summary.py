@@ -81,8 +81,13 @@ class SpritesSummary(FrozenModel):
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Return a sentence for each part that failed."""
-        return tuple(failure for model in self.models for failure in model.failures)
+        """Return a sentence for each part that failed; of several models, each names its model."""
+        several = len(self.models) > 1
+        return tuple(
+            f"{model.model}: {failure}" if several else failure
+            for model in self.models
+            for failure in model.failures
+        )
 
     def in_words(self) -> str:
         """Return the summary as lines of text."""

@@ -18,6 +18,7 @@ from diamond_cutter.flows.errors import RequestError, RunnerLost
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.sprites_request import LOCAL
 
+_ANSWERS_WITHIN_S = 10.0
 _WORKERS_WITHIN_S = 60.0
 _SILENT_FOR_S = 60.0
 _LOST_AFTER_S = 600.0
@@ -92,7 +93,9 @@ def _is_this_machine(host: str) -> bool:
 def _dask(address: str, stack: ExitStack) -> tuple[Any, Places]:
     from prefect_dask import DaskTaskRunner
 
-    runner = stack.enter_context(DaskTaskRunner(address=f"tcp://{address}"))
+    runner = stack.enter_context(
+        DaskTaskRunner(address=f"tcp://{address}", client_kwargs={"timeout": _ANSWERS_WITHIN_S})
+    )
     client = runner.client
 
     def threads() -> int:

@@ -22,6 +22,7 @@ from diamond_cutter.storage.errors import (
 )
 from diamond_cutter.storage.gcs.bucket import GcsBucket
 from diamond_cutter.storage.local import LocalBucket
+from diamond_cutter.storage.retries import CallRetries
 from diamond_cutter.storage.url import GcsUrl, split_url
 
 __all__ = [
@@ -45,8 +46,12 @@ __all__ = [
 ]
 
 
-def open_bucket(url: str | Path) -> Bucket:
+def open_bucket(url: str | Path, retries: CallRetries | None = None) -> Bucket:
     """Return the bucket at a local path, a `file://` URL or a `gs://` URL, without accessing it.
+
+    Args:
+        url: of the bucket.
+        retries: of the calls to a cloud service.
 
     Raises:
         StorageError: the URL has an unknown scheme.
@@ -58,7 +63,7 @@ def open_bucket(url: str | Path) -> Bucket:
         )
     place = split_url(text, "bucket")
     return (
-        GcsBucket(place.bucket, place.path.removesuffix("/"))
+        GcsBucket(place.bucket, place.path.removesuffix("/"), retries)
         if isinstance(place, GcsUrl)
         else LocalBucket(place)
     )

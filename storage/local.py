@@ -10,7 +10,6 @@ does not need it, unless the filesystem has no hard links.
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,22 +41,15 @@ class LocalBucket:
         # Absolute, so that a change of the working directory does not move the bucket. Links are
         # not resolved, because users may redirect them on purpose.
         self._root = Path(os.path.abspath(root))
-        self._staging = self._root / ".staging"
+        self._staging = self._root / staging.FOLDER_NAME
         self._swept = False
         self.url = self._root.as_uri()
         self.transfers = 1
 
     def check(self) -> None:
         """Check that objects can be written; raise an error that says what to do if not."""
-        doing = f"write to {self._root}"
-        place = next(
-            path
-            for path in (self._staging, self._root, *self._root.parents)
-            if os.path.lexists(path)
-        )
-        with self._explained(doing), tempfile.TemporaryFile(dir=_folder(place)) as probe:
-            probe.write(b"x")
-            probe.flush()
+        with self._explained(f"write to {self._root}"):
+            staging.check_writable(self._staging)
 
     def put(self, key: str, data: bytes | Path, *, mode: PutMode = "create") -> ObjectInfo:
         """Write bytes, or the content of a file, to the key.
@@ -284,12 +276,6 @@ class LocalBucket:
                 f"{key!r} in {self._root} is damaged: expected CRC32C {want_crc:08x}, found "
                 f"{crc:08x}. Delete the object and create it again."
             )
-
-
-def _folder(place: Path) -> Path:
-    if not place.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
-    return place
 
 
 def _scan(path: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]]:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import google_crc32c
 from diamond_cutter.storage.errors import AccessDenied, NotFound, StorageError, Unavailable
 
 LEFTOVER_AGE_S = 24 * 3600
+FOLDER_NAME = ".staging"
 LOCK_NAME = "lock"
 _CHUNK_BYTES = 1 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -135,6 +137,29 @@ def make_folders(folder: Path) -> None:
                 errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)
             ) from None
     sync_folder(folder.parent)
+
+
+def nearest_folder(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists.
+
+    Raises:
+        NotADirectoryError: it is a file, named by `filename`.
+    """
+    place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    return place
+
+
+def check_writable(folder: Path) -> None:
+    """Write to a nameless file in the folder, or in the nearest one above it that exists.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with tempfile.TemporaryFile(dir=nearest_folder(folder)) as probe:
+        probe.write(b"x")
+        probe.flush()
 
 
 def sync_folder(folder: Path) -> None:

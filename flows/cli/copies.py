@@ -12,6 +12,7 @@ from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectIn
 from diamond_cutter.storage.bucket import check_prefix
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import (
+    is_claim,
     is_fingerprinted,
     is_run_record,
     is_view,
@@ -52,7 +53,12 @@ class _Copying:
 
     def copy_prefixes(self, prefixes: Sequence[str], on_file: Callable[[int, int], object]) -> None:
         """Copy the files below some prefixes, rank by rank."""
-        listed = {info.key: info for prefix in prefixes for info in self.source.list(prefix)}
+        listed = {
+            info.key: info
+            for prefix in prefixes
+            for info in self.source.list(prefix)
+            if not is_claim(info.key)
+        }
         present = {info.key: info for prefix in prefixes for info in self.target.list(prefix)}
         done = 0
 

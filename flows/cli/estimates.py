@@ -1,10 +1,13 @@
-"""Estimates the time and disk space of a run, without writing anything."""
+"""Estimates the time, the requests, the disk space and the price of a run, and writes nothing."""
 
+import heapq
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pydantic import Field
 
+from diamond_cutter.flows.cli.bucket_requests import count_requests
 from diamond_cutter.flows.cli.models import describe
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
@@ -32,7 +35,7 @@ class LayerEstimate(FrozenModel):
     sprites_to_do: int
     shards: int
     bytes: int
-    seconds: float
+    seconds: float = Field(description="part of the run's time, while all devices are busy")
 
 
 class RunEstimate(FrozenModel):
@@ -46,12 +49,25 @@ class RunEstimate(FrozenModel):
     sprites_to_do: int
     shards: int
     bytes: int
-    seconds: float
-    devices: int
+    requests: int = Field(description="number of requests to the bucket")
+    seconds: float = Field(description="from the first to the last shard")
+    devices: int = Field(description="number of devices of each worker")
+    workers: int
+    worker_hours: float = Field(description="hours of all workers together")
+    price: float | None = Field(
+        default=None, description="of the worker hours, in the currency of the price per hour"
+    )
 
 
-def estimate(request: SpritesRequest) -> RunEstimate:
+def estimate(
+    request: SpritesRequest, workers: int = 1, price_per_hour: float | None = None
+) -> RunEstimate:
     """Estimate a run from a few steps on up to three of its layers, without photos and retries.
+
+    Args:
+        request: the request.
+        workers: the number of machines that share the run, each like this one.
+        price_per_hour: the price of one machine per hour.
 
     Raises:
         ModelError, StorageError, RequestError, BadPhotos: the request cannot be met.
@@ -65,10 +81,12 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         plan = plan_run(bucket, card, request)
     devices = visible_devices()
     costs = _costs(plan, request, devices) if plan.to_do else {}
+    slots = len(devices) * workers
     layers = tuple(
-        _estimate_layer(layer, request, costs.get(layer.layer), len(devices))
-        for layer in plan.layers
+        _estimate_layer(layer, request, costs.get(layer.layer), slots) for layer in plan.layers
     )
+    seconds = _makespan(_shards(plan, request, costs), slots)
+    worker_hours = workers * seconds / 3600
     return RunEstimate(
         model=card.key,
         recipe=request.recipe.key,
@@ -78,18 +96,24 @@ def estimate(request: SpritesRequest) -> RunEstimate:
         sprites_to_do=plan.to_do,
         shards=plan.shard_count,
         bytes=sum(layer.bytes for layer in layers),
-        seconds=rounded(sum(layer.seconds for layer in layers)),
+        requests=count_requests(plan, slots),
+        seconds=rounded(seconds),
         devices=len(devices),
+        workers=workers,
+        worker_hours=rounded(worker_hours),
+        price=None if price_per_hour is None else rounded(worker_hours * price_per_hour),
     )
 
 
 def _estimate_layer(
-    layer: LayerPlan, request: SpritesRequest, cost: LayerCost | None, devices: int
+    layer: LayerPlan, request: SpritesRequest, cost: LayerCost | None, slots: int
 ) -> LayerEstimate:
-    in_a_batch = request.recipe.subjects_in(request.batch_size or ON_A_PROCESSOR)
-    batches = sum(math.ceil(len(shard) / in_a_batch) for shard in layer.shards)
-    steps = batches * in_a_batch * request.recipe.variants * request.recipe.at(layer.layer).steps
     planes = 4 if request.recipe.alpha else 3
+    busy_s = 0.0
+    if cost is not None and layer.shards:
+        busy_s = min(slots, len(layer.shards)) * cost.tracing_s + sum(
+            _shard_s(shard, layer, request, cost) for shard in layer.shards
+        )
     return LayerEstimate(
         layer=layer.layer,
         sprites_done=layer.done,
@@ -98,10 +122,41 @@ def _estimate_layer(
         shards=len(layer.shards),
         bytes=round(layer.to_do * request.recipe.size_px**2 * _BYTES_PER_PIXEL * planes / 3)
         + sum(shard.size for shard in layer.adoptable),
-        seconds=rounded((cost.tracing_s + steps * cost.step_s) / devices)
-        if cost and batches
-        else 0.0,
+        seconds=rounded(busy_s / slots),
     )
+
+
+def _shard_s(
+    channels: Sequence[int], layer: LayerPlan, request: SpritesRequest, cost: LayerCost
+) -> float:
+    """Return the seconds that a shard takes once its layer is traced."""
+    in_a_batch = request.recipe.subjects_in(request.batch_size or ON_A_PROCESSOR)
+    pictures = math.ceil(len(channels) / in_a_batch) * in_a_batch * request.recipe.variants
+    return pictures * request.recipe.at(layer.layer).steps * cost.step_s
+
+
+def _shards(
+    plan: RunPlan, request: SpritesRequest, costs: dict[str, LayerCost]
+) -> Iterator[tuple[str, float, float]]:
+    """Yield the layer of each shard, the seconds of its tracing, and those of its rendering."""
+    for layer in plan.layers:
+        for shard in layer.shards:
+            cost = costs[layer.layer]
+            yield layer.layer, cost.tracing_s, _shard_s(shard, layer, request, cost)
+
+
+def _makespan(shards: Iterator[tuple[str, float, float]], slots: int) -> float:
+    """Return the seconds until all shards are done, each on the device that is free first.
+
+    A device traces a layer when it gets the first shard of it.
+    """
+    # The time at which a device is free, its number, and the layer that it has traced.
+    free: list[tuple[float, int, str]] = [(0.0, slot, "") for slot in range(slots)]
+    for layer, tracing_s, rendering_s in shards:
+        at_s, slot, traced = free[0]
+        busy_s = rendering_s + (0.0 if traced == layer else tracing_s)
+        heapq.heapreplace(free, (at_s + busy_s, slot, layer))
+    return max(at_s for at_s, _, _ in free)
 
 
 def _costs(plan: RunPlan, request: SpritesRequest, devices: list[str]) -> dict[str, LayerCost]:

@@ -7,12 +7,14 @@ import warnings
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from pydantic import ValidationError
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS, FAILED
+from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
     HelpFormatter,
@@ -81,6 +83,7 @@ app = App(
 )
 app.command(models_app)
 app.update(BUCKET_COMMANDS)
+app.command(doctor)
 
 
 def main() -> None:
@@ -125,12 +128,28 @@ def run(arguments: list[str]) -> int:
 
 
 @app.command
-def plan(request: Request, *, mixing: Mixing = NO_MIXES, json: Json = False) -> None:
-    """Show what `sprites` would render, and estimate time and disk space."""
+def plan(
+    request: Request,
+    *,
+    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    price_per_hour: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
+    mixing: Mixing = NO_MIXES,
+    json: Json = False,
+) -> None:
+    """Show what `sprites` would render, and estimate time, requests, disk space and price.
+
+    Parameters
+    ----------
+    workers
+        The number of machines that share the run, each like this one.
+    price_per_hour
+        The price of one machine per hour, in any currency.
+    """
     from diamond_cutter.flows.cli.estimates import estimate
     from diamond_cutter.flows.cli.run_output import print_estimate
 
-    print_estimate(estimate(_asked(request, mixing)), as_json=json)
+    found = estimate(_asked(request, mixing), workers, price_per_hour)
+    print_estimate(found, as_json=json)
 
 
 @app.command

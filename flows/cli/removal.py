@@ -12,10 +12,13 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Conflict, Corrupt, NotFound, ObjectInfo
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import (
+    SCRATCH_PREFIX,
     card_key,
+    claims_folder,
     gallery_key,
     is_gallery_file,
     is_run_record,
+    is_scratch,
     is_shard_record,
     is_view,
     record_beside,
@@ -131,6 +134,7 @@ def _rank(key: str) -> int:
 
 def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
     yield from _without_card(bucket)
+    yield from ((info, "its run ended without it") for info in bucket.list(claims_folder("")))
     for model, recipe in set_names(bucket):
         files = {info.key: info for info in bucket.list(set_folder(model, recipe))}
         beside: dict[str, list[ObjectInfo]] = defaultdict(list)
@@ -142,6 +146,8 @@ def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
         yield from _not_in_gallery(bucket, gallery_key(model, recipe), files.values())
     for folder in report_folders(bucket):
         yield from unnamed_files(bucket, folder)
+    for info in filter(lambda info: is_scratch(info.key), bucket.list(SCRATCH_PREFIX)):
+        yield info, "a killed doctor left it"
 
 
 def _without_card(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:

@@ -10,7 +10,7 @@ from diamond_cutter.flows.cli.record_text import preset_in_words, tuning_in_word
 from diamond_cutter.flows.cli.tables import Rows, printable
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
-from diamond_cutter.flows.quantities import lasting, sized
+from diamond_cutter.flows.quantities import counted, lasting, significant, sized
 from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
 
@@ -36,9 +36,14 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
     total = (
         f"{estimate.sprites_to_do} sprites to render in {estimate.shards} shards, "
         f"{estimate.sprites_done} done{adopted}; "
-        f"about {sized(estimate.bytes)} and {lasting(estimate.seconds)} on {estimate.devices} "
-        f"device{'s' * (estimate.devices > 1)}"
+        f"about {sized(estimate.bytes)} and {lasting(estimate.seconds)} on "
+        f"{_machines_of(estimate)}; about {counted(estimate.requests)} requests to the bucket"
     )
+    if estimate.price is not None:
+        total += (
+            f"; about {significant(estimate.price, 3)} for {significant(estimate.worker_hours)} "
+            "worker hours, in the currency of --price-per-hour"
+        )
     print_result(
         estimate,
         as_json,
@@ -46,6 +51,11 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
         Rows(("layer", "done", "to do", "shards", "size", "time"), rows),
         total,
     )
+
+
+def _machines_of(estimate: RunEstimate) -> str:
+    devices = f"{estimate.devices} device{'s' * (estimate.devices > 1)}"
+    return devices if estimate.workers == 1 else f"{estimate.workers} workers with {devices} each"
 
 
 def print_summary(summary: SpritesSummary, *, as_json: bool) -> None:

@@ -6,6 +6,8 @@ KerasHub reads the files of a preset only in our own folder, after they have bee
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -29,6 +31,8 @@ from diamond_cutter.model_inventory.keras.hub_presets import (
 )
 from diamond_cutter.model_inventory.weights import cache_folder
 
+_UNFINISHED = ".preset-"
+_LEFT_AFTER_S = 86_400.0
 _EXPORT = "With PyTorch and timm, export it as .onnx and add that file; see docs/own-models.md."
 
 
@@ -51,7 +55,8 @@ def fetch_preset(name: str, given: Path | None = None) -> list[Path]:
     place = str(given) if given else _place(name)
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".preset-") as folder:
+        _remove_leftovers()
+        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=_UNFINISHED) as folder:
             made, replaced = Path(folder) / "preset", Path(folder) / "replaced"
             made.mkdir()
             _gather(name, place, made, copy=given is not None)
@@ -67,6 +72,14 @@ def fetch_preset(name: str, given: Path | None = None) -> list[Path]:
             "permissions and the free space."
         ) from error
     return [preset_folder(name) / file for file in preset_files(name)]
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of fetches that were killed at least a day ago."""
+    for folder in cache_folder().glob(f"{_UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # another fetch removes it, too, or has just ended
+            if time.time() - folder.stat().st_mtime > _LEFT_AFTER_S:
+                shutil.rmtree(folder)
 
 
 def download_folder(name: str) -> Path:

@@ -34,6 +34,7 @@
       index.html, index.html.json          the page of the report, and its hash
       report.<sha16>.js, .css, .svg        its scripts, styles and icons
     claims/<key of a record>         while a run works on the record: its claim on that work
+    scratch-<hex32>                  written, read and deleted by `doctor`
 
 A file with a fingerprint never changes. The record beside it, created once, commits it. The files
 of a gallery are committed by index.html.
@@ -42,7 +43,10 @@ of a gallery are committed by index.html.
 import hashlib
 import re
 import string
+import uuid
 from collections.abc import Sequence
+
+SCRATCH_PREFIX = "scratch-"
 
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
 _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
@@ -56,6 +60,7 @@ _RUN_EXECUTION = re.compile(r"[^.]+\.[^.]+\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
 _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
+_SCRATCH = re.compile(SCRATCH_PREFIX + "[0-9a-f]{32}")
 
 
 def model_folder(model: str) -> str:
@@ -274,6 +279,19 @@ def report_of(key: str) -> str | None:
     """Return the folder of the report of a key, or None outside of reports."""
     names = key.split("/")
     return "/".join(names[:4]) + "/" if len(names) > 4 and names[0] == "reports" else None
+
+
+def new_scratch_key() -> str:
+    """Return a key that nobody else uses, for an object that tries a bucket and is then deleted.
+
+    It is in no folder, because a local bucket would keep the empty folder.
+    """
+    return f"{SCRATCH_PREFIX}{uuid.uuid4().hex}"
+
+
+def is_scratch(key: str) -> bool:
+    """Tell whether a key is that of an object that tried a bucket."""
+    return _SCRATCH.fullmatch(key) is not None
 
 
 def fingerprinted(record_key: str, data: bytes, suffix: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed
+from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed, SpritesSummary
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import (
@@ -303,7 +303,7 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
     )
 
     def broken(request: SpritesRequest) -> None:
-        raise SpritesFailed(failed_summary(request))
+        raise SpritesFailed(SpritesSummary(models=(failed_summary(request),), skipped=()))
 
     with monkeypatch.context() as while_broken:
         while_broken.setattr("diamond_cutter.flows.report_sprites.sprites", broken)

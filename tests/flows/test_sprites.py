@@ -327,7 +327,7 @@ def run_flow(
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("diamond_cutter.tasks.rendering.task.render_and_commit", rendering)
-        return sprites(asked)
+        return sprites(asked).models[0]
 
 
 @pytest.mark.usefixtures("ready_devices")
@@ -341,7 +341,7 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(imported: tuple[Path,
         "1 part of the run failed (block_3 channels 32-39: the second shard cannot be rendered)"
         in str(failed.value)
     )
-    assert (failed.value.summary.rendered, failed.value.summary.failed) == (32, 8)
+    assert [(each.rendered, each.failed) for each in failed.value.summary.models] == [(32, 8)]
     summary = run_flow(bucket, "block_3", "0:40")
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
@@ -350,18 +350,18 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(imported: tuple[Path,
 def test_a_long_run_publishes_its_index_on_the_way(
     imported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diamond_cutter.flows import sprites_rendering
+    from diamond_cutter.flows import model_run
     from diamond_cutter.flows.sprites import sprites
 
-    bucket, publish, seen = imported[0], sprites_rendering.publish_index, list[int]()
+    bucket, publish, seen = imported[0], model_run.publish_index, list[int]()
 
     def published(*arguments: Any) -> str:
         key = str(publish(*arguments))
         seen.append(len(pd.read_parquet(bucket / key)))
         return key
 
-    monkeypatch.setattr(sprites_rendering, "publish_index", published)
-    monkeypatch.setattr(sprites_rendering, "_INDEXED_TOGETHER", 1)
+    monkeypatch.setattr(model_run, "publish_index", published)
+    monkeypatch.setattr(model_run, "INDEXED_TOGETHER", 1)
     request = SpritesRequest(
         model="efficientnet-lite0",
         layers=("stem", "block_1"),
@@ -369,7 +369,7 @@ def test_a_long_run_publishes_its_index_on_the_way(
         bucket=str(bucket),
         recipe=SMALL_RECIPE,
     )
-    assert sprites(request).rendered == 8
+    assert sprites(request).models[0].rendered == 8
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 

@@ -11,6 +11,7 @@ from diamond_cutter.tasks.attaching.training import train_and_commit as attach_a
 from diamond_cutter.tasks.attribution.job import attribute_and_commit
 from diamond_cutter.tasks.cut_report.separating import separate
 from diamond_cutter.tasks.cutting.job import join_and_commit, score_and_commit
+from diamond_cutter.tasks.devices.inspection import inspect_devices
 from diamond_cutter.tasks.features.job import costs_and_commit, features_and_commit
 from diamond_cutter.tasks.importing.stored import import_bundle
 from diamond_cutter.tasks.photos.activations import measure_and_commit
@@ -28,6 +29,7 @@ FUNCTIONS = (
     detail_and_commit,
     features_and_commit,
     import_bundle,
+    inspect_devices,
     join_and_commit,
     measure_and_commit,
     measure_layers,

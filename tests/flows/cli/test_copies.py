@@ -9,6 +9,7 @@ from diamond_cutter.flows.cli.listing import list_sets
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import BadKey, Bucket, GcsBucket, LocalBucket, ObjectInfo, Unavailable
 from diamond_cutter.storage.bucket import PutMode
+from diamond_cutter.storage.sets.layout import claim_key
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard
 from tests.storage.gcs_server import GcsServer
 
@@ -62,6 +63,7 @@ def test_a_copy_is_the_same_and_is_made_once(source: LocalBucket, target: Bucket
     )
     assert copied.problems == () and copied.rebuilt == ()
     assert told[-1] == (copied.files, copied.files)
+    source.put(claim_key("sprites/toy/fast/stem/00000-00031.json"), b"its claim")
     assert verify(target, deep=True).problems == ()
     before = list(target.list())
     again = copy(source, target)

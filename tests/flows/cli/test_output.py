@@ -65,8 +65,12 @@ def _print_all() -> None:
         "sprites_to_do": 9,
         "shards": 1,
         "bytes": 5,
+        "requests": 123_456,
         "seconds": 0.0123,
         "devices": 1,
+        "workers": 2,
+        "worker_hours": 0.0123,
+        "price": 0.0123,
     }
     print_estimate(RunEstimate(model="m", recipe="r", layers=estimates, **totals), as_json=False)  # type: ignore[arg-type]
     now = datetime.now(UTC)

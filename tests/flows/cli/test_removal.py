@@ -12,7 +12,9 @@ from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import (
     card_key,
+    claim_key,
     graph_key,
+    new_scratch_key,
     shard_record_key,
     spritemap_record_key,
 )
@@ -59,10 +61,13 @@ def leave(bucket: Bucket) -> dict[str, str]:
         crc32c(b"older"),
     )
     bucket.put(graph_key("gone@01234567"), b"a graph")
+    claim = claim_key(shard_record_key(MODEL, RECIPE.key, "block_0", range(8)))
+    bucket.put(claim, b"killed")
     bucket.put(f"{SET}gallery.0123456789abcdef.js", b"older")
     bucket.put(f"{SET}stem/gallery.0123456789abcdef.webp", b"older")
     return {
         unborn.key: " is missing",
+        claim: "its run ended",
         older.key: "its record names",
         graph_key("gone@01234567"): "the model has no card",
         f"{SET}gallery.0123456789abcdef.js": "does not show it",
@@ -160,3 +165,14 @@ def test_a_removal_that_was_cut_short_leaves_no_set_that_looks_whole(
     monkeypatch.setattr(LocalBucket, "delete", delete)
     remove_folder(bucket, find_folder(bucket, SET).key)
     assert list_sets(bucket) == []
+
+
+def test_the_object_of_a_killed_doctor_is_found(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    left, kept = new_scratch_key(), "scratch-of-mine"
+    for key in (left, kept):
+        bucket.put(key, b"x")
+    assert not collect(bucket).leftovers
+    (found,) = collect(bucket, delete=True, now=tomorrow()).leftovers
+    assert (found.key, found.why) == (left, "a killed doctor left it")
+    assert [info.key for info in bucket.list()] == [kept]

@@ -1,6 +1,7 @@
 """Presets are fetched by KerasHub itself, here from a server on loopback, and used by name."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,12 @@ def test_a_preset_is_fetched_from_kaggle_and_imported(published: Path) -> None:
 @pytest.mark.slow
 def test_a_network_of_timm_is_fetched_from_hugging_face_and_loaded(published: Path) -> None:
     written = write_timm_network(published / NETWORK)
+    killed, under_way = (preset_folder(NETWORK).parents[1] / f".preset-{n}" for n in "12")
+    for folder in (killed, under_way):
+        (folder / "preset").mkdir(parents=True)
+    os.utime(killed, (0, 0))
     fetch_preset(NETWORK)
+    assert under_way.exists() and not killed.exists()
     assert model_source(NETWORK).origin == f"hf://{NETWORK}"
     assert [(listing.name, listing.source) for listing in list_hub_presets()] == [(NETWORK, "timm")]
     model = load_preset(NETWORK, preset_folder(NETWORK))

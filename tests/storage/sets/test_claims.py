@@ -96,21 +96,22 @@ def test_an_unreadable_claim_is_respected_until_its_lease_ends(bucket: LocalBuck
 def test_a_claim_is_lost_when_it_was_not_renewed_for_the_lease(
     bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    token = put_claim(bucket)
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    put_claim(bucket)
     watch = ClaimWatch(bucket, FOLDER)
-    for now in (15.0, 30.0, 45.0):
-        watch.look()
+
+    def look_at(*times: float) -> None:
+        for clock[0] in times:
+            watch.look()
+
+    look_at(15, 30, 45)
     assert watch.is_claimed(RECORD)
     token = put_claim(bucket)
     # While nobody can look, nobody can renew either: a long break counts as a short one.
-    for now in (60.0, 1000.0):
-        watch.look()
+    look_at(60, 1000)
     assert watch.is_claimed(RECORD) and watch.lost_claim(RECORD) is None
-    for step in range(4):
-        now = 1030.0 + 30 * step
-        watch.look()
+    look_at(1030, 1060, 1090, 1120)
     assert watch.lost_claim(RECORD) == token and not watch.is_claimed(RECORD)
 
 

@@ -1,0 +1,1 @@
+"""The checks of `doctor`: the software, its servers, the bucket and this machine."""
