@@ -71,7 +71,7 @@ class ProgressBars:
         tally, width = self._tally, self._console.width
         bars = Table.grid(
             Column(max_width=width * 3 // 10, no_wrap=True, overflow="ellipsis"),
-            Column(width=width * 3 // 10),
+            Column(width=width // 4),
             Column(justify="right", no_wrap=True),
             Column(no_wrap=True, overflow="ellipsis"),
             padding=(0, 1),
@@ -79,7 +79,7 @@ class ProgressBars:
         rows = tally.rows()
         shown = min(_MOST_ROWS, max(self._console.height - _OTHER_LINES, 1))
         for row in rows[:shown]:
-            bars.add_row(Text(row.title), *_bar(row), Text(row.phase))
+            bars.add_row(_shortened(row.title, width * 3 // 10), *_bar(row), Text(row.phase))
         if len(rows) > shown:
             bars.add_row(f"and {len(rows) - shown} more")
         whole = ProgressBar(total=max(tally.total, 1), completed=tally.done)
@@ -91,6 +91,14 @@ class ProgressBars:
             line = Table.grid(padding=(0, 1))
             line.add_row(self._spinner, Text(step))
             yield line
+
+
+def _shortened(title: str, width: int) -> Text:
+    """Return a title without its middle if it is too long: the ends tell layers apart."""
+    if len(title) <= width:
+        return Text(title)
+    start = (width - 1) // 2
+    return Text(f"{title[:start]}…{title[start + 1 - width :]}")
 
 
 def _bar(row: Row) -> tuple[ProgressBar, Text]:
