@@ -37,6 +37,7 @@ class ProgressBars:
             get_renderable=self._drawn,
             refresh_per_second=_REFRESHED_PER_S,
             redirect_stdout=False,  # results go there
+            transient=not tally.total,
         )
 
     def __enter__(self) -> Self:
@@ -68,6 +69,11 @@ class ProgressBars:
         self._console.print(Text(printable(line)), soft_wrap=True)
 
     def _drawn(self) -> Group:
+        if not self._tally.total:  # everything is in the bucket
+            return Group(*self._steps())
+        return Group(self._bars(), Text(", ".join(self._tally.facts())), *self._steps())
+
+    def _bars(self) -> Table:
         tally, width = self._tally, self._console.width
         bars = Table.grid(
             Column(max_width=width * 3 // 10, no_wrap=True, overflow="ellipsis"),
@@ -84,7 +90,7 @@ class ProgressBars:
             bars.add_row(f"and {len(rows) - shown} more")
         whole = ProgressBar(total=max(tally.total, 1), completed=tally.done)
         bars.add_row("all", whole, f"{tally.done}/{tally.total}")
-        return Group(bars, Text(", ".join(tally.facts())), *self._steps())
+        return bars
 
     def _steps(self) -> Iterator[Table]:
         for step in self._tally.steps()[:_MOST_STEPS]:

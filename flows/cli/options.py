@@ -44,7 +44,8 @@ def spell_out_models(app: App, command: Sequence[str], arguments: ArgumentCollec
 def choose_log(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
     """Write the events of the command as JSON lines if `--log-json` is given.
 
-    It is done before the options are checked, so that their errors are lines as well.
+    It is done before values are checked, so that errors about them are lines as well. Only an
+    unknown option is refused earlier, in plain text.
     """
     log_as_json(any(argument.name == "--log-json" and argument.tokens for argument in arguments))
 
