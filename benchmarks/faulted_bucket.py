@@ -40,6 +40,7 @@ RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "600", "--recipe.ladder")
 # Limits of the seconds between kills. A command needs some seconds before it renders, and kills
 # should hit the rendering too. A worker with nothing left to do does not last longer.
 EARLIEST_S, LATEST_S = 3.0, 12.0
+CLI = (sys.executable, "-m", "diamond_cutter.flows.cli.main")
 
 app = App()
 
@@ -60,7 +61,7 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
         server.make("undisturbed")
         server.make("disturbed")
         started = time.monotonic()
-        subprocess.run(command("undisturbed"), check=True, stdout=subprocess.DEVNULL)
+        run_alone(*arguments("undisturbed")).check_returncode()
         print(f"an undisturbed run takes {time.monotonic() - started:.0f} s", flush=True)
 
         proxy.chance, proxy.random = chance, random.Random(seed)
@@ -83,10 +84,14 @@ def main(*, workers: int = 4, kills: int = 12, chance: float = 0.15, seed: int =
     sys.exit(1 if problems else 0)
 
 
+def run_alone(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command that nothing disturbs, and return how it ended and what it printed."""
+    return subprocess.run([*CLI, *arguments], stdout=subprocess.PIPE, text=True)
+
+
 def verified() -> list[str]:
     """Return the problems that `verify` finds in the disturbed bucket."""
-    command = [*cli("verify"), "--deep", "--bucket", "gs://disturbed"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_alone("verify", "--deep", "--bucket", "gs://disturbed")
     return [f"verify: {done.stdout}"] if done.returncode else []
 
 
@@ -98,26 +103,14 @@ def written_again(server: GcsServer) -> list[str]:
 
     before = generations()
     server.seen.clear()
-    subprocess.run(command("disturbed"), check=True, stdout=subprocess.DEVNULL)
+    run_alone(*arguments("disturbed")).check_returncode()
     return ["the same command again writes"] if generations() != before else []
 
 
-def cli(name: str) -> list[str]:
-    """Return the start of a command line."""
-    return [sys.executable, "-m", "diamond_cutter.flows.cli.main", name]
-
-
-def command(bucket: str) -> list[str]:
-    """Return the command line of a worker."""
-    return [
-        *cli("sprites"),
-        "efficientnet-lite0",
-        "--bucket",
-        f"gs://{bucket}",
-        "--layers",
-        *LAYERS,
-        *RECIPE,
-    ]
+def arguments(bucket: str) -> list[str]:
+    """Return the arguments of a worker's command."""
+    where = ["--bucket", f"gs://{bucket}", "--layers", *LAYERS]
+    return ["sprites", "efficientnet-lite0", *where, *RECIPE]
 
 
 def disturb(
@@ -129,7 +122,10 @@ def disturb(
     def start() -> "subprocess.Popen[bytes]":
         with said.open("ab") as errors:
             return subprocess.Popen(
-                command("disturbed"), env=environment, stdout=subprocess.DEVNULL, stderr=errors
+                [*CLI, *arguments("disturbed")],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
             )
 
     def note(code: int | None) -> None:

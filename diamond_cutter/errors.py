@@ -9,9 +9,10 @@ DiamondCutterError
 ├── RequestError             the request contradicts itself or names something that does not exist
 ├── PrefectServerError       the Prefect server is missing or does not start
 ├── BadPhotos, UnreadablePhoto (GonePhoto), SheetTooLarge
-└── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed),
-                             SpritesMissing, SpritesFailed, AttributionFailed, CutFailed,
-                             RunnerLost, TensorFlowBroken
+├── BadDevices, DeviceMissing, UnsafeFolder
+└── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed,
+                             NoDeviceLeft), SpritesMissing, SpritesFailed, AttributionFailed,
+                             CutFailed, RunnerLost, TensorFlowBroken
 ```
 """
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import BucketPlace, lasting_place
+from diamond_cutter.flows.sprites_request import BucketPlace, Devices, lasting_place
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attaching.spec import AttachSpec, Augmentation, check_cut
@@ -46,6 +46,7 @@ class AttachRequest(FrozenModel):
     batch: int = Field(default=32, ge=2, le=4096, description="most images in a step")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of all random choices")
     bucket: BucketPlace = "./bucket"
+    devices: Devices = None
     timeout_s: float = Field(
         default=86_400, gt=0, description="time limit for each task, which is then retried"
     )

@@ -20,6 +20,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import LOCAL
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket
@@ -33,7 +34,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     labelled_images,
     make_dataset,
 )
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import bundles_named, graph_is_whole
 
 
@@ -46,8 +47,9 @@ def attach(request: AttachRequest) -> AttachSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with observed("attach"), workplace(LOCAL) as slots:
+    with observed("attach"), workplace(LOCAL, devices_of(request.devices)) as slots:
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

@@ -34,6 +34,7 @@ from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
@@ -41,7 +42,7 @@ from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob
 from diamond_cutter.tasks.attribution.label_classes import classes_by_label
 from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.reporting.choosing import evenly
@@ -68,8 +69,9 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with observed("attribute"), workplace(request.runner) as slots:
+    with observed("attribute"), workplace(request.runner, devices_of(request.devices)) as slots:
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:

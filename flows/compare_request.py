@@ -7,6 +7,7 @@ from diamond_cutter.flows.sprites_request import (
     AUTO,
     LOCAL,
     BucketPlace,
+    Devices,
     Recipe,
     Runner,
     lasting_place,
@@ -48,8 +49,10 @@ class CompareRequest(FrozenModel):
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
+        json_schema_extra={"default": AUTO},
         description="how to render sprites: a recipe or its name; auto: as for `sprites`",
     )
+    devices: Devices = None
     timeout_s: float = Field(
         default=3600, gt=0, description="time limit for each task, which is then retried"
     )

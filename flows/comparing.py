@@ -22,6 +22,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.compare_keys import compare_folder
@@ -44,7 +45,7 @@ from diamond_cutter.tasks.comparing.images import (
 from diamond_cutter.tasks.comparing.similar_layers import LayersJob, SimilarLayersRecord
 from diamond_cutter.tasks.comparing.spec import CompareSpec, PairedModel
 from diamond_cutter.tasks.comparing.task import compare_layers
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import FoundImage, ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -82,7 +83,8 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     """
     outlive_the_server()
     name_process()
-    with observed("compare"), workplace(request.runner) as slots:
+    request = in_deployed_bucket(request)
+    with observed("compare"), workplace(request.runner, devices_of(request.devices)) as slots:
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:

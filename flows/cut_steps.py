@@ -83,7 +83,7 @@ def costs_of_models(run: CutRun, slots: DeviceSlots) -> dict[str, CostsRecord]:
     return found
 
 
-def estimate(run: CutRun, costs: Mapping[str, CostsRecord]) -> str:
+def estimate(run: CutRun, costs: Mapping[str, CostsRecord], devices: int) -> str:
     """Return the amount of work, and the time that the networks take on this machine."""
     images = len(run.labelled)
     each_s = [max(cost.ms for cost in found.costs.values()) / 1000 for found in costs.values()]

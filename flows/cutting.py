@@ -30,6 +30,7 @@ from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
@@ -43,7 +44,7 @@ from diamond_cutter.tasks.cutting.dataset import (
     labelled_images,
     make_dataset,
 )
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.spec import CutSpec
 from diamond_cutter.tasks.features.stored import common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
@@ -60,8 +61,9 @@ def find_cut(request: CutRequest) -> CutSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with observed("cut"), workplace(request.runner) as slots:
+    with observed("cut"), workplace(request.runner, devices_of(request.devices)) as slots:
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)
@@ -111,7 +113,7 @@ def _recipe_name(request: CutRequest) -> str | None:
 def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     artifacts = CutArtifacts(run.images.name)
     costs = costs_of_models(run, slots)
-    say(estimate(run, costs))
+    say(estimate(run, costs, len(slots)))
     features = features_of_models(run, slots)
     refused = {
         name: reason for found in features.values() for name, reason in found.refused.items()

@@ -3,13 +3,14 @@
 A deployment runs a flow without a command, so the flow resolves everything by itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from diamond_cutter.flows.progress import say
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.photos.finding import check_images, find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 
@@ -39,8 +40,12 @@ def run_scope() -> Iterator[None]:
 
 
 @contextmanager
-def workplace(runner: str) -> Iterator[DeviceSlots]:
+def workplace(runner: str, devices: Sequence[str]) -> Iterator[DeviceSlots]:
     """Submit the tasks of the current flow run to a runner in the block.
+
+    Args:
+        runner: `local`, or the URL of a cluster.
+        devices: the names of the devices of this machine to use.
 
     Yields:
         The devices of this machine: those of the scope if it has any, otherwise new ones.
@@ -51,17 +56,20 @@ def workplace(runner: str) -> Iterator[DeviceSlots]:
     # Importing Prefect takes a second, and commands check their requests before.
     from diamond_cutter.flows.task_runners import tasks_on
 
-    devices = visible_devices()
     with run_scope():
         scope = _current.get()
         if scope is None:
             raise RuntimeError("there is no scope")
         shared, places = scope.slots, scope.places
         with ExitStack() as stack:
-            scope.slots = shared or stack.enter_context(DeviceSlots(devices))
-            scope.places = stack.enter_context(tasks_on(runner, len(devices)))
+            slots = shared
+            if slots is None:
+                slots = stack.enter_context(DeviceSlots(devices))
+                slots.on_lost = say  # Prefect keeps logs off the terminal
+            scope.slots = slots
+            scope.places = stack.enter_context(tasks_on(runner, slots.__len__))
             try:
-                yield scope.slots
+                yield slots
             finally:
                 scope.slots, scope.places = shared, places
 

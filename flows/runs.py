@@ -17,12 +17,13 @@ from diamond_cutter.flows.cut_request import CutRequest, cut_spec
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError, RequestError
 from diamond_cutter.flows.run_scope import remember_card, require_images, resolve_images, run_scope
-from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest
+from diamond_cutter.flows.sprites_request import AUTO, LOCAL, SpritesRequest, TuneRequest
 from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Bucket, open_bucket
-from diamond_cutter.tasks.importing.stored import models_matching
+from diamond_cutter.tasks.devices import devices_of
+from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -116,6 +117,7 @@ def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Su
 
     from diamond_cutter.flows.server.prefect_server import prefect_server
 
+    devices_of(request.devices)  # before the server starts
     if not isinstance(request, AttachRequest) and request.runner != LOCAL:
         request = request.lasting()  # the processes of a cluster have other working directories
     try:
@@ -252,6 +254,22 @@ def check_compare(request: CompareRequest) -> None:
             cards.append(card)
     if len(cards) == 2:
         models_to_compare((cards[0], cards[1]), request)
+
+
+def check_tune(request: TuneRequest) -> None:
+    """Refuse a request that cannot be met, as far as this can be seen without tuning.
+
+    Raises:
+        ModelError, StorageError, RequestError: the request cannot be met.
+    """
+    from diamond_cutter.flows.tuning import require_plain_recipe
+
+    require_plain_recipe(request)
+    _, card, denied = _model_in(request.bucket, request.model)
+    if card is not None:
+        card.select_layers(request.layers)
+    if denied is not None:
+        raise denied
 
 
 def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None:

@@ -30,6 +30,7 @@ from diamond_cutter.flows.sprites_summary import (
     photo_warnings,
     without_sprite,
 )
+from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
@@ -42,12 +43,12 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import commit, put_determined
 from diamond_cutter.storage.sets.survey import survey_set
-from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.gathering.spritemap import part_name
 from diamond_cutter.tasks.gathering.task import adopt_shards
-from diamond_cutter.tasks.importing.stored import models_matching
+from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.importing.task import ensure_bundle
 from diamond_cutter.tasks.photos.activations import stored_activations
 from diamond_cutter.tasks.photos.image_set import BadPhotos
@@ -65,8 +66,9 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
     """
     outlive_the_server()
     name_process()
+    request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with observed("sprites"), workplace(request.runner) as slots:
+    with observed("sprites"), workplace(request.runner, devices_of(request.devices)) as slots:
         runs, skipped = _planned(bucket, request, slots)
         summaries: dict[str, RunSummary] = {}
         with kept_executions(bucket, "sprites", runs) as executions, _progress(runs) as progress:

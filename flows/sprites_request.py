@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.mix_expressions import check_mixes
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.tasks.devices import DEVICES_HELP, check_devices
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
@@ -50,6 +51,22 @@ def preset_by_name(given: Any) -> Any:
     return {"name": given}
 
 
+def recipe_as_given(recipe: RenderRecipe) -> str | dict[str, Any]:
+    """Return a recipe as its name, or as its name and the fields that differ from that recipe.
+
+    `preset_by_name` and `RenderRecipe` read both.
+    """
+    named = RenderRecipe(name=recipe.name)
+    changed = {
+        field: value
+        for field, value in recipe.model_dump(mode="json").items()
+        if getattr(recipe, field) != getattr(named, field)
+    }
+    if not changed and recipe.name in (AUTO, *PRESETS):
+        return recipe.name
+    return {"name": recipe.name, **changed}
+
+
 BucketPlace = Annotated[
     str, Field(description="the bucket: a folder, created if needed, or a gs:// URL")
 ]
@@ -61,9 +78,15 @@ Runner = Annotated[
         "ray://head:10001",
     ),
 ]
+_RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]
+Devices = Annotated[
+    str | None,
+    AfterValidator(lambda choice: choice if choice is None else check_devices(choice)),
+    Field(description=DEVICES_HELP),
+]
 Recipe = Annotated[
     RenderRecipe,
-    BeforeValidator(preset_by_name, json_schema_input_type=str | RenderRecipe),
+    BeforeValidator(preset_by_name, json_schema_input_type=_RecipeName | RenderRecipe),
     Parameter(group=_RECIPE_OPTIONS, n_tokens=1),
 ]
 
@@ -91,6 +114,7 @@ class SpritesRequest(FrozenModel):
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
         default=RenderRecipe(name=AUTO),
+        json_schema_extra={"default": AUTO},
         description="how to render: a recipe or its name; auto: the preset that `tune` stored for "
         "the model, otherwise fast",
     )
@@ -115,6 +139,7 @@ class SpritesRequest(FrozenModel):
         le=256,
         description="sprites to optimise at once; if omitted, the fastest for the device",
     )
+    devices: Devices = None
     shard_timeout_s: float = Field(
         default=3600, gt=0, description="time limit for a shard, which is then retried"
     )
@@ -178,15 +203,22 @@ class TuneRequest(FrozenModel):
     )
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
-        default=RenderRecipe(), description="the recipe to start from, or its name"
+        default=RenderRecipe(),
+        json_schema_extra={"default": "fast"},
+        description="the recipe to start from, or its name",
     )
     budget_s: float | None = Field(
         default=None,
         gt=0,
         description="seconds per sprite; if omitted, the steps of the recipe",
     )
+    devices: Devices = None
     again: bool = Field(default=False, description="tune layers again that are already tuned")
     layer_timeout_s: float = Field(default=7200, gt=0, description="time limit for a layer")
+
+    def lasting(self) -> "TuneRequest":
+        """Return the request with absolute paths."""
+        return self.model_copy(update={"bucket": lasting_place(self.bucket)})
 
 
 class Selection(NamedTuple):

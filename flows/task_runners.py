@@ -27,12 +27,12 @@ Places = Callable[[], int]
 
 
 @contextmanager
-def tasks_on(runner: str, devices: int) -> Iterator[Places]:
+def tasks_on(runner: str, devices: Places) -> Iterator[Places]:
     """Submit the tasks of the current flow run to a runner in the block.
 
     Args:
         runner: `local`, or the URL of a cluster.
-        devices: the number of devices of this machine.
+        devices: returns the number of devices of this machine that work.
 
     Yields:
         A function that returns the number of tasks that can work at the same time. It raises
@@ -42,7 +42,7 @@ def tasks_on(runner: str, devices: int) -> Iterator[Places]:
         RequestError: there is no such cluster, or it has no workers.
     """
     if runner == LOCAL:
-        yield lambda: devices
+        yield devices
         return
     kind, _, address = runner.partition("://")
     connect = {"dask": _dask, "ray": _ray}[kind]

@@ -9,7 +9,7 @@ from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.importing.stored import find_model, import_bundle
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, preset_to_continue, read_preset
 from diamond_cutter.tasks.tuning.task import tune_and_store
@@ -34,13 +34,9 @@ def tune(
         RequestError: the recipe has settings for single layers, or may have them: `auto`.
         WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
-    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
-        raise RequestError(
-            "tuning needs a recipe without settings for single layers and without variants. Use "
-            "fast or lucid."
-        )
+    require_plain_recipe(request)
     bucket = open_bucket(request.bucket)
-    with observed("tune"), DeviceSlots(visible_devices()) as slots:
+    with observed("tune"), DeviceSlots(devices_of(request.devices)) as slots:
         card = _card(bucket, request, slots)
         wanted = [layer.name for layer in card.select_layers(request.layers)]
         stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
@@ -57,6 +53,19 @@ def tune(
     if preset is None:
         raise RequestError(f"no layer of {card.key} was tuned")
     return preset
+
+
+def require_plain_recipe(request: TuneRequest) -> None:
+    """Check that tuning can start from the recipe.
+
+    Raises:
+        RequestError: it has settings for single layers, or may have them: `auto`; or variants.
+    """
+    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
+        raise RequestError(
+            "tuning needs a recipe without settings for single layers and without variants. Use "
+            "fast or lucid."
+        )
 
 
 def _card(bucket: Bucket, request: TuneRequest, slots: DeviceSlots) -> ModelCard:
@@ -85,7 +94,7 @@ def _tune_layers(
 
     with (
         Progress("layers", len(layers), parts="layer") as progress,
-        ThreadPoolExecutor(len(visible_devices())) as threads,
+        ThreadPoolExecutor(len(slots)) as threads,
     ):
         futures = [threads.submit(tuned, layer) for layer in layers]
         try:

@@ -8,10 +8,10 @@ from prefect.tasks import Task
 
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import AccessDenied, Unavailable
-from diamond_cutter.tasks.devices import SlotsClosed
+from diamond_cutter.tasks.devices import NoDeviceLeft, SlotsClosed
 
 # Errors that a retry cannot repair.
-FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed)
+FINAL_ERRORS = (ModelError, AccessDenied, Unavailable, SlotsClosed, NoDeviceLeft)
 
 
 def may_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

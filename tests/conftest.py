@@ -2,6 +2,7 @@
 it, and by no other.
 """
 
+import gc
 import os
 import signal
 import socket
@@ -41,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    """Keep imported modules from being looked through for garbage: with TensorFlow it takes 0.3 s
+    each time, and Keras does it whenever its session is cleared.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def lite0() -> "Bundle":
     """Return the bundle of a real network, efficientnet-lite0."""
@@ -63,6 +72,16 @@ def lucid() -> "Lucid":
     from benchmarks.lucid_reference import import_lucid
 
     return import_lucid()
+
+
+@pytest.fixture(scope="module")
+def unoptimised() -> "Iterator[None]":
+    """Let graphs run as they are: to optimise a large one takes longer than to run it once."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture

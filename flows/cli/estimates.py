@@ -15,7 +15,7 @@ from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import open_bucket
-from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.estimate import LayerCost, measure_layers
@@ -79,7 +79,7 @@ def estimate(
     request = settle_recipe(bucket, card, request)
     with doing("reading the records in the bucket"):
         plan = plan_run(bucket, card, request)
-    devices = visible_devices()
+    devices = devices_of(request.devices)
     costs = _costs(plan, request, devices) if plan.to_do else {}
     slots = len(devices) * workers
     layers = tuple(

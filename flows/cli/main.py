@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -27,6 +28,7 @@ from diamond_cutter.flows.cli.options import (
 )
 from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
+from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
@@ -35,6 +37,9 @@ from diamond_cutter.flows.errors import (
 from diamond_cutter.flows.exits import Terminated, leave, terminable
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
+
+if TYPE_CHECKING:
+    from diamond_cutter.flows.registration import Request as AnyRequest
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 _GOES_ON = "; finished work is kept, and the same command continues from there"
@@ -69,7 +74,9 @@ Cutting = Annotated[CutRequest, Parameter(name="*")]
 Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
-NO_MIXES = MixOptions()
+Command = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Deploying = Annotated[DeployOptions, Parameter(name="*")]
+NO_MIXES, NO_OPTIONS = MixOptions(), DeployOptions()
 
 app = App(
     name="diamond-cutter",
@@ -294,9 +301,7 @@ def tune(request: Tuning, *, json: Json = False, log_json: LogJson = False) -> N
 
 
 @app.command
-def serve(
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)], cron: str | None = None
-) -> None:
+def serve(*command: Command, cron: str | None = None, on_collision: OnCollision = "skip") -> None:
     """Serve a command as a Prefect deployment: run it on a schedule or when triggered.
 
     diamond-cutter serve --cron "0 2 * * *" sprites efficientnet-lite0 --layers main
@@ -304,23 +309,48 @@ def serve(
     Parameters
     ----------
     command
-        `sprites`, `attribute`, `cut`, `attach` or `compare`, with its options.
+        `sprites`, `attribute`, `cut`, `attach`, `compare` or `tune`, with its options.
     cron
         The schedule, as in crontab; if omitted, the command runs only when triggered.
+    on_collision
+        What happens to a run that is due while another one is going: it is skipped, or waits.
     """
     from diamond_cutter.flows.deployment import serve as serve_request
 
+    serve_request(_request_of(command, "served"), cron, on_collision)
+
+
+@app.command
+def deploy(*command: Command, options: Deploying = NO_OPTIONS) -> None:
+    """Register a command, or every one, as a Prefect deployment for the workers of a work pool.
+
+    diamond-cutter deploy --cron "0 2 * * SUN" sprites efficientnet-lite0 --layers main
+
+    Parameters
+    ----------
+    command
+        `sprites`, `attribute`, `cut`, `attach`, `compare` or `tune`, with its options; if omitted,
+        all of these, and each trigger gives the model and other parameters.
+    """
+    from diamond_cutter.flows.cli.deployments import deploy_every_flow, deploy_request
+
+    if not command:
+        return deploy_every_flow(options)
+    bucket = () if options.bucket is None else ("--bucket", options.bucket)
+    deploy_request(_request_of((*command, *bucket), "deployed"), options)
+
+
+def _request_of(command: Sequence[str], done: str) -> "AnyRequest":
+    """Return the request of a command line."""
     function, bound, _ = app.parse_args(list(command), exit_on_error=False, print_error=False)
     if function is sprites:
-        mixing = bound.arguments.get("mixing", NO_MIXES)
-        serve_request(_asked(bound.arguments["request"], mixing), cron)
-    elif function in (attribute, cut, compare, attach):
-        serve_request(bound.arguments["request"], cron)
-    else:
-        raise RequestError(
-            "the command cannot be served: expected 'sprites', 'attribute', 'cut', "
-            f"'attach' or 'compare' with its options, found {' '.join(command) or 'nothing'!r}"
-        )
+        return _asked(bound.arguments["request"], bound.arguments.get("mixing", NO_MIXES))
+    if function in (attribute, cut, compare, attach, tune):
+        return bound.arguments["request"]
+    raise RequestError(
+        f"the command cannot be {done}: expected 'sprites', 'attribute', 'cut', 'attach', "
+        f"'compare' or 'tune' with its options, found {' '.join(command) or 'nothing'!r}"
+    )
 
 
 def _asked(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

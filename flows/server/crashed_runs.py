@@ -31,7 +31,7 @@ from diamond_cutter.process_identity import ProcessIdentity
 
 _HOST, _PID, _STARTED = (f"diamond-cutter.{name}" for name in ("host", "pid", "started"))
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING]
-_FLOWS = ["sprites", "attribute-dataset", "find-cut", "attach", "compare-models"]
+_FLOWS = ["sprites", "attribute-dataset", "find-cut", "attach", "compare-models", "tune"]
 _MESSAGE = (
     "The process of this run ended without reporting to Prefect. All finished work is in the "
     "bucket. Run it again to continue."
@@ -39,7 +39,7 @@ _MESSAGE = (
 
 
 def name_process() -> None:
-    """Label the current flow run with its process."""
+    """Label the current flow run with its process; mark crashed runs if it is of a deployment."""
     context = FlowRunContext.get()
     if (
         context is None
@@ -53,6 +53,8 @@ def name_process() -> None:
             context.flow_run.id,
             {_HOST: process.host, _PID: process.pid, _STARTED: process.started},
         )
+    if context.flow_run.deployment_id is not None:
+        mark_crashed_runs()  # a worker runs no command, which would do so
 
 
 def mark_crashed_runs() -> None:

@@ -1,9 +1,11 @@
 """Lets a run outlive its Prefect server, which only shows the run; results are in the bucket."""
 
+import functools
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -40,8 +42,28 @@ def outlive_the_server() -> None:
     transport = http._transport_for_url(http.base_url)
     if isinstance(transport, _Outliving):
         return
+    _outlive_the_lease()
     http.timeout = httpx.Timeout(_REQUEST_TIMEOUT_S)
     http._transport, http._mounts = _Outliving(transport, str(http.base_url).rstrip("/")), {}
+
+
+def _outlive_the_lease() -> None:
+    """Keep the slot of a deployment while the server answers, and continue without it otherwise.
+
+    Prefect would end the run if its thread fails to renew the lease of the slot. That thread has
+    a client of its own, so the method is replaced.
+    """
+    renew = SyncPrefectClient.renew_concurrency_lease
+    if getattr(renew, "outlives", False):
+        return
+
+    @functools.wraps(renew)
+    def renew_if_possible(client: SyncPrefectClient, *args: Any, **kwargs: Any) -> None:
+        with only_shown():
+            renew(client, *args, **kwargs)
+
+    renew_if_possible.outlives = True  # type: ignore[attr-defined]
+    SyncPrefectClient.renew_concurrency_lease = renew_if_possible  # type: ignore[method-assign, assignment]
 
 
 def server_answers() -> bool:

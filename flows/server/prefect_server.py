@@ -94,9 +94,9 @@ def require_standing_server() -> None:
     url = PREFECT_API_URL.value()
     if not url:
         raise PrefectServerError(
-            f"schedules need a standing Prefect server, not a private one: {_HOW_TO_START}"
+            f"deployments need a standing Prefect server, not a private one: {_HOW_TO_START}"
         )
-    _check_answers(url, f"Schedules need a standing server: {_HOW_TO_START}")
+    _check_answers(url, f"Deployments need a standing server: {_HOW_TO_START}")
     mark_crashed_runs()
 
 

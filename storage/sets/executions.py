@@ -24,7 +24,7 @@ class PhaseSeconds(FrozenModel):
     """How long shards took, added up over the shards."""
 
     waiting: float = Field(default=0.0, description="until a device took the shard")
-    tracing: float = Field(default=0.0, description="building and tracing the graphs of the layer")
+    tracing: float = Field(default=0.0, description="tracing and compiling the graphs of the layer")
     rendering: float = Field(default=0.0, description="the rest, until the sprites were scored")
     writing: float = Field(default=0.0, description="encoding the picture, and writing it")
 

@@ -2,122 +2,47 @@
 
 A worker sees only its own device, ignores Ctrl-C, prints nothing on the terminal and ends with its
 parent. Functions that it runs report their progress with `report_progress`.
+
+A GPU that fails falls out, and the calls go on with the other devices:
+
+- Each new process of a GPU is checked before its first call. A GPU that it cannot compute on falls
+  out at once. So a death, a hang, or an error that blames the GPU leads to a check, because the
+  process is then started again.
+- A call that fails with an error that blames its GPU is tried on each other device, before its
+  caller gets the error. A GPU falls out if two different calls in a row fail in this way. One call
+  alone does not count twice, because its work may be at fault.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
+import logging
 import pickle
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence, Set
 from functools import cache
-from itertools import takewhile
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeVar, TypeVarTuple
+from typing import Any, Self, TypeVar, TypeVarTuple
 
-from diamond_cutter.errors import DiamondCutterError
-from diamond_cutter.tasks.devices.child_process import kill_child, log_tail, start_child, stop_child
+from diamond_cutter.errors import first_line
+from diamond_cutter.tasks.devices.child_process import stop_child
+from diamond_cutter.tasks.devices.choice import device_title, devices_of, is_gpu
+from diamond_cutter.tasks.devices.gpu_check import compute_on_gpu
+from diamond_cutter.tasks.devices.slot import DeviceBlamed, DeviceLost, Slot, revived
+from diamond_cutter.tasks.devices.worker_errors import (
+    NoDeviceLeft,
+    SlotsClosed,
+    WorkerDied,
+    WorkerError,
+)
+from diamond_cutter.tasks.devices.worker_process import OnProgress, WorkerProcess
 
-# A worker that has not started the call by then hangs in its imports.
-_START_LIMIT_S = 300.0
 _CLOSE_GRACE_S = 5.0
-# A dead worker is noticed after this time even if a child of its own holds the pipe open.
-_LIFE_CHECK_S = 1.0
-
-# TensorFlow reads these when it is imported. The user's own settings take precedence. Without the
-# last, TensorFlow does not use oneDNN's faster kernels on processors without AVX-512.
-_TENSORFLOW = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    "TF_ENABLE_ONEDNN_OPTS": "1",
-}
+_CHECK_LIMIT_S = 300.0
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
-_OnProgress = Callable[[Any], None]
-
-
-class WorkerError(DiamondCutterError):
-    """A call on a device has no result."""
-
-    exit_code = 1
-
-
-class WorkerDied(WorkerError):
-    """The worker process ended during the call."""
-
-
-class WorkerTimedOut(WorkerError):
-    """The call exceeded its time limit, so its process was killed."""
-
-
-class WorkerRaised(WorkerError):
-    """The call raised or returned an object that cannot be pickled; the text describes it."""
-
-
-class SlotsClosed(WorkerError):
-    """The slots were closed before the call had its result."""
-
-
-class Message(NamedTuple):
-    """A message from a worker."""
-
-    kind: Literal["started", "progress", "result", "raised"]
-    value: Any = None
-
-
-class Raised(NamedTuple):
-    """An exception on its way to the caller: as text, and pickled if possible."""
-
-    text: str
-    pickled: bytes | None
-
-
-_parent: Connection | None = None
-
-
-def report_progress_to(parent: Connection) -> None:
-    """Make this process a worker that sends its progress to `parent`."""
-    global _parent
-    _parent = parent
-
-
-def report_progress(value: object) -> None:
-    """Send a small value to the `on_progress` of this worker's call; elsewhere do nothing."""
-    if _parent is not None:
-        _parent.send(Message("progress", value))
-
-
-def visible_devices() -> list[str]:
-    """Return the names of the GPUs; a machine without a GPU has the single device ''."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return [str(index) for index in range(_count_gpus())] or [""]
-    names = (name.strip() for name in chosen.split(","))
-    # CUDA ignores everything after the first invalid name.
-    return list(takewhile(lambda name: name not in ("", "-1"), names)) or [""]
-
-
-def _count_gpus() -> int:
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return 0
-    try:
-        listing = subprocess.run(
-            [command, "-L"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith("GPU ") for line in listing.splitlines())
 
 
 class DeviceSlots:
@@ -125,15 +50,30 @@ class DeviceSlots:
 
     A process starts with the first call, and again with the next call after it died or was killed.
     In a process of a cluster, a copy stands for the devices of that machine.
+
+    Args:
+        devices: their names (see `choice.py`).
+        check: a module-level function that raises an error if its process cannot compute on its
+            GPU.
+
+    Attributes:
+        on_lost: called with a sentence when a device falls out and others are left. Default: it
+            becomes a warning in the log.
     """
 
-    def __init__(self, devices: Sequence[str]) -> None:
+    def __init__(
+        self, devices: Sequence[str], check: Callable[[], object] = compute_on_gpu
+    ) -> None:
         if not devices:
             raise ValueError(
                 "device slots need at least one device. A machine without a GPU has the device ''"
             )
-        self._slots = [_Slot(device) for device in devices]
+        self._slots = [Slot(device) for device in devices]
+        self._check = pickle.dumps((check, ()))
         self._free = self._slots[::-1]
+        self._waiting: list[Set[Slot]] = []
+        self._lost: list[str] = []
+        self.on_lost: Callable[[str], object] = logging.getLogger(__name__).warning
         self._closed = False
         self._changed = threading.Condition()
 
@@ -152,17 +92,31 @@ class DeviceSlots:
         """Pickle the slots as those of the machine on which they are unpickled."""
         return slots_of_this_process, ()
 
+    def __len__(self) -> int:
+        """Return the number of devices that have not fallen out."""
+        return len(self._slots)
+
     def run(
         self,
         function: Callable[[*_Arguments], _Result],
         *args: *_Arguments,
         timeout_s: float,
-        on_progress: _OnProgress | None = None,
+        on_progress: OnProgress | None = None,
+        ahead: Callable[[*_Arguments], object] | None = None,
     ) -> _Result:
         """Run a module-level function on the next free device, and return its small result.
 
         The limit does not include waiting for a device, starting its process and importing the
         function's module.
+
+        Args:
+            function: what to run.
+            args: its arguments.
+            timeout_s: time limit.
+            on_progress: called with each value that the function reports.
+            ahead: a module-level function of the same arguments. If no device is free, it runs
+                in the process that is likely to be free next, if that runs the same function now.
+                It may compile what the call will need, and its errors are ignored.
 
         Raises:
             WorkerDied: the process ended during the call.
@@ -170,23 +124,27 @@ class DeviceSlots:
             WorkerRaised: the call raised or returned an object that cannot be pickled. Other
                 exceptions arrive as they were raised.
             SlotsClosed: the slots were closed before the call had its result.
+            NoDeviceLeft: all devices have fallen out.
         """
         request = pickle.dumps((function, args))
-        slot = self._take()
-        try:
-            message = self._worker(slot).call(request, timeout_s, on_progress)
-        except BaseException as error:
-            # The worker may still be busy, and its answer must not reach the next caller.
-            slot.discard()
-            if isinstance(error, WorkerDied) and self._closed:
-                raise SlotsClosed("the device slots were closed during the call") from None
-            raise
-        finally:
-            self._give_back(slot)
-        if message.kind == "raised":
-            raise _revived(message.value)
-        result: _Result = message.value
-        return result
+        preparation = pickle.dumps((ahead, args)) if ahead else None
+        tried: set[Slot] = set()
+        while True:
+            if preparation is not None and (busy := self._likely_next(function)) is not None:
+                busy.work_ahead(preparation)
+            slot = self._take(tried)
+            slot.function = function
+            try:
+                result: _Result = self._run_on(slot, request, timeout_s, on_progress)
+                return result
+            except DeviceLost as lost:
+                self._drop(slot, str(lost))
+            except DeviceBlamed as failure:
+                tried.add(slot)
+                if all(slot in tried for slot in self._slots):
+                    raise failure.error from None
+            finally:
+                self._give_back(slot)
 
     def close(self) -> None:
         """End all processes; running and waiting calls raise SlotsClosed."""
@@ -201,128 +159,134 @@ class DeviceSlots:
             for slot in self._free:
                 slot.discard()
 
-    def _take(self) -> _Slot:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free or self._closed)
-            self._check_open()
-            return self._free.pop()
+    def _take(self, tried: Set[Slot]) -> Slot:
+        """Return a free slot that was not tried yet, if there are any others; in order of calls.
 
-    def _worker(self, slot: _Slot) -> _Worker:
+        A call that has worked ahead must not lose its device to a later one.
+        """
+        with self._changed:
+            self._waiting.append(tried)
+            try:
+                self._changed.wait_for(
+                    lambda: self._is_next(tried) or self._closed or not self._slots
+                )
+            finally:
+                # By identity: equal sets belong to other calls.
+                self._waiting = [each for each in self._waiting if each is not tried]
+                self._changed.notify_all()
+            self._check_open()
+            slot = self._untried(tried)[-1]
+            self._free.remove(slot)
+            slot.taken, slot.prepares = time.monotonic(), False
+            return slot
+
+    def _is_next(self, tried: Set[Slot]) -> bool:
+        """Tell whether a waiting call can have a free slot that no earlier call can have."""
+        able = (each for each in self._waiting if self._untried(each))
+        return next(able, None) is tried
+
+    def _untried(self, tried: Set[Slot]) -> list[Slot]:
+        if all(slot in tried for slot in self._slots):
+            return self._free
+        return [slot for slot in self._free if slot not in tried]
+
+    def _likely_next(self, function: Callable[..., object]) -> WorkerProcess | None:
+        """Return the process with the oldest call, if it can work ahead.
+
+        None if a device is free, or if the process works ahead already. None also beside another
+        function, because not all functions stand work of others beside them.
+        """
+        with self._changed:
+            if len(self._free) > len(self._waiting) or not self._slots:
+                return None
+            oldest = min(self._slots, key=lambda slot: slot.taken)
+            if oldest.prepares or oldest.function is not function:
+                return None
+            oldest.prepares = oldest.worker is not None
+            return oldest.worker
+
+    def _run_on(
+        self, slot: Slot, request: bytes, timeout_s: float, on_progress: OnProgress | None
+    ) -> Any:
+        try:
+            message = self._worker(slot).call(request, timeout_s, on_progress)
+        except BaseException as error:
+            # The worker may still be busy, and its answer must not reach the next caller.
+            slot.discard()
+            if isinstance(error, WorkerDied):
+                if self._closed:
+                    raise SlotsClosed("the device slots were closed during the call") from None
+                slot.note(request, error, str(error))
+            raise
+        if message.kind == "raised":
+            raised = revived(message.value)
+            slot.note(request, raised, message.value.text)
+            raise raised
+        slot.failed.clear()
+        return message.value
+
+    def _worker(self, slot: Slot) -> WorkerProcess:
+        """Return the process of a slot, started and checked if it is not running.
+
+        Raises:
+            DeviceLost: the process cannot compute on its GPU.
+        """
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.discard()
         # Under the lock, so that `close` does not miss a process that is about to start.
         with self._changed:
             self._check_open()
-            if slot.worker is None:
-                slot.worker = _Worker(slot.device)
-            return slot.worker
+            if slot.worker is not None:
+                return slot.worker
+            slot.worker = worker = WorkerProcess(slot.device)
+        if is_gpu(slot.device):
+            self._check_device(worker)
+        return worker
 
-    def _give_back(self, slot: _Slot) -> None:
+    def _check_device(self, worker: WorkerProcess) -> None:
+        try:
+            message = worker.call(self._check, _CHECK_LIMIT_S, None)
+        except WorkerError as error:
+            if self._closed:
+                raise SlotsClosed("the device slots were closed during the call") from None
+            raise DeviceLost(first_line(error)) from error
+        if message.kind == "raised":
+            raise DeviceLost(first_line(revived(message.value)))
+
+    def _drop(self, slot: Slot, why: str) -> None:
+        slot.discard()
+        sentence = f"{device_title(slot.device)} has failed: {why.rstrip('.')}"
+        with self._changed:
+            self._slots.remove(slot)
+            self._lost.append(sentence)
+            left = len(self._slots)
+            self._changed.notify_all()
+        if left:
+            others = "another device" if left == 1 else f"{left} other devices"
+            self.on_lost(f"{sentence}. The run continues on {others}.")
+
+    def _give_back(self, slot: Slot) -> None:
         with self._changed:
             if self._closed:
                 slot.discard()
-            self._free.append(slot)
-            self._changed.notify()
+            if slot in self._slots:
+                self._free.append(slot)
+            # All, because the one that wakes up may have tried this device.
+            self._changed.notify_all()
 
     def _check_open(self) -> None:
         if self._closed:
             raise SlotsClosed("the device slots are closed")
+        if not self._slots:
+            raise NoDeviceLeft(
+                f"no device is left. {'; '.join(self._lost)}. Check the GPUs, or choose the "
+                "processor: --devices cpu, or the environment variable CUDA_VISIBLE_DEVICES=-1."
+            )
 
 
 @cache
 def slots_of_this_process() -> DeviceSlots:
     """Return the devices of this machine, which live until this process ends."""
-    slots = DeviceSlots(visible_devices())
+    slots = DeviceSlots(devices_of(None))
     atexit.register(slots.close)
     return slots
-
-
-class _Slot:
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.worker: _Worker | None = None
-
-    def discard(self) -> None:
-        if self.worker is not None:
-            self.worker.discard()
-            self.worker = None
-
-
-class _Worker:
-    def __init__(self, device: str) -> None:
-        self.name = f"the worker of device {device!r}" if device else "the CPU worker"
-        environment = {**_TENSORFLOW, **os.environ, "CUDA_VISIBLE_DEVICES": device}
-        self.log = tempfile.TemporaryFile()
-        self.connection, theirs = Pipe()
-        with theirs:
-            self.process = start_child(
-                "diamond_cutter.tasks.devices.worker",
-                pass_fd=theirs.fileno(),
-                environment=environment,
-                log=self.log,
-            )
-
-    def call(self, request: bytes, timeout_s: float, on_progress: _OnProgress | None) -> Message:
-        with suppress(ConnectionError):  # the answer, or its absence, is read below
-            self.connection.send_bytes(request)
-        limit_s, doing = _START_LIMIT_S, "start the call"
-        deadline = time.monotonic() + limit_s
-        while True:
-            message = self._receive(deadline)
-            if message is None or (message.kind == "progress" and time.monotonic() > deadline):
-                raise WorkerTimedOut(
-                    f"{self.name} was killed because it did not {doing} within {limit_s:g} s"
-                )
-            if message.kind == "started":
-                limit_s, doing = timeout_s, "finish the call"
-                deadline = time.monotonic() + limit_s
-            elif message.kind != "progress":
-                return message
-            elif on_progress is not None:
-                on_progress(message.value)
-
-    def discard(self) -> None:
-        kill_child(self.process)
-        self.connection.close()
-        self.log.close()
-
-    def _receive(self, deadline: float) -> Message | None:
-        try:
-            while not self.connection.poll(min(max(deadline - time.monotonic(), 0), _LIFE_CHECK_S)):
-                if self.process.poll() is not None and not self.connection.poll():
-                    raise EOFError
-                if time.monotonic() > deadline:
-                    return None
-            content = self.connection.recv_bytes()
-        except (EOFError, ConnectionError):
-            raise WorkerDied(self._obituary()) from None
-        message: Message = pickle.loads(content)
-        return message
-
-    def _obituary(self) -> str:
-        # The pipe closes a little before the exit status is available.
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_LIFE_CHECK_S)
-        status = self.process.returncode
-        if status is None:
-            end = "closed its pipe"
-        else:
-            end = (
-                f"was killed by {signal.Signals(-status).name}"
-                if status < 0
-                else f"exited with code {status}"
-            )
-        printed = log_tail(self.log)
-        return f"{self.name} {end} during the call" + (
-            f". It had printed:\n{printed}" if printed else ""
-        )
-
-
-def _revived(raised: Raised) -> BaseException:
-    if raised.pickled is None:
-        return WorkerRaised(
-            f"the call raised an exception that cannot be sent between processes:\n{raised.text}"
-        )
-    error: Exception = pickle.loads(raised.pickled)
-    error.add_note(f"In the worker:\n{raised.text}")
-    return error

@@ -2,9 +2,7 @@
 
 import functools
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +32,6 @@ from diamond_cutter.storage.sets.sprite_set import put_determined
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
-
-
-_GLOB = re.compile(r"[*?[]")
 
 
 class Added(FrozenModel):
@@ -147,7 +142,7 @@ def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
         dict[str, ModelCard | None](),
         dict[str, ModelCard | None](),
     )
-    for model in _stored_models(bucket):
+    for model in stored_models(bucket):
         if wanted in (model, model.rpartition("@")[0]):
             card = read_card(bucket, model)
             if card is None and bucket.stat(card_key(model)) is None:
@@ -157,35 +152,9 @@ def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
     return found or begun
 
 
-def models_matching(bucket: Bucket, names: Sequence[str]) -> tuple[str, ...]:
-    """Return models by name, with each glob replaced by the models of the bucket that match it.
-
-    Raises:
-        UnknownModel: no model of the bucket matches a glob.
-    """
-    found: dict[str, None] = {}
-    for name in names:
-        if not _GLOB.search(name):
-            found[name] = None
-            continue
-        matching = [model for model in _stored_models(bucket) if _matches(model, name)]
-        if not matching:
-            raise UnknownModel(
-                f"the bucket {bucket.url} has no model that matches {name!r}. Run `diamond-cutter "
-                "models` to list its models."
-            )
-        found |= dict.fromkeys(matching)
-    return tuple(found)
-
-
-def _matches(model: str, glob: str) -> bool:
-    wanted = glob.replace("/", ".")
-    return any(fnmatchcase(each, wanted) for each in (model, model.rpartition("@")[0]))
-
-
 def stored_cards(bucket: Bucket) -> Iterator[ModelCard]:
     """Yield the cards of all models in the bucket that can be read."""
-    cards = (read_card(bucket, model) for model in _stored_models(bucket))
+    cards = (read_card(bucket, model) for model in stored_models(bucket))
     return (card for card in cards if card is not None)
 
 
@@ -305,7 +274,8 @@ def _source_here(name: str) -> ModelSource | None:
         return None
 
 
-def _stored_models(bucket: Bucket) -> list[str]:
+def stored_models(bucket: Bucket) -> list[str]:
+    """Return the names of all models in the bucket, each with its hash."""
     return [folder.split("/")[1] for folder in bucket.folders("models/")]
 
 

@@ -38,6 +38,7 @@ class Course(NamedTuple):
     noise: seeds of each step's background, int32 `[step, batch, 2]`; only recipes with `alpha` use
     them.
     rates: the learning rate of each step, float32 `[step]`.
+    steps: number of steps to take, int32 `[]`; with fewer than there are, the rest is not computed.
     redirect_steps: number of first steps that let gradient through shut ReLUs, int32 `[]`.
     weights: of the penalties.
     epsilon: Adam's, float32 `[]`. A gradient far below it moves nothing.
@@ -47,6 +48,7 @@ class Course(NamedTuple):
     views: Views
     noise: npt.NDArray[np.int32]
     rates: npt.NDArray[np.float32]
+    steps: np.int32
     redirect_steps: np.int32
     weights: Weights
     epsilon: np.float32
@@ -82,6 +84,7 @@ def course_of(
         views=views_of(name, members, recipe, "transforms", recipe.steps),
         noise=np.stack(noise, axis=1),
         rates=learning_rates(recipe),
+        steps=np.int32(recipe.steps),
         redirect_steps=np.int32(recipe.redirect_steps),
         weights=Weights(
             *np.array([recipe.alpha_weight, recipe.blur, recipe.diversity], np.float32)

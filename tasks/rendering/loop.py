@@ -58,7 +58,7 @@ class OptimisationLoop:
         """Return the optimised images, float32 `[batch, height, width, plane]` in (0, 1)."""
         batch = _Batch(course, targets, focus)
         tf.raw_ops.AssignVariableOp(resource=state.parameters, value=course.parameters)
-        end = tf.shape(course.views.maps)[0]
+        end = tf.minimum(course.steps, tf.shape(course.views.maps)[0])
 
         def body(step: tf.Tensor) -> list[tf.Tensor]:
             gradient = self._gradient(self._parameters(state), batch, step)

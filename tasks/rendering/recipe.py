@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -15,6 +15,22 @@ from diamond_cutter.tasks.rendering.presets import PRESETS, STANDARD_ANGLES, STA
 from diamond_cutter.tasks.rendering.spectrum import FREQUENCIES
 
 RUNGS: tuple[Rung, ...] = get_args(Rung)
+
+
+def _each(
+    *, count: int | None = None, least: float, most: float | None = None
+) -> Callable[[dict[str, Any]], None]:
+    """Return what tells forms the range of each number of a tuple, and how many there are.
+
+    The command line cannot read a type that says so.
+    """
+
+    def add(schema: dict[str, Any]) -> None:
+        schema["items"] |= {"minimum": least} | ({} if most is None else {"maximum": most})
+        if count is not None:
+            schema |= {"minItems": count, "maxItems": count}
+
+    return add
 
 
 class LayerSettings(FrozenModel):
@@ -61,9 +77,9 @@ class RenderRecipe(FrozenModel):
         default="channel",
         description="a channel's mean over all positions, its value at one, or half of each",
     )
-    # Two numbers. The command line cannot read a type that says so.
     neuron_at: tuple[float, ...] = Field(
         default=(0.5, 0.5),
+        json_schema_extra=_each(count=2, least=0, most=1),
         description="row and column of the neuron, as fractions of the layer's sides",
     )
     pre_activation: bool = Field(
@@ -140,10 +156,12 @@ class RenderRecipe(FrozenModel):
     pad_value: float = Field(default=0.5, ge=0, le=1, description="value of the border")
     jitter_px: tuple[int, ...] = Field(
         default=(8, 4),
+        json_schema_extra=_each(least=0),
         description="the image moves by up to the sum of these at each step",
     )
     scale: tuple[float, ...] = Field(
         default=STANDARD_SCALES,
+        json_schema_extra=_each(least=0.25, most=4),
         description="the image is scaled by one of these factors at each step",
     )
     input_sides: int = Field(
@@ -154,6 +172,7 @@ class RenderRecipe(FrozenModel):
     )
     rotate_degrees: tuple[float, ...] = Field(
         default=STANDARD_ANGLES,
+        json_schema_extra=_each(least=-45, most=45),
         description="the image is turned by one of these angles at each step",
     )
 
@@ -169,7 +188,13 @@ class RenderRecipe(FrozenModel):
         if isinstance(given, str):
             given = {"name": given}
         if isinstance(given, Mapping):
-            return {**PRESETS.get(str(given.get("name", "fast")), {}), **given}
+            # Forms send None for a field that nobody has filled in.
+            filled = {
+                field: value
+                for field, value in given.items()
+                if value is not None or field == "name"
+            }
+            return {**PRESETS.get(str(given.get("name", "fast")), {}), **filled}
         return given
 
     @model_validator(mode="after")

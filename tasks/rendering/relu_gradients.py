@@ -14,8 +14,6 @@ zero can wake up. As in lucid's misc/redirected_relu_grad.py, only where the tru
 for a whole batch element, and never in the direction that would shut the unit further.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.graph.graph_def import with_gradients
@@ -98,7 +96,7 @@ def _redirected_relu(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     return _where_nothing_passes(
         tf.raw_ops.ReluGrad(gradients=upstream, features=op.outputs[0]),
         upstream,
-        lambda: (x < 0.0) & (upstream > 0.0),
+        (x < 0.0) & (upstream > 0.0),
     )
 
 
@@ -108,22 +106,16 @@ def _redirected_relu6(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     return _where_nothing_passes(
         tf.raw_ops.Relu6Grad(gradients=upstream, features=op.outputs[0]),
         upstream,
-        lambda: ((x < 0.0) & (upstream > 0.0)) | ((x > 6.0) & (upstream < 0.0)),
+        ((x < 0.0) & (upstream > 0.0)) | ((x > 6.0) & (upstream < 0.0)),
     )
 
 
-def _where_nothing_passes(
-    true: tf.Tensor, upstream: tf.Tensor, pushed_out: Callable[[], tf.Tensor]
-) -> tf.Tensor:
+def _where_nothing_passes(true: tf.Tensor, upstream: tf.Tensor, pushed_out: tf.Tensor) -> tf.Tensor:
     """Let the upstream gradient into batch elements whose true gradient is zero everywhere.
 
-    It is dropped where it pushes a unit further out. Few ReLUs need this in few steps, so it is
-    computed only if some element does.
+    It is dropped where it pushes a unit further out. It is computed for all elements: a condition
+    for each ReLU would save little in few steps, and take a seventh of the time of tracing.
     """
     axes = list(range(1, true.shape.rank))
     passes = tf.reduce_max(tf.abs(true), axis=axes, keepdims=True) > 0.0
-    return tf.cond(
-        tf.reduce_all(passes),
-        lambda: true,
-        lambda: tf.where(passes, true, tf.where(pushed_out(), tf.zeros_like(upstream), upstream)),
-    )
+    return tf.where(passes, true, tf.where(pushed_out, tf.zeros_like(upstream), upstream))

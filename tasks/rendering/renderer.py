@@ -5,6 +5,8 @@ layer runs through one trace.
 """
 
 import functools
+import threading
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,10 @@ from diamond_cutter.tasks.rendering.objectives import Focus, target_maps, total_
 from diamond_cutter.tasks.rendering.subjects import Targets
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 from diamond_cutter.tasks.rendering.transforms import Views
+
+# While TensorFlow traces one graph, no other: the small functions that all loops share, such as the
+# colours', build their gradients in the first trace that needs them, and do not expect two.
+_tracing = threading.Lock()
 
 
 class BatchScores(NamedTuple):
@@ -40,7 +46,8 @@ class LayerRenderer:
 
     def __init__(self, bundle: Bundle, layers: tuple[str, ...], key: TraceKey) -> None:
         self._key, self._channels = key, bundle.card.layer(layers[0]).channels
-        self._graphs = LayerGraphs(bundle, layers, key)
+        with _tracing:
+            self._graphs = LayerGraphs(bundle, layers, key)
         self._loop = OptimisationLoop(self._graphs, key, bundle.card.image.channels)
         compiled = {"autograph": False, "jit_compile": key.execution.xla or None}
         course, targets, focus = _signature(self._loop.state_shape, len(layers))
@@ -53,19 +60,22 @@ class LayerRenderer:
         self._score = tf.function(
             self._trace_score, input_signature=[images, course.views, targets, focus], **compiled
         )
+        self._compiling, self._optimises, self._scores = threading.Lock(), False, False
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether the loop is compiled, or being compiled."""
+        return self._optimises or self._compiling.locked()
+
+    @property
+    def has_scored(self) -> bool:
+        """Tell whether the scores are compiled."""
+        return self._scores
 
     @property
     def trace_count(self) -> int:
         """Return the number of traces of the loop: 1, however many shards it has rendered."""
         return int(self._optimise.experimental_get_tracing_count())
-
-    def trace_optimise(self) -> None:
-        """Trace `optimise`, unless it is traced."""
-        self._optimise.get_concrete_function()
-
-    def trace_score(self) -> None:
-        """Trace `score`, unless it is traced."""
-        self._score.get_concrete_function()
 
     def optimise(
         self, course: Course, targets: tuple[Targets, ...], focus: Focus
@@ -79,6 +89,25 @@ class LayerRenderer:
             targets: of each layer. A member maximises the sum over the layers.
             focus: the positions to maximise at.
         """
+        self.compile_loop(course, targets, focus)
+        return self._run_loop(course, targets, focus)
+
+    def compile_loop(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> None:
+        """Trace and compile the loop, unless that is done; the arguments are those of `optimise`.
+
+        One thread compiles it while the others wait: TensorFlow would optimise the graph once for
+        each thread that comes before it is done.
+        """
+        with self._compiling:
+            if not self._optimises:
+                with _tracing:
+                    self._optimise.get_concrete_function()
+                self._run_loop(course._replace(steps=np.int32(0)), targets, focus)
+                self._optimises = True
+
+    def _run_loop(
+        self, course: Course, targets: tuple[Targets, ...], focus: Focus
+    ) -> npt.NDArray[np.float32]:
         variables = [tf.Variable(tf.zeros(self._loop.state_shape)) for _ in LoopState._fields]
         images: npt.NDArray[np.float32] = self._optimise(
             LoopState(*(each.handle for each in variables)), course, targets, focus
@@ -101,7 +130,12 @@ class LayerRenderer:
             targets: as in `optimise`.
             focus: as in `optimise`.
         """
-        found = self._score(images, views, targets, focus)
+        with self._compiling if not self._scores else nullcontext():
+            if not self._scores:
+                with _tracing:
+                    self._score.get_concrete_function()
+            found = self._score(images, views, targets, focus)
+            self._scores = True
         return BatchScores(*(values.numpy() for values in found))
 
     def _trace_score(
@@ -143,6 +177,7 @@ def _signature(state_shape: list[int], layers: int) -> tuple[Course, tuple[Targe
         views=Views(tf.TensorSpec([None, batch, 6]), tf.TensorSpec([None], tf.int32)),
         noise=tf.TensorSpec([None, batch, 2], tf.int32),
         rates=tf.TensorSpec([None]),
+        steps=tf.TensorSpec([], tf.int32),
         redirect_steps=tf.TensorSpec([], tf.int32),
         weights=Weights(scalar, scalar, scalar),
         epsilon=scalar,

@@ -111,6 +111,29 @@ def render_and_commit(job: ShardJob) -> ShardWork:
     )
 
 
+def prepare_shard(job: ShardJob) -> None:
+    """Trace and compile what a shard needs, in this process, beside the shard that it renders.
+
+    On a GPU, the batch size must be in the job: the probe for it needs the GPU for itself.
+    """
+    from diamond_cutter.tasks.rendering.precision import execution_here
+    from diamond_cutter.tasks.rendering.sprites import prepare_renderers
+
+    execution = execution_here()
+    if job.batch_size is None and execution.xla:
+        return
+    bundle = read_bundle(job.bucket, job.model)
+    batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
+    prepare_renderers(
+        bundle,
+        job.subjects,
+        job.numbers,
+        job.recipe,
+        batch_size=batch_size,
+        execution=execution,
+    )
+
+
 def _highest_on_photos(bucket: Bucket, job: ShardJob) -> dict[int, float]:
     """Return the highest activation on any photo by channel, if there are photos.
 

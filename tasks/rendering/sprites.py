@@ -8,7 +8,8 @@ import gc
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,8 @@ LADDER_BATCH = 4
 # and pictures stay grey.
 _LADDER_EPSILON = 1e-18
 # The shards of a layer share their traces: the first attempt, three changes of it on the ladder,
-# and the scores of large and small batches.
-KEPT_RENDERERS = 6
+# and the scores of large and small batches. Two more are prepared for the next layer meanwhile.
+KEPT_RENDERERS = 8
 _BATCHES_AT_ONCE = 2
 _one_builds = threading.Lock()
 
@@ -82,7 +83,7 @@ def render_sprites(
         execution: how to compute. Default: the fastest on this device.
         on_batch: called with the number of subjects in each finished batch.
         on_ladder: called with the number of sprites that failed and are tried again, if any.
-        tracing: measures the time for building and tracing graphs.
+        tracing: measures the time for building, tracing and compiling graphs.
 
     Raises:
         UnknownLayer: names the nearest layers.
@@ -100,6 +101,26 @@ def render_sprites(
         on_ladder(len(failed))
     sprites |= studio.for_ladder().climb(failed, recipe)
     return [_final(sprites[member]) for member in studio.members(numbers)]
+
+
+def prepare_renderers(
+    bundle: Bundle,
+    subjects: Subjects,
+    numbers: Sequence[int],
+    recipe: RenderRecipe,
+    *,
+    batch_size: int,
+    execution: Execution,
+) -> None:
+    """Trace and compile what the first attempt at some sprites needs, if nobody has done so yet.
+
+    It may run beside `render_sprites` for other subjects, whose sprites stay the same. The
+    arguments are those of `render_sprites`.
+    """
+    scored_by, recipe = recipe.pre_activation, recipe.at(subjects.name)
+    standard = recipe.model_copy(update={"pre_activation": scored_by})
+    studio = _Studio(bundle, subjects, standard, batch_size, execution)
+    studio.prepare(next(studio.batches(numbers)), recipe)
 
 
 def batches_at_once(execution: Execution) -> int:
@@ -142,7 +163,7 @@ class _Studio:
     recipe: RenderRecipe
     batch_size: int
     execution: Execution
-    tracing: Stopwatch
+    tracing: Stopwatch = field(default_factory=Stopwatch)
 
     def for_ladder(self) -> "_Studio":
         """Return the settings of the ladder, which has small batches because few sprites fail.
@@ -204,14 +225,13 @@ class _Studio:
     def render(self, batch: list[int], recipe: RenderRecipe, rung: Attempt) -> dict[Member, Sprite]:
         """Render one batch by the recipe, or by a rung of it, and score it."""
         channels = self.bundle.card.image.channels
-        padded = batch + [batch[-1]] * (recipe.subjects_in(self.batch_size) - len(batch))
-        members = self.members(padded)
+        members = self.members(self._padded(batch, recipe))
         targets = self._targets(members)
         epsilon = ADAM_EPSILON if rung == "first" else _LADDER_EPSILON
         course = course_of(self.subjects.name, members, recipe, channels, epsilon)
         renderer = self._renderer(recipe, len(members))
         with self.tracing:
-            renderer.trace_optimise()
+            renderer.compile_loop(course, targets, focus_of(recipe))
         images = renderer.optimise(course, targets, focus_of(recipe))
         rounded = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
         # The stored picture is scored: its bytes, or the numbers that are not finite.
@@ -225,6 +245,24 @@ class _Studio:
             scores = score_sprite(member, pictures[i], *numbers, rung, can_be_dead=pulled_up)
             found[member] = Sprite(pictures[i], rounded[i], scores)
         return found
+
+    def prepare(self, batch: list[int], recipe: RenderRecipe) -> None:
+        """Trace and compile the optimisation and the scores of batches like this one."""
+        members = self.members(self._padded(batch, recipe))
+        renderer = self._renderer(recipe, len(members))
+        if renderer.is_in_use:
+            return
+        targets = self._targets(members)
+        course = course_of(self.subjects.name, members, recipe, self.bundle.card.image.channels)
+        # XLA compiles the loop as a whole, for its number of steps. TensorFlow compiles parts of it
+        # when a step at a new side of the input runs.
+        steps = 0 if self.execution.xla else min(len(recipe.input_sides_px), recipe.steps)
+        course = course._replace(steps=np.int32(steps))
+        images = renderer.optimise(course, targets, focus_of(recipe))
+        self._score(images, members, targets, recipe)
+
+    def _padded(self, batch: list[int], recipe: RenderRecipe) -> list[int]:
+        return batch + [batch[-1]] * (recipe.subjects_in(self.batch_size) - len(batch))
 
     def _score(
         self,
@@ -240,9 +278,8 @@ class _Studio:
         standard = self.recipe.model_copy(update=STANDARD)
         views = views_of(self.subjects.name, members, standard, "scores", _FRESH_TRANSFORMS)
         renderer = self._renderer(standard, len(members))
-        with self.tracing:
-            renderer.trace_score()
-        return renderer.score(images, views, targets, focus_of(recipe))
+        with nullcontext() if renderer.has_scored else self.tracing:
+            return renderer.score(images, views, targets, focus_of(recipe))
 
     def _renderer(self, recipe: RenderRecipe, members: int) -> LayerRenderer:
         key = TraceKey.of(recipe, members, self.execution)

@@ -11,7 +11,7 @@ from diamond_cutter.storage.sets.claims import claim
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.rendering.shard import ShardJob, render_and_commit
+from diamond_cutter.tasks.rendering.shard import ShardJob, prepare_shard, render_and_commit
 from diamond_cutter.tasks.rendering.work import ShardOutcome
 from diamond_cutter.tasks.retrying import RETRIED
 
@@ -32,7 +32,13 @@ def render_shard(
         if other is not None:
             return ShardOutcome(how="claimed")
         asked = time.perf_counter()
-        work = slots.run(render_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
+        work = slots.run(
+            render_and_commit,
+            job,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            ahead=prepare_shard,
+        )
         passed_s = time.perf_counter() - asked
         return ShardOutcome(
             how="rendered",

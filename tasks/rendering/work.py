@@ -10,8 +10,9 @@ class ShardWork(FrozenModel):
     """The work of a device process on a shard.
 
     device: `cpu`, or `gpu:` and the name of the GPU for CUDA.
-    tracing_s: time in which graphs were built and traced.
-    rendering_s: the rest of the time until the sprites were scored, including compilation by XLA.
+    tracing_s: time for building, tracing and compiling graphs, or waiting for this, and for the
+        first scores.
+    rendering_s: the rest of the time until the sprites were scored.
     writing_s: time for encoding the picture, and for writing it and its record to the bucket.
     bytes: size of the picture.
     """

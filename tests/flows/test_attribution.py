@@ -39,7 +39,7 @@ pytestmark = pytest.mark.prefect
 
 TIMES = re.compile(rb'"(seconds|started|finished)": [^,\n]*,?')
 Explained = tuple[Path, Path, dict[str, Any]]
-OPTIONS = ("--layers", "block_10", "head", "--channels", "4", "--groups", "2", *SMALL)
+OPTIONS = ("--layers", "block_3", "block_5", "--channels", "4", "--groups", "2", *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,13 @@ def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> N
     assert (
         contents.accuracy is not None and contents.accuracy.images == GOOD // 2
     )  # "not a class" is none
-    assert [layer.name for layer in contents.layers] == ["block_10", "head"]
+    assert [layer.name for layer in contents.layers] == ["block_3", "block_5"]
     assert [found.kind for found in contents.sets][:3] == ["all", "label", "label"]
     for layer in contents.layers:
         assert layer.top and layer.bottom and layer.sprites is not None
         assert layer.top[0].attribution > 0 > layer.bottom[0].attribution
         assert len(layer.groups) == 2 and layer.group_sprites is not None
-    assert [flow.layer for flow in contents.flows] == ["block_10"]
+    assert [flow.layer for flow in contents.flows] == ["block_3"]
 
 
 def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command) -> None:
@@ -142,13 +142,13 @@ def test_tables_say_what_the_report_says(explained: Explained) -> None:
     )
     channels = tables["channels"]
     everything = channels[
-        (channels["set_kind"] == "all") & (channels["layer"] == "head")
+        (channels["set_kind"] == "all") & (channels["layer"] == "block_5")
     ].set_index("channel")
     for found in record.contents.layers[1].top:
         assert everything["attribution_mean"][found.channel] == pytest.approx(
             found.attribution, rel=1e-3
         )
-    assert set(tables["groups"]["layer"]) == {"block_10", "head"}
+    assert set(tables["groups"]["layer"]) == {"block_3", "block_5"}
     assert tables["examples"]["image"].between(0, GOOD + len(REFUSED)).all()
 
 
@@ -156,10 +156,10 @@ def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained)
     bucket, _, _ = explained
     keys = [info.key for info in LocalBucket(bucket).list("sprites/") if is_shard_record(info.key)]
     layers = {key.split("/")[3].partition(".")[0] for key in keys}
-    assert layers == {"block_10", "head", "mixes"}
-    (photos,) = bucket.glob("models/*/photos/*/head.json")
+    assert layers == {"block_3", "block_5", "mixes"}
+    (photos,) = bucket.glob("models/*/photos/*/block_5.json")
     measured = PhotoActivations.from_bytes(photos.read_bytes(), str(photos))
-    assert measured.images == GOOD and len(measured.highest) == 1280
+    assert measured.images == GOOD and len(measured.highest) == 80
 
 
 def test_the_same_again_writes_nothing(
@@ -224,7 +224,7 @@ def contents(bucket: Path) -> dict[str, bytes]:
 def kind_of(key: str) -> str:
     """Return a name without what differs from file to file of a kind."""
     layer = re.sub(
-        r"/(layers|[^/]*@[0-9a-f]{8})/(block_10|head|mixes\.[0-9a-f]{8})/", r"/\1/*/", key
+        r"/(layers|[^/]*@[0-9a-f]{8})/(block_3|block_5|mixes\.[0-9a-f]{8})/", r"/\1/*/", key
     )
     return re.sub(r"[0-9a-f]{8,16}|[0-9]{5}|(?<=page-)[0-9]+", "*", layer)
 
@@ -291,7 +291,7 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
 ) -> None:
     folder, _ = report_in(copied)
     (copied / report_key(folder)).unlink()
-    for layer in copied.glob("sprites/*/*/head"):
+    for layer in copied.glob("sprites/*/*/block_5"):
         shutil.rmtree(layer)
     arguments = (
         "attribute",
@@ -331,7 +331,7 @@ def failed_summary(request: SpritesRequest) -> RunSummary:
         "reused": 0,
         "failed": 4,
         "warnings": (),
-        "failures": ("head channels 1-4: it broke",),
+        "failures": ("block_5 channels 1-4: it broke",),
     }
     return RunSummary.model_validate(
         {"model": request.model, "recipe": "fast", "bucket": request.bucket, **nothing, **counts}
@@ -372,12 +372,12 @@ def test_a_killed_run_is_finished_by_the_same_command(
     # Now as if killed right after a layer's last shard: it has no spritemap, and nothing is
     # published.
     folder, _ = report_in(bucket)
-    head = next(bucket.glob("sprites/*/*/head"))
+    deeper = next(bucket.glob("sprites/*/*/block_5"))
     for path in (
-        *head.glob("spritemap.*"),
-        *head.glob("gallery.*"),
-        *head.parent.glob("runs/*"),
-        *head.parent.glob("index.*"),
+        *deeper.glob("spritemap.*"),
+        *deeper.glob("gallery.*"),
+        *deeper.parent.glob("runs/*"),
+        *deeper.parent.glob("index.*"),
     ):
         path.unlink()
     (bucket / report_key(folder)).unlink()
@@ -448,9 +448,7 @@ def test_a_report_is_shown_listed_and_opened(
     bucket, _, summary = explained
     shown = at_once("show", summary["key"], "--bucket", str(bucket))
     assert (
-        shown.returncode == 0
-        and "10 images of pets@" in shown.stdout
-        and "block_10" in shown.stdout
+        shown.returncode == 0 and "10 images of pets@" in shown.stdout and "block_3" in shown.stdout
     )
     listed = json.loads(at_once("ls", "--bucket", str(bucket), "--json").stdout)
     (report,) = listed["reports"]

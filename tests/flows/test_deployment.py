@@ -34,7 +34,9 @@ def stop(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def standing(
+    new_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
     """Start a server as the remedy in our error says; return the environment of those who
     use it.
     """
@@ -45,10 +47,13 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     held.bind(("127.0.0.1", 0))
     port = held.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
+    home = tmp_path_factory.mktemp("standing")
+    if new_database.exists():
+        shutil.copy(new_database, home)
     offline = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
     environment = {
         **os.environ,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("standing")),
+        "PREFECT_HOME": str(home),
         **offline,
     }
     environment.pop("PREFECT_API_URL", None)

@@ -5,6 +5,7 @@ company.
 import json
 import os
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -145,11 +146,17 @@ def test_a_place_that_cannot_be_used_is_one_sentence(
 
 
 def test_workers_that_meet_faults_kills_and_each_other_finish_one_run(
-    server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    at_once: Command,
+    gcs_server: GcsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The short form of the benchmark, which says in detail what is compared; every worker has to
-    end well.
+    end well. Only workers are processes of their own.
     """
+    gcs_server.forget()
+    monkeypatch.setattr(faulted_bucket, "serving", lambda: nullcontext(gcs_server))
+    monkeypatch.setattr(faulted_bucket, "run_alone", at_once)
     monkeypatch.setattr(faulted_bucket, "LAYERS", ("stem",))
     monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=40))
     monkeypatch.setattr(faulted_bucket, "LATEST_S", 10.0)

@@ -1,7 +1,10 @@
 """A command resolves images once; a flow without a command does without."""
 
+import os
+from functools import partial
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from diamond_cutter.flows.run_scope import (
@@ -10,8 +13,12 @@ from diamond_cutter.flows.run_scope import (
     remember_card,
     resolve_images,
     run_scope,
+    workplace,
 )
+from diamond_cutter.flows.sprites_request import LOCAL
+from diamond_cutter.tasks.devices import DeviceSlots
 from tests.flows.made_up_set import made_up_card
+from tests.waiting import AT_MOST_S
 
 
 def test_a_scope_keeps_what_it_has_resolved_until_it_ends(tmp_path: Path) -> None:
@@ -28,3 +35,21 @@ def test_a_scope_keeps_what_it_has_resolved_until_it_ends(tmp_path: Path) -> Non
         assert known_card("b", "made-up") is known_card("b", card.key) is card
         assert known_card("elsewhere", card.key) is None
     assert known_images(place) is None and known_card("b", card.key) is None
+
+
+def find_no_gpu_1() -> None:
+    if os.environ["CUDA_VISIBLE_DEVICES"] == "1":
+        raise RuntimeError("there is no such GPU")
+
+
+def test_a_device_that_falls_out_is_named_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "diamond_cutter.flows.run_scope.DeviceSlots", partial(DeviceSlots, check=find_no_gpu_1)
+    )
+    with workplace(LOCAL, ["1", "0"]) as slots:
+        assert slots.run(os.getenv, "CUDA_VISIBLE_DEVICES", timeout_s=AT_MOST_S) == "0"
+    assert capsys.readouterr().err == (
+        "GPU 1 has failed: there is no such GPU. The run continues on another device.\n"
+    )

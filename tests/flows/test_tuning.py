@@ -362,3 +362,13 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     assert run(["verify", "--bucket", str(folder)]) == 0
     assert run(["show", preset_key(model), "--bucket", str(folder)]) == 0
     assert f"preset of {model}: {preset.recipe.key}" in capsys.readouterr().out
+
+
+@pytest.mark.prefect
+def test_the_flow_of_a_deployment_returns_what_is_tuned(server: None, bucket: LocalBucket) -> None:
+    from diamond_cutter.flows.tuning_flow import tune as tune_flow
+
+    put_bundle(bucket)
+    preset = add_layer(bucket, CARD.key, START, None, tuning("stem", blur=0.3))
+    request = TuneRequest(model="made-up", layers=("stem",), bucket=bucket.url, recipe=START)
+    assert tune_flow(request) == preset

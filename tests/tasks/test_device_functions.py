@@ -16,7 +16,7 @@ from diamond_cutter.tasks.features.job import costs_and_commit, features_and_com
 from diamond_cutter.tasks.importing.stored import import_bundle
 from diamond_cutter.tasks.photos.activations import measure_and_commit
 from diamond_cutter.tasks.rendering.estimate import measure_layers
-from diamond_cutter.tasks.rendering.shard import render_and_commit
+from diamond_cutter.tasks.rendering.shard import prepare_shard, render_and_commit
 from diamond_cutter.tasks.reporting.details import detail_and_commit
 from diamond_cutter.tasks.training.job import train_and_commit
 from diamond_cutter.tasks.tuning.task import tune_and_store
@@ -33,6 +33,7 @@ FUNCTIONS = (
     join_and_commit,
     measure_and_commit,
     measure_layers,
+    prepare_shard,
     render_and_commit,
     score_and_commit,
     separate,

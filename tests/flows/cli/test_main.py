@@ -70,8 +70,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["models", "show", "resnet"], ["'resnet'", "did you mean"]),
         (
             ["serve", "plan", "efficientnet-lite0"],
-            ["expected 'sprites', 'attribute', 'cut', 'attach' or 'compare'"],
+            ["expected 'sprites', 'attribute', 'cut', 'attach', 'compare' or 'tune'"],
         ),
+        (["deploy", "--cron", "0 2 * * *"], ["--cron needs a command"]),
     ],
 )
 @pytest.mark.usefixtures("ready_devices")

@@ -105,7 +105,7 @@ def test_an_explanation_goes_on_without_the_server(
     lose_at(monkeypatch, ReportArtifacts, "images_done", relay, "dead")
     options = (
         "--layers",
-        "head",
+        "block_3",
         "--channels",
         "1",
         "--groups",
@@ -119,7 +119,7 @@ def test_an_explanation_goes_on_without_the_server(
     assert "The run continues without it" in done.stderr
     assert len(list(imported[0].rglob("attribution@*/index.html"))) == 1
     assert (
-        len(list(imported[0].rglob("head/spritemap.*.webp"))) == 1
+        len(list(imported[0].rglob("block_3/spritemap.*.webp"))) == 1
     )  # of a flow run of its own, which a lost server could not begin
 
 
@@ -147,3 +147,27 @@ def test_a_server_that_comes_back_is_told_how_the_run_ends(
     newest = {"sort": "START_TIME_DESC", "limit": 1}
     (run,) = httpx.post(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", json=newest).json()
     assert run["state_type"] == "COMPLETED"
+
+
+def test_a_run_of_a_deployment_goes_on_when_its_slot_cannot_be_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from uuid import uuid4
+
+    from prefect.client.orchestration import SyncPrefectClient, get_client
+
+    tried = []
+
+    def refuse(client: SyncPrefectClient, *lease: Any) -> None:
+        tried.append(lease)
+        raise httpx.ConnectError("no server")
+
+    monkeypatch.setattr(SyncPrefectClient, "renew_concurrency_lease", refuse)
+    server_loss._outlive_the_lease()
+    server_loss._outlive_the_lease()
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        get_client(sync_client=True) as client,
+    ):
+        client.renew_concurrency_lease(uuid4(), 300.0)
+    assert len(tried) == 1

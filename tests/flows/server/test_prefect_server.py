@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -72,8 +73,11 @@ leave(0)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("prefect")
+def home(new_database, tmp_path_factory):
+    home = tmp_path_factory.mktemp("prefect")
+    if new_database.exists():
+        shutil.copy(new_database, home)
+    return home
 
 
 @pytest.fixture
@@ -243,7 +247,9 @@ def test_a_server_of_the_user_that_is_gone_is_named(nowhere):
             prefect_server(),
         ):
             pass
-        with pytest.raises(PrefectServerError, match="Schedules need a standing server: start one"):
+        with pytest.raises(
+            PrefectServerError, match="Deployments need a standing server: start one"
+        ):
             require_standing_server()
 
 
@@ -254,7 +260,7 @@ def test_schedules_ask_for_a_standing_server():
     ):
         require_standing_server()
     assert str(caught.value) == (
-        "schedules need a standing Prefect server, not a private one: start one with `prefect "
+        "deployments need a standing Prefect server, not a private one: start one with `prefect "
         "server start` in another terminal, and `export PREFECT_API_URL=http://127.0.0.1:4200/api` "
         "in this one"
     )

@@ -12,14 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from diamond_cutter.tasks.devices.slots import (
+from diamond_cutter.tasks.devices import (
     DeviceSlots,
     SlotsClosed,
     WorkerDied,
     WorkerRaised,
     WorkerTimedOut,
     report_progress,
-    visible_devices,
 )
 from tests.waiting import AT_MOST_S, wait_for
 
@@ -109,7 +108,7 @@ def slots():
 
 @pytest.fixture
 def two_slots():
-    with DeviceSlots(["0", "1"]) as slots:
+    with DeviceSlots(["0", "1"], check=os.getpid) as slots:
         yield slots
 
 
@@ -309,7 +308,7 @@ def test_there_must_be_a_device():
 PARENT = """
 import os, time
 from diamond_cutter.tasks.devices.slots import DeviceSlots
-with DeviceSlots(["0", "1"]) as slots:
+with DeviceSlots(["0", "1"], check=os.getpid) as slots:
     print(slots.run(os.getpid, timeout_s=300), flush=True)
     slots.run(time.sleep, 600, timeout_s=700)
 """
@@ -337,47 +336,6 @@ def test_no_worker_outlives_its_parent(to_signal, to_group):
     assert not alive
     assert parent.returncode == -to_signal
     assert errors.count(b"Traceback") == (to_signal == signal.SIGINT)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "devices"),
-    [
-        ("0,1", ["0", "1"]),
-        (" 2 , GPU-8a ", ["2", "GPU-8a"]),
-        ("", [""]),
-        ("-1", [""]),
-        ("0,-1,1", ["0"]),
-    ],
-)
-def test_the_users_choice_of_devices_holds(monkeypatch, chosen, devices):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert visible_devices() == devices
-
-
-@pytest.mark.parametrize(
-    ("script", "devices"),
-    [
-        (
-            "echo 'GPU 0: H200 (UUID: GPU-1)'; echo '  MIG 1g: x'; echo 'GPU 1: H200 (UUID: "
-            "GPU-2)'",
-            ["0", "1"],
-        ),
-        ("echo 'No devices found'", [""]),
-        ("echo 'driver/library version mismatch'; exit 18", [""]),
-    ],
-)
-def test_gpus_are_counted_without_tensorflow(monkeypatch, tmp_path, script, devices):
-    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_devices() == devices
-
-
-def test_a_machine_without_nvidia_smi_has_the_cpu(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_devices() == [""]
 
 
 def test_importing_devices_imports_neither_prefect_nor_tensorflow():

@@ -2,6 +2,7 @@
 is none and what saved it.
 """
 
+import functools
 import threading
 from typing import Any
 
@@ -46,6 +47,7 @@ BOTH_PRECISIONS = pytest.mark.parametrize(
     "execution", [FLOAT32, BFLOAT16], ids=lambda execution: execution.name
 )
 SECOND, THIRD = Channels(layer="second"), Channels(layer="third")
+DEAD, ASLEEP = 2, 5
 
 
 def changed(recipe: RenderRecipe = QUICK, **fields: Any) -> RenderRecipe:
@@ -76,6 +78,22 @@ def activations(bundle: Bundle, layer: str, sprites: list[Sprite]) -> np.ndarray
     return activation_function(bundle, layer)(
         np.stack([sprite.picture for sprite in sprites]).astype(np.float32) / 255
     ).numpy()
+
+
+@pytest.fixture
+def no_renderers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the function that keeps renderers, with none yet; those of other tests are spared."""
+    fresh = functools.lru_cache(maxsize=KEPT_RENDERERS)(layer_renderer.__wrapped__)
+    monkeypatch.setattr(rendering, "layer_renderer", fresh)
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def with_a_dead_channel() -> Bundle:
+    """Return the toy network whose third layer has a channel that no picture opens."""
+    weights = toy_weights()
+    weights["third/beta"][DEAD] = -30.0
+    return toy_bundle(weights)
 
 
 @pytest.mark.slow
@@ -129,12 +147,10 @@ def test_recipes_that_draw_alike_at_a_layer_draw_the_same_sprites(toy: Bundle) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("layer", "execution"),
-    [("second", FLOAT32), ("third", BFLOAT16), ("logits", FLOAT32)],
-    ids=["second", "third", "logits"],
+    ("layer", "execution"), [("third", BFLOAT16), ("logits", FLOAT32)], ids=["third", "logits"]
 )
 def test_a_sprite_is_the_same_bit_for_bit_in_any_company(
-    toy: Bundle, layer: str, execution: Execution
+    toy: Bundle, layer: str, execution: Execution, request: pytest.FixtureRequest
 ) -> None:
     # In the third layer channel 3 fails at first: what is rendered again does not depend on its
     # company either.
@@ -148,8 +164,8 @@ def test_a_sprite_is_the_same_bit_for_bit_in_any_company(
             for number, sprite in zip(numbers, sprites, strict=True)
             if number < 4
         ), numbers
-    # A renderer that has rendered nothing before.
-    layer_renderer.cache_clear()
+    if layer == "third":
+        request.getfixturevalue("no_renderers")  # what follows has rendered nothing before
     assert alike(rendered(toy, subjects, [4, 4, 2], recipe, execution=execution)[2], first[2])
     assert (first[3].scores.rung != "first") == (layer == "third")
 
@@ -176,17 +192,20 @@ def test_every_sprite_is_another(toy: Bundle) -> None:
         sprite
         for subjects in (SECOND, THIRD)
         for seed in (0, 1)
-        for sprite in rendered(toy, subjects, [0, 1], changed(seed=seed, variants=2, diversity=0))
+        for sprite in rendered(
+            toy, subjects, [0, 1], changed(seed=seed, variants=3, diversity=0), batch_size=6
+        )
     ]
-    assert len({sprite.picture.tobytes() for sprite in sprites}) == len(sprites) == 16
+    assert len({sprite.picture.tobytes() for sprite in sprites}) == len(sprites) == 24
 
 
 @pytest.mark.slow
 def test_what_is_rendered_is_told_batch_by_batch(toy: Bundle) -> None:
     told: list[int] = []
-    sprites = rendered(toy, Channels(layer="first"), range(7), batch_size=3, on_batch=told.append)
-    assert told == [3, 3, 1]
-    assert [sprite.scores.channel for sprite in sprites] == list(range(7))
+    numbers = [*range(8), 0]
+    sprites = rendered(toy, Channels(layer="first"), numbers, on_batch=told.append)
+    assert told == [4, 4, 1]
+    assert [sprite.scores.channel for sprite in sprites] == numbers
     assert all(
         sprite.picture.shape == (32, 32, 3) and sprite.picture.dtype == np.uint8
         for sprite in sprites
@@ -198,11 +217,9 @@ def test_an_unknown_layer_is_not_rendered(toy: Bundle) -> None:
         rendered(toy, Channels(layer="thrid"), [0])
 
 
-def test_a_dead_channel_is_reported_dead_and_others_are_not() -> None:
-    weights = toy_weights()
-    weights["third/beta"][2] = -1e4
+def test_a_dead_channel_is_reported_dead_and_others_are_not(with_a_dead_channel: Bundle) -> None:
     recipe = changed(steps=40, ladder=("redirect", "seed", "steps"))
-    sprites = rendered(toy_bundle(weights), THIRD, [0, 1, 2, 3], recipe)
+    sprites = rendered(with_a_dead_channel, THIRD, [0, 1, DEAD, 3], recipe)
     assert ["dead" in sprite.scores.flags for sprite in sprites] == [False, False, True, False]
     assert (sprites[2].scores.objective, sprites[2].scores.highest_activation) == (0.0, 0.0)
     assert [sprite.scores.rung == "none" for sprite in sprites] == [False, False, True, False]
@@ -210,26 +227,23 @@ def test_a_dead_channel_is_reported_dead_and_others_are_not() -> None:
 
 @pytest.mark.slow
 def test_rungs_that_show_no_life_are_not_climbed_and_each_is_traced_once(
-    monkeypatch: pytest.MonkeyPatch,
+    with_a_dead_channel: Bundle, no_renderers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights, courses = toy_weights(), list[int]()
-    weights["third/beta"][2] = -1e4
-    bundle, optimise = toy_bundle(weights), LayerRenderer.optimise
+    courses, optimise = list[int](), LayerRenderer.optimise
 
     def noted(self: LayerRenderer, course: Course, *rest: Any) -> np.ndarray:
         courses.append(len(course.rates))
         return optimise(self, course, *rest)
 
     monkeypatch.setattr(LayerRenderer, "optimise", noted)
-    layer_renderer.cache_clear()
     # Transforms of its own, so that what is scored is seen in another shape than what is optimised.
     recipe = changed(steps=160, redirect_steps=3, ladder=RUNGS, pad_px=8, jitter_px=(4,))
     for _ in range(2):
         courses.clear()
-        (sprite,) = rendered(bundle, THIRD, [2], recipe, batch_size=2 * BATCH)
+        (sprite,) = rendered(with_a_dead_channel, THIRD, [DEAD], recipe, batch_size=2 * BATCH)
         assert sprite.scores.rung == "none"
         assert courses == [160, 20, 20, 20, 40, 40]
-    assert layer_renderer.cache_info().misses == KEPT_RENDERERS
+    assert no_renderers.cache_info().misses == KEPT_RENDERERS
 
 
 def test_a_layer_whose_activations_are_tiny_is_saved_by_the_first_rung() -> None:
@@ -243,16 +257,13 @@ def test_a_layer_whose_activations_are_tiny_is_saved_by_the_first_rung() -> None
     assert all(sprite.picture.std() > 12 for sprite in sprites)
 
 
-ASLEEP = 5
-
-
 @pytest.fixture(scope="module")
-def with_a_sleeper() -> Bundle:
+def with_a_sleeper(toy: Bundle) -> Bundle:
     """Return the toy network with a channel that is shut on noise, whatever the transform and the
     seed, but opens for a picture.
     """
     weights, recipe = toy_weights(), changed(steps=64)
-    renderer = LayerRenderer(toy_bundle(weights), ("third",), TraceKey.of(recipe, BATCH, FLOAT32))
+    renderer = layer_renderer(toy, ("third",), TraceKey.of(recipe, BATCH, FLOAT32))
     highest = 0.0
     for seed in range(4):
         course = course_of("third", [Member(ASLEEP, 0)] * BATCH, changed(recipe, seed=seed))
@@ -271,9 +282,7 @@ def with_a_sleeper() -> Bundle:
 @pytest.mark.slow
 def test_a_channel_that_starts_shut_wakes_up(with_a_sleeper: Bundle) -> None:
     asleep, awake = (
-        rendered(
-            with_a_sleeper, THIRD, [ASLEEP], changed(steps=80, redirect_steps=steps), batch_size=1
-        )[0].scores
+        rendered(with_a_sleeper, THIRD, [ASLEEP], changed(steps=80, redirect_steps=steps))[0].scores
         for steps in (0, 16)
     )
     assert asleep.flags == ("dead", "grey") and asleep.rung == "none"
@@ -338,9 +347,11 @@ def test_of_a_group_only_the_variants_that_failed_are_replaced(toy: Bundle) -> N
 
 @pytest.mark.slow
 @BOTH_PRECISIONS
-def test_a_channel_that_overflows_is_told_and_harms_no_other(execution: Execution) -> None:
+def test_a_channel_that_overflows_is_told_and_harms_no_other(
+    toy: Bundle, execution: Execution
+) -> None:
     weights = toy_weights()
-    sound = rendered(toy_bundle(weights), THIRD, [0, 1, 2, 3], execution=execution)
+    sound = rendered(toy, THIRD, [0, 1, 2, 3], execution=execution)
     weights["third/kernel"][..., 2] = 3e38
     weights["third/gamma"][2] = weights["third/variance"][2] = 1
     sprites = rendered(
@@ -403,13 +414,14 @@ def test_a_negative_pushes_the_channel_down_and_is_not_dead(toy: Bundle) -> None
 
 
 @pytest.mark.slow
-def test_before_the_activation_function_a_shut_channel_has_a_picture() -> None:
-    weights = toy_weights()
-    weights["third/beta"][2] = -30.0
-    bundle = toy_bundle(weights)
+def test_before_the_activation_function_a_shut_channel_has_a_picture(
+    with_a_dead_channel: Bundle,
+) -> None:
     behind, before = (
-        rendered(bundle, THIRD, [2], changed(steps=40, redirect_steps=0, pre_activation=p))[0]
-        for p in (False, True)
+        rendered(with_a_dead_channel, THIRD, [DEAD], changed(steps=40, redirect_steps=0, **fields))[
+            0
+        ]
+        for fields in ({}, {"pre_activation": True})
     )
     assert "grey" in behind.scores.flags and behind.scores.objective == 0
     assert "grey" not in before.scores.flags
@@ -512,13 +524,12 @@ def test_recipes_of_other_transforms_are_scored_under_the_same(toy: Bundle) -> N
 
 
 @pytest.mark.slow
-def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle) -> None:
+def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle, no_renderers: Any) -> None:
     # The shape that scores have, too.
     recipe = changed(**STANDARD)
     assert (
         len(set(course_of("second", [Member(0, 0)], recipe).views.sides)) == recipe.input_sides > 1
     )
-    layer_renderer.cache_clear()
     for numbers in (range(CHANNELS["second"]), [1], [3, 2]):
         rendered(toy, SECOND, numbers, recipe)
     rendered(
@@ -529,8 +540,8 @@ def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle) -> None:
             recipe, seed=5, steps=7, learning_rate=0.3, objective="neuron", neuron_at=(0.1, 0.9)
         ),
     )
-    renderer = layer_renderer(toy, ("second",), TraceKey.of(recipe, BATCH, FLOAT32))
-    assert layer_renderer.cache_info().misses == 1 and renderer.trace_count == 1
+    renderer = no_renderers(toy, ("second",), TraceKey.of(recipe, BATCH, FLOAT32))
+    assert no_renderers.cache_info().misses == 1 and renderer.trace_count == 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])

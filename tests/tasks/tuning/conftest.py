@@ -1,0 +1,1 @@
+from tests import kept_renderers  # noqa: F401
