@@ -14,6 +14,7 @@ from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_traini
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -48,7 +49,10 @@ def attach(request: AttachRequest) -> AttachSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(LOCAL, devices_of(request.devices), request.grace_s) as slots:
+    with (
+        observed("attach"),
+        workplace(LOCAL, devices_of(request.devices), request.grace_s) as slots,
+    ):
         with doing(f"looking for {request.model} in the bucket"):
             card = ensure_card(request.bucket, request.model, slots)
         spec, images = attach_spec(card, request), resolve_images(request.images)

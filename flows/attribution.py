@@ -27,6 +27,8 @@ from diamond_cutter.flows.report_sprites import (
     photos_are_noted,
     render_report_sprites,
 )
+from diamond_cutter.flows.run_events import TaskFailed, publish
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import may_start, resolve_images, tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -70,9 +72,12 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary | LeftOver:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(
-        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
-    ) as slots:
+    with (
+        observed("attribute"),
+        workplace(
+            request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+        ) as slots,
+    ):
         run = _resolve(bucket, request, slots)
         done = _complete_report(run)
         if done is not None:
@@ -171,6 +176,7 @@ def _attribute(
         error = error_of(future)
         if error is not None:
             failures.append(f"{job.title}: {first_line(error, limit=None)}")
+            publish(TaskFailed(problem=failures[-1]))
         done += len(job.images)
         artifacts.images_done(done / count)
     if failures:

@@ -16,6 +16,7 @@ from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import Progress, doing, say
 from diamond_cutter.flows.report_sprites import render_sprites
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -83,7 +84,10 @@ def compare_models(request: CompareRequest) -> CompareSummary:
     outlive_the_server()
     name_process()
     request = in_deployed_bucket(request)
-    with workplace(request.runner, devices_of(request.devices), request.grace_s) as slots:
+    with (
+        observed("compare"),
+        workplace(request.runner, devices_of(request.devices), request.grace_s) as slots,
+    ):
         run = _resolve(open_bucket(request.bucket), request, slots)
         done = stored_compare(run.bucket, run.folder)
         if done is not None:

@@ -133,7 +133,7 @@ def score_models(
         for layer in model.spec.layers
     ]
     found: dict[str, dict[str, ScoresRecord]] = {model.card.key: {} for model in run.models}
-    with Progress("layers scored", len(jobs)) as progress:
+    with Progress("layers scored", len(jobs), parts="layer") as progress:
 
         def submit(job: Any) -> Any:
             scoring, layer = job

@@ -25,6 +25,7 @@ from diamond_cutter.flows.errors import sentence
 from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.progress import doing, say
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -66,9 +67,12 @@ def find_cut(request: CutRequest) -> CutSummary | LeftOver:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(
-        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
-    ) as slots:
+    with (
+        observed("cut"),
+        workplace(
+            request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+        ) as slots,
+    ):
         run = _resolve(bucket, request, slots)
         folder = comparison_folder(run.images.name, run.comparison(_recipes(run)).key)
         done = stored_comparison(bucket, folder)

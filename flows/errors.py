@@ -71,6 +71,12 @@ def sentence(error: BaseException) -> str:
 
 def print_error(text: str) -> None:
     """Print an error message to standard error."""
+    from diamond_cutter.flows.json_log import logs_as_json
+    from diamond_cutter.flows.run_events import Problem, publish
+
+    if logs_as_json():
+        publish(Problem(message=text))
+        return
     from rich.console import Console
     from rich.markup import escape
 

@@ -7,6 +7,7 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import CutFailed
 from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.flows.progress import Progress
+from diamond_cutter.flows.run_events import TaskFailed, publish
 from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.model_inventory.card import ModelCard
@@ -125,6 +126,7 @@ def run_all(
         error = error_of(future)
         if error is not None:
             failed.append(first_line(error))
+            publish(TaskFailed(problem=failed[-1]))
         else:
             found[places[id(job)]] = future.result()
     if failures is not None:

@@ -1,56 +1,78 @@
-"""Progress on standard error: a bar on a terminal, otherwise a plain line from time to time."""
+"""Progress on standard error: bars on a terminal, otherwise a plain line every ten seconds.
+
+With `--log-json`, events are written instead (see `json_log`).
+"""
 
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 
+from diamond_cutter.flows.json_log import logs_as_json
 from diamond_cutter.flows.quantities import passing
+from diamond_cutter.flows.run_events import (
+    Counted,
+    Note,
+    Part,
+    PartDone,
+    PartStarted,
+    Phase,
+    Progressed,
+    StepDone,
+    StepStarted,
+    WorkDone,
+    WorkStarted,
+    heard_by,
+    publish,
+)
+from diamond_cutter.flows.tally import Group, Tally
 
-# Without a terminal, shorter work prints nothing. Lines become rarer in long runs: each comes after
-# another twentieth of the time so far.
+# Shorter work prints nothing, except on a terminal.
 EVERY_S = 10.0
-_RARELY_S = 300.0
+
+_shown: list["Progress"] = []
 
 
 class Progress:
-    """Counts sprites, images or layers."""
+    """Counts sprites, images or layers, and shows how far the work is."""
 
-    def __init__(self, what: str, total: int) -> None:
-        console = Console(stderr=True)
-        self._what, self._total, self._done = what, total, 0
-        self._title = ""  # the line that `described` shows
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(what),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("starting", total=total)
-        self._lines = None if console.is_terminal else _Lines(self._line)
+    def __init__(
+        self,
+        unit: str,
+        total: int,
+        layers: Mapping[Group, int] | None = None,
+        parts: Literal["batch", "layer"] = "batch",
+    ) -> None:
+        """Prepare to count.
+
+        Args:
+            unit: what is counted.
+            total: the number of items.
+            layers: the number of items of each model and layer.
+            parts: what the parts are, if they are not shards.
+        """
+        self._tally, self._kind = Tally(unit, total, layers), parts
+        self._stack, self._ticker = ExitStack(), _Ticker(self._tick)
 
     def __enter__(self) -> Self:
-        self._bar.start()
-        if self._lines is not None:
-            self._lines.start()
+        tally, console = self._tally, Console(stderr=True)
+        publish(WorkStarted(unit=tally.unit, total=tally.total))
+        self._stack.enter_context(heard_by(tally))
+        if console.is_terminal and not logs_as_json():
+            # Lines need none of it.
+            from diamond_cutter.flows.progress_bars import ProgressBars
+
+            bars = self._stack.enter_context(ProgressBars(console, tally))
+            self._stack.enter_context(heard_by(bars))
+        else:
+            self._ticker.start()
+        _shown.append(self)
         return self
 
     def __exit__(
@@ -59,50 +81,75 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
-        if self._lines is not None:
-            self._lines.stop(last=kind is None)
+        _shown.remove(self)
+        self._ticker.stop()
+        self._stack.close()
+        tally = self._tally
+        if kind is None and self._ticker.ticked and not logs_as_json():
+            self._tick()
+        publish(
+            WorkDone(
+                unit=tally.unit,
+                total=tally.total,
+                done=tally.done,
+                failed=tally.failed,
+                seconds=round(tally.seconds, 3),
+            )
+        )
 
-    def of_part(self, title: str, size: int) -> "PartProgress":
-        """Return what counts the items of one part; retries do not count twice."""
-        return PartProgress(lambda done: self._count(done, title), size)
+    def of_part(self, title: str, items: int) -> "PartProgress":
+        """Return what counts the items of a part; retries do not count twice."""
+        part, started = Part(kind=self._kind, title=title, items=items), time.monotonic()
 
-    def _count(self, done: int, title: str) -> None:
-        self._done += done
-        self._bar.update(self._task, advance=done, description=title)
+        def end() -> None:
+            publish(PartDone(part=part, seconds=round(time.monotonic() - started, 3)))
+
+        publish(PartStarted(part=part))
+        return PartProgress(lambda done: publish(Counted(part=part, items=done)), items, end)
+
+    def of_shard(self, shard: Part) -> "PartProgress":
+        """Return what counts the sprites of a shard, whose start and end the caller publishes."""
+        return PartProgress(
+            lambda done: publish(Counted(part=shard, items=done)),
+            shard.items,
+            on_phase=lambda phase: publish(Phase(part=shard, phase=phase)),
+        )
 
     def described(self) -> Callable[[tuple[int, str]], None]:
         """Return a callback that counts items, and shows a line about them."""
+        return lambda found: self._tally.describe(*found)
 
-        def count(found: tuple[int, str]) -> None:
-            self._done = min(self._done + found[0], self._total)
-            self._title = found[1]
-            self._bar.update(self._task, completed=self._done, description=escape(found[1]))
-
-        return count
-
-    def _line(self, passed_s: float) -> str:
-        counted = f"{self._done} of {self._total} {self._what}"
-        if self._title:
-            counted += f", {self._title}"
-        if self._done in (0, self._total):
-            return f"{counted} after {passing(passed_s)}"
-        return (
-            f"{counted}, about {passing(passed_s * (self._total - self._done) / self._done)} left"
-        )
+    def _tick(self) -> None:
+        if logs_as_json():
+            publish(self._tally.event())
+        else:
+            _write(self._tally.line())
 
 
 class PartProgress:
     """Counts the items of one part. In a process of a cluster, a copy counts nothing."""
 
-    def __init__(self, count: Callable[[int], None], size: int) -> None:
-        self._count, self._left = count, size
+    def __init__(
+        self,
+        count: Callable[[int], None],
+        items: int,
+        end: Callable[[], None] = lambda: None,
+        on_phase: Callable[[str], None] = lambda phase: None,
+    ) -> None:
+        self._count, self._left, self._end, self._on_phase = count, items, end, on_phase
 
-    def __call__(self, done: int) -> None:
-        """Count items, at most as many as the part has."""
+    def __call__(self, done: int | str) -> None:
+        """Count items, at most as many as the part has; or note the phase that has begun."""
+        if isinstance(done, str):
+            self._on_phase(done)
+            return
         fresh = min(done, self._left)
+        if not fresh:
+            return
         self._left -= fresh
         self._count(fresh)
+        if not self._left:
+            self._end()
 
     def complete(self) -> None:
         """Count the items that are left."""
@@ -119,49 +166,73 @@ def _unseen(done: int) -> None:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Show the current activity, such as `importing the model`."""
+    """Show the current step, such as `importing the model`."""
+    started = time.monotonic()
+    publish(StepStarted(step=what))
+    try:
+        with _step_shown(what, started):
+            yield
+    finally:
+        publish(StepDone(step=what, seconds=round(time.monotonic() - started, 3)))
+
+
+@contextmanager
+def _step_shown(what: str, started: float) -> Iterator[None]:
+    if _shown:  # it is shown with the rest of the work
+        yield
+        return
     console = Console(stderr=True)
-    if console.is_terminal:
+    if console.is_terminal and not logs_as_json():
         with console.status(escape(what)):
             yield
         return
-    lines = _Lines(lambda passed_s: f"{what}, for {passing(passed_s)} so far")
-    lines.start()
+
+    def tick() -> None:
+        if logs_as_json():
+            publish(Progressed(steps=(what,)))
+        else:
+            _write(f"{what}, for {passing(time.monotonic() - started)} so far")
+
+    ticker = _Ticker(tick)
+    ticker.start()
     try:
         yield
     finally:
-        lines.stop(last=False)
+        ticker.stop()
 
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
+    if logs_as_json():
+        publish(Note(message=text))
+    else:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
 
 
-class _Lines:
-    """Prints a line from time to time."""
+def _write(line: str) -> None:
+    with suppress(OSError, ValueError):  # a run goes on if nobody reads its lines any more
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
-    def __init__(self, line: Callable[[float], str]) -> None:
-        self._line, self._ended, self._printed = line, threading.Event(), False
-        self._thread = threading.Thread(target=self._print, daemon=True)
+
+class _Ticker:
+    """Calls a function every ten seconds in a thread of its own."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick, self._ended, self.ticked = tick, threading.Event(), False
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        self._started = time.monotonic()
         self._thread.start()
 
-    def stop(self, *, last: bool) -> None:
+    def stop(self) -> None:
         self._ended.set()
-        self._thread.join()
-        if last and self._printed:
-            self._say()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def _print(self) -> None:
-        while not self._ended.wait(
-            min(max(EVERY_S, (time.monotonic() - self._started) / 20), _RARELY_S)
-        ):
-            self._printed = True
-            self._say()
-
-    def _say(self) -> None:
-        sys.stderr.write(f"{self._line(time.monotonic() - self._started)}\n")
-        sys.stderr.flush()
+    def _run(self) -> None:
+        due = time.monotonic() + EVERY_S
+        while not self._ended.wait(max(due - time.monotonic(), 0.0)):
+            self.ticked = True
+            self._tick()
+            due += EVERY_S

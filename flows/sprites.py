@@ -4,7 +4,7 @@ The plan is made from the records in the bucket. After any kind of end, the same
 renders only the missing sprites.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from prefect import flow
@@ -16,6 +16,8 @@ from diamond_cutter.flows.model_run import ModelRun, Photos
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, only_failed, plan_run, settle_recipe
 from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import rounded
+from diamond_cutter.flows.run_executions import RunExecutions, kept_executions
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -32,6 +34,7 @@ from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage.sets.executions import End
 from diamond_cutter.storage.sets.layout import (
     mixes_key,
     recipe_key,
@@ -66,21 +69,33 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
     name_process()
     request = in_deployed_bucket(request)
     bucket = open_bucket(request.bucket)
-    with workplace(
-        request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
-    ) as slots:
+    with (
+        observed("sprites"),
+        workplace(
+            request.runner, devices_of(request.devices), request.grace_s, request.budget_minutes
+        ) as slots,
+    ):
         runs, skipped = _planned(bucket, request, slots)
         summaries: dict[str, RunSummary] = {}
-        with Progress("sprites", sum(run.plan.to_do for run in runs)) as progress:
+        with kept_executions(bucket, "sprites", runs) as executions, _progress(runs) as progress:
             for run in SpritesRendering(bucket, runs, slots, progress).run():
-                summaries[run.plan.card.key] = _finish(bucket, run)
-    summary = SpritesSummary(
-        models=tuple(summaries[run.plan.card.key] for run in runs),
-        skipped=tuple(f"skipped a model: {sentence(error)}" for error in skipped),
-    )
-    if summary.failures:
-        raise SpritesFailed(summary)
+                summaries[run.plan.card.key] = _finish(bucket, run, executions)
+        summary = SpritesSummary(
+            models=tuple(summaries[run.plan.card.key] for run in runs),
+            skipped=tuple(f"skipped a model: {sentence(error)}" for error in skipped),
+        )
+        if summary.failures:
+            raise SpritesFailed(summary)
     return summary
+
+
+def _progress(runs: Sequence[ModelRun]) -> Progress:
+    layers = {
+        (run.plan.card.key, layer.layer): sum(map(len, layer.shards)) * layer.variants
+        for run in runs
+        for layer in run.plan.layers
+    }
+    return Progress("sprites", sum(layers.values()), layers)
 
 
 def _planned(
@@ -121,13 +136,15 @@ def _plan(bucket: Bucket, request: SpritesRequest, slots: DeviceSlots) -> ModelR
     return ModelRun(request, plan, photos, RunArtifacts(plan))
 
 
-def _finish(bucket: Bucket, run: ModelRun) -> RunSummary:
+def _finish(bucket: Bucket, run: ModelRun, executions: RunExecutions) -> RunSummary:
     """Publish the sprites of a model, and commit them if they are complete."""
     with doing("publishing the index and the gallery"):
         run.publish_index()
         publish_gallery(run.request.bucket, run.plan.card, run.request.recipe.key)
     if run.is_complete:
         _commit_run(bucket, run)
+    ended: End = "complete" if run.is_complete else "stopped"
+    executions.keep(run, "failed" if run.outcome.failures else ended)
     summary = _summary(bucket, run)
     run.artifacts.publish_summary(summary)
     return summary
@@ -228,6 +245,7 @@ def _summary(bucket: Bucket, run: ModelRun) -> RunSummary:
         model=plan.card.key,
         recipe=run.request.recipe.key,
         bucket=bucket.url,
+        run=run_record_key(plan.card.key, run.request.recipe.key, plan.selection_id),
         spritemaps={
             layer.layer: outcome.spritemaps[layer.layer].file.key
             for layer in plan.layers

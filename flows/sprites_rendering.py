@@ -11,6 +11,18 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan, shard_jobs
 from diamond_cutter.flows.progress import PartProgress, Progress
+from diamond_cutter.flows.run_events import (
+    LayerDone,
+    Part,
+    PartFailed,
+    PartReturned,
+    PartStarted,
+    ShardDone,
+    StepDone,
+    StepStarted,
+    TaskFailed,
+    publish,
+)
 from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.flows.sprites_request import LOCAL
@@ -21,6 +33,8 @@ from diamond_cutter.tasks.gathering.task import gather_spritemap
 from diamond_cutter.tasks.photos.activations import activations_key
 from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.task import render_shard
+from diamond_cutter.tasks.rendering.work import ShardOutcome
+from diamond_cutter.tasks.retrying import RETRIED
 
 
 class _Gathering(NamedTuple):
@@ -28,6 +42,12 @@ class _Gathering(NamedTuple):
 
     run: ModelRun
     layer: LayerPlan
+    since: float
+
+    @property
+    def step(self) -> str:
+        """Return the name that people see."""
+        return f"gathering the spritemap of {self.layer.layer}"
 
 
 class SpritesRendering:
@@ -55,7 +75,7 @@ class SpritesRendering:
         for run in self._runs.values():
             for layer in run.plan.layers:
                 if not layer.shards and not layer.postponed:
-                    self._futures.add(_Gathering(run, layer))
+                    self._add_gathering(run, layer)
         for job, future in self._futures:
             if isinstance(job, _Gathering):
                 self._note_spritemap(job, future)
@@ -81,10 +101,13 @@ class SpritesRendering:
                 self._take_again(job, "its task was lost")
 
     def _submit(self, job: ShardJob | _Gathering) -> PrefectFuture[Any]:
-        return self._gather(*job) if isinstance(job, _Gathering) else self._render(job)
+        return (
+            self._gather(job.run, job.layer) if isinstance(job, _Gathering) else self._render(job)
+        )
 
     def _render(self, job: ShardJob) -> PrefectFuture[Any]:
-        count = self._progress.of_part(job.name, job.sprites)
+        publish(PartStarted(part=_part(job)))
+        count = self._progress.of_shard(_part(job))
         self._counts[job.record_key] = count
         timeout_s, lost = self._run_of(job).request.shard_timeout_s, self._shards.lost_claim(job)
         return render_shard.submit(job, self._slots, timeout_s, count, lost)
@@ -107,8 +130,10 @@ class SpritesRendering:
 
     def _note_found(self, job: ShardJob) -> None:
         """Note a shard that another run has rendered."""
-        self._progress.of_part(job.name, job.sprites).complete()
+        publish(PartStarted(part=_part(job)))
+        self._progress.of_shard(_part(job)).complete()
         self._run_of(job).outcome.found += job.sprites
+        publish(ShardDone(part=_part(job), outcome=ShardOutcome(how="there")))
         self._end(job)
 
     def _note_shard(self, job: ShardJob, future: PrefectFuture[Any]) -> None:
@@ -117,27 +142,34 @@ class SpritesRendering:
         if isinstance(error, TaskLost):
             self._take_again(job, first_line(error))
             return
-        how = future.result().how if error is None else None
-        self._shards.ended(job, claimed=how == "claimed")
-        if how == "claimed":
-            return
         if error is not None:
-            self._fail(job, first_line(error, limit=None))
+            self._shards.ended(job)
+            self._fail(job, first_line(error, limit=None), int(RETRIED["retries"]))
+            return
+        done: ShardOutcome = future.result()
+        self._shards.ended(job, claimed=done.how == "claimed")
+        if done.how == "claimed":
+            publish(PartReturned(part=_part(job), problem="another run is at work on it"))
             return
         self._counts.pop(job.record_key).complete()
-        if how == "rendered":
+        if done.how == "rendered":
             outcome.rendered += job.sprites
         else:
             outcome.found += job.sprites
+        publish(ShardDone(part=_part(job), outcome=done))
         self._end(job)
 
     def _take_again(self, job: ShardJob, problem: str) -> None:
-        if not self._shards.take_again(job):
-            self._fail(job, f"{problem}, for the {SUBMITTED_AT_MOST}rd time")
+        if self._shards.take_again(job):
+            publish(PartReturned(part=_part(job), problem=problem))
+        else:
+            problem = f"{problem}, for the {SUBMITTED_AT_MOST}rd time"
+            self._fail(job, problem, SUBMITTED_AT_MOST - 1)
 
-    def _fail(self, job: ShardJob, problem: str) -> None:
+    def _fail(self, job: ShardJob, problem: str, retries: int) -> None:
         run = self._run_of(job)
         run.outcome.failed += job.sprites
+        publish(PartFailed(part=_part(job), problem=problem, retries=retries))
         run.fail(job.name, f"{job.title}: {problem}", job.numbers)
         self._end(job)
 
@@ -145,21 +177,45 @@ class SpritesRendering:
         run = self._run_of(job)
         layer = run.shard_done(job.name)
         if layer is not None:
-            self._futures.add(_Gathering(run, layer))
+            self._add_gathering(run, layer)
+
+    def _add_gathering(self, run: ModelRun, layer: LayerPlan) -> None:
+        gathering = _Gathering(run, layer, time.monotonic())
+        publish(StepStarted(step=gathering.step))
+        self._futures.add(gathering)
 
     def _note_spritemap(self, gathering: _Gathering, future: PrefectFuture[Any]) -> None:
-        run, layer = gathering
+        run, layer, since = gathering
         error = error_of(future)
+        publish(StepDone(step=gathering.step, seconds=round(time.monotonic() - since, 3)))
         if error is None:
-            run.outcome.spritemaps[layer.layer] = future.result()
+            run.outcome.spritemaps[layer.layer] = record = future.result()
+            flagged = sum(bool(sprite.flags) for sprite in record.sprites)
+            model, sprites = run.plan.card.key, len(record.sprites)
+            publish(LayerDone(model=model, layer=layer.layer, sprites=sprites, flagged=flagged))
         else:
-            run.fail(layer.layer, f"spritemap of {layer.layer}: {first_line(error, limit=None)}")
+            problem = f"spritemap of {layer.layer}: {first_line(error, limit=None)}"
+            run.fail(layer.layer, problem)
+            publish(TaskFailed(problem=problem))
         run.spritemap_done(layer)
 
 
 def _jobs(run: ModelRun) -> Iterator[ShardJob]:
     records = {layer: activations_key(record) for layer, record in run.photos.items()}
     return shard_jobs(run.plan, run.request, records)
+
+
+def _part(job: ShardJob) -> Part:
+    """Return a shard as a part of the work."""
+    first, last = job.numbers[0], job.numbers[-1]
+    return Part(
+        kind="shard",
+        title=job.title,
+        items=job.sprites,
+        model=job.model,
+        layer=job.name,
+        channels=f"{first}-{last}" if last > first else str(first),
+    )
 
 
 def _seed() -> str:

@@ -21,6 +21,7 @@ class RunSummary(FrozenModel):
     model: str
     recipe: str
     bucket: str
+    run: str = Field(default="", description="key of the record of the run, for `show`")
     spritemaps: dict[str, str]
     rendered: int
     reused: int

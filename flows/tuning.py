@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.sprites_request import AUTO, TuneRequest
 from diamond_cutter.flows.stops import Stop, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
@@ -55,6 +56,17 @@ def tune_on(
 ) -> Preset:
     """Do the work of `tune` on devices; `tune_layers` tunes the layers that are missing."""
     require_plain_recipe(request)
+    with observed("tune"):
+        return _tune(slots, request, on_layer, on_restart, tune_layers)
+
+
+def _tune(
+    slots: DeviceSlots,
+    request: TuneRequest,
+    on_layer: OnLayer,
+    on_restart: Callable[[str], object],
+    tune_layers: TuneLayers,
+) -> Preset:
     bucket = open_bucket(request.bucket)
     card = _card(bucket, request, slots)
     wanted = [layer.name for layer in card.select_layers(request.layers)]
@@ -105,23 +117,28 @@ def _tune_in_threads(
     on_layer: OnLayer,
 ) -> None:
     def tuned(layer: str) -> LayerTuning:
+        count = progress.of_part(layer, 1)
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
-        return slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        found = slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        count.complete()
+        return found
 
     stop, ended = current_stop(), list[str]()
 
     def counted() -> str:
         return f"{len(ended)} of {len(layers)} layers"
 
-    with ThreadPoolExecutor(len(slots)) as threads:
+    with (
+        Progress("layers", len(layers), parts="layer") as progress,
+        ThreadPoolExecutor(len(slots)) as threads,
+    ):
         futures = [threads.submit(tuned, layer) for layer in layers]
         try:
-            with Progress("layers", len(futures)) as progress, stop.held(counted):
+            with stop.held(counted):
                 for future in _as_completed(futures, stop):
                     found = future.result()
                     on_layer(found)
                     ended.append(found.layer)
-                    progress.of_part(found.layer, 1)(1)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             slots.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
-from diamond_cutter.flows.progress import Progress
+from diamond_cutter.flows.progress import PartProgress, Progress
 from diamond_cutter.flows.run_scope import tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -43,13 +43,15 @@ def _tune_as_tasks(
     model: str, layers: Sequence[str], request: TuneRequest, slots: DeviceSlots, on_layer: OnLayer
 ) -> None:
     errors, ended = list[BaseException](), list[str]()
+    counts = dict[str, PartProgress]()
 
     def counted() -> str:
         return f"{len(ended)} of {len(layers)} layers"
 
-    with Progress("layers", len(layers)) as progress:
+    with Progress("layers", len(layers), parts="layer") as progress:
 
         def submit(layer: str) -> Any:
+            counts[layer] = progress.of_part(layer, 1)
             what = (request.bucket, model, layer, request.recipe, request.budget_s)
             return tune_layer.submit(*what, slots, request.layer_timeout_s, None)
 
@@ -60,6 +62,6 @@ def _tune_as_tasks(
                 continue
             on_layer(future.result())
             ended.append(layer)
-            progress.of_part(layer, 1)(1)
+            counts[layer].complete()
     if errors:
         raise errors[0]

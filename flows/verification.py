@@ -7,9 +7,11 @@ from pydantic import Field
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, NotFound
+from diamond_cutter.storage.sets.executions import RunExecution
 from diamond_cutter.storage.sets.layout import (
     index_key,
     is_mixes,
+    is_run_execution,
     is_run_record,
     is_spritemap_record,
     layer_folder,
@@ -21,7 +23,12 @@ from diamond_cutter.storage.sets.layout import (
     set_folder,
 )
 from diamond_cutter.storage.sets.records import PhotoActivations, RunRecord, SpritemapRecord
-from diamond_cutter.storage.sets.sprite_set import LayerShards, is_whole, read_layer
+from diamond_cutter.storage.sets.sprite_set import (
+    LayerShards,
+    is_whole,
+    read_layer,
+    read_record,
+)
 from diamond_cutter.storage.sets.views import Finding, check_view
 from diamond_cutter.tasks.gallery.stored import gallery_checks
 from diamond_cutter.tasks.gathering.contents import (
@@ -113,7 +120,8 @@ def _checks(bucket: Bucket, *, reread: bool) -> Iterator[Problem | Finding | Non
                 yield _check_mixes(bucket, model, recipe, layer)
         yield check_recipe(bucket, model, recipe)
         yield from check_runs(bucket, model, recipe)
-        committed = any(True for _ in bucket.list(set_folder(model, recipe) + "runs/"))
+        in_runs = bucket.list(set_folder(model, recipe) + "runs/")
+        committed = any(is_run_record(info.key) for info in in_runs)
         yield _check_index(bucket, model, recipe, layers, committed=committed)
         yield from gallery_checks(bucket, model, recipe, committed=committed, reread=reread)
     yield from report_checks(bucket, reread=reread)
@@ -167,7 +175,7 @@ def _check_mixes(bucket: Bucket, model: str, recipe: str, name: str) -> Problem 
 
 
 def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | None]:
-    """Yield the problem of each run record of a set, or None."""
+    """Yield the problem of each record of a run or of an execution of a set, or None."""
     listed = {info.key for info in bucket.list(set_folder(model, recipe))}
     for key in sorted(filter(is_run_record, listed)):
         try:
@@ -182,6 +190,16 @@ def check_runs(bucket: Bucket, model: str, recipe: str) -> Iterator[Problem | No
             "command to create them again."
         )
         yield Problem(key=key, problem=why) if gone else None
+    yield from (_check_execution(bucket, key) for key in sorted(filter(is_run_execution, listed)))
+
+
+def _check_execution(bucket: Bucket, key: str) -> Problem | None:
+    if read_record(bucket, key, RunExecution) is not None:
+        return None
+    return Problem(
+        key=key,
+        problem="The times of this run are unreadable, and cannot be found out again. Remove them.",
+    )
 
 
 def check_recipe(bucket: Bucket, model: str, recipe: str) -> Problem | None:

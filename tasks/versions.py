@@ -1,6 +1,7 @@
 """The versions of the software that computes something, for its record."""
 
 import importlib.metadata
+import os
 import platform
 
 import numpy as np
@@ -27,3 +28,9 @@ def software_versions() -> Versions:
         pillow=pillow_version,
         device=device,
     )
+
+
+def device_of_this_process() -> str:
+    """Return the device that a device's process may use: `cpu`, or `gpu:` and its name for CUDA."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return f"gpu:{visible}" if visible else "cpu"

@@ -13,6 +13,8 @@ from diamond_cutter.storage import BadKey, Bucket
 from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
+    is_run_execution,
+    is_run_record,
     layer_folder,
     set_folder,
 )
@@ -32,7 +34,8 @@ def keys_meant(bucket: Bucket, given: str) -> list[str]:
 
 
 def keys_named(bucket: Bucket, name: str) -> list[str]:
-    """Return the keys with a short name: models, sprite sets, layers, reports, and files of sets.
+    """Return the keys with a short name: models, sprite sets, layers, runs, reports, and files of
+    sets.
 
     The name is the end of a key. For sets and reports it may also be the dataset, the model or the
     recipe. Hashes may be omitted.
@@ -76,6 +79,9 @@ def _named(bucket: Bucket) -> Iterator[tuple[str, set[str]]]:
         yield folder.rstrip("/"), _runs(folder.split("/")[1:-1])
     for model, recipe in set_names(bucket):
         yield set_folder(model, recipe).rstrip("/"), _runs([model, recipe])
+        for info in bucket.list(f"{set_folder(model, recipe)}runs/"):
+            if is_run_record(info.key) or is_run_execution(info.key):
+                yield info.key, {info.key.rpartition("/")[2].removesuffix(".json")}
         before = {"", *(f"{end}/" for end in _runs([model, recipe]) - _runs([model]))}
         for layer in layer_names(bucket, model, recipe, read_card(bucket, model)):
             names = {start + name for start in before for name in (layer, escape(layer))}

@@ -62,6 +62,7 @@ def set_in_words(report: SetReport) -> list[Part]:
     return [
         f"{report.key}: {count_of(len(report.layers), 'layer')}; the scores are medians",
         Rows(head, rows),
+        *(f"run: {run}" for run in report.runs),
     ]
 
 

@@ -20,6 +20,8 @@ from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
     HelpFormatter,
     Json,
+    LogJson,
+    choose_log,
     shown_default,
     spell_out_models,
     spell_out_recipe,
@@ -84,7 +86,7 @@ app = App(
     help="Render what the channels of a convolutional network look for, and explain its decisions.",
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
-    config=(spell_out_recipe, spell_out_models),
+    config=(choose_log, spell_out_recipe, spell_out_models),
     help_formatter=HelpFormatter(),
     help_format="plaintext",  # the other formats take the * of a product for markup
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
@@ -162,7 +164,12 @@ def plan(
 
 @app.command
 def sprites(
-    request: Request, *, all_models: bool = False, mixing: Mixing = NO_MIXES, json: Json = False
+    request: Request,
+    *,
+    all_models: bool = False,
+    mixing: Mixing = NO_MIXES,
+    json: Json = False,
+    log_json: LogJson = False,
 ) -> int:
     """Render sprites of models' channels, or of mixes of channels, and a spritemap per layer.
 
@@ -185,7 +192,9 @@ def sprites(
 
 
 @app.command
-def attribute(request: Attribution, *, open: bool = False, json: Json = False) -> int:
+def attribute(
+    request: Attribution, *, open: bool = False, json: Json = False, log_json: LogJson = False
+) -> int:
     """Explain a model's decisions on a folder of images, and publish a report in the bucket.
 
     diamond-cutter attribute efficientnet-lite0 holiday --layers block_10 head --open
@@ -211,7 +220,9 @@ def attribute(request: Attribution, *, open: bool = False, json: Json = False) -
 
 
 @app.command
-def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
+def cut(
+    request: Cutting, *, open: bool = False, json: Json = False, log_json: LogJson = False
+) -> int:
     """Find the model and layer whose features classify your labelled images best.
 
     diamond-cutter cut scans --models efficientnet-lite0 efficientnet-lite1 --open
@@ -237,7 +248,7 @@ def cut(request: Cutting, *, open: bool = False, json: Json = False) -> int:
 
 
 @app.command
-def attach(request: Attaching, *, json: Json = False) -> None:
+def attach(request: Attaching, *, json: Json = False, log_json: LogJson = False) -> None:
     """Cut a network, train new layers for your labelled images, and add the result as a model.
 
     diamond-cutter attach efficientnet-lite0 scans --at block_12 --name scans-lite0 --conv 128
@@ -249,7 +260,9 @@ def attach(request: Attaching, *, json: Json = False) -> None:
 
 
 @app.command
-def compare(request: Comparing, *, open: bool = False, json: Json = False) -> int:
+def compare(
+    request: Comparing, *, open: bool = False, json: Json = False, log_json: LogJson = False
+) -> int:
     """Compare two models on the same images: accuracy, layers and channels.
 
     diamond-cutter compare birds-before birds-after birds --open
@@ -288,7 +301,7 @@ def spectrum(photos: str) -> None:
 
 
 @app.command
-def tune(request: Tuning, *, json: Json = False) -> None:
+def tune(request: Tuning, *, json: Json = False, log_json: LogJson = False) -> None:
     """Find the best settings for each layer of a model, and store them as its preset recipe."""
     from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
     from diamond_cutter.flows.runs import run_tune

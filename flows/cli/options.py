@@ -9,6 +9,7 @@ from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
 from pydantic import ValidationError
 
 from diamond_cutter.flows.errors import RequestError, sentence
+from diamond_cutter.flows.json_log import log_as_json
 from diamond_cutter.flows.sprites_request import preset_by_name
 from diamond_cutter.regular_files import read_regular
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 Json = Annotated[bool, Parameter(help="print JSON, for scripts")]
+LogJson = Annotated[
+    bool,
+    Parameter(
+        help="write events as lines of JSON to standard error, instead of progress and sentences"
+    ),
+]
 BucketUrl = Annotated[str, Parameter(help="the bucket: a folder, or gs://bucket/prefix")]
 
 _SHOWN_WHOLE = 5
@@ -32,6 +39,15 @@ def spell_out_models(app: App, command: Sequence[str], arguments: ArgumentCollec
     if model.tokens:
         raise RequestError("--all-models renders all models of the bucket. Omit the model.")
     model.append(Token(keyword="--model", value="*", source="cli"))
+
+
+def choose_log(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Write the events of the command as JSON lines if `--log-json` is given.
+
+    It is done before values are checked, so that errors about them are lines as well. Only an
+    unknown option is refused earlier, in plain text.
+    """
+    log_as_json(any(argument.name == "--log-json" and argument.tokens for argument in arguments))
 
 
 def spell_out_recipe(app: App, command: Sequence[str], arguments: ArgumentCollection) -> None:

@@ -1,6 +1,7 @@
 """Records as text: shards, spritemaps, runs, photo activations, presets and recipes."""
 
 from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.cli.execution_text import execution_in_words, executions_in_words
 from diamond_cutter.flows.cli.layer_statistics import LayerReport
 from diamond_cutter.flows.cli.layer_text import layer_in_words, set_in_words
 from diamond_cutter.flows.cli.records import SetReport, Shown, ShownRecord
@@ -18,6 +19,7 @@ from diamond_cutter.flows.cli.tables import Part, Rows
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.quantities import lasting, significant
+from diamond_cutter.storage.sets.executions import RunExecution
 from diamond_cutter.storage.sets.records import (
     FileRef,
     PhotoActivations,
@@ -49,7 +51,9 @@ def in_words(shown: Shown) -> list[Part]:
         case ShownRecord(record=SpritemapRecord() as record):
             return _spritemap(record, _file(record.file, shown))
         case ShownRecord(record=RunRecord() as record):
-            return _run(record)
+            return [*_run(record), *executions_in_words(shown.executions)]
+        case ShownRecord(record=RunExecution() as record):
+            return execution_in_words(record)
         case ShownRecord(record=PhotoActivations() as record):
             return _photos(record)
         case ShownRecord(record=Preset() as record):

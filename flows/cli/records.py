@@ -13,12 +13,14 @@ from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, Corrupt, NotFound
+from diamond_cutter.storage.sets.executions import RunExecution, executions_of
 from diamond_cutter.storage.sets.layout import (
     card_key,
     escape,
     gallery_key,
     graph_key,
     index_key,
+    is_run_execution,
     is_run_record,
     is_shard_record,
     is_spritemap_record,
@@ -57,6 +59,7 @@ class SetReport(FrozenModel):
     model: str
     recipe: str
     layers: tuple[LayerReport, ...]
+    runs: tuple[str, ...] = Field(default=(), description="keys of the complete runs")
 
 
 class ShownRecord(FrozenModel):
@@ -67,12 +70,16 @@ class ShownRecord(FrozenModel):
         ShardRecord
         | SpritemapRecord
         | RunRecord
+        | RunExecution
         | PhotoActivations
         | Preset
         | RenderRecipe
         | ModelCard
     )
     file_is_whole: bool | None = Field(default=None, description="null if it commits no file")
+    executions: tuple[RunExecution, ...] = Field(
+        default=(), description="of a run, the oldest first"
+    )
 
 
 Shown = LayerReport | SetReport | ReportSummary | CutSummary | CompareSummary | ShownRecord
@@ -139,7 +146,10 @@ def _record(bucket: Bucket, key: str) -> ShownRecord | None:
             _recipe(bucket, key, folders[2]) if key == recipe_key(folders[1], folders[2]) else None
         )
     if is_run_record(key):
-        return ShownRecord(key=key, record=RunRecord.from_bytes(bucket.get(key), key))
+        run = RunRecord.from_bytes(bucket.get(key), key)
+        return ShownRecord(key=key, record=run, executions=tuple(executions_of(bucket, key)))
+    if is_run_execution(key):
+        return ShownRecord(key=key, record=RunExecution.from_bytes(bucket.get(key), key))
     if not (is_shard_record(key) or is_spritemap_record(key)):
         return None
     record = (ShardRecord if is_shard_record(key) else SpritemapRecord).from_bytes(
@@ -193,7 +203,9 @@ def _folder(bucket: Bucket, key: str) -> LayerReport | SetReport | None:
         layers = layer_names(bucket, model, recipe, card)
         if key in (folder.rstrip("/"), index_key(model, recipe), gallery_key(model, recipe)):
             reports = tuple(report_layer(bucket, model, recipe, layer, card) for layer in layers)
-            return SetReport(key=folder, model=model, recipe=recipe, layers=reports)
+            listed = (info.key for info in bucket.list(f"{folder}runs/"))
+            runs = tuple(sorted(filter(is_run_record, listed)))
+            return SetReport(key=folder, model=model, recipe=recipe, layers=reports, runs=runs)
         # The name of a layer may look like the folder of another one: the folder wins.
         meant = {layer: layer for layer in layers}
         meant |= {escape(layer): layer for layer in layers}

@@ -14,6 +14,7 @@
       mixes.<hash8>/mixes.json         mixes of channels, by the hash of their content
       mixes.<hash8>/...                their shards and spritemaps, as for a layer of that name
       runs/<selection hash8>.json      the commit of a run, written last
+      runs/<selection hash8>.<start>-<id>.json   one execution of the run: its times and devices
       index.parquet                    a view of all records, rebuilt after each run
       index.html                       the gallery of the set, rebuilt after each run
       index.html.json, index.parquet.json     the hashes of the two as published
@@ -54,6 +55,8 @@ _VIEW_RECORDS = {f"{view}.json" for view in _VIEWS}
 _RESERVED_LAYERS = {"runs", "recipe.json", *_VIEWS, *_VIEW_RECORDS}
 _REPLACED = {"preset.json", *_VIEWS, *_VIEW_RECORDS}
 _SHARD_RECORD = re.compile(r"\d{5,}-\d{5,}(\.[0-9a-f]{8})?\.json")
+_RUN_RECORD = re.compile(r"[^.]+\.json")
+_RUN_EXECUTION = re.compile(r"[^.]+\.[^.]+\.json")
 _MIXES = re.compile(r"mixes\.[0-9a-f]{8}")
 _GALLERY_FILE = re.compile(r"gallery\.[0-9a-f]{16}\.[a-z]+")
 _FINGERPRINTED = re.compile(r"(.+)\.[0-9a-f]{16}\.[a-z]+")
@@ -149,7 +152,27 @@ def run_record_key(model: str, recipe: str, selection: str) -> str:
 
 def is_run_record(key: str) -> bool:
     """Tell whether a key in a set is that of the commit of a run."""
-    return key.endswith(".json") and key.split("/")[-2] == "runs"
+    return _is_in_runs(key, _RUN_RECORD)
+
+
+def run_execution_key(model: str, recipe: str, selection: str, execution: str) -> str:
+    """Return the key of the record of an execution of a run; `execution` is its start and id."""
+    return f"{run_executions_prefix(run_record_key(model, recipe, selection))}{execution}.json"
+
+
+def run_executions_prefix(run: str) -> str:
+    """Return the beginning of the keys of the executions of a run, given the key of its commit."""
+    return run.removesuffix("json")
+
+
+def is_run_execution(key: str) -> bool:
+    """Tell whether a key in a set is that of the record of an execution of a run."""
+    return _is_in_runs(key, _RUN_EXECUTION)
+
+
+def _is_in_runs(key: str, name: re.Pattern[str]) -> bool:
+    folders = key.split("/")
+    return folders[-2:-1] == ["runs"] and name.fullmatch(folders[-1]) is not None
 
 
 def index_key(model: str, recipe: str) -> str:

@@ -68,6 +68,11 @@ class LayerRenderer:
         return self._optimises or self._compiling.locked()
 
     @property
+    def has_scored(self) -> bool:
+        """Tell whether the scores are compiled."""
+        return self._scores
+
+    @property
     def trace_count(self) -> int:
         """Return the number of traces of the loop: 1, however many shards it has rendered."""
         return int(self._optimise.experimental_get_tracing_count())
@@ -77,13 +82,21 @@ class LayerRenderer:
     ) -> npt.NDArray[np.float32]:
         """Return the optimised images, float32 `[batch, height, width, plane]` in (0, 1).
 
-        Several threads may optimise batches at once. The first one compiles the loop alone:
-        TensorFlow would optimise the graph once for each thread that comes before it is done.
+        Several threads may optimise batches at once.
 
         Args:
             course: where to start, and what the steps read.
             targets: of each layer. A member maximises the sum over the layers.
             focus: the positions to maximise at.
+        """
+        self.compile_loop(course, targets, focus)
+        return self._run_loop(course, targets, focus)
+
+    def compile_loop(self, course: Course, targets: tuple[Targets, ...], focus: Focus) -> None:
+        """Trace and compile the loop, unless that is done; the arguments are those of `optimise`.
+
+        One thread compiles it while the others wait: TensorFlow would optimise the graph once for
+        each thread that comes before it is done.
         """
         with self._compiling:
             if not self._optimises:
@@ -91,7 +104,6 @@ class LayerRenderer:
                     self._optimise.get_concrete_function()
                 self._run_loop(course._replace(steps=np.int32(0)), targets, focus)
                 self._optimises = True
-        return self._run_loop(course, targets, focus)
 
     def _run_loop(
         self, course: Course, targets: tuple[Targets, ...], focus: Focus

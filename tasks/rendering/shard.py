@@ -1,5 +1,6 @@
 """Renders one shard in a device's process and commits it."""
 
+import socket
 import time
 from datetime import UTC, datetime
 
@@ -13,9 +14,11 @@ from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.rendering.batch_size import batch_size_for
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.scores import with_photo_ratios
+from diamond_cutter.tasks.rendering.stopwatch import Stopwatch
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
+from diamond_cutter.tasks.rendering.work import ShardWork
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
-from diamond_cutter.tasks.versions import software_versions
+from diamond_cutter.tasks.versions import device_of_this_process, software_versions
 
 SHARD_CHANNELS = 32
 
@@ -53,14 +56,16 @@ class ShardJob(FrozenModel):
         return shard_record_key(self.model, self.recipe.key, self.name, self.numbers)
 
 
-def render_and_commit(job: ShardJob) -> None:
+def render_and_commit(job: ShardJob) -> ShardWork:
     """Render a shard in this process; write its picture first, then the record that commits it."""
     from diamond_cutter.tasks.rendering.precision import execution_here
     from diamond_cutter.tasks.rendering.sprites import render_sprites
 
     started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
+    tracing, versions = Stopwatch(), software_versions()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
     highest = _highest_on_photos(bucket, job)
+    report_progress("rendering")
     batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
     sprites = render_sprites(
         bundle,
@@ -70,7 +75,11 @@ def render_and_commit(job: ShardJob) -> None:
         batch_size=batch_size,
         execution=execution,
         on_batch=lambda rendered: report_progress(rendered * job.recipe.variants),
+        on_ladder=lambda failed: report_progress(f"retrying {failed} sprite{'s' * (failed > 1)}"),
+        tracing=tracing,
     )
+    rendered_s = time.perf_counter() - clock
+    report_progress("writing")
     columns = shard_columns(len(sprites), job.recipe.size_px)
     pictures = ((position, sprite.picture) for position, sprite in enumerate(sprites))
     data = encode_lossless(compose(pictures, len(sprites), columns, job.recipe.size_px))
@@ -88,9 +97,18 @@ def render_and_commit(job: ShardJob) -> None:
         file=put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data)),
         started=started,
         seconds=round(time.perf_counter() - clock, 3),
-        versions=software_versions(),
+        versions=versions,
     )
     commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))
+    return ShardWork(
+        host=socket.gethostname(),
+        device=device_of_this_process(),
+        tracing_s=tracing.seconds,
+        rendering_s=rendered_s - tracing.seconds,
+        writing_s=time.perf_counter() - clock - rendered_s,
+        bytes=len(data),
+        versions=versions,
+    )
 
 
 def prepare_shard(job: ShardJob) -> None:

@@ -8,7 +8,8 @@ import gc
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from diamond_cutter.tasks.rendering.presets import STANDARD
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.renderer import BatchScores, LayerRenderer
 from diamond_cutter.tasks.rendering.scores import score_sprite, specificities
+from diamond_cutter.tasks.rendering.stopwatch import Stopwatch
 from diamond_cutter.tasks.rendering.subjects import Member, Subjects, Targets
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
@@ -62,6 +64,8 @@ def render_sprites(
     batch_size: int,
     execution: Execution | None = None,
     on_batch: Callable[[int], object] = lambda rendered: None,
+    on_ladder: Callable[[int], object] = lambda failed: None,
+    tracing: Stopwatch | None = None,
 ) -> list[Sprite]:
     """Render sprites in the order of their numbers, with the variants of a number in a row.
 
@@ -78,18 +82,23 @@ def render_sprites(
             is padded.
         execution: how to compute. Default: the fastest on this device.
         on_batch: called with the number of subjects in each finished batch.
+        on_ladder: called with the number of sprites that failed and are tried again, if any.
+        tracing: measures the time for building, tracing and compiling graphs.
 
     Raises:
         UnknownLayer: names the nearest layers.
     """
     scored_by, recipe = recipe.pre_activation, recipe.at(subjects.name)
     standard = recipe.model_copy(update={"pre_activation": scored_by})
-    studio = _Studio(bundle, subjects, standard, batch_size, execution or execution_here())
+    execution = execution or execution_here()
+    studio = _Studio(bundle, subjects, standard, batch_size, execution, tracing or Stopwatch())
     sprites: dict[Member, Sprite] = {}
     for batch, drawn in studio.render_all(numbers, recipe, "first"):
         sprites |= drawn
         on_batch(len(batch))
     failed = {member: sprite for member, sprite in sprites.items() if _failed(sprite)}
+    if failed and recipe.ladder:
+        on_ladder(len(failed))
     sprites |= studio.for_ladder().climb(failed, recipe)
     return [_final(sprites[member]) for member in studio.members(numbers)]
 
@@ -154,6 +163,7 @@ class _Studio:
     recipe: RenderRecipe
     batch_size: int
     execution: Execution
+    tracing: Stopwatch = field(default_factory=Stopwatch)
 
     def for_ladder(self) -> "_Studio":
         """Return the settings of the ladder, which has small batches because few sprites fail.
@@ -219,7 +229,10 @@ class _Studio:
         targets = self._targets(members)
         epsilon = ADAM_EPSILON if rung == "first" else _LADDER_EPSILON
         course = course_of(self.subjects.name, members, recipe, channels, epsilon)
-        images = self._renderer(recipe, len(members)).optimise(course, targets, focus_of(recipe))
+        renderer = self._renderer(recipe, len(members))
+        with self.tracing:
+            renderer.compile_loop(course, targets, focus_of(recipe))
+        images = renderer.optimise(course, targets, focus_of(recipe))
         rounded = np.round(np.nan_to_num(images, nan=0.5) * 255).astype(np.uint8)
         # The stored picture is scored: its bytes, or the numbers that are not finite.
         seen = np.where(np.isfinite(images), rounded.astype(np.float32) / 255, images)
@@ -265,11 +278,12 @@ class _Studio:
         standard = self.recipe.model_copy(update=STANDARD)
         views = views_of(self.subjects.name, members, standard, "scores", _FRESH_TRANSFORMS)
         renderer = self._renderer(standard, len(members))
-        return renderer.score(images, views, targets, focus_of(recipe))
+        with nullcontext() if renderer.has_scored else self.tracing:
+            return renderer.score(images, views, targets, focus_of(recipe))
 
     def _renderer(self, recipe: RenderRecipe, members: int) -> LayerRenderer:
         key = TraceKey.of(recipe, members, self.execution)
-        with _one_builds:
+        with self.tracing, _one_builds:
             return layer_renderer(self.bundle, self.subjects.layers, key)
 
     def _targets(self, members: list[Member]) -> tuple[Targets, ...]:

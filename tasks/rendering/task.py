@@ -1,27 +1,19 @@
 """Renders one shard on the next free device, unless another run has it."""
 
-from typing import Any, Literal
+import time
+from typing import Any
 
 from prefect import task
+from prefect.runtime import task_run
 
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Token, open_bucket
 from diamond_cutter.storage.sets.claims import claim
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.rendering.shard import ShardJob, prepare_shard, render_and_commit
+from diamond_cutter.tasks.rendering.work import ShardOutcome
 from diamond_cutter.tasks.retrying import RETRIED
-
-
-class ShardOutcome(FrozenModel):
-    """What became of a shard.
-
-    how: `rendered`; `there`, if it has a sound record by now; `claimed`, if another process is at
-        work on it.
-    """
-
-    how: Literal["rendered", "there", "claimed"]
 
 
 @task(name="render shard", task_run_name="{job.title}", **RETRIED)
@@ -39,11 +31,18 @@ def render_shard(
             return ShardOutcome(how="there")
         if other is not None:
             return ShardOutcome(how="claimed")
-        slots.run(
+        asked = time.perf_counter()
+        work = slots.run(
             render_and_commit,
             job,
             timeout_s=timeout_s,
             on_progress=on_progress,
             ahead=prepare_shard,
         )
-        return ShardOutcome(how="rendered")
+        passed_s = time.perf_counter() - asked
+        return ShardOutcome(
+            how="rendered",
+            work=work,
+            waiting_s=max(passed_s - work.seconds, 0.0) if work else 0.0,
+            retries=max(task_run.run_count - 1, 0),
+        )

@@ -15,7 +15,8 @@ from PIL import Image
 
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import is_shard_record
+from diamond_cutter.storage.sets.executions import executions_of
+from diamond_cutter.storage.sets.layout import is_run_record, is_shard_record
 from diamond_cutter.storage.sets.records import (
     PhotoActivations,
     RunRecord,
@@ -97,7 +98,7 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     page, folder = bucket.get(page_key).decode(), page_key.removesuffix("index.html")
     gallery = keys(rendered[0], ".js", ".css", ".svg")
     assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
-    (run_key,) = (key for key in keys(rendered[0], ".json") if "/runs/" in key)
+    (run_key,) = filter(is_run_record, keys(rendered[0], ".json"))
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
     assert (run.selection, run.shards, run.spritemaps, run.failures) == (
         {"stem": tuple(range(8))},
@@ -389,6 +390,8 @@ def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
     summary = run_flow(imported[0], "stem", "0:4", broken_rendering.die_then_hang, timeout_s=299)
     assert (summary.rendered, summary.failed) == (4, 0)
     assert tries.read_text() == "die hang render "
+    (execution,) = executions_of(LocalBucket(imported[0]), summary.run)
+    assert (execution.end, execution.retries, execution.rendered) == ("complete", 2, 4)
 
 
 def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:

@@ -20,6 +20,7 @@ from diamond_cutter.storage.sets.layout import (
     is_fingerprinted,
     is_gallery_file,
     is_mixes,
+    is_run_execution,
     is_run_record,
     is_shard_record,
     is_spritemap_record,
@@ -39,6 +40,7 @@ from diamond_cutter.storage.sets.layout import (
     report_of,
     report_page_key,
     report_table_key,
+    run_execution_key,
     run_record_key,
     set_folder,
     shard_record_key,
@@ -140,7 +142,13 @@ def test_keys_lie_where_the_design_says() -> None:
         photo_activations_key(MODEL, "p@1", "stem", pre_activation=True)
         == "models/toy@01234567/photos/p@1/pre-activation/stem.json"
     )
-    assert run_record_key(MODEL, RECIPE, "deadbeef") == SET + "runs/deadbeef.json"
+    run = run_record_key(MODEL, RECIPE, "deadbeef")
+    execution = run_execution_key(MODEL, RECIPE, "deadbeef", "20260102T030405Z-89abcdef")
+    assert run == SET + "runs/deadbeef.json"
+    assert execution == SET + "runs/deadbeef.20260102T030405Z-89abcdef.json"
+    assert [is_run_record(key) for key in (run, execution)] == [True, False]
+    assert [is_run_execution(key) for key in (run, execution)] == [False, True]
+    assert record_beside(execution) is None and not is_fingerprinted(execution)
 
 
 def test_a_file_is_named_by_its_content() -> None:

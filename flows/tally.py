@@ -1,0 +1,192 @@
+"""How far the work is, counted from the events of a run."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from diamond_cutter.flows.cli.tables import printable
+from diamond_cutter.flows.quantities import passing, significant
+from diamond_cutter.flows.run_events import (
+    Counted,
+    Event,
+    Part,
+    PartDone,
+    PartFailed,
+    PartReturned,
+    PartStarted,
+    Phase,
+    Progressed,
+    ShardDone,
+    StepDone,
+    StepStarted,
+    TaskFailed,
+)
+
+Group = tuple[str, str]  # a model and a layer; or '' and the title of a part
+
+# The rate is that of the last minutes, because layers differ.
+_RATE_OF_S = 600.0
+_SAMPLE_S = 5.0
+_NAMED = 3
+_WAITING = "waiting for a device"
+
+
+class Row(NamedTuple):
+    """A group of parts, such as a layer, of which some are under way."""
+
+    title: str
+    done: int
+    total: int
+    phase: str
+
+
+class Tally:
+    """Counts the items of the work, such as sprites, and of its groups, such as layers."""
+
+    def __init__(self, unit: str, total: int, groups: Mapping[Group, int] | None = None) -> None:
+        """Start to count.
+
+        Args:
+            unit: what is counted.
+            total: the number of items.
+            groups: the number of items of each model and layer; if omitted, each part is a group.
+        """
+        self.unit, self.total, self._totals = unit, total, dict(groups or {})
+        self.done, self.failed, self.title = 0, 0, ""
+        self._several = len({model for model, _ in self._totals}) > 1
+        self._done_of = Counter[Group]()
+        self._under_way: dict[Group, dict[str, str]] = {}  # the phase of each part
+        self._steps: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._samples = deque([(self._started, 0)])
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case PartStarted():
+                parts = self._under_way.setdefault(self._group(event.part), {})
+                parts[event.part.title] = _WAITING if event.part.kind == "shard" else ""
+            case Phase():
+                parts = self._under_way.get(self._group(event.part), {})
+                if event.part.title in parts:
+                    parts[event.part.title] = event.phase
+            case Counted():
+                self._count(event.items)
+                self._done_of[self._group(event.part)] += event.items
+            case PartDone() | ShardDone() | PartReturned():
+                self._end(event.part)
+            case PartFailed():
+                self.failed += event.part.items
+                self._end(event.part)
+            case TaskFailed():
+                self.failed += 1
+            case StepStarted():
+                self._steps[event.step] = time.monotonic()
+            case StepDone():
+                self._steps.pop(event.step, None)
+
+    def describe(self, done: int, title: str) -> None:
+        """Count items that belong to no part, with a line about them."""
+        self._count(min(done, self.total - self.done))
+        self.title = title
+
+    def _count(self, items: int) -> None:
+        self.done += items
+        now = time.monotonic()
+        if now - self._samples[-1][0] >= _SAMPLE_S:
+            self._samples.append((now, self.done))
+        while len(self._samples) > 2 and now - self._samples[1][0] > _RATE_OF_S:
+            self._samples.popleft()
+
+    def _end(self, part: Part) -> None:
+        group = self._group(part)
+        parts = self._under_way.get(group, {})
+        parts.pop(part.title, None)
+        if not parts:
+            self._under_way.pop(group, None)
+
+    def _group(self, part: Part) -> Group:
+        if part.layer is not None and part.model is not None:
+            group = part.model, part.layer
+            if group in self._totals:
+                return group
+        self._totals.setdefault(("", part.title), part.items)
+        return "", part.title
+
+    @property
+    def per_second(self) -> float | None:
+        """Return the number of items a second in the last minutes, None before the first one."""
+        then, before = self._samples[0]
+        passed = time.monotonic() - then
+        return (self.done - before) / passed if self.done > before and passed > 0 else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Return the seconds that the rest takes at this rate, or None if that is unknown."""
+        rate, left = self.per_second, self.total - self.done - self.failed
+        return left / rate if rate and left > 0 else None
+
+    def rows(self) -> list[Row]:
+        """Return the groups that are under way, in the order in which they were started."""
+        return [
+            Row(self.titled(*group), self._done_of[group], self._totals[group], _first(parts))
+            for group, parts in list(self._under_way.items())
+        ]
+
+    def steps(self) -> list[str]:
+        """Return the steps under way, such as `publishing the index`."""
+        return list(self._steps)
+
+    def facts(self) -> list[str]:
+        """Return the count, the rate, the time left and the failures; the time at the end."""
+        rate, left_s = self.per_second, self.left_s
+        facts = [f"{self.done} of {self.total} {self.unit}", *filter(None, [self.title])]
+        facts += [f"{significant(rate)}/s"] if rate else []
+        if left_s is not None:
+            facts.append(f"{passing(left_s)} left")
+        else:
+            facts.append(f"after {passing(time.monotonic() - self._started)}")
+        return [*facts, f"{self.failed} failed"] if self.failed else facts
+
+    def line(self) -> str:
+        """Return how far the work is as one line of text."""
+        at_work = [
+            f"{row.title} ({', '.join(filter(None, [f'{row.done} of {row.total}', row.phase]))})"
+            for row in self.rows()
+        ]
+        more = len(at_work) - _NAMED
+        named = [*at_work[:_NAMED], *([f"{more} more"] if more > 0 else []), *self.steps()]
+        about = ", ".join(self.facts())
+        return f"{about}; at work on {', '.join(named)}" if named else about
+
+    def event(self) -> Progressed:
+        """Return how far the work is as an event."""
+        rate, left_s = self.per_second, self.left_s
+        return Progressed(
+            unit=self.unit,
+            total=self.total,
+            done=self.done,
+            failed=self.failed,
+            per_second=None if rate is None else round(rate, 4),
+            left_s=None if left_s is None else round(left_s, 1),
+            at_work=tuple(row.title for row in self.rows()),
+            steps=tuple(self.steps()),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Return the time since the start."""
+        return time.monotonic() - self._started
+
+    def titled(self, model: str, name: str) -> str:
+        """Return the name of a layer or part as one printable line, with the model if needed."""
+        several = model and self._several
+        title = f"{model.partition('@')[0]} {name}" if several else name
+        return printable(title).replace("\n", " ")
+
+
+def _first(parts: dict[str, str]) -> str:
+    """Return the phase of the first part that does not wait for a device."""
+    phases = list(parts.values())
+    return next((phase for phase in phases if phase != _WAITING), _WAITING if phases else "")
