@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -107,7 +107,9 @@ class Stop:
 
         self._obeyed = True
         again = "press Ctrl-C again" if self.signal == signal.SIGINT else "send SIGTERM again"
-        say(f"finishing the tasks in flight, for at most {self.grace_s:g} s; {again} to stop now")
+        limit = f"for at most {self.grace_s:g} s"
+        with printing_to_whoever_is_left():
+            say(f"finishing the tasks in flight, {limit}; {again} to stop now")
         self.admit(more=False)
 
     @contextmanager
@@ -128,6 +130,14 @@ class Stop:
         self._stopping = True
         signal.raise_signal(self.signal)
         raise Stopped(self.signal)  # the signal is ignored by now
+
+
+@contextmanager
+def printing_to_whoever_is_left() -> Iterator[None]:
+    """Go on if nobody reads what the block prints: Ctrl-C also stops the `tee` behind a command."""
+    # rich raises SystemExit for a broken pipe.
+    with suppress(OSError, SystemExit):
+        yield
 
 
 _current = Stop()

@@ -38,7 +38,7 @@ from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
 from diamond_cutter.flows.sprites_request import LOCAL, SpritesRequest, TuneRequest
-from diamond_cutter.flows.stops import fresh_stop, terminable
+from diamond_cutter.flows.stops import fresh_stop, printing_to_whoever_is_left, terminable
 
 if TYPE_CHECKING:
     from diamond_cutter.flows.registration import Request as AnyRequest
@@ -133,7 +133,8 @@ def run(arguments: list[str]) -> int:
         except KeyboardInterrupt as interrupt:
             code = exit_code_of(interrupt)
             done = f" after {stop.done}" if stop.done else ""
-            print_error(f"{_STOPPED[code]}{done}{_KEPT.get(''.join(arguments[:1]), '')}")
+            with printing_to_whoever_is_left():
+                print_error(f"{_STOPPED[code]}{done}{_KEPT.get(''.join(arguments[:1]), '')}")
             return code
 
 
