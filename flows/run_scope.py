@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
+from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.photos.finding import check_images, find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 
@@ -88,6 +90,23 @@ def remember_card(bucket_url: str, model: str, card: ModelCard) -> None:
     scope = _current.get()
     if scope is not None:
         scope.cards |= {(bucket_url, name): card for name in (model, card.key)}
+
+
+def card_reader(bucket: Bucket) -> Callable[[str], ModelCard | None]:
+    """Return `read_card` for a bucket; in a scope, it reads each card only once.
+
+    Other threads may call it, although they do not see the scope.
+    """
+    scope = _current.get()
+    cards = scope.cards if scope else {}
+
+    def read(model: str) -> ModelCard | None:
+        card = cards.get((bucket.url, model)) or read_card(bucket, model)
+        if card is not None:
+            cards[bucket.url, model] = card
+        return card
+
+    return read
 
 
 def known_images(place: str) -> ImageSet | None:

@@ -22,6 +22,8 @@ _ANSWERS_WITHIN_S = 10.0
 _WORKERS_WITHIN_S = 60.0
 _SILENT_FOR_S = 60.0
 _LOST_AFTER_S = 600.0
+# A count is a request to the scheduler, and the queue asks for it several times per task.
+_COUNTED_EVERY_S = 1.0
 
 Places = Callable[[], int]
 
@@ -129,6 +131,8 @@ class _Watched:
 
     def __call__(self) -> int:
         now = time.monotonic()
+        if self._last and now - self._answered < _COUNTED_EVERY_S:
+            return self._last
         try:
             self._last = self._places()
             self._answered = now
