@@ -8,9 +8,9 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Self
 
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, SettingsContext
 from prefect.settings import PREFECT_API_URL
 
 from diamond_cutter.errors import first_line
@@ -99,11 +99,34 @@ def _dask(address: str, stack: ExitStack) -> tuple[Any, Places]:
         DaskTaskRunner(address=f"tcp://{address}", client_kwargs={"timeout": _ANSWERS_WITHIN_S})
     )
     client = runner.client
+    stack.enter_context(_SerializedSettings.of_this_context())
 
     def threads() -> int:
         return sum(client.nthreads().values())
 
     return runner, threads
+
+
+class _SerializedSettings(SettingsContext):
+    """Prefect's settings, serialized once.
+
+    prefect-dask sends them with each task, and to serialize them takes most of the time in which a
+    task is submitted.
+    """
+
+    serialized: dict[str, Any]
+
+    @classmethod
+    def of_this_context(cls) -> Self:
+        context = SettingsContext.get()
+        if context is None:
+            raise RuntimeError("Prefect has no settings")
+        return cls(
+            profile=context.profile, settings=context.settings, serialized=context.serialize()
+        )
+
+    def serialize(self, include_secrets: bool = True) -> dict[str, Any]:
+        return self.serialized
 
 
 def _ray(address: str, stack: ExitStack) -> tuple[Any, Places]:
