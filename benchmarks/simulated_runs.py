@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -88,6 +89,7 @@ class Simulation:
     def __init__(self, server: GcsServer, bucket: Bucket, times: Times, seed: int = 0) -> None:
         self.clock, self.bucket, self.times = VirtualTime(), bucket, times
         self.random, self.record, self._server = random.Random(seed), Record(), server
+        self.is_over = False
 
     def counted(self, what: str, call: Callable[[], _Result]) -> tuple[_Result, float]:
         """Call something, and return its result and the seconds of its requests."""
@@ -115,6 +117,11 @@ class Simulation:
             def _later(self) -> None:
                 simulation.clock.after(RENEWED_EVERY_S, self._next)
 
+            def end(self) -> None:
+                # Claims of a simulation that has stopped remain.
+                if not simulation.is_over:
+                    super().end()
+
             def _next(self) -> None:
                 if not self._ended.is_set() and simulation.counted("renewals", self.renew)[0]:
                     self._later()
@@ -132,6 +139,7 @@ class Simulation:
             for run in runs:
                 run.start()
             self.clock.run(lambda: stop_at is not None and self.record.rendered.total() >= stop_at)
+        self.is_over = True
         last = max(end for _, end in self.record.busy)
         return last if stop_at is None else min(last, self.clock.now)
 
@@ -164,7 +172,7 @@ class SimulatedRun:
         self._submitted: deque[tuple[ShardJob, Token | None]] = deque()
         self._ended: deque[tuple[ShardJob, str]] = deque()
         self._on_submitted, self._on_ended, self._on_free = Signal(), Signal(), Signal()
-        self._in_flight = 0
+        self._in_flight = self._waits = 0
         times = simulation.times
         self._task_s = times.dask_task if on_cluster else times.local_task
 
@@ -181,12 +189,18 @@ class SimulatedRun:
             if self._on_cluster:
                 yield from self._charged("looks", lambda: list(self._shards.lost()))
             if not self._ended:
-                clock.after(_ASK_AGAIN_S, lambda: clock.fire(self._on_ended))
+                self._waits += 1
+                clock.after(_ASK_AGAIN_S, partial(self._ask_again, self._waits))
                 yield self._on_ended
             if self._ended:
                 job, how = self._ended.popleft()
                 self._in_flight -= 1
                 self._shards.ended(job, claimed=how == "claimed")
+
+    def _ask_again(self, wait: int) -> None:
+        """End a wait of the flow, if it has not ended."""
+        if wait == self._waits:
+            self._simulation.clock.fire(self._on_ended)
 
     def _fill(self) -> Process:
         """Submit shards up to the limit, and return whether there may be more of them."""
