@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from diamond_cutter.flows.run_scope import card_reader
 from diamond_cutter.flows.sprites_request import AUTO, Selection, SpritesRequest, select
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
@@ -158,7 +159,9 @@ def plan_run(
         subjects: channels_missing(numbers, survey.of(subjects.name).owners())
         for subjects, numbers, _ in selections
     }
-    adoptable = find_adoptable(bucket, card, recipe, missing) if adopting else {}
+    adoptable = (
+        find_adoptable(bucket, card, recipe, missing, card_reader(bucket)) if adopting else {}
+    )
 
     def planned(selection: Selection) -> LayerPlan:
         name = selection.subjects.name

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from diamond_cutter.flows.progress import say
 from diamond_cutter.flows.stops import GRACE_S, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.photos.finding import check_images, find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
 
@@ -124,6 +126,23 @@ def remember_card(bucket_url: str, model: str, card: ModelCard) -> None:
     scope = _current.get()
     if scope is not None:
         scope.cards |= {(bucket_url, name): card for name in (model, card.key)}
+
+
+def card_reader(bucket: Bucket) -> Callable[[str], ModelCard | None]:
+    """Return `read_card` for a bucket; in a scope, it reads each card only once.
+
+    Other threads may call it, although they do not see the scope.
+    """
+    scope = _current.get()
+    cards = scope.cards if scope else {}
+
+    def read(model: str) -> ModelCard | None:
+        card = cards.get((bucket.url, model)) or read_card(bucket, model)
+        if card is not None:
+            cards[bucket.url, model] = card
+        return card
+
+    return read
 
 
 def known_images(place: str) -> ImageSet | None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from diamond_cutter.storage import Bucket, Token
-from diamond_cutter.storage.sets.claims import ClaimWatch
-from diamond_cutter.storage.sets.layout import is_shard_record, set_folder
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
+from diamond_cutter.storage.sets.layout import is_shard_record, set_folder, shard_record_key
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import ShardJob
 
 LOOKS_EVERY_S = 15.0
@@ -61,12 +62,24 @@ class SharedShards(Iterator[ShardJob | None]):
         self._submitted: Counter[str] = Counter()
         self._folders: dict[str, _Folder] = {}
         self._blocked: dict[str, float] = {}
+        self._recipes: dict[int, tuple[RenderRecipe, str]] = {}
+        self._watched = time.monotonic() - RENEWED_EVERY_S
 
     def __next__(self) -> ShardJob | None:
         """Return a shard to render now, or None if others are at work on all that are left."""
+        job = self._next_free()
+        # Whoever has something else to do need not know which claims are of killed processes.
+        if job is None and self._left and self._some_owners_are_gone():
+            job = self._next_free()
+        if job is None and not self._left:
+            raise StopIteration
+        return job
+
+    def _next_free(self) -> ShardJob | None:
+        """Return the next shard that has not landed and is not claimed, or None."""
         for _ in range(len(self._left)):
             job = self._left.popleft()
-            key, folder = job.record_key, self._seen(job)
+            key, folder = self._key_of(job), self._seen(job)
             if key in folder.landed:
                 self._on_found(job)
             elif folder.watch.is_claimed(key) or self._blocked.get(key) == folder.looked:
@@ -75,17 +88,19 @@ class SharedShards(Iterator[ShardJob | None]):
                 self._submitted[key] += 1
                 self._under_way[key] = job, folder.watch.lost_claim(key)
                 return job
-        if self._left:
-            return None
-        raise StopIteration
+        return None
+
+    def _some_owners_are_gone(self) -> bool:
+        folders = {id(folder): folder for folder in map(self._seen, self._left)}
+        return any([folder.watch.check_owners() for folder in folders.values()])
 
     def lost_claim(self, job: ShardJob) -> Token | None:
         """Return the claim on a shard that its owner no longer renews, if there is one."""
-        return self._seen(job).watch.lost_claim(job.record_key)
+        return self._seen(job).watch.lost_claim(self._key_of(job))
 
     def ended(self, job: ShardJob, *, claimed: bool = False) -> None:
         """Note that the task of a shard has ended; `claimed` if another run is at work on it."""
-        key = job.record_key
+        key = self._key_of(job)
         self._under_way.pop(key, None)
         if claimed:
             self._submitted[key] -= 1
@@ -95,8 +110,9 @@ class SharedShards(Iterator[ShardJob | None]):
 
     def take_again(self, job: ShardJob) -> bool:
         """Take back a shard whose task was lost, and tell whether it may be submitted again."""
-        self._under_way.pop(job.record_key, None)
-        if self._submitted[job.record_key] >= SUBMITTED_AT_MOST:
+        key = self._key_of(job)
+        self._under_way.pop(key, None)
+        if self._submitted[key] >= SUBMITTED_AT_MOST:
             return False
         self._left.append(job)
         return True
@@ -104,8 +120,13 @@ class SharedShards(Iterator[ShardJob | None]):
     def lost(self) -> Iterator[ShardJob]:
         """Yield the shards under way whose tasks seem to be lost.
 
-        Their claims are no longer renewed, or their records are there for a minute.
+        Their claims are no longer renewed, or their records are there for a minute. A cluster may
+        have a thousand shards under way, so they are only looked through as often as claims are
+        renewed.
         """
+        if time.monotonic() - self._watched < RENEWED_EVERY_S:
+            return
+        self._watched = time.monotonic()
         for key, (job, lost_before) in list(self._under_way.items()):
             folder, now = self._seen(job), time.monotonic()
             lost = folder.watch.lost_claim(key) not in (None, lost_before)
@@ -114,7 +135,7 @@ class SharedShards(Iterator[ShardJob | None]):
 
     def _seen(self, job: ShardJob) -> _Folder:
         """Return the set of a shard, after a look at it if the last one was long ago."""
-        name, now = set_folder(job.model, job.recipe.key), time.monotonic()
+        name, now = set_folder(job.model, self._recipe_of(job)), time.monotonic()
         folder = self._folders.get(name)
         if folder is None:
             folder = self._folders[name] = _Folder(ClaimWatch(self._bucket, name), now, {})
@@ -127,6 +148,17 @@ class SharedShards(Iterator[ShardJob | None]):
             if is_shard_record(info.key) and info.key not in self._damaged:
                 folder.landed.setdefault(info.key, now)
         return folder
+
+    def _key_of(self, job: ShardJob) -> str:
+        """Return the key of a shard's record."""
+        return shard_record_key(job.model, self._recipe_of(job), job.name, job.numbers)
+
+    def _recipe_of(self, job: ShardJob) -> str:
+        """Return the key of a shard's recipe, which is a hash, so it is computed only once."""
+        recipe = job.recipe
+        if id(recipe) not in self._recipes:
+            self._recipes[id(recipe)] = recipe, recipe.key
+        return self._recipes[id(recipe)][1]
 
 
 def _shuffled(jobs: Iterable[ShardJob], seed: str) -> list[ShardJob]:

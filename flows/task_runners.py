@@ -8,9 +8,9 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Self
 
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, SettingsContext
 from prefect.settings import PREFECT_API_URL
 
 from diamond_cutter.errors import first_line
@@ -22,6 +22,8 @@ _ANSWERS_WITHIN_S = 10.0
 _WORKERS_WITHIN_S = 60.0
 _SILENT_FOR_S = 60.0
 _LOST_AFTER_S = 600.0
+# A count is a request to the scheduler, and the queue asks for it several times per task.
+_COUNTED_EVERY_S = 1.0
 
 Places = Callable[[], int]
 
@@ -111,11 +113,34 @@ def _dask(address: str, stack: ExitStack) -> tuple[Any, Places]:
         DaskTaskRunner(address=f"tcp://{address}", client_kwargs={"timeout": _ANSWERS_WITHIN_S})
     )
     client = runner.client
+    stack.enter_context(_SerializedSettings.of_this_context())
 
     def threads() -> int:
         return sum(client.nthreads().values())
 
     return runner, threads
+
+
+class _SerializedSettings(SettingsContext):
+    """Prefect's settings, serialized once.
+
+    prefect-dask sends them with each task, and to serialize them takes most of the time in which a
+    task is submitted.
+    """
+
+    serialized: dict[str, Any]
+
+    @classmethod
+    def of_this_context(cls) -> Self:
+        context = SettingsContext.get()
+        if context is None:
+            raise RuntimeError("Prefect has no settings")
+        return cls(
+            profile=context.profile, settings=context.settings, serialized=context.serialize()
+        )
+
+    def serialize(self, include_secrets: bool = True) -> dict[str, Any]:
+        return self.serialized
 
 
 def _ray(address: str, stack: ExitStack) -> tuple[Any, Places]:
@@ -139,22 +164,25 @@ class _Watched:
 
     def __init__(self, runner: str, places: Places) -> None:
         self._runner, self._places = runner, places
-        self._seen = self._answered = time.monotonic()
+        self._last, self._seen, self._answered = 0, time.monotonic(), time.monotonic()
 
     def __call__(self) -> int:
         now = time.monotonic()
+        if self._last and now - self._answered < _COUNTED_EVERY_S:
+            return self._last
         try:
-            places = self._places()
+            self._last = self._places()
         except Exception as error:  # of any class, while the cluster restarts
+            self._last = 0
             if now - self._answered > _SILENT_FOR_S:
                 raise self._lost(f"no longer answers ({first_line(error)})") from error
             return 0
         self._answered = now
-        if places:
+        if self._last:
             self._seen = now
         elif now - self._seen > _LOST_AFTER_S:
             raise self._lost(f"has had no worker for {_LOST_AFTER_S / 60:.0f} minutes")
-        return places
+        return self._last
 
     def wait_for_workers(self) -> None:
         until = time.monotonic() + _WORKERS_WITHIN_S

@@ -17,13 +17,15 @@ from uuid import uuid4
 
 from diamond_cutter.process_identity import ProcessIdentity
 from diamond_cutter.storage.bucket import Bucket, Token
-from diamond_cutter.storage.errors import Conflict, NotFound, StorageError, Unavailable
+from diamond_cutter.storage.errors import Conflict, StorageError, Unavailable
 from diamond_cutter.storage.sets.layout import claim_key, claims_folder
 from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.storage.sets.sprite_set import read_record
 
 LEASE_S = 120.0
 RENEWED_EVERY_S = 30.0
+# A check is a request, and a bucket may hold a thousand claims.
+_CHECKED_AT_ONCE = 16
 
 
 class Claim(Record):
@@ -90,7 +92,7 @@ class _Renewal:
     def __init__(self, bucket: Bucket, key: str, content: bytes, token: Token) -> None:
         self._bucket, self._key, self._content, self._token = bucket, key, content, token
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_ended, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -102,41 +104,58 @@ class _Renewal:
         with suppress(StorageError):  # a claim that stays is lost after its lease
             self._bucket.delete(self._key, token=self._token)
 
-    def _renew(self) -> None:
-        while not self._ended.wait(RENEWED_EVERY_S):
-            try:
-                self._token = self._bucket.put(self._key, self._content, mode=self._token).token
-            except (Conflict, NotFound):
-                return  # this process was stopped for longer than the lease
-            except Unavailable:
-                continue
-            except StorageError:
-                return
+    def renew(self) -> bool:
+        """Renew the claim once, and tell whether to renew it again later."""
+        try:
+            self._token = self._bucket.put(self._key, self._content, mode=self._token).token
+        except Unavailable:
+            return True
+        except StorageError:  # a Conflict: this process was stopped for longer than the lease
+            return False
+        return True
+
+    def _renew_until_ended(self) -> None:
+        while not self._ended.wait(RENEWED_EVERY_S) and self.renew():
+            pass
 
 
 class ClaimWatch:
     """The claims on the records of a folder as the last listing showed them."""
 
     def __init__(self, bucket: Bucket, folder: str) -> None:
-        """List the claims, and check whose processes are gone."""
+        """List the claims."""
         self._bucket, self._folder = bucket, claims_folder(folder)
         self._looked = time.monotonic()
         self._seen: dict[str, tuple[Token, float]] = {}  # for how long a token has been watched
         self._of_gone_owners = set[Token]()
         self.look()
-        for key, (token, _) in self._seen.items():
-            if _owner_is_gone(bucket, key):
-                self._of_gone_owners.add(token)
+        self._unchecked = {key: token for key, (token, _) in self._seen.items()}
 
     def look(self) -> None:
         """List the claims again."""
-        now = time.monotonic()
+        now, self._checks_left = time.monotonic(), _CHECKED_AT_ONCE
         # While the bucket cannot be read, its claims cannot be renewed either.
         passed, self._looked = min(now - self._looked, RENEWED_EVERY_S), now
         before, self._seen = self._seen, {}
         for info in self._bucket.list(self._folder):
             token, watched_s = before.get(info.key, (None, 0.0))
             self._seen[info.key] = info.token, watched_s + passed if token == info.token else 0.0
+
+    def check_owners(self) -> bool:
+        """Check whether the owners of claims are gone, and tell whether some are.
+
+        Only claims of the first look are checked that nobody has renewed since, and only a few
+        between two looks.
+        """
+        found = False
+        while self._unchecked and self._checks_left:
+            key, token = self._unchecked.popitem()
+            if self._seen.get(key, (None, 0.0))[0] == token:
+                self._checks_left -= 1
+                if _owner_is_gone(self._bucket, key):
+                    self._of_gone_owners.add(token)
+                    found = True
+        return found
 
     def lost_claim(self, record_key: str) -> Token | None:
         """Return the claim on a record if its owner is gone or has not renewed it, else None."""

@@ -5,10 +5,10 @@ of a model makes a new model, although the first layers do not change. The sprit
 layers are adopted instead of rendered again.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diamond_cutter.model_inventory.card import LayerCard, ModelCard
+from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import BadKey, Bucket, Corrupt, NotFound
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import set_of, shard_record_key
@@ -16,13 +16,11 @@ from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted
 from diamond_cutter.storage.sets.survey import LayerSurvey, survey_set
 from diamond_cutter.tasks.gathering.contents import (
-    known_layer,
     models_with_sets,
     read_settings,
     recipe_names,
 )
 from diamond_cutter.tasks.gathering.index import indexed_shards
-from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
 from diamond_cutter.tasks.sheets import is_sheet
@@ -51,6 +49,7 @@ def find_adoptable(
     card: ModelCard,
     recipe: RenderRecipe,
     missing: Mapping[Channels | Mixes, Sequence[int]],
+    card_of: Callable[[str], ModelCard | None],
 ) -> dict[str, list[Adoptable]]:
     """Return the shards that a set can adopt, by layer or name of mixes.
 
@@ -63,10 +62,12 @@ def find_adoptable(
         card: the model's.
         recipe: the set's.
         missing: the channels, or mixes, that the set lacks.
+        card_of: returns the card of another model, as `read_card` does. A run of many models calls
+            it for each pair of them.
     """
     found: dict[str, list[Adoptable]] = {subjects.name: [] for subjects in missing}
     left = {subjects: set(numbers) for subjects, numbers in missing.items() if numbers}
-    for model, other, drawn in _other_sets(bucket, card, recipe, left):
+    for model, other, drawn in _other_sets(bucket, card, recipe, left, card_of):
         survey = survey_set(
             bucket,
             model,
@@ -87,13 +88,14 @@ def _other_sets(
     card: ModelCard,
     recipe: RenderRecipe,
     left: Mapping[Channels | Mixes, Collection[int]],
+    card_of: Callable[[str], ModelCard | None],
 ) -> Iterator[tuple[str, str, list[Channels | Mixes]]]:
     """Yield the model and the recipe of each other set, with the missing subjects that it draws
     alike.
 
     The caller removes from `left` what it finds in a set before it takes the next set.
     """
-    for model, equal in _models(bucket, card, left):
+    for model, equal in _models(bucket, card, left, card_of):
         for other in _recipes(bucket, model, except_for=(card.key, recipe.key)):
             drawn = [
                 subjects
@@ -105,7 +107,10 @@ def _other_sets(
 
 
 def _models(
-    bucket: Bucket, card: ModelCard, left: Mapping[Channels | Mixes, Collection[int]]
+    bucket: Bucket,
+    card: ModelCard,
+    left: Mapping[Channels | Mixes, Collection[int]],
+    card_of: Callable[[str], ModelCard | None],
 ) -> Iterator[tuple[str, list[Channels | Mixes]]]:
     """Yield the model, then each other model with equal layers; and the missing subjects in them.
 
@@ -114,9 +119,16 @@ def _models(
     if any(left.values()):
         yield card.key, list(left)
     others = models_with_sets(bucket) if any(left.values()) else []
-    cards = at_once(bucket, lambda model: read_card(bucket, model), others)
-    for other in (other for other in cards if other is not None and other.key != card.key):
-        equal = [subjects for subjects in left if left[subjects] and _equal(card, other, subjects)]
+    ours = _computations(card)
+    for other in at_once(bucket, card_of, others):
+        if other is None or other.key == card.key or other.image != card.image:
+            continue
+        theirs = _computations(other)
+        equal = [
+            subjects
+            for subjects in left
+            if left[subjects] and all(ours[name] == theirs.get(name) for name in subjects.layers)
+        ]
         if equal:
             yield other.key, equal
 
@@ -128,23 +140,22 @@ def _recipes(bucket: Bucket, model: str, except_for: tuple[str, str]) -> Iterato
     return (recipe for recipe in recipes if recipe is not None)
 
 
-def _equal(ours: ModelCard, theirs: ModelCard, subjects: Channels | Mixes) -> bool:
-    """Tell whether two models compute all layers of some subjects alike, from images alike.
+def _computations(card: ModelCard) -> dict[str, tuple[str, str, int, bool]]:
+    """Return what decides the values of each layer, beside the format of the images.
 
     That is all that rendering and scoring read of a model. The names of layers count as well,
     because they are part of the key of the random numbers.
     """
-    layers = ((ours.layer(name), known_layer(theirs, name)) for name in subjects.layers)
-    return ours.image == theirs.image and all(
-        other is not None and _computation(layer) == _computation(other) for layer, other in layers
-    )
-
-
-def _computation(layer: LayerCard) -> tuple[str, str, int, bool]:
-    """Return what decides the values of a layer, beside the format of the images."""
     # The hash is that of an operation, and some operations have several outputs.
-    output = layer.tensor.partition(":")[2] or "0"
-    return layer.sha256, output, layer.channels, layer.any_size
+    return {
+        layer.name: (
+            layer.sha256,
+            layer.tensor.partition(":")[2] or "0",
+            layer.channels,
+            layer.any_size,
+        )
+        for layer in card.layers
+    }
 
 
 def _offers(

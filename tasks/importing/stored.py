@@ -108,12 +108,12 @@ def find_model(bucket: Bucket, name: str) -> ModelCard | None:
         raise _ambiguous(bucket, name, found)
     if is_known(name):
         for model, card in found.items():
-            if source is not None or bundle_damage(bucket, model) is None:
+            if source is not None or _damage(bucket, model, card) is None:
                 return card
         model_source(name)
         return None
-    for model in found:
-        return _sound(bucket, model)
+    for model, card in found.items():
+        return _sound(bucket, model, card)
     if "@" in name:
         raise UnknownModel(
             f"the bucket {bucket.url} has no model {name!r}. Run `diamond-cutter models` to list "
@@ -174,7 +174,12 @@ def read_card(bucket: Bucket, model: str) -> ModelCard | None:
 
 def bundle_damage(bucket: Bucket, model: str, *, reread: bool = False) -> tuple[str, str] | None:
     """Return the key of a bundle's damaged file and a sentence about it, or None if sound."""
-    card = read_card(bucket, model)
+    return _damage(bucket, model, read_card(bucket, model), reread=reread)
+
+
+def _damage(
+    bucket: Bucket, model: str, card: ModelCard | None, *, reread: bool = False
+) -> tuple[str, str] | None:
     if card is None:
         return card_key(model), "The card is missing, unreadable, or of another model."
     if not graph_is_whole(bucket, card, reread=reread):
@@ -279,13 +284,13 @@ def stored_models(bucket: Bucket) -> list[str]:
     return [folder.split("/")[1] for folder in bucket.folders("models/")]
 
 
-def _sound(bucket: Bucket, model: str) -> ModelCard:
+def _sound(bucket: Bucket, model: str, card: ModelCard | None) -> ModelCard:
     """Return the card of a stored bundle.
 
     Raises:
         BadModel: it is damaged; says how to repair it.
     """
-    card, damage = read_card(bucket, model), bundle_damage(bucket, model)
+    damage = _damage(bucket, model, card)
     if card is None or damage is not None:
         what = damage[1] if damage else "The card is missing."
         raise BadModel(

@@ -82,9 +82,27 @@ def test_the_claim_of_a_process_of_this_machine_that_is_gone_is_taken_over(
     bucket: LocalBucket,
 ) -> None:
     put_claim(bucket, gone_process())
-    assert not ClaimWatch(bucket, FOLDER).is_claimed(RECORD)
+    watch = ClaimWatch(bucket, FOLDER)
+    assert watch.check_owners() and not watch.is_claimed(RECORD)
     with claim(bucket, RECORD) as other:
         assert other is None
+
+
+def test_few_owners_are_checked_between_two_looks_and_none_of_a_renewed_claim(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"{FOLDER}stem/{number:05}-{number:05}.json" for number in range(40)]
+    for key in keys:
+        bucket.put(claim_key(key), Claim(id="theirs", process=gone_process()).to_bytes())
+    watch = ClaimWatch(bucket, FOLDER)
+    bucket.put(claim_key(keys[0]), b"renewed", mode="overwrite")
+    found = []
+    for _ in range(4):
+        watch.look()
+        watch.check_owners()
+        assert not watch.check_owners()
+        found.append(sum(not watch.is_claimed(key) for key in keys))
+    assert found == [16, 32, 39, 39]
 
 
 def test_an_unreadable_claim_is_respected_until_its_lease_ends(bucket: LocalBucket) -> None:

@@ -3,6 +3,7 @@ equal layer. They are copied as a whole or not at all, and the record says where
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from diamond_cutter.storage.sets.records import FileRef, ShardRecord
 from diamond_cutter.storage.sets.sprite_set import put_fingerprinted, read_layer
 from diamond_cutter.tasks.gathering.adoption import Adoptable, adopt, find_adoptable
 from diamond_cutter.tasks.gathering.task import publish_index
+from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mix, Mixes, Term, sha256_of
 from diamond_cutter.tasks.sheets import encode_lossless
@@ -76,7 +78,8 @@ def found(
     missing: Sequence[int] = range(32),
     card: ModelCard = CARD,
 ) -> list[Adoptable]:
-    return find_adoptable(bucket, card, recipe, {subjects: tuple(missing)})[subjects.name]
+    wanted = {subjects: tuple(missing)}
+    return find_adoptable(bucket, card, recipe, wanted, partial(read_card, bucket))[subjects.name]
 
 
 def changed_record(bucket: Bucket, key: str, **changes: Any) -> ShardRecord:

@@ -1,0 +1,270 @@
+"""Simulates 10, 100 and 1,000 workers on InceptionV4 and on 100 models.
+
+    uv run python benchmarks/scale.py
+
+The bucket is a strict server of Google Cloud Storage on loopback. Planning is real: the models'
+cards have InceptionV4's main layers, further layers and class labels. The runs are simulated in
+virtual time (see simulated_runs.py), with real requests, claims and shared shards. Two kinds are
+compared: one run on a cluster, and as many plain runs as workers, which share the work by claims.
+
+Rendering is replaced by a time. It is drawn from those measured for deep layers (performance.md:
+27.5 to 38.4 s for a shard of 32 by `fast` on two cores), plus or minus a tenth. A request takes 30
+to 80 ms, which is an assumption about Google Cloud Storage. A flow is at work for the processor
+time of its requests and listings, and for the time of a task that task_overhead.py measures.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from cyclopts import App
+
+from benchmarks.simulated_runs import SimulatedRun, Simulation, Times
+from diamond_cutter.flows import sprites
+from diamond_cutter.flows.planning import shard_jobs
+from diamond_cutter.flows.run_scope import run_scope
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.model_inventory.card import ClassLabel, LayerCard, ModelCard
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.storage.sets.layout import card_key, graph_key
+from diamond_cutter.tasks.importing.task import ensure_bundle
+from diamond_cutter.tasks.rendering.shard import ShardJob
+from tests.flows.made_up_set import made_up_card
+from tests.storage.gcs_server import GcsServer, serving
+
+# The main layers of slim's InceptionV4: 16,608 channels, 519 shards.
+INCEPTION_V4 = {
+    "Mixed_3a": 160,
+    "Mixed_4a": 192,
+    **{f"Mixed_5{part}": 384 for part in "abcde"},
+    **{f"Mixed_6{part}": 1024 for part in "abcdefgh"},
+    **{f"Mixed_7{part}": 1536 for part in "abcd"},
+}
+PLACE = "gs://place"
+FURTHER_LAYERS, CLASSES = 150, 1001
+PLANNED_WITHIN_S = 30.0
+BUSY_AT_LEAST = {100: 0.95, 1000: 0.90}
+TIMES = Times(
+    request=(0.030, 0.080),
+    shards=(27.5, 32.0, 33.9, 38.4),
+    spread=0.1,
+    dask_task=0.014,
+    local_task=0.008,
+)
+
+app = App()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a simulation showed; shares are of the workers' time.
+
+    busy: the share of rendering until the last shard.
+    busy_before: the same until a worker first found no shard to render.
+    before_s: when that was.
+    ideal: the share until the last shard if all shards took equally long and nothing else took
+        time. It is less than 1 if the last round has fewer shards than workers.
+    requests: for a shard.
+    by_kind: the same by what they were for.
+    flow: the share of the time in which the flow was at work; of many flows, the mean.
+    twice: the number of shards that were rendered again.
+    """
+
+    shards: int
+    seconds: float
+    busy: float
+    busy_before: float
+    before_s: float
+    ideal: float
+    requests: float
+    by_kind: dict[str, float]
+    flow: float
+    twice: int
+
+
+def made_up_model(
+    number: int,
+    layers: dict[str, int] = INCEPTION_V4,
+    *,
+    further: int = FURTHER_LAYERS,
+    classes: int = CLASSES,
+) -> ModelCard:
+    """Return the card of a model that differs from all others in its graph and layers."""
+    base = made_up_card()
+    name = f"copy-{number:03}"
+
+    def layer(called: str, channels: int, *, main: bool) -> LayerCard:
+        changes = {"name": called, "tensor": f"{called}:0", "channels": channels, "main": main}
+        digest = hashlib.sha256(f"{name} {called}".encode()).hexdigest()
+        return base.layers[0].model_copy(update={**changes, "sha256": digest})
+
+    return base.model_copy(
+        update={
+            "name": name,
+            "graph_sha256": hashlib.sha256(name.encode()).hexdigest(),
+            "labels": tuple(ClassLabel(name=f"class {each}") for each in range(classes)),
+            "layers": (
+                *(layer(f"conv_{each}", 64, main=False) for each in range(further)),
+                *(layer(called, channels, main=True) for called, channels in layers.items()),
+            ),
+        }
+    )
+
+
+def put_models(server: GcsServer, place: str, cards: list[ModelCard]) -> None:
+    """Make a bucket that holds the bundles of models."""
+    server.make(place)
+    for card in cards:
+        server.put(place, graph_key(card.key), card.name.encode())
+        server.put(place, card_key(card.key), card.model_dump_json(indent=1).encode())
+
+
+def planned_jobs(bucket_url: str) -> list[ShardJob]:
+    """Plan all models of a bucket as a run of `sprites` does, and return the shards."""
+    request = SpritesRequest(model="*", bucket=bucket_url)
+    with (
+        run_scope(),
+        patch.object(sprites, "ensure_bundle", ensure_bundle.fn),
+        patch.object(sprites, "RunArtifacts"),
+    ):
+        runs, skipped = sprites._planned(open_bucket(bucket_url), request, slots=None)  # type: ignore[arg-type]
+    if skipped:
+        raise skipped[0]
+    return [job for run in runs for job in shard_jobs(run.plan, run.request)]
+
+
+def simulate(
+    server: GcsServer,
+    bucket_url: str,
+    jobs: list[ShardJob],
+    workers: int,
+    *,
+    plain: bool,
+    stop_at: int | None = None,
+) -> Outcome:
+    """Simulate one run on a cluster, or a `plain` run with one device for each worker.
+
+    The bucket must be empty except for the models. If `stop_at` is given, the simulation ends when
+    that many shards are rendered.
+    """
+    simulation = Simulation(server, open_bucket(bucket_url), TIMES)
+    runs = [
+        SimulatedRun(
+            simulation,
+            jobs,
+            seed=f"run {number}",
+            devices=1 if plain else workers,
+            on_cluster=not plain,
+        )
+        for number in range(workers if plain else 1)
+    ]
+    last = simulation.run(runs, stop_at)
+    record = simulation.record
+    shards, before = len(record.rendered), min(record.first_without, last)
+    return Outcome(
+        shards=shards,
+        seconds=last,
+        busy=record.busy_s(last) / workers / last,
+        busy_before=record.busy_s(before) / workers / before,
+        before_s=before,
+        ideal=1.0 if stop_at else shards / workers / -(-shards // workers),
+        requests=record.requests.total() / shards,
+        by_kind={what: count / shards for what, count in sorted(record.requests.items())},
+        flow=record.flow_s / len(runs) / last,
+        twice=record.rendered.total() - shards,
+    )
+
+
+@contextmanager
+def bucket_server() -> Iterator[GcsServer]:
+    """Run the server, and have this process find it."""
+    with serving() as server, tempfile.TemporaryDirectory() as folder:
+        found = {"STORAGE_EMULATOR_HOST": server.url, "NO_PROXY": "127.0.0.1"}
+        with patch.dict(os.environ, {**found, "PREFECT_HOME": folder}):
+            yield server
+
+
+@app.default
+def main(
+    *,
+    workers: tuple[int, ...] = (10, 100, 1000),
+    models: tuple[int, ...] = (1, 100),
+    shards_each: int = 8,
+    shards_at_most: int = 4000,
+) -> None:
+    """Plan, simulate, print the figures, and exit with 1 if a goal is missed.
+
+    Args:
+        workers: the numbers of workers.
+        models: the numbers of models. The shards of one model are rendered to the end.
+        shards_each: how many shards of several models are rendered for each worker.
+        shards_at_most: how many shards of several models are rendered altogether.
+    """
+    missed: list[str] = []
+    with bucket_server() as server:
+        for count in models:
+            cards = [made_up_model(number) for number in range(count)]
+            put_models(server, "place", cards)
+            jobs = planned(server, count, missed)
+            for number in workers:
+                stop_at = min(shards_each * number, shards_at_most) if count > 1 else None
+                for plain in (False, True):
+                    put_models(server, "place", cards)
+                    outcome = simulate(server, PLACE, jobs, number, plain=plain, stop_at=stop_at)
+                    what = f"{count} models, {number} " + ("plain runs" if plain else "workers")
+                    print(f"{what}: {told(outcome, number)}", flush=True)
+                    missed += problems(what, outcome, number)
+    print("\n".join(missed) or "no goal is missed")
+    sys.exit(1 if missed else 0)
+
+
+def planned(server: GcsServer, count: int, missed: list[str]) -> list[ShardJob]:
+    """Plan all models, print the time, and return the shards."""
+    server.seen.clear()
+    started, processor = time.monotonic(), time.process_time()
+    jobs = planned_jobs(PLACE)
+    seconds, processor = time.monotonic() - started, time.process_time() - processor
+    print(
+        f"{count} models planned: {seconds:.1f} s ({processor:.1f} s of processor time, with the "
+        f"server), {len(server.seen)} requests, {len(jobs)} shards",
+        flush=True,
+    )
+    if seconds > PLANNED_WITHIN_S:
+        missed.append(f"planning {count} models takes {seconds:.0f} s")
+    return jobs
+
+
+def told(outcome: Outcome, workers: int) -> str:
+    """Return a line about a simulation."""
+    kinds = ", ".join(f"{what} {count:.1f}" for what, count in outcome.by_kind.items())
+    return (
+        f"{outcome.shards} shards in {outcome.seconds / 60:.1f} min; idle {1 - outcome.busy:.1%} "
+        f"until the last shard (at best {1 - outcome.ideal:.1%}), {1 - outcome.busy_before:.1%} "
+        f"until a worker found none, after {outcome.before_s / 60:.1f} min; "
+        f"{outcome.requests:.1f} requests a shard ({kinds}); flow at work {outcome.flow:.0%}; "
+        f"{outcome.twice} rendered twice"
+    )
+
+
+def problems(what: str, outcome: Outcome, workers: int) -> list[str]:
+    """Return the goals that a simulation misses.
+
+    While there are more workers than shards, no goal can be met.
+    """
+    goal = BUSY_AT_LEAST.get(workers, 0.0)
+    if outcome.shards < workers or outcome.busy_before >= goal:
+        return []
+    return [f"{what}: busy {outcome.busy_before:.1%}, expected {goal:.0%}"]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,288 @@
+"""Runs of `sprites` in virtual time: their requests are real, and rendering only takes time.
+
+A run consists of a flow and of threads that work on its tasks. On a cluster, each worker is a
+thread with a device of its own. A plain run has one device, and two threads, because it submits one
+task more than it has devices. What decides which shard is rendered when is the real code:
+`SharedShards`, `claim` with its renewals, `read_record`, `put_fingerprinted` and `commit`.
+"""
+
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from benchmarks.virtual_time import Process, Signal, VirtualTime
+from diamond_cutter.flows import shared_shards
+from diamond_cutter.flows.shared_shards import SharedShards
+from diamond_cutter.storage import Bucket, NotFound, Token, crc32c
+from diamond_cutter.storage.sets import claims
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, claim
+from diamond_cutter.storage.sets.layout import card_key, graph_key
+from diamond_cutter.storage.sets.records import ShardRecord
+from diamond_cutter.storage.sets.sprite_set import (
+    commit,
+    is_whole,
+    put_fingerprinted,
+    read_record,
+)
+from diamond_cutter.tasks.rendering.shard import ShardJob
+from tests.storage.gcs_server import GcsServer
+from tests.storage.shard_records import shard_record
+
+_Result = TypeVar("_Result")
+
+# How often a flow asks for shards if no task ends, as in flows/task_futures.py.
+_ASK_AGAIN_S = 1.0
+# A device's process keeps two models, as `read_bundle` does.
+_MODELS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Times:
+    """What takes how long, in seconds.
+
+    request: the shortest and the longest time of a request to the bucket.
+    shards: measured times of shards, of which each shard draws one.
+    spread: the share by which a shard's time differs from the drawn one at most.
+    dask_task: the processor time of the flow for a task on a cluster.
+    local_task: the same for a task of a plain run.
+    """
+
+    request: tuple[float, float]
+    shards: tuple[float, ...]
+    spread: float
+    dask_task: float
+    local_task: float
+
+
+@dataclass
+class Record:
+    """What happened.
+
+    rendered: how often each shard was rendered, by the key of its record.
+    busy: the start and end of each rendering.
+    first_without: when a worker first found no shard to render.
+    requests: the number of requests by what they were for.
+    flow_s: the time in which the flows were at work.
+    """
+
+    rendered: Counter[str] = field(default_factory=Counter)
+    busy: list[tuple[float, float]] = field(default_factory=list)
+    first_without: float = float("inf")
+    requests: Counter[str] = field(default_factory=Counter)
+    flow_s: float = 0.0
+
+    def busy_s(self, until: float) -> float:
+        """Return the seconds of rendering until some time, of all workers."""
+        return sum(max(min(end, until) - start, 0.0) for start, end in self.busy)
+
+
+class Simulation:
+    """The time, the bucket and the record that runs share."""
+
+    def __init__(self, server: GcsServer, bucket: Bucket, times: Times, seed: int = 0) -> None:
+        self.clock, self.bucket, self.times = VirtualTime(), bucket, times
+        self.random, self.record, self._server = random.Random(seed), Record(), server
+        self.is_over = False
+
+    def counted(self, what: str, call: Callable[[], _Result]) -> tuple[_Result, float]:
+        """Call something, and return its result and the seconds of its requests."""
+        before = len(self._server.seen)
+        result = call()
+        requests = len(self._server.seen) - before
+        self.record.requests[what] += requests
+        return result, sum(self.random.uniform(*self.times.request) for _ in range(requests))
+
+    def shard_seconds(self) -> float:
+        """Draw the time of a shard."""
+        spread = self.times.spread
+        return self.random.choice(self.times.shards) * self.random.uniform(1 - spread, 1 + spread)
+
+    @contextmanager
+    def time_patched(self) -> Iterator[None]:
+        """Have the code that is simulated see the virtual time, and renew claims in it."""
+        simulation = self
+
+        class Renewal(claims._Renewal):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                self._thread = SimpleNamespace(start=self._later, join=bool)  # type: ignore[assignment]
+
+            def _later(self) -> None:
+                simulation.clock.after(RENEWED_EVERY_S, self._next)
+
+            def end(self) -> None:
+                # Claims of a simulation that has stopped remain.
+                if not simulation.is_over:
+                    super().end()
+
+            def _next(self) -> None:
+                if not self._ended.is_set() and simulation.counted("renewals", self.renew)[0]:
+                    self._later()
+
+        with (
+            patch.object(claims, "_Renewal", Renewal),
+            patch.object(claims, "time", self.clock),
+            patch.object(shared_shards, "time", self.clock),
+        ):
+            yield
+
+    def run(self, runs: Sequence["SimulatedRun"], stop_at: int | None) -> float:
+        """Let runs work until they end, or some shards are rendered, and return when that was."""
+        with self.time_patched():
+            for run in runs:
+                run.start()
+            self.clock.run(lambda: stop_at is not None and self.record.rendered.total() >= stop_at)
+        self.is_over = True
+        last = max(end for _, end in self.record.busy)
+        return last if stop_at is None else min(last, self.clock.now)
+
+
+class _Device:
+    """A device's process, with the models that it has read."""
+
+    def __init__(self) -> None:
+        self.models: deque[str] = deque(maxlen=_MODELS_KEPT)
+
+
+class SimulatedRun:
+    """A run: its flow, and the threads and devices that its tasks use."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        jobs: Sequence[ShardJob],
+        *,
+        seed: str,
+        devices: int,
+        on_cluster: bool,
+    ) -> None:
+        self._simulation, self._places, self._on_cluster = simulation, devices, on_cluster
+        self._shards = SharedShards(simulation.bucket, jobs, seed, (), lambda job: None)
+        # As flows/run_scope.py says.
+        self._in_flight_at_most = devices + max(1, devices // 4)
+        self._threads = devices if on_cluster else self._in_flight_at_most
+        self._free = deque(_Device() for _ in range(devices))
+        self._submitted: deque[tuple[ShardJob, Token | None]] = deque()
+        self._ended: deque[tuple[ShardJob, str]] = deque()
+        self._on_submitted, self._on_ended, self._on_free = Signal(), Signal(), Signal()
+        self._in_flight = self._waits = 0
+        times = simulation.times
+        self._task_s = times.dask_task if on_cluster else times.local_task
+
+    def start(self) -> None:
+        """Start the flow and its threads."""
+        self._simulation.clock.start(self._flow())
+        for _ in range(self._threads):
+            self._simulation.clock.start(self._thread())
+
+    def _flow(self) -> Process:
+        clock, more = self._simulation.clock, True
+        while more or self._in_flight:
+            more = yield from self._fill()
+            if self._on_cluster:
+                yield from self._charged("looks", lambda: list(self._shards.lost()))
+            if not self._ended:
+                self._waits += 1
+                clock.after(_ASK_AGAIN_S, partial(self._ask_again, self._waits))
+                yield self._on_ended
+            if self._ended:
+                job, how = self._ended.popleft()
+                self._in_flight -= 1
+                self._shards.ended(job, claimed=how == "claimed")
+
+    def _ask_again(self, wait: int) -> None:
+        """End a wait of the flow, if it has not ended."""
+        if wait == self._waits:
+            self._simulation.clock.fire(self._on_ended)
+
+    def _fill(self) -> Process:
+        """Submit shards up to the limit, and return whether there may be more of them."""
+        record, clock = self._simulation.record, self._simulation.clock
+        while self._in_flight < self._in_flight_at_most:
+            job = yield from self._charged("looks", lambda: next(self._shards, "end"))
+            if job is None or job == "end":
+                if self._in_flight < self._places:
+                    record.first_without = min(record.first_without, clock.now)
+                return job is None
+            self._submitted.append((job, self._shards.lost_claim(job)))
+            self._in_flight += 1
+            record.flow_s += self._task_s
+            yield self._task_s
+            clock.fire(self._on_submitted, everyone=False)
+        return True
+
+    def _charged(self, what: str, call: Callable[[], Any]) -> Any:
+        """Call something in the flow, and let its requests and its processor time pass."""
+        started = time.thread_time()
+        result, seconds = self._simulation.counted(what, call)
+        seconds += time.thread_time() - started
+        self._simulation.record.flow_s += seconds
+        yield seconds
+        return result
+
+    def _thread(self) -> Process:
+        while True:
+            while not self._submitted:
+                yield self._on_submitted
+            job, lost = self._submitted.popleft()
+            how = yield from self._task(job, lost)
+            self._ended.append((job, how))
+            self._simulation.clock.fire(self._on_ended)
+
+    def _task(self, job: ShardJob, lost: Token | None) -> Any:
+        """Do what the task `render_shard` does, and return what became of the shard."""
+        counted, bucket, key = self._simulation.counted, self._simulation.bucket, job.record_key
+        block = claim(bucket, key, lost)
+        other, seconds = counted("claims", block.__enter__)
+        yield seconds
+        present, seconds = counted("records", lambda: read_record(bucket, key, ShardRecord))
+        yield seconds
+        if present is not None:
+            how = "there"
+        elif other is not None:
+            how = "claimed"
+        else:
+            yield from self._render(job)
+            how = "rendered"
+        yield counted("claims", lambda: block.__exit__(None, None, None))[1]
+        return how
+
+    def _render(self, job: ShardJob) -> Process:
+        """Occupy a device as `render_and_commit` does."""
+        simulation = self._simulation
+        while not self._free:
+            yield self._on_free
+        device = self._free.popleft()
+        if job.model not in device.models:
+            device.models.append(job.model)
+            yield simulation.counted("models", lambda: _read_bundle(simulation.bucket, job))[1]
+        started, seconds = simulation.clock.now, simulation.shard_seconds()
+        simulation.record.busy.append((started, started + seconds))
+        yield seconds
+        yield simulation.counted("records", lambda: _commit(simulation.bucket, job))[1]
+        simulation.record.rendered[job.record_key] += 1
+        self._free.append(device)
+        simulation.clock.fire(self._on_free, everyone=False)
+
+
+def _read_bundle(bucket: Bucket, job: ShardJob) -> None:
+    try:
+        bucket.get(card_key(job.model)), bucket.get(graph_key(job.model))
+    except NotFound:
+        return
+
+
+def _commit(bucket: Bucket, job: ShardJob) -> None:
+    """Put a tiny picture and its record, in the order of a real shard."""
+    data = job.record_key.encode()
+    file = put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data))
+    said = {"model": job.model, "recipe": job.recipe.key, "layer": job.name}
+    record = shard_record(job.numbers, file).model_copy(update=said)
+    commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))

@@ -1,0 +1,28 @@
+"""The simulation of many workers, at a tiny size; benchmarks/scale.py runs it with a thousand."""
+
+import pytest
+
+from benchmarks.scale import made_up_model, planned_jobs, put_models, simulate
+from tests.storage.gcs_server import GcsServer
+
+LAYERS = {"one": 128, "two": 192}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plain", [False, True], ids=["cluster", "plain"])
+def test_each_shard_is_rendered_once_and_costs_few_requests(
+    gcs_place: GcsServer, plain: bool
+) -> None:
+    models = [made_up_model(number, LAYERS, further=1, classes=0) for number in range(2)]
+    put_models(gcs_place, "place", models)
+    jobs = planned_jobs("gs://place")
+    assert len({job.record_key for job in jobs}) == len(jobs) == 20
+    outcome = simulate(gcs_place, "gs://place", jobs, workers=5, plain=plain)
+    keys = set(gcs_place.buckets["place"])
+    assert keys.issuperset(job.record_key for job in jobs)
+    assert not any(key.startswith("claims/") for key in keys)
+    assert (outcome.shards, outcome.twice) == (20, 0)
+    # A claim and its end; a look for the record, the picture and the record.
+    assert outcome.by_kind["records"] >= 3 and outcome.by_kind["claims"] >= 2
+    assert outcome.requests == pytest.approx(sum(outcome.by_kind.values()))
+    assert 0.5 < outcome.busy <= outcome.ideal == 1 and outcome.busy <= outcome.busy_before <= 1
