@@ -7,15 +7,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from pydantic import Field
 
+from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.cli.bucket_requests import count_requests
 from diamond_cutter.flows.cli.models import describe
+from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
-from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.flows.sprites_request import LOCAL, SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
+from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.photos.finding import check_images
 from diamond_cutter.tasks.rendering.batch_size import ON_A_PROCESSOR
 from diamond_cutter.tasks.rendering.estimate import LayerCost, measure_layers
@@ -57,6 +61,40 @@ class RunEstimate(FrozenModel):
     price: float | None = Field(
         default=None, description="of the worker hours, in the currency of the price per hour"
     )
+
+
+def estimate_models(
+    request: SpritesRequest, workers: int | None = None, price_per_hour: float | None = None
+) -> tuple[list[RunEstimate], list[str]]:
+    """Estimate a run for each of its models, and return a sentence for each that cannot be had.
+
+    Args:
+        request: the request.
+        workers: the number of machines; if omitted, that of the cluster that the request names.
+        price_per_hour: the price of one machine per hour.
+
+    Raises:
+        ModelError, StorageError, RequestError, BadPhotos: the request cannot be met for any model.
+    """
+    if workers is None:
+        workers = _workers_on(request.runner)
+    found, errors = list[RunEstimate](), list[DiamondCutterError]()
+    for name in models_matching(open_bucket(request.bucket), request.models):
+        try:
+            found.append(estimate(request.of_model(name), workers, price_per_hour))
+        except (ModelError, RequestError) as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found, [f"skipped a model: {sentence(error)}" for error in errors]
+
+
+def _workers_on(runner: str) -> int:
+    if runner == LOCAL:
+        return 1
+    from diamond_cutter.flows.task_runners import places_on
+
+    return places_on(runner)
 
 
 def estimate(

@@ -1,6 +1,7 @@
 """Prints estimates and summaries of runs, and the results of tuning."""
 
 import sys
+from collections.abc import Sequence
 
 from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_summary import ReportSummary
@@ -16,8 +17,29 @@ from diamond_cutter.flows.sprites_summary import SpritesSummary
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset
 
 
-def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
-    """Print the estimate of a run."""
+def print_estimates(estimates: Sequence[RunEstimate], *, as_json: bool) -> None:
+    """Print the estimate for each model of a run; as JSON, that of a single model alone."""
+    parts: list[str | Rows] = []
+    for estimate in estimates:
+        parts += _estimate_parts(estimate)
+    if len(estimates) > 1:
+        parts.append(_sum_of(estimates))
+    print_result(estimates[0] if len(estimates) == 1 else estimates, as_json, *parts)
+
+
+def _sum_of(estimates: Sequence[RunEstimate]) -> str:
+    sprites = sum(estimate.sprites_to_do for estimate in estimates)
+    size = sum(estimate.bytes for estimate in estimates)
+    seconds = sum(estimate.seconds for estimate in estimates)
+    prices = [estimate.price for estimate in estimates if estimate.price is not None]
+    price = f"; about {significant(sum(prices), 3)}" if prices else ""
+    return (
+        f"{len(estimates)} models: {sprites} sprites to render; about {sized(size)} and "
+        f"{lasting(seconds)}{price}"
+    )
+
+
+def _estimate_parts(estimate: RunEstimate) -> tuple[str, Rows, str]:
     rows = [
         (
             layer.layer,
@@ -45,9 +67,7 @@ def print_estimate(estimate: RunEstimate, *, as_json: bool) -> None:
             f"; about {significant(estimate.price, 3)} for {significant(estimate.worker_hours)} "
             "worker hours, in the currency of --price-per-hour"
         )
-    print_result(
-        estimate,
-        as_json,
+    return (
         f"{estimate.model} by {estimate.recipe}",
         Rows(("layer", "done", "to do", "shards", "size", "time"), rows),
         total,

@@ -26,11 +26,10 @@ def bucket(toy: Bundle, tmp_path: Path) -> str:
 
 
 def test_models_that_can_be_had_are_rendered_in_one_run(bucket: str, at_once: Command) -> None:
-    def run(*arguments: str) -> dict[str, Any]:
-        done = at_once("sprites", *arguments, "--bucket", bucket, *OPTIONS, "--json")
+    def run(*arguments: str, command: str = "sprites") -> Any:
+        done = at_once(command, *arguments, "--bucket", bucket, *OPTIONS, "--json")
         assert done.returncode == 0, done.stderr
-        summary: dict[str, Any] = json.loads(done.stdout)
-        return summary
+        return json.loads(done.stdout)
 
     first = run("toy", "missing", "oth*")
     assert [model["rendered"] for model in first["models"]] == [4, 4]
@@ -42,6 +41,8 @@ def test_models_that_can_be_had_are_rendered_in_one_run(bucket: str, at_once: Co
         "toy": 4,
         "other": 4,
     }
+    planned = run("--all-models", command="plan")
+    assert [estimate["sprites_done"] for estimate in planned] == [4, 4]
     assert run("toy")["reused"] == 4, "a single model has a summary of its own"
 
 

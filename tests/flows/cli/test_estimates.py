@@ -4,7 +4,7 @@ import pytest
 
 from diamond_cutter.flows.cli.bucket_requests import PER_SHARD, count_requests
 from diamond_cutter.flows.cli.estimates import RunEstimate, _makespan
-from diamond_cutter.flows.cli.run_output import print_estimate
+from diamond_cutter.flows.cli.run_output import print_estimates
 from diamond_cutter.flows.planning import LayerPlan, RunPlan
 from diamond_cutter.tasks.rendering.subjects import Channels
 from tests.flows.made_up_set import made_up_card
@@ -42,12 +42,12 @@ def test_without_shards_there_is_no_time() -> None:
 
 
 def test_the_total_names_workers_requests_and_price(capsys: pytest.CaptureFixture[str]) -> None:
-    print_estimate(ESTIMATE, as_json=False)
+    print_estimates([ESTIMATE], as_json=False)
     total = capsys.readouterr().out.splitlines()[-1]
     assert "5.00 MB and 5 h 0 min on 4 workers with 2 devices each; about 2.35 k requests" in total
     assert "; about 50.0 for 20 worker hours, in the currency of" in total
     alone = ESTIMATE.model_copy(update={"workers": 1, "price": None})
-    print_estimate(alone, as_json=False)
+    print_estimates([alone], as_json=False)
     assert "on 2 devices; about 2.35 k requests to the bucket\n" in capsys.readouterr().out
 
 

@@ -11,7 +11,7 @@ from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetLis
 from diamond_cutter.flows.cli.model_output import print_card, print_models
 from diamond_cutter.flows.cli.records import ShownRecord
 from diamond_cutter.flows.cli.removal import Cleaned, Leftover
-from diamond_cutter.flows.cli.run_output import print_estimate, print_preset
+from diamond_cutter.flows.cli.run_output import print_estimates, print_preset
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.model_inventory.catalogue import list_models
 from diamond_cutter.storage.sets.records import FileRef
@@ -72,7 +72,7 @@ def _print_all() -> None:
         "worker_hours": 0.0123,
         "price": 0.0123,
     }
-    print_estimate(RunEstimate(model="m", recipe="r", layers=estimates, **totals), as_json=False)  # type: ignore[arg-type]
+    print_estimates([RunEstimate(model="m", recipe="r", layers=estimates, **totals)], as_json=False)  # type: ignore[arg-type]
     now = datetime.now(UTC)
     listings = tuple(
         LayerListing(
