@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import BucketPlace, Devices, Grace, lasting_place
+from diamond_cutter.flows.request_fields import BucketPlace, Devices, Grace, lasting_place
 from diamond_cutter.flows.stops import GRACE_S
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from pydantic import Field
 
+from diamond_cutter.flows.channel_selection import class_number
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import (
+from diamond_cutter.flows.request_fields import (
     AUTO,
     LOCAL,
     BucketPlace,
@@ -16,7 +17,6 @@ from diamond_cutter.flows.sprites_request import (
     Grace,
     Recipe,
     Runner,
-    class_number,
     lasting_place,
 )
 from diamond_cutter.flows.stops import GRACE_S

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.sprites_request import (
+from diamond_cutter.flows.request_fields import (
     AUTO,
     LOCAL,
     BucketPlace,

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.sprites_request import (
+from diamond_cutter.flows.request_fields import (
     AUTO,
     LOCAL,
     BucketPlace,

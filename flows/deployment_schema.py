@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prefect import Flow
 from prefect.utilities.callables import ParameterSchema
 
-from diamond_cutter.flows.sprites_request import AUTO
+from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.model_inventory.card import ModelCard
 
 _Schema = dict[str, Any]

@@ -5,8 +5,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from diamond_cutter.flows.channel_selection import Selection, select
+from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.run_scope import card_reader
-from diamond_cutter.flows.sprites_request import AUTO, Selection, SpritesRequest, select
+from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.layout import run_record_key

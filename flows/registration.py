@@ -25,7 +25,7 @@ from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
 from diamond_cutter.flows.deployment_schema import checked_parameters
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.progress import doing
-from diamond_cutter.flows.runs import (
+from diamond_cutter.flows.request_checks import (
     check_attach,
     check_attribution,
     check_compare,
@@ -33,14 +33,10 @@ from diamond_cutter.flows.runs import (
     check_sprites,
     check_tune,
 )
+from diamond_cutter.flows.request_fields import lasting_place, recipe_as_given
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.sprites import sprites
-from diamond_cutter.flows.sprites_request import (
-    SpritesRequest,
-    TuneRequest,
-    lasting_place,
-    recipe_as_given,
-)
+from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
 from diamond_cutter.flows.tuning_flow import tune
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.catalogue import list_hub_presets, model_names

@@ -14,7 +14,8 @@ from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
-from diamond_cutter.flows.sprites_request import LOCAL, SpritesRequest
+from diamond_cutter.flows.request_fields import LOCAL
+from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import open_bucket

@@ -15,7 +15,8 @@ from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import print_error
 from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
-from diamond_cutter.flows.sprites_request import LOCAL, SpritesRequest, TuneRequest
+from diamond_cutter.flows.request_fields import LOCAL
+from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
 
 Request = Annotated[SpritesRequest, Parameter(name="*")]
 Tuning = Annotated[TuneRequest, Parameter(name="*")]

@@ -11,8 +11,9 @@ from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cutting import find_cut
 from diamond_cutter.flows.deployment_schema import checked_parameters
+from diamond_cutter.flows.request_fields import AUTO, recipe_as_given
 from diamond_cutter.flows.sprites import sprites
-from diamond_cutter.flows.sprites_request import AUTO, TuneRequest, recipe_as_given
+from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.tuning_flow import tune
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.run_scope import (
     known_card,
     known_images,
@@ -15,7 +16,6 @@ from diamond_cutter.flows.run_scope import (
     run_scope,
     workplace,
 )
-from diamond_cutter.flows.sprites_request import LOCAL
 from diamond_cutter.tasks.devices import DeviceSlots
 from tests.flows.made_up_set import made_up_card
 from tests.waiting import AT_MOST_S

@@ -5,9 +5,11 @@ together.
 import pytest
 from pydantic import ValidationError
 
+from diamond_cutter.flows.channel_selection import parse_channels, select
 from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.mix_expressions import MixOptions, read_mixes
-from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest, parse_channels, select
+from diamond_cutter.flows.request_fields import AUTO
+from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ClassLabel
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels

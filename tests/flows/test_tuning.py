@@ -14,8 +14,9 @@ from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.main import app, run
 from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
 from diamond_cutter.flows.planning import settle_recipe
-from diamond_cutter.flows.runs import check_attribution
-from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest, TuneRequest
+from diamond_cutter.flows.request_checks import check_attribution
+from diamond_cutter.flows.request_fields import AUTO
+from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
 from diamond_cutter.flows.tuning import tune
 from diamond_cutter.storage import AccessDenied, Corrupt, LocalBucket
 from diamond_cutter.storage.sets.layout import preset_key

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.flows.cli.main import app, run
-from diamond_cutter.flows.sprites_request import AUTO, SpritesRequest
+from diamond_cutter.flows.request_fields import AUTO
+from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from tests.flows.conftest import SMALL, Command
