@@ -5,6 +5,7 @@ devices of its own machine (see `DeviceSlots`).
 """
 
 import ipaddress
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -148,7 +149,10 @@ def _ray(address: str, stack: ExitStack) -> tuple[Any, Places]:
     from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
 
-    runner = stack.enter_context(RayTaskRunner(address=f"ray://{address}"))
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    # Otherwise the log of all workers comes to this terminal.
+    quiet = {"log_to_driver": False}
+    runner = stack.enter_context(RayTaskRunner(address=f"ray://{address}", init_kwargs=quiet))
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if any(node.get("GPU") for node in nodes):
         stack.enter_context(remote_options(num_gpus=1))

@@ -62,6 +62,7 @@ _LIBRARIES = (
     "PIL",
     "amplitude",
     "asyncio",
+    "distributed",
     "google",
     "httpcore",
     "httpx",
