@@ -11,16 +11,16 @@ from prefect import flow
 from diamond_cutter.flows.artifacts import AttachArtifacts
 from diamond_cutter.flows.attach_request import AttachRequest, attach_spec
 from diamond_cutter.flows.attach_summary import AttachSummary, summary_of_training
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import RequestError
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.feature_steps import features_of_images
-from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.request_fields import LOCAL
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.user_models import check_name
 from diamond_cutter.storage import Bucket, open_bucket

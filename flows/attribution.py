@@ -17,25 +17,25 @@ from diamond_cutter.flows.attribution_request import (
     attribution_spec,
 )
 from diamond_cutter.flows.attribution_summary import ReportSummary, summary_of
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import AttributionFailed
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.events.stream import TaskFailed, publish
 from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.model_check import preprocessing_note
 from diamond_cutter.flows.planning import settle_recipe
-from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.report_sprites import (
     damaged_sprites,
     photos_are_noted,
     render_report_sprites,
 )
-from diamond_cutter.flows.run_events import TaskFailed, publish
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import may_start, resolve_images, tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord

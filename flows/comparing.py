@@ -12,17 +12,17 @@ from prefect import flow
 from diamond_cutter.flows.artifacts import CompareArtifacts
 from diamond_cutter.flows.compare_request import CompareRequest, models_to_compare
 from diamond_cutter.flows.compare_summary import CompareSummary, summary_of_compare
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import Progress, doing, say
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.planning import settle_recipe
-from diamond_cutter.flows.progress import Progress, doing, say
 from diamond_cutter.flows.report_sprites import render_sprites
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.compare_keys import compare_folder

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from diamond_cutter.flows.cut_request import CutRequest
+from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.feature_steps import features_of_images, run_all
-from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import passing
 from diamond_cutter.flows.report_sprites import render_sprites
 from diamond_cutter.flows.run_scope import places, tasks_in_flight

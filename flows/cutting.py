@@ -21,17 +21,17 @@ from diamond_cutter.flows.cut_steps import (
     train_in_models,
 )
 from diamond_cutter.flows.cut_summary import CutSummary, summary_of_cut
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import sentence
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import doing, say
 from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.planning import settle_recipe
-from diamond_cutter.flows.progress import doing, say
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import resolve_images, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites import ensure_card
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket

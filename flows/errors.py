@@ -71,8 +71,8 @@ def sentence(error: BaseException) -> str:
 
 def print_error(text: str) -> None:
     """Print an error message to standard error."""
-    from diamond_cutter.flows.json_log import logs_as_json
-    from diamond_cutter.flows.run_events import Problem, publish
+    from diamond_cutter.flows.events.json_log import logs_as_json
+    from diamond_cutter.flows.events.stream import Problem, publish
 
     if logs_as_json():
         publish(Problem(message=text))

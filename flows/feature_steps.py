@@ -5,9 +5,9 @@ from typing import Any
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import CutFailed
+from diamond_cutter.flows.events.progress import Progress
+from diamond_cutter.flows.events.stream import TaskFailed, publish
 from diamond_cutter.flows.left_over import BudgetSpent
-from diamond_cutter.flows.progress import Progress
-from diamond_cutter.flows.run_events import TaskFailed, publish
 from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.model_inventory.card import ModelCard

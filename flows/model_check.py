@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from diamond_cutter.flows.attribution_request import AttributionRun
-from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.quantities import share, skipped_in_words
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard

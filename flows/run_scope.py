@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from diamond_cutter.flows.progress import say
+from diamond_cutter.flows.events.progress import say
 from diamond_cutter.flows.stops import GRACE_S, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket

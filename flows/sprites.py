@@ -11,13 +11,14 @@ from prefect import flow
 
 from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import RunArtifacts
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import RequestError, sentence
+from diamond_cutter.flows.events.executions import RunExecutions, kept_executions
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.model_run import ModelRun, Photos
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, only_failed, plan_run, settle_recipe
-from diamond_cutter.flows.progress import Progress, doing
 from diamond_cutter.flows.quantities import rounded
-from diamond_cutter.flows.run_executions import RunExecutions, kept_executions
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
@@ -30,7 +31,6 @@ from diamond_cutter.flows.sprites_summary import (
     photo_warnings,
     without_sprite,
 )
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, open_bucket

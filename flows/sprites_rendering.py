@@ -8,11 +8,8 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
-from diamond_cutter.flows.model_run import ModelRun
-from diamond_cutter.flows.planning import LayerPlan, shard_jobs
-from diamond_cutter.flows.progress import PartProgress, Progress
-from diamond_cutter.flows.request_fields import LOCAL
-from diamond_cutter.flows.run_events import (
+from diamond_cutter.flows.events.progress import PartProgress, Progress
+from diamond_cutter.flows.events.stream import (
     LayerDone,
     Part,
     PartFailed,
@@ -24,6 +21,9 @@ from diamond_cutter.flows.run_events import (
     TaskFailed,
     publish,
 )
+from diamond_cutter.flows.model_run import ModelRun
+from diamond_cutter.flows.planning import LayerPlan, shard_jobs
+from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of

@@ -103,7 +103,7 @@ class Stop:
         """
         if self.signal is None or self._obeyed:
             return
-        from diamond_cutter.flows.progress import say
+        from diamond_cutter.flows.events.progress import say
 
         self._obeyed = True
         again = "press Ctrl-C again" if self.signal == signal.SIGINT else "send SIGTERM again"

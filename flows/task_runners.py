@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.errors import RequestError, RunnerLost
-from diamond_cutter.flows.progress import doing
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.request_fields import LOCAL
 
 _ANSWERS_WITHIN_S = 10.0

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.progress import Progress, doing
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.request_fields import AUTO
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.stops import Stop, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard

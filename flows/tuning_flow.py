@@ -5,13 +5,13 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
-from diamond_cutter.flows.progress import PartProgress, Progress
+from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
+from diamond_cutter.flows.events.progress import PartProgress, Progress
 from diamond_cutter.flows.run_scope import tasks_in_flight, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
 from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.task_futures import FutureQueue, error_of
-from diamond_cutter.flows.triggers import in_deployed_bucket
 from diamond_cutter.flows.tuning import OnLayer, tune_on
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset

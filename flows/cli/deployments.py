@@ -3,16 +3,16 @@
 import sys
 from typing import TYPE_CHECKING
 
-from diamond_cutter.flows.deploy_options import DeployOptions
+from diamond_cutter.flows.deployments.options import DeployOptions
 from diamond_cutter.flows.errors import RequestError
 
 if TYPE_CHECKING:
-    from diamond_cutter.flows.registration import Request
+    from diamond_cutter.flows.deployments.registration import Request
 
 
 def deploy_request(request: "Request", options: DeployOptions) -> None:
     """Register the deployment of a request, and print how to run it."""
-    from diamond_cutter.flows.registration import deploy
+    from diamond_cutter.flows.deployments.registration import deploy
 
     _print([deploy(request, options)], options)
 
@@ -30,13 +30,13 @@ def deploy_every_flow(options: DeployOptions) -> None:
                 f"{option} needs a command: expected `deploy {option} ... sprites MODEL` or "
                 f"another command, found none. Give the command to deploy, or omit {option}."
             )
-    from diamond_cutter.flows.registration import deploy_all
+    from diamond_cutter.flows.deployments.registration import deploy_all
 
     _print(deploy_all(options), options)
 
 
 def _print(deployed: list[str], options: DeployOptions) -> None:
-    from diamond_cutter.flows.registration import OWN_POOL
+    from diamond_cutter.flows.deployments.registration import OWN_POOL
 
     pool = options.pool or OWN_POOL
     lines = [f"deployed {name}" for name in deployed]

@@ -11,8 +11,8 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.cli.bucket_requests import count_requests
 from diamond_cutter.flows.cli.models import describe
 from diamond_cutter.flows.errors import RequestError, sentence
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
-from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.sprites_request import SpritesRequest

@@ -32,7 +32,7 @@ from diamond_cutter.flows.cli.run_commands import (
     tune,
     with_mixes,
 )
-from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
+from diamond_cutter.flows.deployments.options import DeployOptions, OnCollision
 from diamond_cutter.flows.errors import (
     RequestError,
     print_error,
@@ -42,7 +42,7 @@ from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.stops import fresh_stop, printing_to_whoever_is_left, terminable
 
 if TYPE_CHECKING:
-    from diamond_cutter.flows.registration import Request as AnyRequest
+    from diamond_cutter.flows.deployments.registration import Request as AnyRequest
 
 BAD_INPUT, INTERRUPTED, TERMINATED, HUNG_UP = 2, 130, 143, 129
 _STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated", HUNG_UP: "hung up"}
@@ -149,7 +149,7 @@ def serve(*command: Command, cron: str | None = None, on_collision: OnCollision 
     on_collision
         What happens to a run that is due while another one is going: it is skipped, or waits.
     """
-    from diamond_cutter.flows.deployment import serve as serve_request
+    from diamond_cutter.flows.deployments.serving import serve as serve_request
 
     serve_request(_request_of(command, "served"), cron, on_collision)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.progress import doing
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.catalogue import (

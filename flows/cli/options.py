@@ -9,7 +9,7 @@ from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
 from pydantic import ValidationError
 
 from diamond_cutter.flows.errors import RequestError, sentence
-from diamond_cutter.flows.json_log import log_as_json
+from diamond_cutter.flows.events.json_log import log_as_json
 from diamond_cutter.flows.request_fields import preset_by_name
 from diamond_cutter.regular_files import read_regular
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe

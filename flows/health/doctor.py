@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import Field
 
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.health.bucket import check_bucket
 from diamond_cutter.flows.health.clock import no_clock
 from diamond_cutter.flows.health.findings import Check, Finding, run_checks
 from diamond_cutter.flows.health.machine import check_cache, check_disks, check_memory
 from diamond_cutter.flows.health.prefect import check_prefect
 from diamond_cutter.flows.health.software import check_packages, check_tensorflow
-from diamond_cutter.flows.progress import doing
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.weights import cache_folder
 

@@ -27,8 +27,8 @@ from prefect.settings import (
 )
 
 from diamond_cutter.flows.errors import PrefectServerError
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.exits import leave_at_once
-from diamond_cutter.flows.progress import doing
 from diamond_cutter.flows.server.crashed_runs import mark_crashed_runs
 from diamond_cutter.flows.server.loss import is_lost
 from diamond_cutter.tasks.devices.child_process import kill_child, log_tail, start_child, stop_child

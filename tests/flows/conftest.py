@@ -54,7 +54,7 @@ def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep commands in this process from telling how far they are, as they do every few seconds:
     sentences are counted here.
     """
-    from diamond_cutter.flows import progress
+    from diamond_cutter.flows.events import progress
 
     monkeypatch.setattr(progress, "EVERY_S", 3600.0)
 
@@ -210,8 +210,8 @@ def at_once(
     That a command does as well in a process of its own is what the tests of the wheel and of
     interrupted runs show.
     """
-    from diamond_cutter.flows import progress
     from diamond_cutter.flows.cli.main import run as run_command
+    from diamond_cutter.flows.events import progress
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         printed, said = io.StringIO(), io.StringIO()

@@ -12,8 +12,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from diamond_cutter.flows.cli.tables import printable
-from diamond_cutter.flows.run_events import Event, LayerDone, PartFailed, TaskFailed
-from diamond_cutter.flows.tally import Row, Tally
+from diamond_cutter.flows.events.stream import Event, LayerDone, PartFailed, TaskFailed
+from diamond_cutter.flows.events.tally import Row, Tally
 
 _MOST_ROWS, _MOST_STEPS = 12, 3
 _OTHER_LINES = _MOST_STEPS + 4

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from diamond_cutter.flows.run_events import Event, PartFailed, ShardDone, TaskFailed, heard_by
+from diamond_cutter.flows.events.stream import Event, PartFailed, ShardDone, TaskFailed, heard_by
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diamond_cutter.flows.run_events import Event
+    from diamond_cutter.flows.events.stream import Event
 
 _listening = ExitStack()
 _is_on = False
@@ -20,7 +20,7 @@ def log_as_json(on: bool) -> None:
     _is_on = on
     if on:
         # Other commands do without it.
-        from diamond_cutter.flows.run_events import heard_by
+        from diamond_cutter.flows.events.stream import heard_by
 
         _listening.enter_context(heard_by(_write))
     else:

@@ -21,10 +21,10 @@ from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cutting import find_cut
-from diamond_cutter.flows.deploy_options import DeployOptions, OnCollision
-from diamond_cutter.flows.deployment_schema import checked_parameters
+from diamond_cutter.flows.deployments.options import DeployOptions, OnCollision
+from diamond_cutter.flows.deployments.schema import checked_parameters
 from diamond_cutter.flows.errors import RequestError
-from diamond_cutter.flows.progress import doing
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.request_checks import (
     check_attach,
     check_attribution,

@@ -11,10 +11,10 @@ from diamond_cutter.flows.cli.copies import copy
 from diamond_cutter.flows.cli.listing import list_sets
 from diamond_cutter.flows.cli.records import SetReport, ShownRecord, show
 from diamond_cutter.flows.cli.removal import collect, find_folder, remove_folder
+from diamond_cutter.flows.events.executions import RunExecutions, kept_executions
+from diamond_cutter.flows.events.stream import Part, PartFailed, ShardDone, publish
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import plan_run
-from diamond_cutter.flows.run_events import Part, PartFailed, ShardDone, publish
-from diamond_cutter.flows.run_executions import RunExecutions, kept_executions
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket

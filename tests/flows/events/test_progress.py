@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from diamond_cutter.flows import progress
 from diamond_cutter.flows.cli.main import run
 from diamond_cutter.flows.errors import print_error
-from diamond_cutter.flows.json_log import log_as_json
-from diamond_cutter.flows.progress_bars import ProgressBars
-from diamond_cutter.flows.run_events import (
+from diamond_cutter.flows.events import progress
+from diamond_cutter.flows.events.json_log import log_as_json
+from diamond_cutter.flows.events.progress_bars import ProgressBars
+from diamond_cutter.flows.events.stream import (
     LayerDone,
     Part,
     PartFailed,
@@ -27,7 +27,7 @@ from diamond_cutter.flows.run_events import (
     heard_by,
     publish,
 )
-from diamond_cutter.flows.tally import Tally
+from diamond_cutter.flows.events.tally import Tally
 from tests.flows.conftest import SMALL, Command
 from tests.waiting import wait_for, without_progress
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from diamond_cutter.flows.cli.tables import printable
-from diamond_cutter.flows.quantities import passing, significant
-from diamond_cutter.flows.run_events import (
+from diamond_cutter.flows.events.stream import (
     Counted,
     Event,
     Part,
@@ -22,6 +21,7 @@ from diamond_cutter.flows.run_events import (
     StepStarted,
     TaskFailed,
 )
+from diamond_cutter.flows.quantities import passing, significant
 
 Group = tuple[str, str]  # a model and a layer; or '' and the title of a part
 

@@ -14,9 +14,8 @@ from typing import Literal, Self
 from rich.console import Console
 from rich.markup import escape
 
-from diamond_cutter.flows.json_log import logs_as_json
-from diamond_cutter.flows.quantities import passing
-from diamond_cutter.flows.run_events import (
+from diamond_cutter.flows.events.json_log import logs_as_json
+from diamond_cutter.flows.events.stream import (
     Counted,
     Note,
     Part,
@@ -31,7 +30,8 @@ from diamond_cutter.flows.run_events import (
     heard_by,
     publish,
 )
-from diamond_cutter.flows.tally import Group, Tally
+from diamond_cutter.flows.events.tally import Group, Tally
+from diamond_cutter.flows.quantities import passing
 
 # Shorter work prints nothing, except on a terminal.
 EVERY_S = 10.0
@@ -66,7 +66,7 @@ class Progress:
         self._stack.enter_context(heard_by(tally))
         if console.is_terminal and not logs_as_json():
             # Lines need none of it.
-            from diamond_cutter.flows.progress_bars import ProgressBars
+            from diamond_cutter.flows.events.progress_bars import ProgressBars
 
             bars = self._stack.enter_context(ProgressBars(console, tally))
             self._stack.enter_context(heard_by(bars))

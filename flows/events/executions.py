@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from diamond_cutter.flows.events.observers import reason_of
+from diamond_cutter.flows.events.stream import Event, PartEvent, PartFailed, ShardDone, heard_by
 from diamond_cutter.flows.model_run import ModelRun
-from diamond_cutter.flows.run_events import Event, PartEvent, PartFailed, ShardDone, heard_by
-from diamond_cutter.flows.run_observers import reason_of
 from diamond_cutter.storage import Bucket, StorageError
 from diamond_cutter.storage.sets.executions import DeviceUse, End, PhaseSeconds, RunExecution
 from diamond_cutter.storage.sets.layout import run_execution_key

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from diamond_cutter.errors import DiamondCutterError, first_line
+from diamond_cutter.flows.events.metrics import metrics_are_on, sent_metrics
+from diamond_cutter.flows.events.stream import RunDone, RunStarted, publish
 from diamond_cutter.flows.exits import Stopped
-from diamond_cutter.flows.metrics import metrics_are_on, sent_metrics
-from diamond_cutter.flows.run_events import RunDone, RunStarted, publish
 
 _observing: list[str] = []
 

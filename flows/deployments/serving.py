@@ -11,9 +11,9 @@ from uuid import UUID
 import psutil
 from prefect.runner import Runner
 
-from diamond_cutter.flows.deploy_options import OnCollision
+from diamond_cutter.flows.deployments.options import OnCollision
+from diamond_cutter.flows.deployments.registration import Request, deployment_of
 from diamond_cutter.flows.exits import Stopped
-from diamond_cutter.flows.registration import Request, deployment_of
 from diamond_cutter.flows.server.crashed_runs import crash_runs, pause_deployments
 from diamond_cutter.flows.server.prefect_server import require_standing_server
 from diamond_cutter.flows.stops import GRACE_S

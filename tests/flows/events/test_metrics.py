@@ -11,8 +11,9 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
 )
 
-from diamond_cutter.flows import metrics
-from diamond_cutter.flows.run_events import (
+from diamond_cutter.flows.events import metrics
+from diamond_cutter.flows.events.observers import observed
+from diamond_cutter.flows.events.stream import (
     Part,
     PartFailed,
     PartStarted,
@@ -21,7 +22,6 @@ from diamond_cutter.flows.run_events import (
     heard_by,
     publish,
 )
-from diamond_cutter.flows.run_observers import observed
 from diamond_cutter.tasks.rendering.work import ShardOutcome, ShardWork
 from tests.storage.shard_records import VERSIONS
 

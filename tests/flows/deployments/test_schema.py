@@ -10,7 +10,7 @@ from diamond_cutter.flows.attaching import attach
 from diamond_cutter.flows.attribution import attribute_dataset
 from diamond_cutter.flows.comparing import compare_models
 from diamond_cutter.flows.cutting import find_cut
-from diamond_cutter.flows.deployment_schema import checked_parameters
+from diamond_cutter.flows.deployments.schema import checked_parameters
 from diamond_cutter.flows.request_fields import AUTO, recipe_as_given
 from diamond_cutter.flows.sprites import sprites
 from diamond_cutter.flows.sprites_request import TuneRequest

@@ -1,0 +1,1 @@
+"""Deployments on a Prefect server: served, or registered for the workers of a work pool."""

@@ -1,0 +1,1 @@
+"""The events of a run, and who hears them: bars, lines, logs, metrics and records of executions."""
