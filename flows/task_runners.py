@@ -179,7 +179,7 @@ class _Watched:
         except Exception as error:  # of any class, while the cluster restarts
             self._last = 0
             if now - self._answered > _SILENT_FOR_S:
-                raise self._lost(f"no longer answers ({first_line(error)})") from error
+                raise self._lost("no longer answers") from error
             return 0
         self._answered = now
         if self._last:
