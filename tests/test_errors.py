@@ -10,7 +10,16 @@ import diamond_cutter
 from diamond_cutter.errors import DiamondCutterError, first_line
 
 # Raised and caught within one module, or understood by a library that catches its base.
-_INTERNAL = {"Refused", "_Damaged", "ServerLost", "Stopped", "TaskLost", "_Unreadable"}
+_INTERNAL = {
+    "DeviceBlamed",
+    "DeviceLost",
+    "Refused",
+    "ServerLost",
+    "Stopped",
+    "TaskLost",
+    "_Damaged",
+    "_Unreadable",
+}
 
 
 def test_every_exception_has_the_base_and_an_exit_code() -> None:

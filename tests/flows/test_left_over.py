@@ -8,6 +8,7 @@ import pytest
 from diamond_cutter.flows import feature_steps, run_scope
 from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import is_run_record
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.tasks.photos.finding import find_images
 from tests.flows import broken_rendering
@@ -21,8 +22,8 @@ TWO_SHARDS = ("--layers", "block_3", "--channels", "0:40", *SMALL)
 
 def run_records(bucket: Path) -> list[RunRecord]:
     found = LocalBucket(bucket)
-    keys = [info.key for info in found.list("sprites/") if "/runs/" in info.key]
-    return [RunRecord.from_bytes(found.get(key), key) for key in keys if key.endswith(".json")]
+    keys = [info.key for info in found.list("sprites/") if is_run_record(info.key)]
+    return [RunRecord.from_bytes(found.get(key), key) for key in keys]
 
 
 def test_after_its_budget_a_run_publishes_what_is_there_and_the_next_one_goes_on(
@@ -88,9 +89,9 @@ def test_a_budget_begins_with_the_flow_and_holds_for_its_parts(
     monkeypatch.setattr(run_scope.time, "monotonic", lambda: now[0])
     with run_scope.run_scope():
         assert run_scope.may_start()
-        with run_scope.workplace("local", budget_minutes=2):
+        with run_scope.workplace("local", [""], budget_minutes=2):
             now[0] += 60
-            with run_scope.workplace("local"):
+            with run_scope.workplace("local", [""]):
                 assert run_scope.may_start()
                 now[0] += 60
                 assert not run_scope.may_start()

@@ -17,6 +17,7 @@ from diamond_cutter.flows import exits as leaving
 from diamond_cutter.flows.artifacts import ReportArtifacts, RunArtifacts
 from diamond_cutter.flows.server import loss as server_loss
 from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import is_run_record
 from diamond_cutter.storage.sets.records import RunRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.explained_images import make_images
@@ -87,10 +88,9 @@ def test_sprites_go_on_without_the_server(
     )
     assert "The run continues without it" in done.stderr
     assert "8 rendered, 0 reused, 0 failed" in done.stdout
-    (key,) = (
-        info.key for info in LocalBucket(imported[0]).list("sprites/") if "/runs/" in info.key
-    )
-    record = RunRecord.from_bytes(LocalBucket(imported[0]).get(key), key)
+    bucket = LocalBucket(imported[0])
+    (key,) = (info.key for info in bucket.list("sprites/") if is_run_record(info.key))
+    record = RunRecord.from_bytes(bucket.get(key), key)
     assert (record.sprites, record.failures, len(record.spritemaps)) == (8, (), 2)
     assert leaving._at_once  # or Prefect would try for minutes to reach the server
 
