@@ -9,6 +9,7 @@ shard needs no processor, so several workers on one machine do not slow each oth
 """
 
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -31,12 +32,13 @@ def wait_and_commit(job: ShardJob) -> None:
 
 
 def install() -> None:
-    """Have shards of this process wait, in its own threads instead of a device's process."""
-    run = DeviceSlots.run
+    """Have shards of this process wait, one at a time, instead of using a device's process."""
+    run, device = DeviceSlots.run, threading.Lock()
 
     def run_here(slots: DeviceSlots, function: Any, *args: Any, **options: Any) -> Any:
         if function is wait_and_commit:
-            return function(*args)
+            with device:
+                return function(*args)
         return run(slots, function, *args, **options)
 
     DeviceSlots.run = run_here  # type: ignore[method-assign]
