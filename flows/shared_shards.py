@@ -17,6 +17,8 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import ShardJob
 
 LOOKS_EVERY_S = 15.0
+# While all that is left is claimed by others, so that a run ends soon after the last of them.
+WAITING_LOOKS_EVERY_S = 3.0
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
@@ -62,12 +64,14 @@ class SharedShards(Iterator[ShardJob | None]):
         self._submitted: Counter[str] = Counter()
         self._folders: dict[str, _Folder] = {}
         self._blocked: dict[str, float] = {}
+        self._waits = False
         self._recipes: dict[int, tuple[RenderRecipe, str]] = {}
         self._watched = time.monotonic() - RENEWED_EVERY_S
 
     def __next__(self) -> ShardJob | None:
         """Return a shard to render now, or None if others are at work on all that are left."""
         job = self._next_free()
+        self._waits = job is None and bool(self._left)
         # Whoever has something else to do need not know which claims are of killed processes.
         if job is None and self._left and self._some_owners_are_gone():
             job = self._next_free()
@@ -139,7 +143,7 @@ class SharedShards(Iterator[ShardJob | None]):
         folder = self._folders.get(name)
         if folder is None:
             folder = self._folders[name] = _Folder(ClaimWatch(self._bucket, name), now, {})
-        elif now - folder.looked < LOOKS_EVERY_S:
+        elif now - folder.looked < (WAITING_LOOKS_EVERY_S if self._waits else LOOKS_EVERY_S):
             return folder
         else:
             folder.watch.look()
