@@ -12,7 +12,7 @@ DiamondCutterError
 ├── BadDevices, DeviceMissing, UnsafeFolder
 └── exit code 1              WorkerError (WorkerDied, WorkerTimedOut, WorkerRaised, SlotsClosed,
                              NoDeviceLeft), SpritesMissing, SpritesFailed, AttributionFailed,
-                             CutFailed, RunnerLost, TensorFlowBroken,
+                             CutFailed, RunnerLost, TaskLost, TensorFlowBroken,
                              BudgetSpent (only within a flow)
 ```
 """

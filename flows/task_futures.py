@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect.futures import PrefectFuture
 
-from diamond_cutter.errors import first_line
+from diamond_cutter.errors import DiamondCutterError, first_line
 from diamond_cutter.flows.stops import Stop, current_stop
 from diamond_cutter.tasks.devices import SlotsClosed
 from diamond_cutter.tasks.retrying import FINAL_ERRORS
@@ -119,8 +119,10 @@ def _was_refused(future: PrefectFuture[Any]) -> bool:
     )
 
 
-class TaskLost(Exception):
+class TaskLost(DiamondCutterError):
     """The process that ran a task is gone, so the task has no outcome."""
+
+    exit_code = 1
 
 
 def error_of(future: PrefectFuture[Any]) -> BaseException | None:

@@ -16,7 +16,6 @@ _INTERNAL = {
     "Refused",
     "ServerLost",
     "Stopped",
-    "TaskLost",
     "_Damaged",
     "_Unreadable",
 }
