@@ -24,7 +24,7 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import first_few
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, Method, Negative, Positive
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe

@@ -5,7 +5,7 @@ from pydantic import Field
 from diamond_cutter.flows.quantities import share, skipped_in_words, two_digits
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.layout import report_page_key
+from diamond_cutter.storage.sets.report_keys import report_page_key
 from diamond_cutter.tasks.compare_report.contents import (
     ClassRow,
     ComparedModelFacts,

@@ -10,11 +10,7 @@ from diamond_cutter.flows.sprites import sprites
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import SpritesFailed
 from diamond_cutter.flows.verification import check_recipe, check_runs
-from diamond_cutter.storage.sets.layout import (
-    index_key,
-    photo_activations_key,
-    run_record_key,
-)
+from diamond_cutter.storage.sets.layout import index_key, photo_activations_key, run_record_key
 from diamond_cutter.storage.sets.records import PhotoActivations, RunRecord
 from diamond_cutter.storage.sets.sprite_set import channels_missing, is_whole, read_record
 from diamond_cutter.storage.sets.survey import SetSurvey, survey_set

@@ -172,7 +172,7 @@ def _check_recipe(bucket: Bucket, card: ModelCard, recipe: RenderRecipe) -> None
 
 def _is_explained(bucket: Bucket, card: ModelCard, request: AttributionRequest) -> bool:
     from diamond_cutter.flows.planning import settle_recipe
-    from diamond_cutter.storage.sets.layout import report_folder
+    from diamond_cutter.storage.sets.report_keys import report_folder
     from diamond_cutter.tasks.reporting.stored import stored_report
 
     asked = SpritesRequest(model=card.key, bucket=request.bucket, recipe=request.recipe)

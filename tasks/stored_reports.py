@@ -10,14 +10,14 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo
 from diamond_cutter.storage.sets.compare_keys import similar_layers_key
 from diamond_cutter.storage.sets.cut_keys import COMPARISON
-from diamond_cutter.storage.sets.layout import (
+from diamond_cutter.storage.sets.layout import is_fingerprinted
+from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
+from diamond_cutter.storage.sets.report_keys import (
     details_key,
-    is_fingerprinted,
     report_folder,
     report_key,
     report_page_key,
 )
-from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.sprite_set import read_record
 from diamond_cutter.storage.sets.views import Finding, check_view
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord

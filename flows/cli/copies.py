@@ -18,11 +18,11 @@ from diamond_cutter.storage.sets.layout import (
     is_view,
     is_view_record,
     record_beside,
-    report_key,
     report_of,
     set_folder,
     set_of,
 )
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.tasks.importing.stored import read_card
 
 _IN_MEMORY_BYTES = 8 << 20

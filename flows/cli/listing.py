@@ -7,9 +7,7 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.layout import (
-    is_mixes,
-)
+from diamond_cutter.storage.sets.layout import is_mixes
 from diamond_cutter.storage.sets.survey import LayerSurvey, survey_set
 from diamond_cutter.tasks.gathering.contents import (
     in_forward_order,

@@ -29,7 +29,6 @@ from diamond_cutter.storage.sets.layout import (
     preset_key,
     recipe_key,
     record_beside,
-    report_key,
     set_folder,
 )
 from diamond_cutter.storage.sets.records import (
@@ -38,6 +37,7 @@ from diamond_cutter.storage.sets.records import (
     ShardRecord,
     SpritemapRecord,
 )
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.storage.sets.sprite_set import is_whole
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord

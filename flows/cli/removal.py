@@ -22,11 +22,11 @@ from diamond_cutter.storage.sets.layout import (
     is_shard_record,
     is_view,
     record_beside,
-    report_key,
     report_of,
     set_folder,
 )
 from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.gathering.contents import set_names
 from diamond_cutter.tasks.reporting.stored import report_folders

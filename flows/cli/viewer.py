@@ -17,8 +17,9 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.weights import cache_folder
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.parallel import at_once
-from diamond_cutter.storage.sets.layout import gallery_key, report_page_key
+from diamond_cutter.storage.sets.layout import gallery_key
 from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.report_keys import report_page_key
 from diamond_cutter.tasks.gathering.contents import spritemap_records
 from diamond_cutter.tasks.stored_reports import shown_files
 

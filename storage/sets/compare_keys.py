@@ -8,7 +8,7 @@ reports/<dataset>@<hash8>/<model>@<hash8>+<model>@<hash8>/compare@<hash8>/
 The features of each model are where a search for a cut has them.
 """
 
-from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.storage.sets.report_keys import report_folder
 
 
 def compare_folder(dataset: str, models: tuple[str, str], compare: str) -> str:

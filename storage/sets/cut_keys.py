@@ -16,7 +16,8 @@ reports/<dataset>@<hash8>/
 import hashlib
 from collections.abc import Sequence
 
-from diamond_cutter.storage.sets.layout import escape, fingerprinted, report_folder
+from diamond_cutter.storage.sets.layout import escape, fingerprinted
+from diamond_cutter.storage.sets.report_keys import report_folder
 
 # Stands where other reports have a model, whose name always contains an @.
 COMPARISON = "comparison"

@@ -1,4 +1,4 @@
-"""The layout of a bucket: all keys are made here.
+"""The layout of a bucket. The keys of models and sprite sets are made here, others in *_keys.py.
 
     models/<model>@<hash8>/graph.pb, card.json
       preset.json                      the settings that `tune` found for the model
@@ -195,11 +195,6 @@ def gallery_layer_key(model: str, recipe: str, layer: str, sources: bytes, suffi
     return gallery_asset_key(layer_folder(model, recipe, layer), sources, suffix)
 
 
-def report_asset_key(folder: str, data: bytes, suffix: str) -> str:
-    """Return the key of a script, a style or an icon of a report, committed by report.json."""
-    return fingerprinted(f"{folder}report.json", data, suffix)
-
-
 def is_gallery_file(key: str) -> bool:
     """Tell whether a key is that of a file of a gallery other than its page."""
     return _GALLERY_FILE.fullmatch(key.rpartition("/")[2]) is not None
@@ -228,51 +223,6 @@ def set_of(key: str) -> tuple[str, str] | None:
     """Return the model and the recipe of the sprite set of a key, or None outside of sets."""
     names = key.split("/")
     return (names[1], names[2]) if len(names) > 3 and names[0] == "sprites" else None
-
-
-def report_folder(dataset: str, model: str, report: str) -> str:
-    """Return the folder of a report; `dataset` is the name and hash of the images' folder."""
-    return f"reports/{dataset}/{model}/{report}/"
-
-
-def report_key(folder: str) -> str:
-    """Return the key of the record that commits the report in a folder."""
-    return folder + "report.json"
-
-
-def report_page_key(folder: str) -> str:
-    """Return the key of the page of a report."""
-    return folder + "index.html"
-
-
-def details_key(folder: str) -> str:
-    """Return the key of the record of a report's details on single images."""
-    return folder + "details.json"
-
-
-def images_record_key(folder: str, first: int, end: int) -> str:
-    """Return the key of the record of the measurements of images `first` to `end` - 1."""
-    return f"{folder}images/{first:05d}-{end - 1:05d}.json"
-
-
-def report_image_key(folder: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of a picture of an image, or of the data of several images."""
-    return fingerprinted(f"{folder}images/{name}.json", data, suffix)
-
-
-def report_layer_key(folder: str, layer: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of a picture or of the data of a layer in a report."""
-    return fingerprinted(f"{folder}layers/{escape(layer)}/{name}.json", data, suffix)
-
-
-def report_table_key(folder: str, name: str, data: bytes) -> str:
-    """Return the key of a table of a report."""
-    return fingerprinted(f"{folder}{name}.json", data, "parquet")
-
-
-def report_file_key(folder: str, name: str, data: bytes, suffix: str) -> str:
-    """Return the key of another file of a report, such as a chart."""
-    return fingerprinted(f"{folder}{name}.json", data, suffix)
 
 
 def report_of(key: str) -> str | None:

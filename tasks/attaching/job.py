@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.tasks.attaching.spec import VALIDATION_PARTS, AttachSpec
 from diamond_cutter.tasks.cutting.dataset import Dataset, stratified_folds
 from diamond_cutter.tasks.photos.image_set import FoundImage

@@ -9,8 +9,8 @@ import numpy as np
 
 from diamond_cutter.storage import Bucket, crc32c, open_bucket
 from diamond_cutter.storage.parallel import in_threads
-from diamond_cutter.storage.sets.layout import images_record_key, report_folder
 from diamond_cutter.storage.sets.records import ImagesRecord
+from diamond_cutter.storage.sets.report_keys import images_record_key, report_folder
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted, read_record
 from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
 from diamond_cutter.tasks.attribution.label_classes import label_class

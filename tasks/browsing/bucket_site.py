@@ -28,13 +28,8 @@ from diamond_cutter.storage import (
     content_type_of,
 )
 from diamond_cutter.storage.sets.cut_keys import COMPARISON
-from diamond_cutter.storage.sets.layout import (
-    is_fingerprinted,
-    is_gallery_file,
-    report_folder,
-    report_key,
-    set_folder,
-)
+from diamond_cutter.storage.sets.layout import is_fingerprinted, is_gallery_file, set_folder
+from diamond_cutter.storage.sets.report_keys import report_folder, report_key
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
 from diamond_cutter.tasks.gathering.contents import set_names

@@ -1,6 +1,6 @@
 """Render the page of a comparison of two models."""
 
-from diamond_cutter.storage.sets.layout import report_asset_key
+from diamond_cutter.storage.sets.report_keys import report_asset_key
 from diamond_cutter.tasks.compare_report.contents import CompareContents
 from diamond_cutter.tasks.compare_report.heat_map import drawn_layers, heat_map
 from diamond_cutter.tasks.compare_report.wording import p_value

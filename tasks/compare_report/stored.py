@@ -2,8 +2,8 @@
 
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.compare_keys import similar_layers_key
-from diamond_cutter.storage.sets.layout import report_key
 from diamond_cutter.storage.sets.records import Record
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.storage.sets.sprite_set import are_whole, read_record
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.compare_report.pages import COMPARE_REPORT, compare_page

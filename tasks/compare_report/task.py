@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.compare_keys import similar_layers_key
 from diamond_cutter.storage.sets.cut_keys import features_record_key
-from diamond_cutter.storage.sets.layout import report_key, report_page_key
+from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.storage.sets.sprite_set import commit
 from diamond_cutter.storage.sets.views import publish_view
 from diamond_cutter.tasks.compare_report.building import build_contents

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from diamond_cutter.storage import Bucket, crc32c, open_bucket
 from diamond_cutter.storage.sets.compare_keys import similar_layers_key
-from diamond_cutter.storage.sets.layout import report_table_key
 from diamond_cutter.storage.sets.records import FileRef, Record
+from diamond_cutter.storage.sets.report_keys import report_table_key
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_determined, read_record
 from diamond_cutter.tasks.comparing.cka import (
     MOST_IMAGES,

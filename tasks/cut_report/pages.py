@@ -1,6 +1,6 @@
 """Render the page of a report on where to cut."""
 
-from diamond_cutter.storage.sets.layout import report_asset_key
+from diamond_cutter.storage.sets.report_keys import report_asset_key
 from diamond_cutter.tasks.cut_report.charts import cost_chart, depth_chart, short_count
 from diamond_cutter.tasks.cut_report.contents import CutContents
 from diamond_cutter.tasks.cut_report.wording import SCORE_TITLES, SCORES_EXPLAINED

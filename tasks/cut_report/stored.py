@@ -3,7 +3,7 @@
 import re
 
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.layout import report_key
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.storage.sets.sprite_set import are_whole, read_record
 from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord, EpochRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord

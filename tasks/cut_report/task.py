@@ -15,7 +15,7 @@ from diamond_cutter.storage.sets.cut_keys import (
     together_key,
     trained_key,
 )
-from diamond_cutter.storage.sets.layout import report_key, report_page_key
+from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.storage.sets.sprite_set import commit
 from diamond_cutter.storage.sets.views import publish_view
 from diamond_cutter.tasks.cut_report.building import (

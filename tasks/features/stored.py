@@ -14,8 +14,8 @@ from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, Corrupt, crc32c
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.cut_keys import costs_key, features_key, features_record_key
-from diamond_cutter.storage.sets.layout import report_folder
 from diamond_cutter.storage.sets.records import FileRef, Record, Versions
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.storage.sets.sprite_set import is_whole, put_determined, read_record
 from diamond_cutter.tasks.features.spec import CutSpec
 

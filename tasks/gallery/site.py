@@ -10,12 +10,7 @@ import numpy.typing as npt
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
-from diamond_cutter.storage.sets.layout import (
-    gallery_layer_key,
-    is_mixes,
-    report_folder,
-    set_folder,
-)
+from diamond_cutter.storage.sets.layout import gallery_layer_key, is_mixes, set_folder
 from diamond_cutter.storage.sets.records import (
     FLAGS,
     SCORES,
@@ -25,6 +20,7 @@ from diamond_cutter.storage.sets.records import (
     ShardRecord,
     SpritemapRecord,
 )
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.tasks.gallery.pages import set_page
 from diamond_cutter.tasks.gallery.pictures import neighbours, preview, thumbnails
 from diamond_cutter.tasks.gallery.sources import LayerSource, lossless_places

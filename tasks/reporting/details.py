@@ -9,7 +9,7 @@ from PIL import Image
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
-from diamond_cutter.storage.sets.layout import details_key
+from diamond_cutter.storage.sets.report_keys import details_key
 from diamond_cutter.storage.sets.sprite_set import are_whole, commit
 from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob

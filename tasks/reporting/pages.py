@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ValidationError
 
 from diamond_cutter.storage import Corrupt
-from diamond_cutter.storage.sets.layout import report_asset_key
+from diamond_cutter.storage.sets.report_keys import report_asset_key
 from diamond_cutter.tasks.pages.frontend import Frontend, render
 from diamond_cutter.tasks.pages.scripts import read_script
 from diamond_cutter.tasks.reporting.contents import ReportContents

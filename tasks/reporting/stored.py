@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from diamond_cutter.storage import Bucket, NotFound, crc32c
-from diamond_cutter.storage.sets.layout import (
+from diamond_cutter.storage.sets.layout import report_of
+from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
+from diamond_cutter.storage.sets.report_keys import (
     details_key,
     report_file_key,
     report_folder,
     report_image_key,
     report_key,
     report_layer_key,
-    report_of,
     report_page_key,
     report_table_key,
 )
-from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.sprite_set import are_whole, put_determined, read_record
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet

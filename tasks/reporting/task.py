@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, open_bucket
-from diamond_cutter.storage.sets.layout import (
+from diamond_cutter.storage.sets.report_keys import (
     details_key,
     report_folder,
     report_key,

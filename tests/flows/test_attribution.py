@@ -19,16 +19,14 @@ from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed, Spri
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import (
-    details_key,
     is_run_execution,
     is_shard_record,
     is_spritemap_record,
     is_view_record,
-    report_key,
-    report_page_key,
     view_record_key,
 )
 from diamond_cutter.storage.sets.records import ImagesRecord, PhotoActivations
+from diamond_cutter.storage.sets.report_keys import details_key, report_key, report_page_key
 from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.damages import DAMAGES

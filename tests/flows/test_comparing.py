@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import report_key, report_page_key
+from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.labelled_digits import write_digits

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import report_key, report_page_key
+from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from tests.flows.conftest import SMALL, Command

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import report_key
+from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.tasks.pages.scripts import read_script
 from diamond_cutter.tasks.reporting.contents import ReportContents, ReportRecord
 from diamond_cutter.tasks.reporting.page_data import ImageList

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script

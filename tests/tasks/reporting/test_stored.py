@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.storage import LocalBucket, crc32c
-from diamond_cutter.storage.sets.layout import report_folder
+from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.storage.sets.sprite_set import is_whole
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
