@@ -37,7 +37,7 @@ def install() -> None:
 
     def run_here(slots: DeviceSlots, function: Any, *args: Any, **options: Any) -> Any:
         if function is wait_and_commit:
-            with device:
+            with device, options["within"]():
                 return function(*args)
         return run(slots, function, *args, **options)
 

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from diamond_cutter.flows.artifacts import RunArtifacts
 from diamond_cutter.flows.planning import LayerPlan, RunPlan
 from diamond_cutter.flows.sprites_request import SpritesRequest
-from diamond_cutter.storage.sets.records import Attempt, Flag, PhotoActivations, SpritemapRecord
+from diamond_cutter.storage import open_bucket
+from diamond_cutter.storage.sets.claims import claim
+from diamond_cutter.storage.sets.layout import index_key, run_record_key, spritemap_record_key
+from diamond_cutter.storage.sets.records import (
+    Attempt,
+    Flag,
+    PhotoActivations,
+    RunRecord,
+    SpritemapRecord,
+)
+from diamond_cutter.tasks.gathering.spritemap import part_name
 from diamond_cutter.tasks.gathering.task import publish_index
 
 INDEXED_TOGETHER = 256  # shards
@@ -68,6 +78,8 @@ class ModelRun:
     photos: the highest activations on the user's photos by layer; empty without photos.
     shards_left: the number of shards by layer that have not ended.
     layers_left: the layers whose spritemaps are not gathered yet.
+    gathered_elsewhere: the layers whose spritemaps another run has gathered.
+    committed: the record of another run of the same request that has published the model.
     """
 
     request: SpritesRequest
@@ -75,6 +87,8 @@ class ModelRun:
     photos: Photos
     artifacts: RunArtifacts
     outcome: Outcome = field(default_factory=Outcome)
+    gathered_elsewhere: set[str] = field(default_factory=set)
+    committed: RunRecord | None = None
 
     def __post_init__(self) -> None:
         """Count what is left to do."""
@@ -82,6 +96,31 @@ class ModelRun:
         self.shards_left = Counter({layer.layer: len(layer.shards) for layer in self.plan.layers})
         self.layers_left = set(self.layers)
         self._gathered, self._index_due = 0, INDEXED_TOGETHER
+
+    @property
+    def key(self) -> str:
+        """Return the key of the record that commits the run of this model."""
+        model, recipe = self.plan.card.key, self.request.recipe.key
+        return run_record_key(model, recipe, self.plan.selection_id)
+
+    def spritemap_key(self, layer: LayerPlan) -> str:
+        """Return the key of the record of a layer's spritemap."""
+        return spritemap_record_key(
+            self.plan.card.key,
+            self.request.recipe.key,
+            layer.layer,
+            part_name(layer.channels, layer.out_of),
+        )
+
+    @property
+    def may_adopt(self) -> bool:
+        """Tell whether spritemaps of other runs count: those of other photos differ."""
+        return self.request.photos is None
+
+    @property
+    def has_shards_left(self) -> bool:
+        """Tell whether some shards have not ended."""
+        return any(self.shards_left.values())
 
     def highest(self, layer: str) -> dict[int, float]:
         """Return the highest activation of each channel of a layer on the user's photos."""
@@ -110,10 +149,15 @@ class ModelRun:
         each comes after twice as many shards as the last one.
         """
         self.layers_left.discard(layer.layer)
-        self.artifacts.layer_done(len(self.outcome.spritemaps))
+        self.artifacts.layer_done(len(self.outcome.spritemaps) + len(self.gathered_elsewhere))
+        if layer.layer in self.gathered_elsewhere:
+            return  # the run that gathered it publishes the index
         self._gathered += len(layer.shards)
         if self._gathered >= self._index_due and not self.is_complete:
-            self.publish_index()
+            key = index_key(self.plan.card.key, self.request.recipe.key)
+            with claim(open_bucket(self.request.bucket), key) as is_ours:
+                if is_ours:
+                    self.publish_index()
             self._index_due = 2 * self._gathered
 
     @property

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from diamond_cutter.flows.channel_selection import Selection, select
 from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.run_scope import card_reader
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage import Bucket
+from diamond_cutter.storage import Bucket, Token
 from diamond_cutter.storage.sets.layout import run_record_key
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import channels_missing, read_record
@@ -66,10 +66,14 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All layers of a run, in forward order, or its mixes."""
+    """All layers of a run, in forward order, or its mixes.
+
+    gathered: the versions of the records of spritemaps and runs in the set, by key.
+    """
 
     card: ModelCard
     layers: tuple[LayerPlan, ...]
+    gathered: Mapping[str, Token] = field(default_factory=dict)
 
     @property
     def to_do(self) -> int:
@@ -175,7 +179,7 @@ def plan_run(
             survey.of(name).damaged,
         )
 
-    return RunPlan(card, tuple(map(planned, selections)))
+    return RunPlan(card, tuple(map(planned, selections)), survey.gathered)
 
 
 def shard_jobs(

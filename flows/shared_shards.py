@@ -6,119 +6,140 @@ bucket meanwhile, and comes back later to what another run has claimed.
 
 import random
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from diamond_cutter.storage import Bucket, Token
-from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
-from diamond_cutter.storage.sets.layout import is_shard_record, set_folder, shard_record_key
+from diamond_cutter.flows.shared_sets import SharedSets, folder_of
+from diamond_cutter.storage import Token
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S
+from diamond_cutter.storage.sets.layout import shard_record_key
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import ShardJob
 
-LOOKS_EVERY_S = 15.0
-# While all that is left is claimed by others, so that a run ends soon after the last of them.
-WAITING_LOOKS_EVERY_S = 3.0
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
 
 
-@dataclass
-class _Folder:
-    """A set as it was when the run looked at it last."""
+class SharedShards:
+    """The shards that are left, and those under way.
 
-    watch: ClaimWatch
-    looked: float
-    landed: dict[str, float]
-
-
-class SharedShards(Iterator[ShardJob | None]):
-    """Yields shards to render now, and None while other runs have claimed all that are left.
-
-    It may yield more after its end, if the task of a shard is lost.
+    Of several shards with equal sprites, such as those of layers that models share, only one is
+    rendered. The others wait for it, and are then copied.
     """
 
     def __init__(
         self,
-        bucket: Bucket,
+        sets: SharedSets,
         jobs: Iterable[ShardJob],
         seed: str,
-        damaged: Collection[str],
         on_found: Callable[[ShardJob], None],
+        drawing_of: Callable[[ShardJob], Hashable] = id,
     ) -> None:
         """Order the shards.
 
         Args:
-            bucket: of the sprites.
+            sets: the sets of the shards.
             jobs: the shards.
             seed: of the order.
-            damaged: the keys of records that were there when the shards were planned, and do not
-                count.
             on_found: is called with each shard that another run has rendered.
+            drawing_of: returns a value that is equal for shards with equal sprites.
         """
-        self._bucket, self._damaged, self._on_found = bucket, damaged, on_found
-        self._left = deque(_shuffled(jobs, seed))
+        self._sets, self._on_found = sets, on_found
+        self._recipes: dict[int, tuple[RenderRecipe, str]] = {}
+        self._copies: dict[str, list[ShardJob]] = {}
+        self._origins: dict[str, str] = {}
+        jobs = list(self._originals(jobs, drawing_of))
+        self._left = OrderedDict((self.key_of(job), job) for job in _shuffled(jobs, seed))
         # With the lost claim that the task of a shard takes over, if there is one.
         self._under_way: dict[str, tuple[ShardJob, Token | None]] = {}
         self._submitted: Counter[str] = Counter()
-        self._folders: dict[str, _Folder] = {}
-        self._blocked: dict[str, float] = {}
-        self._waits = False
-        self._recipes: dict[int, tuple[RenderRecipe, str]] = {}
-        self._watched = time.monotonic() - RENEWED_EVERY_S
+        self._watched = time.monotonic()
 
-    def __next__(self) -> ShardJob | None:
-        """Return a shard to render now, or None if others are at work on all that are left."""
+    def next(self) -> ShardJob | None:
+        """Return a shard to render now; None if none is left, or others are at work on them."""
         job = self._next_free()
-        self._waits = job is None and bool(self._left)
         # Whoever has something else to do need not know which claims are of killed processes.
-        if job is None and self._left and self._some_owners_are_gone():
+        if job is None and self._left and self._sets.check_owners():
             job = self._next_free()
-        if job is None and not self._left:
-            raise StopIteration
         return job
+
+    @property
+    def left(self) -> Iterable[str]:
+        """Return the keys of the shards that are neither done nor under way."""
+        return self._left.keys()
+
+    def drop_landed(self) -> None:
+        """Call `on_found` with all shards left that have landed."""
+        for news in self._sets.take_news():
+            if news in self._left:
+                self._find(news)
+            elif news.endswith("/"):
+                for key in [key for key in self._left if folder_of(key) == news]:
+                    self._find(key)
+
+    def _find(self, key: str) -> None:
+        job = self._left.pop(key)
+        self._release_copies(key)
+        self._on_found(job)
 
     def _next_free(self) -> ShardJob | None:
         """Return the next shard that has not landed and is not claimed, or None."""
         for _ in range(len(self._left)):
-            job = self._left.popleft()
-            key, folder = self._key_of(job), self._seen(job)
-            if key in folder.landed:
-                self._on_found(job)
-            elif folder.watch.is_claimed(key) or self._blocked.get(key) == folder.looked:
-                self._left.append(job)
-            else:
-                self._submitted[key] += 1
-                self._under_way[key] = job, folder.watch.lost_claim(key)
-                return job
+            self.drop_landed()
+            key = next(iter(self._left), None)
+            if key is None:
+                break
+            self._sets.before_choosing(key)
+            self.drop_landed()
+            job = self._left.get(key)
+            if job is None:
+                continue
+            if not self._sets.is_free(key):
+                self._left.move_to_end(key)
+                continue
+            del self._left[key]
+            self._submitted[key] += 1
+            self._under_way[key] = job, self._sets.lost_claim(key)
+            return job
         return None
-
-    def _some_owners_are_gone(self) -> bool:
-        folders = {id(folder): folder for folder in map(self._seen, self._left)}
-        return any([folder.watch.check_owners() for folder in folders.values()])
 
     def lost_claim(self, job: ShardJob) -> Token | None:
         """Return the claim on a shard that its owner no longer renews, if there is one."""
-        return self._seen(job).watch.lost_claim(self._key_of(job))
+        return self._sets.lost_claim(self.key_of(job))
 
-    def ended(self, job: ShardJob, *, claimed: bool = False) -> None:
-        """Note that the task of a shard has ended; `claimed` if another run is at work on it."""
-        key = self._key_of(job)
+    def origin_of(self, job: ShardJob) -> str | None:
+        """Return the key of the record of a shard in the bucket that has equal sprites, or None."""
+        return self._origins.get(self.key_of(job))
+
+    def ended(self, job: ShardJob, *, how: str) -> None:
+        """Note that the task of a shard has ended.
+
+        Args:
+            job: the shard.
+            how: `rendered`; `there` or `claimed`, if another run has rendered it, or is at work
+                on it; `failed`; `gone`, if it cannot be copied from its origin.
+        """
+        key = self.key_of(job)
         self._under_way.pop(key, None)
-        if claimed:
+        if (how == "there" and key not in self._origins) or how == "claimed":
+            self._sets.meet(key)
+        if how in ("claimed", "gone"):
             self._submitted[key] -= 1
-            # The last look did not show the claim, so wait for the next one.
-            self._blocked[key] = self._seen(job).looked
-            self._left.append(job)
+            self._left[key] = job
+        if how == "gone":
+            del self._origins[key]
+        elif how != "claimed":
+            self._release_copies(key, landed=how != "failed")
 
     def take_again(self, job: ShardJob) -> bool:
         """Take back a shard whose task was lost, and tell whether it may be submitted again."""
-        key = self._key_of(job)
+        key = self.key_of(job)
         self._under_way.pop(key, None)
         if self._submitted[key] >= SUBMITTED_AT_MOST:
+            self._release_copies(key, landed=False)
             return False
-        self._left.append(job)
+        self._left[key] = job
         return True
 
     def lost(self) -> Iterator[ShardJob]:
@@ -131,29 +152,43 @@ class SharedShards(Iterator[ShardJob | None]):
         if time.monotonic() - self._watched < RENEWED_EVERY_S:
             return
         self._watched = time.monotonic()
+        for folder in {folder_of(key) for key in self._under_way}:
+            self._sets.look(folder)
         for key, (job, lost_before) in list(self._under_way.items()):
-            folder, now = self._seen(job), time.monotonic()
-            lost = folder.watch.lost_claim(key) not in (None, lost_before)
-            if lost or now - folder.landed.get(key, now) > _ENDS_WITHIN_S:
+            now = time.monotonic()
+            lost = self._sets.lost_claim(key) not in (None, lost_before)
+            if lost or now - self._sets.landed.get(key, now) > _ENDS_WITHIN_S:
                 yield job
 
-    def _seen(self, job: ShardJob) -> _Folder:
-        """Return the set of a shard, after a look at it if the last one was long ago."""
-        name, now = set_folder(job.model, self._recipe_of(job)), time.monotonic()
-        folder = self._folders.get(name)
-        if folder is None:
-            folder = self._folders[name] = _Folder(ClaimWatch(self._bucket, name), now, {})
-        elif now - folder.looked < (WAITING_LOOKS_EVERY_S if self._waits else LOOKS_EVERY_S):
-            return folder
-        else:
-            folder.watch.look()
-            folder.looked = now
-        for info in self._bucket.list(name):
-            if is_shard_record(info.key) and info.key not in self._damaged:
-                folder.landed.setdefault(info.key, now)
-        return folder
+    def _originals(
+        self, jobs: Iterable[ShardJob], drawing_of: Callable[[ShardJob], Hashable]
+    ) -> Iterator[ShardJob]:
+        """Yield the first shard of each drawing; the others wait for it."""
+        first: dict[Hashable, str] = {}
+        for job in jobs:
+            key = self.key_of(job)
+            original = first.setdefault(drawing_of(job), key)
+            if original == key:
+                yield job
+            else:
+                self._copies.setdefault(original, []).append(job)
 
-    def _key_of(self, job: ShardJob) -> str:
+    def _release_copies(self, key: str, *, landed: bool = True) -> None:
+        """Let the shards go on that wait for a shard: as copies of it if it has landed."""
+        copies = self._copies.pop(key, [])
+        if copies and not landed:
+            # One of them is rendered instead, and the others wait for that one.
+            self._copies[self.key_of(copies[0])] = copies[1:]
+            copies = copies[:1]
+        for job in copies:
+            copy = self.key_of(job)
+            if landed:
+                self._origins[copy] = key
+            self._left[copy] = job
+            if self._sets.is_landed(copy):
+                self._find(copy)
+
+    def key_of(self, job: ShardJob) -> str:
         """Return the key of a shard's record."""
         return shard_record_key(job.model, self._recipe_of(job), job.name, job.numbers)
 

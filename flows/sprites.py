@@ -4,8 +4,7 @@ The plan is made from the records in the bucket. After any kind of end, the same
 renders only the missing sprites.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from prefect import flow
 
@@ -13,41 +12,28 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.artifacts import RunArtifacts
 from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import RequestError, sentence
-from diamond_cutter.flows.events.executions import RunExecutions, kept_executions
+from diamond_cutter.flows.events.executions import kept_executions
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.model_run import ModelRun, Photos
-from diamond_cutter.flows.planning import LayerPlan, RunPlan, only_failed, plan_run, settle_recipe
-from diamond_cutter.flows.quantities import rounded
+from diamond_cutter.flows.planning import RunPlan, only_failed, plan_run, settle_recipe
 from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
 from diamond_cutter.flows.server.crashed_runs import name_process
 from diamond_cutter.flows.server.loss import outlive_the_server
+from diamond_cutter.flows.sprites_publishing import finished, publish_model
 from diamond_cutter.flows.sprites_rendering import SpritesRendering
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import (
     RunSummary,
     SpritesFailed,
     SpritesSummary,
-    photo_warnings,
-    without_sprite,
 )
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
-from diamond_cutter.storage import Bucket, open_bucket
-from diamond_cutter.storage.sets.executions import End
-from diamond_cutter.storage.sets.layout import (
-    mixes_key,
-    recipe_key,
-    run_record_key,
-    spritemap_record_key,
-)
-from diamond_cutter.storage.sets.records import RunRecord
-from diamond_cutter.storage.sets.sprite_set import commit, put_determined
-from diamond_cutter.storage.sets.survey import survey_set
+from diamond_cutter.storage import Bucket, Token, open_bucket
+from diamond_cutter.storage.sets.layout import mixes_key, recipe_key
+from diamond_cutter.storage.sets.sprite_set import put_determined
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
-from diamond_cutter.tasks.gallery.task import publish_gallery
-from diamond_cutter.tasks.gathering.index import indexed_shards
-from diamond_cutter.tasks.gathering.spritemap import part_name
 from diamond_cutter.tasks.gathering.task import adopt_shards
 from diamond_cutter.tasks.importing.model_globs import models_matching
 from diamond_cutter.tasks.importing.task import ensure_bundle
@@ -78,8 +64,18 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
         runs, skipped = _planned(bucket, request, slots)
         summaries: dict[str, RunSummary] = {}
         with kept_executions(bucket, "sprites", runs) as executions, _progress(runs) as progress:
-            for run in SpritesRendering(bucket, runs, slots, progress).run():
-                summaries[run.plan.card.key] = _finish(bucket, run, executions)
+
+            def finish(run: ModelRun, lost: Token | None) -> bool:
+                published = publish_model(bucket, run, lost)
+                if published:
+                    summaries[run.plan.card.key] = finished(bucket, run, executions)
+                return published
+
+            SpritesRendering(bucket, runs, slots, progress).run(finish)
+            for run in runs:
+                # Another run still publishes it, and the budget of this one is used up.
+                if run.plan.card.key not in summaries:
+                    summaries[run.plan.card.key] = finished(bucket, run, executions)
         summary = SpritesSummary(
             models=tuple(summaries[run.plan.card.key] for run in runs),
             skipped=tuple(f"skipped a model: {sentence(error)}" for error in skipped),
@@ -136,20 +132,6 @@ def _plan(bucket: Bucket, request: SpritesRequest, slots: DeviceSlots) -> ModelR
     return ModelRun(request, plan, photos, RunArtifacts(plan))
 
 
-def _finish(bucket: Bucket, run: ModelRun, executions: RunExecutions) -> RunSummary:
-    """Publish the sprites of a model, and commit them if they are complete."""
-    with doing("publishing the index and the gallery"):
-        run.publish_index()
-        publish_gallery(run.request.bucket, run.plan.card, run.request.recipe.key)
-    if run.is_complete:
-        _commit_run(bucket, run)
-    ended: End = "complete" if run.is_complete else "stopped"
-    executions.keep(run, "failed" if run.outcome.failures else ended)
-    summary = _summary(bucket, run)
-    run.artifacts.publish_summary(summary)
-    return summary
-
-
 def ensure_card(bucket_url: str, model: str, slots: DeviceSlots) -> ModelCard:
     """Return the card of a model, importing the model first if the bucket lacks it.
 
@@ -191,79 +173,3 @@ def _photos(plan: RunPlan, request: SpritesRequest, slots: DeviceSlots) -> Photo
         if len(stored) == len(layers):
             return stored
     return measure_photos(request.bucket, model, place, layers, pre_activation, slots)
-
-
-def _commit_run(bucket: Bucket, run: ModelRun) -> None:
-    """Write the run's record, unless the one that is there says the same."""
-    plan, outcome = run.plan, run.outcome
-    model, recipe = plan.card.key, run.request.recipe.key
-    record = RunRecord(
-        model=model,
-        recipe=recipe,
-        selection={layer.layer: layer.channels for layer in plan.layers},
-        shards=tuple(sorted(_shards_of(bucket, plan, recipe))),
-        spritemaps=tuple(
-            _spritemap_key(plan, recipe, layer)
-            for layer in plan.layers
-            if layer.layer in outcome.spritemaps
-        ),
-        sprites=plan.done + outcome.found + outcome.rendered,
-        flagged=outcome.flagged,
-        rungs=outcome.rungs,
-        failures=outcome.sentences,
-        failed={layer: tuple(sorted(of)) for layer, of in outcome.failed_channels.items()},
-        finished=datetime.now(UTC).replace(microsecond=0),
-    )
-    key = run_record_key(model, recipe, plan.selection_id)
-    commit(
-        bucket,
-        key,
-        record,
-        lambda theirs: theirs.model_copy(update={"finished": record.finished}) == record,
-    )
-
-
-def _spritemap_key(plan: RunPlan, recipe: str, layer: LayerPlan) -> str:
-    return spritemap_record_key(
-        plan.card.key, recipe, layer.layer, part_name(layer.channels, layer.out_of)
-    )
-
-
-def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:
-    survey = survey_set(
-        bucket, plan.card.key, recipe, indexed_shards(bucket, plan.card.key, recipe)
-    )
-    for layer in plan.layers:
-        owners, wanted = survey.of(layer.layer).owners(), set(layer.channels)
-        yield from {record for channel, record in owners.items() if channel in wanted}
-
-
-def _summary(bucket: Bucket, run: ModelRun) -> RunSummary:
-    plan, outcome = run.plan, run.outcome
-    dead, unrendered = without_sprite(outcome.spritemaps, run.photos)
-    return RunSummary(
-        model=plan.card.key,
-        recipe=run.request.recipe.key,
-        bucket=bucket.url,
-        run=run_record_key(plan.card.key, run.request.recipe.key, plan.selection_id),
-        spritemaps={
-            layer.layer: outcome.spritemaps[layer.layer].file.key
-            for layer in plan.layers
-            if layer.layer in outcome.spritemaps
-        },
-        rendered=outcome.rendered,
-        reused=plan.done + outcome.found,
-        failed=outcome.failed,
-        left=run.left,
-        retried=plan.to_do if run.request.retry_failed else None,
-        flagged=outcome.flagged,
-        rungs=outcome.rungs,
-        dead=dead,
-        unrendered=unrendered,
-        photos=next((record.images for record in run.photos.values()), None),
-        sprites_per_second=rounded(outcome.rendered / outcome.render_seconds)
-        if outcome.rendered
-        else None,
-        warnings=photo_warnings(run.request.photos, run.photos),
-        failures=outcome.sentences,
-    )

@@ -1,7 +1,7 @@
 """Renders the shards of a run, and gathers each layer's spritemap after its last shard."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from prefect.context import FlowRunContext
@@ -22,19 +22,26 @@ from diamond_cutter.flows.events.stream import (
     publish,
 )
 from diamond_cutter.flows.model_run import ModelRun
-from diamond_cutter.flows.planning import LayerPlan, shard_jobs
+from diamond_cutter.flows.planning import LayerPlan
 from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
-from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
+from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST
+from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
-from diamond_cutter.storage import Bucket
+from diamond_cutter.storage import Bucket, Token
 from diamond_cutter.tasks.devices import DeviceSlots
-from diamond_cutter.tasks.gathering.task import gather_spritemap
-from diamond_cutter.tasks.photos.activations import activations_key
+from diamond_cutter.tasks.gathering.adoption import Adoptable
+from diamond_cutter.tasks.gathering.task import adopt_shard, gather_spritemap
 from diamond_cutter.tasks.rendering.shard import ShardJob
+from diamond_cutter.tasks.rendering.subjects import sha256_of
 from diamond_cutter.tasks.rendering.task import render_shard
 from diamond_cutter.tasks.rendering.work import ShardOutcome
 from diamond_cutter.tasks.retrying import RETRIED
+
+_RETURNED = {
+    "claimed": "another run is at work on it",
+    "gone": "the shard to copy is not in the bucket any more",
+}
 
 
 class _Gathering(NamedTuple):
@@ -42,6 +49,7 @@ class _Gathering(NamedTuple):
 
     run: ModelRun
     layer: LayerPlan
+    lost: Token | None
     since: float
 
     @property
@@ -56,64 +64,72 @@ class SpritesRendering:
     def __init__(
         self, bucket: Bucket, runs: Sequence[ModelRun], slots: DeviceSlots, progress: Progress
     ) -> None:
-        self._all, self._runs = runs, {run.plan.card.key: run for run in runs}
-        self._slots, self._progress, self._started = slots, progress, time.monotonic()
+        self._all, self._slots, self._progress = runs, slots, progress
+        self._started = time.monotonic()
         self._counts: dict[str, PartProgress] = {}
         self._on_cluster = runs[0].request.runner != LOCAL
-        jobs = [job for run in runs for job in _jobs(run)]
-        damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
-        self._shards = SharedShards(bucket, jobs, _seed(), damaged, self._note_found)
+        self._work = SharedWork(bucket, runs, _seed(), self._note_found)
+        self._shards = self._work.shards
         self._futures = FutureQueue[ShardJob | _Gathering](
-            self._shards, self._submit, tasks_in_flight, self._watch, may_start, self._done
+            self._work, self._submit, tasks_in_flight, self._watch, may_start, self._done
         )
 
-    def run(self) -> Iterator[ModelRun]:
-        """Render and gather everything, and yield each model when it is complete.
+    def run(self, finish: Callable[[ModelRun, Token | None], bool]) -> None:
+        """Render and gather everything.
 
-        Models that are incomplete when the budget of the run is used up are yielded at the end.
+        Args:
+            finish: publishes a model when it is complete, as in `SharedWork.finish_models`. Models
+                that are incomplete when the budget of the run is used up are published at the end.
         """
-        for run in self._runs.values():
-            for layer in run.plan.layers:
-                if not layer.shards and not layer.postponed:
-                    self._add_gathering(run, layer)
+        self._finish = finish
+        self._start_gatherings()
         for job, future in self._futures:
             if isinstance(job, _Gathering):
                 self._note_spritemap(job, future)
             else:
                 self._note_shard(job, future)
-            yield from self._completed()
-        yield from self._completed()
-        yield from self._runs.values()
+            self._work.finish_models(finish)
+        self._work.finish_models(finish)
+        for run in self._work.runs.values():
+            finish(run, None)
 
     def _done(self) -> str:
         done = sum(run.outcome.rendered + run.outcome.found for run in self._all)
         return f"{done} of {sum(run.plan.to_do for run in self._all)} sprites"
 
-    def _completed(self) -> Iterator[ModelRun]:
-        for model in [model for model, run in self._runs.items() if run.is_complete]:
-            yield self._runs.pop(model)
+    def _start_gatherings(self) -> None:
+        for run, layer, lost in self._work.layers_to_gather():
+            gathering = _Gathering(run, layer, lost, time.monotonic())
+            publish(StepStarted(step=gathering.step))
+            self._futures.add(gathering)
 
     def _watch(self) -> None:
-        """Submit tasks again that a cluster has lost."""
+        """Submit tasks again that a cluster has lost, and start what other runs have left."""
         if self._on_cluster:
             for job in self._shards.lost():
                 self._futures.abandon(job)
                 self._take_again(job, "its task was lost")
+        self._start_gatherings()
+        self._work.finish_models(self._finish)
 
     def _submit(self, job: ShardJob | _Gathering) -> PrefectFuture[Any]:
-        return (
-            self._gather(job.run, job.layer) if isinstance(job, _Gathering) else self._render(job)
-        )
+        return self._gather(job) if isinstance(job, _Gathering) else self._render(job)
 
     def _render(self, job: ShardJob) -> PrefectFuture[Any]:
         publish(PartStarted(part=_part(job)))
         count = self._progress.of_shard(_part(job))
         self._counts[job.record_key] = count
-        timeout_s, lost = self._run_of(job).request.shard_timeout_s, self._shards.lost_claim(job)
-        return render_shard.submit(job, self._slots, timeout_s, count, lost)
+        request, lost = self._run_of(job).request, self._shards.lost_claim(job)
+        origin = self._shards.origin_of(job)
+        if origin is not None:
+            card = self._run_of(job).plan.card
+            # The size is an estimate for plans.
+            shard = Adoptable(job.name, sha256_of(card, job.subjects), job.numbers, 0, origin)
+            return adopt_shard.submit(request.bucket, job.model, job.recipe, shard, lost)
+        return render_shard.submit(job, self._slots, request.shard_timeout_s, count, lost)
 
-    def _gather(self, run: ModelRun, layer: LayerPlan) -> PrefectFuture[Any]:
-        request = run.request
+    def _gather(self, gathering: _Gathering) -> PrefectFuture[Any]:
+        run, layer, request = gathering.run, gathering.layer, gathering.run.request
         return gather_spritemap.submit(
             request.bucket,
             run.plan.card,
@@ -123,10 +139,11 @@ class SpritesRendering:
             request.spritemap_format,
             run.highest(layer.layer),
             layer.out_of,
+            gathering.lost,
         )
 
     def _run_of(self, job: ShardJob) -> ModelRun:
-        return self._runs[job.model]
+        return self._work.runs[job.model]
 
     def _note_found(self, job: ShardJob) -> None:
         """Note a shard that another run has rendered."""
@@ -143,13 +160,13 @@ class SpritesRendering:
             self._take_again(job, first_line(error))
             return
         if error is not None:
-            self._shards.ended(job)
+            self._shards.ended(job, how="failed")
             self._fail(job, first_line(error, limit=None), int(RETRIED["retries"]))
             return
         done: ShardOutcome = future.result()
-        self._shards.ended(job, claimed=done.how == "claimed")
-        if done.how == "claimed":
-            publish(PartReturned(part=_part(job), problem="another run is at work on it"))
+        self._shards.ended(job, how=done.how)
+        if done.how in _RETURNED:
+            publish(PartReturned(part=_part(job), problem=_RETURNED[done.how]))
             return
         self._counts.pop(job.record_key).complete()
         if done.how == "rendered":
@@ -158,6 +175,7 @@ class SpritesRendering:
             outcome.found += job.sprites
         publish(ShardDone(part=_part(job), outcome=done))
         self._end(job)
+        self._start_gatherings()
 
     def _take_again(self, job: ShardJob, problem: str) -> None:
         if self._shards.take_again(job):
@@ -177,19 +195,18 @@ class SpritesRendering:
         run = self._run_of(job)
         layer = run.shard_done(job.name)
         if layer is not None:
-            self._add_gathering(run, layer)
-
-    def _add_gathering(self, run: ModelRun, layer: LayerPlan) -> None:
-        gathering = _Gathering(run, layer, time.monotonic())
-        publish(StepStarted(step=gathering.step))
-        self._futures.add(gathering)
+            self._work.add_layer(run, layer)
 
     def _note_spritemap(self, gathering: _Gathering, future: PrefectFuture[Any]) -> None:
-        run, layer, since = gathering
+        run, layer, _, since = gathering
         error = error_of(future)
         publish(StepDone(step=gathering.step, seconds=round(time.monotonic() - since, 3)))
         if error is None:
-            run.outcome.spritemaps[layer.layer] = record = future.result()
+            record = future.result()
+            if record is None:
+                self._work.return_layer(run, layer)
+                return
+            run.outcome.spritemaps[layer.layer] = record
             flagged = sum(bool(sprite.flags) for sprite in record.sprites)
             model, sprites = run.plan.card.key, len(record.sprites)
             publish(LayerDone(model=model, layer=layer.layer, sprites=sprites, flagged=flagged))
@@ -198,11 +215,6 @@ class SpritesRendering:
             run.fail(layer.layer, problem)
             publish(TaskFailed(problem=problem))
         run.spritemap_done(layer)
-
-
-def _jobs(run: ModelRun) -> Iterator[ShardJob]:
-    records = {layer: activations_key(record) for layer, record in run.photos.items()}
-    return shard_jobs(run.plan, run.request, records)
 
 
 def _part(job: ShardJob) -> Part:

@@ -18,7 +18,7 @@ from uuid import uuid4
 from diamond_cutter.process_identity import ProcessIdentity
 from diamond_cutter.storage.bucket import Bucket, Token
 from diamond_cutter.storage.errors import Conflict, StorageError, Unavailable
-from diamond_cutter.storage.sets.layout import claim_key, claims_folder
+from diamond_cutter.storage.sets.layout import claim_key, claimed_record, claims_folder
 from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.storage.sets.sprite_set import read_record
 
@@ -36,7 +36,7 @@ class Claim(Record):
 
 
 @contextmanager
-def claim(bucket: Bucket, record_key: str, lost: Token | None = None) -> Iterator[Token | None]:
+def claim(bucket: Bucket, record_key: str, lost: Token | None = None) -> Iterator[bool]:
     """Claim the work on a record for the block, unless another process has claimed it.
 
     Args:
@@ -45,38 +45,41 @@ def claim(bucket: Bucket, record_key: str, lost: Token | None = None) -> Iterato
         lost: the claim that this one may replace, because its owner no longer renews it.
 
     Yields:
-        None if the work is claimed for the block, otherwise the claim of the other process.
+        Whether the work is claimed for the block. If not, leave it to the other process.
 
     Raises:
         AccessDenied, CredentialsError, Unavailable: the bucket cannot be written.
     """
     key = claim_key(record_key)
     content = Claim(id=uuid4().hex, process=ProcessIdentity.of_this_process()).to_bytes()
-    token, is_ours = _take(bucket, key, content, lost)
-    if not is_ours:
-        yield token
+    token = _take(bucket, key, content, lost)
+    if token is None:
+        yield False
         return
     renewal = _Renewal(bucket, key, content, token)
     renewal.start()
     try:
-        yield None
+        yield True
     finally:
         renewal.end()
 
 
-def _take(bucket: Bucket, key: str, content: bytes, lost: Token | None) -> tuple[Token, bool]:
-    """Return the token of the claim that holds now, and whether it is ours."""
+def _take(bucket: Bucket, key: str, content: bytes, lost: Token | None) -> Token | None:
+    """Return the token of our claim, or None if another process has claimed the work."""
     while True:
         try:
-            return bucket.put(key, content).token, True
+            return bucket.put(key, content).token
         except Conflict:
-            present = bucket.stat(key)
+            # Most claims are of live processes. To find that out takes one request.
+            if lost is None and not _owner_is_gone(bucket, key):
+                return None
+        present = bucket.stat(key)
         if present is None:
             continue  # it was deleted meanwhile
-        if present.token != lost and not _owner_is_gone(bucket, key):
-            return present.token, False
+        if lost is not None and present.token != lost and not _owner_is_gone(bucket, key):
+            return None
         try:
-            return bucket.put(key, content, mode=present.token).token, True
+            return bucket.put(key, content, mode=present.token).token
         except Conflict:
             lost = None  # a third process was faster, or the owner lives
 
@@ -131,8 +134,12 @@ class ClaimWatch:
         self.look()
         self._unchecked = {key: token for key, (token, _) in self._seen.items()}
 
-    def look(self) -> None:
-        """List the claims again."""
+    def __len__(self) -> int:
+        """Return the number of claims."""
+        return len(self._seen)
+
+    def look(self) -> set[str]:
+        """List the claims again, and return the keys of the records whose claims have ended."""
         now, self._checks_left = time.monotonic(), _CHECKED_AT_ONCE
         # While the bucket cannot be read, its claims cannot be renewed either.
         passed, self._looked = min(now - self._looked, RENEWED_EVERY_S), now
@@ -140,6 +147,7 @@ class ClaimWatch:
         for info in self._bucket.list(self._folder):
             token, watched_s = before.get(info.key, (None, 0.0))
             self._seen[info.key] = info.token, watched_s + passed if token == info.token else 0.0
+        return {claimed_record(key) for key in before if key not in self._seen}
 
     def check_owners(self) -> bool:
         """Check whether the owners of claims are gone, and tell whether some are.
@@ -165,3 +173,10 @@ class ClaimWatch:
     def is_claimed(self, record_key: str) -> bool:
         """Tell whether there is a claim on a record that is not lost."""
         return claim_key(record_key) in self._seen and self.lost_claim(record_key) is None
+
+    def claimed_in(self, folder: str) -> bool:
+        """Tell whether there is a claim on a record in a folder that is not lost."""
+        return any(
+            record.startswith(folder) and self.is_claimed(record)
+            for record in map(claimed_record, self._seen)
+        )

@@ -282,6 +282,11 @@ def claim_key(record_key: str) -> str:
     return claims_folder("") + record_key
 
 
+def claimed_record(key: str) -> str:
+    """Return the key of the record whose work a claim is on."""
+    return key.removeprefix(claims_folder(""))
+
+
 def is_claim(key: str) -> bool:
     """Tell whether a key is that of a claim."""
     return key.startswith(claims_folder(""))

@@ -212,6 +212,12 @@ class RunRecord(Record):
         default=(), description="a sentence about each shard that failed"
     )
     failed: dict[str, tuple[int, ...]] = Field(default={}, description="failed channels by layer")
+    pictures: dict[str, str] = Field(
+        default={}, description="keys of the pictures of the spritemaps by layer"
+    )
+    unrendered: dict[str, tuple[int, ...]] = Field(
+        default={}, description="channels of which every attempt failed, by layer"
+    )
     finished: datetime
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from diamond_cutter.storage.bucket import Bucket, ObjectInfo, crc32c
+from diamond_cutter.storage.bucket import Bucket, ObjectInfo, Token, crc32c
 from diamond_cutter.storage.errors import Corrupt, NotFound
 from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import (
@@ -78,12 +78,16 @@ class LayerSurvey:
 
 @dataclass(frozen=True)
 class SetSurvey:
-    """The progress of a sprite set: its layers by escaped name, and totals of its folder."""
+    """The progress of a sprite set: its layers by escaped name, and totals of its folder.
+
+    gathered: the versions of the records of spritemaps and runs, by key.
+    """
 
     layers: Mapping[str, LayerSurvey]
     runs: int
     size: int
     updated: datetime | None
+    gathered: Mapping[str, Token] = field(default_factory=dict)
 
     def of(self, layer: str) -> LayerSurvey:
         """Return the survey of a layer or of mixes, empty if the set has no files of it."""
@@ -127,6 +131,11 @@ def survey_set(
         runs=sum(map(is_run_record, listed)),
         size=sum(info.size for info in listed.values()),
         updated=max((info.updated for info in listed.values()), default=None),
+        gathered={
+            key: info.token
+            for key, info in listed.items()
+            if is_spritemap_record(key) or is_run_record(key)
+        },
     )
 
 

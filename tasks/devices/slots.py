@@ -21,6 +21,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
@@ -103,6 +104,7 @@ class DeviceSlots:
         timeout_s: float,
         on_progress: OnProgress | None = None,
         ahead: Callable[[*_Arguments], object] | None = None,
+        within: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> _Result:
         """Run a module-level function on the next free device, and return its small result.
 
@@ -117,6 +119,8 @@ class DeviceSlots:
             ahead: a module-level function of the same arguments. If no device is free, it runs
                 in the process that is likely to be free next, if that runs the same function now.
                 It may compile what the call will need, and its errors are ignored.
+            within: the call runs in this context, which is entered once a device is free. An error
+                on entering prevents the call, and is raised.
 
         Raises:
             WorkerDied: the process ended during the call.
@@ -135,8 +139,9 @@ class DeviceSlots:
             slot = self._take(tried)
             slot.function = function
             try:
-                result: _Result = self._run_on(slot, request, timeout_s, on_progress)
-                return result
+                with within():
+                    result: _Result = self._run_on(slot, request, timeout_s, on_progress)
+                    return result
             except DeviceLost as lost:
                 self._drop(slot, str(lost))
             except DeviceBlamed as failure:

@@ -5,7 +5,7 @@ of a model makes a new model, although the first layers do not change. The sprit
 layers are adopted instead of rendered again.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import ModelCard
@@ -156,6 +156,17 @@ def _computations(card: ModelCard) -> dict[str, tuple[str, str, int, bool]]:
         )
         for layer in card.layers
     }
+
+
+def drawing_of(card: ModelCard, recipe: RenderRecipe, subjects: Channels | Mixes) -> Hashable:
+    """Return a value that is equal for all models and recipes that draw a layer or mixes alike.
+
+    Their shards can be adopted from each other.
+    """
+    computations = _computations(card)
+    drawn = recipe.drawing(subjects.name).model_dump_json(), recipe.pre_activation
+    layers = tuple((name, computations[name]) for name in subjects.layers)
+    return card.image.model_dump_json(), subjects.name, layers, drawn
 
 
 def _offers(

@@ -1,7 +1,8 @@
 """Gathers a layer's sprites from its shards into one picture, and commits it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -50,30 +51,57 @@ def commit_spritemap(
     image_format: ImageFormat,
     photo_highest: Mapping[int, float],
     out_of: int,
-) -> SpritemapRecord:
+    claimed: Callable[[str], AbstractContextManager[bool]] = lambda key: nullcontext(True),
+) -> SpritemapRecord | None:
     """Return the record of a layer's spritemap, and gather it if the bucket's is out of date.
 
-    The arguments are those of the task `gather_spritemap`, none of them optional.
+    Most arguments are those of the task `gather_spritemap`, none of them optional.
+
+    Args:
+        claimed: claims the work on a record, before anything is written or many records are read.
+
+    Returns:
+        The record, or None if another process has claimed the work.
 
     Raises:
         SpritesMissing: some channels have no sprite.
     """
-    places = _places(bucket, model, recipe, layer, channels)
-    sprites = with_photo_ratios((place.scores for place in places), photo_highest)
     key = spritemap_record_key(model, recipe, layer, part_name(channels, out_of))
+    places: list[SpritePlace] = []
+
+    def sound() -> SpritemapRecord | None:
+        stored = read_record(bucket, key, SpritemapRecord)
+        if stored is None:
+            return None
+        places.extend(() if places else _places(bucket, model, recipe, layer, channels))
+        return stored if still_holds(stored) else None
 
     def still_holds(record: SpritemapRecord) -> bool:
         return (
             record.shards == _shards_of(places)
-            and record.sprites == sprites
+            and record.sprites == _sprites_of(places, photo_highest)
             and record.file.key.endswith(f".{image_format}")
             and is_whole(bucket, record.file)
         )
 
-    stored = read_record(bucket, key, SpritemapRecord)
-    if stored is not None and still_holds(stored):
+    stored = sound()
+    if stored is not None:
         return stored
-    return commit(bucket, key, _gathered(bucket, key, places, sprites, image_format), still_holds)
+    with claimed(key) as is_ours:
+        # Another process may have gathered it just before the claim.
+        stored = sound() if is_ours else None
+        if not is_ours or stored is not None:
+            return stored
+        places.extend(() if places else _places(bucket, model, recipe, layer, channels))
+        sprites = _sprites_of(places, photo_highest)
+        record = _gathered(bucket, key, places, sprites, image_format)
+        return commit(bucket, key, record, still_holds)
+
+
+def _sprites_of(
+    places: Sequence[SpritePlace], photo_highest: Mapping[int, float]
+) -> tuple[SpriteScores, ...]:
+    return with_photo_ratios((place.scores for place in places), photo_highest)
 
 
 def gather_sheet(

@@ -6,16 +6,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from diamond_cutter.model_inventory.card import ModelCard
-from diamond_cutter.storage import Bucket, open_bucket
+from diamond_cutter.storage import Bucket, Token, open_bucket
 from diamond_cutter.storage.parallel import at_once
-from diamond_cutter.storage.sets.layout import index_key, is_mixes, set_folder
-from diamond_cutter.storage.sets.records import SpritemapRecord
-from diamond_cutter.storage.sets.sprite_set import read_layer
+from diamond_cutter.storage.sets.claims import claim
+from diamond_cutter.storage.sets.layout import index_key, is_mixes, set_folder, shard_record_key
+from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.sprite_set import is_whole, read_layer, read_record
 from diamond_cutter.storage.sets.views import publish_view
 from diamond_cutter.tasks.gathering.adoption import Adoptable, adopt
 from diamond_cutter.tasks.gathering.index import sprite_table, to_parquet
 from diamond_cutter.tasks.gathering.spritemap import commit_spritemap
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.work import ShardOutcome
 from diamond_cutter.tasks.sheets import ImageFormat
 
 
@@ -26,6 +28,26 @@ def adopt_shards(
     """Copy shards of other sets into a set, and tell whether it has all of them now."""
     bucket = open_bucket(bucket_url)
     return all(list(at_once(bucket, lambda shard: adopt(bucket, model, recipe, shard), shards)))
+
+
+@task(name="adopt shard", retries=1, cache_policy=NO_CACHE, persist_result=False)
+def adopt_shard(
+    bucket_url: str, model: str, recipe: RenderRecipe, shard: Adoptable, lost: Token | None = None
+) -> ShardOutcome:
+    """Copy a shard of another set into a set, unless another process has claimed it.
+
+    `lost` is a claim on the shard that its owner no longer renews.
+    """
+    bucket = open_bucket(bucket_url)
+    key = shard_record_key(model, recipe.key, shard.layer, shard.channels)
+    with claim(bucket, key, lost) as is_ours:
+        if not is_ours:
+            return ShardOutcome(how="claimed")
+        present = read_record(bucket, key, ShardRecord)
+        is_there = present is not None and is_whole(bucket, present.file)
+        if is_there or adopt(bucket, model, recipe, shard):
+            return ShardOutcome(how="there")
+        return ShardOutcome(how="gone")
 
 
 @task(
@@ -44,8 +66,11 @@ def gather_spritemap(
     image_format: ImageFormat,
     photo_highest: Mapping[int, float] | None = None,
     out_of: int | None = None,
-) -> SpritemapRecord:
+    lost: Token | None = None,
+) -> SpritemapRecord | None:
     """Return the record of a layer's spritemap, and gather it if the bucket's is out of date.
+
+    The work is claimed before anything is written. None if another process has claimed it.
 
     Args:
         bucket_url: where.
@@ -56,6 +81,7 @@ def gather_spritemap(
         image_format: of the picture.
         photo_highest: the highest activation on any photo, by channel.
         out_of: the number of channels or mixes. Default: the layer's channels on the card.
+        lost: a claim on the spritemap that its owner no longer renews.
 
     Raises:
         SpritesMissing: some channels have no sprite.
@@ -63,7 +89,15 @@ def gather_spritemap(
     whole = card.layer(layer).channels if out_of is None else out_of
     bucket = open_bucket(bucket_url)
     return commit_spritemap(
-        bucket, card.key, recipe, layer, channels, image_format, photo_highest or {}, whole
+        bucket,
+        card.key,
+        recipe,
+        layer,
+        channels,
+        image_format,
+        photo_highest or {},
+        whole,
+        claimed=lambda key: claim(bucket, key, lost),
     )
 
 

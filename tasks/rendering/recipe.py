@@ -248,12 +248,16 @@ class RenderRecipe(FrozenModel):
 
     def draws_as(self, other: "RenderRecipe", name: str) -> bool:
         """Tell whether another recipe, of any name, draws and scores a layer or mixes alike."""
-        return self._drawing(name) == other._drawing(name)
-
-    def _drawing(self, name: str) -> tuple["RenderRecipe", bool]:
         # The recipe, not the layer's settings, decides whether sprites are scored before or after
         # the activation function.
-        return self.at(name).model_copy(update={"name": "", "layers": {}}), self.pre_activation
+        return (self.drawing(name), self.pre_activation) == (
+            other.drawing(name),
+            other.pre_activation,
+        )
+
+    def drawing(self, name: str) -> "RenderRecipe":
+        """Return the recipe of a layer or mixes, without a name."""
+        return self.at(name).model_copy(update={"name": "", "layers": {}})
 
     def subjects_in(self, pictures: int) -> int:
         """Return the number of channels or mixes whose variants fit into a batch, at least 1."""

@@ -1,12 +1,14 @@
 """Renders one shard on the next free device, unless another run has it."""
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 from prefect import task
 from prefect.runtime import task_run
 
-from diamond_cutter.storage import Token, open_bucket
+from diamond_cutter.storage import Bucket, Token, open_bucket
 from diamond_cutter.storage.sets.claims import claim
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
@@ -25,24 +27,46 @@ def render_shard(
     `lost` is a claim on the shard that its owner no longer renews.
     """
     bucket = open_bucket(job.bucket)
-    with claim(bucket, job.record_key, lost) as other:
-        present = read_record(bucket, job.record_key, ShardRecord)
-        if present is not None and is_whole(bucket, present.file):
-            return ShardOutcome(how="there")
-        if other is not None:
-            return ShardOutcome(how="claimed")
-        asked = time.perf_counter()
+
+    @contextmanager
+    def claimed() -> Iterator[None]:
+        # Not before a device is free: other runs could render the shard meanwhile.
+        with claim(bucket, job.record_key, lost) as is_ours:
+            if not is_ours:
+                raise _NotHere("claimed")
+            if _is_there(bucket, job):
+                raise _NotHere("there")
+            yield
+
+    asked = time.perf_counter()
+    try:
         work = slots.run(
             render_and_commit,
             job,
             timeout_s=timeout_s,
             on_progress=on_progress,
             ahead=prepare_shard,
+            within=claimed,
         )
-        passed_s = time.perf_counter() - asked
-        return ShardOutcome(
-            how="rendered",
-            work=work,
-            waiting_s=max(passed_s - work.seconds, 0.0) if work else 0.0,
-            retries=max(task_run.run_count - 1, 0),
-        )
+    except _NotHere as found:
+        return ShardOutcome(how=found.how)
+    passed_s = time.perf_counter() - asked
+    return ShardOutcome(
+        how="rendered",
+        work=work,
+        waiting_s=max(passed_s - work.seconds, 0.0) if work else 0.0,
+        retries=max(task_run.run_count - 1, 0),
+    )
+
+
+class _NotHere(Exception):
+    """A shard is not to be rendered here: it is `there`, or `claimed` by another process."""
+
+    def __init__(self, how: Literal["there", "claimed"]) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+def _is_there(bucket: Bucket, job: ShardJob) -> bool:
+    present = read_record(bucket, job.record_key, ShardRecord)
+    return present is not None and is_whole(bucket, present.file)

@@ -35,11 +35,11 @@ class ShardOutcome(FrozenModel):
     """What became of a shard.
 
     how: `rendered`; `there`, if it has a sound record by now; `claimed`, if another process is at
-        work on it.
+        work on it; `gone`, if it was to be copied from a shard that is not in the bucket any more.
     waiting_s: time until a device took the shard, including the start of its process.
     """
 
-    how: Literal["rendered", "there", "claimed"]
+    how: Literal["rendered", "there", "claimed", "gone"]
     work: ShardWork | None = None
     waiting_s: float = 0.0
     retries: int = 0

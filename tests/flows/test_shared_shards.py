@@ -1,11 +1,12 @@
 """Which shards a run renders, while others render, claim and lose some of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from diamond_cutter.flows import shared_shards
+from diamond_cutter.flows.shared_sets import WAITING_LOOKS_EVERY_S, SharedSets, folder_of
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.process_identity import ProcessIdentity
 from diamond_cutter.storage import LocalBucket
@@ -16,7 +17,25 @@ from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.subjects import Channels
 
 ELSEWHERE = ProcessIdentity(host="another machine", pid=1, started="1")
-Start = Callable[..., SharedShards]
+
+
+class Work(Iterator[ShardJob | None]):
+    """Shards, waited for as a run does that has nothing else to do."""
+
+    def __init__(self, bucket: LocalBucket, shards: SharedShards, sets: SharedSets) -> None:
+        self.bucket, self.shards, self.sets = bucket, shards, sets
+
+    def __next__(self) -> ShardJob | None:
+        job = self.shards.next()
+        if job is None and self.shards.left:
+            self.sets.wait_for(self.shards.left)
+            return self.shards.next()
+        if job is None:
+            raise StopIteration
+        return job
+
+
+Start = Callable[..., Work]
 
 
 class Clock:
@@ -43,8 +62,10 @@ def found() -> list[ShardJob]:
 
 @pytest.fixture
 def start(bucket: LocalBucket, found: list[ShardJob], clock: Clock) -> Start:
-    def start(jobs: list[ShardJob], seed: str = "a run", damaged: str = "") -> SharedShards:
-        return SharedShards(bucket, jobs, seed, {damaged}, found.append)
+    def start(jobs: list[ShardJob], seed: str = "a run", damaged: str = "", **options: Any) -> Work:
+        folders = {folder_of(job.record_key) for job in jobs}
+        sets = SharedSets(bucket, folders, seed=seed, damaged={damaged})
+        return Work(bucket, SharedShards(sets, jobs, seed, found.append, **options), sets)
 
     return start
 
@@ -72,7 +93,7 @@ def keys(jobs: Iterable[ShardJob | None]) -> list[str | None]:
     return [job and job.record_key for job in jobs]
 
 
-def wait(clock: Clock, seconds: float = shared_shards.LOOKS_EVERY_S) -> None:
+def wait(clock: Clock, seconds: float = 15.0) -> None:
     clock.now += seconds
 
 
@@ -91,9 +112,10 @@ def test_what_has_landed_since_the_plan_is_found(
 ) -> None:
     damaged, landing, other = jobs_of("a", shards=3)
     bucket.put(damaged.record_key, b"a record that the plan does not trust")
-    shards = start([damaged, landing, other], damaged=damaged.record_key)
+    work = start([damaged, landing, other], damaged=damaged.record_key)
     bucket.put(landing.record_key, b"{}")
-    assert sorted(keys(shards)) == keys([damaged, other]) and found == [landing]
+    work.sets.look(folder_of(landing.record_key))
+    assert sorted(keys(work)) == keys([damaged, other]) and found == [landing]
 
 
 def test_a_shard_that_another_run_has_claimed_comes_last_and_again_once_its_claim_ends(
@@ -101,29 +123,45 @@ def test_a_shard_that_another_run_has_claimed_comes_last_and_again_once_its_clai
 ) -> None:
     claimed, *others = jobs_of("a")
     put_claim(bucket, claimed)
-    shards = start([claimed, *others])
-    assert sorted(keys(next(shards) for _ in others)) == keys(others)
-    assert next(shards) is None
+    work = start([claimed, *others])
+    assert sorted(keys(next(work) for _ in others)) == keys(others)
+    assert next(work) is None
     bucket.delete(claim_key(claimed.record_key))
-    assert next(shards) is None, "the run has not looked again yet"
-    wait(clock)
-    assert next(shards) == claimed
-    shards.ended(claimed)
+    assert next(work) is None, "the run has not looked again yet"
+    wait(clock, WAITING_LOOKS_EVERY_S)
+    assert next(work) == claimed
+    work.shards.ended(claimed, how="rendered")
     with pytest.raises(StopIteration):
-        next(shards)
+        next(work)
 
 
-def test_a_shard_that_its_task_found_claimed_is_not_submitted_again_at_once(
-    start: Start, clock: Clock
+def test_a_run_that_meets_another_one_looks_once_and_finds_all_that_has_landed(
+    start: Start, bucket: LocalBucket, found: list[ShardJob]
 ) -> None:
-    shards = start(jobs_of("a", shards=1))
-    job = next(shards)
-    assert job is not None
+    jobs = jobs_of("a", "b")
+    work = start(jobs)
+    first = next(work)
+    assert first is not None
+    landed = [job for job in jobs if job != first][:6]
+    for job in (first, *landed):
+        bucket.put(job.record_key, b"{}")
+    work.shards.ended(first, how="there")
+    assert next(work) not in landed
+    assert sorted(keys(found)) == keys(landed)
+
+
+def test_a_shard_that_its_task_found_claimed_is_taken_again_once_nobody_is_at_work_on_it(
+    start: Start, bucket: LocalBucket, clock: Clock
+) -> None:
+    work = start(jobs_of("a", shards=1))
+    (job,) = jobs_of("a", shards=1)
     for _ in range(2 * SUBMITTED_AT_MOST):
-        shards.ended(job, claimed=True)
-        assert next(shards) is None
+        assert next(work) == job
+        put_claim(bucket, job)
+        work.shards.ended(job, how="claimed")
+        assert next(work) is None
+        bucket.delete(claim_key(job.record_key))
         wait(clock)
-        assert next(shards) == job
 
 
 def test_a_claim_that_is_not_renewed_is_handed_on(
@@ -131,12 +169,38 @@ def test_a_claim_that_is_not_renewed_is_handed_on(
 ) -> None:
     (job,) = jobs_of("a", shards=1)
     put_claim(bucket, job)
-    shards = start([job])
+    work = start([job])
     waited = 0
-    while next(shards) is None:
+    while next(work) is None:
         wait(clock)
         waited += 1
-    assert waited * shared_shards.LOOKS_EVERY_S > LEASE_S and shards.lost_claim(job) is not None
+    assert waited * 15.0 > LEASE_S and work.shards.lost_claim(job) is not None
+
+
+def test_of_equal_shards_one_is_rendered_and_the_others_are_copied_from_it(
+    start: Start,
+) -> None:
+    def drawing_of(job: ShardJob) -> tuple[int, ...]:
+        return job.numbers
+
+    first, copy = (jobs_of(layer, shards=1)[0] for layer in "ab")
+    for how in ("rendered", "there"):
+        work = start([first, copy], drawing_of=drawing_of)
+        assert next(work) == first and not work.shards.left, "the copy waits"
+        work.shards.ended(first, how=how)
+        assert work.shards.origin_of(first) is None
+        assert next(work) == copy and work.shards.origin_of(copy) == first.record_key
+    work.shards.ended(copy, how="gone")
+    assert next(work) == copy and work.shards.origin_of(copy) is None
+
+
+def test_if_an_equal_shard_fails_the_next_one_is_rendered(start: Start) -> None:
+    equal = [jobs_of(layer, shards=1)[0] for layer in "abc"]
+    work = start(equal, drawing_of=lambda job: job.numbers)
+    for number, job in enumerate(equal[:2]):
+        assert next(work) == job and work.shards.origin_of(job) is None and not work.shards.left
+        work.shards.ended(job, how="rendered" if number else "failed")
+    assert next(work) == equal[2] and work.shards.origin_of(equal[2]) == equal[1].record_key
 
 
 def test_the_claims_of_a_killed_run_of_this_machine_do_not_count(
@@ -152,17 +216,19 @@ def test_a_task_whose_claim_is_lost_or_whose_shard_landed_long_ago_is_lost(
     start: Start, bucket: LocalBucket, clock: Clock
 ) -> None:
     lost, landed, alive = jobs_of("a", shards=3)
-    shards = start([lost, landed, alive])
-    assert len(list(shards)) == 3
+    work = start([lost, landed, alive])
+    shards = work.shards
+    assert len(list(work)) == 3
     put_claim(bucket, lost)
     wait(clock)
     bucket.put(landed.record_key, b"{}")
     assert list(shards.lost()) == []
-    for _ in range(10):
+    gone = set[str | None]()
+    for _ in range(12):
         wait(clock)
         put_claim(bucket, alive)
-        gone = sorted(keys(shards.lost()))
-    assert gone == keys([lost, landed])
+        gone |= set(keys(shards.lost()))
+    assert gone == set(keys([lost, landed]))
 
 
 def test_a_claim_that_a_task_will_take_over_does_not_make_the_task_lost(
@@ -170,20 +236,20 @@ def test_a_claim_that_a_task_will_take_over_does_not_make_the_task_lost(
 ) -> None:
     (job,) = jobs_of("a", shards=1)
     put_claim(bucket, job)
-    shards = start([job])
-    while next(shards) is None:
+    work = start([job])
+    while next(work) is None:
         wait(clock)
     for _ in range(20):
         wait(clock)
-        assert not list(shards.lost()), "the task waits for a worker"
+        assert not list(work.shards.lost()), "the task waits for a worker"
 
 
 def test_a_shard_is_submitted_three_times_at_most(start: Start) -> None:
-    shards = start(jobs_of("a", shards=1))
+    work = start(jobs_of("a", shards=1))
     for _ in range(SUBMITTED_AT_MOST - 1):
-        job = next(shards)
-        assert job is not None and shards.take_again(job)
-    job = next(shards)
-    assert job is not None and not shards.take_again(job)
+        job = next(work)
+        assert job is not None and work.shards.take_again(job)
+    job = next(work)
+    assert job is not None and not work.shards.take_again(job)
     with pytest.raises(StopIteration):
-        next(shards)
+        next(work)

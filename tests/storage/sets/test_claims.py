@@ -36,7 +36,7 @@ def gone_process() -> ProcessIdentity:
 def test_only_one_claims_a_record_and_its_claim_goes_with_the_work(bucket: LocalBucket) -> None:
     with claim(bucket, RECORD) as first:
         with claim(bucket, RECORD) as second:
-            assert first is None and isinstance(second, Token)
+            assert first and not second
         assert bucket.stat(claim_key(RECORD)) is not None
     assert list(bucket.list()) == []
 
@@ -63,8 +63,8 @@ def test_a_lost_claim_is_taken_over_and_its_owner_leaves_the_new_one_alone(
     with claim(bucket, RECORD):
         present = bucket.stat(claim_key(RECORD))
         assert present is not None
-        with claim(bucket, RECORD, present.token) as other:
-            assert other is None
+        with claim(bucket, RECORD, present.token) as is_ours:
+            assert is_ours
             taken = bucket.stat(claim_key(RECORD))
         assert taken is not None and taken.token != present.token
         put_claim(bucket)
@@ -73,9 +73,9 @@ def test_a_lost_claim_is_taken_over_and_its_owner_leaves_the_new_one_alone(
 
 def test_a_renewed_claim_is_not_taken_over(bucket: LocalBucket) -> None:
     seen = put_claim(bucket)
-    renewed = put_claim(bucket)
-    with claim(bucket, RECORD, seen) as other:
-        assert other == renewed
+    put_claim(bucket)
+    with claim(bucket, RECORD, seen) as is_ours:
+        assert not is_ours
 
 
 def test_the_claim_of_a_process_of_this_machine_that_is_gone_is_taken_over(
@@ -84,8 +84,8 @@ def test_the_claim_of_a_process_of_this_machine_that_is_gone_is_taken_over(
     put_claim(bucket, gone_process())
     watch = ClaimWatch(bucket, FOLDER)
     assert watch.check_owners() and not watch.is_claimed(RECORD)
-    with claim(bucket, RECORD) as other:
-        assert other is None
+    with claim(bucket, RECORD) as is_ours:
+        assert is_ours
 
 
 def test_few_owners_are_checked_between_two_looks_and_none_of_a_renewed_claim(
@@ -107,8 +107,8 @@ def test_few_owners_are_checked_between_two_looks_and_none_of_a_renewed_claim(
 
 def test_an_unreadable_claim_is_respected_until_its_lease_ends(bucket: LocalBucket) -> None:
     bucket.put(claim_key(RECORD), b"{")
-    with claim(bucket, RECORD) as other:
-        assert other is not None
+    with claim(bucket, RECORD) as is_ours:
+        assert not is_ours
 
 
 def test_a_claim_is_lost_when_it_was_not_renewed_for_the_lease(
@@ -137,5 +137,7 @@ def test_a_claim_that_has_ended_is_not_seen(bucket: LocalBucket) -> None:
     put_claim(bucket)
     watch = ClaimWatch(bucket, FOLDER)
     bucket.delete(claim_key(RECORD))
-    watch.look()
+    assert watch.claimed_in(FOLDER) and len(watch) == 1
+    assert watch.look() == {RECORD}
+    assert not watch.claimed_in(FOLDER) and len(watch) == 0
     assert not watch.is_claimed(RECORD) and watch.lost_claim(RECORD) is None

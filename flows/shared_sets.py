@@ -1,0 +1,183 @@
+"""The records and claims in the sets of a run, as the run last saw them.
+
+Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. A set is
+listed after the run has met another one there, and while the run waits for others. The more runs
+are live, the less often each of them looks, so that a bucket is listed equally often by any number
+of runs.
+"""
+
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+from diamond_cutter.storage import Bucket, Token
+from diamond_cutter.storage.sets.claims import ClaimWatch
+from diamond_cutter.storage.sets.layout import (
+    is_run_record,
+    is_shard_record,
+    is_spritemap_record,
+    set_folder,
+    set_of,
+)
+from diamond_cutter.storage.sets.records import RunRecord
+from diamond_cutter.storage.sets.sprite_set import read_record
+
+CLAIMS_EVERY_S = 30.0
+# While all that is left is at work elsewhere: at most, and at least unless many runs are live.
+WAITING_LOOKS_EVERY_S = 3.0
+_LONGEST_WAIT_S = 20.0
+# All waiting runs together look at claims, and list a set, about this often in a second.
+_LOOKS_PER_S, _LISTINGS_PER_S = 10.0, 3.0
+
+
+class SharedSets:
+    """What other runs have done, and are at work on, in the sets of this run.
+
+    landed: when the run first saw each new record of a shard, spritemap or run, by its key.
+    committed: by folder, the record of the run that another run of the same request has committed.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        folders: Collection[str],
+        *,
+        seed: str,
+        damaged: Collection[str] = (),
+        before: Mapping[str, Token] | None = None,
+        awaited: Mapping[str, str] | None = None,
+    ) -> None:
+        """List the claims.
+
+        Args:
+            bucket: of the sets.
+            folders: of the sets.
+            seed: of the times between looks.
+            damaged: the keys of records of shards that do not count.
+            before: the versions of records that were there before the run, by key. They do not
+                count.
+            awaited: by folder, the key of the record of a run that would complete this run's work.
+        """
+        self._bucket, self._damaged, self._before = bucket, damaged, before or {}
+        self._awaited, self._random = awaited or {}, random.Random(seed)
+        self.landed: dict[str, float] = {}
+        self.committed: dict[str, RunRecord] = {}
+        self._news: list[str] = []
+        # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
+        self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
+        self._met: set[str] = set()
+        self._next_listing: dict[str, float] = {}
+        common = next(iter(folders)) if len(folders) == 1 else "sprites/"
+        self._watch, self._looked, self._most = ClaimWatch(bucket, common), time.monotonic(), 0
+        self._note_claims()
+
+    def is_landed(self, key: str) -> bool:
+        """Tell whether another run has written a record since this run was planned."""
+        return key in self.landed or folder_of(key) in self.committed
+
+    def is_free(self, key: str) -> bool:
+        """Tell whether nobody seems to be at work on a record that has not landed."""
+        return self.lost_claim(key) is not None or not (
+            self._watch.is_claimed(key) or key in self._doubtful[folder_of(key)]
+        )
+
+    def lost_claim(self, key: str) -> Token | None:
+        """Return the claim on a record that its owner no longer renews, if there is one."""
+        return self._watch.lost_claim(key)
+
+    @property
+    def others_are_live(self) -> bool:
+        """Tell whether the run has seen the claims of others."""
+        return self._most > 0
+
+    def take_news(self) -> list[str]:
+        """Return the keys that have landed since the last call, and folders that are committed."""
+        news, self._news = self._news, []
+        return news
+
+    def meet(self, key: str) -> None:
+        """Note that another run was at work on a record, or has written it."""
+        self._doubtful[folder_of(key)].add(key)
+        self._met.add(folder_of(key))
+
+    def before_choosing(self, key: str) -> None:
+        """Look again if the last look may be too old to choose work in the set of a record."""
+        folder = folder_of(key)
+        if folder in self._met:
+            self.look(folder)
+        elif time.monotonic() - self._looked >= CLAIMS_EVERY_S:
+            self._look_at_claims()
+
+    def look(self, folder: str) -> None:
+        """List the claims, then the records of a set: a claim ends after its record is written."""
+        self._look_at_claims()
+        self._list(folder)
+
+    def wait_for(self, keys: Iterable[str]) -> None:
+        """Look again, if it is time, because others are at work on all that is left.
+
+        Args:
+            keys: of the records that the run waits for.
+        """
+        now = time.monotonic()
+        if now - self._looked < self._between_looks:
+            return
+        self._look_at_claims()
+        for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
+            if not self._watch.claimed_in(folder):
+                # Everything there has landed, or nobody is at work on it any more.
+                if not (self._may_read_run(folder) and self._read_run(folder)):
+                    self._list(folder)
+            elif now >= self._next_listing.get(folder, 0.0):
+                self._list(folder)
+
+    def check_owners(self) -> bool:
+        """Check whether processes of this machine have left claims behind."""
+        return self._watch.check_owners()
+
+    def _look_at_claims(self) -> None:
+        for key in self._watch.look():
+            if folder_of(key) in self._doubtful:
+                self._doubtful[folder_of(key)].add(key)
+        self._note_claims()
+
+    def _note_claims(self) -> None:
+        self._looked, self._most = time.monotonic(), max(self._most, len(self._watch))
+        longest = max(WAITING_LOOKS_EVERY_S, min(self._most / _LOOKS_PER_S, _LONGEST_WAIT_S))
+        self._between_looks = longest * self._random.uniform(0.5, 1.0)
+
+    def _list(self, folder: str) -> None:
+        now = time.monotonic()
+        for info in self._bucket.list(folder):
+            if info.key not in self.landed and self._is_news(info.key, info.token):
+                self.landed[info.key] = now
+                self._news.append(info.key)
+        self._doubtful[folder].clear()
+        self._met.discard(folder)
+        pause = max(WAITING_LOOKS_EVERY_S, self._most / _LISTINGS_PER_S)
+        self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
+        if self._awaited.get(folder) in self.landed:
+            self._read_run(folder)
+
+    def _is_news(self, key: str, token: Token) -> bool:
+        if is_shard_record(key):
+            return key not in self._damaged
+        return (is_spritemap_record(key) or is_run_record(key)) and self._before.get(key) != token
+
+    def _may_read_run(self, folder: str) -> bool:
+        """Tell whether a record of the awaited run can only be a new one."""
+        return folder in self._awaited and self._awaited[folder] not in self._before
+
+    def _read_run(self, folder: str) -> bool:
+        """Read the awaited record of a run, and tell whether it completes the set."""
+        record = read_record(self._bucket, self._awaited[folder], RunRecord)
+        if record is None or record.failures or record.pictures.keys() != record.selection.keys():
+            return False
+        self.committed[folder] = record
+        self._news.append(folder)
+        return True
+
+
+def folder_of(key: str) -> str:
+    """Return the folder of the set that a record is in."""
+    return set_folder(*(set_of(key) or ("", "")))

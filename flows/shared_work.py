@@ -1,0 +1,138 @@
+"""What a run has to render, gather and publish, while other runs of the same request do, too.
+
+One of the live runs renders a shard, one gathers a spritemap, and one publishes a model. The others
+adopt the records. If the run that does it dies, another one takes over.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+
+from diamond_cutter.flows.model_run import ModelRun
+from diamond_cutter.flows.planning import LayerPlan, shard_jobs
+from diamond_cutter.flows.shared_sets import SharedSets, folder_of
+from diamond_cutter.flows.shared_shards import SharedShards
+from diamond_cutter.storage import Bucket, Token
+from diamond_cutter.tasks.gathering.adoption import drawing_of
+from diamond_cutter.tasks.photos.activations import activations_key
+from diamond_cutter.tasks.rendering.shard import ShardJob
+
+
+class SharedWork(Iterator[ShardJob | None]):
+    """The models, layers and shards of a run that are not done.
+
+    Yields the shards to render now, and None while others are at work on all that is left. It may
+    yield more after its end, if the task of a shard is lost.
+
+    Attributes:
+        shards: the shards that are left, and those under way.
+        runs: the models that are neither published nor adopted, by their keys.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        runs: Sequence[ModelRun],
+        seed: str,
+        on_found: Callable[[ShardJob], None],
+    ) -> None:
+        """List the claims, and order the shards.
+
+        Args:
+            bucket: of the sprites.
+            runs: the models.
+            seed: of the order, and of the times between looks. It differs from run to run.
+            on_found: is called with each shard that another run has rendered.
+        """
+        self.runs = {run.plan.card.key: run for run in runs}
+        self._sets = SharedSets(
+            bucket,
+            [folder_of(run.key) for run in runs],
+            seed=seed,
+            damaged={key for run in runs for layer in run.plan.layers for key in layer.damaged},
+            before={key: token for run in runs for key, token in run.plan.gathered.items()},
+            awaited={folder_of(run.key): run.key for run in runs if run.may_adopt},
+        )
+        jobs = [job for run in runs for job in _jobs(run)]
+        self.shards = SharedShards(self._sets, jobs, seed, on_found, _Drawings(self.runs))
+        self._ready: dict[str, tuple[ModelRun, LayerPlan]] = {}
+        for run in runs:
+            for layer in run.plan.layers:
+                if not layer.shards and not layer.postponed:
+                    self.add_layer(run, layer)
+
+    def __next__(self) -> ShardJob | None:
+        """Return a shard to render now, or None if others are at work on all that is left."""
+        job = self.shards.next()
+        if job is not None:
+            return job
+        unpublished = [run.key for run in self.runs.values() if run.is_complete]
+        waits_for = [*self.shards.left, *self._ready, *unpublished]
+        if not waits_for:
+            raise StopIteration
+        self._sets.wait_for(waits_for)
+        return self.shards.next()
+
+    def add_layer(self, run: ModelRun, layer: LayerPlan) -> None:
+        """Add a layer all of whose shards are there."""
+        self._ready[run.spritemap_key(layer)] = run, layer
+
+    def return_layer(self, run: ModelRun, layer: LayerPlan) -> None:
+        """Take back a layer, because another run gathers it."""
+        self._sets.meet(run.spritemap_key(layer))
+        self.add_layer(run, layer)
+
+    def layers_to_gather(self) -> Iterator[tuple[ModelRun, LayerPlan, Token | None]]:
+        """Yield the layers to gather now, each with the lost claim on it if there is one.
+
+        Layers that other runs have gathered are noted instead.
+        """
+        self.shards.drop_landed()
+        for key, (run, layer) in list(self._ready.items()):
+            if run.may_adopt and self._sets.is_landed(key):
+                del self._ready[key]
+                run.gathered_elsewhere.add(layer.layer)
+                run.spritemap_done(layer)
+            elif self._sets.is_free(key) and not self._comes_later(run, layer):
+                del self._ready[key]
+                yield run, layer, self._sets.lost_claim(key)
+
+    def _comes_later(self, run: ModelRun, layer: LayerPlan) -> bool:
+        """Tell whether a layer had all its shards before, and another run may check it first."""
+        return not layer.shards and run.has_shards_left and self._sets.others_are_live
+
+    def finish_models(self, finish: Callable[[ModelRun, Token | None], bool]) -> None:
+        """Publish the models whose layers have ended, or adopt what another run has published.
+
+        Args:
+            finish: does this. It gets the lost claim on this work, if there is one, and returns
+                False if another run has claimed it.
+        """
+        for model, run in list(self.runs.items()):
+            if not run.is_complete:
+                continue
+            if not run.outcome.failures:
+                run.committed = self._sets.committed.get(folder_of(run.key))
+            if run.committed is None and not self._sets.is_free(run.key):
+                continue
+            if finish(run, self._sets.lost_claim(run.key)):
+                del self.runs[model]
+            else:
+                self._sets.meet(run.key)
+
+
+class _Drawings:
+    """Returns a value that is equal for shards of several models with equal sprites."""
+
+    def __init__(self, runs: Mapping[str, ModelRun]) -> None:
+        self._cards = {model: run.plan.card for model, run in runs.items()}
+        self._known: dict[tuple[str, str], Hashable] = {}
+
+    def __call__(self, job: ShardJob) -> Hashable:
+        name = job.model, job.name
+        if name not in self._known:
+            self._known[name] = drawing_of(self._cards[job.model], job.recipe, job.subjects)
+        return self._known[name], job.numbers
+
+
+def _jobs(run: ModelRun) -> Iterator[ShardJob]:
+    records = {layer: activations_key(record) for layer, record in run.photos.items()}
+    return shard_jobs(run.plan, run.request, records)
