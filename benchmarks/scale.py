@@ -30,14 +30,13 @@ from cyclopts import App
 
 from benchmarks.simulated_runs import SimulatedRun, Simulation, Times
 from diamond_cutter.flows import sprites
-from diamond_cutter.flows.planning import shard_jobs
+from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.run_scope import run_scope
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ClassLabel, LayerCard, ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key
 from diamond_cutter.tasks.importing.task import ensure_bundle
-from diamond_cutter.tasks.rendering.shard import ShardJob
 from tests.flows.made_up_set import made_up_card
 from tests.storage.gcs_server import GcsServer, serving
 
@@ -53,6 +52,8 @@ PLACE = "gs://place"
 FURTHER_LAYERS, CLASSES = 150, 1001
 PLANNED_WITHIN_S = 30.0
 BUSY_AT_LEAST = {100: 0.95, 1000: 0.90}
+# Of a shard, without gathering and publishing it, which is done once by any number of runs.
+REQUESTS_AT_MOST = 10.0
 TIMES = Times(
     request=(0.030, 0.080),
     shards=(27.5, 32.0, 33.9, 38.4),
@@ -77,6 +78,8 @@ class Outcome:
     by_kind: the same by what they were for.
     flow: the share of the time in which the flow was at work; of many flows, the mean.
     twice: the number of shards that were rendered again.
+    published_s: the time from the last shard until the first run ended.
+    last_end_s: the same until the last run ended.
     """
 
     shards: int
@@ -89,6 +92,8 @@ class Outcome:
     by_kind: dict[str, float]
     flow: float
     twice: int
+    published_s: float
+    last_end_s: float
 
 
 def made_up_model(
@@ -128,8 +133,8 @@ def put_models(server: GcsServer, place: str, cards: list[ModelCard]) -> None:
         server.put(place, card_key(card.key), card.model_dump_json(indent=1).encode())
 
 
-def planned_jobs(bucket_url: str) -> list[ShardJob]:
-    """Plan all models of a bucket as a run of `sprites` does, and return the shards."""
+def planned_models(bucket_url: str) -> list[ModelRun]:
+    """Plan all models of a bucket as a run of `sprites` does."""
     request = SpritesRequest(model="*", bucket=bucket_url)
     with (
         run_scope(),
@@ -139,35 +144,28 @@ def planned_jobs(bucket_url: str) -> list[ShardJob]:
         runs, skipped = sprites._planned(open_bucket(bucket_url), request, slots=None)  # type: ignore[arg-type]
     if skipped:
         raise skipped[0]
-    return [job for run in runs for job in shard_jobs(run.plan, run.request)]
+    return runs
 
 
 def simulate(
-    server: GcsServer,
-    bucket_url: str,
-    jobs: list[ShardJob],
-    workers: int,
-    *,
-    plain: bool,
-    stop_at: int | None = None,
+    server: GcsServer, bucket_url: str, models: list[ModelRun], workers: int, *, plain: bool
 ) -> Outcome:
     """Simulate one run on a cluster, or a `plain` run with one device for each worker.
 
-    The bucket must be empty except for the models. If `stop_at` is given, the simulation ends when
-    that many shards are rendered.
+    The bucket must be empty except for the models.
     """
     simulation = Simulation(server, open_bucket(bucket_url), TIMES)
     runs = [
         SimulatedRun(
             simulation,
-            jobs,
+            models,
             seed=f"run {number}",
             devices=1 if plain else workers,
             on_cluster=not plain,
         )
         for number in range(workers if plain else 1)
     ]
-    last = simulation.run(runs, stop_at)
+    last = simulation.run(runs)
     record = simulation.record
     shards, before = len(record.rendered), min(record.first_without, last)
     return Outcome(
@@ -176,11 +174,13 @@ def simulate(
         busy=record.busy_s(last) / workers / last,
         busy_before=record.busy_s(before) / workers / before,
         before_s=before,
-        ideal=1.0 if stop_at else shards / workers / -(-shards // workers),
+        ideal=shards / workers / -(-shards // workers),
         requests=record.requests.total() / shards,
         by_kind={what: count / shards for what, count in sorted(record.requests.items())},
         flow=record.flow_s / len(runs) / last,
         twice=record.rendered.total() - shards,
+        published_s=min(record.ends) - last,
+        last_end_s=max(record.ends) - last,
     )
 
 
@@ -195,52 +195,50 @@ def bucket_server() -> Iterator[GcsServer]:
 
 @app.default
 def main(
-    *,
-    workers: tuple[int, ...] = (10, 100, 1000),
-    models: tuple[int, ...] = (1, 100),
-    shards_each: int = 8,
-    shards_at_most: int = 4000,
+    *, workers: tuple[int, ...] = (10, 100, 1000), models: int = 100, request_ms: float = 60.0
 ) -> None:
     """Plan, simulate, print the figures, and exit with 1 if a goal is missed.
 
     Args:
-        workers: the numbers of workers.
-        models: the numbers of models. The shards of one model are rendered to the end.
-        shards_each: how many shards of several models are rendered for each worker.
-        shards_at_most: how many shards of several models are rendered altogether.
+        workers: the numbers of workers. There is a model for each hundred of them.
+        models: how many models are planned together.
+        request_ms: how long the server waits with each answer while they are planned.
     """
     missed: list[str] = []
     with bucket_server() as server:
-        for count in models:
-            cards = [made_up_model(number) for number in range(count)]
+        put_models(server, "place", [made_up_model(number) for number in range(models)])
+        plan(server, models, request_ms / 1000, missed)
+        for number in workers:
+            cards = [made_up_model(model) for model in range(max(1, number // 100))]
             put_models(server, "place", cards)
-            jobs = planned(server, count, missed)
-            for number in workers:
-                stop_at = min(shards_each * number, shards_at_most) if count > 1 else None
-                for plain in (False, True):
-                    put_models(server, "place", cards)
-                    outcome = simulate(server, PLACE, jobs, number, plain=plain, stop_at=stop_at)
-                    what = f"{count} models, {number} " + ("plain runs" if plain else "workers")
-                    print(f"{what}: {told(outcome, number)}", flush=True)
-                    missed += problems(what, outcome, number)
+            planned = planned_models(PLACE)
+            for plain in (False, True):
+                put_models(server, "place", cards)
+                outcome = simulate(server, PLACE, planned, number, plain=plain)
+                what = f"{len(cards)} models, {number} " + ("plain runs" if plain else "workers")
+                print(f"{what}: {told(outcome, number)}", flush=True)
+                missed += problems(what, outcome, number)
     print("\n".join(missed) or "no goal is missed")
     sys.exit(1 if missed else 0)
 
 
-def planned(server: GcsServer, count: int, missed: list[str]) -> list[ShardJob]:
-    """Plan all models, print the time, and return the shards."""
+def plan(server: GcsServer, count: int, request_s: float, missed: list[str]) -> None:
+    """Plan all models while the server waits with each answer, and print the time."""
     server.seen.clear()
+    server.wait_s = request_s
     started, processor = time.monotonic(), time.process_time()
-    jobs = planned_jobs(PLACE)
+    planned = planned_models(PLACE)
     seconds, processor = time.monotonic() - started, time.process_time() - processor
+    server.wait_s = 0.0
+    shards = sum(run.plan.shard_count for run in planned)
     print(
-        f"{count} models planned: {seconds:.1f} s ({processor:.1f} s of processor time, with the "
-        f"server), {len(server.seen)} requests, {len(jobs)} shards",
+        f"{count} models planned: {seconds:.1f} s at {1000 * request_s:.0f} ms a request "
+        f"({processor:.1f} s of processor time, with the server), {len(server.seen)} requests, "
+        f"{shards} shards",
         flush=True,
     )
     if seconds > PLANNED_WITHIN_S:
         missed.append(f"planning {count} models takes {seconds:.0f} s")
-    return jobs
 
 
 def told(outcome: Outcome, workers: int) -> str:
@@ -251,19 +249,27 @@ def told(outcome: Outcome, workers: int) -> str:
         f"until the last shard (at best {1 - outcome.ideal:.1%}), {1 - outcome.busy_before:.1%} "
         f"until a worker found none, after {outcome.before_s / 60:.1f} min; "
         f"{outcome.requests:.1f} requests a shard ({kinds}); flow at work {outcome.flow:.0%}; "
-        f"{outcome.twice} rendered twice"
+        f"{outcome.twice} rendered twice; the runs ended {outcome.published_s:.0f} to "
+        f"{outcome.last_end_s:.0f} s after the last shard"
     )
 
 
 def problems(what: str, outcome: Outcome, workers: int) -> list[str]:
-    """Return the goals that a simulation misses.
-
-    While there are more workers than shards, no goal can be met.
-    """
-    goal = BUSY_AT_LEAST.get(workers, 0.0)
-    if outcome.shards < workers or outcome.busy_before >= goal:
-        return []
-    return [f"{what}: busy {outcome.busy_before:.1%}, expected {goal:.0%}"]
+    """Return the goals that a simulation misses."""
+    goal, kinds = BUSY_AT_LEAST.get(workers, 0.0), outcome.by_kind
+    once = sum(kinds.get(kind, 0.0) for kind in ("gathering", "publishing"))
+    return [
+        *(
+            [f"{what}: busy {outcome.busy_before:.1%}, expected {goal:.0%}"]
+            if outcome.busy_before < goal
+            else []
+        ),
+        *(
+            [f"{what}: {outcome.requests - once:.1f} requests, expected {REQUESTS_AT_MOST:g}"]
+            if outcome.requests - once > REQUESTS_AT_MOST
+            else []
+        ),
+    ]
 
 
 if __name__ == "__main__":

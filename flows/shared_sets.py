@@ -25,9 +25,10 @@ from diamond_cutter.storage.sets.sprite_set import read_record
 CLAIMS_EVERY_S = 30.0
 # While all that is left is at work elsewhere: at most, and at least unless many runs are live.
 WAITING_LOOKS_EVERY_S = 3.0
-_LONGEST_WAIT_S = 20.0
+_LONGEST_WAIT_S = 30.0
+_FRESH_FOR_S = 2.0
 # All waiting runs together look at claims, and list a set, about this often in a second.
-_LOOKS_PER_S, _LISTINGS_PER_S = 10.0, 3.0
+_LOOKS_PER_S, _LISTINGS_PER_S = 6.0, 3.0
 
 
 class SharedSets:
@@ -35,6 +36,8 @@ class SharedSets:
 
     landed: when the run first saw each new record of a shard, spritemap or run, by its key.
     committed: by folder, the record of the run that another run of the same request has committed.
+    most_claims: the highest number of claims that the run has seen.
+    looks: the number of listings, and of meetings with others.
     """
 
     def __init__(
@@ -62,13 +65,19 @@ class SharedSets:
         self._awaited, self._random = awaited or {}, random.Random(seed)
         self.landed: dict[str, float] = {}
         self.committed: dict[str, RunRecord] = {}
+        self.looks = 0
         self._news: list[str] = []
+        self._listed = ""
         # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
         self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
         self._met: set[str] = set()
         self._next_listing: dict[str, float] = {}
         common = next(iter(folders)) if len(folders) == 1 else "sprites/"
-        self._watch, self._looked, self._most = ClaimWatch(bucket, common), time.monotonic(), 0
+        self._watch, self._looked, self.most_claims = (
+            ClaimWatch(bucket, common),
+            time.monotonic(),
+            0,
+        )
         self._note_claims()
 
     def is_landed(self, key: str) -> bool:
@@ -88,7 +97,7 @@ class SharedSets:
     @property
     def others_are_live(self) -> bool:
         """Tell whether the run has seen the claims of others."""
-        return self._most > 0
+        return self.most_claims > 0
 
     def take_news(self) -> list[str]:
         """Return the keys that have landed since the last call, and folders that are committed."""
@@ -99,14 +108,29 @@ class SharedSets:
         """Note that another run was at work on a record, or has written it."""
         self._doubtful[folder_of(key)].add(key)
         self._met.add(folder_of(key))
+        self.looks += 1
 
-    def before_choosing(self, key: str) -> None:
-        """Look again if the last look may be too old to choose work in the set of a record."""
-        folder = folder_of(key)
-        if folder in self._met:
-            self.look(folder)
-        elif time.monotonic() - self._looked >= CLAIMS_EVERY_S:
+    def is_elsewhere(self, key: str) -> bool:
+        """Tell whether a record is not in the set that was listed last."""
+        return folder_of(key) != self._listed
+
+    def before_choosing(self, key: str, *, scarce: bool) -> bool:
+        """Look again if the last look may be too old to choose work in the set of a record.
+
+        Args:
+            key: of the record.
+            scarce: whether many others look for the same work.
+
+        Returns:
+            Whether there was a look.
+        """
+        if folder_of(key) in self._met:
+            self.look(folder_of(key))
+        elif time.monotonic() - self._looked >= (_FRESH_FOR_S if scarce else CLAIMS_EVERY_S):
             self._look_at_claims()
+        else:
+            return False
+        return True
 
     def look(self, folder: str) -> None:
         """List the claims, then the records of a set: a claim ends after its record is written."""
@@ -133,28 +157,32 @@ class SharedSets:
 
     def check_owners(self) -> bool:
         """Check whether processes of this machine have left claims behind."""
-        return self._watch.check_owners()
+        found = self._watch.check_owners()
+        self.looks += found
+        return found
 
     def _look_at_claims(self) -> None:
+        self.looks += 1
         for key in self._watch.look():
             if folder_of(key) in self._doubtful:
                 self._doubtful[folder_of(key)].add(key)
         self._note_claims()
 
     def _note_claims(self) -> None:
-        self._looked, self._most = time.monotonic(), max(self._most, len(self._watch))
-        longest = max(WAITING_LOOKS_EVERY_S, min(self._most / _LOOKS_PER_S, _LONGEST_WAIT_S))
+        self._looked, self.most_claims = time.monotonic(), max(self.most_claims, len(self._watch))
+        longest = max(WAITING_LOOKS_EVERY_S, min(self.most_claims / _LOOKS_PER_S, _LONGEST_WAIT_S))
         self._between_looks = longest * self._random.uniform(0.5, 1.0)
 
     def _list(self, folder: str) -> None:
-        now = time.monotonic()
+        now, self._listed = time.monotonic(), folder
+        self.looks += 1
         for info in self._bucket.list(folder):
             if info.key not in self.landed and self._is_news(info.key, info.token):
                 self.landed[info.key] = now
                 self._news.append(info.key)
         self._doubtful[folder].clear()
         self._met.discard(folder)
-        pause = max(WAITING_LOOKS_EVERY_S, self._most / _LISTINGS_PER_S)
+        pause = max(WAITING_LOOKS_EVERY_S, self.most_claims / _LISTINGS_PER_S)
         self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
         if self._awaited.get(folder) in self.landed:
             self._read_run(folder)

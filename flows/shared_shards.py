@@ -1,13 +1,14 @@
 """The shards that a run has to render, while other runs of the same sets work on them, too.
 
-Each run goes through the layers and shards in an order of its own. It skips what has landed in the
-bucket meanwhile, and comes back later to what another run has claimed.
+All runs have the same order of shards, but each begins somewhere else. A run that meets another one
+goes on at a random place, because the next shards are those that the other run takes next. So runs
+meet rarely, although none of them looks at the bucket before it claims a shard.
 """
 
 import random
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from diamond_cutter.flows.shared_sets import SharedSets, folder_of
 from diamond_cutter.storage import Token
@@ -19,6 +20,10 @@ from diamond_cutter.tasks.rendering.shard import ShardJob
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
+# Shards for each live run; with fewer of them, they are scarce.
+_ENOUGH = 4
+# A run may have thousands of shards left, and need not check all of them.
+_TRIED_FIRST = 32
 
 
 class SharedShards:
@@ -41,7 +46,7 @@ class SharedShards:
         Args:
             sets: the sets of the shards.
             jobs: the shards.
-            seed: of the order.
+            seed: of the places where the run begins and goes on.
             on_found: is called with each shard that another run has rendered.
             drawing_of: returns a value that is equal for shards with equal sprites.
         """
@@ -49,8 +54,12 @@ class SharedShards:
         self._recipes: dict[int, tuple[RenderRecipe, str]] = {}
         self._copies: dict[str, list[ShardJob]] = {}
         self._origins: dict[str, str] = {}
-        jobs = list(self._originals(jobs, drawing_of))
-        self._left = OrderedDict((self.key_of(job), job) for job in _shuffled(jobs, seed))
+        self._left = {self.key_of(job): job for job in self._originals(jobs, drawing_of)}
+        self._random = random.Random(seed)
+        self._order = _rotated(list(self._left.values()), self._random, self.key_of)
+        self._places = {key: place for place, key in enumerate(self._order)}
+        self._place = 0
+        self._added, self._none_free = 0, (-1, -1)
         # With the lost claim that the task of a shard takes over, if there is one.
         self._under_way: dict[str, tuple[ShardJob, Token | None]] = {}
         self._submitted: Counter[str] = Counter()
@@ -69,6 +78,15 @@ class SharedShards:
         """Return the keys of the shards that are neither done nor under way."""
         return self._left.keys()
 
+    @property
+    def are_scarce(self) -> bool:
+        """Tell whether other runs will probably take the next shards before this run can.
+
+        Then it pays to choose a shard only when a device is free, and to look before.
+        """
+        others = self._sets.most_claims - len(self._under_way)
+        return len(self._left) < _ENOUGH * others
+
     def drop_landed(self) -> None:
         """Call `on_found` with all shards left that have landed."""
         for news in self._sets.take_news():
@@ -85,24 +103,50 @@ class SharedShards:
 
     def _next_free(self) -> ShardJob | None:
         """Return the next shard that has not landed and is not claimed, or None."""
-        for _ in range(len(self._left)):
-            self.drop_landed()
-            key = next(iter(self._left), None)
+        self.drop_landed()
+        while self._left and self._none_free != (self._sets.looks, self._added):
+            key = self._next_in_order() or self._somewhere_else()
             if key is None:
-                break
-            self._sets.before_choosing(key)
-            self.drop_landed()
-            job = self._left.get(key)
-            if job is None:
+                self._none_free = self._sets.looks, self._added
+                return None
+            if self._sets.before_choosing(key, scarce=self.are_scarce):
+                self.drop_landed()
                 continue
-            if not self._sets.is_free(key):
-                self._left.move_to_end(key)
-                continue
-            del self._left[key]
+            job = self._left.pop(key)
             self._submitted[key] += 1
             self._under_way[key] = job, self._sets.lost_claim(key)
             return job
         return None
+
+    def _next_in_order(self) -> str | None:
+        """Return the next shard, or None if another run has been here."""
+        while self._place < len(self._order):
+            key = self._order[self._place]
+            if key in self._left:
+                return key if self._sets.is_free(key) else None
+            if key not in self._submitted:
+                return None
+            self._place += 1
+        self._place = 0
+        return None
+
+    def _somewhere_else(self) -> str | None:
+        """Return a random shard, in the set that the run has looked at last if there is one.
+
+        It is not the next one of another run, unless there are few.
+        """
+        keys = list(self._left)
+        few = self._random.sample(keys, min(len(keys), _TRIED_FIRST))
+        few.sort(key=lambda key: (self._sets.is_elsewhere(key), self._is_next_of_another(key)))
+        for key in (*few, *keys):
+            if self._sets.is_free(key):
+                self._place = self._places[key]
+                return key
+        return None
+
+    def _is_next_of_another(self, key: str) -> bool:
+        before = self._order[self._places[key] - 1]
+        return before not in self._submitted and not self._sets.is_free(before)
 
     def lost_claim(self, job: ShardJob) -> Token | None:
         """Return the claim on a shard that its owner no longer renews, if there is one."""
@@ -126,7 +170,7 @@ class SharedShards:
             self._sets.meet(key)
         if how in ("claimed", "gone"):
             self._submitted[key] -= 1
-            self._left[key] = job
+            self._put_back(key, job)
         if how == "gone":
             del self._origins[key]
         elif how != "claimed":
@@ -139,7 +183,7 @@ class SharedShards:
         if self._submitted[key] >= SUBMITTED_AT_MOST:
             self._release_copies(key, landed=False)
             return False
-        self._left[key] = job
+        self._put_back(key, job)
         return True
 
     def lost(self) -> Iterator[ShardJob]:
@@ -184,9 +228,15 @@ class SharedShards:
             copy = self.key_of(job)
             if landed:
                 self._origins[copy] = key
-            self._left[copy] = job
+            self._places[copy] = len(self._order)
+            self._order.append(copy)
+            self._put_back(copy, job)
             if self._sets.is_landed(copy):
                 self._find(copy)
+
+    def _put_back(self, key: str, job: ShardJob) -> None:
+        self._left[key] = job
+        self._added += 1
 
     def key_of(self, job: ShardJob) -> str:
         """Return the key of a shard's record."""
@@ -200,14 +250,17 @@ class SharedShards:
         return self._recipes[id(recipe)][1]
 
 
-def _shuffled(jobs: Iterable[ShardJob], seed: str) -> list[ShardJob]:
-    """Return the shards in random order, layer by layer, because a layer is traced once."""
-    by_layer: dict[tuple[str, str], list[ShardJob]] = {}
+def _rotated(
+    jobs: Sequence[ShardJob], order: random.Random, key_of: Callable[[ShardJob], str]
+) -> list[str]:
+    """Return the keys of the shards from a random one on, layer by layer, because of tracing."""
+    by_layer: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
-        by_layer.setdefault((job.model, job.name), []).append(job)
-    order = random.Random(seed)
+        by_layer.setdefault((job.model, job.name), []).append(key_of(job))
     layers = list(by_layer.values())
-    order.shuffle(layers)
-    for layer in layers:
-        order.shuffle(layer)
-    return [job for layer in layers for job in layer]
+    # More runs begin in a layer with more shards.
+    first = order.choices(range(len(layers)), list(map(len, layers)))[0] if layers else 0
+    for layer in layers[first : first + 1]:
+        start = order.randrange(len(layer))
+        layer[:] = [*layer[start:], *layer[:start]]
+    return [key for layer in (*layers[first:], *layers[:first]) for key in layer]

@@ -4,7 +4,9 @@ The plan is made from the records in the bucket. After any kind of end, the same
 renders only the missing sprites.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context, copy_context
+from typing import TypeVar
 
 from prefect import flow
 
@@ -31,15 +33,20 @@ from diamond_cutter.flows.sprites_summary import (
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import ModelError
 from diamond_cutter.storage import Bucket, Token, open_bucket
+from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.storage.sets.layout import mixes_key, recipe_key
 from diamond_cutter.storage.sets.sprite_set import put_determined
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gathering.task import adopt_shards
 from diamond_cutter.tasks.importing.model_globs import models_matching
+from diamond_cutter.tasks.importing.stored import find_model
 from diamond_cutter.tasks.importing.task import ensure_bundle
 from diamond_cutter.tasks.photos.activations import stored_activations
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.task import measure_photos
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @flow(name="sprites", persist_result=False)
@@ -105,10 +112,27 @@ def _planned(
     runs: dict[str, ModelRun] = {}
     skipped: list[DiamondCutterError] = []
     names = models_matching(bucket, request.models)
+    _remember_cards(bucket, names)
+    requests: dict[str, tuple[ModelCard, SpritesRequest]] = {}
     for name in names:
         try:
-            run = _plan(bucket, request.of_model(name), slots)
-            runs.setdefault(run.plan.card.key, run)
+            with doing(f"looking for {name} in the bucket"):
+                card = ensure_card(request.bucket, name, slots)
+            requests.setdefault(card.key, (card, request.of_model(name)))
+        except (ModelError, RequestError) as error:
+            skipped.append(error)
+    with doing("looking for the sprites in the bucket"):
+        plans = list(_each(bucket, lambda asked: _plan(bucket, *asked), requests.values()))
+    sound = [planned for planned in plans if not isinstance(planned, DiamondCutterError)]
+    if any(plan.to_do for _, plan in sound):
+        bucket.check()
+    list(_each(bucket, lambda planned: _put_settings(bucket, planned[1].card, planned[0]), sound))
+    for planned in plans:
+        try:
+            if isinstance(planned, DiamondCutterError):
+                raise planned
+            run = _prepared(bucket, *planned, slots)
+            runs[run.plan.card.key] = run
         except (ModelError, RequestError, BadPhotos) as error:
             skipped.append(error)
     if not runs:
@@ -116,14 +140,40 @@ def _planned(
     return list(runs.values()), skipped
 
 
-def _plan(bucket: Bucket, request: SpritesRequest, slots: DeviceSlots) -> ModelRun:
-    with doing(f"looking for {request.model} and its sprites in the bucket"):
-        card = ensure_card(request.bucket, request.model, slots)
-        request = settle_recipe(bucket, card, request)
-        plan = plan_run(bucket, card, request)
-    if plan.to_do:
-        bucket.check()
-    _put_settings(bucket, card, request)
+def _each(
+    bucket: Bucket, call: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result | DiamondCutterError]:
+    """Yield the result or the error of a call for each item, with the bucket's concurrency."""
+
+    def run(within: tuple[Context, _Item]) -> _Result | DiamondCutterError:
+        try:
+            return within[0].run(call, within[1])
+        except (ModelError, RequestError) as error:
+            return error
+
+    # Each call has a copy of the context, so that it sees the scope of the run.
+    return at_once(bucket, run, ((copy_context(), item) for item in items))
+
+
+def _remember_cards(bucket: Bucket, names: Sequence[str]) -> None:
+    """Read the cards of models in the bucket, several at a time."""
+    unknown = [name for name in names if known_card(bucket.url, name) is None]
+    found = _each(bucket, lambda name: find_model(bucket, name), unknown if names[1:] else [])
+    for name, card in zip(unknown, found, strict=False):
+        if isinstance(card, ModelCard):
+            remember_card(bucket.url, name, card)
+
+
+def _plan(
+    bucket: Bucket, card: ModelCard, request: SpritesRequest
+) -> tuple[SpritesRequest, RunPlan]:
+    request = settle_recipe(bucket, card, request)
+    return request, plan_run(bucket, card, request)
+
+
+def _prepared(
+    bucket: Bucket, request: SpritesRequest, plan: RunPlan, slots: DeviceSlots
+) -> ModelRun:
     plan = _adopt(bucket, plan, request)
     if request.retry_failed:
         plan = only_failed(bucket, plan, request.recipe)

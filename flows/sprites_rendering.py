@@ -24,7 +24,7 @@ from diamond_cutter.flows.events.stream import (
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan
 from diamond_cutter.flows.request_fields import LOCAL
-from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
+from diamond_cutter.flows.run_scope import may_start, places, tasks_in_flight
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST
 from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
@@ -71,7 +71,7 @@ class SpritesRendering:
         self._work = SharedWork(bucket, runs, _seed(), self._note_found)
         self._shards = self._work.shards
         self._futures = FutureQueue[ShardJob | _Gathering](
-            self._work, self._submit, tasks_in_flight, self._watch, may_start, self._done
+            self._work, self._submit, self._limit, self._watch, may_start, self._done
         )
 
     def run(self, finish: Callable[[ModelRun, Token | None], bool]) -> None:
@@ -92,6 +92,9 @@ class SpritesRendering:
         self._work.finish_models(finish)
         for run in self._work.runs.values():
             finish(run, None)
+
+    def _limit(self) -> int:
+        return min(places(), tasks_in_flight()) if self._shards.are_scarce else tasks_in_flight()
 
     def _done(self) -> str:
         done = sum(run.outcome.rendered + run.outcome.found for run in self._all)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.scale import made_up_model, planned_jobs, put_models, simulate
+from benchmarks.scale import made_up_model, planned_models, put_models, simulate
+from diamond_cutter.flows.planning import shard_jobs
 from tests.storage.gcs_server import GcsServer
 
 LAYERS = {"one": 128, "two": 192}
@@ -15,11 +16,14 @@ def test_each_shard_is_rendered_once_and_costs_few_requests(
 ) -> None:
     models = [made_up_model(number, LAYERS, further=1, classes=0) for number in range(2)]
     put_models(gcs_place, "place", models)
-    jobs = planned_jobs("gs://place")
+    planned = planned_models("gs://place")
+    jobs = [job for run in planned for job in shard_jobs(run.plan, run.request)]
     assert len({job.record_key for job in jobs}) == len(jobs) == 20
-    outcome = simulate(gcs_place, "gs://place", jobs, workers=5, plain=plain)
+    outcome = simulate(gcs_place, "gs://place", planned, workers=5, plain=plain)
     keys = set(gcs_place.buckets["place"])
     assert keys.issuperset(job.record_key for job in jobs)
+    for run in planned:
+        assert keys.issuperset([run.key, *map(run.spritemap_key, run.plan.layers)])
     assert not any(key.startswith("claims/") for key in keys)
     assert (outcome.shards, outcome.twice) == (20, 0)
     # A claim and its end; a look for the record, the picture and the record.

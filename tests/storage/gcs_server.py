@@ -11,6 +11,7 @@ strict.
 import json
 import re
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class GcsServer(Objects):
             "storage.objects.list",
         }
         self.url = ""
+        self.wait_s = 0.0  # before each answer
 
     def forget(self) -> None:
         """Forget all buckets, and all that was asked for."""
@@ -140,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             key: values[-1]
             for key, values in parse_qs(parts.query, True, bool(parts.query)).items()
         }
+        if self.gcs.wait_s:
+            time.sleep(self.gcs.wait_s)
         try:
             answer()
         except Refusal as refusal:
