@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from benchmarks.virtual_time import Process, Signal, VirtualTime
-from diamond_cutter.flows import shared_sets, shared_shards
+from diamond_cutter.flows import shared_sets, shared_shards, shared_work
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan
+from diamond_cutter.flows.shared_shards import SharedShards
 from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.storage import Bucket, NotFound, Token, crc32c
 from diamond_cutter.storage.sets import claims
@@ -134,6 +135,12 @@ class Simulation:
                     self._later()
 
         with (
+            # What all runs compute alike is computed once.
+            patch.object(shared_work, "_jobs", _once(shared_work._jobs, lambda run: id(run.plan))),
+            patch.object(
+                shared_work._Drawings, "__call__", _once(_drawing, lambda _, job: id(job))
+            ),
+            patch.object(SharedShards, "key_of", _once(_record_key, lambda _, job: id(job))),
             patch.object(claims, "_Renewal", Renewal),
             patch.object(claims, "time", self.clock),
             patch.object(shared_sets, "time", self.clock),
@@ -148,6 +155,33 @@ class Simulation:
                 run.start()
             self.clock.run(lambda: len(self.record.ends) == len(runs))
         return max(end for _, end in self.record.busy)
+
+
+def _once(call: Callable[..., Any], name_of: Callable[..., object]) -> Callable[..., Any]:
+    """Return a function that keeps its results by the names of its arguments."""
+    known: dict[object, Any] = {}
+
+    def kept(*arguments: Any) -> Any:
+        name = name_of(*arguments)
+        if name not in known:
+            result = call(*arguments)
+            known[name] = list(result) if isinstance(result, Iterator) else result
+        return known[name]
+
+    return kept
+
+
+def _id_of_job(owner: object, job: ShardJob) -> int:
+    return id(job)
+
+
+def _drawing(drawings: object, job: ShardJob) -> object:
+    # The models of the simulation have no layer in common.
+    return job.model, job.name, job.numbers
+
+
+def _record_key(shards: object, job: ShardJob) -> str:
+    return job.record_key
 
 
 class _Device:

@@ -52,7 +52,8 @@ class SharedWork(Iterator[ShardJob | None]):
             awaited={folder_of(run.key): run.key for run in runs if run.may_adopt},
         )
         jobs = [job for run in runs for job in _jobs(run)]
-        self.shards = SharedShards(self._sets, jobs, seed, on_found, _Drawings(self.runs))
+        drawings = _Drawings(self.runs) if len(runs) > 1 else id
+        self.shards = SharedShards(self._sets, jobs, seed, on_found, drawings)
         self._ready: dict[str, tuple[ModelRun, LayerPlan]] = {}
         for run in runs:
             for layer in run.plan.layers:
@@ -129,7 +130,8 @@ class _Drawings:
     def __call__(self, job: ShardJob) -> Hashable:
         name = job.model, job.name
         if name not in self._known:
-            self._known[name] = drawing_of(self._cards[job.model], job.recipe, job.subjects)
+            card = self._cards[job.model]
+            self._known[name] = drawing_of(card, job.recipe, job.subjects)
         return self._known[name], job.numbers
 
 

@@ -100,3 +100,32 @@ def test_only_changed_layers_are_rendered_and_the_copies_equal_fresh_sprites(
     command("rm", bucket, f"{toy.card.key}/{RECIPE.key}", "--yes")
     assert command("sprites", bucket, "trained", *of_all)["rendered"] == 0
     command("verify", bucket, "--deep")
+
+
+def test_of_layers_that_models_of_one_run_share_one_is_rendered_and_the_other_copied(
+    toy: Bundle, at_once: Command, tmp_path: Path
+) -> None:
+    weights = {**toy_weights(), "third/kernel": toy_weights(seed=1)["third/kernel"]}
+    trained = toy_bundle(weights, name="trained", scope="copy")
+    for bundle in (toy, trained):
+        keep_bundle(str(tmp_path), bundle)
+    options = ("--layers", SHARED[0], *CHANGED, *SMALL, "--bucket", str(tmp_path), "--json")
+    done = at_once("sprites", "toy", "trained", *options)
+    assert done.returncode == 0, done.stderr
+    summaries = {
+        model["model"].partition("@")[0]: model for model in json.loads(done.stdout)["models"]
+    }
+    assert (summaries["toy"]["rendered"], summaries["toy"]["reused"]) == (
+        CHANNELS[SHARED[0]] + IN_CHANGED,
+        0,
+    )
+    assert (summaries["trained"]["rendered"], summaries["trained"]["reused"]) == (
+        IN_CHANGED,
+        CHANNELS[SHARED[0]],
+    )
+    bucket = LocalBucket(tmp_path)
+    first, copy = (
+        read_layer(bucket, model.card.key, RECIPE.key, SHARED[0]).sound for model in (toy, trained)
+    )
+    assert [record.adopted_from for record in copy.values()] == list(first)
+    assert not list(bucket.list("claims/"))
