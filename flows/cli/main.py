@@ -15,6 +15,7 @@ from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS
 from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
+    HELP_RECIPE,
     HelpFormatter,
     choose_log,
     shown_default,
@@ -82,7 +83,6 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
     config=(choose_log, spell_out_recipe, spell_out_models),
-    help_formatter=HelpFormatter(),
     help_format="plaintext",  # the other formats take the * of a product for markup
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
 )
@@ -113,6 +113,7 @@ def _silence_libraries() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
+    app.help_formatter = HelpFormatter(recipe=HELP_RECIPE in arguments)
     with fresh_stop() as stop:
         try:
             with terminable():

@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import FAILED
-from diamond_cutter.flows.cli.options import Json, LogJson
+from diamond_cutter.flows.cli.options import HELP_FLAGS, Json, LogJson
 from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import print_error
@@ -42,12 +42,11 @@ def plan(
     Parameters
     ----------
     all_models
-        Plan for all models of the bucket, instead of naming models.
+        Plan for all models of the bucket.
     workers
-        The number of machines that share the run, each like this one; if omitted, the workers of
-        the cluster, or this machine alone.
+        The number of machines like this one; if omitted, the workers of the cluster, or one.
     price_per_hour
-        The price of one machine per hour, in any currency.
+        The price of one machine per hour.
     """
     from diamond_cutter.flows.cli.estimates import estimate_models
     from diamond_cutter.flows.cli.run_output import print_estimates
@@ -71,7 +70,7 @@ def sprites(
     Parameters
     ----------
     all_models
-        Render all models of the bucket, instead of naming models.
+        Render all models of the bucket.
     """
     from diamond_cutter.flows.cli.run_output import print_summary
     from diamond_cutter.flows.runs import run_sprites
@@ -214,6 +213,6 @@ def with_mixes(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
     return SpritesRequest.model_validate({**dict(request), "mixes": read_mixes(mixing, card)})
 
 
-RUN_COMMANDS = App()
+RUN_COMMANDS = App(help_flags=HELP_FLAGS)
 for command in (plan, sprites, attribute, cut, attach, compare, spectrum, tune):
     RUN_COMMANDS.command(command)
