@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.expected_seconds import expect_tuning
 from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.stops import Stop, current_stop, handling
@@ -80,6 +81,7 @@ def _tune(
     for layer in wanted:
         if layer in done:
             on_layer(done[layer])
+    expect_tuning(len(missing), request.budget_s)
     tune_layers(card.key, missing, request, slots, on_layer)
     preset = read_preset(bucket, card.key)
     if preset is None:

@@ -101,7 +101,7 @@ def recipe_fields(text: str) -> dict[str, Any]:
 
 
 def shown_default(default: object) -> str | None:
-    """Return a default as the help shows it: None if it is empty or off, the range if it is long."""
+    """Return a default as the help shows it: None if it is empty, the range if it is long."""
     if default in (None, False, (), {}):
         return None
     if not isinstance(default, tuple):

@@ -1,6 +1,7 @@
 """The commands that plan, render, explain, cut, train, compare and tune."""
 
 import sys
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -73,11 +74,14 @@ def sprites(
         Render all models of the bucket.
     """
     from diamond_cutter.flows.cli.run_output import print_summary
-    from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
     try:
-        print_summary(run_sprites(with_mixes(request, mixing)), as_json=json)
+        with _shown("sprites"):
+            from diamond_cutter.flows.runs import run_sprites
+
+            summary = run_sprites(with_mixes(request, mixing))
+        print_summary(summary, as_json=json)
     except SpritesFailed as failure:
         print_summary(failure.summary, as_json=json)
         print_error(str(failure))
@@ -99,10 +103,12 @@ def attribute(
     """
     from diamond_cutter.flows.cli.run_output import print_left_over, print_report
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
 
-    summary = run_attribution(request)
+    with _shown("attribute"):
+        from diamond_cutter.flows.runs import run_attribution
+
+        summary = run_attribution(request)
     if isinstance(summary, LeftOver):
         print_left_over(summary, as_json=json)
         return 0
@@ -126,10 +132,12 @@ def cut(
     """
     from diamond_cutter.flows.cli.run_output import print_cut, print_left_over
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_cut
     from diamond_cutter.storage import open_bucket
 
-    summary = run_cut(request)
+    with _shown("cut"):
+        from diamond_cutter.flows.runs import run_cut
+
+        summary = run_cut(request)
     if isinstance(summary, LeftOver):
         print_left_over(summary, as_json=json)
         return 0
@@ -145,9 +153,12 @@ def attach(request: Attaching, *, json: Json = False, log_json: LogJson = False)
     diamond-cutter attach efficientnet-lite0 scans --at block_12 --name scans-lite0 --conv 128
     """
     from diamond_cutter.flows.cli.run_output import print_training
-    from diamond_cutter.flows.runs import run_attach
 
-    print_training(run_attach(request), as_json=json)
+    with _shown("attach"):
+        from diamond_cutter.flows.runs import run_attach
+
+        summary = run_attach(request)
+    print_training(summary, as_json=json)
 
 
 def compare(
@@ -164,10 +175,12 @@ def compare(
     """
     from diamond_cutter.flows.cli.run_output import print_compare
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_compare
     from diamond_cutter.storage import open_bucket
 
-    summary = run_compare(request)
+    with _shown("compare"):
+        from diamond_cutter.flows.runs import run_compare
+
+        summary = run_compare(request)
     print_compare(summary, as_json=json)
     if open:
         open_key(open_bucket(request.bucket), summary.key)
@@ -192,14 +205,24 @@ def spectrum(photos: str) -> None:
 def tune(request: Tuning, *, json: Json = False, log_json: LogJson = False) -> None:
     """Find the best settings for each layer of a model, and store them as its preset recipe."""
     from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
-    from diamond_cutter.flows.runs import run_tune
-    from diamond_cutter.flows.tuning import tune as tune_model
 
-    if request.runner == LOCAL:
-        preset = tune_model(request, print_layer_tuning, print_error)
-    else:
-        preset = run_tune(request)
+    with _shown("tune"):
+        if request.runner == LOCAL:
+            from diamond_cutter.flows.tuning import tune as tune_model
+
+            preset = tune_model(request, print_layer_tuning, print_error)
+        else:
+            from diamond_cutter.flows.runs import run_tune
+
+            preset = run_tune(request)
     print_preset(preset, as_json=json)
+
+
+def _shown(command: str) -> AbstractContextManager[object]:
+    """Show how far a command is in the block; its modules are best imported there."""
+    from diamond_cutter.flows.events.display import shown
+
+    return shown(command)
 
 
 def with_mixes(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:

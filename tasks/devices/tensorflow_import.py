@@ -11,6 +11,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+from diamond_cutter.tasks.devices.messages import phase
+
 
 def import_tensorflow_without_keras() -> None:
     """Have the first import of TensorFlow in this process leave Keras out."""
@@ -45,6 +47,7 @@ class _WithoutKeras(Loader):
         # An import of a module that is None raises ImportError, which TensorFlow expects.
         sys.modules["keras"] = None  # type: ignore[assignment]
         try:
-            self._loader.exec_module(module)
+            with phase("loading TensorFlow"):
+                self._loader.exec_module(module)
         finally:
             del sys.modules["keras"]
