@@ -8,6 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
+from diamond_cutter.flows.events.pictures import say_first_picture
 from diamond_cutter.flows.events.progress import PartProgress, Progress
 from diamond_cutter.flows.events.stream import (
     LayerDone,
@@ -28,6 +29,7 @@ from diamond_cutter.flows.run_scope import may_start, tasks_in_flight
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
 from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.layout import gallery_key
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gathering.task import gather_spritemap
 from diamond_cutter.tasks.photos.activations import activations_key
@@ -59,6 +61,7 @@ class SpritesRendering:
         self._all, self._runs = runs, {run.plan.card.key: run for run in runs}
         self._slots, self._progress, self._started = slots, progress, time.monotonic()
         self._counts: dict[str, PartProgress] = {}
+        self._bucket, self._has_picture = bucket, False
         self._on_cluster = runs[0].request.runner != LOCAL
         jobs = [job for run in runs for job in _jobs(run)]
         damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
@@ -157,7 +160,15 @@ class SpritesRendering:
         else:
             outcome.found += job.sprites
         publish(ShardDone(part=_part(job), outcome=done))
+        if done.work is not None and not self._has_picture:
+            self._has_picture = True
+            self._say_first_picture(job, done.work.picture)
         self._end(job)
+
+    def _say_first_picture(self, job: ShardJob, picture: str) -> None:
+        if sum(run.plan.to_do for run in self._all) > job.sprites:  # otherwise the run is over
+            gallery = gallery_key(job.model, job.recipe.key)
+            say_first_picture(self._bucket, job.model, job.name, job.sprites, picture, gallery)
 
     def _take_again(self, job: ShardJob, problem: str) -> None:
         if self._shards.take_again(job):

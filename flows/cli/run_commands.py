@@ -27,6 +27,8 @@ Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
+# So that `plan` says within two seconds what it is doing.
+_PLAN_SAYS_S = 0.5
 
 
 def plan(
@@ -49,10 +51,14 @@ def plan(
     price_per_hour
         The price of one machine per hour.
     """
-    from diamond_cutter.flows.cli.estimates import estimate_models
-    from diamond_cutter.flows.cli.run_output import print_estimates
+    from diamond_cutter.flows.events.display import shown
+    from diamond_cutter.flows.events.progress import doing
 
-    found, skipped = estimate_models(with_mixes(request, mixing), workers, price_per_hour)
+    with shown("plan", first_after_s=_PLAN_SAYS_S):
+        with doing("looking for the models in the bucket"):
+            from diamond_cutter.flows.cli.estimates import estimate_models
+            from diamond_cutter.flows.cli.run_output import print_estimates
+        found, skipped = estimate_models(with_mixes(request, mixing), workers, price_per_hour)
     print_estimates(found, as_json=json)
     for sentence in skipped:
         print_error(sentence)
@@ -198,8 +204,11 @@ def spectrum(photos: str) -> None:
         A folder of images, or gs://bucket/folder.
     """
     from diamond_cutter.flows.cli.spectrum import maco_of_photos
+    from diamond_cutter.flows.events.progress import doing
 
-    sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
+    with _shown("spectrum"), doing("measuring the spectrum of the images"):
+        recipe = maco_of_photos(photos)
+    sys.stdout.write(recipe.to_bytes().decode())
 
 
 def tune(request: Tuning, *, json: Json = False, log_json: LogJson = False) -> None:

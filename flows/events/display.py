@@ -7,7 +7,7 @@ deployment, opens one for each of its steps.
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console
@@ -26,31 +26,31 @@ _open: list[Status] = []
 
 
 @contextmanager
-def shown(command: str = "", stages: Mapping[str, float] | None = None) -> Iterator[Status]:
+def shown(command: str = "", first_after_s: float | None = None) -> Iterator[Status]:
     """Show the steps and the work of the block; an inner block joins the outer one.
 
     Args:
         command: its name, if the block is all of it.
-        stages: the expected seconds of its stages; if omitted, those in `STAGES`.
+        first_after_s: seconds until the first line, where there are no bars.
     """
     if _open:
         yield _open[-1]
         return
-    status = Status(command, STAGES.get(command, {}) if stages is None else stages)
+    status = Status(command, STAGES.get(command, {}))
     with ExitStack() as stack:
         stack.enter_context(heard_by(status))
         stack.enter_context(phases_heard_by(lambda phase: publish(Detail(text=phase))))
         _open.append(status)
         stack.callback(_open.remove, status)
-        _show(status, stack)
+        _show(status, FIRST_AFTER_S if first_after_s is None else first_after_s, stack)
         yield status
 
 
-def _show(status: Status, stack: ExitStack) -> None:
+def _show(status: Status, first_after_s: float, stack: ExitStack) -> None:
     """Show the status until the stack is closed."""
     console = Console(stderr=True)
     if logs_as_json():
-        ticker = Ticker(lambda: publish(progressed(status)))
+        ticker = Ticker(lambda: publish(progressed(status)), first_after_s)
     elif console.is_terminal and not console.is_dumb_terminal:
         # Lines need none of it.
         from diamond_cutter.flows.events.progress_bars import ProgressBars
@@ -59,7 +59,7 @@ def _show(status: Status, stack: ExitStack) -> None:
         stack.enter_context(heard_by(bars))
         return
     else:
-        ticker = Ticker(lambda: write(status.line()))
+        ticker = Ticker(lambda: write(status.line()), first_after_s)
     ticker.start()
     stack.callback(ticker.stop)
 
@@ -86,8 +86,9 @@ def write(line: str) -> None:
 class Ticker:
     """Calls a function every ten seconds in a thread of its own; for the first time sooner."""
 
-    def __init__(self, tick: Callable[[], object]) -> None:
-        self._tick, self._ended, self.ticked = tick, threading.Event(), False
+    def __init__(self, tick: Callable[[], object], first_after_s: float) -> None:
+        self._tick, self._first_after_s = tick, min(first_after_s, EVERY_S)
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -101,8 +102,7 @@ class Ticker:
             self._thread.join()
 
     def _run(self) -> None:
-        due = time.monotonic() + min(FIRST_AFTER_S, EVERY_S)
+        due = time.monotonic() + self._first_after_s
         while not self._ended.wait(max(due - time.monotonic(), 0.0)):
-            self.ticked = True
             self._tick()
             due += EVERY_S

@@ -53,4 +53,7 @@ STAGES: Final[dict[str, dict[str, float]]] = {
         "storing": 8.0,
     },
     "tune": {"looking for": 4.0, "layers": 60.0},
+    "plan": {"models": 20.0},
+    "cp": {"files": 60.0},
+    "models fetch": {"kB": 30.0},
 }

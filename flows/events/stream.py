@@ -216,6 +216,7 @@ class FirstPicture(Event):
     """The first shard of a run is in the bucket, so there is something to look at.
 
     picture, gallery: the keys of the picture and of the gallery's page in the bucket.
+    sprites: the number of sprites in the picture.
     """
 
     name = "first picture"

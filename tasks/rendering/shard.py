@@ -106,6 +106,7 @@ def render_and_commit(job: ShardJob) -> ShardWork:
         rendering_s=rendered_s - tracing.seconds,
         writing_s=time.perf_counter() - clock - rendered_s,
         bytes=len(data),
+        picture=record.file.key,
         versions=versions,
     )
 
