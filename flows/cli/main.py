@@ -41,6 +41,7 @@ from diamond_cutter.flows.errors import (
 )
 from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.stops import fresh_stop, printing_to_whoever_is_left, terminable
+from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from diamond_cutter.flows.deployments.registration import Request as AnyRequest
@@ -57,8 +58,8 @@ _KEPT = {
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
 }
-# Libraries that log in the process of a command. TensorFlow does not: only the processes of devices
-# import it. For Prefect see flows/server/prefect_server.py.
+# Libraries that log in the process of a command. For TensorFlow see tasks/devices/, for Prefect
+# flows/server/prefect_server.py.
 _LIBRARIES = (
     "PIL",
     "amplitude",
@@ -97,6 +98,7 @@ def main() -> None:
     # Prefect reads it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     _silence_libraries()
+    import_tensorflow_quietly()
     leave(run(sys.argv[1:]))
 
 

@@ -91,9 +91,9 @@ def test_a_line_every_so_often_says_how_far_it_is(
 
 def test_lines_do_not_become_rarer() -> None:
     times: list[float] = []
-    ticker = display.Ticker(lambda: times.append(time.monotonic()) or time.sleep(0.03), 9.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(display, "EVERY_S", 0.05)
+        ticker = display.Ticker(lambda: times.append(time.monotonic()) or time.sleep(0.03), 9.0)
         started = time.monotonic()
         ticker.start()
         wait_for(lambda: len(times) > 5, 0.01)
