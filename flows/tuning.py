@@ -1,5 +1,6 @@
 """Tunes the layers of a model, each on the next free device, and keeps the preset."""
 
+import itertools
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -120,9 +121,18 @@ def _tune_in_threads(
     on_layer: OnLayer,
 ) -> None:
     def tuned(layer: str) -> LayerTuning:
-        count = progress.of_part(layer, 1)
+        count, trials = progress.of_part(layer, 1), itertools.count(1)
+
+        def on_progress(found: int | str) -> None:
+            count(found if isinstance(found, str) else f"trial {next(trials)} done")
+
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
-        found = slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        found = slots.run(
+            tune_and_store,
+            *arguments,
+            timeout_s=request.layer_timeout_s,
+            on_progress=on_progress,
+        )
         count.complete()
         return found
 

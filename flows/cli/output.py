@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from diamond_cutter.flows.cli.tables import Rows, printable, table
+from diamond_cutter.flows.events.console import print_line
 
 _FILE_WIDTH = 100_000
 
@@ -27,14 +27,9 @@ def print_result(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: s
     for part in parts:
         if isinstance(part, str):
             for line in printable(part).split("\n"):
-                console.print(Text(line), soft_wrap=not _wraps_between_words(line, console.width))
+                print_line(console, Text(line))
         else:
             console.print(table(part, width))
-
-
-def _wraps_between_words(line: str, width: int) -> bool:
-    """Tell whether all words fit the terminal: a URL that it wraps itself can still be clicked."""
-    return max(map(cell_len, line.split()), default=0) <= width
 
 
 def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:

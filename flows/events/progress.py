@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Literal, Self
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from diamond_cutter.flows.events.console import print_line, standard_error
 from diamond_cutter.flows.events.display import shown
 from diamond_cutter.flows.events.json_log import logs_as_json
 from diamond_cutter.flows.events.stream import (
@@ -165,4 +165,5 @@ def say(text: str) -> None:
     if logs_as_json():
         publish(Note(message=text))
     else:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
+        for line in text.split("\n"):
+            print_line(standard_error(), Text(line))

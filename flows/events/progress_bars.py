@@ -1,6 +1,7 @@
 """Bars on a terminal: one for the whole command, and below it one for each layer in flight."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from diamond_cutter.flows.cli.tables import printable
+from diamond_cutter.flows.events.console import drawing_on, print_line
 from diamond_cutter.flows.events.status import Status
 from diamond_cutter.flows.events.stream import Event, LayerDone, PartFailed, TaskFailed, WorkDone
 from diamond_cutter.flows.events.tally import Row, Tally
@@ -45,10 +47,11 @@ class ProgressBars:
             redirect_stdout=False,  # results go there
             transient=True,
         )
-        self._cursor = cursor_hidden()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._cursor.__enter__()
+        self._stack.enter_context(cursor_hidden())
+        self._stack.enter_context(drawing_on(self._console))
         self._live.start(refresh=True)
         return self
 
@@ -59,7 +62,7 @@ class ProgressBars:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
-        self._cursor.__exit__(kind, error, trace)
+        self._stack.close()
 
     def __call__(self, event: Event) -> None:
         """Print a line about a finished layer or work, or about a failure, above the bars."""
@@ -79,7 +82,7 @@ class ProgressBars:
                 self._print(work.result())
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(printable(line)), soft_wrap=True)
+        print_line(self._console, Text(printable(line)))
 
     def _drawn(self) -> Group:
         return Group(*self._whole(), *self._work(), *self._steps())

@@ -8,6 +8,9 @@ from diamond_cutter.flows.events.tally import Tally
 from diamond_cutter.flows.events.whole import Whole
 from diamond_cutter.flows.quantities import passing
 
+# Flows and processes are being started, or records are read.
+_BETWEEN = "preparing the next step"
+
 
 class Status:
     """The status of a command, made of the events that it hears.
@@ -48,6 +51,8 @@ class Status:
 
     def steps(self) -> list[str]:
         """Return the steps under way, such as `importing digits: loading TensorFlow`."""
+        if not self._steps and not self._works:
+            return [_BETWEEN]
         return [
             printable(f"{step}: {detail}" if detail else step).replace("\n", " ")
             for step, detail in list(self._steps.items())
