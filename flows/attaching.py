@@ -15,6 +15,7 @@ from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.expected_seconds import expect_training
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.run_scope import resolve_images, workplace
@@ -61,6 +62,7 @@ def attach(request: AttachRequest) -> AttachSummary:
         labelled, _ = labelled_images(images, request.images)
         check_class_sizes(labelled, VALIDATION_PARTS)
         bucket.check()
+        expect_training(len(labelled), len(labelled) * spec.epochs * len(spec.phases))
         (found,) = features_of_images(
             request.bucket, images.name, labelled, [(card, spec.cut)], slots, request.timeout_s
         )

@@ -22,6 +22,7 @@ from diamond_cutter.flows.errors import AttributionFailed
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.events.stream import TaskFailed, publish
+from diamond_cutter.flows.expected_seconds import expect_attribution
 from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.model_check import preprocessing_note
 from diamond_cutter.flows.planning import settle_recipe
@@ -84,6 +85,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary | LeftOver:
             _update_gallery(run)
             return summary_of(bucket, run.folder, done, reused=True)
         bucket.check()
+        expect_attribution(run)
         try:
             return _explain(run, slots)
         except BudgetSpent as spent:

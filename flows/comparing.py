@@ -15,6 +15,7 @@ from diamond_cutter.flows.compare_summary import CompareSummary, summary_of_comp
 from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing, say
+from diamond_cutter.flows.expected_seconds import expect_comparison
 from diamond_cutter.flows.feature_steps import features_of_images
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.report_sprites import render_sprites
@@ -93,6 +94,7 @@ def compare_models(request: CompareRequest) -> CompareSummary:
         if done is not None:
             return summary_of_compare(run.bucket, run.folder, done, reused=True)
         run.bucket.check()
+        expect_comparison(len(run.numbered), sum(len(model.layers) for model in run.models))
         record = _compare(run, slots)
     summary = summary_of_compare(run.bucket, run.folder, record, reused=False)
     CompareArtifacts(run.spec.models, run.images.name).publish(summary)

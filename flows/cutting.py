@@ -25,6 +25,7 @@ from diamond_cutter.flows.deployments.triggers import in_deployed_bucket
 from diamond_cutter.flows.errors import sentence
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import doing, say
+from diamond_cutter.flows.expected_seconds import expect_cut
 from diamond_cutter.flows.left_over import BudgetSpent, LeftOver
 from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.run_scope import resolve_images, workplace
@@ -128,6 +129,8 @@ def _recipe_name(request: CutRequest) -> str | None:
 
 def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     artifacts = CutArtifacts(run.images.name)
+    layers = sum(len(model.spec.layers) for model in run.models)
+    expect_cut(len(run.labelled), len(run.models), layers, run.request.train)
     costs = costs_of_models(run, slots)
     say(estimate(run, costs, len(slots)))
     features = features_of_models(run, slots)

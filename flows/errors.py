@@ -77,9 +77,8 @@ def print_error(text: str) -> None:
     if logs_as_json():
         publish(Problem(message=text))
         return
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[red]diamond-cutter:[/red] {escape(text)}"
-    )
+    from diamond_cutter.flows.events.console import print_line, standard_error
+
+    print_line(standard_error(), Text.assemble(("diamond-cutter:", "red"), " ", text))

@@ -4,10 +4,14 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
 _at_once = False
+_hides_cursor = False
 
 
 class Stopped(KeyboardInterrupt):
@@ -29,6 +33,23 @@ def leave_at_once() -> None:
     _at_once = True
 
 
+@contextmanager
+def cursor_hidden() -> Iterator[None]:
+    """Show the cursor again if the process ends at once in the block, without exit handlers."""
+    global _hides_cursor
+    _hides_cursor = True
+    try:
+        yield
+    finally:
+        _hides_cursor = False
+
+
+def _show_cursor() -> None:
+    if _hides_cursor:
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+
+
 def leave_within(limit_s: float, code: int) -> None:
     """End the process and its children after a time limit, even if one of its threads hangs."""
     timer = threading.Timer(limit_s, _end_all, (code,))
@@ -43,12 +64,14 @@ def _end_all(code: int) -> NoReturn:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()
+    _show_cursor()
     os._exit(code)
 
 
 def leave(code: int) -> NoReturn:
     """End the process."""
     if _at_once:
+        _show_cursor()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from diamond_cutter.flows.attribution_request import AttributionRun
+from diamond_cutter.flows.expected_seconds import expect_report_sprites
 from diamond_cutter.flows.left_over import BudgetSpent
 from diamond_cutter.flows.planning import selection_id
 from diamond_cutter.flows.server.loss import server_answers
@@ -53,6 +54,12 @@ def render_report_sprites(
     channels = channels_to_render(reduced.totals, details.cells, run.spec)
     wanted = {layer: chosen for layer, chosen in channels.items() if chosen}
     damaged = damaged_sprites(run, details)
+    groups = [layers for _, layers in _group_mixes(details, run.spec)]
+    missing = [
+        len(channels_missing(chosen, survey.of(layer).owners())) for layer, chosen in wanted.items()
+    ]
+    count = sum(missing) + sum(len(numbers) for layers in groups for numbers in layers.values())
+    expect_report_sprites(count, sum(map(bool, missing)) + len(groups), run.recipe)
     asked = SpritesRequest(
         model=run.card.key,
         bucket=run.request.bucket,

@@ -18,8 +18,9 @@ AUTO = "auto"
 # The runner that works on this machine.
 LOCAL = "local"
 
+RECIPE_PANEL = "Recipe"
 _RECIPE_OPTIONS = Group(
-    "Recipe",
+    RECIPE_PANEL,
     help="--recipe takes a name or a recipe.json. These options change single fields of it.",
 )
 
@@ -64,8 +65,7 @@ Runner = Annotated[
     str,
     Field(
         pattern=r"^(local|(dask|ray)://[^\s/]+:\d+)$",
-        description="where to work: local, or a cluster at dask://scheduler:8786 or "
-        "ray://head:10001",
+        description="local, or a cluster: dask://scheduler:8786 or ray://head:10001",
     ),
 ]
 Grace = Annotated[
@@ -73,15 +73,15 @@ Grace = Annotated[
     Parameter(name="--grace"),
     Field(
         ge=0,
-        description="seconds that tasks in flight may take after SIGTERM or Ctrl-C; later or "
-        "repeated signals stop at once",
+        description="seconds for the tasks in flight after SIGTERM or Ctrl-C; a second signal "
+        "stops at once",
     ),
 ]
 Budget = Annotated[
     float | None,
     Field(
         gt=0,
-        description="minutes after which no more tasks start; the same command then continues",
+        description="minutes until no more tasks start; the same command continues",
     ),
 ]
 _RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]

@@ -108,6 +108,12 @@ def places() -> int:
     return max(scope.places(), 1) if scope else 1
 
 
+def on_gpus() -> bool:
+    """Tell whether tasks work on GPUs of this machine."""
+    scope = _current.get()
+    return scope is not None and scope.slots is not None and scope.slots.has_gpu
+
+
 def tasks_in_flight() -> int:
     """Return how many tasks to submit at once: one for each place, and some that wait for one."""
     scope = _current.get()

@@ -15,6 +15,7 @@ from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.errors import PrefectServerError
+from diamond_cutter.flows.events.progress import doing
 from diamond_cutter.flows.left_over import LeftOver
 from diamond_cutter.flows.request_checks import (
     check_attach,
@@ -52,8 +53,9 @@ def run_sprites(request: SpritesRequest) -> SpritesSummary:
         PrefectServerError: the server does not start, or was lost during the run.
     """
     with run_scope():
-        check_sprites(request)
-        from diamond_cutter.flows.sprites import sprites
+        with doing("checking the request"):
+            check_sprites(request)
+            from diamond_cutter.flows.sprites import sprites
 
         return _on_a_server(sprites, request)
 
@@ -67,8 +69,9 @@ def run_attribution(request: AttributionRequest) -> ReportSummary | LeftOver:
         PrefectServerError: the server does not start, or was lost during the run.
     """
     with run_scope():
-        check_attribution(request)
-        from diamond_cutter.flows.attribution import attribute_dataset
+        with doing("checking the request"):
+            check_attribution(request)
+            from diamond_cutter.flows.attribution import attribute_dataset
 
         return _on_a_server(attribute_dataset, request)
 
@@ -82,8 +85,9 @@ def run_cut(request: CutRequest) -> CutSummary | LeftOver:
         PrefectServerError: the server does not start, or was lost during the run.
     """
     with run_scope():
-        check_cut(request)
-        from diamond_cutter.flows.cutting import find_cut
+        with doing("checking the request"):
+            check_cut(request)
+            from diamond_cutter.flows.cutting import find_cut
 
         return _on_a_server(find_cut, request)
 
@@ -96,8 +100,9 @@ def run_attach(request: AttachRequest) -> AttachSummary:
         PrefectServerError: the server does not start, or was lost during the run.
     """
     with run_scope():
-        check_attach(request)
-        from diamond_cutter.flows.attaching import attach
+        with doing("checking the request"):
+            check_attach(request)
+            from diamond_cutter.flows.attaching import attach
 
         return _on_a_server(attach, request)
 
@@ -111,8 +116,9 @@ def run_compare(request: CompareRequest) -> CompareSummary:
         PrefectServerError: the server does not start, or was lost during the run.
     """
     with run_scope():
-        check_compare(request)
-        from diamond_cutter.flows.comparing import compare_models
+        with doing("checking the request"):
+            check_compare(request)
+            from diamond_cutter.flows.comparing import compare_models
 
         return _on_a_server(compare_models, request)
 
@@ -125,16 +131,18 @@ def run_tune(request: TuneRequest) -> Preset:
         WorkerError: a layer took too long, or its process died; finished layers are kept.
         PrefectServerError: the server does not start, or was lost during the run.
     """
-    check_tune(request)
-    from diamond_cutter.flows.tuning_flow import tune
+    with doing("checking the request"):
+        check_tune(request)
+        from diamond_cutter.flows.tuning_flow import tune
 
     return _on_a_server(tune, request)
 
 
 def _on_a_server(flow: Callable[[_Request], _Summary], request: _Request) -> _Summary:
-    import httpx
+    with doing("starting a Prefect server"):
+        import httpx
 
-    from diamond_cutter.flows.server.prefect_server import prefect_server
+        from diamond_cutter.flows.server.prefect_server import prefect_server
 
     devices_of(request.devices)  # before the server starts
     if not isinstance(request, AttachRequest) and request.runner != LOCAL:

@@ -17,6 +17,7 @@ from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.events.executions import kept_executions
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.expected_seconds import expect_sprites
 from diamond_cutter.flows.model_run import ModelRun, Photos
 from diamond_cutter.flows.planning import RunPlan, only_failed, plan_run, settle_recipe
 from diamond_cutter.flows.run_scope import known_card, known_images, remember_card, workplace
@@ -69,6 +70,7 @@ def sprites(request: SpritesRequest) -> SpritesSummary:
         ) as slots,
     ):
         runs, skipped = _planned(bucket, request, slots)
+        expect_sprites(runs)
         summaries: dict[str, RunSummary] = {}
         with kept_executions(bucket, "sprites", runs) as executions, _progress(runs) as progress:
 

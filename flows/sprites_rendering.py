@@ -8,6 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
+from diamond_cutter.flows.events.pictures import say_first_picture
 from diamond_cutter.flows.events.progress import PartProgress, Progress
 from diamond_cutter.flows.events.stream import (
     LayerDone,
@@ -29,6 +30,7 @@ from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST
 from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.flows.task_futures import FutureQueue, TaskLost, error_of
 from diamond_cutter.storage import Bucket, Token
+from diamond_cutter.storage.sets.layout import gallery_key
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gathering.adoption import Adoptable
 from diamond_cutter.tasks.gathering.task import adopt_shard, gather_spritemap
@@ -67,6 +69,7 @@ class SpritesRendering:
         self._all, self._slots, self._progress = runs, slots, progress
         self._started = time.monotonic()
         self._counts: dict[str, PartProgress] = {}
+        self._bucket, self._has_picture = bucket, False
         self._on_cluster = runs[0].request.runner != LOCAL
         self._work = SharedWork(bucket, runs, _seed(), self._note_found)
         self._shards = self._work.shards
@@ -177,8 +180,16 @@ class SpritesRendering:
         else:
             outcome.found += job.sprites
         publish(ShardDone(part=_part(job), outcome=done))
+        if done.work is not None and not self._has_picture:
+            self._has_picture = True
+            self._say_first_picture(job, done.work.picture)
         self._end(job)
         self._start_gatherings()
+
+    def _say_first_picture(self, job: ShardJob, picture: str) -> None:
+        if sum(run.plan.to_do for run in self._all) > job.sprites:  # otherwise the run is over
+            gallery = gallery_key(job.model, job.recipe.key)
+            say_first_picture(self._bucket, job.model, job.name, job.sprites, picture, gallery)
 
     def _take_again(self, job: ShardJob, problem: str) -> None:
         if self._shards.take_again(job):

@@ -68,7 +68,7 @@ class SpritesRequest(FrozenModel):
     )
     photos: str | None = Field(
         default=None,
-        description="a folder of your own images, or gs://bucket/folder, to compare sprites with",
+        description="your own images to compare sprites with: a folder, or gs://bucket/folder",
     )
     spritemap_format: ImageFormat = Field(
         default="webp", description="file format of spritemaps; shards are lossless WebP"
@@ -77,7 +77,7 @@ class SpritesRequest(FrozenModel):
         default=None,
         ge=1,
         le=256,
-        description="sprites to optimise at once; if omitted, the fastest for the device",
+        description="sprites to optimise at once; if omitted, the fastest number",
     )
     devices: Devices = None
     shard_timeout_s: float = Field(
@@ -88,7 +88,7 @@ class SpritesRequest(FrozenModel):
     budget_minutes: Budget = None
     retry_failed: bool = Field(
         default=False,
-        description="render only what failed in the last run of the same selection",
+        description="render only what failed in the last run of this selection",
     )
 
     @model_validator(mode="after")

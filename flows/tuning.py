@@ -1,5 +1,6 @@
 """Tunes the layers of a model, each on the next free device, and keeps the preset."""
 
+import itertools
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -7,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.expected_seconds import expect_tuning
 from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.stops import Stop, current_stop, handling
@@ -80,6 +82,7 @@ def _tune(
     for layer in wanted:
         if layer in done:
             on_layer(done[layer])
+    expect_tuning(len(missing), request.budget_s)
     tune_layers(card.key, missing, request, slots, on_layer)
     preset = read_preset(bucket, card.key)
     if preset is None:
@@ -118,9 +121,18 @@ def _tune_in_threads(
     on_layer: OnLayer,
 ) -> None:
     def tuned(layer: str) -> LayerTuning:
-        count = progress.of_part(layer, 1)
+        count, trials = progress.of_part(layer, 1), itertools.count(1)
+
+        def on_progress(found: int | str) -> None:
+            count(found if isinstance(found, str) else f"trial {next(trials)} done")
+
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
-        found = slots.run(tune_and_store, *arguments, timeout_s=request.layer_timeout_s)
+        found = slots.run(
+            tune_and_store,
+            *arguments,
+            timeout_s=request.layer_timeout_s,
+            on_progress=on_progress,
+        )
         count.complete()
         return found
 

@@ -1,8 +1,6 @@
 """The commands that show, check, copy and clean a bucket."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from cyclopts import App
 
@@ -78,10 +76,12 @@ def verify(*, deep: bool = False, bucket: BucketUrl = "./bucket", json: Json = F
         Download every file, instead of trusting the checksums of the storage service.
     """
     from diamond_cutter.flows.cli.bucket_output import print_verification
+    from diamond_cutter.flows.events.progress import doing
     from diamond_cutter.flows.verification import verify as verify_bucket
     from diamond_cutter.storage import open_bucket
 
-    found = verify_bucket(open_bucket(bucket), deep=deep)
+    with doing("checking the records and files"):
+        found = verify_bucket(open_bucket(bucket), deep=deep)
     print_verification(found, as_json=json)
     return FAILED if found.problems else 0
 
@@ -102,9 +102,10 @@ def cp(source: str, target: str, *prefixes: str, json: Json = False) -> int:
     """
     from diamond_cutter.flows.cli.bucket_output import print_copied
     from diamond_cutter.flows.cli.copies import copy
+    from diamond_cutter.flows.cli.transfers import counted_files
     from diamond_cutter.storage import open_bucket
 
-    with _counting() as on_file:
+    with counted_files("cp", "copying") as on_file:
         copied = copy(open_bucket(source), open_bucket(target), prefixes, on_file)
     print_copied(copied, as_json=json)
     return FAILED if copied.problems else 0
@@ -166,15 +167,3 @@ def _confirm(question: str) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise RequestError("nothing was removed")
-
-
-@contextmanager
-def _counting() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar of files if standard error is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("files", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -11,7 +11,8 @@ from diamond_cutter.errors import DiamondCutterError
 from diamond_cutter.flows.cli.bucket_requests import count_requests
 from diamond_cutter.flows.cli.models import describe
 from diamond_cutter.flows.errors import RequestError, sentence
-from diamond_cutter.flows.events.progress import doing
+from diamond_cutter.flows.events.progress import Progress, doing
+from diamond_cutter.flows.events.stream import Expected, publish
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.request_fields import LOCAL
@@ -29,6 +30,8 @@ _TIMEOUT_S = 1800.0
 # Measured for shards as lossless WebP: sprites compress badly, because they start from noise.
 _BYTES_PER_PIXEL = 2.6
 _MEASURED_LAYERS = 3
+# Roughly, of a plan.
+_MODEL_S = 20.0
 
 
 class LayerEstimate(FrozenModel):
@@ -80,11 +83,16 @@ def estimate_models(
     if workers is None:
         workers = _workers_on(request.runner)
     found, errors = list[RunEstimate](), list[DiamondCutterError]()
-    for name in models_matching(open_bucket(request.bucket), request.models):
-        try:
-            found.append(estimate(request.of_model(name), workers, price_per_hour))
-        except (ModelError, RequestError) as error:
-            errors.append(error)
+    names = models_matching(open_bucket(request.bucket), request.models)
+    publish(Expected(command="plan", seconds={"models": _MODEL_S * len(names)}))
+    with Progress("models", len(names)) as progress:
+        for name in names:
+            count = progress.of_part(name, 1)
+            try:
+                found.append(estimate(request.of_model(name), workers, price_per_hour))
+            except (ModelError, RequestError) as error:
+                errors.append(error)
+            count.complete()
     if not found:
         raise errors[0]
     return found, [f"skipped a model: {sentence(error)}" for error in errors]

@@ -15,6 +15,7 @@ from diamond_cutter.flows.cli.bucket_commands import BUCKET_COMMANDS
 from diamond_cutter.flows.cli.doctor import doctor
 from diamond_cutter.flows.cli.model_commands import models_app
 from diamond_cutter.flows.cli.options import (
+    HELP_RECIPE,
     HelpFormatter,
     choose_log,
     shown_default,
@@ -40,6 +41,7 @@ from diamond_cutter.flows.errors import (
 )
 from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.stops import fresh_stop, printing_to_whoever_is_left, terminable
+from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from diamond_cutter.flows.deployments.registration import Request as AnyRequest
@@ -56,8 +58,8 @@ _KEPT = {
     "tune": _GOES_ON,
     "serve": "; schedules are paused, finished work is kept, and the same command serves again",
 }
-# Libraries that log in the process of a command. TensorFlow does not: only the processes of devices
-# import it. For Prefect see flows/server/prefect_server.py.
+# Libraries that log in the process of a command. For TensorFlow see tasks/devices/, for Prefect
+# flows/server/prefect_server.py.
 _LIBRARIES = (
     "PIL",
     "amplitude",
@@ -82,7 +84,6 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
     config=(choose_log, spell_out_recipe, spell_out_models),
-    help_formatter=HelpFormatter(),
     help_format="plaintext",  # the other formats take the * of a product for markup
     default_parameter=Parameter(negative=(), consume_multiple=True, show_default=shown_default),
 )
@@ -97,6 +98,7 @@ def main() -> None:
     # Prefect reads it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     _silence_libraries()
+    import_tensorflow_quietly()
     leave(run(sys.argv[1:]))
 
 
@@ -113,6 +115,7 @@ def _silence_libraries() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
+    app.help_formatter = HelpFormatter(recipe=HELP_RECIPE in arguments)
     with fresh_stop() as stop:
         try:
             with terminable():

@@ -1,7 +1,5 @@
 """The commands of `diamond-cutter models`; each imports its modules when it runs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -61,8 +59,11 @@ def add(
     """
     from diamond_cutter.flows.cli.model_output import print_added
     from diamond_cutter.flows.cli.models import add as add_model
+    from diamond_cutter.flows.events.display import shown
 
-    print_added(add_model(bucket, path, name, labels, options), as_json=json)
+    with shown("models add"):
+        added = add_model(bucket, path, name, labels, options)
+    print_added(added, as_json=json)
 
 
 @models_app.command
@@ -89,9 +90,11 @@ def check(
         The seed of the draw.
     """
     from diamond_cutter.flows.cli.model_output import print_check
+    from diamond_cutter.flows.events.display import shown
     from diamond_cutter.flows.model_check import check_model
 
-    found = check_model(bucket, model, folder, most_images, seed)
+    with shown("models check"):
+        found = check_model(bucket, model, folder, most_images, seed)
     print_check(found, as_json=json)
     return 0 if found.check.is_fine else 1
 
@@ -118,8 +121,11 @@ def export(
     """
     from diamond_cutter.flows.cli.model_output import print_exported
     from diamond_cutter.flows.cli.models import export as export_model
+    from diamond_cutter.flows.events.display import shown
 
-    print_exported(export_model(bucket, model, folder, source), as_json=json)
+    with shown("models export"):
+        exported = export_model(bucket, model, folder, source)
+    print_exported(exported, as_json=json)
 
 
 @models_app.command
@@ -132,8 +138,9 @@ def fetch(model: str, *, weights: tuple[str, ...] = ()) -> None:
         A path or URL of weights that are no longer published; lucid's models also need the labels.
     """
     from diamond_cutter.flows.cli.models import fetch as fetch_model
+    from diamond_cutter.flows.cli.transfers import fetching
 
-    with _bar() as on_progress:
+    with fetching(model) as on_progress:
         files = fetch_model(model, weights, on_progress)
     for file in files:
         print(file)  # noqa: T201  for scripts
@@ -146,27 +153,3 @@ def remove(model: str, *, bucket: BucketUrl = "./bucket", json: Json = False) ->
     from diamond_cutter.flows.cli.models import remove as remove_model
 
     print_removed(remove_model(bucket, model), as_json=json)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a progress bar for each file if standard error is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        tasks: dict[str, object] = {}
-
-        def on_progress(file: str, here: int, total: int | None) -> None:
-            if file not in tasks:
-                tasks[file] = progress.add_task(file, total=total)
-            progress.update(tasks[file], completed=here, total=total)  # type: ignore[arg-type]
-
-        yield on_progress

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from diamond_cutter.flows.model_check import ModelCheck
 
 
+_FETCH = "diamond-cutter models fetch"
+
+
 def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
     """Print the available models."""
     rows = [
@@ -28,7 +31,7 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
             f"{model.height} x {model.width}",
             "" if model.layers is None else str(model.layers),
             "" if model.channels is None else f"{model.channels:,}",
-            model.weights,
+            "missing" if model.weights.startswith(_FETCH) else model.weights,
         )
         for model in models
     ]
@@ -36,8 +39,8 @@ def print_models(models: Sequence[ModelListing], *, as_json: bool) -> None:
         models,
         as_json,
         Rows(("model", "source", "image", "layers", "channels", "weights"), rows),
-        "`diamond-cutter models fetch` also takes kerashub/PRESET, a preset of KerasHub, and "
-        "timm/NAME, a network of timm.",
+        f"Run `{_FETCH} MODEL` to fetch missing weights. It also takes kerashub/PRESET, a preset "
+        "of KerasHub, and timm/NAME, a network of timm.",
     )
 
 

@@ -84,7 +84,7 @@ def add(
     model_format(path)
     named = read_labels(labels) if labels else ()
     open_bucket(bucket_url).check()
-    with DeviceSlots([""]) as slots:
+    with doing(f"importing {name}"), DeviceSlots([""]) as slots:
         return slots.run(add_model, bucket_url, path, name, named, options, timeout_s=_TIMEOUT_S)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from diamond_cutter.flows.errors import RequestError, sentence
 from diamond_cutter.flows.events.json_log import log_as_json
-from diamond_cutter.flows.request_fields import preset_by_name
+from diamond_cutter.flows.request_fields import RECIPE_PANEL, preset_by_name
 from diamond_cutter.regular_files import read_regular
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 Json = Annotated[bool, Parameter(help="print JSON, for scripts")]
 LogJson = Annotated[
     bool,
-    Parameter(
-        help="write events as lines of JSON to standard error, instead of progress and sentences"
-    ),
+    Parameter(help="write events as JSON lines to standard error, and no progress"),
 ]
 BucketUrl = Annotated[str, Parameter(help="the bucket: a folder, or gs://bucket/prefix")]
 
+HELP_RECIPE = "--help-recipe"
+HELP_FLAGS = ("--help", "-h", HELP_RECIPE)
+
 _SHOWN_WHOLE = 5
+# Choices are listed in the description.
+_SHORT_KINDS = {"INT": "N", "FLOAT": "N", "CHOICE": ""}
 _MOST_RECIPE_BYTES = 4 << 20
 
 
@@ -99,7 +102,7 @@ def recipe_fields(text: str) -> dict[str, Any]:
 
 def shown_default(default: object) -> str | None:
     """Return a default as the help shows it: None if it is empty, the range if it is long."""
-    if default in (None, (), {}):
+    if default in (None, False, (), {}):
         return None
     if not isinstance(default, tuple):
         return str(default)
@@ -109,7 +112,12 @@ def shown_default(default: object) -> str | None:
 
 
 class HelpFormatter(DefaultFormatter):
-    """Hides options that only a recipe file can hold, and positional names of recipe options."""
+    """Folds the options of the recipe, and hides those that only a recipe file can hold."""
+
+    def __init__(self, *, recipe: bool = False) -> None:
+        """Prepare to print help; with `recipe`, all options of the recipe are shown."""
+        super().__init__()
+        self._recipe = recipe
 
     def __call__(self, console: "Console", options: "ConsoleOptions", panel: HelpPanel) -> None:
         """Print one panel."""
@@ -118,9 +126,33 @@ class HelpFormatter(DefaultFormatter):
             for entry in panel.entries
             if not any("{NAME}" in name for name in entry.positive_names)
         ]
+        if panel.title == RECIPE_PANEL and not self._recipe:
+            shown, panel = _folded(len(shown)), panel.copy(description=None)
         super().__call__(console, options, panel.copy(entries=shown))
 
 
+def _folded(fields: int) -> list[HelpEntry]:
+    """Return the entries that stand for all fields of the recipe."""
+    return [
+        HelpEntry(
+            positive_names=("--recipe",),
+            metavar="RECIPE",
+            description="a name, such as fast or lucid, or a recipe.json",
+        ),
+        HelpEntry(
+            positive_names=(HELP_RECIPE,),
+            description=f"show {fields} more options, which change single fields of the recipe",
+        ),
+    ]
+
+
 def _by_name_only(entry: HelpEntry) -> HelpEntry:
-    in_recipe = any(name.startswith("--recipe.") for name in entry.positive_names)
-    return entry.copy(positional_label=None) if in_recipe else entry
+    """Return an entry without its positional name, unless people give it by position.
+
+    The type of its value is short: the narrower the names, the fewer lines the help has.
+    """
+    kind = (entry.metavar or "").removesuffix("...")
+    if kind in _SHORT_KINDS:
+        metavar = (entry.metavar or "").replace(kind, _SHORT_KINDS[kind]).strip() or None
+        entry = entry.copy(metavar=None if metavar == "..." else metavar)
+    return entry if entry.required else entry.copy(positional_label=None)

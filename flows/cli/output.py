@@ -2,15 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from diamond_cutter.flows.cli.tables import Rows, printable, tables
+from diamond_cutter.flows.cli.tables import Rows, printable, table
+from diamond_cutter.flows.events.console import print_line
 
 _FILE_WIDTH = 100_000
 
@@ -25,17 +25,11 @@ def print_result(data: BaseModel | Sequence[BaseModel], as_json: bool, *parts: s
     if width is None:
         console.width = _FILE_WIDTH  # lines are not wrapped in a file or a pipe
     for part in parts:
-        for printed in (
-            [Text(printable(part))] if isinstance(part, str) else _with_gaps(tables(part, width))
-        ):
-            console.print(printed)
-
-
-def _with_gaps(parts: Sequence[Table]) -> Iterator[Table | str]:
-    for index, part in enumerate(parts):
-        if index:
-            yield ""
-        yield part
+        if isinstance(part, str):
+            for line in printable(part).split("\n"):
+                print_line(console, Text(line))
+        else:
+            console.print(table(part, width))
 
 
 def _plain(data: BaseModel | Sequence[BaseModel]) -> Any:

@@ -1,6 +1,7 @@
 """The commands that plan, render, explain, cut, train, compare and tune."""
 
 import sys
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -9,7 +10,7 @@ from cyclopts.validators import Number
 from diamond_cutter.flows.attach_request import AttachRequest
 from diamond_cutter.flows.attribution_request import AttributionRequest
 from diamond_cutter.flows.cli.bucket_commands import FAILED
-from diamond_cutter.flows.cli.options import Json, LogJson
+from diamond_cutter.flows.cli.options import HELP_FLAGS, Json, LogJson
 from diamond_cutter.flows.compare_request import CompareRequest
 from diamond_cutter.flows.cut_request import CutRequest
 from diamond_cutter.flows.errors import print_error
@@ -26,6 +27,8 @@ Comparing = Annotated[CompareRequest, Parameter(name="*")]
 Attaching = Annotated[AttachRequest, Parameter(name="*")]
 Mixing = Annotated[MixOptions, Parameter(name="*")]
 NO_MIXES = MixOptions()
+# So that `plan` says within two seconds what it is doing.
+_PLAN_SAYS_S = 0.5
 
 
 def plan(
@@ -42,17 +45,20 @@ def plan(
     Parameters
     ----------
     all_models
-        Plan for all models of the bucket, instead of naming models.
+        Plan for all models of the bucket.
     workers
-        The number of machines that share the run, each like this one; if omitted, the workers of
-        the cluster, or this machine alone.
+        The number of machines like this one; if omitted, the workers of the cluster, or one.
     price_per_hour
-        The price of one machine per hour, in any currency.
+        The price of one machine per hour.
     """
-    from diamond_cutter.flows.cli.estimates import estimate_models
-    from diamond_cutter.flows.cli.run_output import print_estimates
+    from diamond_cutter.flows.events.display import shown
+    from diamond_cutter.flows.events.progress import doing
 
-    found, skipped = estimate_models(with_mixes(request, mixing), workers, price_per_hour)
+    with shown("plan", first_after_s=_PLAN_SAYS_S):
+        with doing("looking for the models in the bucket"):
+            from diamond_cutter.flows.cli.estimates import estimate_models
+            from diamond_cutter.flows.cli.run_output import print_estimates
+        found, skipped = estimate_models(with_mixes(request, mixing), workers, price_per_hour)
     print_estimates(found, as_json=json)
     for sentence in skipped:
         print_error(sentence)
@@ -71,14 +77,17 @@ def sprites(
     Parameters
     ----------
     all_models
-        Render all models of the bucket, instead of naming models.
+        Render all models of the bucket.
     """
     from diamond_cutter.flows.cli.run_output import print_summary
-    from diamond_cutter.flows.runs import run_sprites
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
     try:
-        print_summary(run_sprites(with_mixes(request, mixing)), as_json=json)
+        with _shown("sprites"):
+            from diamond_cutter.flows.runs import run_sprites
+
+            summary = run_sprites(with_mixes(request, mixing))
+        print_summary(summary, as_json=json)
     except SpritesFailed as failure:
         print_summary(failure.summary, as_json=json)
         print_error(str(failure))
@@ -100,10 +109,12 @@ def attribute(
     """
     from diamond_cutter.flows.cli.run_output import print_left_over, print_report
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_attribution
     from diamond_cutter.storage import open_bucket
 
-    summary = run_attribution(request)
+    with _shown("attribute"):
+        from diamond_cutter.flows.runs import run_attribution
+
+        summary = run_attribution(request)
     if isinstance(summary, LeftOver):
         print_left_over(summary, as_json=json)
         return 0
@@ -127,10 +138,12 @@ def cut(
     """
     from diamond_cutter.flows.cli.run_output import print_cut, print_left_over
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_cut
     from diamond_cutter.storage import open_bucket
 
-    summary = run_cut(request)
+    with _shown("cut"):
+        from diamond_cutter.flows.runs import run_cut
+
+        summary = run_cut(request)
     if isinstance(summary, LeftOver):
         print_left_over(summary, as_json=json)
         return 0
@@ -146,9 +159,12 @@ def attach(request: Attaching, *, json: Json = False, log_json: LogJson = False)
     diamond-cutter attach efficientnet-lite0 scans --at block_12 --name scans-lite0 --conv 128
     """
     from diamond_cutter.flows.cli.run_output import print_training
-    from diamond_cutter.flows.runs import run_attach
 
-    print_training(run_attach(request), as_json=json)
+    with _shown("attach"):
+        from diamond_cutter.flows.runs import run_attach
+
+        summary = run_attach(request)
+    print_training(summary, as_json=json)
 
 
 def compare(
@@ -165,10 +181,12 @@ def compare(
     """
     from diamond_cutter.flows.cli.run_output import print_compare
     from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.flows.runs import run_compare
     from diamond_cutter.storage import open_bucket
 
-    summary = run_compare(request)
+    with _shown("compare"):
+        from diamond_cutter.flows.runs import run_compare
+
+        summary = run_compare(request)
     print_compare(summary, as_json=json)
     if open:
         open_key(open_bucket(request.bucket), summary.key)
@@ -186,21 +204,34 @@ def spectrum(photos: str) -> None:
         A folder of images, or gs://bucket/folder.
     """
     from diamond_cutter.flows.cli.spectrum import maco_of_photos
+    from diamond_cutter.flows.events.progress import doing
 
-    sys.stdout.write(maco_of_photos(photos).to_bytes().decode())
+    with _shown("spectrum"), doing("measuring the spectrum of the images"):
+        recipe = maco_of_photos(photos)
+    sys.stdout.write(recipe.to_bytes().decode())
 
 
 def tune(request: Tuning, *, json: Json = False, log_json: LogJson = False) -> None:
     """Find the best settings for each layer of a model, and store them as its preset recipe."""
     from diamond_cutter.flows.cli.run_output import print_layer_tuning, print_preset
-    from diamond_cutter.flows.runs import run_tune
-    from diamond_cutter.flows.tuning import tune as tune_model
 
-    if request.runner == LOCAL:
-        preset = tune_model(request, print_layer_tuning, print_error)
-    else:
-        preset = run_tune(request)
+    with _shown("tune"):
+        if request.runner == LOCAL:
+            from diamond_cutter.flows.tuning import tune as tune_model
+
+            preset = tune_model(request, print_layer_tuning, print_error)
+        else:
+            from diamond_cutter.flows.runs import run_tune
+
+            preset = run_tune(request)
     print_preset(preset, as_json=json)
+
+
+def _shown(command: str) -> AbstractContextManager[object]:
+    """Show how far a command is in the block; its modules are best imported there."""
+    from diamond_cutter.flows.events.display import shown
+
+    return shown(command)
 
 
 def with_mixes(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
@@ -214,6 +245,6 @@ def with_mixes(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
     return SpritesRequest.model_validate({**dict(request), "mixes": read_mixes(mixing, card)})
 
 
-RUN_COMMANDS = App()
+RUN_COMMANDS = App(help_flags=HELP_FLAGS)
 for command in (plan, sprites, attribute, cut, attach, compare, spectrum, tune):
     RUN_COMMANDS.command(command)

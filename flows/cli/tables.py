@@ -1,9 +1,10 @@
 """Tables of text for people, never truncated, even in narrow terminals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -41,8 +42,11 @@ class _Column(NamedTuple):
         )
 
 
-def tables(rows: Rows, width: int | None) -> list[Table]:
-    """Return a table; if the terminal is too narrow, several tables with the first column in each.
+def table(rows: Rows, width: int | None) -> RenderableType:
+    """Return a table; in a narrow terminal, each row has several lines, and the name is the first.
+
+    Nothing is cut: a cell that is wider than the terminal has a line of its own, which the terminal
+    wraps.
 
     Args:
         rows: the content.
@@ -55,10 +59,15 @@ def tables(rows: Rows, width: int | None) -> list[Table]:
         for index, column in enumerate(zip(*cells, strict=True))
     ]
     if width is None or _width_of(columns) <= width:
-        return [_table(columns, width)]
-    # Headings are broken into lines before the table is divided.
-    columns = [column._replace(head="\n".join(column.head.split())) for column in columns]
-    return [_table(part, width) for part in _divided(columns, width)]
+        return _table(columns)
+    # Headings are broken into lines before rows are.
+    broken = [column._replace(head="\n".join(column.head.split())) for column in columns]
+    if _width_of(broken) <= width:
+        return _table(broken)
+    *columns, last_column = [_on_one_line(column) for column in columns]
+    if _width_of([*columns, last_column._replace(cells=())]) <= width:
+        return _last_below([*columns, last_column], width)
+    return _under_names([*columns, last_column], width)
 
 
 def printable(text: str) -> str:
@@ -69,14 +78,67 @@ def printable(text: str) -> str:
     )
 
 
-def _divided(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
-    first, *others = columns
-    parts = [[first]]
-    for column in others:
-        if len(parts[-1]) > 1 and _width_of([*parts[-1], column]) > width:
-            parts.append([first])
-        parts[-1].append(column)
-    return parts
+def _on_one_line(column: _Column) -> _Column:
+    cells = tuple(cell.replace("\n", " ") for cell in column.cells)
+    return _Column(column.head, cells, wrapped=False)
+
+
+def _last_below(columns: Sequence[_Column], width: int) -> Group:
+    """Return rows in which a last cell that is too wide stands below the others."""
+    *shorter, last = columns
+    start = _width_of(shorter) + _GAP
+    heads = _padded([column.head for column in columns], columns).rstrip()
+    lines = [Text(heads, style="bold")]
+    for place, cell in enumerate(last.cells):
+        line = _padded([column.cells[place] for column in shorter], shorter)
+        if start + cell_len(cell) <= width:
+            lines.append(Text(f"{line}{' ' * (start - cell_len(line))}{cell}"))
+        else:
+            lines += [Text(line.rstrip()), Text(f"{' ' * _GAP}{cell}")]
+    return Group(*lines)
+
+
+def _under_names(columns: Sequence[_Column], width: int) -> Group:
+    """Return rows in which the name is above the other cells."""
+    name, *others = columns
+    lines = _lines_of(others, width - _GAP)
+    rows = [(name.head, [column.head for column in others])]
+    rows += [
+        (each, [column.cells[place] for column in others]) for place, each in enumerate(name.cells)
+    ]
+    parts = [
+        Text("\n".join([title, *_laid_out(cells, others, lines)]), style="" if place else "bold")
+        for place, (title, cells) in enumerate(rows)
+    ]
+    return Group(*parts)
+
+
+def _lines_of(columns: Sequence[_Column], width: int) -> list[list[int]]:
+    """Return the places of the columns that share a line, in order."""
+    lines: list[list[int]] = []
+    for place in range(len(columns)):
+        if not lines or _width_of([columns[each] for each in (*lines[-1], place)]) > width:
+            lines.append([])
+        lines[-1].append(place)
+    return lines
+
+
+def _laid_out(
+    cells: Sequence[str], columns: Sequence[_Column], lines: Sequence[Sequence[int]]
+) -> Iterator[str]:
+    """Yield the lines of a row below its name; empty ones are omitted."""
+    for line in lines:
+        if any(cells[place] for place in line):
+            padded = _padded([cells[place] for place in line], [columns[place] for place in line])
+            yield f"{' ' * _GAP}{padded}".rstrip()
+
+
+def _padded(cells: Sequence[str], columns: Sequence[_Column]) -> str:
+    padded = (
+        cell + " " * (column.width - cell_len(cell))
+        for cell, column in zip(cells, columns, strict=True)
+    )
+    return (" " * _GAP).join(padded)
 
 
 def _width_of(columns: Sequence[_Column]) -> int:
@@ -87,12 +149,10 @@ def _widths(texts: Iterable[str]) -> list[int]:
     return [0, *map(cell_len, texts)]
 
 
-def _table(columns: Sequence[_Column], width: int | None) -> Table:
+def _table(columns: Sequence[_Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    # If even two columns are too wide, their lines are folded.
-    fits = width is None or _width_of(columns) <= width
     for column in columns:
-        table.add_column(Text(column.head), no_wrap=fits and not column.wrapped, overflow="fold")
+        table.add_column(Text(column.head), no_wrap=not column.wrapped, overflow="fold")
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, row))
     return table

@@ -1,19 +1,18 @@
-"""Progress on standard error: bars on a terminal, otherwise a plain line every ten seconds.
+"""Counts the work of a command and names its steps, for the display that is open (`display.py`).
 
 With `--log-json`, events are written instead (see `json_log`).
 """
 
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Literal, Self
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from diamond_cutter.flows.events.console import print_line, standard_error
+from diamond_cutter.flows.events.display import shown
 from diamond_cutter.flows.events.json_log import logs_as_json
 from diamond_cutter.flows.events.stream import (
     Counted,
@@ -22,7 +21,6 @@ from diamond_cutter.flows.events.stream import (
     PartDone,
     PartStarted,
     Phase,
-    Progressed,
     StepDone,
     StepStarted,
     WorkDone,
@@ -31,12 +29,6 @@ from diamond_cutter.flows.events.stream import (
     publish,
 )
 from diamond_cutter.flows.events.tally import Group, Tally
-from diamond_cutter.flows.quantities import passing
-
-# Shorter work prints nothing, except on a terminal.
-EVERY_S = 10.0
-
-_shown: list["Progress"] = []
 
 
 class Progress:
@@ -58,21 +50,14 @@ class Progress:
             parts: what the parts are, if they are not shards.
         """
         self._tally, self._kind = Tally(unit, total, layers), parts
-        self._stack, self._ticker = ExitStack(), _Ticker(self._tick)
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        tally, console = self._tally, Console(stderr=True)
-        publish(WorkStarted(unit=tally.unit, total=tally.total))
+        tally, status = self._tally, self._stack.enter_context(shown())
         self._stack.enter_context(heard_by(tally))
-        if console.is_terminal and not logs_as_json():
-            # Lines need none of it.
-            from diamond_cutter.flows.events.progress_bars import ProgressBars
-
-            bars = self._stack.enter_context(ProgressBars(console, tally))
-            self._stack.enter_context(heard_by(bars))
-        else:
-            self._ticker.start()
-        _shown.append(self)
+        status.add(tally)
+        self._stack.callback(status.remove, tally)
+        publish(WorkStarted(unit=tally.unit, total=tally.total))
         return self
 
     def __exit__(
@@ -81,12 +66,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _shown.remove(self)
-        self._ticker.stop()
-        self._stack.close()
         tally = self._tally
-        if kind is None and self._ticker.ticked and not logs_as_json():
-            self._tick()
         publish(
             WorkDone(
                 unit=tally.unit,
@@ -96,6 +76,7 @@ class Progress:
                 seconds=round(tally.seconds, 3),
             )
         )
+        self._stack.close()
 
     def of_part(self, title: str, items: int) -> "PartProgress":
         """Return what counts the items of a part; retries do not count twice."""
@@ -105,7 +86,12 @@ class Progress:
             publish(PartDone(part=part, seconds=round(time.monotonic() - started, 3)))
 
         publish(PartStarted(part=part))
-        return PartProgress(lambda done: publish(Counted(part=part, items=done)), items, end)
+        return PartProgress(
+            lambda done: publish(Counted(part=part, items=done)),
+            items,
+            end,
+            lambda phase: publish(Phase(part=part, phase=phase)),
+        )
 
     def of_shard(self, shard: Part) -> "PartProgress":
         """Return what counts the sprites of a shard, whose start and end the caller publishes."""
@@ -115,15 +101,13 @@ class Progress:
             on_phase=lambda phase: publish(Phase(part=shard, phase=phase)),
         )
 
-    def described(self) -> Callable[[tuple[int, str]], None]:
-        """Return a callback that counts items, and shows a line about them."""
-        return lambda found: self._tally.describe(*found)
+    def described(self) -> Callable[[tuple[int, str] | str], None]:
+        """Return a callback that counts items, and shows a line about them, or about a phase."""
+        return self._describe
 
-    def _tick(self) -> None:
-        if logs_as_json():
-            publish(self._tally.event())
-        else:
-            _write(self._tally.line())
+    def _describe(self, found: tuple[int, str] | str) -> None:
+        done, title = (0, found) if isinstance(found, str) else found
+        publish(Counted(part=None, items=self._tally.describe(done, title)))
 
 
 class PartProgress:
@@ -168,37 +152,12 @@ def _unseen(done: int) -> None:
 def doing(what: str) -> Iterator[None]:
     """Show the current step, such as `importing the model`."""
     started = time.monotonic()
-    publish(StepStarted(step=what))
-    try:
-        with _step_shown(what, started):
+    with shown():
+        publish(StepStarted(step=what))
+        try:
             yield
-    finally:
-        publish(StepDone(step=what, seconds=round(time.monotonic() - started, 3)))
-
-
-@contextmanager
-def _step_shown(what: str, started: float) -> Iterator[None]:
-    if _shown:  # it is shown with the rest of the work
-        yield
-        return
-    console = Console(stderr=True)
-    if console.is_terminal and not logs_as_json():
-        with console.status(escape(what)):
-            yield
-        return
-
-    def tick() -> None:
-        if logs_as_json():
-            publish(Progressed(steps=(what,)))
-        else:
-            _write(f"{what}, for {passing(time.monotonic() - started)} so far")
-
-    ticker = _Ticker(tick)
-    ticker.start()
-    try:
-        yield
-    finally:
-        ticker.stop()
+        finally:
+            publish(StepDone(step=what, seconds=round(time.monotonic() - started, 3)))
 
 
 def say(text: str) -> None:
@@ -206,33 +165,5 @@ def say(text: str) -> None:
     if logs_as_json():
         publish(Note(message=text))
     else:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(escape(text))
-
-
-def _write(line: str) -> None:
-    with suppress(OSError, ValueError):  # a run goes on if nobody reads its lines any more
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-
-
-class _Ticker:
-    """Calls a function every ten seconds in a thread of its own."""
-
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self._tick, self._ended, self.ticked = tick, threading.Event(), False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        due = time.monotonic() + EVERY_S
-        while not self._ended.wait(max(due - time.monotonic(), 0.0)):
-            self.ticked = True
-            self._tick()
-            due += EVERY_S
+        for line in text.split("\n"):
+            print_line(standard_error(), Text(line))

@@ -100,10 +100,34 @@ class WorkDone(Event):
     seconds: float
 
 
+class Expected(Event):
+    """How long the stages of a command will take, once that is known.
+
+    seconds: by the name of the stage, see `stages.py`.
+    items: the number of items of a stage, if several pieces of work make it up.
+    """
+
+    name = "expected"
+    is_written = False
+    command: str
+    seconds: dict[str, float]
+    items: dict[str, int] = Field(default_factory=dict)
+
+
+class Detail(Event):
+    """What the current step is doing, such as `loading TensorFlow`. It is shown, not written."""
+
+    name = "detail"
+    is_written = False
+    text: str
+
+
 class Progressed(Event):
     """How far the work is; published every ten seconds if events are written as JSON lines."""
 
     name = "progress"
+    share: float | None = None
+    command_left_s: float | None = None
     unit: str | None = None
     total: int | None = None
     done: int | None = None
@@ -115,11 +139,11 @@ class Progressed(Event):
 
 
 class Counted(Event):
-    """Some items of a part are done. There are too many of these to write them."""
+    """Some items are done, most often of a part. There are too many of these to write them."""
 
     name = "counted"
     is_written = False
-    part: Part
+    part: Part | None
     items: int
 
 
@@ -186,6 +210,22 @@ class ShardDone(PartEvent):
         values = super().fields()
         values.pop("outcome")
         return {**values, **self.outcome.fields()}
+
+
+class FirstPicture(Event):
+    """The first shard of a run is in the bucket, so there is something to look at.
+
+    picture, gallery: the keys of the picture and of the gallery's page in the bucket.
+    sprites: the number of sprites in the picture.
+    """
+
+    name = "first picture"
+    bucket: str
+    model: str
+    layer: str
+    sprites: int
+    picture: str
+    gallery: str
 
 
 class LayerDone(Event):

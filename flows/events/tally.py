@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from diamond_cutter.flows.cli.tables import printable
@@ -17,8 +17,6 @@ from diamond_cutter.flows.events.stream import (
     Phase,
     Progressed,
     ShardDone,
-    StepDone,
-    StepStarted,
     TaskFailed,
 )
 from diamond_cutter.flows.quantities import passing, significant
@@ -57,7 +55,6 @@ class Tally:
         self._several = len({model for model, _ in self._totals}) > 1
         self._done_of = Counter[Group]()
         self._under_way: dict[Group, dict[str, str]] = {}  # the phase of each part
-        self._steps: dict[str, float] = {}
         self._started = time.monotonic()
         self._samples = deque([(self._started, 0)])
 
@@ -71,9 +68,12 @@ class Tally:
                 parts = self._under_way.get(self._group(event.part), {})
                 if event.part.title in parts:
                     parts[event.part.title] = event.phase
-            case Counted():
+            case Counted(part=Part() as part):
                 self._count(event.items)
-                self._done_of[self._group(event.part)] += event.items
+                group = self._group(part)
+                self._done_of[group] += event.items
+                if part.kind != "shard" and part.title in self._under_way.get(group, {}):
+                    self._under_way[group][part.title] = ""  # its preparation is over
             case PartDone() | ShardDone() | PartReturned():
                 self._end(event.part)
             case PartFailed():
@@ -81,15 +81,13 @@ class Tally:
                 self._end(event.part)
             case TaskFailed():
                 self.failed += 1
-            case StepStarted():
-                self._steps[event.step] = time.monotonic()
-            case StepDone():
-                self._steps.pop(event.step, None)
 
-    def describe(self, done: int, title: str) -> None:
-        """Count items that belong to no part, with a line about them."""
-        self._count(min(done, self.total - self.done))
+    def describe(self, done: int, title: str) -> int:
+        """Count items that belong to no part, with a line about them; return how many are new."""
+        fresh = min(done, self.total - self.done)
+        self._count(fresh)
         self.title = title
+        return fresh
 
     def _count(self, items: int) -> None:
         self.done += items
@@ -134,29 +132,25 @@ class Tally:
             for group, parts in list(self._under_way.items())
         ]
 
-    def steps(self) -> list[str]:
-        """Return the steps under way, such as `publishing the index`."""
-        return list(self._steps)
-
     def facts(self) -> list[str]:
-        """Return the count, the rate, the time left and the failures; the time at the end."""
-        rate, left_s = self.per_second, self.left_s
-        facts = [f"{self.done} of {self.total} {self.unit}", *filter(None, [self.title])]
+        """Return the count, the rate and the failures."""
+        rate = self.per_second
+        facts = [f"{self.done:,} of {self.total:,} {self.unit}", *filter(None, [self.title])]
         facts += [f"{significant(rate)}/s"] if rate else []
-        if left_s is not None:
-            facts.append(f"{passing(left_s)} left")
-        else:
-            facts.append(f"after {passing(time.monotonic() - self._started)}")
-        return [*facts, f"{self.failed} failed"] if self.failed else facts
+        return [*facts, f"{self.failed:,} failed"] if self.failed else facts
 
-    def line(self) -> str:
-        """Return how far the work is as one line of text."""
+    def result(self) -> str:
+        """Return what was done as one line of text, with the time that it took."""
+        return ", ".join([*self.facts(), f"in {passing(self.seconds)}"])
+
+    def line(self, steps: Sequence[str] = ()) -> str:
+        """Return how far the work is as one line of text, with the steps beside it."""
         at_work = [
             f"{row.title} ({', '.join(filter(None, [f'{row.done} of {row.total}', row.phase]))})"
             for row in self.rows()
         ]
         more = len(at_work) - _NAMED
-        named = [*at_work[:_NAMED], *([f"{more} more"] if more > 0 else []), *self.steps()]
+        named = [*at_work[:_NAMED], *([f"{more} more"] if more > 0 else []), *steps]
         about = ", ".join(self.facts())
         return f"{about}; at work on {', '.join(named)}" if named else about
 
@@ -171,7 +165,6 @@ class Tally:
             per_second=None if rate is None else round(rate, 4),
             left_s=None if left_s is None else round(left_s, 1),
             at_work=tuple(row.title for row in self.rows()),
-            steps=tuple(self.steps()),
         )
 
     @property

@@ -95,6 +95,7 @@ def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:
         refused: receives the reason for each unreadable image, by name.
     """
     card = read_bundle(job.bucket, job.model).card
+    report_progress("tracing")
     function = _function(job.bucket, job.model, job.spec)
     found = []
     # Two batches at once: one uses the cores that the other leaves idle in small operations.

@@ -52,6 +52,7 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
     part = job.dataset.choosing
     found = feature_set(bucket, job.features, job.images)
+    report_progress("scoring")
     features = found.read(layer.name, part.numbers.tolist())
     bad = int((~np.isfinite(features)).any(1).sum())
     # A head on this layer would guess at the test images without features.

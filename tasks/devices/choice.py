@@ -14,9 +14,8 @@ from itertools import takewhile
 from diamond_cutter.errors import DiamondCutterError
 
 DEVICES_HELP = (
-    "where to compute: gpu:0,gpu:1 names GPUs of this machine, cpu the processor, and cpu:2 two "
-    "processes on the processor, each with half of the cores; if omitted, all GPUs, or the "
-    "processor of a machine without a GPU"
+    "where to compute: gpu, gpu:0,gpu:1 (two of several), cpu, or cpu:2 (two processes that share "
+    "the cores); if omitted, all GPUs, otherwise the processor"
 )
 _ITEM = re.compile(r"(gpu|cpu)(?::(\d{1,4}))?")
 _SHARE = "cpu/"

@@ -1,6 +1,8 @@
 """What a worker and its parent send each other, and how a worker reports progress."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
@@ -31,6 +33,7 @@ class Raised(NamedTuple):
 
 
 _parent: Connection | None = None
+_phase = ""
 
 
 def report_progress_to(parent: Connection) -> None:
@@ -40,9 +43,32 @@ def report_progress_to(parent: Connection) -> None:
 
 
 def report_progress(value: object) -> None:
-    """Send a small value to the `on_progress` of this worker's call; elsewhere do nothing."""
+    """Send a small value to the `on_progress` of this worker's call; elsewhere do nothing.
+
+    Text is the phase of the call that has begun, numbers are counts.
+    """
+    global _phase
+    if isinstance(value, str):
+        _phase = value
     if _parent is not None:
         _parent.send(Message("progress", value))
+
+
+def forget_phase() -> None:
+    """Forget the phase of the call before."""
+    global _phase
+    _phase = ""
+
+
+@contextmanager
+def phase(text: str) -> Iterator[None]:
+    """Report a phase for the block, then again the phase that it interrupts."""
+    before = _phase
+    report_progress(text)
+    try:
+        yield
+    finally:
+        report_progress(before)
 
 
 def is_of_device(text: str) -> bool:

@@ -30,6 +30,7 @@ from diamond_cutter.errors import first_line
 from diamond_cutter.tasks.devices.child_process import stop_child
 from diamond_cutter.tasks.devices.choice import device_title, devices_of, is_gpu
 from diamond_cutter.tasks.devices.gpu_check import compute_on_gpu
+from diamond_cutter.tasks.devices.phases import tell_phase
 from diamond_cutter.tasks.devices.slot import DeviceBlamed, DeviceLost, Slot, revived
 from diamond_cutter.tasks.devices.worker_errors import (
     NoDeviceLeft,
@@ -97,6 +98,11 @@ class DeviceSlots:
         """Return the number of devices that have not fallen out."""
         return len(self._slots)
 
+    @property
+    def has_gpu(self) -> bool:
+        """Tell whether one of the devices is a GPU."""
+        return any(is_gpu(slot.device) for slot in self._slots)
+
     def run(
         self,
         function: Callable[[*_Arguments], _Result],
@@ -115,7 +121,8 @@ class DeviceSlots:
             function: what to run.
             args: its arguments.
             timeout_s: time limit.
-            on_progress: called with each value that the function reports.
+            on_progress: called with each value that the function reports: text is the phase that
+                has begun. If omitted, phases are told to `phases_heard_by`.
             ahead: a module-level function of the same arguments. If no device is free, it runs
                 in the process that is likely to be free next, if that runs the same function now.
                 It may compile what the call will need, and its errors are ignored.
@@ -139,8 +146,9 @@ class DeviceSlots:
             slot = self._take(tried)
             slot.function = function
             try:
+                heard = on_progress or tell_phase
                 with within():
-                    result: _Result = self._run_on(slot, request, timeout_s, on_progress)
+                    result: _Result = self._run_on(slot, request, timeout_s, heard)
                     return result
             except DeviceLost as lost:
                 self._drop(slot, str(lost))

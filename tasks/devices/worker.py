@@ -13,7 +13,13 @@ import traceback
 from multiprocessing.connection import Connection
 
 from diamond_cutter.tasks.devices.child_process import end_with_parent
-from diamond_cutter.tasks.devices.messages import AHEAD, Message, Raised, report_progress_to
+from diamond_cutter.tasks.devices.messages import (
+    AHEAD,
+    Message,
+    Raised,
+    forget_phase,
+    report_progress_to,
+)
 from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_without_keras
 
 
@@ -54,6 +60,7 @@ def _answer(request: bytes, connection: Connection) -> bytes:
     try:
         function, args = pickle.loads(request)
         connection.send(Message("started"))
+        forget_phase()
         return pickle.dumps(Message("result", function(*args)))
     except BaseException as error:
         return pickle.dumps(Message("raised", _packed(error)))

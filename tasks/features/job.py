@@ -70,6 +70,7 @@ def features_and_commit(job: FeaturesJob) -> None:
     from diamond_cutter.tasks.features.extraction import features_of
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
+    report_progress("tracing")
     function = _function(job.bucket, job.model, job.spec)
     numbers, digests, refused = list[int](), list[str](), dict[str, str]()
     parts: list[list[np.ndarray]] = []

@@ -25,6 +25,7 @@ from diamond_cutter.model_inventory.keras.hub_catalogue import (
 from diamond_cutter.model_inventory.weights import EFFICIENTNET_LITE, keras_folder
 from diamond_cutter.storage.downloads import fetch_file
 from diamond_cutter.tasks.devices import DeviceSlots, report_progress
+from diamond_cutter.tasks.devices.phases import tell_phase
 
 _LOOK_S = 0.2
 
@@ -92,8 +93,11 @@ def _fetch_preset(name: str, given: Sequence[str], on_progress: Progress) -> lis
     require_hub_packages(name)
     given_folder = folders[0] if folders else None
 
-    def tell(here: int) -> None:
-        on_progress(name, here, None)
+    def tell(here: int | str) -> None:
+        if isinstance(here, str):
+            tell_phase(here)
+        else:
+            on_progress(name, here, None)
 
     with DeviceSlots([""]) as slots:
         return slots.run(fetch_by_hub, name, given_folder, timeout_s=math.inf, on_progress=tell)
@@ -120,8 +124,11 @@ def _fetch_in_a_process(name: str, on_progress: Progress) -> Path:
     """Let Keras fetch weights in a process that hides the output of TensorFlow and Keras."""
     file = keras_folder() / KERAS_APPLICATIONS[name].file
 
-    def tell(here: int) -> None:
-        on_progress(file.name, here, None)
+    def tell(here: int | str) -> None:
+        if isinstance(here, str):
+            tell_phase(here)
+        else:
+            on_progress(file.name, here, None)
 
     try:
         with DeviceSlots([""]) as slots:

@@ -29,6 +29,7 @@ from diamond_cutter.model_inventory.user_models import ImportOptions, import_use
 from diamond_cutter.storage import Bucket, NotFound, open_bucket
 from diamond_cutter.storage.sets.layout import card_key, graph_key
 from diamond_cutter.storage.sets.sprite_set import put_determined
+from diamond_cutter.tasks.devices.messages import report_progress
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
@@ -79,6 +80,7 @@ def _check_same_images(bucket: Bucket, card: ModelCard) -> None:
 
 def import_bundle(bucket_url: str, name: str) -> ModelCard:
     """Import a known model in this process, and store its bundle."""
+    report_progress(f"importing {name}")
     return keep_bundle(bucket_url, import_model(name))
 
 

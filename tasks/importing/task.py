@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import open_bucket
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.devices.phases import tell_phase
 from diamond_cutter.tasks.importing.stored import find_model, import_bundle
 
 _TIMEOUT_S = 1800.0
@@ -28,4 +29,5 @@ def ensure_bundle(bucket_url: str, name: str, slots: DeviceSlots) -> ModelCard:
     if stored is not None:
         return stored
     bucket.check()
+    tell_phase(f"importing {name}")
     return slots.run(import_bundle, bucket_url, name, timeout_s=_TIMEOUT_S)

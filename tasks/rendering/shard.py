@@ -62,10 +62,9 @@ def render_and_commit(job: ShardJob) -> ShardWork:
     from diamond_cutter.tasks.rendering.sprites import render_sprites
 
     started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
-    tracing, versions = Stopwatch(), software_versions()
+    tracing, versions = Stopwatch(_tell_tracing), software_versions()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
     highest = _highest_on_photos(bucket, job)
-    report_progress("rendering")
     batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
     sprites = render_sprites(
         bundle,
@@ -107,8 +106,13 @@ def render_and_commit(job: ShardJob) -> ShardWork:
         rendering_s=rendered_s - tracing.seconds,
         writing_s=time.perf_counter() - clock - rendered_s,
         bytes=len(data),
+        picture=record.file.key,
         versions=versions,
     )
+
+
+def _tell_tracing(begins: bool) -> None:
+    report_progress("tracing" if begins else "rendering")
 
 
 def prepare_shard(job: ShardJob) -> None:

@@ -15,6 +15,7 @@ class ShardWork(FrozenModel):
     rendering_s: the rest of the time until the sprites were scored.
     writing_s: time for encoding the picture, and for writing it and its record to the bucket.
     bytes: size of the picture.
+    picture: key of the picture in the bucket.
     """
 
     host: str
@@ -23,6 +24,7 @@ class ShardWork(FrozenModel):
     rendering_s: float
     writing_s: float
     bytes: int
+    picture: str
     versions: Versions
 
     @property

@@ -43,6 +43,7 @@ def detail_and_commit(job: ImagesJob) -> None:
 
     clock = time.perf_counter()
     bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
+    report_progress("tracing")
     found = collect_details(bundle, job.spec, job.images, report_progress)
     _check_all_are_readable(job.images, found)
     files = ReportFiles(bucket, job.folder)

@@ -54,9 +54,10 @@ def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep commands in this process from telling how far they are, as they do every few seconds:
     sentences are counted here.
     """
-    from diamond_cutter.flows.events import progress
+    from diamond_cutter.flows.events import display
 
-    monkeypatch.setattr(progress, "EVERY_S", 3600.0)
+    for name in ("EVERY_S", "FIRST_AFTER_S"):
+        monkeypatch.setattr(display, name, 3600.0)
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +212,7 @@ def at_once(
     interrupted runs show.
     """
     from diamond_cutter.flows.cli.main import run as run_command
-    from diamond_cutter.flows.events import progress
+    from diamond_cutter.flows.events import display
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         printed, said = io.StringIO(), io.StringIO()
@@ -221,7 +222,8 @@ def at_once(
             redirect_stderr(said),
         ):
             _find_ready(patch, lasting_slots, lasting_scorers)
-            patch.setattr(progress, "EVERY_S", 3600.0)
+            for name in ("EVERY_S", "FIRST_AFTER_S"):
+                patch.setattr(display, name, 3600.0)
             code = run_command(list(arguments))
         return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())
 

@@ -186,7 +186,7 @@ def test_what_libraries_log_and_warn_of_does_not_reach_the_terminal(tmp_path: Pa
 
 
 def test_help_shows_what_to_type_and_no_long_lists(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["sprites", "--help"]) == 0
+    assert run(["sprites", "--help-recipe"]) == 0
     printed = capsys.readouterr().out
     for part in (
         "--mix",

@@ -9,9 +9,11 @@ from diamond_cutter.flows.cli.bucket_output import print_bucket, print_cleaned, 
 from diamond_cutter.flows.cli.estimates import LayerEstimate, RunEstimate
 from diamond_cutter.flows.cli.listing import BucketListing, LayerListing, SetListing
 from diamond_cutter.flows.cli.model_output import print_card, print_models
+from diamond_cutter.flows.cli.output import print_result
 from diamond_cutter.flows.cli.records import ShownRecord
 from diamond_cutter.flows.cli.removal import Cleaned, Leftover
 from diamond_cutter.flows.cli.run_output import print_estimates, print_preset
+from diamond_cutter.flows.cli.tables import Rows
 from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.model_inventory.catalogue import list_models
 from diamond_cutter.storage.sets.records import FileRef
@@ -148,23 +150,45 @@ def test_no_name_and_no_number_is_cut(
     assert columns or re.search(row, printed, re.MULTILINE)
 
 
-def test_a_narrow_table_is_divided_and_every_part_begins_with_the_names(
+def test_in_a_narrow_terminal_a_name_stands_above_its_row(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "60"}.items():
         monkeypatch.setenv(name, value)
-    print_card(
-        made_up_card().model_copy(
-            update={"layers": (LAYER.model_copy(update={"name": LAYERS[1]}),)}
-        ),
-        as_json=False,
+    layer = LAYER.model_copy(update={"name": LAYERS[1], "macs": 57_600})
+    print_card(made_up_card().model_copy(update={"layers": (layer,)}), as_json=False)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert [line.rstrip() for line in lines][lines.index("layer") :] == [
+        "layer",
+        "  kind         channels  size       sees    multiplications",
+        "  columns",
+        LAYERS[1],
+        "  convolution  1280      112 x 112  115 px  57.6 k",
+        "  35       main",
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_cell_wider_than_the_terminal_stays_whole(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}.items():
+        monkeypatch.setenv(name, value)
+    rows = Rows(
+        ("model", "layers", "spritemap", "age"),
+        [("m" * 70, "7", "s" * 120, "2 min"), ("n", "", "", "1 h")],
     )
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()[4:]
-    assert (
-        [line.split()[0] for line in lines if line.strip()].count(LAYERS[1])
-        == lines.count("") + 1
-        > 1
-    )
-    assert max(map(len, lines)) <= 60
-    heads = [word for line in lines if line.startswith("layer") for word in line.split()[1:]]
-    assert heads == ["kind", "channels", "size", "sees", "multiplications", "columns"]
+    print_result(LAYER, False, rows)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert [line.rstrip() for line in lines] == [
+        "model",
+        "  layers",
+        "  spritemap",
+        "  age",
+        "m" * 70,
+        "  7",
+        "  " + "s" * 120,
+        "  2 min",
+        "n",
+        "  1 h",
+    ]

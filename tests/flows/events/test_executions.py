@@ -55,6 +55,7 @@ def rendered(layer: str, device: str, retries: int = 0, model: str = CARD.key) -
         rendering_s=30.0,
         writing_s=0.5,
         bytes=1000,
+        picture="p.webp",
         versions=VERSIONS,
     )
     outcome = ShardOutcome(how="rendered", work=work, waiting_s=4.0, retries=retries)

@@ -40,6 +40,7 @@ WORK = ShardWork(
     rendering_s=31.0,
     writing_s=0.25,
     bytes=1000,
+    picture="p.webp",
     versions=VERSIONS,
 )
 

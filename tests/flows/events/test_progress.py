@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,14 @@ from rich.text import Text
 
 from diamond_cutter.flows.cli.main import run
 from diamond_cutter.flows.errors import print_error
-from diamond_cutter.flows.events import progress
+from diamond_cutter.flows.events import display, progress
+from diamond_cutter.flows.events.display import shown
 from diamond_cutter.flows.events.json_log import log_as_json
 from diamond_cutter.flows.events.progress_bars import ProgressBars
+from diamond_cutter.flows.events.status import Status
 from diamond_cutter.flows.events.stream import (
+    Detail,
+    Expected,
     LayerDone,
     Part,
     PartFailed,
@@ -23,7 +28,6 @@ from diamond_cutter.flows.events.stream import (
     PartStarted,
     Phase,
     ShardDone,
-    StepStarted,
     heard_by,
     publish,
 )
@@ -61,26 +65,35 @@ def tally() -> Iterator[Tally]:
 def test_a_line_every_so_often_says_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "EVERY_S", 0.02)
-    with progress.Progress("images", 4) as counted:
+    monkeypatch.setattr(display, "EVERY_S", 0.02)
+    with shown("attribute"), progress.Progress("images", 4) as counted:
         part = counted.of_part("images 0-2", 3)
-        part(2)
+        part("tracing")
         line = wait_for(lambda: capsys.readouterr().err.partition("\n")[0], 0.01)
-        assert line.startswith("2 of 4 images, ")
-        assert line.endswith("/s, 0 s left; at work on images 0-2 (2 of 3)")
+        assert line == (
+            "attribute: after 0 s; 0 of 4 images; at work on images 0-2 (0 of 3, tracing)"
+        )
+        part(2)
+        publish(Expected(command="attribute", seconds={"images": 8.0, "sprites": 92.0}))
+        time.sleep(0.05)
+        capsys.readouterr()
+        line = wait_for(lambda: capsys.readouterr().err.partition("\n")[0], 0.01)
+        assert re.fullmatch(
+            r"attribute: 0 % after 0 s, about \d+ s left; 2 of 4 images, [\d.]+/s; "
+            r"at work on images 0-2 \(2 of 3\)",
+            line,
+        ), line
         assert without_progress(line + "\n") == ""
         part(5)  # tried again: three are all that it has
         counted.of_part("images 3", 1)(1)
-    printed = capsys.readouterr()
-    last = printed.err.splitlines()[-1]
-    assert printed.out == "" and last.startswith("4 of 4 images, ") and last.endswith(", after 0 s")
+    assert capsys.readouterr().out == ""
 
 
 def test_lines_do_not_become_rarer() -> None:
     times: list[float] = []
-    ticker = progress._Ticker(lambda: times.append(time.monotonic()) or time.sleep(0.03))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "EVERY_S", 0.05)
+        patch.setattr(display, "EVERY_S", 0.05)
+        ticker = display.Ticker(lambda: times.append(time.monotonic()) or time.sleep(0.03), 9.0)
         started = time.monotonic()
         ticker.start()
         wait_for(lambda: len(times) > 5, 0.01)
@@ -125,35 +138,40 @@ def test_the_rate_is_that_of_the_last_minutes(
     assert tally.left_s == pytest.approx((128 - 52) / (12 / 610), rel=0.01)
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_a_terminal_shows_a_bar_for_each_layer_in_flight(tally: Tally, width: int) -> None:
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_terminal_shows_the_whole_and_each_layer_in_flight(tally: Tally, width: int) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=24)
-    bars = ProgressBars(console, tally)
+    status = Status("sprites", {"sprites": 60.0})
+    status.add(tally)
+    bars = ProgressBars(console, status)
     named = "a[bold]\x1b[2J\n/" + "x" * width  # a layer of a user's model
     parts = [shard(A, "stem", 0), shard(B, named, 0), shard(B, "stem", 0)]
-    for part in parts:
-        publish(PartStarted(part=part))
-    publish(Phase(part=parts[0], phase="rendering"))
-    publish(PartFailed(part=parts[2], problem="its worker was lost", retries=2))
-    publish(StepStarted(step="publishing the index and the gallery"))
-    bars(LayerDone(model=A, layer="stem", sprites=64, flagged=3))
-    console.print(bars._drawn())
+    with heard_by(status), progress.doing("publishing the index and the gallery"):
+        for part in parts:
+            publish(PartStarted(part=part))
+        publish(Detail(text="loading TensorFlow"))
+        publish(Phase(part=parts[0], phase="rendering"))
+        publish(PartFailed(part=parts[2], problem="its worker was lost", retries=2))
+        publish(Expected(command="sprites", seconds={"sprites": 100.0}))
+        bars(LayerDone(model=A, layer="stem", sprites=64, flagged=3))
+        console.print(bars._drawn())
     drawn = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    lines = [Text.from_ansi(line).plain for line in drawn]
-    first, stem, other, whole, facts, step = lines
+    lines = [Text.from_ansi(line).plain.rstrip() for line in drawn]
+    first, whole, *narrow, facts, stem, other, step = lines
     assert first == "first stem done: 64 sprites, 3 flagged"
-    assert stem.startswith("first stem ") and stem.rstrip().endswith("0/64 rendering")
-    assert other.startswith("a[bold]\\x1b") and "…" in other and "0/32 waiting for" in other
-    assert whole.startswith("all ") and whole.rstrip().endswith("0/128")
-    assert facts.rstrip() == "0 of 128 sprites, after 0 s, 32 failed"
-    assert step.rstrip().endswith(" publishing the index and the gallery")
+    assert whole.startswith("sprites ━") and len(narrow) == (width < 60)
+    assert (*narrow, whole)[0].endswith("0 % after 0 s, about 100 s left")
+    assert facts == "0 of 128 sprites, 32 failed"
+    assert stem.startswith("first stem ") and "0/64 rendering" in stem
+    assert other.startswith("a[bol") and "…" in other and "0/32 waiting" in other
+    assert "publishing the index" in step and (width < 80 or step.endswith(": loading TensorFlow"))
     assert max(map(len, lines)) <= width
 
 
 def test_all_that_is_said_can_be_lines_of_json(
     json_log: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "EVERY_S", 0.02)
+    monkeypatch.setattr(display, "EVERY_S", 0.02)
     hostile = 'a\n{"event": "run done"}\x1b[2J'
     with progress.Progress("sprites", 32) as counted:
         publish(PartStarted(part=shard(A, hostile, 0)))
@@ -215,7 +233,7 @@ def test_plan_says_what_takes_it_so_long(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(progress, "EVERY_S", 0.02)
+    monkeypatch.setattr(display, "EVERY_S", 0.02)
     options = [
         "--layers",
         "stem",
@@ -228,7 +246,5 @@ def test_plan_says_what_takes_it_so_long(
     ]
     assert run(["plan", "efficientnet-lite0", *options, "--json"]) == 0
     printed = capsys.readouterr()
-    assert (
-        printed.out.startswith("{")
-        and "measuring some steps on 1 of 1 layers, for 0 s so far\n" in printed.err
-    )
+    assert printed.out.startswith("{")
+    assert "plan: after 0 s; measuring some steps on 1 of 1 layers\n" in printed.err
