@@ -6,15 +6,17 @@ attribution must matter more than random ones. With 8 random draws, ratios below
 between two random choices of a few channels.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from diamond_cutter.model_inventory.card import ModelCard
+from diamond_cutter.tasks.attribution.method_choice import MOST_ERROR
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod, ablated_channels
 from diamond_cutter.tasks.reporting.layer_contents import Checks, Spread, Verdict, short
 
-MOST_ERROR = 0.2
 LEAST_TIMES = 3.0
 _MORE_STEPS = 4
 VERDICTS: tuple[Verdict, ...] = ("reliable", "order only", "not reliable")
@@ -64,7 +66,7 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
         steps: of integrated gradients.
     """
     adds_up, matters = error <= MOST_ERROR, top > 0 and top >= LEAST_TIMES * random
-    sums = f"The attributions miss the layer's effect on the score by {_percent(error)}"
+    sums = f"The attributions miss the layer's effect on the score by {percent(error)}"
     losses = f"the score falls by {top:.3g} without the top channels, by {random:.3g} without "
     losses += "random ones"
     if matters:
@@ -77,16 +79,20 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
     return Judgement("not reliable", f"{losses[0].upper()}{losses[1:]}.", _ADVICE_ON_LOSSES)
 
 
-def best_layer(spec: AttributionSpec, checks: dict[str, Checks]) -> str:
-    """Return the layer with the best verdict; of equals, that of the lowest completeness error."""
+def best_first(card: ModelCard, spec: AttributionSpec, checks: Mapping[str, Checks]) -> list[str]:
+    """Return the layers by verdict.
 
-    def rank(layer: str) -> tuple[int, float]:
+    Of equals, layers with a map come first, and then those of the lowest completeness error: the
+    layers behind the last map add up in any case, and show no places.
+    """
+
+    def rank(layer: str) -> tuple[int, bool, float]:
         found = checks[layer]
         # Records of earlier versions have no verdict.
         place = VERDICTS.index(found.verdict) if found.verdict else len(VERDICTS)
-        return place, found.completeness_error.median
+        return place, card.layer(layer).height is None, found.completeness_error.median
 
-    return min(spec.layers, key=rank)
+    return sorted(spec.layers, key=rank)
 
 
 _ADVICE_ON_LOSSES = (
@@ -100,7 +106,10 @@ def _advice_on_sums(method: LayerMethod, steps: int) -> str:
     return f"Compare channels, not sizes, or use more steps: --steps {_MORE_STEPS * steps}."
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share in percent, with two digits below 100 %."""
+    if share < 0.001:
+        return "under 0.1 %"
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
 
 
