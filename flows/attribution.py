@@ -164,7 +164,7 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
         record: ReportRecord = publish_report(job, reduced, details)
         _update_gallery(run)
     summary = summary_of(bucket, run.folder, record, reused=False)
-    artifacts.publish(summary, record)
+    artifacts.publish(bucket, summary, record)
     return summary
 
 

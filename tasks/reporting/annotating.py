@@ -9,19 +9,19 @@ import numpy as np
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from diamond_cutter.tasks.reporting.answers import has_map, leading_layer
 from diamond_cutter.tasks.reporting.contents import AnnotatedImage, DetailsRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, ImageLine
 from diamond_cutter.tasks.reporting.page_data import ImageDetails, ImagesPage
 from diamond_cutter.tasks.reporting.pages import from_script
-from diamond_cutter.tasks.reporting.verdicts import best_first
 
 ANNOTATED = 3
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Annotates images: the cell of the highest attribution in the best layer with a map.
+    """Annotates images: the cell of the highest attribution in the leading layer.
 
     folder: of the report, whose details are in the bucket.
     """
@@ -39,20 +39,11 @@ class Annotator:
         Raises:
             Corrupt, NotFound: the details are damaged.
         """
-        layer = self._layer()
-        if layer is None:
+        layer = leading_layer(self.card, self.spec, self.sums.totals, self.details)
+        if not has_map(self.card, layer):
             return ()
         chosen = list(islice(_spread_over_classes(self._shown(), self.card), ANNOTATED))
         return tuple(self._annotated(line, layer) for line in sorted(chosen, key=_by_number))
-
-    def _layer(self) -> str | None:
-        """Return the layer with the best verdict among those with more than one cell."""
-        checks = self.details.checks
-        for layer in best_first(self.card, self.spec, checks):
-            rows, columns = cell_grid(self.card.layer(layer))
-            if rows * columns > 1:
-                return layer
-        return None
 
     def _shown(self) -> list[ImageLine]:
         shown = set(self.details.shown)

@@ -5,24 +5,16 @@ rests on it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from diamond_cutter.tasks.attribution.totals import ALL, SetName, Totals
+from diamond_cutter.tasks.attribution.totals import Totals
 from diamond_cutter.tasks.attribution.words import CLASS_VERBS
-from diamond_cutter.tasks.reporting.choosing import shown_sets, top_and_bottom
+from diamond_cutter.tasks.reporting.answers import Answer, answer_of, leading_layer
+from diamond_cutter.tasks.reporting.choosing import top_and_bottom
 from diamond_cutter.tasks.reporting.contents import AnnotatedImage, DetailsRecord
 from diamond_cutter.tasks.reporting.layer_contents import Checks
-from diamond_cutter.tasks.reporting.verdicts import best_first, percent
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The set of images that answers one question, and the explained class in words."""
-
-    images: SetName
-    aim: str
+from diamond_cutter.tasks.reporting.verdicts import percent
 
 
 def finding(
@@ -33,29 +25,12 @@ def finding(
     annotated: Sequence[AnnotatedImage],
 ) -> str:
     """Return the finding of a report, in two sentences."""
-    layer = best_first(card, spec, details.checks)[0]
-    answer = _answer(card, spec, totals)
+    layer, answer = leading_layer(card, spec, totals, details), answer_of(card, spec, totals)
     said = None if answer is None else _of_channels(card, answer, layer, totals)
     if said is None:
         example = annotated[0].caption if annotated else "Look at the images one by one."
         said = f"The images ask different questions, so no mean answers them. {example}"
     return f"{said} {_belief(layer, details.checks[layer])}"
-
-
-def _answer(card: ModelCard, spec: AttributionSpec, totals: Totals) -> Answer | None:
-    """Return the largest set of images that are all explained by one class."""
-    if spec.positive == "all":
-        return Answer(ALL, "all classes together")
-    for name in (ALL, *shown_sets(totals)):
-        if name.kind in ("all", "class") and not totals.mixes_questions(name):
-            (number,) = totals.explained[name]
-            over = f" over {_name(card, spec.negative)}" if isinstance(spec.negative, int) else ""
-            return Answer(name, f"{_name(card, number)}{over}")
-    return None
-
-
-def _name(card: ModelCard, number: int) -> str:
-    return card.class_label(number).name
 
 
 def _of_channels(card: ModelCard, answer: Answer, layer: str, totals: Totals) -> str | None:

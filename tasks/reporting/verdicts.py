@@ -6,15 +6,13 @@ attribution must matter more than random ones. With 8 random draws, ratios below
 between two random choices of a few channels.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.method_choice import MOST_ERROR
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod, ablated_channels
+from diamond_cutter.tasks.attribution.spec import LayerMethod, ablated_channels
 from diamond_cutter.tasks.reporting.layer_contents import Checks, Spread, Verdict, short
 
 LEAST_TIMES = 3.0
@@ -66,7 +64,8 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
         steps: of integrated gradients.
     """
     adds_up, matters = error <= MOST_ERROR, top > 0 and top >= LEAST_TIMES * random
-    sums = f"The attributions miss the layer's effect on the score by {percent(error)}"
+    sums = f"to the layer's effect on the score, with an error of {percent(error)}"
+    sums = f"The attributions {'add' if adds_up else 'do not add'} up {sums}"
     losses = f"the score falls by {top:.3g} without the top channels, by {random:.3g} without "
     losses += "random ones"
     if matters:
@@ -77,22 +76,6 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
             "" if adds_up else _advice_on_sums(method, steps),
         )
     return Judgement("not reliable", f"{losses[0].upper()}{losses[1:]}.", _ADVICE_ON_LOSSES)
-
-
-def best_first(card: ModelCard, spec: AttributionSpec, checks: Mapping[str, Checks]) -> list[str]:
-    """Return the layers by verdict.
-
-    Of equals, layers with a map come first, and then those of the lowest completeness error: the
-    layers behind the last map add up in any case, and show no places.
-    """
-
-    def rank(layer: str) -> tuple[int, bool, float]:
-        found = checks[layer]
-        # Records of earlier versions have no verdict.
-        place = VERDICTS.index(found.verdict) if found.verdict else len(VERDICTS)
-        return place, card.layer(layer).height is None, found.completeness_error.median
-
-    return sorted(spec.layers, key=rank)
 
 
 _ADVICE_ON_LOSSES = (
