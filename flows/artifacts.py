@@ -103,7 +103,7 @@ class ReportArtifacts:
             create_markdown_artifact(
                 key=f"report-{self._key}",
                 markdown=report_markdown(bucket, summary, record.contents),
-                description=escaped(summary.finding or summary.explained),
+                description=escaped(summary.in_words()[0]),
             )
 
 
