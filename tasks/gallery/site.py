@@ -26,7 +26,8 @@ from diamond_cutter.tasks.gallery.pictures import neighbours, preview, thumbnail
 from diamond_cutter.tasks.gallery.sources import LayerSource, lossless_places
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.reporting.contents import ReportContents, short
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.layer_contents import short
 
 
 class Shown(FrozenModel):
