@@ -1,0 +1,38 @@
+// What the model says of an image, and the tools of its map.
+
+const choices = (words, options, chosen, onChoose) =>
+  make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => onChoose(value) }, ...inner)));
+
+const decision = (image, value) => {
+  const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
+  if (hasValues) return make("p", { class: "decision" }, nameOf(capital(className(image.explained[0].positive))), ": ", make("strong", {}, decimal(value)), label);
+  const threshold = site.head === "two classes" ? make("span", { class: "quiet" }, " · threshold: ", ...thresholdParts()) : "";
+  return make("p", { class: "decision" }, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", rightness(image.right), label, threshold);
+};
+
+const predictions = (image) => {
+  if (hasValues) return "";
+  const line = ([number, probability]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(probability, 1), make("span", {}, percent(probability)));
+  return make("ol", { class: "predictions", "aria-label": "predicted classes with their probabilities" }, ...image.predicted.map(line));
+};
+
+const placeWords = (target, order) => {
+  if (order === "activation") return ["Channels with the highest activations here."];
+  const explained = explainedParts(target, nameOf);
+  return hasValues ? ["Channels that raise ", ...explained, " most here."] : ["Channels with the strongest support for ", ...explained, " here."];
+};
+
+// The value under the pointer.
+const readout = (layer, map, place, target) => {
+  const value = attributionAt(map, place);
+  return [make("span", {}, `${positionWords(layer, place)}: `), signedNumber(value), make("span", {}, UNIT), make("span", { class: "quiet" }, value === 0 ? "" : ` ${verbOf(value)} `, ...(value === 0 ? [] : explainedParts(target, nameOf)))];
+};
+
+const opacityTool = (opacity, onOpacity) =>
+  make("label", { class: "tool" }, make("span", {}, "Map"), make("input", { type: "range", min: 0, max: 100, value: opacity, "aria-label": "opacity of the map", oninput: (event) => onOpacity(Number(event.target.value)) }));
+
+// One row for each position.
+const positionTable = (layer, details, map) => [
+  ["row", "column", `attribution${UNIT_WORDS}`, "strongest channels by attribution", "strongest channels by activation"],
+  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, attributionAt(map, place), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" ")]),
+];
