@@ -5,8 +5,8 @@ const PATCH_PX = 176;
 const quantileWords = (quantile) => (quantile === null ? "strongest" : `at ${Math.round(100 * quantile)} %`);
 
 // Example images under labels that say how strongly the channel responds to them.
-const patchList = (layer, numbers, { patches }) => {
-  if (!numbers.patches || !patches.cells.length) return "";
+const patchList = (layer, numbers, { patches, sprite }) => {
+  if (!numbers.patches || patches.cells.length < (sprite === null ? 2 : 1)) return ""; // a missing sprite shows the first one itself
   const patch = (cell, at) => {
     const which = patches.quantiles[at] === null ? [] : [`sample at the ${Math.round(100 * patches.quantiles[at])} % quantile of all images`];
     const said = [`${isolated(patches.names[at])}: activation ${decimal(patches.values[at])}`, ...which].join(", ");

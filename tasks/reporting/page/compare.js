@@ -67,7 +67,7 @@ const showCompare = async (root, layer, isCurrent) => {
     const most = Math.max(...[...forA, ...forB].flatMap((channel) => [a, b].map((number) => Math.abs(numbers.sets[number].mean[channel]))), 0);
     const column = (number, channels) => make("section", { class: "side" }, make("h2", {}, "More for ", nameOf(site.sets[number].title)), imagesOf(list, number, layer), ...channels.map((channel) => differingChannel(layer, numbers, channel, [a, b], most)), ...(channels.length ? [] : [make("p", { class: "quiet" }, "No channel.")]));
     const sides = make("div", { class: "sides" }, column(a, forA), column(b, forB));
-    const chart = scatterChart(numbers.sets[a].mean, numbers.sets[b].mean, setWords(a), setWords(b), new Set([...forA.slice(0, 4), ...forB.slice(0, 4)]));
+    const chart = scatterChart(numbers.sets[a].mean, numbers.sets[b].mean, setWords(a), setWords(b), new Set([...forA.slice(0, 4), ...forB.slice(0, 4)]), roomOf(root));
     const csv = () => compareTable(numbers, a, b);
     const name = `${layer.name} ${site.sets[a].title} and ${site.sets[b].title}`;
     body.replaceChildren(

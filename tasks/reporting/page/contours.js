@@ -4,17 +4,20 @@ const GROUP_COLOURS = ["#d1495b", "#00798c", "#7a5195", "#5c8001", "#c77d0a", "#
 const GROUP_DASHES = ["", "10 5", "2 5", "12 4 2 4", "6 3", "16 6", "2 3 8 3", "4 8"];
 const LEVEL = 0.5; // of the group's highest activation in the image
 const LEVELS_OF_ONE = [0.25, 0.5, 0.75];
-const FINER = 4; // samples for each position of the map
+const FINER = 5; // samples for each position of the map
 
 const groupColour = (number) => GROUP_COLOURS[number % GROUP_COLOURS.length];
 const groupDash = (number) => GROUP_DASHES[(number + Math.floor(number / GROUP_COLOURS.length)) % GROUP_DASHES.length];
 
-// The value between positions, by linear interpolation; outside the map it is 0, so that all contours are closed.
+// The weights of four neighbours at a share of the way between the middle two: Catmull-Rom, which keeps the value of each position.
+const weightsAt = (t) => [((2 - t) * t - 1) * t * 0.5, (t * t * (3 * t - 5) + 2) * 0.5, ((4 - 3 * t) * t + 1) * t * 0.5, (t - 1) * t * t * 0.5];
+
+// The smooth value between positions; outside the map it is 0, so that all contours are closed.
 const fieldOf = (values, width, height) => (x, y) => {
   const at = (column, row) => (column < 0 || row < 0 || column >= width || row >= height ? 0 : values[row * width + column]);
   const [left, top] = [Math.floor(x), Math.floor(y)];
-  const [across, down] = [x - left, y - top];
-  return (at(left, top) * (1 - across) + at(left + 1, top) * across) * (1 - down) + (at(left, top + 1) * (1 - across) + at(left + 1, top + 1) * across) * down;
+  const [across, down] = [weightsAt(x - left), weightsAt(y - top)];
+  return down.reduce((sum, weight, row) => sum + weight * across.reduce((line, share, column) => line + share * at(left + column - 1, top + row - 1), 0), 0);
 };
 
 // Each square of samples that the level crosses gives one or two segments between its sides. A side is named by its first corner, and

@@ -144,8 +144,8 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   root.className = "page report wide";
   root.replaceChildren(
     head,
-    make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image), make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node), scaleTool),
-    make("section", { class: "one-layer" }, tools, make("div", { class: "inspect" }, make("div", {}, stage.node, under), panel)),
+    make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
+    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
   showLayerOf();
   if (!stage.isPinned()) stage.choose(strongest(map()));

@@ -1,11 +1,12 @@
 // A chart of two values for each channel, with both axes through 0.
 
-const SCATTER = { side: 520, left: 66, top: 14, right: 14, bottom: 52 };
+const SCATTER = { tall: 460, left: 84, top: 14, right: 14, bottom: 52 };
 
-const scatterChart = (across, down, acrossWords, downWords, named) => {
+// `named` are the channels with a label; `width` is that of the drawing in pixels.
+const scatterChart = (across, down, acrossWords, downWords, named, width) => {
   const every = [...across, ...down];
   const [lowest, highest] = [Math.min(0, ...every), Math.max(0, ...every)];
-  const [width, height] = [SCATTER.left + SCATTER.side + SCATTER.right, SCATTER.top + SCATTER.side * 0.7 + SCATTER.bottom];
+  const height = Math.min(SCATTER.tall, width * 0.9);
   const [right, foot] = [width - SCATTER.right, height - SCATTER.bottom];
   const xOf = (value) => SCATTER.left + ((right - SCATTER.left) * (value - lowest)) / (highest - lowest || 1);
   const yOf = (value) => foot - ((foot - SCATTER.top) * (value - lowest)) / (highest - lowest || 1);
@@ -22,7 +23,7 @@ const scatterChart = (across, down, acrossWords, downWords, named) => {
   const unit = hasValues ? "" : ", logits";
   const drawing = makeDrawn(
     "svg",
-    { class: "scatter", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `mean attribution of each channel over ${acrossWords} and over ${downWords}` },
+    { class: "scatter", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `mean attribution of each channel over ${acrossWords} and over ${downWords}` },
     ...ticks,
     makeDrawn("line", { class: "diagonal", x1: xOf(lowest), y1: yOf(lowest), x2: xOf(highest), y2: yOf(highest) }),
     makeDrawn("path", { class: "dots", d: dots }),

@@ -12,9 +12,7 @@ const amountsOf = (details, order, map) => {
 const missingCell = (context, x, y, side) => {
   context.setLineDash([Math.max(2, side / 8), Math.max(2, side / 10)]);
   context.lineWidth = Math.max(1, side / 30);
-  context.strokeStyle = "rgb(255 255 255 / 0.9)";
-  context.fillStyle = "rgb(0 0 0 / 0.25)";
-  context.fillRect(x, y, side, side);
+  context.strokeStyle = "rgb(255 255 255 / 0.8)";
   context.strokeRect(x + 0.5, y + 0.5, side - 1, side - 1);
   context.setLineDash([]);
 };
