@@ -19,7 +19,7 @@ const valueBar = (value, most, { spread = 0, centred = false } = {}) => {
 const signedNumber = (value) => make("b", { class: sideOf(value) }, signed(value));
 
 // Round values for the ticks of an axis between two values, at most `wanted` and a few more, with 0 among them if it is inside.
-const ticksBetween = (lowest, highest, wanted = 4) => {
+const ticksBetween = (lowest, highest, wanted = 5) => {
   const span = highest - lowest || 1;
   const power = 10 ** Math.floor(Math.log10(span / wanted));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => span / size <= wanted + 0.5) || 10 * power;
