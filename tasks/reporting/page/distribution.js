@@ -1,7 +1,7 @@
 // The mean attribution of each channel as a bar, in descending order, with axes. It is a slider: the pointer and the arrow keys select a
 // channel.
 
-const PLOT = { height: 200, top: 12, bottom: 34, left: 62, right: 8 };
+const PLOT = { height: 200, top: 12, bottom: 34, left: 74, right: 8 };
 
 const drawnText = (words, x, y, anchor = "middle") => makeDrawn("text", { x, y, "text-anchor": anchor, class: "tick-words" }, words);
 
@@ -28,7 +28,7 @@ const distributionMarks = (values, width) => {
     drawnText("1", PLOT.left, PLOT.height - 18, "start"),
     drawnText(values.length.toLocaleString("en"), width - PLOT.right, PLOT.height - 18, "end"),
     drawnText("rank of the channel", PLOT.left + room / 2, PLOT.height - 18),
-    makeDrawn("text", { class: "tick-words", transform: `translate(13 ${(PLOT.top + foot) / 2}) rotate(-90)`, "text-anchor": "middle" }, hasValues ? "attribution" : "logits"),
+    makeDrawn("text", { class: "tick-words", transform: `translate(12 ${(PLOT.top + foot) / 2}) rotate(-90)`, "text-anchor": "middle" }, hasValues ? "attribution" : "logits"),
   ];
 };
 

@@ -26,7 +26,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const tools = make("div", { class: "map-tools" });
   const under = make("div", { class: "under-stage" });
   const value = make("p", { class: "readout" });
-  const groups = make("div", {});
+  const groups = make("div", { class: "groups-place" });
   const scaleTool = make("div", { class: "scale-tool" });
   const stage = makeStage(
     image,
@@ -46,7 +46,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
 
   const showPlace = () => {
     frame = 0;
-    value.replaceChildren(...readout(layer, map(), stage.place(), image.explained[state.explained]));
+    value.replaceChildren(...readout(layer, details(), map(), stage.place(), image.explained[state.explained], state.order));
     panel.replaceChildren(
       make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
       choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], state.order, (order) => {
@@ -80,25 +80,24 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     const redo = (changes) => {
       keep(changes);
       showMap();
+      showPlace();
     };
     const modes = MODES.filter(([name]) => name !== "groups" || details().groups.length);
     tools.replaceChildren(
-      choices("what lies over the image", modes, state.mode, (mode) => redo({ mode })),
+      choices("what lies over the image", modes, state.mode, (mode) => redo(mode === "sprites" ? { mode, order: "activation" } : { mode })),
       ...(state.mode === "original" ? [] : [opacityTool(state.opacity, (opacity) => {
         keep({ opacity });
         paint();
       })]),
-      shareFigure(stage.node, { csv: () => positionTable(layer, details(), map()), name: `${image.name}-${layer.name}-${state.mode}` }),
     );
   };
 
   const showMap = () => {
     showTools();
     under.replaceChildren(
-      value,
+      make("div", { class: "figure-head" }, value, shareFigure(stage.node, { csv: () => positionTable(layer, details(), map()), name: `${image.name} ${layer.name} ${state.mode}` })),
       state.mode === "heat" ? heatLegend(most(layer)) : "",
       state.mode === "sprites" ? make("p", { class: "quiet small" }, semanticWords(layer, details(), state.order, map(), numbers)) : "",
-      groups,
     );
     groups.replaceChildren(imageGroups(layer, details(), state.group, state.mode === "groups", (group) => {
       keep({ mode: "groups", group });
@@ -145,7 +144,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   root.replaceChildren(
     head,
     make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
-    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
+    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
   showLayerOf();
   if (!stage.isPinned()) stage.choose(strongest(map()));

@@ -22,10 +22,13 @@ const placeWords = (target, order) => {
   return hasValues ? ["Channels that raise ", ...explained, " most here."] : ["Channels with the strongest support for ", ...explained, " here."];
 };
 
-// The value under the pointer.
-const readout = (layer, map, place, target) => {
+// The values under the pointer. Reports of earlier versions lack activations.
+const readout = (layer, details, map, place, target, order) => {
   const value = attributionAt(map, place);
-  return [make("span", {}, `${positionWords(layer, place)}: `), signedNumber(value), make("span", {}, UNIT), make("span", { class: "quiet" }, value === 0 ? "" : ` ${verbOf(value)} `, ...(value === 0 ? [] : explainedParts(target, nameOf)))];
+  const explained = value === 0 ? [] : [` ${verbOf(value)} `, ...explainedParts(target, nameOf)];
+  const amounts = details.amounts || [];
+  const active = order === "activation" && amounts.length ? [make("span", {}, ` · activation of channel ${details.activated[place][0]}: ${decimal((amounts[place] / 255) * details.highest)}`)] : [];
+  return [make("span", {}, `${positionWords(layer, place)}: `), signedNumber(value), make("span", {}, UNIT), make("span", { class: "quiet" }, ...explained), ...active];
 };
 
 const opacityTool = (opacity, onOpacity) =>
@@ -33,6 +36,6 @@ const opacityTool = (opacity, onOpacity) =>
 
 // One row for each position.
 const positionTable = (layer, details, map) => [
-  ["row", "column", `attribution${UNIT_WORDS}`, "strongest channels by attribution", "strongest channels by activation"],
-  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, attributionAt(map, place), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" ")]),
+  ["row", "column", `attribution${UNIT_WORDS}`, "strongest channels by attribution", "strongest channels by activation", "activation of the first"],
+  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, attributionAt(map, place), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" "), (details.amounts || []).length ? (details.amounts[place] / 255) * details.highest : null]),
 ];

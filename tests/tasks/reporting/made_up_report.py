@@ -336,6 +336,8 @@ def _image_layer(layer: int, image: int) -> ImageLayer:
             for target in range(3)
         ),
         activated=tuple(channels_at(layer, 0, place, activated=True) for place in places),
+        amounts=tuple(255 * (place + 1) // (side * side) for place in places),
+        highest=12.5,
         same_place=tuple(
             tuple((image + place + step) % IMAGES for step in (1, 2, 100)) for place in places
         ),
