@@ -51,9 +51,7 @@ def members(whole: ImageRows) -> dict[SetName, np.ndarray]:
     }
 
 
-def test_sets_are_all_labels_classes_and_right_and_wrong(
-    totals: Totals, whole: ImageRows
-) -> None:
+def test_sets_are_all_labels_classes_and_right_and_wrong(totals: Totals, whole: ImageRows) -> None:
     wanted = {name: int(places.sum()) for name, places in members(whole).items()}
     assert {name: totals.images(name) for name in totals.sets} == wanted
     assert totals.images() == 60 and totals.images(SetName("label", "dog")) == 0
