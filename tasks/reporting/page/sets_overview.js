@@ -18,9 +18,12 @@ const suggestedPairs = () => {
   return [...(right === undefined || wrong === undefined ? [] : [[right, wrong]]), ...neighbours(ofKind("label")), ...neighbours(ofKind("class"))].slice(0, 5);
 };
 
+// As tall as a channel, so that the page does not move when the numbers arrive.
+const emptyCell = () => make("span", { class: "strip-cell", "aria-hidden": "true" }, make("span", { class: "cell" }), valueBar(0, 1), "–");
+
 const setTile = (layer, number) => {
   const set = site.sets[number];
-  const sprites = make("div", { class: "tile-sprites" });
+  const sprites = make("div", { class: "tile-sprites" }, ...Array.from({ length: TILE_SPRITES }, emptyCell));
   const tile = make("li", { class: "set-tile" }, make("h3", {}, make("a", { href: layerPath(layer, number) }, nameOf(set.title)), make("span", { class: "quiet small" }, ` ${count(set.images, "image")}`)), sprites);
   const fill = async () => {
     const numbers = await loadLayer(layer);
