@@ -118,7 +118,7 @@ def test_send_me_exactly_this_view(new_window: NewWindow) -> None:
     other.page.goto(page.url)
     other.page.wait_for_selector(".position-channels")
     other.settle()
-    texts = [one.page.locator(".report").inner_text() for one in (window, other)]
+    texts = [one.page.locator(".inspect").inner_text() for one in (window, other)]
     assert texts[0] == texts[1]
     pressed = [one.page.locator("[aria-pressed=true]").all_inner_texts() for one in (window, other)]
     assert pressed[0] == pressed[1] and len(pressed[0]) == 6
