@@ -27,11 +27,6 @@ const methodLine = () => {
   return [...methods].flatMap(([method, names], at) => [at ? "; " : "", `${methodWords(method)}: `, nameOf(names.join(", "))]);
 };
 
-const copyButton = (text) => {
-  const button = make("button", { type: "button", class: "copy", "aria-live": "polite", onclick: () => copyText(text).then((copied) => tellCopied(button, copied)) }, "Copy");
-  return button;
-};
-
 const aboutSection = () => {
   const { versions } = site;
   const cited = citation();

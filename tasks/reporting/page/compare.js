@@ -13,7 +13,7 @@ const differingChannel = (layer, numbers, channel, [a, b], most) => {
     "article",
     { class: "channel", tabindex: -1, "data-channel": channel, "aria-label": `${channelTitle(known)}: ${setWords(a)} ${withUnit(numbers.sets[a].mean[channel])}, ${setWords(b)} ${withUnit(numbers.sets[b].mean[channel])}` },
     make("div", { class: "channel-sprite" }, spriteButton(layer, numbers, known)),
-    make("div", { class: "channel-facts" }, make("h3", {}, make("a", { href: channelPath(layer, channel, a) }, channelTitle(known)), known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : "", make("span", { class: "quiet small" }, ` difference ${withUnit(Math.abs(difference)).replace("+", "")}`)), wordsOf(known), value(a), value(b)),
+    make("div", { class: "channel-facts" }, make("h3", {}, make("a", { href: channelPath(layer, channel, a) }, channelTitle(known)), known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), make("p", { class: "quiet small" }, `differs by ${decimal(Math.abs(difference))}${UNIT}`), wordsOf(known), value(a), value(b)),
     patchList(layer, numbers, known),
   );
 };
