@@ -131,8 +131,17 @@ class _Site:
 
     def gallery_file(self, request: Request) -> Response:
         """Return a script, a style or the icon of a gallery, or a file of the set."""
-        folder = set_folder(request.path_params["model"], request.path_params["recipe"])
-        return self._asset(request, asset_files(GALLERY, folder))
+        key, names = (
+            _key(request),
+            {name: request.path_params[name] for name in ("model", "recipe")},
+        )
+        assets = asset_files(GALLERY, set_folder(**names))
+        words = (
+            self._galleries.words(**names, key=key)
+            if is_gallery_file(key) and key not in assets
+            else None
+        )
+        return _file(key, words) if words is not None else self._asset(request, assets)
 
     def layer_file(self, request: Request) -> Response:
         """Return the numbers or a picture of a layer in a gallery, or a file of the layer."""

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from diamond_cutter.storage import Corrupt, LocalBucket
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
 from diamond_cutter.tasks.gallery.pictures import thumbnails
 from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
-from diamond_cutter.tasks.gallery.sources import read_source, read_sources
+from diamond_cutter.tasks.gallery.sources import SetSource, read_set, read_source
 from diamond_cutter.tasks.pages.frontend import assets
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
@@ -43,9 +44,7 @@ def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:
 
 
 def page_of(bucket: LocalBucket, recipe: RenderRecipe = RECIPE) -> Page:
-    return Page(
-        index_page(MODEL, recipe.key, recipe, read_sources(bucket, MODEL, recipe.key, CARD))
-    )
+    return Page(index_page(replace(read_set(bucket, MODEL, recipe.key, CARD), settings=recipe)))
 
 
 def test_the_page_lists_layers_with_their_files_and_flags(bucket: LocalBucket) -> None:
@@ -171,7 +170,7 @@ def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
     others = [
         bucket_page(HOSTILE, {HOSTILE: [HOSTILE]}),
         message_page(HOSTILE, HOSTILE),
-        index_page(HOSTILE, HOSTILE, None, []),
+        index_page(SetSource(HOSTILE, HOSTILE, None, None, ())),
     ]
     for tags in (page.tags, *(Page(other).tags for other in others)):
         scripts = [attributes for tag, attributes in tags if tag == "script"]
