@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from diamond_cutter.storage import Bucket, NotFound
 from diamond_cutter.storage.sets.layout import is_gallery_file, set_folder
-from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
+from diamond_cutter.tasks.gallery.contents import ShownSet
+from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys, shown_set
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, read_sprites
 from diamond_cutter.tasks.gallery.words import words_file, words_key
 from diamond_cutter.tasks.importing.stored import read_card
@@ -34,6 +35,10 @@ class GeneratedGalleries:
         if not source.layers and source.settings is None:
             raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
         return index_page(source, words_key(source))
+
+    def shown(self, model: str, recipe: str) -> ShownSet:
+        """Return the data of the first page of a set's gallery."""
+        return shown_set(self.source(model, recipe))
 
     def words(self, model: str, recipe: str, key: str) -> bytes | None:
         """Return the index of words of a set, or None if the key is that of another file."""

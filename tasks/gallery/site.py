@@ -30,8 +30,13 @@ from diamond_cutter.tasks.reporting.stored import folder_of
 
 def index_page(source: SetSource, words: str = "") -> bytes:
     """Return the first page of a set's gallery; `words` is the key of its index, if it has one."""
+    return set_page(shown_set(source, words).model_dump(mode="json"))
+
+
+def shown_set(source: SetSource, words: str = "") -> ShownSet:
+    """Return the data of the first page of a set's gallery, as for `index_page`."""
     settings, folder = source.settings, set_folder(source.model, source.recipe)
-    shown = ShownSet(
+    return ShownSet(
         model=source.model,
         recipe=source.recipe,
         # A spectrum is hundreds of numbers, and each layer shows its own settings.
@@ -44,7 +49,6 @@ def index_page(source: SetSource, words: str = "") -> bytes:
         about=about_set(source),
         words=words.removeprefix(folder),
     )
-    return set_page(shown.model_dump(mode="json"))
 
 
 def layer_keys(model: str, recipe: str, source: LayerSource) -> tuple[str, ...]:
