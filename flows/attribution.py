@@ -47,7 +47,10 @@ from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.reporting.choosing import evenly
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    ReportRecord,
+)
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
 from diamond_cutter.tasks.reporting.stored import image_tables, stored_details, stored_report
 from diamond_cutter.tasks.reporting.task import (

@@ -10,10 +10,10 @@ from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
     PreprocessingNote,
     RefusedImage,
-    ReportedLayer,
     ReportRecord,
     Values,
 )
+from diamond_cutter.tasks.reporting.layer_contents import ReportedLayer
 
 _NAMED_CHANNELS = 5
 

@@ -30,7 +30,10 @@ from diamond_cutter.tasks.devices import DeviceSlots, visible_devices
 from diamond_cutter.tasks.importing.stored import find_model, find_or_import
 from diamond_cutter.tasks.photos.finding import find_images
 from diamond_cutter.tasks.photos.image_set import BadPhotos
-from diamond_cutter.tasks.reporting.contents import PreprocessingNote, RefusedImage
+from diamond_cutter.tasks.reporting.contents import (
+    PreprocessingNote,
+    RefusedImage,
+)
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 
 _TIMEOUT_S = 1800.0

@@ -32,7 +32,10 @@ from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, charts, cut_page
 from diamond_cutter.tasks.cut_report.stored import cut_record_kind, is_cut_folder
 from diamond_cutter.tasks.pages.frontend import Frontend, judge
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    ReportRecord,
+)
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 from diamond_cutter.tasks.reporting.stored import files_of, report_folders
 

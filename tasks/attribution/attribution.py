@@ -99,12 +99,20 @@ def gradients_inside(
     Returns:
         One tensor for each layer, shaped like its activations.
     """
-    if spec.method == "gradient":
-        score = tf.reduce_sum(score_of(forward.logits, chosen))
-        return tf.gradients(score, forward.activations, unconnected_gradients="zero")
-    paths = zip(forward.tails, forward.activations, forward.around, strict=True)
+    methods = [spec.method_of(layer) for layer in forward.network.layers]
+    straight = [
+        layer
+        for layer, method in zip(forward.activations, methods, strict=True)
+        if method == "gradient"
+    ]
+    score = tf.reduce_sum(score_of(forward.logits, chosen))
+    found = iter(tf.gradients(score, straight, unconnected_gradients="zero") if straight else ())
+    paths = zip(forward.tails, forward.activations, forward.around, methods, strict=True)
     return [
-        _mean_gradient(tail, layer, around, chosen, spec.steps) for tail, layer, around in paths
+        next(found)
+        if method == "gradient"
+        else _mean_gradient(tail, layer, around, chosen, spec.steps)
+        for tail, layer, around, method in paths
     ]
 
 

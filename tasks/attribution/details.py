@@ -143,7 +143,7 @@ def _single_classes(
         return [chosen]
     if _is_difference(spec, logits.shape[1]):
         singles.append(chosen.negative)
-    if spec.method == "gradient":
+    if all(spec.method_of(layer) == "gradient" for layer in spec.layers):
         order = tf.math.top_k(logits, min(3, logits.shape[1])).indices
         taken = tf.reduce_any([tf.equal(order, single[:, None]) for single in singles], axis=0)
         # A stable sort moves the classes that are already listed to the end.

@@ -12,11 +12,13 @@ from pydantic import Field
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard
 
-Method = Literal["gradient", "integrated"]
+# How one layer is measured, and what a request may say for all layers.
+LayerMethod = Literal["gradient", "integrated"]
+Method = LayerMethod | Literal["auto"]
 # A class number, or a rule by which each image selects a class.
 Positive = int | Literal["auto", "all"]
 Negative = int | Literal["auto", "none"]
-SetKind = Literal["all", "label", "class", "wrong"]
+SetKind = Literal["all", "label", "class", "right", "wrong"]
 
 # More cells than this are too small to point at.
 MOST_CELLS_IN_A_ROW = 20
@@ -57,7 +59,11 @@ class AttributionSpec(FrozenModel):
     )
     method: Method = Field(
         default="gradient",
-        description="gradient times activation, or integrated gradients from the silent layer",
+        description="gradient times activation, or integrated gradients from the silent layer; "
+        "auto chooses for each layer",
+    )
+    methods: tuple[LayerMethod, ...] = Field(
+        default=(), description="the choices of auto, by layer; empty before they are made"
     )
     steps: int = Field(
         default=100,
@@ -98,6 +104,18 @@ class AttributionSpec(FrozenModel):
         "in alphabetical order",
     )
 
+    def method_of(self, layer: str) -> LayerMethod:
+        """Return the method by which a layer is measured.
+
+        Raises:
+            RuntimeError: the method is auto, and the choices are not made yet.
+        """
+        if self.method != "auto":
+            return self.method
+        if not self.methods:
+            raise RuntimeError("The methods of the layers are not chosen yet.")
+        return self.methods[self.layers.index(layer)]
+
     @property
     def key(self) -> str:
         """Name the report by what was asked for, as in the bucket's keys:
@@ -105,5 +123,6 @@ class AttributionSpec(FrozenModel):
         """
         # Reports of earlier versions, which had none of these, keep their names.
         absent = {name for name in ("threshold", "classes_by_label") if not getattr(self, name)}
-        text = self.model_dump_json(exclude=absent)
+        # The choices of auto follow from the request and the images.
+        text = self.model_dump_json(exclude=absent | {"methods"})
         return f"attribution@{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -17,7 +17,7 @@ _MOST_SETS = 4000
 class SetName(NamedTuple):
     """Names a set of images by its kind, and a label or class number.
 
-    The kinds are `all`, `label`, `class` (the model predicts that class), and `wrong`.
+    The kinds are `all`, `label`, `class` (the model predicts that class), `right` and `wrong`.
     """
 
     kind: SetKind
@@ -25,7 +25,7 @@ class SetName(NamedTuple):
     number: int = -1
 
 
-ALL, WRONG = SetName("all"), SetName("wrong")
+ALL, RIGHT, WRONG = SetName("all"), SetName("right"), SetName("wrong")
 
 
 def sets_of(rows: ImageRows) -> dict[SetName, npt.NDArray[np.intp]]:
@@ -38,10 +38,9 @@ def sets_of(rows: ImageRows) -> dict[SetName, npt.NDArray[np.intp]]:
         found[SetName("label", label)] = places[known & (labels == label)]
     for number in np.unique(rows.classes[:, 0]) if rows.classes.shape[1] > 1 else ():
         found[SetName("class", number=int(number))] = places[rows.classes[:, 0] == number]
-    wrong = (rows.label_classes >= 0) & (rows.label_classes != rows.classes[:, 0])
-    if wrong.any():
-        found[WRONG] = places[wrong]
-    return found
+    labelled, hit = rows.label_classes >= 0, rows.label_classes == rows.classes[:, 0]
+    outcomes = {RIGHT: labelled & hit, WRONG: labelled & ~hit}
+    return found | {name: places[inside] for name, inside in outcomes.items() if inside.any()}
 
 
 @dataclass
@@ -118,12 +117,14 @@ class Totals:
     """All sums of a dataset.
 
     sets: by set and layer.
+    explained: by set, the classes by which its images are explained.
     labelled: the number of images with the label of a class.
     right, right_of_five: the number of labelled images that the model predicts correctly, with its
         first class or with one of its first five.
     """
 
     sets: dict[SetName, dict[str, LayerTotals]] = field(default_factory=dict)
+    explained: dict[SetName, set[int]] = field(default_factory=dict)
     labelled: int = 0
     right: int = 0
     right_of_five: int = 0
@@ -142,6 +143,7 @@ class Totals:
             )
             for layer, found in rows.layers.items():
                 layers[layer].add(found, places)
+            self.explained.setdefault(name, set()).update(rows.positive[places].tolist())
         known = rows.label_classes >= 0
         hits = rows.classes[known] == rows.label_classes[known, None]
         self.labelled += int(known.sum())
@@ -153,9 +155,13 @@ class Totals:
         layers = self.sets.get(name)
         return next(iter(layers.values())).images if layers else 0
 
+    def mixes_questions(self, name: SetName) -> bool:
+        """Tell whether the images of a set are explained by more than one class."""
+        return len(self.explained.get(name, ())) > 1
+
     def ordered(self) -> Iterator[SetName]:
-        """Yield the sets: all, labels by name, classes by descending size, wrong predictions."""
-        order = {"all": 0, "label": 1, "class": 2, "wrong": 3}
+        """Yield the sets: all, labels by name, classes by descending size, right, wrong."""
+        order = {"all": 0, "label": 1, "class": 2, "right": 3, "wrong": 4}
         yield from sorted(
             self.sets,
             key=lambda name: (order[name.kind], name.label, -self.images(name), name.number),

@@ -9,11 +9,13 @@ from diamond_cutter.storage.bucket import is_key
 from diamond_cutter.storage.sets.attach_keys import attached_key
 from diamond_cutter.storage.sets.cut_keys import COMPARISON
 from diamond_cutter.storage.sets.report_keys import report_key
+from diamond_cutter.tasks.attaching.chart import history_chart
 from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord
 from diamond_cutter.tasks.browsing.ages import age_of
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
-from diamond_cutter.tasks.reporting.contents import ReportContents, Sheet
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.layer_contents import Sheet
 from diamond_cutter.tasks.reporting.stored import report_folders
 from diamond_cutter.tasks.stored_reports import AnyReport, report_kind
 
@@ -74,6 +76,16 @@ def attached_record(bucket: Bucket, folder: str) -> AttachedRecord:
         Corrupt, NotFound: it is damaged or missing.
     """
     return AttachedRecord.from_bytes(bucket.get(attached_key(folder)), attached_key(folder))
+
+
+def history_of(bucket: Bucket, folder: str) -> bytes:
+    """Return the chart of a training of new layers, drawn from its record.
+
+    Raises:
+        Corrupt, NotFound: the record is damaged or missing.
+    """
+    record = attached_record(bucket, folder)
+    return history_chart(record.history, record.best).encode()
 
 
 def is_attach_folder(folder: str) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from diamond_cutter.tasks.gallery.sources import LayerSource
 from diamond_cutter.tasks.rendering.subjects import Mix, group_label
-from diamond_cutter.tasks.reporting.contents import Group, ReportContents
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.layer_contents import Group
 
 # Reports round weights.
 _TOLERANCE = 1e-2

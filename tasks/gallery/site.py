@@ -24,7 +24,8 @@ from diamond_cutter.tasks.gallery.pages import set_page
 from diamond_cutter.tasks.gallery.pictures import neighbours, preview, thumbnails
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, lossless_places
 from diamond_cutter.tasks.pages.scripts import as_script
-from diamond_cutter.tasks.reporting.contents import ReportContents, short
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from diamond_cutter.tasks.reporting.layer_contents import short
 from diamond_cutter.tasks.reporting.stored import folder_of
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from diamond_cutter.tasks.attribution.totals import ALL, SetName, Totals
+from diamond_cutter.tasks.attribution.totals import ALL, RIGHT, WRONG, SetName, Totals
 from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.photos.bands import preview_in_words
@@ -16,8 +16,8 @@ from diamond_cutter.tasks.reporting.contents import (
     ShownClass,
     Table,
     Values,
-    short,
 )
+from diamond_cutter.tasks.reporting.layer_contents import short
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material, report_layer
 from diamond_cutter.tasks.reporting.page_data import ImageList, ListedImage
 from diamond_cutter.tasks.reporting.pages import IMAGE_LIST
@@ -74,6 +74,8 @@ def build_report(
         shown=_image_list(material, files),
         pages=details.pages,
         tables=_tables(material, files),
+        versions=details.versions,
+        created=details.created,
     )
 
 
@@ -126,6 +128,7 @@ def _set_cards(material: Material) -> tuple[ImageSetCard, ...]:
             title=set_title(material.card, name),
             class_number=name.number if name.kind == "class" else None,
             images=totals.images(name),
+            mixes_questions=totals.mixes_questions(name),
         )
         for name in shown_sets(totals)
     )
@@ -140,7 +143,7 @@ def _image_list(material: Material, files: ReportFiles) -> str:
         line = lines[number]
         right = None if line.label_class < 0 else line.label_class == line.predicted
         inside = {ALL, SetName("label", line.label or ""), SetName("class", number=line.predicted)}
-        inside |= {SetName("wrong")} if right is False else set()
+        inside |= set() if right is None else {RIGHT if right else WRONG}
         listed.append(
             ListedImage(
                 number=number,

@@ -31,7 +31,9 @@ def shown_sets(totals: Totals) -> list[SetName]:
         name for name in names if name.kind == "class" and totals.images(name) >= _FEWEST_OF_A_CLASS
     ][:MOST_SETS]
     return [
-        name for name in names if name.kind in ("all", "wrong") or name in labels or name in classes
+        name
+        for name in names
+        if name.kind in ("all", "right", "wrong") or name in labels or name in classes
     ]
 
 

@@ -6,23 +6,18 @@ their names.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from diamond_cutter.model_inventory.heads import HeadKind
-from diamond_cutter.storage.sets.records import FileRef, Record, Versions
+from diamond_cutter.storage.sets.records import FileRef, Flag, Record, Versions
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, SetKind
-
-
-def short(value: float, digits: int = 4) -> float:
-    """Return a number rounded to some significant digits, to keep the files small."""
-    return float(f"{value:.{digits}g}")
-
-
-class Part(BaseModel):
-    """The base of all parts of a report."""
-
-    # JSON has no infinite numbers.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from diamond_cutter.tasks.reporting.layer_contents import (
+    Checks,
+    FoundGroups,
+    GroupFlow,
+    Part,
+    ReportedLayer,
+)
 
 
 class ShownClass(Part):
@@ -68,118 +63,42 @@ class PreprocessingNote(Part):
     warns: bool = Field(default=False, description="whether something is probably wrong")
 
 
-class Spread(Part):
-    """The quartiles of a number over many images."""
-
-    lower_quartile: float
-    median: float
-    upper_quartile: float
-
-
-class Checks(Part):
-    """The checks of a layer's attributions, on a sample of the images."""
-
-    images: int
-    completeness_error: Spread = Field(
-        description="|sum of attributions - gain| / |gain|; the gain is the score minus the score "
-        "with the layer at 0"
-    )
-    ablated: int = Field(description="channels set to 0 at once, 5 % of the layer's channels")
-    drop_of_top: Spread = Field(
-        description="loss of score with the channels of the highest attribution at 0"
-    )
-    drop_of_random: Spread = Field(
-        description="mean loss of score with as many random channels at 0"
-    )
-    times: float | None = Field(
-        description="first median / second median; none if the second is not above 0"
-    )
-
-
 class ImageSetCard(Part):
     """A set of images, over which attributions are averaged."""
 
     kind: SetKind
     title: str = Field(
-        description="for people: 'all images', a label, the name of a class, or 'wrong predictions'"
+        description="for people: 'all images', a label, the name of a class, 'right predictions' "
+        "or 'wrong predictions'"
     )
     class_number: int | None = Field(default=None, description="the class of a set of kind class")
     images: int
-
-
-class Group(Part):
-    """A neuron group: a direction in the space of a layer's channels."""
-
-    number: int
-    channels: tuple[int, ...] = Field(
-        description="channels of the highest weights, in descending order"
-    )
-    weights: tuple[float, ...] = Field(
-        description="weights of these channels; the direction is a unit vector"
-    )
-    attribution: float = Field(description="mean over the shown images, to the explained score")
-    by_class: tuple[tuple[int, float], ...] = Field(
-        default=(), description="class number, and mean attribution over the images of this class"
-    )
-    sprite: int | None = Field(
-        default=None, description="cell in the layer's sheet of group sprites"
+    mixes_questions: bool = Field(
+        default=False,
+        description="whether the images are explained by different classes, so that the mean "
+        "answers no single question",
     )
 
 
-class Sheet(Part):
-    """A picture that holds other pictures in cells, row by row."""
+class AnnotatedImage(Part):
+    """An image with its strongest cell, for the first screen."""
 
-    file: str = Field(description="path relative to the report's folder")
-    columns: int
-    cell_px: int
-
-
-class MeanChannel(Part):
-    """One of a layer's strongest channels over all images."""
-
-    channel: int
-    attribution: float = Field(description="mean over all images")
-    sprite: int | None = Field(default=None, description="cell in the layer's sheet of sprites")
-
-
-class ReportedLayer(Part):
-    """A layer in report.json."""
-
-    name: str
-    kind: str
-    channels: int
-    height: int = Field(description="rows of cells in the maps, at most 20; 1 for a vector")
-    width: int = Field(description="columns of cells in the maps")
-    receptive_field: int | None
-    checks: Checks
-    top: tuple[MeanChannel, ...] = Field(
-        description="channels of the highest mean attributions over all images, descending"
-    )
-    bottom: tuple[MeanChannel, ...] = Field(
-        description="channels of the lowest mean attributions over all images, ascending"
-    )
-    sprites: Sheet | None = Field(default=None, description="sprites of the channels in the report")
-    group_sprites: Sheet | None = None
-    explained_variance: float | None = Field(
-        default=None, description="share of the squared activations that the groups explain"
-    )
-    groups: tuple[Group, ...] = ()
-    numbers: str = Field(
-        description="file with the layer's LayerNumbers; path relative to the report's folder"
-    )
-
-
-class GroupFlow(Part):
-    """The attribution of a layer's groups through the next layer's groups.
-
-    It is a mean over up to 64 of the shown images.
-    """
-
+    image: int = Field(description="number of the image; it is one of the shown images")
     layer: str
-    next_layer: str
-    attribution: tuple[tuple[float, ...], ...] = Field(
-        description="[group of layer, group of next_layer]"
-    )
+    cell: int = Field(description="row * width + column, in the layer's map")
+    channel: int = Field(description="the channel of the highest attribution in the cell")
+    sprite: int | None = Field(default=None, description="cell in the layer's sheet of sprites")
+    flags: tuple[Flag, ...] = Field(default=(), description="of the sprite")
+    caption: str = Field(description="one sentence")
+
+
+class FailedSprites(Part):
+    """The sprites of a report that have flags."""
+
+    failed: int
+    of: int = Field(description="number of sprites in the report")
+    by_flag: dict[Flag, int]
+    advice: str = Field(description="what helps, in one or two sentences")
 
 
 class Table(Part):
@@ -227,6 +146,16 @@ class ReportContents(Part):
     )
     pages: tuple[ShownPage, ...]
     tables: tuple[Table, ...] = ()
+    finding: str = Field(
+        default="", description="the answer in one or two sentences; empty in earlier reports"
+    )
+    annotated: tuple[AnnotatedImage, ...] = Field(default=(), description="up to three images")
+    failed_sprites: FailedSprites | None = Field(
+        default=None, description="none if no sprite has flags, and in earlier reports"
+    )
+    command: str = Field(default="", description="the command that makes this report again")
+    versions: Versions | None = Field(default=None, description="of the software that measured")
+    created: str = Field(default="", description="date of the measurements, UTC: 2026-11-29")
 
     def explanation(self) -> str:
         """Return what the report explains, and the method, in words."""
@@ -275,17 +204,6 @@ class ReportRecord(Record):
     )
 
 
-class FoundGroups(Part):
-    """The neuron groups of a layer."""
-
-    directions: tuple[tuple[float, ...], ...] = Field(description="unit vectors, [group, channel]")
-    attribution: tuple[float, ...] = Field(description="by group, mean over the shown images")
-    by_class: dict[int, tuple[float, ...]] = Field(
-        description="by predicted class and group, mean over the shown images of that class"
-    )
-    explained: float = Field(description="share of the squared activations that the groups explain")
-
-
 class DetailsRecord(Record):
     """Commits the details of the shown images: their pages, groups, flows and checks."""
 
@@ -300,5 +218,6 @@ class DetailsRecord(Record):
         "second"
     )
     files: tuple[FileRef, ...]
+    created: str = Field(default="", description="date, UTC; empty in earlier reports")
     seconds: float
     versions: Versions

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,14 @@ from diamond_cutter.tasks.importing.stored import read_bundle
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.photos.reading import read_picture
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, GroupFlow, ShownPage, short
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    ShownPage,
+)
+from diamond_cutter.tasks.reporting.layer_contents import (
+    GroupFlow,
+    short,
+)
 from diamond_cutter.tasks.reporting.page_data import ImageDetails, ImagesPage
 from diamond_cutter.tasks.reporting.pages import page_name
 from diamond_cutter.tasks.reporting.pictures import IMAGE_PX
@@ -56,6 +64,7 @@ def detail_and_commit(job: ImagesJob) -> None:
         flows=_flows(found, job.spec),
         cells=cell_counts(found, job.spec),
         files=tuple(files.refs.values()),
+        created=datetime.now(UTC).date().isoformat(),
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )

@@ -13,7 +13,10 @@ from diamond_cutter.tasks.attribution.groups import Groups, fit_groups
 from diamond_cutter.tasks.attribution.layer_contributions import group_flow_function
 from diamond_cutter.tasks.attribution.network import Network
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from diamond_cutter.tasks.reporting.contents import FoundGroups, short
+from diamond_cutter.tasks.reporting.layer_contents import (
+    FoundGroups,
+    short,
+)
 
 # By layer, float32 `[batch, cell, group]`; None for a layer without groups.
 GroupValues = list[npt.NDArray[np.float32] | None]

@@ -22,9 +22,8 @@ from diamond_cutter.tasks.attribution.label_classes import NO_CLASS, label_class
 from diamond_cutter.tasks.attribution.layer_contributions import seen_from_function
 from diamond_cutter.tasks.attribution.network import Network, network_of
 from diamond_cutter.tasks.attribution.score import NONE
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels, cell_grid
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
 from diamond_cutter.tasks.reporting.choosing import evenly
-from diamond_cutter.tasks.reporting.contents import Checks, FoundGroups, Spread, short
 from diamond_cutter.tasks.reporting.grouping import (
     GroupFlows,
     GroupTotals,
@@ -33,7 +32,9 @@ from diamond_cutter.tasks.reporting.grouping import (
     group_worth,
     pairs_of_layers,
 )
+from diamond_cutter.tasks.reporting.layer_contents import Checks, FoundGroups, short
 from diamond_cutter.tasks.reporting.page_data import Explained, HeatMap, ImageDetails, ImageLayer
+from diamond_cutter.tasks.reporting.verdicts import summarised_checks
 
 # Numbers of images. Each check, fit or source map costs as much as several other images, and these
 # numbers are enough for a median or a mean.
@@ -293,24 +294,12 @@ def _checks(
         for name, layer in zip(spec.layers, check(batch.pixels, seeds), strict=True):
             found[name].append(np.stack([values.numpy() for values in layer]))
     return {
-        name: _check_summary(np.concatenate(parts, axis=1), network.card.layer(name).channels)
+        name: summarised_checks(
+            np.concatenate(parts, axis=1),
+            network.card.layer(name).channels,
+            spec.method_of(name),
+            spec.steps,
+        )
         for name, parts in found.items()
         if parts
     }
-
-
-def _check_summary(values: npt.NDArray[np.float32], channels: int) -> Checks:
-    error, top, random = (_spread(row) for row in values)
-    return Checks(
-        images=values.shape[1],
-        completeness_error=error,
-        ablated=ablated_channels(channels),
-        drop_of_top=top,
-        drop_of_random=random,
-        times=short(top.median / random.median) if random.median > 0 else None,
-    )
-
-
-def _spread(values: npt.NDArray[np.float32]) -> Spread:
-    lower, median, upper = map(short, np.quantile(values, [0.25, 0.5, 0.75]))
-    return Spread(lower_quartile=lower, median=median, upper_quartile=upper)

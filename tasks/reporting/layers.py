@@ -1,23 +1,24 @@
 """Build the part of a report about one layer: its numbers, sprites, patches and neuron groups."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets.records import Flag
 from diamond_cutter.storage.sets.sprite_set import SpritePlace
-from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
 from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals
 from diamond_cutter.tasks.attribution.words import describe
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
-from diamond_cutter.tasks.reporting.contents import (
-    DetailsRecord,
+from diamond_cutter.tasks.reporting.contents import DetailsRecord
+from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
+from diamond_cutter.tasks.reporting.evidence import LayerEvidence
+from diamond_cutter.tasks.reporting.layer_contents import (
     FoundGroups,
     Group,
     MeanChannel,
@@ -25,8 +26,6 @@ from diamond_cutter.tasks.reporting.contents import (
     Sheet,
     short,
 )
-from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
-from diamond_cutter.tasks.reporting.evidence import LayerEvidence
 from diamond_cutter.tasks.reporting.page_data import (
     ChannelNumbers,
     ChannelPatches,
@@ -34,7 +33,8 @@ from diamond_cutter.tasks.reporting.page_data import (
     SetNumbers,
 )
 from diamond_cutter.tasks.reporting.pages import layer_name
-from diamond_cutter.tasks.reporting.pictures import PATCH_PX, PatchCutter, sprite_sheet
+from diamond_cutter.tasks.reporting.patches import channel_patches, patch_sheet
+from diamond_cutter.tasks.reporting.pictures import PatchCutter, sprite_sheet
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 _GROUP_CHANNELS = 12
@@ -47,6 +47,10 @@ class LayerSprites:
 
     channels: Mapping[int, SpritePlace]
     groups: Mapping[int, SpritePlace]
+
+    def flags(self, channel: int) -> tuple[Flag, ...]:
+        """Return the flags of a channel's sprite, if there is one."""
+        return _flags(self.channels, channel)
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,6 @@ class Material:
     names: Mapping[int, str]
 
 
-class _Example(NamedTuple):
-    """An image that excites a channel; `quantile` is None for the highest activations."""
-
-    image: int
-    where: int
-    activation: float
-    quantile: float | None
-
-
 def report_layer(
     material: Material,
     layer: LayerCard,
@@ -87,7 +82,7 @@ def report_layer(
     drawn = [channel for channel in channels if channel in sprites.channels]
     cells = {channel: cell for cell, channel in enumerate(drawn)}
     sheet = _sprite_sheet(bucket, files, layer, "sprites", sprites.channels, drawn)
-    shown = _layer_numbers(material, layer, cutter, files, sets, channels, cells)
+    shown = _layer_numbers(material, layer, cutter, files, sets, channels, sprites, cells)
     found, (rows, columns) = details.groups.get(layer.name), cell_grid(layer)
     groups, group_sheet = _groups(bucket, layer, found, sprites, files)
     mean = material.sums.totals.sets[ALL][layer.name].mean
@@ -98,9 +93,10 @@ def report_layer(
         height=rows,
         width=columns,
         receptive_field=layer.receptive_field,
+        method=material.spec.method_of(layer.name),
         checks=details.checks[layer.name],
-        top=_means(mean, sets[0].top, cells),
-        bottom=_means(mean, sets[0].bottom, cells),
+        top=_means(mean, sets[0].top, sprites, cells),
+        bottom=_means(mean, sets[0].bottom, sprites, cells),
         sprites=sheet,
         group_sprites=group_sheet,
         explained_variance=found.explained if found else None,
@@ -116,15 +112,18 @@ def _layer_numbers(
     files: ReportFiles,
     sets: tuple[SetNumbers, ...],
     channels: Sequence[int],
+    sprites: LayerSprites,
     cells: Mapping[int, int],
 ) -> LayerNumbers:
     """Write the sheet of patches, and return the numbers; `cells` are those of the sprites."""
     # Channels outside all sets and without a sprite appear only in cells, as one small picture.
     complete = _channels_of_sets(sets).union(cells)
-    patches, wanted = _patches(material, layer, channels, complete)
+    patches, wanted = channel_patches(
+        material.sums.examples[layer.name], material.names, channels, complete
+    )
     return LayerNumbers(
-        patches=_patch_sheet(layer, cutter, files, wanted),
-        channels=_channel_numbers(material, layer, cells, patches),
+        patches=patch_sheet(layer, cutter, files, wanted),
+        channels=_channel_numbers(material, layer, sprites, cells, patches),
         sets=sets,
     )
 
@@ -163,6 +162,7 @@ def _channels_of_sets(sets: Sequence[SetNumbers]) -> set[int]:
 def _channel_numbers(
     material: Material,
     layer: LayerCard,
+    sprites: LayerSprites,
     cells: Mapping[int, int],
     patches: Mapping[int, ChannelPatches],
 ) -> tuple[ChannelNumbers, ...]:
@@ -174,6 +174,7 @@ def _channel_numbers(
         ChannelNumbers(
             channel=channel,
             sprite=cells.get(channel),
+            flags=sprites.flags(channel) if channel in cells else (),
             label=labels[channel] if channel < len(labels) else "",
             words=describe(evidence.of(channel)),
             highest=short(highest[channel]),
@@ -185,10 +186,18 @@ def _channel_numbers(
 
 
 def _means(
-    mean: npt.NDArray[np.float64], channels: Sequence[int], cells: Mapping[int, int]
+    mean: npt.NDArray[np.float64],
+    channels: Sequence[int],
+    sprites: LayerSprites,
+    cells: Mapping[int, int],
 ) -> tuple[MeanChannel, ...]:
     return tuple(
-        MeanChannel(channel=channel, attribution=short(mean[channel]), sprite=cells.get(channel))
+        MeanChannel(
+            channel=channel,
+            attribution=short(mean[channel]),
+            sprite=cells.get(channel),
+            flags=sprites.flags(channel) if channel in cells else (),
+        )
         for channel in channels
     )
 
@@ -208,61 +217,6 @@ def _sprite_sheet(
     return Sheet(file=files.layer(layer.name, name, data, "webp"), columns=columns, cell_px=cell_px)
 
 
-def _patches(
-    material: Material, layer: LayerCard, channels: Sequence[int], complete: Collection[int]
-) -> tuple[dict[int, ChannelPatches], list[tuple[int, int]]]:
-    """Return the patches of each channel, and the image and position of each cell of their sheet.
-
-    Channels outside `complete` have one patch only.
-    """
-    examples = _channel_examples(material.sums.examples[layer.name], channels)
-    wanted: list[tuple[int, int]] = []
-    found: dict[int, ChannelPatches] = {}
-    for channel, every in examples.items():
-        chosen = every if channel in complete else every[:1]
-        found[channel] = ChannelPatches(
-            cells=tuple(range(len(wanted), len(wanted) + len(chosen))),
-            images=tuple(example.image for example in chosen),
-            names=tuple(material.names[example.image] for example in chosen),
-            values=tuple(example.activation for example in chosen),
-            quantiles=tuple(example.quantile for example in chosen),
-        )
-        wanted += [(example.image, example.where) for example in chosen]
-    return found, wanted
-
-
-def _channel_examples(examples: Examples, channels: Sequence[int]) -> dict[int, list[_Example]]:
-    """Return the examples of each channel: the highest activations, then one at each quantile."""
-    highest, sampled = examples.highest(), examples.at_quantiles()
-    quantiles: tuple[float | None, ...] = (*(None for _ in highest.values[0]), *QUANTILES)
-    together = highest.joined(sampled)
-    return {
-        channel: [
-            _Example(int(image), int(where), short(value), quantile)
-            for image, where, value, quantile in zip(
-                together.images[channel],
-                together.where[channel],
-                together.values[channel],
-                quantiles,
-                strict=True,
-            )
-            if image >= 0
-        ]
-        for channel in channels
-    }
-
-
-def _patch_sheet(
-    layer: LayerCard, cutter: PatchCutter, files: ReportFiles, wanted: Sequence[tuple[int, int]]
-) -> Sheet | None:
-    if not wanted:
-        return None
-    data, columns = cutter.sheet(layer, wanted)
-    return Sheet(
-        file=files.layer(layer.name, "patches", data, "webp"), columns=columns, cell_px=PATCH_PX
-    )
-
-
 def _groups(
     bucket: Bucket,
     layer: LayerCard,
@@ -277,11 +231,16 @@ def _groups(
     sheet = _sprite_sheet(bucket, files, layer, "groups", sprites.groups, drawn)
     cells = {number: cell for cell, number in enumerate(drawn)}
     return tuple(
-        _group(found, number, cells.get(number)) for number in range(len(found.directions))
+        _group(found, number, cells.get(number), _flags(sprites.groups, number))
+        for number in range(len(found.directions))
     ), sheet
 
 
-def _group(found: FoundGroups, number: int, sprite: int | None) -> Group:
+def _flags(places: Mapping[int, SpritePlace], number: int) -> tuple[Flag, ...]:
+    return places[number].scores.flags if number in places else ()
+
+
+def _group(found: FoundGroups, number: int, sprite: int | None, flags: tuple[Flag, ...]) -> Group:
     direction = np.array(found.directions[number])
     strongest = np.argsort(-np.abs(direction), kind="stable")[:_GROUP_CHANNELS]
     by_class = sorted(
@@ -295,4 +254,5 @@ def _group(found: FoundGroups, number: int, sprite: int | None) -> Group:
         attribution=found.attribution[number],
         by_class=tuple(by_class[:_GROUP_CHANNELS]),
         sprite=sprite,
+        flags=flags,
     )

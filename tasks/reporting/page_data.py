@@ -5,7 +5,11 @@ Numbers mean the same as in report.json.
 
 from pydantic import Field
 
-from diamond_cutter.tasks.reporting.contents import Part, Sheet
+from diamond_cutter.storage.sets.records import Flag
+from diamond_cutter.tasks.reporting.layer_contents import (
+    Part,
+    Sheet,
+)
 
 
 class ChannelPatches(Part):
@@ -27,6 +31,7 @@ class ChannelNumbers(Part):
 
     channel: int
     sprite: int | None = Field(description="cell in the layer's sheet of sprites")
+    flags: tuple[Flag, ...] = Field(default=(), description="of the sprite")
     label: str = Field(default="", description="name of the class, if the channels are classes")
     words: str = Field(description="one line, derived from the numbers")
     highest: float = Field(description="highest activation over all images")

@@ -19,7 +19,11 @@ from diamond_cutter.storage.sets.sprite_set import are_whole, put_determined, re
 from diamond_cutter.storage.sets.views import is_published
 from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet
 from diamond_cutter.tasks.pages.frontend import asset_files
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportContents, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    ReportContents,
+    ReportRecord,
+)
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 
 

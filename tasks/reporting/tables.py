@@ -9,15 +9,17 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.examples import QUANTILES, ExampleImages, Examples
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import SetName, Totals
-from diamond_cutter.tasks.reporting.contents import FoundGroups
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
+from diamond_cutter.tasks.reporting.layer_contents import FoundGroups
+
+_TITLES = {"all": "all images", "right": "right predictions", "wrong": "wrong predictions"}
 
 
 def set_title(card: ModelCard, name: SetName) -> str:
     """Return the title of a set of images."""
     if name.kind == "class":
         return card.class_label(name.number).name
-    return {"all": "all images", "wrong": "wrong predictions", "label": name.label}[name.kind]
+    return name.label if name.kind == "label" else _TITLES[name.kind]
 
 
 def images_table(card: ModelCard, sums: DatasetSums) -> pd.DataFrame:

@@ -23,7 +23,11 @@ from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.photos.image_set import ImageSet
 from diamond_cutter.tasks.reporting.building import build_report
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, PreprocessingNote, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    PreprocessingNote,
+    ReportRecord,
+)
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 from diamond_cutter.tasks.reporting.details import detail_and_commit
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material

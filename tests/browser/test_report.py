@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from diamond_cutter.tasks.reporting.contents import ReportContents, Values
+from diamond_cutter.tasks.reporting.contents import (
+    ReportContents,
+    Values,
+)
 from tests.browser.conftest import Window, file_url
 from tests.tasks.reporting.made_up_report import (
     CLASSES,

@@ -27,7 +27,10 @@ from diamond_cutter.storage.sets.layout import (
 )
 from diamond_cutter.storage.sets.records import ImagesRecord, PhotoActivations
 from diamond_cutter.storage.sets.report_keys import details_key, report_key, report_page_key
-from diamond_cutter.tasks.reporting.contents import DetailsRecord, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    DetailsRecord,
+    ReportRecord,
+)
 from tests.flows.conftest import SMALL, Command
 from tests.flows.damages import DAMAGES
 from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images

@@ -9,7 +9,10 @@ import pytest
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.tasks.pages.scripts import read_script
-from diamond_cutter.tasks.reporting.contents import ReportContents, ReportRecord
+from diamond_cutter.tasks.reporting.contents import (
+    ReportContents,
+    ReportRecord,
+)
 from diamond_cutter.tasks.reporting.page_data import ImageList
 from tests.flows.conftest import SMALL, Command
 from tests.flows.labelled_digits import write_digits

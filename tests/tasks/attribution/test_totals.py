@@ -8,6 +8,7 @@ import pytest
 from diamond_cutter.tasks.attribution.measurements import ImageRows, join_rows
 from diamond_cutter.tasks.attribution.totals import (
     ALL,
+    RIGHT,
     WRONG,
     LayerTotals,
     SetName,
@@ -43,18 +44,25 @@ def members(whole: ImageRows) -> dict[SetName, np.ndarray]:
     """Return the images of each set, by brute force."""
     first, labels, known = whole.classes[:, 0], np.array(whole.labels, object), whole.label_classes
     found = {ALL: np.ones(60, bool), WRONG: (known >= 0) & (known != first)}
+    found[RIGHT] = known == first
     found |= {SetName("label", label): labels == label for label in ("cat", HOSTILE)}
     return found | {
         SetName("class", number=int(number)): first == number for number in set(first.tolist())
     }
 
 
-def test_sets_are_all_and_labels_and_classes_and_what_is_wrong(
-    totals: Totals, whole: ImageRows
-) -> None:
+def test_sets_are_all_labels_classes_and_right_and_wrong(totals: Totals, whole: ImageRows) -> None:
     wanted = {name: int(places.sum()) for name, places in members(whole).items()}
     assert {name: totals.images(name) for name in totals.sets} == wanted
     assert totals.images() == 60 and totals.images(SetName("label", "dog")) == 0
+
+
+def test_a_set_mixes_questions_if_several_classes_explain_it(
+    totals: Totals, whole: ImageRows
+) -> None:
+    for name, places in members(whole).items():
+        assert totals.mixes_questions(name) == (len(set(whole.positive[places].tolist())) > 1)
+    assert totals.mixes_questions(ALL)
 
 
 def test_numbers_are_those_of_numpy(totals: Totals, whole: ImageRows) -> None:

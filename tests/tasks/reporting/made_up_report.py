@@ -14,21 +14,23 @@ from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
-    Checks,
-    Group,
-    GroupFlow,
     ImageSetCard,
-    MeanChannel,
     PreprocessingNote,
     RefusedImage,
     ReportContents,
-    ReportedLayer,
     ReportRecord,
-    Sheet,
     ShownClass,
     ShownPage,
-    Spread,
     Table,
+)
+from diamond_cutter.tasks.reporting.layer_contents import (
+    Checks,
+    Group,
+    GroupFlow,
+    MeanChannel,
+    ReportedLayer,
+    Sheet,
+    Spread,
 )
 from diamond_cutter.tasks.reporting.page_data import (
     ChannelNumbers,

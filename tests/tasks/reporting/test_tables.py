@@ -13,8 +13,8 @@ from diamond_cutter.tasks.attribution.measurements import ImageRows
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, WRONG, SetName
 from diamond_cutter.tasks.gathering.index import to_parquet
-from diamond_cutter.tasks.reporting.contents import FoundGroups
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, sum_measurements
+from diamond_cutter.tasks.reporting.layer_contents import FoundGroups
 from diamond_cutter.tasks.reporting.tables import (
     channels_table,
     examples_table,

@@ -1,0 +1,109 @@
+"""Judge from the checks of a layer how far its attributions can be believed.
+
+A sum that misses the layer's effect by less than a fifth leaves the sizes of attributions useful. A
+larger error does not touch their order, which the ablation tests alone: the channels of the highest
+attribution must matter more than random ones. With 8 random draws, ratios below 3 also occur
+between two random choices of a few channels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod, ablated_channels
+from diamond_cutter.tasks.reporting.layer_contents import Checks, Spread, Verdict, short
+
+MOST_ERROR = 0.2
+LEAST_TIMES = 3.0
+_MORE_STEPS = 4
+VERDICTS: tuple[Verdict, ...] = ("reliable", "order only", "not reliable")
+
+
+class Judgement(NamedTuple):
+    """A verdict with a sentence why, and a sentence what to do, which is empty if reliable."""
+
+    verdict: Verdict
+    reason: str
+    advice: str
+
+
+def summarised_checks(
+    values: npt.NDArray[np.float32], channels: int, method: LayerMethod, steps: int
+) -> Checks:
+    """Return the checks of a layer with their verdict.
+
+    Args:
+        values: float32 `[3, image]`: the completeness error, the drop of score without the top
+            channels, and without random channels.
+        channels: of the layer.
+        method: by which the layer was measured.
+        steps: of integrated gradients.
+    """
+    error, top, random = map(_spread, values)
+    found = judge(error.median, top.median, random.median, method, steps)
+    return Checks(
+        images=values.shape[1],
+        completeness_error=error,
+        ablated=ablated_channels(channels),
+        drop_of_top=top,
+        drop_of_random=random,
+        times=short(top.median / random.median) if random.median > 0 else None,
+        **found._asdict(),
+    )
+
+
+def judge(error: float, top: float, random: float, method: LayerMethod, steps: int) -> Judgement:
+    """Return the verdict on a layer.
+
+    Args:
+        error: the completeness error, 1 for 100 %.
+        top: the loss of score without the channels of the highest attribution.
+        random: the loss of score without as many random channels.
+        method: by which the layer was measured.
+        steps: of integrated gradients.
+    """
+    adds_up, matters = error <= MOST_ERROR, top > 0 and top >= LEAST_TIMES * random
+    sums = f"The attributions miss the layer's effect on the score by {_percent(error)}"
+    losses = f"the score falls by {top:.3g} without the top channels, by {random:.3g} without "
+    losses += "random ones"
+    if matters:
+        verdict: Verdict = "reliable" if adds_up else "order only"
+        return Judgement(
+            verdict,
+            f"{sums}{', and' if adds_up else ', but'} {losses}.",
+            "" if adds_up else _advice_on_sums(method, steps),
+        )
+    return Judgement("not reliable", f"{losses[0].upper()}{losses[1:]}.", _ADVICE_ON_LOSSES)
+
+
+def best_layer(spec: AttributionSpec, checks: dict[str, Checks]) -> str:
+    """Return the layer with the best verdict; of equals, that of the lowest completeness error."""
+
+    def rank(layer: str) -> tuple[int, float]:
+        found = checks[layer]
+        # Records of earlier versions have no verdict.
+        place = VERDICTS.index(found.verdict) if found.verdict else len(VERDICTS)
+        return place, found.completeness_error.median
+
+    return min(spec.layers, key=rank)
+
+
+_ADVICE_ON_LOSSES = (
+    "Do not draw conclusions from this layer: choose a later layer, or give more images."
+)
+
+
+def _advice_on_sums(method: LayerMethod, steps: int) -> str:
+    if method == "gradient":
+        return "Compare channels, not sizes; --method integrated gives sizes that add up."
+    return f"Compare channels, not sizes, or use more steps: --steps {_MORE_STEPS * steps}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+
+
+def _spread(values: npt.NDArray[np.float32]) -> Spread:
+    lower, median, upper = map(short, np.quantile(values, [0.25, 0.5, 0.75]))
+    return Spread(lower_quartile=lower, median=median, upper_quartile=upper)
