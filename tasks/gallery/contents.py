@@ -57,7 +57,6 @@ class ShownLayer(Shown):
     rendered: int | None = Field(
         default=None, description="channels or mixes with sprites; none in earlier versions"
     )
-    command: str = Field(default="", description="renders the missing channels")
     groups: bool = Field(default=False, description="mixes that are neuron groups of a report")
     reports: tuple[int, ...] = Field(
         default=(), description="the reports that the groups are of, by place in `reports`"
@@ -96,7 +95,8 @@ class AboutSet(Shown):
     planes: int = Field(description="channels of the input")
     classes: int
     versions: Versions | None = Field(description="that rendered the first layer")
-    command: str = Field(description="renders this set again; empty if the recipe is unknown")
+    name: str = Field(description="of the model on the command line")
+    options: tuple[str, ...] = Field(description="of the recipe on the command line")
 
 
 class ShownSet(Shown):

@@ -11,7 +11,6 @@ from diamond_cutter.storage.sets.layout import gallery_layer_key, is_mixes, set_
 from diamond_cutter.storage.sets.records import FLAGS, SCORES, ShardRecord, SpritemapRecord
 from diamond_cutter.storage.sets.sprite_set import SpritePlace
 from diamond_cutter.tasks.gallery.about import about_set, network
-from diamond_cutter.tasks.gallery.commands import sprites_command
 from diamond_cutter.tasks.gallery.contents import (
     ShownLayer,
     ShownReport,
@@ -89,7 +88,6 @@ def _shown_layer(of: SetSource, source: LayerSource) -> ShownLayer:
     files = [key.removeprefix(folder) for key in layer_keys(of.model, of.recipe, source)]
     different = settings.layers.get(source.layer) if settings else None
     mixes = known is None and is_mixes(source.layer)
-    rendered = len({sprite.scores.channel for sprite in source.sprites})
     return ShownLayer(
         name=source.layer,
         mixes=mixes,
@@ -104,10 +102,7 @@ def _shown_layer(of: SetSource, source: LayerSource) -> ShownLayer:
         spritemaps=tuple(_sheet(folder, record) for record in source.pictures),
         numbers=files[0] if files else "",
         preview=files[1] if files else "",
-        rendered=rendered,
-        command=sprites_command(of.name, [source.layer], settings)
-        if known and rendered < known.channels
-        else "",
+        rendered=len({sprite.scores.channel for sprite in source.sprites}),
         groups=bool(source.mixes and source.mixes.are_groups),
         reports=reports_of(source, of.reports),
         inline=_inline(folder, source) if source.in_progress else None,

@@ -99,11 +99,6 @@ class SetSource:
     reports: tuple[ReportContents, ...] = ()
     versions: Versions | None = None
 
-    @property
-    def name(self) -> str:
-        """Return the name of the model on the command line."""
-        return self.card.name if self.card else self.model
-
     def only(self, layers: Collection[LayerSource]) -> "SetSource":
         """Return the source with some of its layers only."""
         return replace(self, layers=tuple(layers))
