@@ -4,6 +4,7 @@ Jinja escapes all values in a page.
 """
 
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -13,7 +14,25 @@ from typing import Any, NamedTuple
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 # In the order of their dependencies. Modules of JavaScript would not load from file://.
-_SHARED_SCRIPTS = ("elements", "phrases", "files", "tip", "routes")
+_SHARED_SCRIPTS = (
+    "elements",
+    "phrases",
+    "files",
+    "state",
+    "lazy",
+    "tip",
+    "glossary",
+    "flags",
+    "missing_sprite",
+    "verdicts",
+    "figure_marks",
+    "figure_files",
+    "share",
+    "picture_dialog",
+    "printing",
+    "routes",
+)
+_SHARED_STYLES = ("base", "parts")
 _SHARED = "diamond_cutter.tasks.pages"
 _FINGERPRINT = re.compile(r"\.[0-9a-f]{16}\.")
 
@@ -47,11 +66,12 @@ def assets(frontend: Frontend) -> Mapping[str, bytes]:
     # The function keeps all names apart from other scripts.
     joined = (
         '"use strict";\n(() => {\n'
+        + f"const DEFINITIONS = {json.dumps(definitions(), separators=(',', ':'))};\n"
         + "\n".join(part.read_text("utf-8") for part in scripts)
         + "})();\n"
     )
     styles = [
-        *(shared.joinpath(f"{name}.css") for name in ("base", *frontend.shared_styles)),
+        *(shared.joinpath(f"{name}.css") for name in (*_SHARED_STYLES, *frontend.shared_styles)),
         own.joinpath(f"{frontend.style}.css"),
     ]
     return {
@@ -59,6 +79,14 @@ def assets(frontend: Frontend) -> Mapping[str, bytes]:
         "css": "\n".join(part.read_text("utf-8") for part in styles).encode(),
         "svg": shared.joinpath("icon.svg").read_bytes(),
     }
+
+
+@functools.cache
+def definitions() -> Mapping[str, str]:
+    """Return the glossary of all pages: the definition of each term."""
+    text = _folder(_SHARED).joinpath("glossary.json").read_text("utf-8")
+    loaded: Mapping[str, str] = json.loads(text)
+    return loaded
 
 
 def asset_files(frontend: Frontend, folder: str) -> dict[str, bytes]:
@@ -113,10 +141,12 @@ def _folder(package: str) -> Traversable:
 @functools.cache
 def _templates(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(package, "page"), PackageLoader(_SHARED, "page")])
-    return Environment(
+    environment = Environment(
         loader=loader,
         autoescape=select_autoescape(["html.jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["definitions"] = definitions()
+    return environment

@@ -1,4 +1,4 @@
-// The names and meanings of scores, flags and attempts.
+// The names and meanings of scores and attempts.
 
 const SCORES = {
   objective: ["objective", "mean of the maximised objective over new random transforms"],
@@ -12,14 +12,6 @@ const SCORES = {
 
 // The scores for sorting, besides the channel number.
 const SORTED_BY = ["objective", "specificity", "photo_ratio", "contrast", "checkerboard"];
-
-const FLAGS = {
-  dead: "the activation of the channel stayed at zero",
-  grey: "the picture did not change from its start",
-  saturated: "more than half of the pixel values are close to black or white",
-  checkerboard: "the pattern of the pixel grid is visible",
-  not_finite: "the values became infinite or undefined",
-};
 
 const RUNGS = {
   first: "first attempt",

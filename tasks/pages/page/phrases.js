@@ -2,6 +2,8 @@
 
 const plain = (word) => word.replaceAll("_", " ");
 
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 const count = (number, word, words = `${word}s`) => `${number.toLocaleString("en")} ${number === 1 ? word : words}`;
 
 const decimal = (value) => {

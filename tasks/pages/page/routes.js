@@ -31,10 +31,11 @@ const decoded = (text) => {
   }
 };
 
-// A view's `follow` returns true if the view can show the next address itself; otherwise a new view replaces it.
+// The part of the address behind ? is the view's state (state.js). It does not choose the page, but every view receives it as a Map.
+// A view's `follow` returns true if the view can show the next address, or the next state, itself; otherwise a new view replaces it.
 const startRoutes = (show) => {
   const route = async () => {
-    const [, ...parts] = window.location.hash.split("/").map(decoded);
+    const [, ...parts] = splitAddress(window.location.hash)[0].split("/").map(decoded);
     const root = document.getElementById("view");
     const mine = (turn += 1);
     const isCurrent = () => mine === turn;
@@ -44,7 +45,7 @@ const startRoutes = (show) => {
     window.scrollTo(0, 0);
     let next = null;
     try {
-      next = await show(root, parts, isCurrent);
+      next = await show(root, parts, isCurrent, viewState());
     } catch (error) {
       if (isCurrent()) next = showMissing(root, error.message, "#/");
     }

@@ -6,6 +6,7 @@ const makeTip = () => {
   const node = make("div", { class: "tip", role: "tooltip", hidden: true });
 
   const show = (lines, around) => {
+    if (!node.isConnected) document.body.append(node);
     node.replaceChildren(...lines);
     node.hidden = false;
     const box = node.getBoundingClientRect();
@@ -20,4 +21,27 @@ const makeTip = () => {
   };
 
   return { node, show, hide };
+};
+
+// One tip for all small elements; it is hidden when the pointer leaves, or another page opens.
+const pictureTip = makeTip();
+window.addEventListener("hashchange", pictureTip.hide);
+window.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Escape" || pictureTip.node.hidden) return;
+    pictureTip.hide();
+    event.preventDefault(); // Escape closes the tip only
+  },
+  { capture: true },
+);
+
+// Shows lines beside an element while the pointer or the keyboard's focus is on it.
+const withTip = (node, linesOf) => {
+  const show = () => pictureTip.show(linesOf(), node.getBoundingClientRect());
+  node.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && show());
+  node.addEventListener("pointerleave", pictureTip.hide);
+  node.addEventListener("focus", () => node.matches(":focus-visible") && show());
+  node.addEventListener("blur", pictureTip.hide);
+  return node;
 };

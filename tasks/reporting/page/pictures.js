@@ -1,9 +1,7 @@
 // Images, and cells of sheets as small canvases, drawn shortly before they scroll into view.
 
 const KEPT_SHEETS = 24;
-const AHEAD = "300px";
 const sheetOf = new Map(); // file name -> the loaded picture and its promise
-const drawOf = new WeakMap();
 
 const openSheet = (sheet) => {
   const known = sheetOf.get(sheet.file) || { picture: null, loading: null };
@@ -15,33 +13,6 @@ const openSheet = (sheet) => {
   }
   if (sheetOf.size > KEPT_SHEETS) sheetOf.delete(sheetOf.keys().next().value);
   return known;
-};
-
-const observer = new IntersectionObserver(
-  (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) continue;
-      observer.unobserve(target);
-      drawOf.get(target)();
-    }
-  },
-  { rootMargin: AHEAD },
-);
-
-// Draws a canvas when it scrolls into view.
-const whenSeen = (canvas, work) => {
-  drawOf.set(canvas, async () => {
-    canvas.setAttribute("aria-busy", "true");
-    try {
-      await work(canvas);
-      canvas.classList.add("drawn");
-    } catch {
-      canvas.classList.add("gone");
-    }
-    canvas.removeAttribute("aria-busy");
-  });
-  observer.observe(canvas);
-  return canvas;
 };
 
 const sized = (canvas) => {
@@ -68,20 +39,6 @@ const cellPictureNow = (sheet, cell, sidePx) => {
   canvas.width = canvas.height = Math.round(sidePx * (window.devicePixelRatio || 1));
   drawCell(canvas.getContext("2d"), picture, sheet, cell, 0, 0, canvas.width);
   return canvas;
-};
-
-// One tip for all small pictures; it is hidden when the pointer leaves, or another page opens.
-const pictureTip = makeTip();
-document.body.append(pictureTip.node);
-window.addEventListener("hashchange", pictureTip.hide);
-
-const withTip = (node, linesOf) => {
-  const show = () => pictureTip.show(linesOf(), node.getBoundingClientRect());
-  node.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && show());
-  node.addEventListener("pointerleave", pictureTip.hide);
-  node.addEventListener("focus", () => node.matches(":focus-visible") && show());
-  node.addEventListener("blur", pictureTip.hide);
-  return node;
 };
 
 // A channel's sprite, or its strongest image patch if the bucket has no sprite; `draw` is one of the two functions above.

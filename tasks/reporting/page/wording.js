@@ -26,7 +26,6 @@ const SUPPORTS = hasValues ? "raises" : "supports";
 const OPPOSES = hasValues ? "lowers" : "opposes";
 const SCORE = hasValues ? "value" : "score";
 const verbOf = (value) => (value < 0 ? OPPOSES : SUPPORTS);
-const capital = (word) => word[0].toUpperCase() + word.slice(1);
 
 const sideOf = (value) => (value < 0 ? "against" : "for");
 

@@ -1,0 +1,102 @@
+// Copies links, and saves figures and their data as files.
+
+const COPIED_MS = 2000;
+const FROM_FILE = "The browser does not let a page that was opened from a file save pictures. Right-click the picture and choose “Save image as…”, or open the page with diamond-cutter browse.";
+
+// Copies text; returns whether the browser allowed it.
+const copyText = async (text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+// Says on the button that the text was copied.
+const tellCopied = (button, copied) => {
+  button.dataset.words = button.dataset.words || button.textContent;
+  button.textContent = copied ? "Copied" : "Copy it by hand";
+  setTimeout(() => (button.textContent = button.dataset.words), COPIED_MS);
+};
+
+// The address of the view with all its state.
+const viewAddress = () => {
+  writeAddress();
+  return window.location.href;
+};
+
+const copyLink = () => {
+  const button = make("button", { type: "button", class: "copy-link", "aria-live": "polite", onclick: () => copyText(viewAddress()).then((copied) => tellCopied(button, copied)) }, "Copy link");
+  return button;
+};
+
+const saveFile = (name, blob) => {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+};
+
+const fileNameOf = (name, suffix) => `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+|-+$/g, "") || "figure"}.${suffix}`;
+
+// Saves a canvas as PNG; throws a SecurityError if the browser does not allow it.
+const savePng = (name, canvas) => new Promise((resolve, reject) => {
+  canvas.toBlob((blob) => {
+    if (!blob) return reject(new Error("The picture is too large to save."));
+    saveFile(fileNameOf(name, "png"), blob);
+    return resolve();
+  });
+});
+
+// Text that a spreadsheet would run as a formula is quoted.
+const csvCell = (value) => {
+  const text = value === null || value === undefined ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+
+const csvText = (rows) => rows.map((row) => `${row.map(csvCell).join(",")}\r\n`).join("");
+
+const closeShare = (menu) => {
+  menu.open = false;
+  menu.querySelector("[role=status]").textContent = "";
+};
+
+// A menu that shares a figure. `png` returns a canvas, `svg` text, and `csv` rows of cells; each may return a promise.
+const shareTools = ({ png = null, svg = null, csv = null, name }) => {
+  const status = make("p", { class: "share-status", role: "status" });
+  const entry = (words, act) => make("li", {}, make("button", { type: "button", onclick: () => act().catch((error) => (status.textContent = error.name === "SecurityError" ? FROM_FILE : error.message)) }, words));
+  const link = async () => {
+    status.textContent = (await copyText(viewAddress())) ? "The link was copied." : "Copy the address of this page by hand: the browser does not allow it.";
+  };
+  const picture = async () => {
+    const canvas = await png();
+    try {
+      await savePng(name, canvas);
+    } catch (error) {
+      if (error.name !== "SecurityError") throw error;
+      closeShare(menu);
+      openPicture({ title: name, canvas, note: FROM_FILE });
+    }
+  };
+  const entries = [
+    entry("Copy link", link),
+    ...(png ? [entry("Save as PNG", picture)] : []),
+    ...(svg ? [entry("Save as SVG", async () => saveFile(fileNameOf(name, "svg"), new Blob([await svg()], { type: "image/svg+xml" })))] : []),
+    ...(csv ? [entry("Data as CSV", async () => saveFile(fileNameOf(name, "csv"), new Blob([csvText(await csv())], { type: "text/csv" })))] : []),
+  ];
+  const menu = make("details", { class: "share" }, make("summary", {}, "Share", make("span", { class: "unseen" }, ` ${name}`)), make("div", { class: "share-menu" }, make("ul", {}, ...entries), status));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.preventDefault();
+    closeShare(menu);
+    menu.querySelector("summary").focus();
+  });
+  return menu;
+};
+
+// The menu of a figure that is saved as it looks.
+const shareFigure = (figure, { name, csv = null }) => shareTools({ png: () => figureCanvas(figure), svg: () => figureSvg(figure), csv, name });
+
+document.addEventListener("pointerdown", ({ target }) => {
+  for (const menu of document.querySelectorAll(".share[open]")) if (!menu.contains(target)) closeShare(menu);
+});
