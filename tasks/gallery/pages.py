@@ -11,7 +11,22 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage.sets.layout import gallery_asset_key
 from diamond_cutter.tasks.pages.frontend import Frontend, judge, render
 
-_SCRIPTS = ("words", "data", "layers", "sprite_tip", "grid", "layer", "unit", "main")
+_SCRIPTS = (
+    "words",
+    "data",
+    "network",
+    "about",
+    "layers",
+    "search",
+    "sprite_tip",
+    "grid_input",
+    "grid",
+    "layer_tools",
+    "layer",
+    "reported",
+    "unit",
+    "main",
+)
 _DATA = re.compile(rb'<script type="application/json" id="site">(.*)</script>')
 GALLERY = Frontend("diamond_cutter.tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
 
