@@ -12,6 +12,7 @@ from diamond_cutter.storage.sets.report_keys import report_key
 from diamond_cutter.tasks.attaching.chart import history_chart
 from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord
 from diamond_cutter.tasks.browsing.ages import age_of
+from diamond_cutter.tasks.browsing.crops import Crop
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.reporting.contents import ReportContents
@@ -19,18 +20,8 @@ from diamond_cutter.tasks.reporting.layer_contents import Sheet
 from diamond_cutter.tasks.reporting.stored import report_folders
 from diamond_cutter.tasks.stored_reports import AnyReport, report_kind
 
-_SPRITES = 4
+_SPRITES = 8
 _MOST_PX = 1 << 20
-
-
-class Crop(NamedTuple):
-    """A cell of a sheet: the key of the sheet, its width, and the place of the cell in pixels."""
-
-    key: str
-    width: int
-    left: int
-    top: int
-    side: int
 
 
 class ReportCard(NamedTuple):
@@ -136,7 +127,8 @@ def _of_report(folder: str, record: AnyReport, found: ObjectInfo) -> ReportCard:
 
 
 def _title(contents: ReportContents) -> str:
-    return contents.finding or f"Evidence for {contents.explanation()}"
+    name = contents.dataset.rpartition("@")[0] or contents.dataset
+    return contents.finding or f"{contents.images:,} images of {name}: {contents.explanation()}"
 
 
 def _of_training(folder: str, record: AttachedRecord, found: ObjectInfo) -> ReportCard:
@@ -159,7 +151,8 @@ def _of_training(folder: str, record: AttachedRecord, found: ObjectInfo) -> Repo
 def _sprites(folder: str, contents: ReportContents) -> Iterator[Crop]:
     """Yield sprites of the strongest channels of the last layer that has any."""
     for layer in reversed(contents.layers):
-        cells = [known.sprite for known in layer.top if known.sprite is not None][:_SPRITES]
+        strongest = (*layer.top[: _SPRITES // 2], *layer.bottom[: _SPRITES // 2])
+        cells = dict.fromkeys(known.sprite for known in strongest if known.sprite is not None)
         if layer.sprites is not None and cells:
             yield from (crop for cell in cells if (crop := _crop(folder, layer.sprites, cell)))
             return

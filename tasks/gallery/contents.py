@@ -118,7 +118,8 @@ class LayerWords(Shown):
     """The sprites of a layer, for the search.
 
     words: lines that are derived from the numbers of reports, by place of the sprite.
-    classes: names of classes with high activations in reports, by place of the sprite.
+    classes: classes with notably high activations in reports, by place of the sprite: name, and
+        mean in deviations above the channel's mean.
     """
 
     layer: str
@@ -129,7 +130,7 @@ class LayerWords(Shown):
     flagged: tuple[int, ...] = Field(description="places of the sprites with flags")
     labels: tuple[str, ...] = Field(description="of each sprite; empty if none has one")
     words: dict[int, tuple[str, ...]]
-    classes: dict[int, tuple[str, ...]]
+    classes: dict[int, tuple[tuple[str, float], ...]]
 
 
 class SetWords(Shown):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from diamond_cutter.storage import BadKey, Bucket, Corrupt, NotFound
 from diamond_cutter.storage.sets.layout import gallery_asset_key, set_folder
+from diamond_cutter.tasks.attribution.words import LEAST_DEVIATIONS
 from diamond_cutter.tasks.gallery.contents import LayerWords, SetWords
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource
 from diamond_cutter.tasks.pages.scripts import as_script
@@ -53,13 +54,8 @@ def _layer_words(
     labels = tuple(
         source.labels[one.channel] if one.channel < len(source.labels) else "" for one in scores
     )
-    words: dict[int, tuple[str, ...]] = {}
-    classes: dict[int, tuple[str, ...]] = {}
     said = _said(bucket, source.layer, reports)
-    for place, one in enumerate(scores):
-        for numbers in said.get(one.channel, ()):
-            words[place] = _with(words.get(place, ()), [numbers.words])
-            classes[place] = _with(classes.get(place, ()), [name for name, _ in numbers.classes])
+    known = {place: said[one.channel] for place, one in enumerate(scores) if said.get(one.channel)}
     return LayerWords(
         layer=source.layer,
         channels=tuple(one.channel for one in scores),
@@ -68,13 +64,24 @@ def _layer_words(
         cells=tuple(sprite.cell for sprite in source.sprites),
         flagged=tuple(place for place, one in enumerate(scores) if one.flags),
         labels=labels if any(labels) else (),
-        words={place: lines for place, lines in words.items() if lines},
-        classes={place: names for place, names in classes.items() if names},
+        words={
+            place: tuple(dict.fromkeys(of.words for of in reported))
+            for place, reported in known.items()
+        },
+        classes={
+            place: notable
+            for place, reported in known.items()
+            if (notable := _notable_classes(reported))
+        },
     )
 
 
-def _with(known: tuple[str, ...], more: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*known, *filter(None, more))))
+def _notable_classes(said: Sequence[ChannelNumbers]) -> tuple[tuple[str, float], ...]:
+    """Return the classes that stand out in any report, the highest first."""
+    values = {
+        (name, value) for of in said for name, value in of.classes if value >= LEAST_DEVIATIONS
+    }
+    return tuple(sorted(values, key=lambda entry: (-entry[1], entry[0])))
 
 
 def _said(

@@ -56,10 +56,10 @@ const showLayer = async (root, layer, isCurrent) => {
       "header",
       { class: "bar" },
       crumbs(homeLink(), make("h1", {}, ...layerTitle(layer))),
-      make("p", { class: "quiet small where" }, layerFacts(layer)),
+      make("p", { class: "quiet small where" }, [depthWords(layer.name), layerFacts(layer)].filter(Boolean).join(" · ")),
       make("div", { class: "tools" }, search.node, ...sortTools(sprites, way, change), filterTool(sprites, way, change), zoomTools(grid), gridShare(layer, grid)),
       status,
-      layer.mixes ? "" : networkMap(Math.max(240, window.innerWidth - 32), 30, layer.name),
+      layer.mixes ? "" : networkMap(30, layer.name),
     ),
     grid.scroller,
   );

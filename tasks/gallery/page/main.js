@@ -9,7 +9,7 @@ const showWithoutSprites = (root, layer) => {
     make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name)))),
     make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of them has a sprite yet. To render them, run:`),
     make("p", {}, commandLine(channelsCommand(layer))),
-    networkMap(1040, 64, layer.name),
+    networkMap(64, layer.name),
   );
   document.title = `${layer.name} · ${site.model}`;
   return { close: () => {}, keys: { Escape: () => (window.location.hash = "#/") } };

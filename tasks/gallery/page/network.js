@@ -1,7 +1,8 @@
 // The map of the network: a block for each layer, from input to output. Height shows positions, width shows channels.
 
 const MOST_BLOCKS = 120;
-const LEAST_PITCH_PX = 7;
+const LEAST_PITCH_PX = 6;
+const MAP_WIDTH = 1040; // units; the drawing is stretched to the page
 
 // In a very deep network, only main layers and those with sprites are drawn.
 const drawnLayers = () => {
@@ -19,30 +20,36 @@ const renderedWords = (layer, all) => {
   return `${number.toLocaleString("en")} of ${count(all, "channel")} rendered`;
 };
 
+// Where a layer is: "layer 33 of 50".
+const depthWords = (name) => {
+  const place = site.network.findIndex((layer) => layer.name === name);
+  return place < 0 ? "" : `layer ${place + 1} of ${site.network.length}`;
+};
+
 const blockTip = (layer) => [
   make("strong", {}, nameOf(layer.name)),
   make("div", { class: "quiet" }, `${layer.kind} · ${positionsOf(layer)}`),
   make("div", {}, layer.shown ? renderedWords(layer.shown, layer.channels) : `${count(layer.channels, "channel")}, no sprites`),
 ];
 
-// `current` is the name of the layer to mark; the map of a layer's own page is low.
-const networkMap = (widthPx, heightPx, current = null) => {
+// `current` is the name of the layer to mark.
+const networkMap = (heightPx, current = null) => {
   const layers = drawnLayers();
   if (layers.length < 2) return "";
   const weights = layers.map((layer) => 1 + Math.log2(1 + layer.channels));
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  const width = Math.max(widthPx, layers.length * LEAST_PITCH_PX);
-  const gap = Math.min(3, width / layers.length / 4);
+  const gap = Math.min(3, MAP_WIDTH / layers.length / 4);
   const tallest = Math.max(...layers.map((layer) => layer.height || 1));
   let x = 0;
   const blocks = layers.map((layer, place) => {
-    const wide = (weights[place] / sum) * width - gap;
+    const wide = (weights[place] / sum) * MAP_WIDTH - gap;
     const high = Math.max(8, Math.sqrt((layer.height || 1) / tallest) * (heightPx - 8));
     const block = networkBlock(layer, { x, y: (heightPx - high) / 2, wide, high }, layer.name === current);
     x += wide + gap;
     return block;
   });
-  const drawing = makeDrawn("svg", { viewBox: `0 0 ${width} ${heightPx}`, width, height: heightPx, class: "network", "aria-hidden": "true" }, ...blocks);
+  const drawing = makeDrawn("svg", { viewBox: `-1 -1 ${MAP_WIDTH - gap + 2} ${heightPx + 2}`, width: "100%", height: heightPx, preserveAspectRatio: "none", class: "network", "aria-hidden": "true" }, ...blocks);
+  drawing.style.minWidth = `${layers.length * LEAST_PITCH_PX}px`;
   return make("div", { class: "network-scroll" }, drawing);
 };
 
@@ -60,7 +67,7 @@ const networkBlock = (layer, { x, y, wide, high }, isCurrent) => {
 };
 
 const networkFigure = () => {
-  const map = networkMap(1040, 150);
+  const map = networkMap(150);
   if (!map) return "";
   const { about } = site;
   const classes = about && about.classes ? `output: ${count(about.classes, "class", "classes")}` : "output";

@@ -19,7 +19,7 @@ const fillReported = async (section, report, layer, sprite) => {
   if (!known) return;
   const words = saying(known.words);
   if (words) section.append(make("p", { class: "words" }, nameOf(words), " ", make("span", { class: "derived", title: "This line is generated from the numbers by rules." }, "derived")));
-  if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest activations for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (${decimal(above)} deviations above its mean)`])));
+  if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest activations for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (+${above.toFixed(2)} SD)`])));
   if (!numbers.patches) return;
   const sheet = { ...numbers.patches, file: `${report.folder}${numbers.patches.file}` };
   const picture = await loadSheet(sheet);

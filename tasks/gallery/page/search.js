@@ -2,6 +2,7 @@
 
 const MOST_IN_LAYER = 48;
 const TYPED_MS = 150;
+const SD_WORDS = "SD: the mean activation for the class, in standard deviations above the channel's mean over the images of a report.";
 let indexed = null;
 
 const entriesOf = (layer, words) =>
@@ -36,7 +37,7 @@ const readIndex = async () => {
   const words = site.words ? (await loadNumbers("words", site.words, "The words of this set could not be loaded.")).layers : [];
   const known = new Map(words.map((layer) => [layer.layer, layer]));
   const found = await Promise.all(site.layers.map((layer) => (known.has(layer.name) ? entriesOf(layer, known.get(layer.name)) : fromNumbers(layer))));
-  return found.map((entries) => entries.map((entry) => ({ ...entry, text: [entry.layer.name, entry.label, ...entry.said, ...entry.classes].join("\n").toLowerCase() })));
+  return found.map((entries) => entries.map((entry) => ({ ...entry, text: [entry.layer.name, entry.label, ...entry.said, ...entry.classes.map(([name]) => name)].join("\n").toLowerCase() })));
 };
 
 // Every word must match: a number the channel, and other words some of the text.
@@ -78,9 +79,9 @@ const showSearch = async (root, isCurrent) => {
     const state = viewState();
     const wanted = (state.get("words") || "").toLowerCase().split(/\s+/).filter(Boolean);
     const only = state.get("show") === "failed";
-    const found = wanted.length || only ? index.map((entries) => entries.filter((entry) => (!only || entry.failed) && matches(entry, wanted))).filter((entries) => entries.length) : [];
+    const found = wanted.length || only ? index.map((entries) => entries.filter((entry) => (!only || entry.failed) && matches(entry, wanted))).filter((entries) => entries.length).map((entries) => [...entries].sort((one, other) => classHit(other, wanted) - classHit(one, wanted))) : [];
     const sum = found.reduce((total, entries) => total + entries.length, 0);
-    status.textContent = !wanted.length && !only ? "Words of labels and classes, names of layers, or channel numbers." : sum ? `${count(sum, "sprite")} in ${count(found.length, "layer")}` : "No sprite matches.";
+    status.textContent = !wanted.length && !only ? "Words of labels and classes, names of layers, or channel numbers." : sum ? `${count(sum, "sprite")} in ${count(found.length, "layer")}.${found.flat().some((entry) => classHit(entry, wanted)) ? ` ${SD_WORDS}` : ""}` : "No sprite matches.";
     results.replaceChildren(only ? failedHelp() : "", ...found.map((entries) => layerResults(entries, wanted)));
     results.setAttribute("aria-busy", "false");
   };
@@ -120,10 +121,15 @@ const layerResults = (entries, wanted) => {
   );
 };
 
+const hits = (text, wanted) => wanted.some((word) => text.toLowerCase().includes(word));
+
+// How far a class that is looked for stands out; 0 if no such class does.
+const classHit = (entry, wanted) => Math.max(0, ...entry.classes.filter(([name]) => hits(name, wanted)).map(([, above]) => above));
+
 // The line that matches, or the first one.
 const reasonOf = (entry, wanted) => {
-  const lines = [entry.label, ...entry.classes.map((name) => `responds to ${name}`), ...entry.said].filter(Boolean);
-  return lines.find((line) => wanted.some((word) => line.toLowerCase().includes(word))) || lines[0] || "";
+  const lines = [entry.label, ...entry.classes.map(([name, above]) => `${name}: +${above.toFixed(2)} SD`), ...entry.said].filter(Boolean);
+  return lines.find((line) => hits(line, wanted)) || lines[0] || "";
 };
 
 const resultTile = (entry, wanted) => {

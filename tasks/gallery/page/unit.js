@@ -23,13 +23,13 @@ const showUnit = async (root, layer, unit, isCurrent) => {
         { class: "facts" },
         make("h1", { tabindex: -1 }, sprite.title),
         ...(sprite.label ? [make("p", { class: "label" }, nameOf(sprite.label))] : []),
-        make("p", { class: "quiet" }, "in ", make("a", { href: layerPath(layer) }, ...layerTitle(layer)), layer.mixes ? "" : `, ${layerFacts(layer)}`),
+        make("p", { class: "quiet" }, "in ", make("a", { href: layerPath(layer) }, ...layerTitle(layer)), layer.mixes ? "" : `, ${[depthWords(layer.name), layerFacts(layer)].filter(Boolean).join(" · ")}`),
         flagList(layer, sprite),
         scoreList(sprite),
         recipeTable({ ...site.settings, ...layer.settings }, site.recipe),
       ),
     ),
-    layer.mixes ? "" : networkMap(1040, 64, layer.name),
+    layer.mixes ? "" : networkMap(64, layer.name),
     ...reported(layer, sprite),
     ...variantsOf(layer, sprites, sprite),
     ...alike(layer, sprites, sprite),
@@ -52,7 +52,7 @@ const showUnrendered = (root, layer, unit) => {
   root.replaceChildren(
     make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPath(layer) }, ...layerTitle(layer)))),
     make("article", { class: "unit" }, make("div", { class: "picture" }, missingSprite({ command })), make("div", { class: "facts" }, make("h1", { tabindex: -1 }, `channel ${unit}`), make("p", {}, "This channel has no sprite yet. To render it, run:"), commandLine(command))),
-    networkMap(1040, 64, layer.name),
+    networkMap(64, layer.name),
   );
   return { close: () => {}, keys: { Escape: () => (window.location.hash = layerPath(layer)) } };
 };
@@ -108,12 +108,18 @@ const flagList = (layer, sprite) => {
   return make("ul", { class: "flags" }, ...sprite.flags.map((flag) => make("li", {}, make("strong", {}, plain(flag)), `: ${FLAGS[flag] || ""}`, FLAGS_HELP[flag] ? make("span", { class: "quiet help" }, ` ${FLAGS_HELP[flag]}`) : "")));
 };
 
+const scoreLine = (words, value, meaning) => make("div", {}, make("dt", {}, words), make("dd", {}, make("b", {}, value), make("span", { class: "quiet" }, meaning)));
+
+// The scores that tell how well the sprite excites its channel; those of the picture are folded.
 const scoreList = (sprite) => {
-  const lines = Object.entries(SCORES)
-    .filter(([score]) => sprite.scores[score] !== null)
-    .map(([score, [words, meaning]]) => make("div", {}, make("dt", {}, words), make("dd", {}, make("b", {}, decimal(sprite.scores[score])), make("span", { class: "quiet" }, meaning))));
-  const rung = make("div", {}, make("dt", {}, "attempt"), make("dd", {}, make("b", {}, sprite.rung), make("span", { class: "quiet" }, RUNGS[sprite.rung])));
-  return make("dl", { class: "scores" }, ...lines, rung);
+  const given = Object.entries(SCORES).filter(([score]) => sprite.scores[score] !== null);
+  const lines = (main) => given.filter(([score]) => TOLD.includes(score) === main).map(([score, [words, meaning]]) => scoreLine(words, decimal(sprite.scores[score]), meaning));
+  return make(
+    "div",
+    {},
+    make("dl", { class: "scores" }, ...lines(true)),
+    make("details", { class: "recipe" }, make("summary", {}, "More measurements"), make("dl", { class: "scores" }, ...lines(false), scoreLine("attempt", sprite.rung, RUNGS[sprite.rung]))),
+  );
 };
 
 const spriteTiles = (layer, sprites, caption) =>
