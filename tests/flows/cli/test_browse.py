@@ -97,6 +97,21 @@ def test_the_first_page_leads_to_each_set(served: Served) -> None:
         assert served.ask(name)[0] == 200
 
 
+def test_a_damaged_page_or_report_costs_only_itself(served: Served, bucket: LocalBucket) -> None:
+    first = served.ask("/")[2]
+    assert b"2 layers \xc2\xb7 11 sprites" in first
+    for damage in (b"no page", b'<script type="application/json" id="site">{"model": 3}</script>'):
+        bucket.put(gallery_key(MODEL, RECIPE.key), damage, mode="overwrite")
+        assert b"2 layers \xc2\xb7 11 sprites" in served.ask("/")[2]
+    bucket.put("reports/a@1/b@2/attribution@3/report.json", EVIL)
+    bucket.put(card_key(MODEL), EVIL, mode="overwrite")
+    status, _, page = served.ask("/")
+    assert status == 200 and b"2 layers" in page and EVIL not in page
+    status, _, page = served.ask(f"/models/{MODEL}/")
+    assert status == 200 and b"missing or damaged" in page and b"11 sprites" in page
+    assert served.ask("/models/unknown@12345678/")[0] == 404
+
+
 def test_a_gallery_and_all_that_it_names_is_served(served: Served) -> None:
     status, headers, page = served.ask(f"/{SET}")
     assert (status, headers["Cache-Control"]) == (200, "no-cache")
