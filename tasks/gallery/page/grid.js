@@ -246,7 +246,7 @@ const makeGrid = (layer, onActive, onView) => {
     // What the address keeps: the size of the cells, and the first sprite in view; null for the usual.
     view: () => {
       const first = Math.max(0, Math.round((scroller.scrollTop - MARGIN_PX) / layout.rowPx)) * layout.columns;
-      return { zoom: cellPx === usualCellPx ? null : Math.round(cellPx), from: first > 0 && shown[first] ? shown[first].unit : null };
+      return { zoom: cellPx === usualCellPx ? null : Math.floor(cellPx), from: first > 0 && shown[first] ? shown[first].unit : null };
     },
     // A copy of what is in view, on the colour of the page.
     snapshot: () => {

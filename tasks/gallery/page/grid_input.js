@@ -36,6 +36,7 @@ const gridInput = (grid) => {
   };
 
   const onClick = (event) => {
+    writeAddress(); // so that the way back leads here
     const place = grid.placeAt(event.clientX, event.clientY);
     if (event.target !== grid.cursor() && place >= 0) grid.follow(place);
   };
