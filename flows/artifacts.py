@@ -17,8 +17,10 @@ from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
 from diamond_cutter.flows.planning import RunPlan
+from diamond_cutter.flows.report_artifact import escaped, report_markdown
 from diamond_cutter.flows.server.loss import only_shown
 from diamond_cutter.flows.sprites_summary import RunSummary
+from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.reporting.contents import ReportRecord
 
 
@@ -81,8 +83,8 @@ class ReportArtifacts:
         """Show the share of the images that is measured."""
         self._progress.update(share)
 
-    def publish(self, summary: ReportSummary, record: ReportRecord) -> None:
-        """Show the most decisive channels and a link to the report."""
+    def publish(self, bucket: Bucket, summary: ReportSummary, record: ReportRecord) -> None:
+        """Show the most decisive channels, and the finding with a picture."""
         table = [
             {
                 "layer": layer.name,
@@ -96,13 +98,12 @@ class ReportArtifacts:
             create_table_artifact(
                 key=f"channels-{self._key}",
                 table=table,
-                description=f"Most decisive channels: {_escaped(summary.explained)}",
+                description=f"Most decisive channels: {escaped(summary.explained)}",
             )
-            create_link_artifact(
+            create_markdown_artifact(
                 key=f"report-{self._key}",
-                link=summary.page,
-                link_text="the report",
-                description="\n\n".join(map(_escaped, summary.in_words())),
+                markdown=report_markdown(bucket, summary, record.contents),
+                description=escaped(summary.in_words()[0]),
             )
 
 
@@ -117,13 +118,13 @@ class CutArtifacts:
         table = [row.model_dump(exclude={"on_front"}) for row in summary.rows]
         with only_shown():
             create_table_artifact(
-                key=f"cuts-{self._key}", table=table, description=_escaped(summary.answer)
+                key=f"cuts-{self._key}", table=table, description=escaped(summary.answer)
             )
             create_link_artifact(
                 key=f"cut-{self._key}",
                 link=summary.report,
                 link_text="the report",
-                description="\n\n".join(map(_escaped, summary.in_words())),
+                description="\n\n".join(map(escaped, summary.in_words())),
             )
 
 
@@ -138,13 +139,13 @@ class AttachArtifacts:
         table = [epoch.model_dump() for epoch in summary.history]
         with only_shown():
             create_table_artifact(
-                key=f"history-{self._key}", table=table, description=_escaped(summary.bundle)
+                key=f"history-{self._key}", table=table, description=escaped(summary.bundle)
             )
             create_link_artifact(
                 key=f"attach-{self._key}",
                 link=summary.chart,
                 link_text="the history of the training",
-                description="\n\n".join(map(_escaped, summary.in_words())),
+                description="\n\n".join(map(escaped, summary.in_words())),
             )
 
 
@@ -159,13 +160,13 @@ class CompareArtifacts:
         table = [pair.model_dump(exclude={"channels", "dead"}) for pair in summary.pairs]
         with only_shown():
             create_table_artifact(
-                key=f"layers-{self._key}", table=table, description=_escaped(summary.answer)
+                key=f"layers-{self._key}", table=table, description=escaped(summary.answer)
             )
             create_link_artifact(
                 key=f"compare-{self._key}",
                 link=summary.report,
                 link_text="the report",
-                description="\n\n".join(map(_escaped, summary.in_words())),
+                description="\n\n".join(map(escaped, summary.in_words())),
             )
 
 
@@ -175,14 +176,14 @@ def _artifact_key(name: str) -> str:
 
 def _markdown(summary: RunSummary) -> str:
     rows = [
-        f"| {_escaped(layer)} | `{_escaped(f'{summary.bucket}/{key}')}` |"
+        f"| {escaped(layer)} | `{escaped(f'{summary.bucket}/{key}')}` |"
         for layer, key in summary.spritemaps.items()
     ]
-    failures = [f"- {_escaped(failure)}" for failure in summary.failures]
+    failures = [f"- {escaped(failure)}" for failure in summary.failures]
     counts = f"{summary.rendered} rendered, {summary.reused} reused, {summary.failed} failed"
-    tried = [_escaped(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
+    tried = [escaped(line) for line in (*summary.ladder_in_words(), *summary.warnings)]
     lines = [
-        f"# Sprites of {_escaped(summary.model)}",
+        f"# Sprites of {escaped(summary.model)}",
         "",
         "\n\n".join([counts, *tried]),
         "",
@@ -191,8 +192,3 @@ def _markdown(summary: RunSummary) -> str:
         *rows,
     ]
     return "\n".join(lines + (["", "## Failures", "", *failures] if failures else []))
-
-
-def _escaped(text: str) -> str:
-    """Escape text for Markdown: layers and files may have any name."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text).replace("\n", " ")

@@ -5,12 +5,14 @@ therefore does only the missing work.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 
 from diamond_cutter.errors import first_line
 from diamond_cutter.flows.artifacts import ReportArtifacts
+from diamond_cutter.flows.attribution_command import command_of
 from diamond_cutter.flows.attribution_request import (
     AttributionRequest,
     AttributionRun,
@@ -39,10 +41,12 @@ from diamond_cutter.flows.task_futures import FutureQueue, error_of
 from diamond_cutter.storage import Bucket, open_bucket
 from diamond_cutter.storage.sets.layout import recipe_key
 from diamond_cutter.storage.sets.records import ImagesRecord
+from diamond_cutter.storage.sets.report_keys import methods_key
 from diamond_cutter.tasks.attribution.batches import NumberedImage
 from diamond_cutter.tasks.attribution.job import ImagesJob
 from diamond_cutter.tasks.attribution.label_classes import classes_by_label
-from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images
+from diamond_cutter.tasks.attribution.method_choice import SAMPLE, MethodsRecord
+from diamond_cutter.tasks.attribution.task import IMAGES_AT_ONCE, attribute_images, choose_methods
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.photos.image_set import BadPhotos
@@ -88,7 +92,7 @@ def attribute_dataset(request: AttributionRequest) -> ReportSummary | LeftOver:
             return summary_of(bucket, run.folder, done, reused=True)
         bucket.check()
         try:
-            return _explain(run, slots)
+            return _explain(_with_methods(run, slots), slots)
         except BudgetSpent as spent:
             return spent.left_over
 
@@ -111,6 +115,19 @@ def _complete_report(run: AttributionRun) -> ReportRecord | None:
     if done is None or not photos_are_noted(run):
         return None
     return None if damaged_sprites(run, stored_details(run.bucket, run.folder)) else done
+
+
+def _with_methods(run: AttributionRun, slots: DeviceSlots) -> AttributionRun:
+    """Return the run with a method for each layer, chosen before anything is measured."""
+    if run.spec.method != "auto":
+        return run
+    if not may_start():
+        raise BudgetSpent(len(run.images.images), "images")
+    count = len(run.images.images)
+    sample = _job(run, evenly(range(count), SAMPLE))
+    with doing("choosing the method of each layer"):
+        record: MethodsRecord = choose_methods(sample, count, slots, run.request.timeout_s)
+    return replace(run, spec=run.spec.model_copy(update={"methods": record.methods}))
 
 
 def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
@@ -136,17 +153,18 @@ def _explain(run: AttributionRun, slots: DeviceSlots) -> ReportSummary:
         run.card,
         run.images,
         run.spec,
-        tuple(records),
+        (*_methods_keys(run), *records),
         refused,
         groups,
         lacks,
         preprocessing_note(run, reduced, slots),
+        command_of(request, run.images.name.rpartition("@")[0]),
     )
     with doing("publishing the report"):
         record: ReportRecord = publish_report(job, reduced, details)
         _update_gallery(run)
     summary = summary_of(bucket, run.folder, record, reused=False)
-    artifacts.publish(summary, record)
+    artifacts.publish(bucket, summary, record)
     return summary
 
 
@@ -190,6 +208,10 @@ def _attribute(
         job.record_key: ImagesRecord.from_bytes(run.bucket.get(job.record_key), job.record_key)
         for job in jobs
     }
+
+
+def _methods_keys(run: AttributionRun) -> tuple[str, ...]:
+    return (methods_key(run.folder),) if run.spec.methods else ()
 
 
 def _inspect(run: AttributionRun, reduced: DatasetSums, slots: DeviceSlots) -> DetailsRecord:

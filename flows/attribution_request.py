@@ -32,6 +32,7 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 _EVERY = "all"
 _HALF = 0.5
 _NOBODY = "none"
+_STEPS: dict[Method, int] = {"gradient": 1, "integrated": 100, "auto": 32}
 
 
 class AttributionRequest(FrozenModel):
@@ -65,10 +66,16 @@ class AttributionRequest(FrozenModel):
         "is predicted; default: 0.5",
     )
     method: Method = Field(
-        default="gradient",
-        description="gradient times activation, or integrated gradients (--steps times slower)",
+        default="auto",
+        description="gradient times activation, or integrated gradients (--steps times slower); "
+        "auto: for each layer the faster one, unless it is poor and time allows the other",
     )
-    steps: int = Field(default=100, ge=1, le=10_000, description="steps of integrated gradients")
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="steps of integrated gradients; default: 100, and 32 for --method auto",
+    )
     groups: int = Field(default=6, ge=0, le=64, description="groups of neurons per layer, or 0")
     channels: int = Field(
         default=32,
@@ -138,12 +145,13 @@ def attribution_spec(
         BadModel: the model has no logits.
     """
     positive, negative = _explained(card, request)
+    gradient = request.method == "gradient"
     return AttributionSpec(
         layers=tuple(layer.name for layer in _layers(card, request.layers)),
         positive=positive,
         negative=negative,
         method=request.method,
-        steps=request.steps if request.method == "integrated" else 1,
+        steps=_STEPS[request.method] if request.steps is None or gradient else request.steps,
         groups=request.groups,
         channels=request.channels,
         shown=request.shown,

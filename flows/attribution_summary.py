@@ -6,22 +6,29 @@ from diamond_cutter.flows.quantities import share, skipped_in_words
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.report_keys import report_page_key
+from diamond_cutter.tasks.attribution.spec import LayerMethod
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
+    FailedSprites,
     PreprocessingNote,
     RefusedImage,
     ReportRecord,
     Values,
 )
-from diamond_cutter.tasks.reporting.layer_contents import ReportedLayer
+from diamond_cutter.tasks.reporting.layer_contents import ReportedLayer, Verdict
+from diamond_cutter.tasks.reporting.verdicts import percent
 
-_NAMED_CHANNELS = 5
+_NAMED_CHANNELS, _IN_A_CELL = 5, 3
 
 
 class LayerSummary(FrozenModel):
     """A layer of a report."""
 
     layer: str
+    method: LayerMethod | None = Field(description="none in reports of earlier versions")
+    verdict: Verdict | None = Field(description="none in reports of earlier versions")
+    reason: str = Field(description="of the verdict, in one sentence")
+    advice: str = Field(description="what to do, in one sentence; empty if reliable")
     completeness_error: float = Field(description="median over the images that were checked")
     drop_of_top: float = Field(
         description="median drop of the score without the 5 % of channels that add most"
@@ -40,6 +47,7 @@ class ReportSummary(FrozenModel):
     page: str = Field(description="the URL of the page")
     dataset: str
     model: str
+    finding: str = Field(description="the answer in words; empty in earlier reports")
     explained: str = Field(description="the explained classes, in words")
     images: int
     refused: tuple[RefusedImage, ...]
@@ -53,13 +61,14 @@ class ReportSummary(FrozenModel):
         description="whether the classes have their names from the images' labels"
     )
     layers: tuple[LayerSummary, ...]
+    failed_sprites: FailedSprites | None = Field(description="none if no sprite has flags")
     reused: bool = Field(description="whether the report was complete already")
     lacks: tuple[str, ...] = Field(
         description="a sentence on each failed part; the same run retries these parts"
     )
 
     def in_words(self) -> list[str]:
-        """Return the summary as lines of text, without the table of layers."""
+        """Return the summary as lines of text, without the finding and the layers."""
         lines = [
             f"{self.images:,} images of {self.dataset}, explained by {self.model}: {self.explained}"
         ]
@@ -95,27 +104,37 @@ class ReportSummary(FrozenModel):
         return [f"{right}; its top five classes include the label in {share(self.accuracy.top5)}"]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Return the head and the rows of a table of the layers."""
-        head = (
-            "layer",
-            "completeness error",
-            "lost without top 5 %",
-            "without random 5 %",
-            "channels for",
-            "channels against",
-        )
+        """Return the head and the rows of a table of the layers.
+
+        The method is a column only if it differs, so that the table fits 80 columns.
+        """
+        named = len({layer.method for layer in self.layers}) > 1
+        head = ("layer", "verdict", *(["method"] if named else []), "error", "for", "against")
         rows: list[tuple[str, ...]] = [
             (
                 layer.layer,
-                share(layer.completeness_error),
-                f"{layer.drop_of_top:.3g}",
-                f"{layer.drop_of_random:.3g}",
-                ", ".join(map(str, layer.top)),
-                ", ".join(map(str, layer.bottom)),
+                layer.verdict or "not judged",
+                *([layer.method or ""] if named else []),
+                percent(layer.completeness_error),
+                ", ".join(map(str, layer.top[:_IN_A_CELL])),
+                ", ".join(map(str, layer.bottom[:_IN_A_CELL])),
             )
             for layer in self.layers
         ]
         return head, rows
+
+    def advice(self) -> list[str]:
+        """Return a line for each layer that is not reliable, and one about failed sprites."""
+        lines = [
+            f"{layer.layer}: {layer.reason} {layer.advice}" for layer in self.layers if layer.advice
+        ]
+        if self.failed_sprites is not None:
+            failed = self.failed_sprites
+            flags = ", ".join(
+                f"{count} {flag.replace('_', ' ')}" for flag, count in failed.by_flag.items()
+            )
+            lines.append(f"{failed.failed} of {failed.of} sprites failed: {flags}. {failed.advice}")
+        return lines
 
 
 def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: bool) -> ReportSummary:
@@ -126,6 +145,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         page=f"{bucket.url}/{report_page_key(folder)}",
         dataset=contents.dataset,
         model=contents.model,
+        finding=contents.finding,
         explained=contents.explanation(),
         images=contents.images,
         refused=contents.refused,
@@ -135,6 +155,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         values=contents.values,
         classes_by_label=contents.spec.classes_by_label,
         layers=tuple(map(_layer, contents.layers)),
+        failed_sprites=contents.failed_sprites,
         reused=reused,
         lacks=record.lacks,
     )
@@ -143,6 +164,10 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
 def _layer(layer: ReportedLayer) -> LayerSummary:
     return LayerSummary(
         layer=layer.name,
+        method=layer.method,
+        verdict=layer.checks.verdict,
+        reason=layer.checks.reason,
+        advice=layer.checks.advice,
         completeness_error=layer.checks.completeness_error.median,
         drop_of_top=layer.checks.drop_of_top.median,
         drop_of_random=layer.checks.drop_of_random.median,

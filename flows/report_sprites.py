@@ -20,6 +20,7 @@ from diamond_cutter.tasks.gathering.contents import read_mixes, spritemap_record
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.photos.activations import keep_activations
 from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term, group_label
+from diamond_cutter.tasks.reporting.annotating import Annotator
 from diamond_cutter.tasks.reporting.choosing import channels_to_render
 from diamond_cutter.tasks.reporting.contents import DetailsRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
@@ -50,7 +51,8 @@ def render_report_sprites(
         run.recipe.key,
         indexed_shards(run.bucket, run.card.key, run.recipe.key),
     )
-    channels = channels_to_render(reduced.totals, details.cells, run.spec)
+    annotated = Annotator(run.bucket, run.folder, run.card, run.spec, reduced, details).images()
+    channels = channels_to_render(reduced.totals, details.cells, run.spec, annotated)
     wanted = {layer: chosen for layer, chosen in channels.items() if chosen}
     damaged = damaged_sprites(run, details)
     asked = SpritesRequest(

@@ -14,12 +14,14 @@ from diamond_cutter.storage.sets.layout import is_fingerprinted
 from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.report_keys import (
     details_key,
+    methods_key,
     report_folder,
     report_key,
     report_page_key,
 )
 from diamond_cutter.storage.sets.sprite_set import read_record
 from diamond_cutter.storage.sets.views import Finding, check_view
+from diamond_cutter.tasks.attribution.method_choice import MethodsRecord
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.compare_report.pages import (
     COMPARE_REPORT,
@@ -228,4 +230,6 @@ def _kind(folder: str, key: str) -> type[Record] | None:
         return ImagesRecord
     if key == details_key(folder):
         return DetailsRecord
+    if key == methods_key(folder):
+        return MethodsRecord
     return ReportRecord if key == report_key(folder) else None

@@ -43,7 +43,7 @@ def in_words(shown: Shown) -> list[Part]:
         case SetReport():
             return set_in_words(shown)
         case ReportSummary():
-            return [*shown.in_words(), Rows(*shown.table()), shown.page]
+            return report_in_words(shown)
         case CutSummary() | CompareSummary():
             return [*shown.in_words(), *(Rows(*table) for table in shown.tables()), shown.report]
         case ShownRecord(record=ShardRecord() as record):
@@ -66,6 +66,13 @@ def in_words(shown: Shown) -> list[Part]:
                 f"{shown.key}: the card of a model; its graph is "
                 f"{'whole' if shown.file_is_whole else damage}"
             ]
+
+
+def report_in_words(summary: ReportSummary) -> list[Part]:
+    """Return the summary of a report as lines of text and a table: the answer first."""
+    finding = [summary.finding] if summary.finding else []
+    table = Rows(*summary.table())
+    return [*finding, table, *summary.advice(), *summary.in_words(), summary.page]
 
 
 def preset_in_words(preset: Preset) -> list[Part]:

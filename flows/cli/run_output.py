@@ -7,7 +7,7 @@ from diamond_cutter.flows.attach_summary import AttachSummary
 from diamond_cutter.flows.attribution_summary import ReportSummary
 from diamond_cutter.flows.cli.estimates import RunEstimate
 from diamond_cutter.flows.cli.output import print_result
-from diamond_cutter.flows.cli.record_text import preset_in_words, tuning_in_words
+from diamond_cutter.flows.cli.record_text import preset_in_words, report_in_words, tuning_in_words
 from diamond_cutter.flows.cli.tables import Rows, printable
 from diamond_cutter.flows.compare_summary import CompareSummary
 from diamond_cutter.flows.cut_summary import CutSummary
@@ -87,7 +87,7 @@ def print_summary(summary: SpritesSummary, *, as_json: bool) -> None:
 
 def print_report(summary: ReportSummary, *, as_json: bool) -> None:
     """Print the summary of a report, and the URL of its page."""
-    print_result(summary, as_json, *summary.in_words(), Rows(*summary.table()), summary.page)
+    print_result(summary, as_json, *report_in_words(summary))
 
 
 def print_left_over(left: LeftOver, *, as_json: bool) -> None:

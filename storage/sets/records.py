@@ -240,6 +240,9 @@ class ImagesRecord(Record):
     refused: dict[str, str] = Field(
         default={}, description="why images were omitted, by their names"
     )
+    methods: tuple[str, ...] = Field(
+        default=(), description="by layer, if the method was chosen for each; else empty"
+    )
     file: FileRef | None = Field(description="none if all were omitted")
     seconds: float
     versions: Versions

@@ -23,6 +23,11 @@ def report_page_key(folder: str) -> str:
     return folder + "index.html"
 
 
+def methods_key(folder: str) -> str:
+    """Return the key of the record of the method that suits each layer of a report."""
+    return folder + "methods.json"
+
+
 def details_key(folder: str) -> str:
     """Return the key of the record of a report's details on single images."""
     return folder + "details.json"

@@ -59,6 +59,39 @@ def check_function(
     return check
 
 
+def completeness_function(
+    network: Network, spec: AttributionSpec
+) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Return a compiled function that measures completeness errors alone, layer by layer.
+
+    The function takes images, float32 `[batch, height, width, channel]` in [0, 1], and returns
+    float32 `[batch]` for each layer.
+    """
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, *network.card.image.shape])], autograph=False
+    )
+    def errors(images: tf.Tensor) -> list[tf.Tensor]:
+        forward = Forward(network, images)
+        ranked = network.ranked(forward.logits, spec.threshold)
+        chosen = choose_classes(ranked, spec.positive, spec.negative)
+        score, gradients = score_of(forward.logits, chosen), gradients_inside(forward, chosen, spec)
+        found = []
+        for tail, layer, around, gradient in zip(
+            forward.tails, forward.activations, forward.around, gradients, strict=True
+        ):
+            silent = score_of(tail.run(tf.zeros_like(layer), around)[0], chosen)
+            attributed = tf.reduce_sum(by_position(layer * gradient), axis=[1, 2])
+            found.append(_completeness_error(attributed, score - silent))
+        return found
+
+    return errors
+
+
+def _completeness_error(attributed: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
+    return tf.abs(attributed - gain) / tf.maximum(tf.abs(gain), 1e-6)
+
+
 def _check_layer(
     tail: Tail,
     layer: tf.Tensor,
@@ -83,10 +116,8 @@ def _check_layer(
         fn_output_signature=tf.TensorSpec([None], tf.float32),
         parallel_iterations=1,
     )
-    gain = losses[0]
     return LayerChecks(
-        completeness_error=tf.abs(tf.reduce_sum(attributed, axis=1) - gain)
-        / tf.maximum(tf.abs(gain), 1e-6),
+        completeness_error=_completeness_error(tf.reduce_sum(attributed, axis=1), losses[0]),
         drop_of_top=losses[1],
         drop_of_random=tf.reduce_mean(losses[2:], axis=0),
     )

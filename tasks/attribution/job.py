@@ -57,13 +57,14 @@ class ImagesJob:
 
 
 def stored_images(bucket: Bucket, job: ImagesJob) -> ImagesRecord | None:
-    """Return the record of the measurements, or None if it is missing or damaged."""
+    """Return the record of the measurements; None if it is missing, damaged or by other methods."""
     record = read_record(bucket, job.record_key, ImagesRecord)
-    return record if record is not None and _is_whole(bucket, record) else None
+    return record if record is not None and _counts(bucket, record, job) else None
 
 
-def _is_whole(bucket: Bucket, record: ImagesRecord) -> bool:
-    return record.file is None or is_whole(bucket, record.file)
+def _counts(bucket: Bucket, record: ImagesRecord, job: ImagesJob) -> bool:
+    whole = record.file is None or is_whole(bucket, record.file)
+    return whole and record.methods == job.spec.methods
 
 
 def attribute_and_commit(job: ImagesJob) -> None:
@@ -78,13 +79,14 @@ def attribute_and_commit(job: ImagesJob) -> None:
         first=job.images[0].number,
         images=len(job.images),
         refused=refused,
+        methods=job.spec.methods,
         file=put_fingerprinted(bucket, job.record_key, data, "parquet", crc32c(data))
         if rows
         else None,
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
     )
-    commit(bucket, job.record_key, record, lambda theirs: _is_whole(bucket, theirs))
+    commit(bucket, job.record_key, record, lambda theirs: _counts(bucket, theirs, job))
 
 
 def attribute(job: ImagesJob, refused: dict[str, str]) -> ImageRows | None:

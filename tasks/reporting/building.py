@@ -7,9 +7,11 @@ from diamond_cutter.tasks.gathering.index import to_parquet
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.photos.bands import preview_in_words
 from diamond_cutter.tasks.photos.image_set import ImageSet
+from diamond_cutter.tasks.reporting.annotating import Annotator
 from diamond_cutter.tasks.reporting.choosing import shown_sets
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
+    AnnotatedImage,
     ImageSetCard,
     RefusedImage,
     ReportContents,
@@ -17,8 +19,10 @@ from diamond_cutter.tasks.reporting.contents import (
     Table,
     Values,
 )
+from diamond_cutter.tasks.reporting.failed_sprites import failed_sprites
+from diamond_cutter.tasks.reporting.finding import finding
 from diamond_cutter.tasks.reporting.layer_contents import short
-from diamond_cutter.tasks.reporting.layers import LayerSprites, Material, report_layer
+from diamond_cutter.tasks.reporting.layers import BuiltLayer, LayerSprites, Material, report_layer
 from diamond_cutter.tasks.reporting.page_data import ImageList, ListedImage
 from diamond_cutter.tasks.reporting.pages import IMAGE_LIST
 from diamond_cutter.tasks.reporting.pictures import PatchCutter
@@ -49,8 +53,13 @@ def build_report(
         files: receives the files.
     """
     card, spec, details = material.card, material.spec, material.details
-    totals = material.sums.totals
+    sums, totals = material.sums, material.sums.totals
     cutter = PatchCutter(card, dict(enumerate(images.images)))
+    layers = {
+        name: report_layer(material, card.layer(name), sprites_of(name), cutter, files)
+        for name in spec.layers
+    }
+    annotated = Annotator(material.bucket, files.folder, card, spec, sums, details).images()
     return ReportContents(
         dataset=images.name,
         model=card.key,
@@ -66,17 +75,26 @@ def build_report(
         values=_values(material) if card.head_kind == "values" else None,
         classes=_named_classes(material),
         sets=_set_cards(material),
-        layers=tuple(
-            report_layer(material, card.layer(name), sprites_of(name), cutter, files)
-            for name in spec.layers
-        ),
+        layers=tuple(layer.part for layer in layers.values()),
         flows=details.flows,
         shown=_image_list(material, files),
         pages=details.pages,
         tables=_tables(material, files),
+        finding=finding(card, spec, totals, details, annotated),
+        annotated=tuple(_with_sprite(image, layers[image.layer]) for image in annotated),
+        failed_sprites=failed_sprites(
+            card.name, {name: layer.flags for name, layer in layers.items()}
+        ),
         versions=details.versions,
         created=details.created,
     )
+
+
+def _with_sprite(image: AnnotatedImage, layer: BuiltLayer) -> AnnotatedImage:
+    """Return an annotated image with the cell and the flags of its channel's sprite."""
+    cell = layer.cells.get(image.channel)
+    flags = () if cell is None else layer.flags[cell]
+    return image.model_copy(update={"sprite": cell, "flags": flags})
 
 
 def _refused(images: ImageSet, refused: Mapping[str, str]) -> tuple[RefusedImage, ...]:

@@ -1,7 +1,7 @@
 """Choose the sets of images, the channels and the single images that a report shows."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
 from typing import TypeVar
 
 import numpy as np
@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, SetName, Totals
+from diamond_cutter.tasks.reporting.contents import AnnotatedImage
 
 # Channels on each side, over all images and over any other set.
 TOP, TOP_OF_A_SET = 8, 5
 # Labels, and classes; the tables hold all of them.
 MOST_SETS = 24
 _RENDERED_OF_A_SET = 3
+# Channels on each side in the strips of the first screen.
+STRIP = 6
 # A class with a single image would only show that image.
 _FEWEST_OF_A_CLASS = 2
 
@@ -48,20 +51,27 @@ def top_and_bottom(mean: npt.NDArray[np.floating], count: int) -> tuple[list[int
 
 
 def channels_to_render(
-    totals: Totals, cells: Mapping[str, Mapping[int, int]], spec: AttributionSpec
+    totals: Totals,
+    cells: Mapping[str, Mapping[int, int]],
+    spec: AttributionSpec,
+    annotated: Iterable[AnnotatedImage] = (),
 ) -> dict[str, tuple[int, ...]]:
     """Return, by layer, the channels whose sprites the report needs, in ascending order.
 
-    The strongest channels over all images come first. The strongest channels of other sets follow,
-    in turn with the channels that stand out in most cells of single images.
+    The channels of the first screen come first, and all of them are needed, unless the report shall
+    have no sprites. The strongest channels of all sets follow, in turn with the channels that stand
+    out in most cells of single images.
     """
-    sets = shown_sets(totals)
-    return {
-        layer: tuple(
-            sorted(_first_of(_wanted(totals, sets, layer, cells.get(layer, {})), spec.channels))
-        )
-        for layer in spec.layers
-    }
+    sets, marked = shown_sets(totals), [(image.layer, image.channel) for image in annotated]
+
+    def chosen(layer: str) -> list[int]:
+        mean = totals.sets[ALL][layer].mean
+        first = [channel for side in top_and_bottom(mean, STRIP) for channel in side]
+        first = list(dict.fromkeys([*first, *(one for name, one in marked if name == layer)]))
+        wanted = _wanted(totals, sets, layer, cells.get(layer, {}))
+        return sorted(_first_of(chain(first, wanted), max(spec.channels, len(first))))
+
+    return {layer: tuple(chosen(layer)) if spec.channels else () for layer in spec.layers}
 
 
 def _wanted(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from diamond_cutter.model_inventory.heads import HeadKind
 from diamond_cutter.storage.sets.records import FileRef, Flag, Record, Versions
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, SetKind
+from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod, SetKind
 from diamond_cutter.tasks.reporting.layer_contents import (
     Checks,
     FoundGroups,
@@ -170,12 +170,21 @@ class ReportContents(Part):
         over = {"auto": f" over {runner_up}", "none": ""}.get(
             str(negative), f" over {names.get(negative, '')}" if isinstance(negative, int) else ""
         )
-        method = (
-            f"integrated gradients of {self.spec.steps} steps"
-            if self.spec.method == "integrated"
-            else "gradient times activation"
+        return f"{target}{over}, by {self._methods()}"
+
+    def _methods(self) -> str:
+        """Return the methods of the layers, in words."""
+        layers = self.spec.layers
+        integrated = [layer for layer in layers if self.spec.method_of(layer) == "integrated"]
+        straight, path = (
+            "gradient times activation",
+            f"integrated gradients of {self.spec.steps} steps",
         )
-        return f"{target}{over}, by {method}"
+        if not integrated:
+            return straight
+        if len(integrated) == len(layers):
+            return path
+        return f"{straight}, and in {', '.join(integrated)} by {path}"
 
     def decision(self) -> str | None:
         """Return how one score decides between two classes, in words; None for other heads."""
@@ -218,6 +227,9 @@ class DetailsRecord(Record):
         "second"
     )
     files: tuple[FileRef, ...]
+    methods: tuple[LayerMethod, ...] = Field(
+        default=(), description="by layer, if the method was chosen for each; else empty"
+    )
     created: str = Field(default="", description="date, UTC; empty in earlier reports")
     seconds: float
     versions: Versions

@@ -64,6 +64,7 @@ def detail_and_commit(job: ImagesJob) -> None:
         flows=_flows(found, job.spec),
         cells=cell_counts(found, job.spec),
         files=tuple(files.refs.values()),
+        methods=job.spec.methods,
         created=datetime.now(UTC).date().isoformat(),
         seconds=round(time.perf_counter() - clock, 3),
         versions=software_versions(),
@@ -72,8 +73,14 @@ def detail_and_commit(job: ImagesJob) -> None:
         bucket,
         details_key(job.folder),
         record,
-        lambda theirs: theirs.shown == record.shown and are_whole(bucket, job.folder, theirs.files),
+        lambda theirs: is_of(theirs, job) and are_whole(bucket, job.folder, theirs.files),
     )
+
+
+def is_of(record: DetailsRecord, job: ImagesJob) -> bool:
+    """Tell whether a record holds the details of a job's images by its methods."""
+    shown = tuple(image.number for image in job.images)
+    return (record.shown, record.methods) == (shown, job.spec.methods)
 
 
 def _check_all_are_readable(images: Sequence[NumberedImage], found: "CollectedDetails") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,14 +69,26 @@ class Material:
     names: Mapping[int, str]
 
 
+class BuiltLayer(NamedTuple):
+    """A layer's part of report.json, and its sprites.
+
+    cells: cells in the sheet of sprites, by channel.
+    flags: of all sprites in the report, those of groups included.
+    """
+
+    part: ReportedLayer
+    cells: Mapping[int, int]
+    flags: Sequence[tuple[Flag, ...]]
+
+
 def report_layer(
     material: Material,
     layer: LayerCard,
     sprites: LayerSprites,
     cutter: PatchCutter,
     files: ReportFiles,
-) -> ReportedLayer:
-    """Write the files of a layer's page, and return the layer's part of report.json."""
+) -> BuiltLayer:
+    """Write the files of a layer's page, and return its part of the report."""
     bucket, details = material.bucket, material.details
     sets = _set_numbers(material, layer)
     channels = _channels(sets, details.cells.get(layer.name, {}))
@@ -86,7 +99,7 @@ def report_layer(
     found, (rows, columns) = details.groups.get(layer.name), cell_grid(layer)
     groups, group_sheet = _groups(bucket, layer, found, sprites, files)
     mean = material.sums.totals.sets[ALL][layer.name].mean
-    return ReportedLayer(
+    part = ReportedLayer(
         name=layer.name,
         kind=layer.kind,
         channels=layer.channels,
@@ -103,6 +116,8 @@ def report_layer(
         groups=groups,
         numbers=files.layer(layer.name, "numbers", as_script(layer_name(layer.name), shown), "js"),
     )
+    flags = [*map(sprites.flags, drawn), *(_flags(sprites.groups, one) for one in sprites.groups)]
+    return BuiltLayer(part, cells, flags)
 
 
 def _layer_numbers(

@@ -7,6 +7,7 @@ from diamond_cutter.storage.sets.layout import report_of
 from diamond_cutter.storage.sets.records import FileRef, ImagesRecord, Record
 from diamond_cutter.storage.sets.report_keys import (
     details_key,
+    methods_key,
     report_file_key,
     report_folder,
     report_image_key,
@@ -17,6 +18,7 @@ from diamond_cutter.storage.sets.report_keys import (
 )
 from diamond_cutter.storage.sets.sprite_set import are_whole, put_determined, read_record
 from diamond_cutter.storage.sets.views import is_published
+from diamond_cutter.tasks.attribution.choosing_methods import stored_methods
 from diamond_cutter.tasks.attribution.measurements import ImageRows, from_parquet
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.reporting.contents import (
@@ -28,32 +30,36 @@ from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 
 
 class ReportFiles:
-    """Writes the files of a report; `refs` are the files that its record must commit."""
+    """Writes the files of a report.
+
+    folder: of the report.
+    refs: the files that its record must commit, by key.
+    """
 
     def __init__(self, bucket: Bucket, folder: str) -> None:
-        self._bucket, self._folder = bucket, folder
+        self._bucket, self.folder = bucket, folder
         self.refs: dict[str, FileRef] = {}
 
     def image(self, name: str, data: bytes, suffix: str) -> str:
         """Write a picture of an image, or data of images; return the path in the report."""
-        return self.put(report_image_key(self._folder, name, data, suffix), data)
+        return self.put(report_image_key(self.folder, name, data, suffix), data)
 
     def layer(self, layer: str, name: str, data: bytes, suffix: str) -> str:
         """Write a picture or data of a layer; return the path in the report."""
-        return self.put(report_layer_key(self._folder, layer, name, data, suffix), data)
+        return self.put(report_layer_key(self.folder, layer, name, data, suffix), data)
 
     def table(self, name: str, data: bytes) -> str:
         """Write a table; return the path in the report."""
-        return self.put(report_table_key(self._folder, name, data), data)
+        return self.put(report_table_key(self.folder, name, data), data)
 
     def file(self, name: str, data: bytes, suffix: str) -> str:
         """Write another file of the report; return the path in the report."""
-        return self.put(report_file_key(self._folder, name, data, suffix), data)
+        return self.put(report_file_key(self.folder, name, data, suffix), data)
 
     def put(self, key: str, data: bytes) -> str:
         """Write a file under a key derived from its content; return the path in the report."""
         self.refs[key] = FileRef.of(put_determined(self._bucket, key, data), crc32c(data))
-        return key.removeprefix(self._folder)
+        return key.removeprefix(self.folder)
 
 
 def report_folders(bucket: Bucket) -> Iterator[str]:
@@ -97,10 +103,11 @@ def stored_report(bucket: Bucket, folder: str) -> ReportRecord | None:
         or not has_page(bucket, folder, report_page(record.contents))
     ):
         return None
+    others = {details_key(folder), methods_key(folder)}
+    if record.contents.spec.method == "auto" and stored_methods(bucket, folder) is None:
+        return None
     measured = [
-        read_record(bucket, key, ImagesRecord)
-        for key in record.records
-        if key != details_key(folder)
+        read_record(bucket, key, ImagesRecord) for key in record.records if key not in others
     ]
     whole = None not in measured and are_whole(
         bucket, folder, (found.file for found in measured if found and found.file)

@@ -29,7 +29,7 @@ from diamond_cutter.tasks.reporting.contents import (
     ReportRecord,
 )
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
-from diamond_cutter.tasks.reporting.details import detail_and_commit
+from diamond_cutter.tasks.reporting.details import detail_and_commit, is_of
 from diamond_cutter.tasks.reporting.layers import LayerSprites, Material
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 from diamond_cutter.tasks.reporting.pictures import sprite_places
@@ -44,7 +44,7 @@ def detail_images(
     """Compute details on the next free device, unless already stored, and return their record."""
     bucket = open_bucket(job.bucket)
     stored = stored_details(bucket, job.folder)
-    if stored is None or stored.shown != tuple(image.number for image in job.images):
+    if stored is None or not is_of(stored, job):
         slots.run(detail_and_commit, job, timeout_s=timeout_s, on_progress=on_progress)
         stored = stored_details(bucket, job.folder)
     if stored is None:
@@ -65,6 +65,7 @@ class ReportJob:
     mixes: by layer, the name and the numbers of the mixes that hold the sprites of its groups.
     lacks: a sentence for each part that could not be rendered.
     preprocessing: what the labels say of the model's preprocessing.
+    command: makes the report again.
     """
 
     bucket: str
@@ -76,6 +77,7 @@ class ReportJob:
     mixes: Mapping[str, tuple[str, tuple[int, ...]]]
     lacks: tuple[str, ...] = ()
     preprocessing: PreprocessingNote | None = None
+    command: str = ""
 
     @property
     def folder(self) -> str:
@@ -92,7 +94,7 @@ def publish_report(job: ReportJob, sums: DatasetSums, details: DetailsRecord) ->
     material = Material(bucket, job.card, job.spec, sums, details, names)
     contents = build_report(
         material, job.images, job.refused, lambda layer: _sprites(bucket, job, layer), files
-    ).model_copy(update={"preprocessing": job.preprocessing})
+    ).model_copy(update={"preprocessing": job.preprocessing, "command": job.command})
     for key, data in asset_files(REPORT, job.folder).items():
         files.put(key, data)
     records, refs = (*job.records, details_key(job.folder)), tuple(files.refs.values())

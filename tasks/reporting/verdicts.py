@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod, ablated_channels
+from diamond_cutter.tasks.attribution.method_choice import MOST_ERROR
+from diamond_cutter.tasks.attribution.spec import LayerMethod, ablated_channels
 from diamond_cutter.tasks.reporting.layer_contents import Checks, Spread, Verdict, short
 
-MOST_ERROR = 0.2
 LEAST_TIMES = 3.0
 _MORE_STEPS = 4
 VERDICTS: tuple[Verdict, ...] = ("reliable", "order only", "not reliable")
@@ -64,7 +64,8 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
         steps: of integrated gradients.
     """
     adds_up, matters = error <= MOST_ERROR, top > 0 and top >= LEAST_TIMES * random
-    sums = f"The attributions miss the layer's effect on the score by {_percent(error)}"
+    sums = f"to the layer's effect on the score, with an error of {percent(error)}"
+    sums = f"The attributions {'add' if adds_up else 'do not add'} up {sums}"
     losses = f"the score falls by {top:.3g} without the top channels, by {random:.3g} without "
     losses += "random ones"
     if matters:
@@ -75,18 +76,6 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
             "" if adds_up else _advice_on_sums(method, steps),
         )
     return Judgement("not reliable", f"{losses[0].upper()}{losses[1:]}.", _ADVICE_ON_LOSSES)
-
-
-def best_layer(spec: AttributionSpec, checks: dict[str, Checks]) -> str:
-    """Return the layer with the best verdict; of equals, that of the lowest completeness error."""
-
-    def rank(layer: str) -> tuple[int, float]:
-        found = checks[layer]
-        # Records of earlier versions have no verdict.
-        place = VERDICTS.index(found.verdict) if found.verdict else len(VERDICTS)
-        return place, found.completeness_error.median
-
-    return min(spec.layers, key=rank)
 
 
 _ADVICE_ON_LOSSES = (
@@ -100,7 +89,10 @@ def _advice_on_sums(method: LayerMethod, steps: int) -> str:
     return f"Compare channels, not sizes, or use more steps: --steps {_MORE_STEPS * steps}."
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share in percent, with two digits below 100 %."""
+    if share < 0.001:
+        return "under 0.1 %"
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
 
 

@@ -130,7 +130,10 @@ def test_a_report_is_named_by_all_that_was_asked_for() -> None:
         {"classes_by_label": True},
     ]
     keys = [spec.key, *(spec.model_copy(update=change).key for change in changes)]
-    assert len(set(keys)) == len(keys) and {change for each in changes for change in each} == set(
-        AttributionSpec.model_fields
-    )
+    # What auto chooses follows from the request, the model and the images.
+    fields = {change for each in changes for change in each} | {"methods"}
+    assert len(set(keys)) == len(keys) and fields == set(AttributionSpec.model_fields)
+    chosen = spec.model_copy(update={"method": "auto", "methods": ("gradient", "integrated")})
+    assert chosen.key == spec.model_copy(update={"method": "auto"}).key not in keys
+    assert [chosen.method_of(layer) for layer in "ab"] == ["gradient", "integrated"]
     assert spec.key == AttributionSpec.model_validate_json(spec.model_dump_json()).key

@@ -15,6 +15,7 @@ from diamond_cutter.tasks.reporting.choosing import (
     shown_sets,
     top_and_bottom,
 )
+from diamond_cutter.tasks.reporting.contents import AnnotatedImage
 
 HOSTILE = "</script>\u202e"
 
@@ -98,7 +99,8 @@ def test_what_decides_most_over_all_images_comes_first_then_cells_and_other_sets
     totals = totals_of({ALL: list(mean), SetName("label", "cat"): list(of_label)})
     cells = {60: 9, 61: 8, 62: 8, 63: 7, 64: 6, 65: 5, 66: 4, 67: 3, 68: 2, 69: 1, 70: 1}
     of_all = [*range(8), *range(10, 18)]
-    assert rendered(totals, cells, 4) == [0, 1, 10, 11]  # few show both sides, too
+    strips = [*range(6), *range(10, 16)]
+    assert rendered(totals, cells, 4) == strips  # the first screen is never empty
     assert rendered(totals, cells, 16) == of_all
     # As many as the set of all images has in its three of each side stand out in cells.
     assert rendered(totals, cells, 19) == sorted([*of_all, 60, 61, 62])
@@ -111,11 +113,21 @@ def test_what_decides_most_over_all_images_comes_first_then_cells_and_other_sets
     assert rendered(totals, cells, 4096) == sorted([*of_all, *cells, 40, 41, 42])
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
-def test_no_more_channels_are_rendered_than_asked_for(count: int) -> None:
+@pytest.mark.parametrize(("count", "wanted"), [(0, 0), (1, 6), (7, 7), (8, 8)])
+def test_no_more_channels_are_rendered_than_requested_or_on_the_first_screen(
+    count: int, wanted: int
+) -> None:
     totals = totals_of({ALL: list(np.arange(1.0, 20))})
-    assert len(rendered(totals, {}, count)) == count
-    assert channels_to_render(totals, {}, spec_of(count)) == {"stem": tuple(range(19 - count, 19))}
+    assert rendered(totals, {}, count) == list(range(19 - wanted, 19))
+
+
+def test_the_channels_of_annotated_images_are_rendered() -> None:
+    totals = totals_of({ALL: list(np.arange(1.0, 20))})
+    seen = AnnotatedImage(image=0, layer="stem", cell=0, channel=2, caption="")
+    other = seen.model_copy(update={"layer": "other"})
+    found = channels_to_render(totals, {}, spec_of(1), [seen, other])
+    assert found == {"stem": (2, *range(13, 19))}
+    assert channels_to_render(totals, {}, spec_of(0), [seen]) == {"stem": ()}
 
 
 def test_images_are_taken_evenly_from_all() -> None:
