@@ -13,7 +13,8 @@ Row = Sequence[float | None]
 MOST_LAYERS = 48
 _NAME_LETTERS, _LETTER_PX = 20, 6.6
 _WIDTH_PX, _SMALLEST_PX, _LARGEST_PX = 760.0, 12.0, 46.0
-_SCALE_PX, _TOP_PX = 66, 34
+_SCALE_PX, _TOP_PX = 84, 34
+_SCALE_STEPS, _SCALE_STEP_PX = 20, 6.0
 _WRITTEN_FROM_PX = 34.0
 _UNKNOWN = "#9a9a9a"
 # Viridis at 0, 0.25, 0.5, 0.75 and 1: its lightness rises evenly, also without colour.
@@ -52,10 +53,9 @@ def heat_map(
     cell = min(_LARGEST_PX, max(_SMALLEST_PX, room / len(columns)))
     place = _Place(left, _TOP_PX, cell)
     bottom = place.top + cell * len(rows)
+    names_end = max(bottom + name_px[1], place.top + _SCALE_STEPS * _SCALE_STEP_PX)
     width = max(left + cell * len(columns) + _SCALE_PX, _WIDTH_PX)
-    root = drawing(
-        f"Similarity of the layers of {names[0]} and {names[1]}", width, bottom + name_px[1] + 30
-    )
+    root = drawing(f"Similarity of the layers of {names[0]} and {names[1]}", width, names_end + 30)
     text(root, 4, 16, f"layers of {names[0]}", "start", QUIET, "quiet")
     for up, row in enumerate(reversed(rows)):
         middle = place.top + cell * (up + 0.5)
@@ -65,8 +65,9 @@ def heat_map(
             _cell(root, place, along, up, cka[row][column], pair)
     for along, name in enumerate(shown[1]):
         _turned(root, left + cell * (along + 0.5), bottom + 7, name)
-    text(root, left, bottom + name_px[1] + 22, f"layers of {names[1]}", "start", QUIET, "quiet")
+    text(root, left, names_end + 22, f"layers of {names[1]}", "start", QUIET, "quiet")
     _scale(root, left + cell * len(columns) + 16, place.top)
+    text(root, left + cell * len(columns) + 16, 16, "similarity", "start", QUIET, "quiet")
     return svg_text(root)
 
 
@@ -102,13 +103,12 @@ def _turned(root: ElementTree.Element, x: float, y: float, name: str) -> None:
 
 def _scale(root: ElementTree.Element, x: float, y: float) -> None:
     """Draw the colours from 1 at the top to 0, in steps that read as a continuous bar."""
-    steps, step_px = 20, 6.0
-    for step in range(steps):
-        value = 1 - (step + 0.5) / steps
-        rows = {"y": px(y + step_px * step), "height": px(step_px + 0.5)}
+    for step in range(_SCALE_STEPS):
+        value = 1 - (step + 0.5) / _SCALE_STEPS
+        rows = {"y": px(y + _SCALE_STEP_PX * step), "height": px(_SCALE_STEP_PX + 0.5)}
         add(root, "rect", x=px(x), width="12.0", fill=shade(value), **rows)
     for value in (1.0, 0.5, 0.0):
-        at = y + steps * step_px * (1 - value) + 4
+        at = y + _SCALE_STEPS * _SCALE_STEP_PX * (1 - value) + 4
         text(root, x + 17, at, f"{value:g}", "start", QUIET, "quiet")
 
 

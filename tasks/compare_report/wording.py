@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
-from diamond_cutter.tasks.compare_report.contents import ComparedModelFacts, ImageFacts
+from diamond_cutter.tasks.compare_report.contents import (
+    CompareContents,
+    ComparedModelFacts,
+    ImageFacts,
+)
 from diamond_cutter.tasks.comparing.accuracy import PairedTest
 from diamond_cutter.tasks.comparing.layer_pairs import LayerPair
+from diamond_cutter.tasks.pages.belief import Belief
 
 Models = tuple[ComparedModelFacts, ComparedModelFacts]
 
@@ -59,6 +64,16 @@ def _alike(pairs: Sequence[LayerPair]) -> str:
     last = known[-1]
     names = last.first if last.first == last.second else f"{last.first} and {last.second}"
     return f"their last corresponding layers ({names}) have a similarity of {last.cka:.2f}"
+
+
+def belief(contents: CompareContents) -> Belief | None:
+    """Return how far the answer can be believed; None if it names no better model."""
+    test = contents.test
+    if test is None or not test.difference:
+        return None
+    if test.is_clear:
+        return Belief("reliable", "clear difference", "")
+    return Belief("order-only", "may be chance", "More labelled images can decide it.")
 
 
 def remarks(
@@ -151,7 +166,7 @@ def _points(difference: float) -> str:
 
 
 def _signed(difference: float) -> str:
-    return f"{100 * difference:+.1f}"
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def p_value(value: float) -> str:

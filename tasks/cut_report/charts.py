@@ -39,7 +39,7 @@ def depth_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], bes
     frame = _frame(
         "Accuracy of the probe over depth", rows, lambda depth: depth, (0.0, 1.0), len(models)
     )
-    _x_axis(frame, [0, 0.25, 0.5, 0.75, 1], lambda value: f"{value:.0%}", "depth: share of layers")
+    _x_axis(frame, [0, 0.25, 0.5, 0.75, 1], _percent, "depth: share of the compared layers")
     for place, model in enumerate(models):
         curve = [row for row in rows if row.model == model.name]
         if not curve:
@@ -73,7 +73,7 @@ def cost_chart(models: Sequence[ComparedModelCard], rows: Sequence[CutRow], best
         for digit in (1, 3)
         if low <= math.log10(digit) + exponent <= high
     ]
-    _x_axis(frame, ticks, short_count, "multiplications for one image")
+    _x_axis(frame, ticks, short_count, "multiplications for one image (logarithmic)")
     front = sorted((row for row in rows if row.on_front), key=lambda row: row.macs)
     steps = [
         point
@@ -115,7 +115,8 @@ def _frame(
         at = y(step / 10)
         rule(root, _LEFT, at, _WIDTH - _RIGHT, at)
         text(root, _LEFT - 8, at + 4, f"{10 * step} %", "end", QUIET, "quiet")
-    text(root, _LEFT - 44, 12, "accuracy", "start", QUIET, "quiet")
+    starts = f" (the axis starts at {100 * low:.0f} %)" if low else ""
+    text(root, _LEFT - 44, 12, f"accuracy{starts}", "start", QUIET, "quiet")
     return frame
 
 
@@ -178,9 +179,15 @@ def _legend(root: ElementTree.Element, models: Sequence[ComparedModelCard]) -> N
         shown = name if len(name) <= _NAME_LENGTH - 4 else f"{name[: _NAME_LENGTH - 5]}…"
         text(root, left + 28, top, shown, "start", INK, "ink")
         imagenet = (
-            "ImageNet unknown" if model.imagenet is None else f"ImageNet {model.imagenet:.1%}"
+            "ImageNet unknown"
+            if model.imagenet is None
+            else f"ImageNet {100 * model.imagenet:.1f} %"
         )
         text(root, left + 28, top + 15, imagenet, "start", QUIET, "quiet")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _line(frame: _Frame, points: Sequence[tuple[float, float]], colour: str, place: int) -> None:

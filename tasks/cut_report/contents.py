@@ -147,6 +147,14 @@ class Figure(FrozenModel):
     csv: str
 
 
+class Lead(FrozenModel):
+    """The lead of the best cut over the last compared layer, as shares of the images."""
+
+    mean: float
+    low: float = Field(description="lower end of the 95 % interval")
+    high: float = Field(description="upper end of the 95 % interval")
+
+
 class CutContents(FrozenModel):
     """All that the page of the report shows."""
 
@@ -159,6 +167,9 @@ class CutContents(FrozenModel):
     repeat: str = Field(description="the command that made this report")
     best: CutName
     last: CutName
+    lead: Lead | None = Field(
+        default=None, description="none if the best cut is the last layer, and in older reports"
+    )
     models: tuple[ComparedModelCard, ...]
     rows: tuple[CutRow, ...]
     trained: tuple[TrainedCut, ...]

@@ -43,7 +43,12 @@ from diamond_cutter.tasks.cut_report.image_results import (
 from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.pages import CUT_REPORT, cut_page
 from diamond_cutter.tasks.cut_report.separating import separate
-from diamond_cutter.tasks.cut_report.wording import answer, next_command, remarks
+from diamond_cutter.tasks.cut_report.wording import (
+    answer,
+    lead_over_last,
+    next_command,
+    remarks,
+)
 from diamond_cutter.tasks.cutting.dataset import NO_LABEL
 from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.features.stored import (
@@ -113,6 +118,7 @@ def _contents(job: ComparisonJob, channels: ClassChannels, files: ReportFiles) -
         repeat=_repeat(job),
         best=name,
         last=CutName(model=last.model, layer=last.layer),
+        lead=lead_over_last(comparison, spec.folds),
         models=models,
         rows=rows,
         trained=trained_cuts(comparison, job.models, job.trained),

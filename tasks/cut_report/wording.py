@@ -5,12 +5,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from diamond_cutter.model_inventory.card import LayerCard
+from diamond_cutter.tasks.cut_report.contents import CutContents, Lead
 from diamond_cutter.tasks.cut_report.cuts import ComparedModel, Comparison
 from diamond_cutter.tasks.cutting.agreement import Agreement
 from diamond_cutter.tasks.cutting.choosing import Cut, cheapest_equal
 from diamond_cutter.tasks.cutting.dataset import Dataset
 from diamond_cutter.tasks.cutting.scores import difference
 from diamond_cutter.tasks.cutting.together import JoinRecord
+from diamond_cutter.tasks.pages.belief import Belief
 from diamond_cutter.tasks.training.job import TrainedRecord
 
 SCORE_TITLES = {
@@ -41,6 +43,8 @@ SCORES_EXPLAINED = {
     "parameters": "weights up to the layer; knows nothing of these images",
     "depth": "share of the layers up to this one; knows nothing of these images",
 }
+# Above this half width of the interval, even two very different cuts cannot be told apart.
+_WIDEST_HALF = 0.1
 _MODEL_BASELINES = ("imagenet", "parameters", "depth")
 
 
@@ -58,6 +62,35 @@ def answer(comparison: Comparison, folds: int) -> str:
         f"{sentence}, {points(gain)} above {last_words(comparison)}, at {100 * cost:.0f} % of its "
         "multiplications."
     )
+
+
+def lead_over_last(comparison: Comparison, folds: int) -> Lead | None:
+    """Return the lead of the best cut over the last layer; None if they are the same."""
+    best, last = comparison.best, comparison.last
+    if best.layer == last.layer:
+        return None
+    gain = difference(best.scores.probe, last.scores.probe, folds)
+    return Lead(mean=gain.mean, low=gain.low, high=gain.high)
+
+
+def belief(contents: CutContents) -> Belief | None:
+    """Return how far the answer can be believed; None for the last layer, which leads nothing."""
+    best = next(
+        row
+        for row in contents.rows
+        if (row.model, row.layer) == (contents.best.model, contents.best.layer)
+    )
+    half = (best.probe_high - best.probe_low) / 2
+    if half > _WIDEST_HALF:
+        reason = f"The accuracy is only known to ± {percent(half)} points. Add labelled images."
+        return Belief("not-reliable", "too few images", reason)
+    if contents.lead is None:
+        return None
+    ends = " to ".join(map(_signed, (contents.lead.low, contents.lead.high)))
+    interval = f"95 % interval of the lead over {contents.last.layer}: {ends}"
+    if contents.lead.low <= 0:
+        return Belief("order-only", "lead may be chance", f"{interval} points, which includes 0.")
+    return Belief("reliable", "clear lead", f"{interval} points, all above 0.")
 
 
 def last_words(comparison: Comparison) -> str:
@@ -81,7 +114,7 @@ def remarks(
         if gain.low <= 0:
             said.append(
                 f"The lead over {last.layer} may be chance: its 95 % interval is "
-                f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f} points."
+                f"{_signed(gain.low)} to {_signed(gain.high)} points."
             )
     cheaper = cheapest_equal(comparison.cuts, best, folds)
     if cheaper is not best and cheaper.cost.macs < best.cost.macs:
@@ -193,6 +226,10 @@ def agreement_in_words(regret: Mapping[str, Agreement], heads: int) -> str:
 def percent(value: float) -> str:
     """Return a share in whole percent, without the sign."""
     return f"{100 * value:.0f}"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def points(gain: float) -> str:

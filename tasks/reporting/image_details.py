@@ -48,6 +48,7 @@ class ShownLayer:
 
     values: the maps, int8 `[map, cell]`, and scales, float32 `[map]`.
     map_channels: uint16 `[map, cell, up to 4]`, and activated, uint16 `[cell, up to 4]`.
+    amounts: the highest activation in each cell, uint8 `[cell]`, and highest, that of the layer.
     groups: uint8 `[group, cell]`, and group_attribution, float32 `[group]`.
     seen_from: uint8 `[cell, cell of the previous layer]`.
     """
@@ -56,6 +57,8 @@ class ShownLayer:
     scales: npt.NDArray[np.float32]
     map_channels: npt.NDArray[np.uint16]
     activated: npt.NDArray[np.uint16]
+    amounts: npt.NDArray[np.uint8]
+    highest: float
     groups: npt.NDArray[np.uint8]
     group_attribution: npt.NDArray[np.floating]
     seen_from: npt.NDArray[np.uint8]
@@ -184,11 +187,14 @@ class _MeasuredBatch:
         values = np.stack([found.values[place] for found in layer.maps])
         channels = np.stack([found.channels[place] for found in layer.maps])
         scales = np.maximum(np.abs(values).max(axis=1), 1e-12)
+        activations = layer.highest[place].max(axis=1)
         return ShownLayer(
             values=np.round(values / scales[:, None] * 127).astype(np.int8),
             scales=scales,
             map_channels=channels.astype(np.uint16),
             activated=layer.channels[place].astype(np.uint16),
+            amounts=_bytes(activations[None])[0],
+            highest=float(activations.max()),
             groups=np.empty((0, 0), np.uint8) if amount is None else _bytes(amount[place].T),
             group_attribution=np.empty(0)
             if amount is None or worth is None
@@ -247,6 +253,8 @@ def _image_layer(layer: ShownLayer, same_place: tuple[tuple[int, ...], ...]) -> 
             for values, scale, channels in maps
         ),
         activated=tuple(map(tuple, layer.activated.tolist())),
+        amounts=tuple(layer.amounts.tolist()),
+        highest=short(layer.highest),
         same_place=same_place,
         groups=tuple(map(tuple, layer.groups.tolist())),
         group_attribution=tuple(map(short, layer.group_attribution)),

@@ -83,6 +83,12 @@ class ImageLayer(Part):
     activated: tuple[tuple[int, ...], ...] = Field(
         description="by cell: channels of the highest activations, in descending order"
     )
+    amounts: tuple[int, ...] = Field(
+        default=(),
+        description="by cell: activation of the first of these channels, 0 to 255; empty in "
+        "earlier reports",
+    )
+    highest: float = Field(default=0, description="activation of the amount 255")
     same_place: tuple[tuple[int, ...], ...] = Field(
         description="by cell: other images with high activations of the first of these channels "
         "in the same cell, in descending order"

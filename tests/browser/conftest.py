@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from diamond_cutter.tasks.reporting.contents import ReportContents
+from tests.tasks.reporting.made_up_report import FOLDER, write_report
 from tests.waiting import AT_MOST_S
 
 # Without a sandbox, which containers do not allow, and without anything that Chromium would do on
@@ -135,8 +137,8 @@ def windows_on(chromium: Any, url: str) -> "Iterator[Callable[..., Window]]":
     """Yield what opens windows on a page, and close them."""
     windows: list[Window] = []
 
-    def open_window(width: int = 1280, **options: Any) -> Window:
-        windows.append(Window(chromium, url, width, 900, **options))
+    def open_window(width: int = 1280, height: int = 900, **options: Any) -> Window:
+        windows.append(Window(chromium, url, width, height, **options))
         return windows[-1]
 
     yield open_window
@@ -147,3 +149,29 @@ def windows_on(chromium: Any, url: str) -> "Iterator[Callable[..., Window]]":
 def file_url(bucket: Path, key: str) -> str:
     """Return the URL of a file of a local bucket."""
     return (bucket / key).as_uri()
+
+
+@pytest.fixture(scope="session")
+def report_bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a bucket with a made-up report."""
+    return tmp_path_factory.mktemp("report") / "bucket"
+
+
+@pytest.fixture(scope="session")
+def report_contents(report_bucket: Path) -> ReportContents:
+    """Write the made-up report, and return its contents."""
+    return write_report(report_bucket / FOLDER)
+
+
+@pytest.fixture
+def new_window(
+    chromium: Any, report_bucket: Path, report_contents: ReportContents
+) -> Iterator[Callable[..., Window]]:
+    """Return what opens windows on the made-up report."""
+    yield from windows_on(chromium, file_url(report_bucket, FOLDER + "index.html"))
+
+
+@pytest.fixture
+def window(new_window: Callable[..., Window]) -> Window:
+    """Return a window on the made-up report."""
+    return new_window()

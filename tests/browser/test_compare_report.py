@@ -60,8 +60,8 @@ def test_channels_stand_side_by_side_and_missing_sprites_are_said(new_window: Ne
     pair = page.locator(".channel-pairs > li").first
     first, second = (side.bounding_box() for side in pair.locator(".sides > div").all())
     assert first["y"] == second["y"] and first["x"] + first["width"] <= second["x"]
-    assert pair.locator(".missing").count() == 1
-    assert page.locator(".contributors .missing").count() == 1
+    assert pair.locator(".no-sprite").count() == 1
+    assert page.locator(".contributors .no-sprite").count() == 1
     assert page.locator(".channel-pairs .flagged").first.inner_text() == "grey"
 
 

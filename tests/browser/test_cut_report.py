@@ -39,12 +39,15 @@ def test_the_answer_comes_first_and_names_are_text(
     assert page.locator("h1 script, .lead script, li script").count() == 0
     assert page.locator(".thumbnails bdi").first.inner_text() == HOSTILE
     assert page.locator("code").first.inner_text() == contents.command
+    assert page.locator(".belief .verdict").inner_text() == "✓ clear lead"
+    assert page.locator(".leading li").count() == 0  # both channels have flags or no sprite
 
 
 def test_a_table_is_sorted_by_the_column_that_is_pressed(
     new_window: NewWindow, contents: CutContents
 ) -> None:
-    page = new_window().open()
+    window = new_window()
+    page = window.open()
     table = page.locator("table.wide")
 
     def column(place: int) -> list[float]:
@@ -55,6 +58,9 @@ def test_a_table_is_sorted_by_the_column_that_is_pressed(
     table.locator("th button", has_text="probe").click()
     assert column(3) == sorted(column(3), reverse=True)
     assert table.locator("th").nth(2).get_attribute("aria-sort") == "descending"
+    window.until("location.hash === '#/?all+cuts=probe,descending'")
+    fresh = new_window().open("#/?all+cuts=probe,descending").locator("table.wide tbody tr")
+    assert fresh.first.inner_text() == table.locator("tbody tr").first.inner_text()
     table.locator("th button", has_text="probe").click()
     assert column(3) == sorted(column(3))
     table.locator("th button", has_text="model").press("Enter")
@@ -76,10 +82,28 @@ def test_charts_are_drawn_and_are_files_too(
         assert link.get_attribute("download") and file.read_text().startswith("<svg xmlns")
 
 
-def test_a_missing_sprite_is_said_and_flags_are_shown(new_window: NewWindow) -> None:
+def test_the_data_of_a_chart_is_saved(new_window: NewWindow, contents: CutContents) -> None:
     page = new_window().open()
-    assert page.locator(".seen .missing").count() == 2
-    assert page.locator(".seen .flagged").first.inner_text() == "grey"
+    page.get_by_text("Share accuracy over depth").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Data as CSV").locator("visible=true").click()
+    head, first, *_ = Path(download.value.path()).read_text("utf-8").splitlines()
+    assert head.startswith("model,layer,probe,") and f",{contents.rows[0].probe}," in first
+
+
+def test_missing_sprites_and_flags_say_what_helps(
+    new_window: NewWindow, contents: CutContents
+) -> None:
+    page = new_window().open()
+    assert page.locator(".seen .no-sprite").count() == 2
+    page.locator(".seen .no-sprite").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert contents.repeat in page.locator(".tip").inner_text()
+    page.locator(".seen .flag-badge").first.hover()
+    assert "grey: the picture did not change" in page.locator(".tip").inner_text()
+    page.locator(".seen a.enlarges").first.press("Enter")
+    page.get_by_role("dialog", name="channel 7 of block_2").get_by_text("8 × 8 px").wait_for()
 
 
 def test_nothing_is_wider_than_the_screen(new_window: NewWindow) -> None:

@@ -139,11 +139,8 @@ def test_terms_flags_and_missing_sprites_explain_themselves(window: Window) -> N
     command = """diamond-cutter sprites 'cat'"'"'s net' --layers head --channels 3"""
     assert command in tip.inner_text() and page.locator(".command code").inner_text() == command
     assert page.get_by_role("img", name="flags: grey, not finite").count() == 1
-    assert [each.inner_text().split("\n")[0] for each in page.locator(".verdict").all()] == [
-        "reliable",
-        "order only",
-        "not reliable",
-    ]
+    chips = [each.inner_text().partition("\n")[0] for each in page.locator(".verdict").all()]
+    assert chips == ["✓ reliable", "◐ order only", "✕ not reliable"]
 
 
 def test_what_is_out_of_view_is_drawn_before_printing(window: Window) -> None:

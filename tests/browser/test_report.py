@@ -1,4 +1,4 @@
-"""A report as people look at it, in a real browser, from files."""
+"""The first page of a report, its layers, its comparisons and its list, in a real browser."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,24 +8,23 @@ from urllib.parse import quote
 
 import pytest
 
-from diamond_cutter.tasks.reporting.contents import (
-    ReportContents,
-    Values,
-)
+from diamond_cutter.tasks.reporting.contents import ReportContents, Values
 from tests.browser.conftest import Window, file_url
 from tests.tasks.reporting.made_up_report import (
     CLASSES,
+    FINDING,
+    FLAGGED,
     FOLDER,
     HOSTILE,
     IMAGES,
     LAYERS,
+    MISSING,
     REFUSED,
     SHOWN,
     SHOWN_CHANNELS,
-    channels_at,
-    class_of,
+    VERDICTS,
     colour_of,
-    heat_value,
+    means_of,
     name_of,
     write_report,
 )
@@ -33,47 +32,16 @@ from tests.tasks.reporting.made_up_report import (
 pytestmark = pytest.mark.slow
 
 NewWindow = Callable[..., Window]
-Spot = tuple[float, float]
 EVIL = quote(HOSTILE, safe="")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("report") / "bucket"
-
-
-@pytest.fixture(scope="module")
-def contents(folder: Path) -> ReportContents:
-    return write_report(folder / FOLDER)
-
-
-@pytest.fixture
-def new_window(chromium: Any, folder: Path, contents: ReportContents) -> Iterator[NewWindow]:
-    windows: list[Window] = []
-
-    def open_window(width: int = 1280, height: int = 900, **options: Any) -> Window:
-        windows.append(
-            Window(chromium, file_url(folder, FOLDER + "index.html"), width, height, **options)
-        )
-        return windows[-1]
-
-    yield open_window
-    for window in windows:
-        window.close()
-
-
-@pytest.fixture
-def window(new_window: NewWindow) -> Window:
-    return new_window()
-
-
 def loaded(window: Window, suffix: str = ".js") -> set[str]:
-    """Return the names of the files that were asked for, but the page's own script."""
+    """Return the names of the requested files, without the page's own script."""
     names = {url.rpartition("/")[2] for url in window.requests}
     return {name for name in names if name.endswith(suffix) and not name.startswith("report.")}
 
 
-def middle(window: Window, selector: str) -> Spot:
+def middle(window: Window, selector: str) -> tuple[float, float]:
     """Return the middle of an element, scrolled into view."""
     node = window.page.locator(selector).first
     node.scroll_into_view_if_needed()
@@ -82,65 +50,40 @@ def middle(window: Window, selector: str) -> Spot:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def spot(window: Window, layer: int, place: int) -> Spot:
-    """Return where a position lies on the image that is looked at."""
-    side = list(LAYERS.values())[layer][1]
-    box = window.page.locator(".stage").bounding_box()
-    row, column = divmod(place, side)
-    return box["x"] + (column + 0.5) * box["width"] / side, box["y"] + (row + 0.5) * box[
-        "height"
-    ] / side
-
-
-def hover(window: Window, layer: int, place: int) -> None:
-    window.page.mouse.move(*spot(window, layer, place))
-    window.settle()
-
-
-def channels_shown(window: Window) -> list[str]:
-    return [text.split()[-1] for text in window.page.locator(".position-channel").all_inner_texts()]
-
-
-def strings(channels: tuple[int, ...]) -> list[str]:
-    return [str(channel) for channel in channels]
-
-
-def open_image(window: Window, image: int, layer: int) -> Any:
-    page = window.open(f"#/image/{image}/{quote(list(LAYERS)[layer], safe='')}")
-    page.wait_for_selector(".position-sprites")
-    window.settle()
-    return page
-
-
-def test_the_overview_says_what_ran_and_how_far_to_believe_it(window: Window) -> None:
+def test_the_first_page_begins_with_the_answer(window: Window) -> None:
     page = window.open()
-    assert page.locator("h1").inner_text() == "pictures 0a1b2c3d seen by made-up 11111111"
-    assert "each image’s top class over its runner-up" in page.locator(".lead").inner_text()
-    ran = page.locator(".ran").inner_text()
-    for words in (
-        f"images\n{IMAGES}",
-        "top-1 accuracy\n76 %",
-        "top-5 accuracy\n96 %",
-        f"skipped\n{REFUSED} images",
-    ):
-        assert words in ran
-    assert page.locator(".warned").inner_text().startswith("Add it again: </script>")
-    rows = page.locator("tbody tr").all_inner_texts()
-    assert (
-        len(rows) == len(LAYERS)
-        and "30 %" in rows[0]
-        and "5.00 ×" in rows[0]
-        and rows[3].endswith("–")
-    )
-    refused = page.locator(".refused")
-    assert refused.get_attribute("open") is None
-    refused.locator("summary").click()
-    assert refused.locator("li").count() == REFUSED and "ends too early" in refused.inner_text()
-    assert page.get_by_role("link", name="report.json").get_attribute("href") == "report.json"
-    assert (
-        page.get_by_role("link", name="channels", exact=True).get_attribute("href")
-        == "channels.parquet"
-    )
+    assert page.locator("h1").inner_text() == FINDING
+    head = page.locator(".masthead").inner_text()
+    assert "pictures seen by made-up" in head and "top-1 accuracy\n76 %" in head
+    assert f"images\n{IMAGES}" in head and f"skipped\n{REFUSED} images" in head
+    assert "each image’s top class over its runner-up" in head
+    for hashed in ("0a1b2c3d", "11111111", "53691d82", "22222222"):
+        assert hashed not in head and hashed in page.locator(".about-list").inner_text()
+    about = page.locator(".about-report").inner_text()
+    assert "diamond-cutter attribute made-up pictures" in about and "tensorflow 2.19" in about
+    assert "@misc{pictures-made-up-22222222" in about and "year = {2026}" in about
+    figures = page.locator(".annotated")
+    assert "sprite not rendered" in figures.nth(1).inner_text()
+    assert figures.nth(0).get_by_role("img", name="flags: saturated").count() == 1
+    figures.first.locator("a").click()
+    page.wait_for_selector(".stage")
+    assert page.locator(".position h2").inner_text().startswith("Row 3, column 3")
+    assert page.locator("h1").inner_text() == name_of(5)
+
+
+def test_is_this_reliable(window: Window) -> None:
+    page = window.open()
+    page.get_by_role("link", name="Is this reliable?").click()
+    assert page.evaluate("document.activeElement.textContent").startswith("How reliable are")
+    rows = page.locator("#reliability tbody tr").all_inner_texts()
+    for row, verdict, name in zip(rows, VERDICTS, LAYERS, strict=True):
+        assert verdict in row and (name == HOSTILE or f"The reason of {name}." in row)
+    assert "30 %" in rows[0] and "5.00 ×" in rows[0] and rows[3].endswith("–")
+    assert "Use --method integrated." in rows[1] and "Use --method" not in rows[2]
+    assert "1 of 80 sprites failed" in page.locator(".note").last.inner_text()
+    page.locator("#reliability").get_by_role("link", name="block_0").click()
+    page.wait_for_selector(".channel")
+    assert page.locator(".layer-facts .verdict").inner_text().startswith("order only")
 
 
 @contextmanager
@@ -153,9 +96,9 @@ def headed(chromium: Any, tmp_path: Path, **changes: Any) -> Iterator[Window]:
 
 
 def test_two_classes_by_one_score_have_a_threshold_and_wrong_images(
-    chromium: Any, tmp_path: Path, contents: ReportContents
+    chromium: Any, tmp_path: Path, report_contents: ReportContents
 ) -> None:
-    spec = contents.spec.model_copy(update={"threshold": 0.8, "classes_by_label": True})
+    spec = report_contents.spec.model_copy(update={"threshold": 0.8, "classes_by_label": True})
     with headed(chromium, tmp_path, head="two classes", spec=spec) as window:
         page = window.open()
         assert "top class over the other class" in page.locator(".lead").inner_text()
@@ -165,104 +108,138 @@ def test_two_classes_by_one_score_have_a_threshold_and_wrong_images(
             assert words in ran
         assert "top-5" not in ran
         assert page.get_by_text("The model has no labels.").is_visible()
-        page = open_image(window, 1, 0)
-        assert f"threshold: {CLASSES[1]} above 0.8" in page.locator(".image-facts").inner_text()
+        page = window.open("#/image/1")
+        page.wait_for_selector(".decision")
+        assert f"threshold: {CLASSES[1]} above 0.8" in page.locator(".decision").inner_text()
 
 
-def test_a_value_is_raised_and_lowered(chromium: Any, tmp_path: Path) -> None:
+def test_a_report_of_values_from_an_earlier_version(chromium: Any, tmp_path: Path) -> None:
     values = Values(lowest=-2.5, mean=0.25, highest=31)
-    with headed(chromium, tmp_path, head="values", values=values, accuracy=None) as window:
+    earlier = {"finding": "", "annotated": (), "failed_sprites": None, "versions": None}
+    with headed(
+        chromium, tmp_path, head="values", values=values, accuracy=None, **earlier
+    ) as window:
         page = window.open()
+        assert page.locator("h1").inner_text() == "pictures seen by made-up"
         assert page.locator(".lead").inner_text().startswith("What raises and lowers ")
         ran = page.locator(".ran").inner_text()
         assert "lowest value\n-2.50" in ran.replace("−", "-") and "highest value\n31.0" in ran
-        assert "accuracy" not in ran
+        assert "accuracy" not in ran and page.locator(".annotated").count() == 0
         page = window.open(f"#/layer/{quote(next(iter(LAYERS)), safe='')}")
         page.wait_for_selector(".sides")
-        assert page.locator(".side h2").all_inner_texts() == ["Raises", "Lowers"]
+        assert page.locator(".side h2").all_inner_texts() == ["+ Raises", "− Lowers"]
 
 
-def test_nothing_is_loaded_before_it_is_looked_at(new_window: NewWindow) -> None:
+def test_nothing_is_loaded_before_it_is_in_view(new_window: NewWindow) -> None:
     window = new_window(1280, 300)
     page = window.open()
     window.settle()
-    assert loaded(window) == set()
-    assert "sprites.0.png" in loaded(window, ".png") and not loaded(window, ".png") & {
-        "sprites.3.png",
-        "00000.png",
-    }
-    page.locator(".layer").last.scroll_into_view_if_needed()
-    window.until("[...document.querySelectorAll('.layer')].pop().querySelector('.drawn')")
+    assert loaded(window) <= {"page.0.js"}
+    assert not loaded(window, ".png") & {"sprites.3.png", "00000.png"}
+    page.locator(".layer-card").last.scroll_into_view_if_needed()
+    window.until("[...document.querySelectorAll('.layer-card')].pop().querySelector('.drawn')")
     assert "sprites.3.png" in loaded(window, ".png")
-    page.locator(".layer", has_text="block_0").click()
+    page.get_by_role("link", name="block_0", exact=True).first.click()
     page.wait_for_selector(".channel")
-    assert loaded(window) == {"layer.1.js"}
+    # The first page shows the strongest channels of each set of images in one layer.
+    assert "layer.1.js" in loaded(window) and not loaded(window) & {"layer.0.js", "layer.2.js"}
     assert "patches.1.png" not in loaded(window, ".png")
     page.locator(".patches").first.scroll_into_view_if_needed()
     window.until("document.querySelector('.patches .drawn')")
     window.open("#/images/1")
-    assert "images.js" in loaded(window) and not any(
-        name.startswith("page.") for name in loaded(window)
-    )
-    open_image(window, 30, 1)
-    assert {name for name in loaded(window) if name.startswith("page.")} == {"page.2.js"}
+    window.until("document.querySelector('.image-card')")
+    assert "images.js" in loaded(window) and "page.2.js" not in loaded(window)
 
 
-def test_the_flow_between_groups_is_drawn_by_sign(window: Window, contents: ReportContents) -> None:
+def test_the_flow_between_groups_has_names_values_and_signs(window: Window) -> None:
     page = window.open()
-    assert page.locator(".flow-node").count() == 3 * 4
-    assert page.locator(".link.for").count() and page.locator(".link.against").count()
-    page.locator(".flow-node").first.hover()
-    dim, all_links = page.locator(".link.dim").count(), page.locator(".link").count()
-    assert 0 < dim < all_links
+    nodes, links = page.locator(".flow-node"), page.locator(".flow-picture .link")
+    assert nodes.count() == 3 * 4
+    assert page.locator(".flow-picture .link.for").count() and page.locator(".link.against").count()
+    assert any(name in nodes.first.inner_text() for name in CLASSES)
+    nodes.first.scroll_into_view_if_needed()
+    window.settle()
+    nodes.first.locator(".flow-sprite").hover()
+    assert 0 < page.locator(".link.dim").count() < links.count()
     page.mouse.move(2, 2)
     assert page.locator(".link.dim").count() == 0
+    dash = "getComputedStyle(document.querySelector('.flow-picture .link.against')).strokeDasharray"
+    assert page.evaluate(dash) != "none"
+    page.locator(".flow-picture .link").first.dispatch_event("pointerenter")
+    assert "logits" in page.locator(".tip:visible").inner_text()
+    nodes.first.locator(".flow-sprite").click()
+    page.wait_for_selector(".group")
+    assert page.evaluate("document.activeElement.className") == "group"
 
 
-def test_a_layer_shows_its_strongest_channels_and_keeps_the_set_of_images(
-    window: Window, contents: ReportContents
+def test_a_layer_asks_one_question_at_a_time(
+    window: Window, report_contents: ReportContents
 ) -> None:
-    page = window.open("#/layer/block_0/0")
-    for side, channels in (("for", contents.layers[1].top), ("against", contents.layers[1].bottom)):
+    page = window.open("#/layer/block_0")
+    page.wait_for_selector(".side")
+    assert page.locator(".tab").all_inner_texts() == [
+        "Classes",
+        "Labels",
+        "Right and wrong",
+        "All images (mixes questions)",
+    ]
+    assert page.locator(".note").count() == 0
+    assert "33 images, predicted as goldfish" in page.locator(".lead").inner_text()
+    page.get_by_role("link", name="All images (mixes questions)").click()
+    window.until("location.hash === '#/layer/block_0/0'")
+    assert "This mean mixes questions" in page.locator(".note").inner_text()
+    layer = report_contents.layers[1]
+    for side, channels in (("for", layer.top), ("against", layer.bottom)):
         cards = page.locator(f".side.{side} .channel")
-        assert cards.count() == len(channels)
         assert [int(card.get_attribute("data-channel")) for card in cards.all()] == [
             one.channel for one in channels
         ]
-    top = contents.layers[1].top[0].channel
-    assert window.colour_at(*middle(window, ".side.for .channel .sprite canvas")) == colour_of(
-        1, top
-    )
-    card = page.locator(".side.for .channel").first
-    assert "derived" in card.inner_text() and "supports in 90 % of the images" in card.inner_text()
-    assert card.locator("a.sprite").get_attribute("href") == (
-        f"../../../../sprites/made-up%4011111111/fast%4053691d82/index.html#/layer/block_0/{top}"
-    )
-    page.get_by_label("set of images").select_option("3")
-    window.until("location.hash === '#/layer/block_0/3'")
-    assert "33 images, predicted as goldfish" in page.locator(".lead").inner_text()
-    assert int(card.get_attribute("data-channel")) != top
-    page.keyboard.press("Escape")
-    page = window.open("#/layer/block_0/3")
+    third = layer.top[2].channel
+    canvas = f"[data-channel='{third}'] .channel-sprite canvas"
+    assert window.colour_at(*middle(window, canvas)) == colour_of(1, third)
+    card = page.locator(f"[data-channel='{third}']")
+    text = card.inner_text()
+    assert f"supports {CLASSES[third % 6]} derived" in text and "no class in particular" not in text
+    for words in ("strongest", "at 90 %", "at 50 %", "logits", "of the images"):
+        assert words in text
     page.keyboard.press("ArrowLeft")
-    window.until("location.hash === '#/layer/stem/3'")
-    page.wait_for_selector("h1:has-text('stem')")
+    window.until("location.hash === '#/layer/stem/0'")
     page.locator(".rail a").last.click()
-    window.until("location.hash === '#/layer/logits/3'")
+    window.until("location.hash === '#/layer/logits/0'")
 
 
-def test_the_bars_of_all_channels_tell_theirs_and_open_it(
-    window: Window, contents: ReportContents
+def test_no_photo_stands_for_a_sprite_and_flags_are_said(window: Window) -> None:
+    page = window.open("#/layer/block_0/0")
+    missing = page.locator(f"[data-channel='{MISSING[1]}']").first
+    frame = missing.locator(".channel-sprite .no-sprite")
+    assert "example image, sprite not rendered" in frame.inner_text()
+    assert f"--layers block_0 --channels {MISSING[1]}" in missing.inner_text()
+    inset = frame.locator("canvas").bounding_box()
+    assert inset["width"] < 0.6 * frame.bounding_box()["width"]
+    flagged = page.locator(f"[data-channel='{FLAGGED[1]}']").first
+    assert "saturated" in str(flagged.locator("button.sprite").get_attribute("aria-label"))
+    flagged.locator("button.sprite").click()
+    dialog = page.get_by_role("dialog")
+    assert "saturated" in dialog.inner_text()
+    assert dialog.get_by_role("link", name="Open in the gallery").get_attribute("href") == (
+        "../../../../sprites/made-up%4011111111/fast%4053691d82/index.html"
+        f"#/layer/block_0/{FLAGGED[1]}"
+    )
+    page.keyboard.press("Escape")
+    assert page.get_by_role("dialog").count() == 0 and page.url.endswith("#/layer/block_0/0")
+
+
+def test_the_bars_of_all_channels_have_axes_and_open_a_channel(
+    window: Window, report_contents: ReportContents
 ) -> None:
     page = window.open("#/layer/block_0/0")
     plot = page.locator(".distribution")
-    box = plot.bounding_box()
-    page.mouse.move(box["x"] + 3, box["y"] + 60)
-    top, bottom = contents.layers[1].top[0].channel, contents.layers[1].bottom[0].channel
-    assert f"channel {top}" in page.locator(".tip:visible").inner_text()
-    red, _, blue = window.colour_at(box["x"] + 30, box["y"] + 55)
-    assert red > blue
-    page.mouse.click(box["x"] + box["width"] - 3, box["y"] + 60)
+    assert {"0", "logits"} <= set(plot.locator("text").all_text_contents())
+    plot.focus()
+    page.keyboard.press("End")
+    bottom = report_contents.layers[1].bottom[0].channel
+    assert f"channel {bottom}" in page.locator(".tip:visible").inner_text()
+    page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.dataset.channel") == str(bottom)
     plot.focus()
     page.keyboard.press("Home")
@@ -271,21 +248,19 @@ def test_the_bars_of_all_channels_tell_theirs_and_open_it(
     words = plot.get_attribute("aria-valuetext")
     page.keyboard.press("Enter")
     assert page.locator(".chosen .channel h3").inner_text() == words.partition(",")[0]
+    page = window.open(f"#/layer/block_0/0?channel={bottom}")
+    window.until(f"document.activeElement.dataset.channel === '{bottom}'")
 
 
-def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) -> None:
+def test_a_patch_leads_to_its_image(window: Window, report_contents: ReportContents) -> None:
     page = window.open("#/layer/stem/0")
-    top = contents.layers[0].top[0].channel
-    first = top * 6 % IMAGES
+    first = report_contents.layers[0].top[0].channel * 6 % IMAGES
     patches = page.locator(".channel").first.locator(".patches li")
     links = page.locator(".patches a[href^='#/image/']")
     assert patches.count() == 6 and links.count()
     patches.first.hover()
-    assert page.locator(".tip:visible").inner_text().split("\n") == [
-        name_of(first),
-        "activation",
-        "9.50",
-    ]
+    tip = page.locator(".tip:visible").inner_text()
+    assert tip.split("\n") == [name_of(first), "activation", "9.50"]
     patches.last.hover()
     assert "sample at the 50 % quantile" in page.locator(".tip:visible").inner_text()
     goal = links.first.get_attribute("href")
@@ -297,155 +272,58 @@ def test_a_patch_leads_to_its_image(window: Window, contents: ReportContents) ->
 def test_groups_have_sprites_channels_and_classes(window: Window) -> None:
     page = window.open("#/layer/block_0/0")
     groups = page.locator(".group")
-    assert groups.count() == 4
-    assert groups.first.locator(".members li").count() == 6 and groups.first.locator(
-        ".by-class li"
-    ).count() == len(CLASSES)
-    values = [
-        float(text.replace("−", "-"))
-        for text in page.locator(".group .group-facts b").all_inner_texts()
-    ]
+    assert groups.count() == 4 and groups.first.locator(".members li").count() == 6
+    assert groups.first.locator(".by-class li").count() == len(CLASSES)
+    texts = page.locator(".group .group-facts b").all_inner_texts()
+    values = [float(text.replace("−", "-")) for text in texts]
     assert values == sorted(values, reverse=True)
     assert page.locator(".flow-node").count() == 12
     assert window.open("#/layer/logits/0").locator(".group").count() == 0
 
 
-def test_hovering_a_position_shows_its_sprites(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    for place in (14, 15, 33):
-        hover(window, 1, place)
-        assert (
-            page.locator(".position h2").inner_text()
-            == f"Row {place // 6 + 1}, column {place % 6 + 1}"
-        )
-        assert channels_shown(window) == strings(channels_at(1, 0, place))
-        first = channels_at(1, 0, place)[0]
-        assert window.colour_at(*middle(window, ".position-sprites canvas")) == colour_of(1, first)
-    page.get_by_role("button", name="by activation").click()
-    assert channels_shown(window) == strings(channels_at(1, 0, 33, activated=True))
-    assert page.locator(".same-place a").first.get_attribute("href") == "#/image/39/block_0"
-    hover(window, 1, 2)
-    assert channels_shown(window) == strings(channels_at(1, 0, 2, activated=True))
-
-
-def test_a_position_is_held_by_a_click_and_let_go_by_another(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    page.mouse.click(*spot(window, 1, 8))
-    hover(window, 1, 20)
-    assert channels_shown(window) == strings(channels_at(1, 0, 8))
+def test_what_separates_two_sets(window: Window) -> None:
+    page = window.open()
+    page.locator(".compare-chips").get_by_role("link", name="right predictions and wrong").click()
+    page.wait_for_selector(".pair")
+    page.get_by_label("first set").select_option("1")
+    page.get_by_label("second set").select_option("2")
     page.keyboard.press("Escape")
-    hover(window, 1, 21)
-    assert channels_shown(window) == strings(channels_at(1, 0, 21))
-
-
-def test_the_map_is_orange_for_and_blue_against_and_follows_the_class(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    window.page.get_by_label("opacity of the map").fill("100")
-    page.mouse.move(2, 2)
-    left, right = spot(window, 1, 24), spot(window, 1, 29)
-    assert heat_value(1, 5, 0, 24) > 60 and heat_value(1, 5, 0, 29) < -60
-
-    def is_for(at: Spot) -> bool:
-        red, _, blue = window.colour_at(*at)
-        assert abs(red - blue) > 40
-        return red > blue
-
-    small = middle(window, ".rail li:nth-child(2) canvas")
-    assert is_for(left) and not is_for(right) and is_for((small[0] - 28, small[1]))
-    chosen = CLASSES[class_of(5)]
-    page.get_by_role("button", name=chosen, exact=True).click()
-    page.mouse.move(2, 2)
-    assert not is_for(left) and is_for(right) and not is_for((small[0] - 28, small[1]))
-    hover(window, 1, 9)
-    assert channels_shown(window) == strings(channels_at(1, 1, 9))
-    page.get_by_label("opacity of the map").fill("0")
-    red, _, blue = window.colour_at(*left)
-    assert abs(red - blue) < 40
-
-
-def test_another_layer_is_shown_at_the_same_place_without_loading_the_image_again(
-    window: Window,
-) -> None:
-    page = open_image(window, 5, 1)
-    page.mouse.click(*spot(window, 1, 35))
-    page.evaluate("document.querySelector('.stage').dataset.same = 'yes'")
+    page = window.open("#/compare/block_0?a=1&b=2")
+    page.wait_for_selector(".channel")
+    one, other = means_of(1, 1, LAYERS["block_0"][0]), means_of(1, 2, LAYERS["block_0"][0])
+    best = int((one - other).argmax())
+    card = page.locator(".side").first.locator(".channel").first
+    assert card.get_attribute("data-channel") == str(best)
+    shown = [float(text.replace("−", "-")) for text in card.locator("b").all_inner_texts()]
+    assert shown == pytest.approx([one[best], other[best]], rel=0.01)
+    assert page.locator(".compared-images a").count() == 12
+    assert "More for cats" in page.locator(".side h2").first.inner_text()
+    page.get_by_role("button", name="Swap").click()
+    window.until("location.hash.endsWith('a=2&b=1')")
+    last = page.locator(".side").last.locator(".channel").first
+    assert last.get_attribute("data-channel") == str(best)
     page.keyboard.press("]")
-    window.until("decodeURIComponent(location.hash).endsWith('lairt')")
-    window.until("document.querySelector('.position h2').textContent.startsWith('Row 4, column 4')")
-    assert channels_shown(window) == strings(channels_at(2, 0, 15))
-    page.locator(".rail a").last.click()
-    window.until("document.querySelector('.position h2').textContent.startsWith('The whole image')")
-    page.locator(".rail a").first.click()
-    window.until("document.querySelector('.position h2').textContent.startsWith('Row 8, column 8')")
-    assert page.evaluate("document.querySelector('.stage').dataset.same") == "yes"
-    assert page.locator(".seen-from").count() == 0
-    page.keyboard.press("ArrowRight")
-    window.until("document.querySelector('h1').textContent === 'cats/006.jpg'")
-    assert page.url.endswith("#/image/6/stem")
-
-
-def test_a_position_says_where_it_comes_from(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    page.mouse.click(*spot(window, 1, 0))
-    window.settle()
-    box = page.locator(".seen-from").bounding_box()
-    near = window.colour_at(box["x"] + 12, box["y"] + 12)
-    far = window.colour_at(box["x"] + 150, box["y"] + 12)
-    assert sum(near) > 1.5 * sum(far)
-
-
-def test_groups_lie_over_the_image_each_in_its_colour(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    assert page.get_by_role("button", name="1 +1.25").count() == 1
-    page.get_by_label("opacity of the map").fill("100")
-    page.get_by_role("button", name="2 +0.500").click()
-    page.mouse.move(2, 2)
-    red, _, blue = window.colour_at(*spot(window, 1, 5))
-    assert blue > 180 and red < 60
-    page.get_by_role("button", name="all groups").click()
-    page.mouse.move(2, 2)
-    red, _, blue = window.colour_at(*spot(window, 1, 0))
-    assert red > 200 and blue < 110
-    page.locator(".rail a").last.click()
-    window.until("document.querySelector('.position h2').textContent === 'The whole image'")
-    assert page.get_by_role("button", name="all groups").count() == 0
-
-
-def test_positions_are_reached_by_the_keyboard(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    cursor = page.locator(".cursor")
-    cursor.focus()
-    for _ in range(6):
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("ArrowLeft")
-    window.settle()
-    assert str(cursor.get_attribute("aria-label")).startswith("Row 1, column 1: channels ")
-    page.keyboard.press("ArrowRight")
-    window.settle()
-    assert channels_shown(window) == strings(channels_at(1, 0, 1))
-    assert "Row 1, column 2" in page.locator(".stage [role=status]").inner_text()
-    page.keyboard.press("Enter")
-    assert cursor.get_attribute("aria-pressed") == "true"
-    assert page.url.endswith("#/image/5/block_0")
+    window.until("decodeURIComponent(location.hash).includes('lairt?a=2&b=1')")
 
 
 def test_the_list_of_images_is_paged_filtered_and_searched(window: Window) -> None:
     page = window.open("#/images/1")
     cards = page.locator(".image-card")
     assert cards.count() == 48 and page.get_by_role("status").inner_text() == f"{SHOWN} images"
-    assert "wrong" in cards.first.inner_text() and "right" in cards.nth(1).inner_text()
+    assert "✗ wrong" in cards.first.inner_text() and "✓ right" in cards.nth(1).inner_text()
     page.get_by_label("next: page 2").click()
     window.until("document.querySelectorAll('.image-card').length === 12")
     page.keyboard.press("ArrowLeft")
     window.until("document.querySelectorAll('.image-card').length === 48")
-    assert "wrong predictions\u2069 (15)" in page.get_by_label("set of images").inner_text()
-    page.get_by_label("set of images").select_option("4")
+    page.get_by_role("link", name="Right and wrong").click()
+    page.get_by_role("link", name="wrong predictions 15").click()
     window.until("document.querySelectorAll('.image-card').length === 15")
     assert page.url.endswith("#/images/1/4")
     page.get_by_label("find an image").fill("04")
-    assert page.locator(".image-name").all_inner_texts() == [
-        name_of(number) for number in (4, 40, 44, 48) if "04" in name_of(number)
-    ]
+    wanted = [name_of(number) for number in (4, 40, 44, 48) if "04" in name_of(number)]
+    assert page.locator(".image-name").all_inner_texts() == wanted
+    page.get_by_label("order of images").select_option("predicted")
+    assert page.url.endswith("#/images/1/4?q=04&sort=predicted")
     cards.first.click()
     page.wait_for_selector(".stage")
     page.keyboard.press("Escape")
@@ -455,56 +333,37 @@ def test_the_list_of_images_is_paged_filtered_and_searched(window: Window) -> No
 
 def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow) -> None:
     window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
-    tools = "input, select, button:not(.cursor), .turn, .layer, .choices button"
-    layers = (f"#/layer/{EVIL}", "#/layer/block_0/2")
+    tools = "input, select, button:not(.cursor, .flow *), .turn, .layer-card, .tab, .chip"
+    layers = (f"#/layer/{EVIL}", "#/layer/block_0/2", f"#/compare/{EVIL}?a=1&b=2")
     for path in ("", *layers, "#/images/1", f"#/image/3/{EVIL}", "#/image/5"):
         page = window.open(path)
         window.settle()
         assert window.overflow_px() <= 0, path
-        for tool in page.locator(tools).all():
-            box = tool.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 360, path
-
-
-def test_a_tap_looks_at_a_position(new_window: NewWindow) -> None:
-    window = new_window(360, 740, has_touch=True, is_mobile=True)
-    page = open_image(window, 5, 1)
-    page.locator(".stage").scroll_into_view_if_needed()
-    page.touchscreen.tap(*spot(window, 1, 13))
-    window.settle()
-    assert channels_shown(window) == strings(channels_at(1, 0, 13))
+        edges = page.locator(tools).evaluate_all(
+            "nodes => nodes.map((node) => node.getBoundingClientRect())"
+            ".filter((box) => box.width).flatMap((box) => [box.left, box.right])"
+        )
+        assert min(edges) >= 0 and max(edges) <= 360, path
 
 
 def test_no_name_means_anything(window: Window) -> None:
     page = window.open()
-    names = page.locator(".layer-name").evaluate_all(
-        "nodes => nodes.map((node) => node.textContent)"
-    )
+    names = page.locator(".layer-head h3").evaluate_all("all => all.map((one) => one.textContent)")
     assert names == list(LAYERS)
     assert window.overflow_px() <= 0
-    page = window.open(f"#/layer/{EVIL}/2")
-    assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
-    assert window.overflow_px() <= 0
-    page = open_image(window, 3, 2)
-    assert page.locator("h1").evaluate("node => node.textContent") == HOSTILE
-    assert HOSTILE in page.locator(".predictions").evaluate("node => node.textContent")
-    assert HOSTILE in page.locator(".map-tools").evaluate("node => node.textContent")
-    hover(window, 2, 6)
-    assert window.overflow_px() <= 0
-    page = window.open("#/images/1/2")
-    assert HOSTILE in page.locator(".image-list").evaluate("node => node.textContent")
-    assert window.overflow_px() <= 0
-
-
-def test_what_is_not_there_is_said_to_be(window: Window) -> None:
-    for path in (
-        "#/layer/nothing",
-        "#/image/1000",
-        "#/image/x",
-        "#/image/100",
-        "#/else",
-        "#/layer/%ff",
+    for path, selector in (
+        (f"#/layer/{EVIL}/2", "h1"),
+        (f"#/compare/{EVIL}?a=1&b=2", ".side:last-child h2"),
+        ("#/images/1/2", ".image-list"),
     ):
+        page = window.open(path)
+        page.wait_for_selector(selector)
+        text = page.locator(selector).first.evaluate("node => node.textContent")
+        assert HOSTILE in text and window.overflow_px() <= 0
+
+
+def test_unknown_pages_are_named(window: Window) -> None:
+    for path in ("#/layer/nothing", "#/image/1000", "#/image/x", "#/else", "#/layer/%ff"):
         page = window.open(path)
         window.until("document.querySelector('h1').textContent === 'Not found'")
         assert page.url.endswith(path)
@@ -512,13 +371,13 @@ def test_what_is_not_there_is_said_to_be(window: Window) -> None:
         window.until("document.querySelector('h1').textContent !== 'Not found'")
 
 
-def test_numbers_that_cannot_be_loaded_are_said_to_be(window: Window, folder: Path) -> None:
+def test_numbers_that_cannot_be_loaded_are_named(window: Window, report_bucket: Path) -> None:
     for name, path in (
         ("layer.1.js", "#/layer/block_0"),
         ("page.0.js", "#/image/5"),
         ("images.js", "#/images/1"),
     ):
-        file = folder / FOLDER / name
+        file = report_bucket / FOLDER / name
         hidden = file.rename(file.with_suffix(".gone"))
         try:
             window.open(path).get_by_text("could not be loaded").wait_for()
@@ -531,11 +390,11 @@ def test_numbers_that_cannot_be_loaded_are_said_to_be(window: Window, folder: Pa
 
 
 def test_without_javascript_there_are_numbers(
-    new_window: NewWindow, contents: ReportContents
+    new_window: NewWindow, report_contents: ReportContents
 ) -> None:
-    page = new_window(java_script_enabled=False).open()
-    text = page.locator("body").inner_text()
-    assert f"channel {contents.layers[0].top[0].channel} (" in text and "report.json" in text
+    text = new_window(java_script_enabled=False).open().locator("body").inner_text()
+    assert f"channel {report_contents.layers[0].top[0].channel} (" in text
+    assert "report.json" in text and FINDING in text
 
 
 def test_dark_where_the_system_is(new_window: NewWindow) -> None:
@@ -545,29 +404,3 @@ def test_dark_where_the_system_is(new_window: NewWindow) -> None:
         window.open()
         shades[scheme] = sum(window.colour_at(1270, 880))
     assert shades["light"] > 600 and shades["dark"] < 150
-
-
-def test_hovering_is_fluent(window: Window) -> None:
-    page = open_image(window, 5, 0)
-    box = page.locator(".stage").bounding_box()
-    moving, still = page.evaluate(
-        """async ([left, top, width]) => {
-          const stage = document.querySelector(".stage");
-          const frames = { moving: [], still: [] };
-          for (let step = 0; step < 60; step += 1) {
-            const at = (number, start) => start + (width * ((number % 8) + 0.5)) / 8;
-            const options = { clientX: at(step, left), clientY: at(3 * step, top), bubbles: true };
-            for (const [kind, times] of Object.entries(frames)) {
-              const began = performance.now();
-              if (kind === "moving") stage.dispatchEvent(new PointerEvent("pointermove", options));
-              await new Promise(requestAnimationFrame);
-              times.push(performance.now() - began);
-            }
-          }
-          const median = (times) => times.sort((one, other) => one - other)[times.length / 2];
-          return [median(frames.moving), median(frames.still)];
-        }""",
-        [box["x"], box["y"], box["width"]],
-    )
-    # On a busy machine a frame in which nothing happens takes longer, too.
-    assert moving < 3 * still

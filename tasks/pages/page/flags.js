@@ -19,11 +19,11 @@ const FLAGS_HELP = {
 
 const flagWords = (flags) => flags.map(plain).join(", ");
 
+// What the flags mean and what helps, as lines of a tip.
+const flagLines = (flags) => flags.map((flag) => make("div", {}, make("strong", {}, plain(flag)), FLAGS[flag] ? `: ${FLAGS[flag]}. ${FLAGS_HELP[flag]}` : ""));
+
 // A badge for the corner of a sprite. Add `flagWords` to the name of the link or picture around it.
-const flagBadge = (flags) => {
-  const lines = () => flags.map((flag) => make("div", {}, make("strong", {}, plain(flag)), FLAGS[flag] ? `: ${FLAGS[flag]}` : ""));
-  return withTip(make("span", { class: "flag-badge", role: "img", "aria-label": `flags: ${flagWords(flags)}` }, "!"), lines);
-};
+const flagBadge = (flags) => withTip(make("span", { class: "flag-badge", role: "img", "aria-label": `flags: ${flagWords(flags)}` }, "!"), () => flagLines(flags));
 
 // A picture of a sprite with the badge of its flags, or the picture alone.
 const withFlags = (picture, flags = []) => (flags.length ? make("span", { class: "badged" }, picture, flagBadge(flags)) : picture);

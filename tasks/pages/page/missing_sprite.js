@@ -18,12 +18,7 @@ const missingSprite = ({ exampleOf = null, command = "" } = {}) => {
     exampleOf ? make("span", { class: "no-sprite-example" }, exampleOf) : "",
     make("span", { class: "no-sprite-words", "aria-hidden": "true" }, words),
   );
-  const lines = () => [make("div", {}, capital(words)), make("div", { class: "quiet" }, "To render it, run:"), make("code", {}, command)];
-  return command ? withTip(frame, lines) : frame;
+  return command ? withTip(frame, () => renderLines(words, command)) : frame;
 };
 
-// A command in the text of a card, with a button that copies it.
-const commandLine = (command) => {
-  const button = make("button", { type: "button", class: "copy", onclick: () => copyText(command).then((copied) => tellCopied(button, copied)) }, "Copy");
-  return make("span", { class: "command" }, make("code", {}, command), button);
-};
+const renderLines = (words, command) => [make("div", {}, capital(words)), make("div", { class: "quiet" }, "To render it, run:"), make("code", {}, command)];

@@ -11,9 +11,9 @@ const loadLayer = async (layer) => {
   return numbers;
 };
 
-// The data of a channel, or an empty default.
+// The data of a channel. The report does not know whether an unlisted channel has a sprite.
 const knownOf = (numbers, channel) =>
-  numbers.byChannel.get(channel) || { channel, sprite: null, label: "", words: "", patches: { cells: [], images: [], names: [], values: [], quantiles: [] } };
+  numbers.byChannel.get(channel) || { channel, unlisted: true, sprite: null, label: "", words: "", patches: { cells: [], images: [], names: [], values: [], quantiles: [] } };
 
 const loadImage = async (number) => {
   const page = pageOf.get(number);
@@ -30,10 +30,21 @@ const loadList = async () => {
   return list;
 };
 
+// Whether a mean over the set mixes questions, because its images are explained by different classes. Reports of earlier versions do
+// not say so.
+const mixesQuestions = (set) => set.mixes_questions || (set.kind === "all" && !site.created && site.spec.positive === "auto" && site.head === "classes");
+
+// The sets in the order of their tabs: if the mean over all images mixes questions, it comes last.
+const SET_ORDER = mixesQuestions(site.sets[0]) ? ["class", "label", "right", "wrong", "all"] : ["all", "class", "label", "right", "wrong"];
+const setOrder = site.sets.map((_, number) => number).sort((one, other) => SET_ORDER.indexOf(site.sets[one].kind) - SET_ORDER.indexOf(site.sets[other].kind) || one - other);
+const firstSet = setOrder[0];
+
 const escaped = encodeURIComponent;
-const layerPath = (layer, set = 0) => `#/layer/${escaped(layer.name)}/${set}`;
+const layerPath = (layer, set = null) => `#/layer/${escaped(layer.name)}${set === null ? "" : `/${set}`}`;
+const channelPath = (layer, channel, set = null) => withState(layerPath(layer, set), { channel });
 const imagePath = (image, layer) => `#/image/${image}${layer ? `/${escaped(layer.name)}` : ""}`;
 const listPath = (page = 1, set = 0) => `#/images/${page}/${set}`;
+const comparePath = (layer, a, b) => withState(`#/compare/${escaped(layer.name)}`, { a, b });
 
 // The channel's page in the gallery, which is in the same bucket.
 const galleryPath = (layer, channel) => `../../../../sprites/${escaped(site.model)}/${escaped(site.sprites)}/index.html#/layer/${escaped(layer.name)}/${channel}`;

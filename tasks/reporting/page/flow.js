@@ -1,12 +1,13 @@
-// Attribution between neuron groups of consecutive layers: one column for each layer, one sprite for each group. The width of a link
-// shows its attribution.
+// Attribution between neuron groups of consecutive layers: one column for each layer, one sprite with a name for each group. The width of
+// a link shows its attribution.
 
-const NODE_PX = 60;
-const NODE_GAP_PX = 18;
-const COLUMN_PX = 210;
-const LEAST_COLUMN_PX = 136; // narrower pages scroll
+const NODE_PX = 64;
+const NODE_GAP_PX = 46;
+const NAME_PX = 132; // for the name under a sprite
+const COLUMN_PX = 300;
+const LEAST_COLUMN_PX = 190; // narrower pages scroll
 const HEAD_PX = 34;
-const TAIL_PX = 72; // for the name of the last layer
+const TAIL_PX = 72; // for the name of the last column
 const LEAST_SHARE = 0.015; // of the widest link; thinner links are not drawn
 
 const roomOf = (root) => {
@@ -30,8 +31,8 @@ const makeFlow = (layers, roomPx) => {
     const [left, right] = [link.column * columnPx + NODE_PX, (link.column + 1) * columnPx];
     const middle = (left + right) / 2;
     const path = makeDrawn("path", { class: `link ${sideOf(link.value)}`, d: `M${left} ${link.from}C${middle} ${link.from} ${middle} ${link.to} ${right} ${link.to}`, "stroke-width": Math.max(link.width, 0.75) });
-    path.append(makeDrawn("title", {}, `${groupTitle(link.source, layers[link.column])} adds ${signed(link.value)} to group ${link.goal.number + 1} of ${isolated(layers[link.column + 1].name)}`));
-    return path;
+    const [from, to] = [layers[link.column], layers[link.column + 1]];
+    return withTip(path, () => [make("strong", {}, withUnit(link.value)), make("div", {}, groupTitle(link.source, from), " adds this to ", groupTitle(link.goal, to), ".")]);
   });
   const light = (column, group) =>
     links.forEach((link, at) => {
@@ -40,7 +41,7 @@ const makeFlow = (layers, roomPx) => {
     });
   const heads = layers.map((layer, column) => {
     const head = make("a", { class: "flow-head", href: layerPath(layer), title: layer.name }, nameOf(layer.name));
-    Object.assign(head.style, { left: `${column * columnPx}px`, width: `${column === layers.length - 1 ? NODE_PX + TAIL_PX : columnPx - 16}px` });
+    Object.assign(head.style, { left: `${column * columnPx}px`, width: `${column === layers.length - 1 ? NAME_PX : columnPx - 16}px` });
     return head;
   });
   const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * columnPx, yOf(column, row), (on) => light(column, on ? group : null))));
@@ -74,14 +75,45 @@ const placedLinks = (flows, columns, yOf) => {
 };
 
 const flowNode = (layer, group, left, top, light) => {
-  const words = `${groupTitle(group, layer)}, attribution ${signed(group.attribution)}`;
+  const words = `${groupTitle(group, layer)}, named after ${isolated(groupName(group))}, attribution ${withUnit(group.attribution)}${flagsOf(group).length ? `, ${flagWords(flagsOf(group))}` : ""}`;
   const node = make(
     "a",
-    { class: `flow-node ${sideOf(group.attribution)}`, href: layerPath(layer), "aria-label": words, title: words, onpointerenter: () => light(true), onpointerleave: () => light(false), onfocus: () => light(true), onblur: () => light(false) },
-    cellPicture(layer.group_sprites, group.sprite),
+    { class: "flow-node", href: withState(layerPath(layer), { group: group.number + 1 }), "aria-label": words, title: words, onpointerenter: () => light(true), onpointerleave: () => light(false), onfocus: () => light(true), onblur: () => light(false) },
+    make("span", { class: "flow-sprite" }, groupSprite(layer, group)),
+    make("span", { class: "flow-name" }, signedNumber(group.attribution), make("span", {}, nameOf(groupName(group)))),
   );
-  Object.assign(node.style, { left: `${left}px`, top: `${top}px`, width: `${NODE_PX}px`, height: `${NODE_PX}px` });
+  Object.assign(node.style, { left: `${left}px`, top: `${top}px`, width: `${NAME_PX}px` });
+  node.firstChild.style.width = node.firstChild.style.height = `${NODE_PX}px`;
   return node;
+};
+
+// One row for each pair of groups.
+const flowTable = (layers) => [
+  ["layer", "group", "next layer", "next group", `attribution${UNIT_WORDS}`],
+  ...layers.slice(1).flatMap((next, at) => {
+    const flow = site.flows.find((one) => one.layer === layers[at].name && one.next_layer === next.name);
+    return flow ? flow.attribution.flatMap((row, from) => row.map((value, to) => [layers[at].name, from + 1, next.name, to + 1, value])) : [];
+  }),
+];
+
+const flowLegend = () => {
+  const line = (side) => makeDrawn("svg", { class: "flow-key", viewBox: "0 0 40 12", "aria-hidden": "true" }, makeDrawn("path", { class: `link ${side}`, d: "M0 6H40", "stroke-width": 9 }));
+  return make("p", { class: "flow-legend quiet small" }, line("for"), `+ ${SUPPORTS}`, line("against"), `− ${OPPOSES} (striped)`, make("span", {}, `The width of a link is its attribution${UNIT_WORDS}; point at it for the value. Layers run from input (left) to output (right).`));
+};
+
+const flowSection = (title, layers, roomPx) => {
+  if (!hasFlow(layers)) return [];
+  const flow = makeFlow(layers, roomPx);
+  return [
+    make(
+      "section",
+      {},
+      make("div", { class: "figure-head" }, make("h2", {}, title), shareFigure(flow, { name: "neuron groups", csv: () => flowTable(layers) })),
+      make("p", { class: "quiet about" }, "A ", term("neuron group"), " is a set of channels that respond to the same parts of images. Links show how much a group adds to the groups of the next layer. A group is named after the class that it supports most, or its strongest channels."),
+      flowLegend(),
+      flow,
+    ),
+  ];
 };
 
 const hasFlow = (layers) => layers.length > 1 && layers.slice(1).some((next, at) => site.flows.some((flow) => flow.layer === layers[at].name && flow.next_layer === next.name));

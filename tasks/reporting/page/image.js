@@ -1,163 +1,182 @@
-// The page of an image: a map for each layer, and the channels at each position.
-
-let wayOfPosition = "attribution";
-
-const choices = (words, options, chosen, onChoose) =>
-  make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => onChoose(value) }, ...inner)));
-
-const decision = (image, value) => {
-  const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
-  if (hasValues) return make("p", {}, nameOf(capital(className(image.explained[0].positive))), ": ", make("strong", {}, decimal(value)), label);
-  const threshold = site.head === "two classes" ? make("span", { class: "quiet" }, " · threshold: ", ...thresholdParts()) : "";
-  return make("p", {}, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", verdict(image.right), label, threshold);
-};
-
-const placeWords = (target) => {
-  if (wayOfPosition === "activation") return ["Channels with the highest activations here."];
-  const explained = explainedParts(target, nameOf);
-  return hasValues ? ["Channels that raise ", ...explained, " most here."] : ["Channels with the strongest support for ", ...explained, " here."];
-};
-
-const predictions = (image) => {
-  if (hasValues) return "";
-  const line = ([number, probability]) => make("li", {}, make("span", { class: "class-name", title: className(number) }, nameOf(className(number))), valueBar(probability, 1), make("span", {}, percent(probability)));
-  return make("ol", { class: "predictions", "aria-label": "predicted classes" }, ...image.predicted.map(line));
-};
-
-const opacityTool = (stage) =>
-  make("label", { class: "tool" }, make("span", {}, "Map"), make("input", { type: "range", min: 0, max: 100, value: Math.round(100 * mapOpacity), "aria-label": "opacity of the map", oninput: (event) => stage.setOpacity(event.target.value / 100) }));
+// The page of an image: the maps of all layers, the map of one layer over the image, and the channels at each position.
 
 const showImage = async (root, number, wantedLayer, isCurrent) => {
   const [image, list] = await Promise.all([loadImage(number), loadList()]);
   if (!isCurrent()) return null;
-  const at = list.images.findIndex((other) => other.number === number);
-  const goal = (other) => other && { path: imagePath(other.number, layer), title: other.name };
   let layer = site.layers[layerNumber.get(wantedLayer) ?? site.layers.length - 1];
   let numbers = await loadLayer(layer);
   if (!isCurrent()) return null;
-  let explained = 0;
-  let group = null; // null is the heat map, "all" all groups
+  let state = readImageState(image, layer);
+  let wantedNow = layer;
   let frame = 0;
 
+  const at = list.images.findIndex((other) => other.number === number);
   const details = () => image.layers[layerNumber.get(layer.name)];
-  const map = () => details().maps[explained];
-  const here = () => channelsAt(details(), wayOfPosition, map(), stage.place());
-  const panel = make("aside", { class: "position", "aria-label": "channels at the selected position" });
+  const mapOf = (other) => image.layers[layerNumber.get(other.name)].maps[state.explained];
+  const map = () => mapOf(layer);
+  const most = (other) => (state.scale === "all" ? Math.max(...site.layers.map((one) => mapOf(one).scale)) : mapOf(other).scale);
+  const strongestHere = (place) => channelsAt(details(), state.order, map(), place);
+  // The same view of another layer, and of another image.
+  const layerHref = (other) => withState(imagePath(number, other), { ...Object.fromEntries(viewState()), group: null, at: state.place === null ? null : placeText(other, samePoint(layer, state.place, other)) });
+  const imageHref = (other) => withState(imagePath(other.number, layer), keptState(viewState()));
+
   const head = make("div", {});
-  const mapTools = make("div", { class: "map-tools" });
-  const groupTools = make("div", {});
-  const stage = makeStage(image, () => (frame = frame || requestAnimationFrame(showPlace)), (place) => `${positionWords(layer, place)}: channels ${channelsAt(details(), wayOfPosition, map(), place).join(", ") || "none"}`);
-  const rail = layerRail(layer, (other) => imagePath(number, other), (other) => smallMap(image.file, () => heatPicture(other, image.layers[layerNumber.get(other.name)].maps[explained])));
+  const panel = make("aside", { class: "position", "aria-label": "channels at the selected position" });
+  const question = make("div", { class: "question" });
+  const tools = make("div", { class: "map-tools" });
+  const under = make("div", { class: "under-stage" });
+  const value = make("p", { class: "readout" });
+  const groups = make("div", { class: "groups-place" });
+  const scaleTool = make("div", { class: "scale-tool" });
+  const stage = makeStage(
+    image,
+    () => (frame = frame || requestAnimationFrame(showPlace)),
+    (place) => keep({ place }),
+    (place) => `${positionWords(layer, place)}: ${withUnit(attributionAt(map(), place))}, channels ${strongestHere(place).join(", ") || "none"}`,
+  );
+  const maps = layerMaps(image, layerHref, most, () => state.explained);
+
+  // Changes the state, and the address with it.
+  const keep = (changes) => {
+    state = { ...state, ...changes };
+    setViewState(writtenImageState(image, layer, state));
+    maps.show(layer);
+    showHead();
+  };
 
   const showPlace = () => {
     frame = 0;
-    const target = image.explained[explained];
+    value.replaceChildren(...readout(layer, details(), map(), stage.place(), image.explained[state.explained], state.order));
     panel.replaceChildren(
       make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
-      choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], wayOfPosition, (way) => {
-        wayOfPosition = way;
+      choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], state.order, (order) => {
+        keep({ order });
         stage.relabel();
         showPlace();
+        showMap();
       }),
-      make("p", { class: "quiet small" }, ...placeWords(target)),
-      positionSprites(layer, numbers, here()),
+      make("p", { class: "quiet small" }, ...placeWords(image.explained[state.explained], state.order)),
+      positionChannels(layer, numbers, strongestHere(stage.place())),
       ...seenFrom(layer, image, details(), stage.place()),
       ...samePlace(layer, details(), stage.place(), list),
     );
   };
 
-  const paint = () => {
-    if (group === null || !details().groups.length) stage.paint(heatPicture(layer, map()));
-    else stage.paint(groupsPicture(layer, details().groups, group === "all" ? null : group));
+  const paint = async () => {
+    const { mode, group } = state;
+    if (mode === "heat") return stage.paint((canvas) => {
+      paintOver(canvas.getContext("2d"), heatPicture(layer, map(), most(layer)), canvas.width);
+      paintSigns(canvas.getContext("2d"), layer, map(), canvas.width);
+    }, null, "greyish", state.opacity / 100);
+    if (mode === "groups") return stage.paint(null, contoursDrawing(layer, details().groups, group), "greyish", Math.max(0.25, state.opacity / 100));
+    if (mode === "original") return stage.paint(null, null, "", 1);
+    const shown = layer;
+    const sheet = layer.sprites ? await openSheet(layer.sprites).loading.catch(() => null) : null;
+    if (shown !== layer || state.mode !== mode) return null;
+    return stage.paint((canvas) => paintSemantic(canvas, layer, numbers, details(), state.order, map(), sheet), null, "ghost", Math.max(0.25, state.opacity / 100));
   };
 
-  const groupChoices = () => {
-    if (!details().groups.length) return "";
-    const one = (known) => {
-      const swatch = make("span", { class: "swatch" });
-      swatch.style.background = `rgb(${groupColour(known.number)})`;
-      const value = details().group_attribution[known.number];
-      return [known.number, cellPicture(layer.group_sprites, known.sprite), swatch, make("span", {}, `${known.number + 1}`, ...(value === undefined ? [] : [make("b", { class: sideOf(value) }, ` ${signed(value)}`)]))];
-    };
-    return choices("map over the image", [[null, "heat map"], ["all", "all groups"], ...layer.groups.map(one)], group, (next) => {
-      group = next;
+  const showTools = () => {
+    const redo = (changes) => {
+      keep(changes);
       showMap();
-    });
+      showPlace();
+    };
+    const modes = MODES.filter(([name]) => name !== "groups" || details().groups.length);
+    tools.replaceChildren(
+      choices("what lies over the image", modes, state.mode, (mode) => redo(mode === "sprites" ? { mode, order: "activation" } : { mode })),
+      ...(state.mode === "original" ? [] : [opacityTool(state.opacity, (opacity) => {
+        keep({ opacity });
+        paint();
+      })]),
+    );
   };
 
   const showMap = () => {
-    const options = image.explained.map((target, place) => [place, make("span", {}, ...explainedParts(target, nameOf))]);
-    const most = decimal(map().scale);
-    mapTools.replaceChildren(
-      choices("explained class", options, explained, (next) => {
-        explained = next;
-        rail.querySelectorAll("canvas").forEach((canvas) => observer.observe(canvas)); // to draw them again
-        stage.relabel();
-        showMap();
-        showPlace();
-      }),
-      make("p", { class: "legend quiet small" }, ...(group === null ? [`−${most}`, make("span", { class: "ramp" }), `+${most}`] : ["activation of each neuron group"])),
-      opacityTool(stage),
+    showTools();
+    under.replaceChildren(
+      make("div", { class: "figure-head" }, value, shareFigure(stage.node, { csv: () => positionTable(layer, details(), map()), name: `${image.name} ${layer.name} ${state.mode}` })),
+      state.mode === "heat" ? heatLegend(most(layer)) : "",
+      state.mode === "sprites" ? make("p", { class: "quiet small" }, semanticWords(layer, details(), state.order, map(), numbers)) : "",
     );
-    groupTools.replaceChildren(groupChoices());
+    groups.replaceChildren(imageGroups(layer, details(), state.group, state.mode === "groups", (group) => {
+      keep({ mode: "groups", group });
+      showMap();
+    }));
     paint();
   };
 
-  const showLayerOf = () => {
-    const grid = { width: layer.width, height: layer.height };
-    stage.setGrid(grid);
-    if (layer.groups.length <= group && group !== "all") group = null;
-    head.replaceChildren(
-      make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: listPath() }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), turns("previous and next image", goal(list.images[at - 1]), goal(list.images[at + 1]))),
+  const showQuestion = () => {
+    const options = image.explained.map((target, place) => [place, make("span", {}, ...explainedParts(target, nameOf))]);
+    const redo = (changes) => {
+      keep(changes);
+      maps.repaint();
+      showQuestion();
+      stage.relabel();
+      showMap();
+      showPlace();
+    };
+    question.replaceChildren(make("span", { class: "quiet small" }, hasValues ? "Explained value" : "Evidence for"), choices("explained class", options, state.explained, (explained) => redo({ explained })));
+    scaleTool.replaceChildren(
+      choices("colour scale", [["each", "each layer’s own scale"], ["all", "one scale"]], state.scale, (scale) => redo({ scale })),
+      make("p", { class: "quiet small" }, scaleWords(state.scale)),
     );
-    showInRail(rail, layer);
-    document.title = `${image.name} · ${layer.name} · ${siteTitle}`;
-    showMap();
-    showPlace();
   };
 
-  root.className = "page report";
+  const goal = (other) => other && { path: imageHref(other), title: other.name };
+  const showHead = () => head.replaceChildren(make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: lastList }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), make("div", { class: "tools" }, copyLink(), turns("previous and next image", goal(list.images[at - 1]), goal(list.images[at + 1])))));
+
+  const showLayerOf = () => {
+    state = readImageState(image, layer);
+    stage.setGrid({ width: layer.width, height: layer.height });
+    document.title = `${image.name} · ${layer.name} · ${siteTitle}`;
+    showHead();
+    maps.show(layer);
+    showQuestion();
+    showMap();
+    showPlace();
+    if (state.place === null) return;
+    stage.choose(state.place);
+    if (!stage.isPinned()) stage.pin(true);
+  };
+
+  root.className = "page report wide";
   root.replaceChildren(
     head,
-    make(
-      "div",
-      { class: "image-facts" },
-      decision(image, list.images[at].value),
-      predictions(image),
-    ),
-    rail,
-    mapTools,
-    make("div", { class: "inspect" }, stage.node, panel, groupTools),
+    make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
+    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
   showLayerOf();
-  stage.choose(strongest(map()));
+  if (!stage.isPinned()) stage.choose(strongest(map()));
   const resized = new ResizeObserver(paint);
   resized.observe(stage.node);
-  const open = (other) => () => other && (window.location.hash = imagePath(other.number, layer));
+  const open = (other) => () => other && (window.location.hash = imageHref(other));
   const through = (by) => () => {
     const next = site.layers[layerNumber.get(layer.name) + by];
-    if (next) window.location.hash = imagePath(number, next);
+    if (next) window.location.hash = layerHref(next);
   };
   const follow = async (next) => {
     const loaded = await loadLayer(next);
     if (wantedNow !== next) return;
     [layer, numbers] = [next, loaded];
+    const explained = state.explained;
+    const { scale } = state;
     showLayerOf();
+    if (explained !== state.explained || scale !== state.scale) maps.repaint();
   };
-  let wantedNow = layer;
   return {
     close: () => {
       resized.disconnect();
       cancelAnimationFrame(frame);
     },
     follow: (page, name, layerName) => {
-      const next = site.layers[layerNumber.get(layerName)];
+      const next = layerName === undefined ? site.layers[site.layers.length - 1] : site.layers[layerNumber.get(layerName)];
       if (page !== "image" || Number(name) !== number || !next) return false;
       wantedNow = next;
       follow(next).catch((error) => panel.replaceChildren(make("p", { class: "failure", role: "alert" }, error.message)));
       return true;
     },
-    keys: { Escape: () => (stage.isPinned() ? stage.unpin() : (window.location.hash = listPath())), ArrowLeft: open(list.images[at - 1]), ArrowRight: open(list.images[at + 1]), "[": through(-1), "]": through(1) },
+    keys: { Escape: () => (stage.isPinned() ? stage.pin(false) : (window.location.hash = lastList)), ArrowLeft: open(list.images[at - 1]), ArrowRight: open(list.images[at + 1]), "[": through(-1), "]": through(1) },
   };
 };
 

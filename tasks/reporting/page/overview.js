@@ -1,34 +1,54 @@
-// The first page: the run, the layers with their strongest channels, and the checks.
-
-const STRIP = 6; // channels on each side of a layer's card
+// The first page: the finding and how far it can be believed, three images, the layers, and then the details.
 
 const showOverview = (root) => {
   const withGroups = site.layers.filter((layer) => layer.groups.length);
   root.className = "page report";
   root.replaceChildren(
-    make(
-      "header",
-      { class: "masthead" },
-      make("h1", { tabindex: -1 }, ...keyOf(site.dataset), make("span", { class: "joint" }, " seen by "), ...keyOf(site.model)),
-      make("p", { class: "lead" }, ...evidenceParts(), ", by layer and channel."),
-      make("p", { class: "quiet small" }, `method: ${methodWords(site.spec)} · sprite recipe: `, ...keyOf(site.sprites), " · report: ", ...keyOf(site.report)),
-    ),
-    ran(),
-    ...preprocessingNote(),
-    ...(site.pictures ? [make("p", { class: "quiet small" }, site.pictures)] : []),
-    site.spec.classes_by_label ? make("p", { class: "quiet" }, "The model has no labels. Its classes 0 and 1 are taken to be ", nameOf(className(0)), " and ", nameOf(className(1)), ", the labels of the images in alphabetical order.") : "",
+    masthead(),
+    ...annotatedSection(),
     make("p", { class: "doors" }, make("a", { class: "door", href: listPath() }, `Browse ${count(pageOf.size, "image")} →`)),
-    make("section", {}, make("h2", {}, "Layers"), make("p", { class: "quiet about" }, ABOUT_ATTRIBUTION), make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...site.layers.map(layerCard))),
-    ...(hasFlow(withGroups)
-      ? [make("section", {}, make("h2", {}, "Neuron groups across layers"), make("p", { class: "quiet about" }, "A neuron group is a set of channels that respond to the same parts of images. Links show how much a group adds to the groups of the next layer. Orange links support, blue links oppose; wide links are strong."), makeFlow(withGroups, roomOf(root)))]
-      : []),
+    ...remarks(),
+    layersSection(),
+    ...setsSection(),
+    ...flowSection("Neuron groups across layers", withGroups, roomOf(root)),
     checksSection(),
     ...refusedSection(),
     filesSection(),
+    aboutSection(),
+    glossarySection(OVERVIEW_TERMS),
   );
   document.title = siteTitle;
-  return { close: () => {}, keys: {} };
+  return { close: () => {}, follow: (page) => !page, keys: {} };
 };
+
+const OVERVIEW_TERMS = ["ablation", "activation", "attribution", "channel", "completeness error", "layer", "logit", "neuron group", "receptive field", "recipe", "score", "semantic map", "sprite", "verdict"];
+
+const seenBy = () => [nameOf(site.dataset.split("@")[0]), " seen by ", nameOf(modelName)];
+
+// The least reliable verdict of all layers, for a first impression.
+const overallVerdict = () => {
+  const layers = site.layers.filter((layer) => layer.checks.verdict);
+  if (!layers.length) return [];
+  const counts = ["reliable", "order only", "not reliable"].map((verdict) => [verdict, layers.filter((layer) => layer.checks.verdict === verdict).length]).filter(([, number]) => number);
+  return [make("p", { class: "verdicts" }, ...counts.flatMap(([verdict, number]) => [verdictChip(verdict), ` ${count(number, "layer")} `]), make("a", { href: "#/?part=reliability", onclick: toReliability }, "Is this reliable?"))];
+};
+
+const toReliability = (event) => {
+  event.preventDefault();
+  const goal = document.getElementById("reliability");
+  goal.scrollIntoView();
+  goal.querySelector("h2").setAttribute("tabindex", "-1");
+  goal.querySelector("h2").focus({ preventScroll: true });
+};
+
+const masthead = () =>
+  make(
+    "header",
+    { class: "masthead answer" },
+    make("div", { class: "eyebrow" }, make("p", { class: "quiet" }, ...(site.finding ? seenBy() : ["Attribution report"])), make("div", { class: "tools" }, copyLink(), printTool())),
+    make("h1", { tabindex: -1 }, ...(site.finding ? [nameOf(site.finding)] : seenBy())),
+    make("div", { class: "answer-line" }, make("div", {}, make("p", { class: "lead" }, ...evidenceParts(), ", by layer and channel."), ...overallVerdict()), ran()),
+  );
 
 const fact = (words, value, title = "") => make("div", { title }, make("dt", {}, words), make("dd", {}, ...[value].flat()));
 
@@ -36,7 +56,7 @@ const accuracyFacts = () => {
   if (!site.accuracy) return [];
   const { images, top1, top5 } = site.accuracy;
   const over = `over ${count(images, "image")} with the label of a class`;
-  if (site.head !== "two classes") return [fact("top-1 accuracy", percent(top1), over), fact("top-5 accuracy", percent(top5))];
+  if (site.head !== "two classes") return [fact("top-1 accuracy", percent(top1), over), fact("top-5 accuracy", percent(top5), over)];
   return [fact("accuracy", percent(top1), over), fact("wrong", count(Math.round(images * (1 - top1)), "image"))];
 };
 
@@ -45,72 +65,17 @@ const headFacts = () => {
   return site.values ? ["lowest", "mean", "highest"].map((which) => fact(`${which} value`, decimal(site.values[which]))) : [];
 };
 
-const ran = () => {
-  const labels = site.labels === null ? [] : [fact("labels from", site.labels)];
-  return make("dl", { class: "ran" }, fact("images", site.images.toLocaleString("en")), ...headFacts(), ...accuracyFacts(), ...labels, fact("layers", site.layers.length), ...(site.refused.length ? [fact("skipped", count(site.refused.length, "image"))] : []));
-};
+const ran = () => make("dl", { class: "ran" }, ...accuracyFacts(), ...headFacts(), fact("images", site.images.toLocaleString("en")), fact("layers", site.layers.length), ...(site.refused.length ? [fact("skipped", count(site.refused.length, "image"))] : []));
 
-const preprocessingNote = () => {
+const remarks = () => {
   const note = site.preprocessing;
-  return note ? [make("p", { class: note.warns ? "warned" : "quiet small" }, nameOf(note.text))] : [];
-};
-
-const strip = (layer, channels, side) => {
-  const most = Math.max(...[...layer.top, ...layer.bottom].map((one) => Math.abs(one.attribution)));
-  const cells = channels.slice(0, STRIP).map((one) => make("span", { class: "strip-cell" }, cellPicture(layer.sprites, one.sprite), valueBar(one.attribution, most)));
-  return make("span", { class: `strip ${side}`, title: `${verbOf(side === "for" ? 1 : -1)}: channels ${channels.slice(0, STRIP).map((one) => one.channel).join(", ")}` }, ...cells);
-};
-
-const layerCard = (layer) => {
-  const { checks } = layer;
-  const reliability = [`completeness error ${percent(checks.completeness_error.median)}`, ...(checks.times === null ? [] : [`top channels matter ${decimal(checks.times)}× more than random ones`])];
-  return make(
-    "li",
-    {},
-    make(
-      "a",
-      { class: "layer", href: layerPath(layer) },
-      make("span", { class: "layer-name" }, nameOf(layer.name)),
-      make("span", { class: "layer-facts quiet" }, layerFacts(layer)),
-      make("span", { class: "layer-count quiet" }, reliability.join(" · ")),
-      make("span", { class: "strips" }, strip(layer, layer.top, "for"), strip(layer, layer.bottom, "against")),
-    ),
-  );
-};
-
-const spreadWords = ({ lower_quartile: lower, upper_quartile: upper }, written) => `half of the images lie between ${written(lower)} and ${written(upper)}`;
-
-const checksSection = () => {
-  const most = Math.max(...site.layers.flatMap(({ checks }) => [checks.drop_of_top.median, checks.drop_of_random.median]));
-  const row = (layer) => {
-    const { checks } = layer;
-    const drop = (words, spread) => make("div", { class: "drop", title: spreadWords(spread, decimal) }, make("span", {}, words), valueBar(spread.median, most), make("b", {}, decimal(spread.median)));
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, make("a", { href: layerPath(layer) }, nameOf(layer.name))),
-      make("td", { title: spreadWords(checks.completeness_error, percent) }, percent(checks.completeness_error.median)),
-      make("td", {}, drop("top", checks.drop_of_top), drop("random", checks.drop_of_random)),
-      make("td", {}, checks.times === null ? "–" : `${decimal(checks.times)} ×`),
-    );
-  };
-  const sample = site.layers.length ? site.layers[0].checks : null;
-  return make(
-    "section",
-    {},
-    make("h2", {}, "How reliable are the attributions?"),
-    make(
-      "p",
-      { class: "quiet about" },
-      `The completeness error compares the sum of a layer’s attributions with the layer’s total effect on the ${SCORE}; 0 % is exact. The ablation test sets channels to 0. The ${SCORE} should drop much more without the top channels than without as many random channels. The last column is the ratio of both drops.`,
-      sample ? ` Values are medians over ${count(sample.images, "image")}. The test ablates 5 % of each layer’s channels.` : "",
-    ),
-    make(
-      "div",
-      { class: "table", tabindex: 0, role: "group", "aria-label": "checks of each layer" },
-      make("table", {}, make("thead", {}, make("tr", {}, ...["layer", "completeness error", `drop of the ${SCORE}`, "ratio"].map((words) => make("th", { scope: "col" }, words)))), make("tbody", {}, ...site.layers.map(row))),
-    ),
-  );
+  const byLabel = site.spec.classes_by_label ? [make("p", { class: "quiet" }, "The model has no labels. Its classes 0 and 1 are taken to be ", nameOf(className(0)), " and ", nameOf(className(1)), ", the labels of the images in alphabetical order.")] : [];
+  return [
+    ...(note ? [make("p", { class: note.warns ? "note warned" : "quiet small" }, nameOf(note.text))] : []),
+    ...(site.pictures ? [make("p", { class: "quiet small" }, site.pictures)] : []),
+    ...byLabel,
+    ...failedNote(),
+  ];
 };
 
 const OPEN_REFUSED = 5;

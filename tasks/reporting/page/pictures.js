@@ -1,4 +1,4 @@
-// Images, and cells of sheets as small canvases, drawn shortly before they scroll into view.
+// Images, and cells of sheets as small canvases.
 
 const KEPT_SHEETS = 24;
 const sheetOf = new Map(); // file name -> the loaded picture and its promise
@@ -41,15 +41,4 @@ const cellPictureNow = (sheet, cell, sidePx) => {
   return canvas;
 };
 
-// A channel's sprite, or its strongest image patch if the bucket has no sprite; `draw` is one of the two functions above.
-const channelPicture = (layer, numbers, known, draw, ...how) =>
-  known.sprite !== null || !known.patches.cells.length ? draw(layer.sprites, known.sprite, ...how) : draw(numbers.patches, known.patches.cells[0], ...how);
-
 const photo = (file, attributes = {}) => make("img", { src: urlOf(file), alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.classList.add("gone"), ...attributes });
-
-// A channel's sprite, with a link to the gallery if the sprite exists.
-const spriteLink = (layer, known, picture, words = "") => {
-  const title = `channel ${known.channel}${known.label ? ` · ${isolated(known.label)}` : ""}`;
-  if (known.sprite === null) return make("span", { class: "sprite", title: known.patches.cells.length ? `${title}: no sprite; the picture is the patch with its highest activation` : `${title}: no sprite` }, picture);
-  return make("a", { class: "sprite", href: galleryPath(layer, known.channel), "aria-label": `sprite of ${title}${words}`, title }, picture);
-};

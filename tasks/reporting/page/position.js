@@ -1,23 +1,40 @@
-// One position of an image: the sprites of its strongest channels, its sources in the previous layer, and other images.
+// One position of an image: its strongest channels with their example images, its sources in the previous layer, and other images.
 
-const SPRITE_PX = 132;
+const EXAMPLES = 3; // of each channel
 
 const positionWords = (layer, place) => (layer.width * layer.height === 1 ? "The whole image" : `Row ${Math.floor(place / layer.width) + 1}, column ${(place % layer.width) + 1}`);
 
-const channelsAt = (details, way, map, place) => (way === "activation" ? details.activated[place] : map.channels[place]) || [];
+const channelsAt = (details, order, map, place) => (order === "activation" ? details.activated[place] : map.channels[place]) || [];
 
-const positionSprites = (layer, numbers, channels) => {
+const strongestExamples = (layer, numbers, known) => {
+  const { cells, images, names } = known.patches;
+  if (!numbers.patches || (known.sprite === null && cells.length < 2)) return ""; // a missing sprite shows the first one itself
+  const one = (cell, at) => {
+    const picture = cellPictureNow(numbers.patches, cell, 64);
+    const words = `strongest example: ${isolated(names[at])}`;
+    return make("li", {}, pageOf.has(images[at]) ? make("a", { href: imagePath(images[at], layer), "aria-label": words, title: names[at] }, picture) : make("span", { role: "img", "aria-label": words, title: names[at] }, picture));
+  };
+  return make("ul", { class: "position-examples", "aria-label": "strongest examples" }, ...cells.slice(0, EXAMPLES).map(one));
+};
+
+const positionChannels = (layer, numbers, channels) => {
   const line = (channel) => {
     const known = knownOf(numbers, channel);
+    const words = tellingWords(known);
     return make(
       "li",
       {},
-      spriteLink(layer, known, channelPicture(layer, numbers, known, cellPictureNow, SPRITE_PX)),
-      make("span", { class: "position-channel" }, known.label ? nameOf(known.label) : channelTitle(known)),
-      known.words ? make("span", { class: "words", title: `${known.words} (generated from the numbers)` }, nameOf(known.words)) : "",
+      make("div", { class: "position-sprite" }, spriteButton(layer, numbers, known, cellPictureNow, 132)),
+      make(
+        "div",
+        {},
+        make("a", { class: "position-channel", href: channelPath(layer, channel) }, known.label ? nameOf(known.label) : channelTitle(known)),
+        words ? make("p", { class: "words small", title: `${words} (generated from the numbers)` }, nameOf(words)) : "",
+        strongestExamples(layer, numbers, known),
+      ),
     );
   };
-  return make("ol", { class: "position-sprites", "aria-label": "strongest channels here, in descending order" }, ...channels.map(line));
+  return make("ol", { class: "position-channels", "aria-label": "strongest channels here, in descending order" }, ...channels.map(line));
 };
 
 const framed = (layer, place) => {
@@ -42,7 +59,10 @@ const seenFrom = (layer, image, details, place) => {
   const from = details.seen_from[place];
   const before = site.layers[layerNumber.get(layer.name) - 1];
   if (!from || !before) return [];
-  return [make("h3", {}, "Sources in ", make("a", { href: imagePath(image.number, before) }, nameOf(before.name))), make("div", { class: "seen-from" }, photo(image.file, { loading: "eager", decoding: "sync" }), seenFromMap(before, from))];
+  return [
+    make("h3", {}, "Sources in ", make("a", { href: imagePath(image.number, before) }, nameOf(before.name))),
+    make("div", { class: "seen-from-line" }, make("div", { class: "seen-from" }, photo(image.file, { loading: "eager", decoding: "sync" }), seenFromMap(before, from)), make("p", { class: "quiet small" }, "Bright: the positions of the previous layer that contribute most to this one.")),
+  ];
 };
 
 const seenFromMap = (before, from) => {

@@ -5,7 +5,8 @@ const METHODS = {
   integrated: "integrated gradients",
 };
 
-const KINDS = { label: "Labels", class: "Classes", wrong: "Wrong predictions" };
+// The tabs of the sets of images.
+const KINDS = { class: "Classes", label: "Labels", right: "Right and wrong", wrong: "Right and wrong", all: "All images" };
 
 // Isolates a name's marks of writing direction in attributes, where <bdi> is not possible.
 const isolated = (name) => `\u2068${name}\u2069`;
@@ -27,6 +28,11 @@ const OPPOSES = hasValues ? "lowers" : "opposes";
 const SCORE = hasValues ? "value" : "score";
 const verbOf = (value) => (value < 0 ? OPPOSES : SUPPORTS);
 
+// Scores are logits; the values of a regression have a unit that only the user knows.
+const UNIT = hasValues ? "" : " logits";
+const UNIT_WORDS = hasValues ? "" : " in logits";
+const withUnit = (value) => signed(value) + UNIT;
+
 const sideOf = (value) => (value < 0 ? "against" : "for");
 
 // The classes that a heat map explains, as nodes.
@@ -43,16 +49,24 @@ const specParts = ({ positive, negative }) => {
   return [first, " over ", negative === "auto" ? other : nameOf(className(negative))];
 };
 
-const methodWords = (spec) => METHODS[spec.method] + (spec.method === "integrated" ? ` in ${count(spec.steps, "step")} from zero activations` : "");
+const methodWords = (method, steps = site.spec.steps) => METHODS[method] + (method === "integrated" ? ` in ${count(steps, "step")} from zero activations` : "");
 
-const layerFacts = (layer) =>
-  [layer.kind, count(layer.channels, "channel"), ...(layer.height * layer.width > 1 ? [`${layer.height} × ${layer.width} cells`] : []), ...(layer.receptive_field ? [`receptive field ${layer.receptive_field} px`] : [])].join(" · ");
+// The method of a layer; reports of earlier versions have one method for all.
+const methodOf = (layer) => layer.method || site.spec.method;
+
+const layerFacts = (layer) => {
+  const facts = [[layer.kind], [count(layer.channels, "channel")]];
+  if (layer.height * layer.width > 1) facts.push([`${layer.height} × ${layer.width} positions`]);
+  if (layer.receptive_field) facts.push([term("receptive field"), ` ${layer.receptive_field} px`]);
+  return facts.flatMap((fact, at) => (at ? [" · ", ...fact] : fact));
+};
 
 const evidenceParts = () => (hasValues ? ["What raises and lowers ", ...specParts(site.spec)] : ["Evidence for ", ...specParts(site.spec)]);
 
-const ABOUT_ATTRIBUTION = hasValues
-  ? "The attribution of a channel is its contribution to the value. Positive attributions raise the value, negative attributions lower it."
-  : "The attribution of a channel is its contribution to the explained score. Positive values support the class, negative values oppose it.";
+const aboutAttribution = () =>
+  hasValues
+    ? ["The ", term("attribution"), " of a channel is its contribution to the value. Positive attributions raise the value, negative attributions lower it."]
+    : ["The ", term("attribution"), " of a channel is its contribution to the explained ", term("score"), ", in ", term("logit", "logits"), ". Positive values support the class, negative values oppose it."];
 
 // Names the class that is predicted above the threshold of one score.
 const thresholdParts = () => [nameOf(className(1)), ` above ${site.spec.threshold || 0.5}`];

@@ -1,9 +1,13 @@
-"""The command that goes on from a report can be run as it stands."""
+"""The command that goes on from a report can be run, and the answer is believed as it deserves."""
 
 import shlex
 
+import pytest
+
 from diamond_cutter.model_inventory.bundle import Bundle
-from diamond_cutter.tasks.cut_report.wording import next_command
+from diamond_cutter.tasks.cut_report.contents import Lead
+from diamond_cutter.tasks.cut_report.wording import belief, next_command
+from tests.tasks.cut_report.made_up_comparison import made_up_contents
 
 
 def test_new_layers_are_attached_where_the_best_cut_is(toy: Bundle) -> None:
@@ -17,3 +21,25 @@ def test_new_layers_are_attached_where_the_best_cut_is(toy: Bundle) -> None:
 def test_a_vector_is_explained_instead(toy: Bundle) -> None:
     command = next_command("toy", [toy.card.layer("logits")], "scans@1", "scans", "./bucket")
     assert command == "diamond-cutter attribute toy scans --layers logits --bucket ./bucket"
+
+
+@pytest.mark.parametrize(
+    ("lead", "half", "kind"),
+    [
+        ((0.01, 0.07), 0.05, "reliable"),
+        ((-0.01, 0.07), 0.05, "order-only"),
+        ((0.01, 0.07), 0.15, "not-reliable"),
+    ],
+)
+def test_the_answer_is_believed_as_far_as_its_interval_allows(
+    lead: tuple[float, float], half: float, kind: str
+) -> None:
+    contents = made_up_contents()
+    rows = tuple(
+        row.model_copy(update={"probe_low": row.probe - half, "probe_high": row.probe + half})
+        for row in contents.rows
+    )
+    shown = Lead(mean=sum(lead) / 2, low=lead[0], high=lead[1])
+    found = belief(contents.model_copy(update={"rows": rows, "lead": shown}))
+    assert found is not None and found.kind == kind
+    assert belief(contents.model_copy(update={"lead": None})) is None

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from diamond_cutter.storage.sets.records import Flag, Versions
 from diamond_cutter.storage.sets.report_keys import report_folder
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import (
     Accuracy,
+    AnnotatedImage,
+    FailedSprites,
     ImageSetCard,
     PreprocessingNote,
     RefusedImage,
@@ -31,6 +34,7 @@ from diamond_cutter.tasks.reporting.layer_contents import (
     ReportedLayer,
     Sheet,
     Spread,
+    Verdict,
 )
 from diamond_cutter.tasks.reporting.page_data import (
     ChannelNumbers,
@@ -65,6 +69,10 @@ LAYERS = {
 CLASSES = ("tabby cat", "tiger cat", "goldfish", HOSTILE, "acorn", "lighthouse")
 IMAGES, SHOWN, PAGE, GROUPS, CELL_PX, IMAGE_PX = 200, 60, 12, 4, 48, 96
 SHOWN_CHANNELS, PATCHES, REFUSED = 5, 6, 7
+# The layer and the channel of a sprite that is not rendered, and of one with a flag.
+MISSING, FLAGGED = (1, 23), (1, 22)
+VERDICTS: tuple[Verdict, ...] = ("not reliable", "order only", "reliable", "reliable")
+FINDING = "In block_0, channel 22 decides most for goldfish; only the order can be believed."
 PICTURES = "images/"
 
 
@@ -169,11 +177,12 @@ def _contents() -> ReportContents:
         preprocessing=PreprocessingNote(text=f"Add it again: {HOSTILE}", warns=True),
         classes=tuple(ShownClass(number=number, name=name) for number, name in enumerate(CLASSES)),
         sets=(
-            ImageSetCard(kind="all", title="all images", images=IMAGES),
-            ImageSetCard(kind="label", title="cats", images=IMAGES // 2),
-            ImageSetCard(kind="label", title=HOSTILE, images=IMAGES // 2),
+            ImageSetCard(kind="all", title="all images", images=IMAGES, mixes_questions=True),
+            ImageSetCard(kind="label", title="cats", images=IMAGES // 2, mixes_questions=True),
+            ImageSetCard(kind="label", title=HOSTILE, images=IMAGES // 2, mixes_questions=True),
             ImageSetCard(kind="class", title=CLASSES[2], class_number=2, images=33),
             ImageSetCard(kind="wrong", title="wrong predictions", images=49),
+            ImageSetCard(kind="right", title="right predictions", images=151),
         ),
         layers=tuple(_layer(number, name) for number, name in enumerate(LAYERS)),
         flows=tuple(_flow(number) for number in range(len(LAYERS) - 2)),
@@ -186,15 +195,55 @@ def _contents() -> ReportContents:
             Table(title="images", file="images.parquet", rows=IMAGES),
             Table(title="channels", file="channels.parquet", rows=1234),
         ),
+        finding=FINDING,
+        annotated=tuple(_annotated(image, channel) for image, channel in ((5, 22), (3, 23))),
+        failed_sprites=FailedSprites(
+            failed=1, of=80, by_flag={"saturated": 1}, advice="Run diamond-cutter tune."
+        ),
+        command="diamond-cutter attribute made-up pictures",
+        versions=Versions(
+            diamond_cutter="1.2.3",
+            python="3.12",
+            numpy="2",
+            tensorflow="2.19",
+            pillow="11",
+            device="CPU",
+        ),
+        created="2026-11-29",
     )
+
+
+def _annotated(image: int, channel: int) -> AnnotatedImage:
+    return AnnotatedImage(
+        image=image,
+        layer="block_0",
+        cell=14,
+        channel=channel,
+        sprite=_sprite_cell(1, channel),
+        flags=_flags(1, channel),
+        caption=f"Channel {channel} decides here in {name_of(image)}.",
+    )
+
+
+def _sprite_cell(layer: int, channel: int) -> int | None:
+    return None if (layer, channel) == MISSING else channel
+
+
+def _flags(layer: int, channel: int) -> tuple[Flag, ...]:
+    return ("saturated",) if (layer, channel) == FLAGGED else ()
 
 
 def _layer(number: int, name: str) -> ReportedLayer:
     channels, side = LAYERS[name]
-    mean = _means(number, 0, channels)
+    mean = means_of(number, 0, channels)
     order = np.argsort(-mean)
     strongest = [
-        MeanChannel(channel=int(channel), attribution=float(mean[channel]), sprite=int(channel))
+        MeanChannel(
+            channel=int(channel),
+            attribution=float(mean[channel]),
+            sprite=_sprite_cell(number, int(channel)),
+            flags=_flags(number, int(channel)),
+        )
         for channel in order
     ]
     grouped = side > 1
@@ -212,6 +261,9 @@ def _layer(number: int, name: str) -> ReportedLayer:
             drop_of_top=_spread(1.5 + number),
             drop_of_random=_spread(0.3),
             times=None if number == 3 else (1.5 + number) / 0.3,
+            verdict=VERDICTS[number],
+            reason=f"The reason of {name}.",
+            advice="" if number > 1 else "Use --method integrated.",
         ),
         top=tuple(one for one in strongest[:SHOWN_CHANNELS] if one.attribution > 0),
         bottom=tuple(one for one in strongest[: -SHOWN_CHANNELS - 1 : -1] if one.attribution < 0),
@@ -251,7 +303,7 @@ def _layer_numbers(number: int, channels: int, side: int) -> LayerNumbers:
     return LayerNumbers(
         patches=_sheet_of(f"patches.{number}", channels * PATCHES),
         channels=tuple(_channel(number, channel) for channel in range(channels)),
-        sets=tuple(_set_numbers(number, which, channels) for which in range(5)),
+        sets=tuple(_set_numbers(number, which, channels) for which in range(6)),
     )
 
 
@@ -259,9 +311,10 @@ def _channel(layer: int, channel: int) -> ChannelNumbers:
     images = [(channel * PATCHES + place) % IMAGES for place in range(PATCHES)]
     return ChannelNumbers(
         channel=channel,
-        sprite=channel,
+        sprite=_sprite_cell(layer, channel),
+        flags=_flags(layer, channel),
         label=CLASSES[channel] if layer == len(LAYERS) - 1 else "",
-        words=f"{CLASSES[channel % 6]}, mostly at the upper left",
+        words=f"supports {CLASSES[channel % 6]}; responds to no class in particular",
         highest=9.5,
         classes=((CLASSES[channel % 6], 2.5),),
         patches=ChannelPatches(
@@ -275,7 +328,7 @@ def _channel(layer: int, channel: int) -> ChannelNumbers:
 
 
 def _set_numbers(layer: int, which: int, channels: int) -> SetNumbers:
-    mean = _means(layer, which, channels)
+    mean = means_of(layer, which, channels)
     order = [int(channel) for channel in np.argsort(-mean)]
     top = [channel for channel in order[:SHOWN_CHANNELS] if mean[channel] > 0]
     bottom = [channel for channel in order[: -SHOWN_CHANNELS - 1 : -1] if mean[channel] < 0]
@@ -290,7 +343,9 @@ def _set_numbers(layer: int, which: int, channels: int) -> SetNumbers:
 
 def _listed(image: int) -> ListedImage:
     sets = (
-        [0, 1 + image % 2] + ([3] if class_of(image) == 2 else []) + ([4] if image % 4 == 0 else [])
+        [0, 1 + image % 2]
+        + ([3] if class_of(image) == 2 else [])
+        + ([4] if image % 4 == 0 else [5])
     )
     return ListedImage(
         number=image,
@@ -336,6 +391,8 @@ def _image_layer(layer: int, image: int) -> ImageLayer:
             for target in range(3)
         ),
         activated=tuple(channels_at(layer, 0, place, activated=True) for place in places),
+        amounts=tuple(255 * (place + 1) // (side * side) for place in places),
+        highest=12.5,
         same_place=tuple(
             tuple((image + place + step) % IMAGES for step in (1, 2, 100)) for place in places
         ),
@@ -362,7 +419,8 @@ def _around(side: int, before: int, place: int) -> tuple[tuple[int, int], ...]:
     return tuple((int(at), int(shares[at])) for at in np.argsort(-shares, kind="stable")[:9])
 
 
-def _means(layer: int, which: int, channels: int) -> np.ndarray:
+def means_of(layer: int, which: int, channels: int) -> np.ndarray:
+    """Return the mean attributions of a layer's channels over a set of images."""
     return np.round(_random(layer, which).normal(size=channels) ** 3 * 0.1, 4)
 
 

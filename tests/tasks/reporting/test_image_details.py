@@ -152,6 +152,8 @@ def test_cells_name_what_leads_there_and_other_images_of_the_report(
     for each in details:
         for name, layer in zip(LAYERS, each.layers, strict=True):
             assert len(layer.activated) == len(layer.same_place) == CELLS[name]
+            assert len(layer.amounts) == CELLS[name]
+            assert max(layer.amounts) == 255 or layer.highest <= 0
             assert all(
                 len(set(cell)) == min(TOP_CHANNELS, CHANNELS[name]) for cell in layer.activated
             )

@@ -1,0 +1,57 @@
+// What the report was made of, and how to cite it.
+
+const BIBTEX_SPECIAL = /[\\{}$&#^_~%]/g;
+const bibtexText = (text) => text.replace(BIBTEX_SPECIAL, (character) => (character === "\\" || character === "^" || character === "~" ? " " : `\\${character}`));
+
+const plainEvidence = () => make("span", {}, ...evidenceParts()).textContent;
+
+const citation = () => {
+  const [dataset, model, report] = [site.dataset, site.model, site.report].map((key) => key.split("@"));
+  const key = [dataset[0], model[0], report[1] || report[0]].join("-").replace(/[^A-Za-z0-9-]+/g, "-");
+  const version = site.versions ? ` ${site.versions.diamond_cutter}` : "";
+  const lines = [
+    `  title = {${bibtexText(`${dataset[0]} seen by ${model[0]}`)}}`,
+    `  howpublished = {Attribution report, Diamond Cutter${version}}`,
+    `  note = {${bibtexText(`${plainEvidence()}; data set ${site.dataset}, model ${site.model}, report ${site.report}`)}}`,
+    ...(site.created ? [`  year = {${site.created.slice(0, 4)}}`] : []),
+  ];
+  return `@misc{${key},\n${lines.join(",\n")}\n}`;
+};
+
+const aboutLine = (words, ...value) => make("div", {}, make("dt", {}, words), make("dd", {}, ...value));
+
+const methodLine = () => {
+  const methods = new Map();
+  for (const layer of site.layers) methods.set(methodOf(layer), [...(methods.get(methodOf(layer)) || []), layer.name]);
+  if (methods.size === 1) return [methodWords([...methods.keys()][0])];
+  return [...methods].flatMap(([method, names], at) => [at ? "; " : "", `${methodWords(method)}: `, nameOf(names.join(", "))]);
+};
+
+const copyButton = (text) => {
+  const button = make("button", { type: "button", class: "copy", "aria-live": "polite", onclick: () => copyText(text).then((copied) => tellCopied(button, copied)) }, "Copy");
+  return button;
+};
+
+const aboutSection = () => {
+  const { versions } = site;
+  const cited = citation();
+  return make(
+    "section",
+    { class: "about-report" },
+    make("h2", {}, "About this report"),
+    make(
+      "dl",
+      { class: "about-list" },
+      aboutLine("Images", ...keyOf(site.dataset), ...(site.labels === null ? [] : [` · labels from ${site.labels}`])),
+      aboutLine("Model", ...keyOf(site.model)),
+      aboutLine("Explained", plainEvidence()),
+      aboutLine("Method", ...methodLine()),
+      aboutLine(term("recipe", "Recipe of the sprites"), ...keyOf(site.sprites)),
+      aboutLine("Report", ...keyOf(site.report)),
+      ...(site.created ? [aboutLine("Measured", site.created)] : []),
+      ...(site.command ? [aboutLine("Command", commandLine(site.command))] : []),
+      ...(versions ? [aboutLine("Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${plain(name)} ${version}`).join(" · "))] : []),
+      aboutLine("Citation", copyButton(cited), make("pre", { class: "citation", tabindex: 0, "aria-label": "BibTeX" }, cited)),
+    ),
+  );
+};

@@ -1,0 +1,44 @@
+// The semantic map: at each position of an image, the sprite of its strongest channel. The area of a sprite shows how strong it is.
+
+const LEAST_SIDE = 0.16; // of the position; smaller sprites cannot be seen
+
+// By activation, the amount is that of the channel; reports of earlier versions lack it. By attribution, it is that of the position.
+const amountsOf = (details, order, map) => {
+  const amounts = order === "activation" ? details.amounts || [] : map.values.map(Math.abs);
+  const most = Math.max(0, ...amounts);
+  return most ? amounts.map((amount) => amount / most) : null;
+};
+
+const missingCell = (context, x, y, side) => {
+  context.setLineDash([Math.max(2, side / 8), Math.max(2, side / 10)]);
+  context.lineWidth = Math.max(1, side / 30);
+  context.strokeStyle = "rgb(255 255 255 / 0.8)";
+  context.strokeRect(x + 0.5, y + 0.5, side - 1, side - 1);
+  context.setLineDash([]);
+};
+
+const paintSemantic = (canvas, layer, numbers, details, order, map, picture) => {
+  const context = canvas.getContext("2d");
+  const amounts = amountsOf(details, order, map);
+  const [across, down] = [canvas.width / layer.width, canvas.height / layer.height];
+  const channels = order === "activation" ? details.activated : map.channels;
+  channels.forEach((strongest, place) => {
+    if (!strongest.length) return;
+    const side = Math.min(across, down) * Math.max(LEAST_SIDE, amounts ? Math.sqrt(amounts[place]) : 0.9) * 0.96;
+    const x = ((place % layer.width) + 0.5) * across - side / 2;
+    const y = (Math.floor(place / layer.width) + 0.5) * down - side / 2;
+    const { sprite } = knownOf(numbers, strongest[0]);
+    if (sprite === null || !picture) missingCell(context, x, y, side);
+    else drawCell(context, picture, layer.sprites, sprite, x, y, side);
+  });
+};
+
+const semanticWords = (layer, details, order, map, numbers) => {
+  const channels = order === "activation" ? details.activated : map.channels;
+  const named = channels.filter((strongest) => strongest.length);
+  const missing = named.filter(([first]) => knownOf(numbers, first).sprite === null).length;
+  const sized = amountsOf(details, order, map);
+  const what = order === "activation" ? "Each sprite shows the channel with the highest activation at its position." : "Each sprite shows the channel with the strongest support at its position.";
+  const size = sized === null ? " All have the same size, because this report does not hold the activations." : order === "activation" ? " Its area shows the activation." : " Its area shows the position’s attribution.";
+  return what + size + (missing ? ` Dashed cells: ${missing} of ${count(named.length, "position")} whose channel has no rendered sprite.` : "");
+};
