@@ -8,6 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
+from diamond_cutter.flows.early_galleries import EarlyGalleries
 from diamond_cutter.flows.events.pictures import say_first_picture
 from diamond_cutter.flows.events.progress import PartProgress, Progress
 from diamond_cutter.flows.events.stream import (
@@ -70,6 +71,7 @@ class SpritesRendering:
         self._started = time.monotonic()
         self._counts: dict[str, PartProgress] = {}
         self._bucket, self._has_picture = bucket, False
+        self._early = EarlyGalleries(bucket)
         self._on_cluster = runs[0].request.runner != LOCAL
         self._work = SharedWork(bucket, runs, _seed(), self._note_found)
         self._shards = self._work.shards
@@ -183,6 +185,7 @@ class SpritesRendering:
         if done.work is not None and not self._has_picture:
             self._has_picture = True
             self._say_first_picture(job, done.work.picture)
+        self._early.shard_done(self._run_of(job))
         self._end(job)
         self._start_gatherings()
 
