@@ -3,6 +3,7 @@
 It is started as `python -m diamond_cutter.tasks.devices.worker PARENT_PID FD`.
 """
 
+import gc
 import os
 import pickle
 import queue
@@ -24,6 +25,9 @@ def main() -> None:
     parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
     import_tensorflow_without_keras()
+    # What is imported stays. The collector would go through it for every layer that is let go.
+    gc.collect()
+    gc.freeze()
     # Processes that the work starts must not hold the pipe open after this one.
     os.set_inheritable(pipe, False)
     with Connection(pipe) as connection:
