@@ -5,6 +5,7 @@ SavedModels, and Keras imports pandas, scikit-learn and SciPy if they are instal
 third of the time until a process can render, which needs none of them. Who needs Keras imports it.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -48,3 +49,5 @@ class _WithoutKeras(Loader):
             self._loader.exec_module(module)
         finally:
             del sys.modules["keras"]
+        # Its modules stay. The collector would go through them for every layer that is let go.
+        gc.freeze()

@@ -3,7 +3,6 @@
 It is started as `python -m diamond_cutter.tasks.devices.worker PARENT_PID FD`.
 """
 
-import gc
 import os
 import pickle
 import queue
@@ -13,6 +12,7 @@ import threading
 import traceback
 from multiprocessing.connection import Connection
 
+from diamond_cutter.garbage import collect_rarely
 from diamond_cutter.tasks.devices.child_process import end_with_parent
 from diamond_cutter.tasks.devices.messages import AHEAD, Message, Raised, report_progress_to
 from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_without_keras
@@ -24,10 +24,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
+    collect_rarely()
     import_tensorflow_without_keras()
-    # What is imported stays. The collector would go through it for every layer that is let go.
-    gc.collect()
-    gc.freeze()
     # Processes that the work starts must not hold the pipe open after this one.
     os.set_inheritable(pipe, False)
     with Connection(pipe) as connection:
