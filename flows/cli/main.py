@@ -41,6 +41,7 @@ from diamond_cutter.flows.errors import (
 )
 from diamond_cutter.flows.exits import exit_code_of, leave
 from diamond_cutter.flows.stops import fresh_stop, printing_to_whoever_is_left, terminable
+from diamond_cutter.garbage import collect_rarely
 from diamond_cutter.tasks.devices.tensorflow_import import import_tensorflow_quietly
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ app.command(doctor)
 
 def main() -> None:
     """Run a command; exit with 2 on bad input, with 1 if a part of the work failed."""
+    collect_rarely()
     # Prefect reads it while it is imported.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     _silence_libraries()

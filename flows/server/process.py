@@ -9,9 +9,8 @@ import sys
 import time
 
 import uvicorn
-from prefect.server.api.server import create_app
-from prefect.server.utilities.messaging.memory import METRICS
 
+from diamond_cutter.garbage import collect_rarely
 from diamond_cutter.tasks.devices.child_process import end_with_parent
 
 _CHECK_S = 0.1
@@ -30,6 +29,8 @@ class _DrainingServer(uvicorn.Server):
 
 
 async def _events_recorded() -> None:
+    from prefect.server.utilities.messaging.memory import METRICS
+
     quiet_checks, waiting, since = 0, 0, time.monotonic()
     while quiet_checks < _QUIET_CHECKS and time.monotonic() - since < _STUCK_S:
         await asyncio.sleep(_CHECK_S)
@@ -46,6 +47,9 @@ def main() -> None:
     """Serve the Prefect API until stopped, or until the parent process ends."""
     parent_pid, listener = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
+    collect_rarely()
+    from prefect.server.api.server import create_app
+
     config = uvicorn.Config(
         create_app, factory=True, lifespan="on", log_level="error", timeout_graceful_shutdown=5
     )

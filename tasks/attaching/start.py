@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from threadpoolctl import threadpool_limits
 
 from diamond_cutter.model_inventory.graph.new_layers import standardising
 from diamond_cutter.tasks.attaching.checkpoints import Arrays, State
@@ -11,7 +10,12 @@ from diamond_cutter.tasks.attaching.inputs import Inputs, of_all, unvaried
 from diamond_cutter.tasks.attaching.loop import Images
 from diamond_cutter.tasks.attaching.network import TrainedNetwork
 from diamond_cutter.tasks.cutting.dataset import stratified_folds
-from diamond_cutter.tasks.cutting.probe import INNER_FOLDS, choose_penalty, location_and_scale
+from diamond_cutter.tasks.cutting.probe import (
+    INNER_FOLDS,
+    choose_penalty,
+    location_and_scale,
+    one_thread,
+)
 from diamond_cutter.tasks.training.heads import regression
 
 
@@ -35,7 +39,7 @@ def begin(images: Images, made: TrainedNetwork, batch: int, seed: int) -> tuple[
     features = of_all(made.features, inputs)
     classes = made.variables[f"{attached.head}/bias"].shape[0]
     inner = stratified_folds(labels, images.train_groups, INNER_FOLDS, seed)
-    with threadpool_limits(1):  # the same digits on machines with any number of cores
+    with one_thread():
         penalty = choose_penalty(features, labels, inner)
     mean, deviation = location_and_scale(features)
     kernel, bias = regression((features - mean) / deviation, labels, classes, penalty)

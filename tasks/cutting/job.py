@@ -44,9 +44,7 @@ class ScoringJob:
 
 def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
     """Score a layer in this process, and commit the record."""
-    from threadpoolctl import threadpool_limits
-
-    from diamond_cutter.tasks.cutting.probe import divisions
+    from diamond_cutter.tasks.cutting.probe import divisions, one_thread
     from diamond_cutter.tasks.cutting.scores import score_layer as scores_of
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
@@ -64,9 +62,7 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
     )
     scores = None
     if problem is None:
-        # The processes share the cores. One thread each is faster, and gives the same digits on
-        # machines with any number of cores.
-        with threadpool_limits(1):
+        with one_thread():
             folds = divisions(part, job.spec.folds, job.spec.seed)
             scores = scores_of(features, part, folds, layer, job.spec.seed)
     record = ScoresRecord(
@@ -86,9 +82,7 @@ def score_and_commit(job: ScoringJob, layer: LayerCard) -> None:
 
 def join_and_commit(job: ScoringJob) -> None:
     """Join layers in this process, and commit the record."""
-    from threadpoolctl import threadpool_limits
-
-    from diamond_cutter.tasks.cutting.probe import divisions
+    from diamond_cutter.tasks.cutting.probe import divisions, one_thread
     from diamond_cutter.tasks.cutting.together import join_layers as join
 
     clock, bucket = time.perf_counter(), open_bucket(job.bucket)
@@ -99,7 +93,7 @@ def join_and_commit(job: ScoringJob) -> None:
         scores = ScoresRecord.from_bytes(bucket.get(key), key).scores
         if scores is not None:
             accuracies[layer] = scores.probe.folds
-    with threadpool_limits(1):
+    with one_thread():
         best, tried = join(
             accuracies,
             lambda layer: found.read(layer, part.numbers.tolist()),

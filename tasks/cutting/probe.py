@@ -1,7 +1,8 @@
 """The probe: a cross-validated logistic regression on the features of a layer."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,21 @@ def _rotated(
         axes = axes[values > values[0] * 1e-10] if values[0] > 0 else axes[:1]
         scaled, others = scaled @ axes.T, others @ axes.T
     return scaled, others
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute linear algebra in one thread.
+
+    The processes that score layers share the cores, and threads that wait for each other cost many
+    times as much. The digits are also the same on machines with any number of cores.
+    """
+    # The limit holds for the libraries that are loaded. These load what `fit` needs.
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def fit(

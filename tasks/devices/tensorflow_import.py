@@ -9,6 +9,7 @@ error of a device's process again. TensorFlow then logs about oneDNN and CUDA, i
 reads TF_CPP_MIN_LOG_LEVEL, so that only the file descriptor can be silenced.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,8 @@ def _without_keras() -> Iterator[None]:
             yield
         finally:
             del sys.modules["keras"]
+        # Its modules stay. The collector would go through them for every layer that is let go.
+        gc.freeze()
 
 
 @contextmanager

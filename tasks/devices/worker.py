@@ -12,6 +12,7 @@ import threading
 import traceback
 from multiprocessing.connection import Connection
 
+from diamond_cutter.garbage import collect_rarely
 from diamond_cutter.tasks.devices.child_process import end_with_parent
 from diamond_cutter.tasks.devices.messages import (
     AHEAD,
@@ -29,6 +30,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent_pid, pipe = (int(argument) for argument in sys.argv[1:])
     end_with_parent(parent_pid)
+    collect_rarely()
     import_tensorflow_without_keras()
     # Processes that the work starts must not hold the pipe open after this one.
     os.set_inheritable(pipe, False)

@@ -229,7 +229,7 @@ class _Studio:
         targets = self._targets(members)
         epsilon = ADAM_EPSILON if rung == "first" else _LADDER_EPSILON
         course = course_of(self.subjects.name, members, recipe, channels, epsilon)
-        renderer = self._renderer(recipe, len(members))
+        renderer = self._renderer(TraceKey.of(recipe, len(members), self.execution))
         with self.tracing:
             renderer.compile_loop(course, targets, focus_of(recipe))
         images = renderer.optimise(course, targets, focus_of(recipe))
@@ -249,7 +249,7 @@ class _Studio:
     def prepare(self, batch: list[int], recipe: RenderRecipe) -> None:
         """Trace and compile the optimisation and the scores of batches like this one."""
         members = self.members(self._padded(batch, recipe))
-        renderer = self._renderer(recipe, len(members))
+        renderer = self._renderer(TraceKey.of(recipe, len(members), self.execution))
         if renderer.is_in_use:
             return
         targets = self._targets(members)
@@ -277,12 +277,11 @@ class _Studio:
         """
         standard = self.recipe.model_copy(update=STANDARD)
         views = views_of(self.subjects.name, members, standard, "scores", _FRESH_TRANSFORMS)
-        renderer = self._renderer(standard, len(members))
+        renderer = self._renderer(TraceKey.of_scores(standard, len(members), self.execution))
         with nullcontext() if renderer.has_scored else self.tracing:
             return renderer.score(images, views, targets, focus_of(recipe))
 
-    def _renderer(self, recipe: RenderRecipe, members: int) -> LayerRenderer:
-        key = TraceKey.of(recipe, members, self.execution)
+    def _renderer(self, key: TraceKey) -> LayerRenderer:
         with self.tracing, _one_builds:
             return layer_renderer(self.bundle, self.subjects.layers, key)
 

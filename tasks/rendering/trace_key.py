@@ -6,6 +6,18 @@ from typing import Literal, Self
 from diamond_cutter.tasks.rendering.precision import Execution
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
+# What only the loop depends on: how it starts, climbs and holds back.
+_LOOP_ONLY = (
+    "parameterisation",
+    "spectrum",
+    "decay_power",
+    "blur",
+    "variants",
+    "beta1",
+    "beta2",
+    "gate_smoothing",
+)
+
 
 @dataclass(frozen=True)
 class TraceKey:
@@ -61,3 +73,13 @@ class TraceKey:
             beta2=recipe.beta2,
             gate_smoothing=recipe.gate_smoothing,
         )
+
+    @classmethod
+    def of_scores(cls, recipe: RenderRecipe, batch_size: int, execution: Execution) -> Self:
+        """Return the key of the traces that score a recipe's pictures.
+
+        It has the defaults of all settings that only the loop depends on. So the candidates of a
+        search share one trace, and the default recipe is scored by the renderer of its loop.
+        """
+        defaults = {name: RenderRecipe.model_fields[name].default for name in _LOOP_ONLY}
+        return cls.of(recipe.model_copy(update=defaults), batch_size, execution)

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from threadpoolctl import threadpool_limits
 
-from diamond_cutter.tasks.cutting.probe import fit, location_and_scale, standardised
+from diamond_cutter.tasks.cutting.probe import (
+    fit,
+    location_and_scale,
+    one_thread,
+    standardised,
+)
 from diamond_cutter.tasks.features.extraction import BATCH
 from diamond_cutter.tasks.photos.reading import Pixels
 from diamond_cutter.tasks.training.augmentation import Augment
@@ -164,7 +168,7 @@ def regression(
         classes: number of classes.
         penalty: inverse strength of the L2 penalty.
     """
-    with threadpool_limits(1):  # the same digits on machines with any number of cores
+    with one_thread():
         fitted = fit(features, labels, penalty)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if classes == 2:

@@ -163,7 +163,8 @@ def _judged(
     members = [Member(sprite.scores.channel, sprite.scores.variant) for sprite in sprites]
     (sought,) = Channels(layer=layer).targets([member.number for member in members])
     targets = (sought._replace(weights=-sought.weights) if recipe.negative else sought,)
-    renderer = layer_renderer(bundle, (layer,), TraceKey.of(wide, len(members), execution_here()))
+    key = TraceKey.of_scores(wide, len(members), execution_here())
+    renderer = layer_renderer(bundle, (layer,), key)
     images = np.stack([sprite.image for sprite in sprites]).astype(np.float32) / np.float32(255)
     views = views_of(layer, members, wide, "judging", _JUDGING_DRAWS)
     scored = renderer.score(images, views, targets, focus_of(wide))

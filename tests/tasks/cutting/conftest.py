@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
+    from diamond_cutter.tasks.cutting import probe
 
-    with threadpool_limits(1):
+    with probe.one_thread():
         yield

@@ -1,5 +1,8 @@
 """The probe is the cross-validated logistic regression of scikit-learn, only faster."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -19,6 +22,24 @@ from diamond_cutter.tasks.cutting.probe import (
     repeats_for,
 )
 from tests.tasks.cutting.made_up_features import overlapping
+
+# In a process that has loaded nothing yet, as the processes of scores.
+THREADS_IN_A_FIT = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from diamond_cutter.tasks.cutting.probe import fit, one_thread
+with one_thread():
+    fit(np.eye(4), np.array([0, 1, 0, 1]), 1.0)
+    print({each["num_threads"] for each in threadpool_info()})
+"""
+
+
+@pytest.mark.slow
+def test_a_process_fits_in_one_thread_from_its_first_fit() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_IN_A_FIT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{1}\n"
 
 
 @pytest.mark.parametrize(

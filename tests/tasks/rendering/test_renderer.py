@@ -289,6 +289,22 @@ def test_what_is_compiled_in_is_part_of_the_shape(field: str) -> None:
     assert TraceKey.of(changed, BATCH, FLOAT32) != TraceKey.of(recipe, BATCH, FLOAT32)
 
 
+@pytest.mark.parametrize("field", COMPILED_IN)
+def test_recipes_that_only_climb_differently_share_the_trace_of_their_scores(field: str) -> None:
+    seen = {"size_px", "pre_activation", "negative", "alpha", "pad_px", "pad_value", "input_sides"}
+    recipe = TWO_SIDES.model_copy(update=PENALISED)
+    keys = {
+        TraceKey.of_scores(each, BATCH, FLOAT32)
+        for each in (recipe, recipe.model_copy(update={field: COMPILED_IN[field], "blur": 0.0}))
+    }
+    assert (len(keys) == 2) == (field in seen)
+
+
+def test_the_default_recipe_is_scored_by_the_renderer_of_its_loop() -> None:
+    recipe = RenderRecipe()
+    assert TraceKey.of_scores(recipe, 8, BFLOAT16) == TraceKey.of(recipe, 8, BFLOAT16)
+
+
 def test_a_shape_is_also_a_batch_and_an_execution() -> None:
     shapes = [
         TraceKey.of(QUICK, batch, execution)

@@ -525,8 +525,8 @@ def test_recipes_of_other_transforms_are_scored_under_the_same(toy: Bundle) -> N
 
 @pytest.mark.slow
 def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle, no_renderers: Any) -> None:
-    # The shape that scores have, too.
-    recipe = changed(**STANDARD)
+    # As the scores have it, too.
+    recipe = changed(**STANDARD, decay_power=RenderRecipe().decay_power)
     assert (
         len(set(course_of("second", [Member(0, 0)], recipe).views.sides)) == recipe.input_sides > 1
     )
