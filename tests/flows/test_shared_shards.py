@@ -29,6 +29,7 @@ class Work(Iterator[ShardJob | None]):
         job = self.shards.next()
         if job is None and self.shards.left:
             self.sets.wait_for(self.shards.left)
+            self.sets.check_owners()
             return self.shards.next()
         if job is None:
             raise StopIteration
