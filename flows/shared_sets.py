@@ -155,11 +155,9 @@ class SharedSets:
             elif now >= self._next_listing.get(folder, 0.0):
                 self._list(folder)
 
-    def check_owners(self) -> bool:
+    def check_owners(self) -> None:
         """Check whether processes of this machine have left claims behind."""
-        found = self._watch.check_owners()
-        self.looks += found
-        return found
+        self.looks += self._watch.check_owners()
 
     def _look_at_claims(self) -> None:
         self.looks += 1

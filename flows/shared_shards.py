@@ -67,11 +67,20 @@ class SharedShards:
 
     def next(self) -> ShardJob | None:
         """Return a shard to render now; None if none is left, or others are at work on them."""
-        job = self._next_free()
-        # Whoever has something else to do need not know which claims are of killed processes.
-        if job is None and self._left and self._sets.check_owners():
-            job = self._next_free()
-        return job
+        self.drop_landed()
+        while self._left and self._none_free != (self._sets.looks, self._added):
+            key = self._next_in_order() or self._somewhere_else()
+            if key is None:
+                self._none_free = self._sets.looks, self._added
+                return None
+            if self._sets.before_choosing(key, scarce=self.are_scarce):
+                self.drop_landed()
+                continue
+            job = self._left.pop(key)
+            self._submitted[key] += 1
+            self._under_way[key] = job, self._sets.lost_claim(key)
+            return job
+        return None
 
     @property
     def left(self) -> Iterable[str]:
@@ -100,23 +109,6 @@ class SharedShards:
         job = self._left.pop(key)
         self._release_copies(key)
         self._on_found(job)
-
-    def _next_free(self) -> ShardJob | None:
-        """Return the next shard that has not landed and is not claimed, or None."""
-        self.drop_landed()
-        while self._left and self._none_free != (self._sets.looks, self._added):
-            key = self._next_in_order() or self._somewhere_else()
-            if key is None:
-                self._none_free = self._sets.looks, self._added
-                return None
-            if self._sets.before_choosing(key, scarce=self.are_scarce):
-                self.drop_landed()
-                continue
-            job = self._left.pop(key)
-            self._submitted[key] += 1
-            self._under_way[key] = job, self._sets.lost_claim(key)
-            return job
-        return None
 
     def _next_in_order(self) -> str | None:
         """Return the next shard, or None if another run has been here."""

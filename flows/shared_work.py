@@ -70,6 +70,8 @@ class SharedWork(Iterator[ShardJob | None]):
         if not waits_for:
             raise StopIteration
         self._sets.wait_for(waits_for)
+        # Whoever has something else to do need not know which claims are of killed processes.
+        self._sets.check_owners()
         return self.shards.next()
 
     def add_layer(self, run: ModelRun, layer: LayerPlan) -> None:

@@ -59,8 +59,8 @@ class RunExecutions:
     def keep(self, run: ModelRun, end: End, problem: str | None = None) -> None:
         """Write the record of the execution for a model, unless nothing was done for it."""
         model, sums = run.plan.card.key, self._sums.pop(run.plan.card.key, _Sums())
-        if not sums.shards:
-            return
+        if not sums.shards or (run.committed is not None and not sums.devices):
+            return  # the runs that have rendered its shards keep theirs
         outcome, recipe, selection = run.outcome, run.request.recipe.key, run.plan.selection_id
         record = RunExecution(
             model=model,

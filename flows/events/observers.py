@@ -56,8 +56,10 @@ def _stopped(command: str, error: BaseException, seconds: float) -> RunDone:
 
 def reason_of(error: BaseException) -> str:
     """Return why a run was stopped, in one line."""
-    if isinstance(error, Stopped) and error.number != signal.SIGINT:
-        return "terminated" if error.number == signal.SIGTERM else "hung up"
+    # Prefect raises an error of its own at SIGTERM, with the number as its `signal`.
+    number = error.number if isinstance(error, Stopped) else getattr(error, "signal", None)
+    if number in (signal.SIGTERM, signal.SIGHUP):
+        return "terminated" if number == signal.SIGTERM else "hung up"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return first_line(error) or type(error).__name__

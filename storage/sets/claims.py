@@ -23,7 +23,8 @@ from diamond_cutter.storage.sets.records import Record
 from diamond_cutter.storage.sets.sprite_set import read_record
 
 LEASE_S = 120.0
-RENEWED_EVERY_S = 30.0
+# Most shards end before the first renewal.
+RENEWED_EVERY_S = 40.0
 # A check is a request, and a bucket may hold a thousand claims.
 _CHECKED_AT_ONCE = 16
 

@@ -29,9 +29,15 @@ def test_models_that_can_be_had_are_rendered_in_one_run(bucket: str, at_once: Co
     def run(*arguments: str, command: str = "sprites") -> Any:
         done = at_once(command, *arguments, "--bucket", bucket, *OPTIONS, "--json")
         assert done.returncode == 0, done.stderr
+        lines.append(done.stderr)
         return json.loads(done.stdout)
 
-    first = run("toy", "missing", "oth*")
+    lines = list[str]()
+    first = run("toy", "missing", "oth*", "--log-json")
+    events = [json.loads(line) for line in lines[0].splitlines()]
+    done = [event for event in events if event["event"] == "shard done"]
+    assert {event["model"].partition("@")[0] for event in done} == {"toy", "other"}
+    assert [events[0]["event"], events[-1]["event"]] == ["run started", "run done"]
     assert [model["rendered"] for model in first["models"]] == [4, 4]
     assert [model["model"].partition("@")[0] for model in first["models"]] == ["toy", "other"]
     (skipped,) = first["skipped"]

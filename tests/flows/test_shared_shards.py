@@ -29,6 +29,7 @@ class Work(Iterator[ShardJob | None]):
         job = self.shards.next()
         if job is None and self.shards.left:
             self.sets.wait_for(self.shards.left)
+            self.sets.check_owners()
             return self.shards.next()
         if job is None:
             raise StopIteration
@@ -224,7 +225,7 @@ def test_a_task_whose_claim_is_lost_or_whose_shard_landed_long_ago_is_lost(
     bucket.put(landed.record_key, b"{}")
     assert list(shards.lost()) == []
     gone = set[str | None]()
-    for _ in range(12):
+    for _ in range(20):
         wait(clock)
         put_claim(bucket, alive)
         gone |= set(keys(shards.lost()))

@@ -59,8 +59,8 @@ def work(bucket: LocalBucket, run: ModelRun, clock: Clock) -> SharedWork:
     return work
 
 
-def put_claim(bucket: LocalBucket, key: str) -> None:
-    content = Claim(id="theirs", process=ELSEWHERE).to_bytes()
+def put_claim(bucket: LocalBucket, key: str, process: ProcessIdentity = ELSEWHERE) -> None:
+    content = Claim(id="theirs", process=process).to_bytes()
     bucket.put(claim_key(key), content, mode="overwrite")
 
 
@@ -162,6 +162,20 @@ def test_if_the_run_that_publishes_dies_another_one_takes_over(
     assert 120 < clock.now < 150
     with claim(bucket, run.key, taken[0]) as is_ours:
         assert is_ours
+
+
+def test_a_layer_that_a_killed_run_of_this_machine_has_claimed_is_gathered_at_once(
+    bucket: LocalBucket, run: ModelRun
+) -> None:
+    gone = ProcessIdentity.of_this_process().model_copy(update={"started": "another time"})
+    put_claim(bucket, run.spritemap_key(run.plan.layers[0]), gone)
+    put_shard(bucket, "stem", STEM)
+    again = ModelRun(run.request, plan_run(bucket, CARD, run.request), {}, run.artifacts)
+    work = SharedWork(bucket, [again], "a run", lambda job: None)
+    assert not list(work.layers_to_gather())
+    assert next(work) is None
+    ((_, _, lost),) = work.layers_to_gather()
+    assert lost is not None
 
 
 KILLED = """

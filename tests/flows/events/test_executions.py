@@ -1,10 +1,12 @@
 """The records of executions: what is added up, when they are written, and how they are shown."""
 
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
+from prefect.exceptions import TerminationSignal
 
 from diamond_cutter.flows.artifacts import RunArtifacts
 from diamond_cutter.flows.cli.copies import copy
@@ -12,6 +14,7 @@ from diamond_cutter.flows.cli.listing import list_sets
 from diamond_cutter.flows.cli.records import SetReport, ShownRecord, show
 from diamond_cutter.flows.cli.removal import collect, find_folder, remove_folder
 from diamond_cutter.flows.events.executions import RunExecutions, kept_executions
+from diamond_cutter.flows.events.observers import reason_of
 from diamond_cutter.flows.events.stream import Part, PartFailed, ShardDone, publish
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import plan_run
@@ -100,6 +103,7 @@ def test_a_stopped_run_tells_why(bucket: LocalBucket, run: ModelRun) -> None:
         raise KeyboardInterrupt
     (found,) = executions_of(bucket, run_key(run))
     assert (found.end, found.problem) == ("stopped", "interrupted")
+    assert reason_of(TerminationSignal(signal.SIGTERM)) == "terminated"
     # It is no commit: the set has neither a run nor the views of one.
     assert list_sets(bucket)[0].runs == 0
     assert [problem.key for problem in verify(bucket).problems] == [
