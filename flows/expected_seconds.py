@@ -18,7 +18,8 @@ _SPRITE_ON_A_GPU_S, _TRACING_ON_A_GPU_S = 0.05, 30.0
 _USUAL = 160 * 128 * 128
 # Of an image, and once for each stage.
 _IMAGE_S, _INSPECTION_S, _TRACING_IMAGES_S = 0.06, 0.1, 6.0
-_TUNING_S = 150.0
+# Rendered to tune a layer.
+_TUNING_SPRITES = 120
 _FEATURES_S, _SCORES_S, _TRAINING_S = 0.03, 1.0, 15.0
 
 
@@ -112,5 +113,5 @@ def expect_training(images: int, shown: int) -> None:
 
 def expect_tuning(layers: int, seconds_per_sprite: float | None) -> None:
     """Publish how long the tuning of some layers will take."""
-    each_s = _TUNING_S * (seconds_per_sprite or _SPRITE_S) / _SPRITE_S
+    each_s = 2 * _TRACING_S + _TUNING_SPRITES * (seconds_per_sprite or _SPRITE_S)
     publish(Expected(command="tune", seconds={"layers": layers * each_s / places()}))

@@ -28,4 +28,4 @@ def without_progress(said: str) -> str:
     """Return what a command said on standard error but for how far it is, which it tells every few
     seconds on a busy machine.
     """
-    return re.sub(r"^(\w+: )?(\d+ % )?after \d+ .*\n", "", said, flags=re.MULTILINE)
+    return re.sub(r"^([\w ]+: )?(\d+ % )?after \d+ .*\n", "", said, flags=re.MULTILINE)

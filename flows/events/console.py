@@ -7,6 +7,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+_COMMAND = "diamond-cutter "
+
 _drawn_on: list[Console] = []
 
 
@@ -28,8 +30,9 @@ def standard_error() -> Console:
 def print_line(console: Console, text: Text) -> None:
     """Print a line of text, wrapped between words where it is wider than a terminal.
 
-    If a word is wider, such as a URL, the terminal wraps the line, so that the word can be clicked.
+    The terminal itself wraps a line with a wider word, such as a URL, or with a command, so that
+    people can click the one and copy the other.
     """
     widest = max(map(cell_len, text.plain.split()), default=0)
-    unwrapped = widest > console.width or not console.is_terminal
-    console.print(text, soft_wrap=unwrapped, highlight=False)
+    whole = widest > console.width or _COMMAND in text.plain or not console.is_terminal
+    console.print(text, soft_wrap=whole, highlight=False)

@@ -99,7 +99,7 @@ def test_lines_do_not_become_rarer() -> None:
         wait_for(lambda: len(times) > 5, 0.01)
         ticker.stop()
     # The time for writing a line does not move the next one.
-    assert times[5] - started == pytest.approx(6 * 0.05, abs=0.04)
+    assert 6 * 0.05 <= times[5] - started < 6 * 0.05 + 5 * 0.03
 
 
 def test_what_ends_soon_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,4 +247,5 @@ def test_plan_says_what_takes_it_so_long(
     assert run(["plan", "efficientnet-lite0", *options, "--json"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("{")
-    assert "plan: after 0 s; measuring some steps on 1 of 1 layers\n" in printed.err
+    assert printed.err.startswith("plan: ")
+    assert "(0 of 1), measuring some steps on 1 of 1 layers\n" in printed.err

@@ -1,5 +1,6 @@
 """A terminal is left as it was: no half of a bar stays, and the cursor is there."""
 
+import io
 import os
 import pty
 import re
@@ -8,7 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
+from diamond_cutter.flows.events.console import print_line
 from tests.waiting import AT_MOST_S
 
 _RUN = """
@@ -85,3 +89,20 @@ def test_a_dumb_terminal_gets_lines_without_control_codes() -> None:
     returned, printed = _printed("pass", TERM="dumb")
     assert (returned, "\x1b" in printed) == (0, False)
     assert printed.splitlines() == ["first picture", "diamond-cutter: a device is lost"]
+
+
+def test_urls_and_commands_are_not_broken() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=20)
+    for line in (
+        "one two three four five",
+        "see file:///a/long/place/of/a/picture",
+        "run: diamond-cutter browse --bucket b",
+    ):
+        print_line(console, Text(line))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.rstrip() for line in printed.splitlines()] == [
+        "one two three four",
+        "five",
+        "see file:///a/long/place/of/a/picture",
+        "run: diamond-cutter browse --bucket b",
+    ]

@@ -1,9 +1,13 @@
 """The share of a command that is done never falls, and the time that is left is believable."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+from diamond_cutter import flows
+from diamond_cutter.flows.events.stages import STAGES
 from diamond_cutter.flows.events.stream import Counted, Expected, StepStarted, WorkDone, WorkStarted
 from diamond_cutter.flows.events.whole import Whole
 
@@ -57,3 +61,11 @@ def test_several_pieces_of_work_are_one_stage(clock: list[float]) -> None:
         whole(Counted(part=None, items=18))
         whole(WorkDone(unit="sprites", total=20, done=18, failed=2, seconds=30.0))
     assert whole.left_s == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_each_stage_is_named_after_a_step_or_a_unit(command: str) -> None:
+    sources = [file.read_text() for file in Path(flows.__path__[0]).rglob("*.py")]
+    for name in STAGES[command]:
+        begun = re.compile(rf"""(doing|Progress)\(\s*f?"{re.escape(name)}""")
+        assert any(begun.search(source) for source in sources), name
