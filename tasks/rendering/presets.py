@@ -47,7 +47,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {},
     # A network of tiny images has few layers, whose gradients hardly change from step to step. Over
     # the steps of `fast`, nearly all values reach black or white: docs/recipes.md.
-    "tiny": {"steps": 48},
+    "tiny": {"objective": "neuron", "steps": 48},
     "lucid": {
         "steps": 512,
         "learning_rate": 0.05,
