@@ -27,7 +27,7 @@ const differences = (numbers, a, b) => {
 
 const compareTable = (numbers, a, b) => [
   ["channel", `mean attribution of ${site.sets[a].title}${UNIT_WORDS}`, `mean attribution of ${site.sets[b].title}${UNIT_WORDS}`, "difference"],
-  ...numbers.sets[a].mean.map((mean, channel) => [channel, mean, numbers.sets[b].mean[channel], mean - numbers.sets[b].mean[channel]]),
+  ...numbers.sets[a].mean.map((mean, channel) => [channel, mean, numbers.sets[b].mean[channel], rounded(mean - numbers.sets[b].mean[channel])]),
 ];
 
 // A few images of each set, to see what is compared.

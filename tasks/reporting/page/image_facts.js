@@ -34,8 +34,10 @@ const readout = (layer, details, map, place, target, order) => {
 const opacityTool = (opacity, onOpacity) =>
   make("label", { class: "tool" }, make("span", {}, "Map"), make("input", { type: "range", min: 0, max: 100, value: opacity, "aria-label": "opacity of the map", oninput: (event) => onOpacity(Number(event.target.value)) }));
 
+const rounded = (value) => Number(value.toPrecision(4));
+
 // One row for each position.
 const positionTable = (layer, details, map) => [
   ["row", "column", `attribution${UNIT_WORDS}`, "strongest channels by attribution", "strongest channels by activation", "activation of the first"],
-  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, attributionAt(map, place), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" "), (details.amounts || []).length ? (details.amounts[place] / 255) * details.highest : null]),
+  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, rounded(attributionAt(map, place)), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" "), (details.amounts || []).length ? rounded((details.amounts[place] / 255) * details.highest) : null]),
 ];
