@@ -1,7 +1,19 @@
 // What the model says of an image, and the tools of its map.
 
-const choices = (words, options, chosen, onChoose) =>
-  make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => onChoose(value) }, ...inner)));
+// A choice may draw the buttons again. The focus then returns to the pressed one.
+const focusAgain = (selector) => {
+  if (document.activeElement !== document.body) return;
+  const node = document.querySelector(selector);
+  if (node) node.focus({ preventScroll: true });
+};
+
+const choices = (words, options, chosen, onChoose) => {
+  const choose = (value) => () => {
+    onChoose(value);
+    focusAgain(`[role=group][aria-label="${words}"] [aria-pressed=true]`);
+  };
+  return make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: choose(value) }, ...inner)));
+};
 
 const decision = (image, value) => {
   const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
