@@ -26,6 +26,9 @@ from diamond_cutter.tasks.rendering.subjects import Channels
 
 LAYERS = ("block_3", "block_10.depthwise", "block_15", "logits")
 
+# `tiny` is for other models.
+RECIPES = tuple(name for name in PRESETS if name != "tiny")
+
 app = App()
 
 
@@ -36,7 +39,7 @@ def main(
     model: str = "efficientnet-lite0",
     layer: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = LAYERS,
     channels: int = 8,
-    recipe: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = tuple(PRESETS),
+    recipe: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = RECIPES,
 ) -> None:
     """Render the first channels of each layer, and write a sheet for each recipe into a folder."""
     bundle = import_model(model)

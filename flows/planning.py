@@ -17,6 +17,7 @@ from diamond_cutter.storage.sets.sprite_set import channels_missing, read_record
 from diamond_cutter.storage.sets.survey import survey_set
 from diamond_cutter.tasks.gathering.adoption import Adoptable, find_adoptable
 from diamond_cutter.tasks.gathering.index import indexed_shards
+from diamond_cutter.tasks.rendering.presets import preset_for
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import SHARD_CHANNELS, ShardJob
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes
@@ -129,7 +130,9 @@ def selection_id(asked: Mapping[str, Sequence[int]]) -> str:
 
 
 def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> SpritesRequest:
-    """Replace the recipe `auto`: by the preset of the model if it was tuned, otherwise by fast.
+    """Replace the recipe `auto`: by the preset of the model if it was tuned.
+
+    Otherwise by the named recipe that suits the size of the model's images.
 
     Raises:
         BadPreset: the preset is unreadable.
@@ -137,7 +140,8 @@ def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> S
     if request.recipe.name != AUTO:
         return request
     preset = read_preset(bucket, card.key)
-    return request.model_copy(update={"recipe": preset.recipe if preset else RenderRecipe()})
+    suited = RenderRecipe(name=preset_for(card.image.height, card.image.width))
+    return request.model_copy(update={"recipe": preset.recipe if preset else suited})
 
 
 def plan_run(

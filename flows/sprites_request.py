@@ -56,7 +56,7 @@ class SpritesRequest(FrozenModel):
         default=RenderRecipe(name=AUTO),
         json_schema_extra={"default": AUTO},
         description="how to render: a recipe or its name; auto: the preset that `tune` stored for "
-        "the model, otherwise fast",
+        "the model, otherwise tiny for images of up to 32 pixels, and fast for larger ones",
     )
     # The command line has its own options for mixes, in flows/mix_expressions.py.
     mixes: Annotated[Mixes | None, Parameter(parse=False)] = Field(

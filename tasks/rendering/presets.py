@@ -40,8 +40,14 @@ SPECTRUM_OF_PHOTOS = (
     (92.9, 79.0, 63.5, 36.6, 21.9, 13.9, 9.05, 5.91, 3.8, 2.5, 1.62, 0.973, 0.622, 0.454, 0.351),
 )
 
+# Images of up to this side, such as scikit-learn's digits (8), MNIST (28) and CIFAR (32).
+TINY_PX = 32
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {},
+    # A network of tiny images has few layers, whose gradients hardly change from step to step. Over
+    # the steps of `fast`, nearly all values reach black or white: docs/recipes.md.
+    "tiny": {"objective": "neuron", "steps": 48},
     "lucid": {
         "steps": 512,
         "learning_rate": 0.05,
@@ -94,3 +100,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "input_sides": 1,
     },
 }
+
+
+def preset_for(height: int, width: int) -> str:
+    """Return the name of the preset that suits models of images of this size, in pixels."""
+    return "tiny" if max(height, width) <= TINY_PX else "fast"

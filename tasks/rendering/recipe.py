@@ -60,7 +60,7 @@ class RenderRecipe(FrozenModel):
     name: str = Field(
         default="fast",
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
-        description="fast, lucid, alpha, maco, or your own name",
+        description="fast, tiny, lucid, robust, alpha, maco, or your own name",
     )
     engine: Literal[2] = Field(
         default=2, description="version of the renderer; other versions may draw other pixels"

@@ -144,7 +144,7 @@ def test_a_recipe_is_a_name_or_an_object() -> None:
     with pytest.raises(ValidationError) as refused:
         recipe("lucd")
     assert sentence(refused.value).startswith(
-        "recipe is not valid: the recipe 'lucd' does not exist: expected auto, fast, lucid"
+        "recipe is not valid: the recipe 'lucd' does not exist: expected auto, fast, tiny, lucid"
     )
 
 

@@ -30,6 +30,7 @@ from tests.flows.made_up_set import made_up_card, put_bundle
 from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
+CARD = CARD.model_copy(update={"image": CARD.image.model_copy(update={"height": 33})})
 TUNE = ("tune", "efficientnet-lite0")
 
 
@@ -54,6 +55,21 @@ def test_auto_is_fast_until_the_model_is_tuned(bucket: LocalBucket) -> None:
     preset = add_layer(bucket, CARD.key, START, None, tuning("stem", blur=0.3))
     assert settled(bucket) == settled(bucket, recipe=AUTO) == preset.recipe
     assert settled(bucket).at("stem").blur == 0.3
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "name"), [(8, 8, "tiny"), (32, 28, "tiny"), (33, 8, "fast")]
+)
+def test_auto_suits_the_size_of_the_images(
+    bucket: LocalBucket, height: int, width: int, name: str
+) -> None:
+    image = CARD.image.model_copy(update={"height": height, "width": width})
+    card = CARD.model_copy(update={"image": image})
+    found = settle_recipe(bucket, card, SpritesRequest(model="made-up", bucket=bucket.url)).recipe
+    assert found == RenderRecipe(name=name)
+    preset = add_layer(bucket, CARD.key, START, None, tuning("stem", blur=0.3))
+    again = settle_recipe(bucket, card, SpritesRequest(model="made-up", bucket=bucket.url)).recipe
+    assert again == preset.recipe
 
 
 def test_a_recipe_that_is_asked_for_wins(bucket: LocalBucket) -> None:
