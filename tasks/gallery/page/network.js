@@ -50,7 +50,8 @@ const networkMap = (heightPx, current = null) => {
   });
   const drawing = makeDrawn("svg", { viewBox: `-1 -1 ${MAP_WIDTH - gap + 2} ${heightPx + 2}`, width: "100%", height: heightPx, preserveAspectRatio: "none", class: "network", "aria-hidden": "true" }, ...blocks);
   drawing.style.minWidth = `${layers.length * LEAST_PITCH_PX}px`;
-  return make("div", { class: "network-scroll" }, drawing);
+  const scrolls = layers.length * LEAST_PITCH_PX > window.innerWidth - 60;
+  return make("div", { class: "network-scroll", ...(scrolls ? { tabindex: 0, role: "group", "aria-label": "map of the network" } : {}) }, drawing);
 };
 
 // A link that only the pointer follows: the list of layers has the same links for the keyboard and for screen readers.
