@@ -82,7 +82,7 @@ def _sprite(
     sheet = layer.sprites
     if sheet is None or image.sprite is None:
         return None
-    picture = Image.fromarray(decode(bucket.get(folder + sheet.file))).convert("RGB")
-    row, column = divmod(image.sprite, sheet.columns)
+    file, row, column = sheet.place(image.sprite)
+    picture = Image.fromarray(decode(bucket.get(folder + file))).convert("RGB")
     side = sheet.cell_px
     return picture.crop((column * side, row * side, (column + 1) * side, (row + 1) * side))

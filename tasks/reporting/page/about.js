@@ -27,11 +27,6 @@ const methodLine = () => {
   return [...methods].flatMap(([method, names], at) => [at ? "; " : "", `${methodWords(method)}: `, nameOf(names.join(", "))]);
 };
 
-const copyButton = (text) => {
-  const button = make("button", { type: "button", class: "copy", "aria-live": "polite", onclick: () => copyText(text).then((copied) => tellCopied(button, copied)) }, "Copy");
-  return button;
-};
-
 const aboutSection = () => {
   const { versions } = site;
   const cited = citation();
@@ -51,7 +46,7 @@ const aboutSection = () => {
       ...(site.created ? [aboutLine("Measured", site.created)] : []),
       ...(site.command ? [aboutLine("Command", commandLine(site.command))] : []),
       ...(versions ? [aboutLine("Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${plain(name)} ${version}`).join(" · "))] : []),
-      aboutLine("Citation", copyButton(cited), make("pre", { class: "citation", tabindex: 0, "aria-label": "BibTeX" }, cited)),
+      aboutLine("Citation", copyTool(cited), make("pre", { class: "citation", tabindex: 0, "aria-label": "BibTeX" }, cited)),
     ),
   );
 };

@@ -71,9 +71,9 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     if (mode === "groups") return stage.paint(null, contoursDrawing(layer, details().groups, group), "greyish", Math.max(0.25, state.opacity / 100));
     if (mode === "original") return stage.paint(null, null, "", 1);
     const shown = layer;
-    const sheet = layer.sprites ? await openSheet(layer.sprites).loading.catch(() => null) : null;
+    const drawSprite = layer.sprites ? await cellPainter(layer.sprites, semanticCells(numbers, details(), state.order, map())).catch(() => null) : null;
     if (shown !== layer || state.mode !== mode) return null;
-    return stage.paint((canvas) => paintSemantic(canvas, layer, numbers, details(), state.order, map(), sheet), null, "ghost", Math.max(0.25, state.opacity / 100));
+    return stage.paint((canvas) => paintSemantic(canvas, layer, numbers, details(), state.order, map(), drawSprite), null, "ghost", Math.max(0.25, state.opacity / 100));
   };
 
   const showTools = () => {
