@@ -1,12 +1,14 @@
 """The largest report that `attribute` writes, of made-up numbers: 10,000 images, 12 layers of 2,048
 channels, 49 sets of images.
 
-The schema and the writers are the project's own. Layers share sheets of sprites and patches, and
-images share 64 pictures, because what a browser pays for them does not depend on what they show.
+The schema and the writers are the project's own. All layers have equal sheets, and images share 64
+pictures, because what a browser pays for them does not depend on what they show.
 Only the details of the first images are written.
 """
 
+import functools
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from diamond_cutter.tasks.reporting.pages import (
     page_name,
     report_page,
 )
+from diamond_cutter.tasks.reporting.pictures import CELLS_OF_A_FILE, sheet_columns
 
 IMAGES, LAYERS, CHANNELS, GROUPS = 10_000, 12, 2048, 6
 LABELS, CLASSES = 24, 24
@@ -36,6 +39,8 @@ SHOWN_CHANNELS, IN_A_CELL = 8, 4
 
 Json = dict[str, Any]
 
+_SHEETS = (("sprites", CHANNELS, SPRITE_PX), ("patches", CHANNELS * PATCHES, PATCH_PX))
+
 
 def write_large_report(folder: Path) -> None:
     """Write the report into a folder."""
@@ -43,11 +48,14 @@ def write_large_report(folder: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(PICTURES):
         _picture(random, IMAGE_PX, IMAGE_PX).save(folder / f"image.{number}.webp")
-    sheets = {"sprites": (CHANNELS, SPRITE_PX), "patches": (CHANNELS * PATCHES, PATCH_PX)}
-    for name, (cells, cell_px) in sheets.items():
-        columns = _columns(cells)
-        rows = -(-cells // columns)
-        _picture(random, columns * cell_px, rows * cell_px).save(folder / f"{name}.webp")
+    for name, cells, cell_px in _SHEETS:
+        columns = sheet_columns(cells)
+        rows = CELLS_OF_A_FILE // columns
+        picture = folder / "sheet.webp"
+        _picture(random, columns * cell_px, rows * cell_px).save(picture)
+        for number in range(LAYERS):
+            for file in _files(name, number, cells):
+                shutil.copyfile(picture, folder / file)
     for number in range(LAYERS):
         _script(folder, f"layer.{number}.js", layer_name(f"block_{number}"), _layer(number))
     for number in range(WRITTEN_PAGES):
@@ -74,22 +82,42 @@ def _picture(random: np.random.Generator, width: int, height: int) -> Image.Imag
     return Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _columns(cells: int) -> int:
-    return max(1, round(cells**0.5))
+def _files(name: str, layer: int, cells: int) -> list[str]:
+    return [f"{name}.{layer}.{part}.webp" for part in range(-(-cells // CELLS_OF_A_FILE))]
 
 
-def _sheet(name: str, cells: int, cell_px: int) -> Json:
-    return {"file": f"{name}.webp", "columns": _columns(cells), "cell_px": cell_px}
+def _sheet(name: str, layer: int, cells: int, cell_px: int) -> Json:
+    first, *more = _files(name, layer, cells)
+    return {
+        "file": first,
+        "columns": sheet_columns(cells),
+        "cell_px": cell_px,
+        "cells": CELLS_OF_A_FILE,
+        "more": more,
+    }
 
 
 def _means(*seed: int) -> np.ndarray:
     return np.round(np.random.default_rng(seed).normal(size=CHANNELS) ** 3 * 0.1, 4)
 
 
+@functools.cache
+def _cells(layer: int) -> Mapping[int, int]:
+    """Return the cell of each channel; those that the sets show come first, as in real reports."""
+    sets = [_set(layer, number) for number in range(2 + LABELS + CLASSES)]
+    first = [channel for shown in sets for channel in (*shown["top"], *shown["bottom"])]
+    order = dict.fromkeys([*first, *range(CHANNELS)])
+    return {channel: cell for cell, channel in enumerate(order)}
+
+
+def _cell(layer: int, channel: int) -> int:
+    return _cells(layer)[channel]
+
+
 def _layer(layer: int) -> LayerNumbers:
     return LayerNumbers.model_validate(
         {
-            "patches": _sheet("patches", CHANNELS * PATCHES, PATCH_PX),
+            "patches": _sheet("patches", layer, CHANNELS * PATCHES, PATCH_PX),
             "channels": [_channel(layer, channel) for channel in range(CHANNELS)],
             "sets": [_set(layer, number) for number in range(1 + LABELS + CLASSES + 1)],
         }
@@ -100,12 +128,12 @@ def _channel(layer: int, channel: int) -> Json:
     images = [(97 * channel + 31 * place + layer) % IMAGES for place in range(PATCHES)]
     return {
         "channel": channel,
-        "sprite": channel,
+        "sprite": _cell(layer, channel),
         "words": f"class {channel % 1000}, mostly at the upper left (12 of 16 images)",
         "highest": 9.5,
         "classes": [(f"class {channel % 1000}", 2.5), (f"class {channel % 999}", 1.5)],
         "patches": {
-            "cells": [channel * PATCHES + place for place in range(PATCHES)],
+            "cells": [_cell(layer, channel) * PATCHES + place for place in range(PATCHES)],
             "images": images,
             "names": [_name(image) for image in images],
             "values": [9.5 - place for place in range(PATCHES)],
@@ -218,7 +246,11 @@ def _reported(layer: int) -> Json:
     order = [int(channel) for channel in np.argsort(-means)]
 
     def shown(channel: int) -> Mapping[str, object]:
-        return {"channel": channel, "attribution": float(means[channel]), "sprite": channel}
+        return {
+            "channel": channel,
+            "attribution": float(means[channel]),
+            "sprite": _cell(layer, channel),
+        }
 
     group = {"channels": order[:6], "weights": [0.4] * 6, "by_class": []}
     spread = {"lower_quartile": 0.1, "median": 0.2, "upper_quartile": 0.3}
@@ -239,8 +271,8 @@ def _reported(layer: int) -> Json:
         },
         "top": [shown(channel) for channel in order[:SHOWN_CHANNELS]],
         "bottom": [shown(channel) for channel in order[: -SHOWN_CHANNELS - 1 : -1]],
-        "sprites": _sheet("sprites", CHANNELS, SPRITE_PX),
-        "group_sprites": _sheet("sprites", CHANNELS, SPRITE_PX),
+        "sprites": _sheet("sprites", layer, CHANNELS, SPRITE_PX),
+        "group_sprites": _sheet("sprites", layer, CHANNELS, SPRITE_PX),
         "explained_variance": 0.6,
         "groups": [
             {**group, "number": number, "attribution": 0.5 - 0.2 * number, "sprite": number}

@@ -94,11 +94,12 @@ class ReportArtifacts:
             for layer in record.contents.layers
             for found in (*layer.top, *reversed(layer.bottom))
         ]
+        mixed = ". The means mix several classes" if summary.mixes_questions else ""
         with only_shown():
             create_table_artifact(
                 key=f"channels-{self._key}",
                 table=table,
-                description=f"Most decisive channels: {escaped(summary.explained)}",
+                description=f"Most decisive channels: {escaped(summary.explained)}{mixed}",
             )
             create_markdown_artifact(
                 key=f"report-{self._key}",

@@ -81,7 +81,8 @@ class AttributionRequest(FrozenModel):
         default=32,
         ge=0,
         le=4096,
-        description="channels per layer to render for the report, if their sprites are missing",
+        description="channels per layer to render, if their sprites are missing; at least those of "
+        "the first screen (about 12), or 0 for none",
     )
     shown: int = Field(
         default=200,

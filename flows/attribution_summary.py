@@ -60,6 +60,10 @@ class ReportSummary(FrozenModel):
     classes_by_label: bool = Field(
         description="whether the classes have their names from the images' labels"
     )
+    mixes_questions: bool = Field(
+        description="whether the images are explained by different classes, so that means over all "
+        "images answer no single question"
+    )
     layers: tuple[LayerSummary, ...]
     failed_sprites: FailedSprites | None = Field(description="none if no sprite has flags")
     reused: bool = Field(description="whether the report was complete already")
@@ -106,22 +110,30 @@ class ReportSummary(FrozenModel):
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the head and the rows of a table of the layers.
 
-        The method is a column only if it differs, so that the table fits 80 columns.
+        It fits 80 columns: the method is a column only if it differs. If the mean over all images
+        mixes several classes, the loss of score without some channels replaces channels for and
+        against.
         """
         named = len({layer.method for layer in self.layers}) > 1
-        head = ("layer", "verdict", *(["method"] if named else []), "error", "for", "against")
+        last = ("drop, top", "drop, random") if self.mixes_questions else ("for", "against")
+        head = ("layer", "verdict", *(["method"] if named else []), "error", *last)
         rows: list[tuple[str, ...]] = [
             (
                 layer.layer,
                 layer.verdict or "not judged",
                 *([layer.method or ""] if named else []),
                 percent(layer.completeness_error),
-                ", ".join(map(str, layer.top[:_IN_A_CELL])),
-                ", ".join(map(str, layer.bottom[:_IN_A_CELL])),
+                *self._last_cells(layer),
             )
             for layer in self.layers
         ]
         return head, rows
+
+    def _last_cells(self, layer: LayerSummary) -> tuple[str, str]:
+        if self.mixes_questions:
+            return f"{layer.drop_of_top:.3g}", f"{layer.drop_of_random:.3g}"
+        top, bottom = (", ".join(map(str, side[:_IN_A_CELL])) for side in (layer.top, layer.bottom))
+        return top, bottom
 
     def advice(self) -> list[str]:
         """Return a line for each layer that is not reliable, and one about failed sprites."""
@@ -154,6 +166,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         decision=contents.decision(),
         values=contents.values,
         classes_by_label=contents.spec.classes_by_label,
+        mixes_questions=contents.sets[0].mixes_questions,
         layers=tuple(map(_layer, contents.layers)),
         failed_sprites=contents.failed_sprites,
         reused=reused,

@@ -10,7 +10,7 @@ import numpy as np
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from diamond_cutter.tasks.reporting.answers import has_map, leading_layer
+from diamond_cutter.tasks.reporting.answers import answer_of, has_map, leading_layer
 from diamond_cutter.tasks.reporting.contents import AnnotatedImage, DetailsRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums, ImageLine
 from diamond_cutter.tasks.reporting.page_data import ImageDetails, ImagesPage
@@ -42,12 +42,36 @@ class Annotator:
         layer = leading_layer(self.card, self.spec, self.sums.totals, self.details)
         if not has_map(self.card, layer):
             return ()
-        chosen = list(islice(_spread_over_classes(self._shown(), self.card), ANNOTATED))
-        return tuple(self._annotated(line, layer) for line in sorted(chosen, key=_by_number))
+        chosen = list(islice(self._spread(self._shown()), ANNOTATED))
+        return tuple(self._annotated(line, layer) for line in chosen)
 
     def _shown(self) -> list[ImageLine]:
         shown = set(self.details.shown)
         return [line for line in self.sums.images if line.image in shown]
+
+    def _spread(self, lines: Sequence[ImageLine]) -> Iterator[ImageLine]:
+        """Yield images, the most telling first.
+
+        The first one is of the class of the finding, or of the most frequent class. A wrong
+        prediction follows, if there is one, and then images of other classes.
+        """
+        if self.card.head_kind == "values":
+            yield from _spread_over_values(lines)
+            return
+        wrong = [line for line in lines if 0 <= line.label_class != line.predicted]
+        others = [line for line in lines if line not in wrong] or wrong
+        found = answer_of(self.card, self.spec, self.sums.totals)
+        told = found.images.number if found else None
+        counts = Counter(line.predicted for line in others)
+        order = sorted(counts, key=lambda number: (number != told, -counts[number], number))
+        first, *more = (
+            max((line for line in others if line.predicted == number), key=_confidence)
+            for number in order
+        )
+        yield first
+        if wrong and others is not wrong:
+            yield max(wrong, key=_confidence)
+        yield from more
 
     def _annotated(self, line: ImageLine, layer: str) -> AnnotatedImage:
         seen = self._details(line.image).layers[self.spec.layers.index(layer)].maps[0]
@@ -83,30 +107,8 @@ class Annotator:
         return self.card.class_label(number).name
 
 
-def _by_number(line: ImageLine) -> int:
-    return line.image
-
-
-def _spread_over_classes(lines: Sequence[ImageLine], card: ModelCard) -> Iterator[ImageLine]:
-    """Yield images, the most telling first: one of a frequent class, one wrong, other classes."""
-    if card.head_kind == "values":
-        yield from _spread_over_values(lines)
-        return
-    wrong = [line for line in lines if 0 <= line.label_class != line.predicted]
-    others = [line for line in lines if line not in wrong] or wrong
-    counts = Counter(line.predicted for line in others)
-    best = {
-        number: max(
-            (line for line in others if line.predicted == number),
-            key=lambda line: (line.probability, -line.image),
-        )
-        for number in counts
-    }
-    first, *more = (best[number] for number in sorted(counts, key=lambda key: (-counts[key], key)))
-    yield first
-    if wrong and others is not wrong:
-        yield max(wrong, key=lambda line: (line.probability, -line.image))
-    yield from more
+def _confidence(line: ImageLine) -> tuple[float, int]:
+    return line.probability, -line.image
 
 
 def _spread_over_values(lines: Sequence[ImageLine]) -> Iterator[ImageLine]:

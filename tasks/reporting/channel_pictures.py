@@ -16,7 +16,7 @@ _THUMBNAIL_PX = 128
 
 def sprite_file(bucket: Bucket, place: SpritePlace, layer: str, files: ReportFiles) -> str:
     """Write the sprite of a channel, and return its path in the report."""
-    picture, _, _ = sprite_sheet(bucket, [place])
+    picture, _ = sprite_sheet(bucket, [place], 1)
     return files.layer(layer, f"sprite-{place.scores.channel:05d}", picture, "webp")
 
 

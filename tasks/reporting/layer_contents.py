@@ -81,11 +81,23 @@ class Group(Part):
 
 
 class Sheet(Part):
-    """A picture that holds other pictures in cells, row by row."""
+    """Pictures in cells, row by row, in one or more files.
+
+    Browsers decode a whole file before they draw a cell, so large sheets have several files.
+    """
 
     file: str = Field(description="path relative to the report's folder")
     columns: int
     cell_px: int
+    cells: int | None = Field(
+        default=None, description="cells of each file but the last; none with one file"
+    )
+    more: tuple[str, ...] = Field(default=(), description="the files of the next cells")
+
+    def place(self, cell: int) -> tuple[str, int, int]:
+        """Return the file of a cell, and its row and column in that file."""
+        number, within = divmod(cell, self.cells) if self.cells else (0, cell)
+        return (self.file, *self.more)[number], *divmod(within, self.columns)
 
 
 class MeanChannel(Part):

@@ -35,7 +35,12 @@ from diamond_cutter.tasks.reporting.page_data import (
 )
 from diamond_cutter.tasks.reporting.pages import layer_name
 from diamond_cutter.tasks.reporting.patches import channel_patches, patch_sheet
-from diamond_cutter.tasks.reporting.pictures import PatchCutter, sprite_sheet
+from diamond_cutter.tasks.reporting.pictures import (
+    CELLS_OF_A_FILE,
+    PatchCutter,
+    sheet_columns,
+    sprite_sheet,
+)
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 _GROUP_CHANNELS = 12
@@ -93,6 +98,9 @@ def report_layer(
     sets = _set_numbers(material, layer)
     channels = _channels(sets, details.cells.get(layer.name, {}))
     drawn = [channel for channel in channels if channel in sprites.channels]
+    if len(drawn) > CELLS_OF_A_FILE:
+        # The first file holds what the first pages show.
+        drawn = _strongest_first(sets, drawn)
     cells = {channel: cell for cell, channel in enumerate(drawn)}
     sheet = _sprite_sheet(bucket, files, layer, "sprites", sprites.channels, drawn)
     shown = _layer_numbers(material, layer, cutter, files, sets, channels, sprites, cells)
@@ -134,7 +142,10 @@ def _layer_numbers(
     # Channels outside all sets and without a sprite appear only in cells, as one small picture.
     complete = _channels_of_sets(sets).union(cells)
     patches, wanted = channel_patches(
-        material.sums.examples[layer.name], material.names, channels, complete
+        material.sums.examples[layer.name],
+        material.names,
+        _strongest_first(sets, channels),
+        complete,
     )
     return LayerNumbers(
         patches=patch_sheet(layer, cutter, files, wanted),
@@ -170,6 +181,13 @@ def _channels(sets: Sequence[SetNumbers], cells: Mapping[int, int]) -> list[int]
     return sorted(_channels_of_sets(sets).union(in_cells[:_MOST_CELL_CHANNELS]))
 
 
+def _strongest_first(sets: Sequence[SetNumbers], channels: Sequence[int]) -> list[int]:
+    """Return the channels of the sets in the order of the sets, then all others."""
+    first = [channel for found in sets for channel in (*found.top, *found.bottom)]
+    known = set(channels)
+    return list(dict.fromkeys([*(one for one in first if one in known), *channels]))
+
+
 def _channels_of_sets(sets: Sequence[SetNumbers]) -> set[int]:
     return {channel for found in sets for channel in (*found.top, *found.bottom)}
 
@@ -196,7 +214,7 @@ def _channel_numbers(
             classes=evidence.selective(channel),
             patches=found,
         )
-        for channel, found in patches.items()
+        for channel, found in sorted(patches.items())
     )
 
 
@@ -228,8 +246,18 @@ def _sprite_sheet(
     """Write a sheet with the sprites at `places[number]`, one cell for each number in `drawn`."""
     if not drawn:
         return None
-    data, columns, cell_px = sprite_sheet(bucket, [places[number] for number in drawn])
-    return Sheet(file=files.layer(layer.name, name, data, "webp"), columns=columns, cell_px=cell_px)
+    columns, names = sheet_columns(len(drawn)), []
+    for start in range(0, len(drawn), CELLS_OF_A_FILE):
+        part = [places[number] for number in drawn[start : start + CELLS_OF_A_FILE]]
+        data, cell_px = sprite_sheet(bucket, part, columns)
+        names.append(files.layer(layer.name, name, data, "webp"))
+    return Sheet(
+        file=names[0],
+        columns=columns,
+        cell_px=cell_px,
+        cells=CELLS_OF_A_FILE if len(names) > 1 else None,
+        more=tuple(names[1:]),
+    )
 
 
 def _groups(

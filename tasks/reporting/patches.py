@@ -7,7 +7,12 @@ from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples
 from diamond_cutter.tasks.reporting.layer_contents import Sheet, short
 from diamond_cutter.tasks.reporting.page_data import ChannelPatches
-from diamond_cutter.tasks.reporting.pictures import PATCH_PX, PatchCutter
+from diamond_cutter.tasks.reporting.pictures import (
+    CELLS_OF_A_FILE,
+    PATCH_PX,
+    PatchCutter,
+    sheet_columns,
+)
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
 
@@ -69,7 +74,13 @@ def patch_sheet(
     """Write a sheet of patches, given image and position of each; return None without any."""
     if not wanted:
         return None
-    data, columns = cutter.sheet(layer, wanted)
+    first, *more = (
+        files.layer(layer.name, "patches", data, "webp") for data in cutter.sheets(layer, wanted)
+    )
     return Sheet(
-        file=files.layer(layer.name, "patches", data, "webp"), columns=columns, cell_px=PATCH_PX
+        file=first,
+        columns=sheet_columns(len(wanted)),
+        cell_px=PATCH_PX,
+        cells=CELLS_OF_A_FILE if more else None,
+        more=tuple(more),
     )

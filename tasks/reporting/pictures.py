@@ -1,7 +1,7 @@
 """Make the pictures of a report: sheets of sprites, and sheets of image patches."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from diamond_cutter.tasks.rendering.scores import on_white
 from diamond_cutter.tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
+# Cells in one file: a browser decodes as many in a few hundredths of a second.
+CELLS_OF_A_FILE = 256
 _KEPT_PICTURES = 256
 # A report has thousands of patches, each shown at the size of a fingertip.
 _PATCH_QUALITY = 70
@@ -33,13 +35,17 @@ def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[in
     return places
 
 
-def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, int, int]:
-    """Return a sheet of sprites as a WebP file, its columns, and its cell size in pixels.
+def sheet_columns(cells: int) -> int:
+    """Return the columns of a sheet of many cells, which may have several files."""
+    return max(1, math.ceil(math.sqrt(min(cells, CELLS_OF_A_FILE))))
+
+
+def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace], columns: int) -> tuple[bytes, int]:
+    """Return a sheet of sprites as a WebP file, and its cell size in pixels.
 
     Sprites with opacity are drawn on white. Sprites of an unreadable shard are grey.
     """
     side = min(SPRITE_PX, places[0].shard.cell_px)
-    columns = math.ceil(math.sqrt(len(places)))
     by_shard: dict[str, list[int]] = {}
     for position, place in enumerate(places):
         by_shard.setdefault(place.record_key, []).append(position)
@@ -60,7 +66,7 @@ def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace]) -> tuple[bytes, 
                 for position in positions
             )
 
-    return encode(compose(cells(), len(places), columns, side), "webp"), columns, side
+    return encode(compose(cells(), len(places), columns, side), "webp"), side
 
 
 class PatchCutter:
@@ -81,11 +87,24 @@ class PatchCutter:
             columns: of the sheet; if omitted, as many as rows.
         """
         columns = columns or max(1, math.ceil(math.sqrt(len(wanted))))
+        sheet = compose(self._cells(layer, wanted), len(wanted), columns, PATCH_PX)
+        return _patch_file(sheet), columns
+
+    def sheets(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return a sheet of patches as WebP files of `CELLS_OF_A_FILE` cells."""
+        columns = sheet_columns(len(wanted))
+        # Whole rows of the files, so that each image is decoded once for all files.
+        together = compose(self._cells(layer, wanted), len(wanted), columns, PATCH_PX)
+        rows_px = CELLS_OF_A_FILE // columns * PATCH_PX
+        return [
+            _patch_file(together[top : top + rows_px]) for top in range(0, len(together), rows_px)
+        ]
+
+    def _cells(
+        self, layer: LayerCard, wanted: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         in_order = sorted(range(len(wanted)), key=lambda place: wanted[place][0])
-        cells = ((place, self._patch(layer, *wanted[place])) for place in in_order)
-        return encode(
-            compose(cells, len(wanted), columns, PATCH_PX), "webp", _PATCH_QUALITY
-        ), columns
+        return ((place, self._patch(layer, *wanted[place])) for place in in_order)
 
     def _patch(self, layer: LayerCard, number: int, position: int) -> npt.NDArray[np.uint8]:
         picture = self._picture(number)
@@ -109,6 +128,10 @@ class PatchCutter:
             except UnreadablePhoto:  # it was readable when it was measured
                 self._decoded[number] = None
         return self._decoded[number]
+
+
+def _patch_file(sheet: npt.NDArray[np.uint8]) -> bytes:
+    return encode(sheet, "webp", _PATCH_QUALITY)
 
 
 def _field(field_px: int | None, place: int, places: int | None, side_px: int) -> tuple[int, int]:

@@ -20,8 +20,8 @@ _QUALITY = 75
 def preview(bucket: Bucket, folder: str, contents: ReportContents) -> bytes | None:
     """Return a WebP file of the annotated images, or None if there are none.
 
-    Each image has a frame around its strongest cell, and the sprite of the cell's channel in its
-    lower right corner.
+    Each image has a frame around its strongest cell, and the sprite of the cell's channel in a
+    corner.
 
     Args:
         bucket: of the report.
@@ -70,9 +70,11 @@ def _tile(
     draw.rectangle(box, outline=_WHITE, width=5)
     draw.rectangle(box, outline=_ORANGE, width=3)
     if sprite is not None:
-        corner = _IMAGE_PX - _SPRITE_PX
-        draw.rectangle((corner - 3, corner - 3, _IMAGE_PX, _IMAGE_PX), fill=_WHITE)
-        tile.paste(sprite.resize((_SPRITE_PX, _SPRITE_PX)), (corner, corner))
+        # In the corner that is farthest from the cell, so that it never covers it.
+        far = _IMAGE_PX - _SPRITE_PX
+        x, y = (far if 2 * start < _IMAGE_PX - 1 else 0 for start in box[:2])
+        draw.rectangle((x - 3, y - 3, x + _SPRITE_PX + 2, y + _SPRITE_PX + 2), fill=_WHITE)
+        tile.paste(sprite.resize((_SPRITE_PX, _SPRITE_PX)), (x, y))
     return tile
 
 
@@ -82,7 +84,7 @@ def _sprite(
     sheet = layer.sprites
     if sheet is None or image.sprite is None:
         return None
-    picture = Image.fromarray(decode(bucket.get(folder + sheet.file))).convert("RGB")
-    row, column = divmod(image.sprite, sheet.columns)
+    file, row, column = sheet.place(image.sprite)
+    picture = Image.fromarray(decode(bucket.get(folder + file))).convert("RGB")
     side = sheet.cell_px
     return picture.crop((column * side, row * side, (column + 1) * side, (row + 1) * side))

@@ -1,5 +1,7 @@
 """Folders of images explained by a real network, as a user starts it."""
 
+import base64
+import io
 import itertools
 import json
 import os
@@ -10,10 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
+from PIL import Image
 
+from diamond_cutter.flows.attribution_summary import ReportSummary
+from diamond_cutter.flows.report_artifact import escaped, report_markdown
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.flows.sprites_summary import RunSummary, SpritesFailed, SpritesSummary
 from diamond_cutter.flows.verification import verify
@@ -26,7 +32,13 @@ from diamond_cutter.storage.sets.layout import (
     view_record_key,
 )
 from diamond_cutter.storage.sets.records import ImagesRecord, PhotoActivations
-from diamond_cutter.storage.sets.report_keys import details_key, report_key, report_page_key
+from diamond_cutter.storage.sets.report_keys import (
+    details_key,
+    methods_key,
+    report_key,
+    report_page_key,
+)
+from diamond_cutter.tasks.attribution.method_choice import MethodsRecord
 from diamond_cutter.tasks.reporting.contents import (
     DetailsRecord,
     ReportRecord,
@@ -38,7 +50,7 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.prefect
 
-TIMES = re.compile(rb'"(seconds|started|finished)": [^,\n]*,?')
+TIMES = re.compile(rb'"(seconds|started|finished|created)": [^,\n]*,?')
 Explained = tuple[Path, Path, dict[str, Any]]
 OPTIONS = ("--layers", "block_3", "block_5", "--channels", "4", "--groups", "2", *SMALL)
 
@@ -97,6 +109,44 @@ def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> N
         assert layer.top[0].attribution > 0 > layer.bottom[0].attribution
         assert len(layer.groups) == 2 and layer.group_sprites is not None
     assert [flow.layer for flow in contents.flows] == ["block_3"]
+
+
+def test_a_report_begins_with_its_answer(explained: Explained) -> None:
+    bucket, _, summary = explained
+    folder, record = report_in(bucket)
+    contents = record.contents
+    assert contents.finding == summary["finding"] and "block_" in contents.finding
+    assert contents.command.startswith("diamond-cutter attribute efficientnet-lite0 pets --layers")
+    assert contents.versions is not None and contents.created and str(bucket) not in str(contents)
+    chosen = MethodsRecord.from_bytes((bucket / methods_key(folder)).read_bytes(), "methods.json")
+    methods = {layer.layer: layer.method for layer in chosen.layers}
+    for layer in contents.layers:
+        assert layer.method == methods[layer.name] and layer.checks.verdict and layer.checks.reason
+        # The first screen has its sprites, though --channels is lower.
+        assert all(found.sprite is not None for found in (*layer.top[:6], *layer.bottom[:6]))
+    assert len(contents.annotated) == 3
+    by_name = {layer.name: layer for layer in contents.layers}
+    for image in contents.annotated:
+        layer = by_name[image.layer]
+        assert image.sprite is not None and 0 <= image.cell < layer.height * layer.width
+        assert len(image.caption.split()) <= 20
+
+
+def test_prefect_s_artifact_shows_the_finding_and_a_picture(explained: Explained) -> None:
+    bucket, _, summary = explained
+    _, record = report_in(bucket)
+    place = LocalBucket(bucket)
+    shown = ReportSummary.model_validate(summary)
+    text = report_markdown(place, shown, record.contents)
+    encoded = re.search(r"\]\(data:image/webp;base64,([^)]+)\)", text)
+    assert encoded is not None
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded[1])))
+    assert picture.format == "WEBP" and picture.size == (3 * 240 + 2 * 12, 240)
+    assert text.startswith(f"## {escaped(record.contents.finding)}")
+    assert f"diamond-cutter open {shown.key} --bucket" in text
+    place.url = "gs://a bucket/place"
+    linked = report_markdown(place, shown, record.contents)
+    assert f"storage/browser/a%20bucket/place/{quote(shown.key).rstrip('/')})" in linked
 
 
 def test_all_that_a_report_names_is_there(explained: Explained, at_once: Command) -> None:

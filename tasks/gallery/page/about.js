@@ -23,7 +23,7 @@ const bibTex = () => {
 const aboutSet = () => {
   const { about } = site;
   const line = (words, ...value) => make("div", {}, make("dt", {}, words), make("dd", {}, ...value));
-  const layers = site.layers.filter((layer) => !layer.mixes);
+  const layers = site.layers.filter((layer) => layer.kind !== null); // those that the model has
   const versions = about && about.versions ? Object.entries(about.versions).map(([name, value]) => `${plain(name)} ${value}`).join(", ") : null;
   return make(
     "section",

@@ -87,7 +87,7 @@ const makeGrid = (layer, onActive, onView) => {
   };
 
   const drawMark = (right, top, inside, around) => {
-    const radius = Math.max(3, Math.min(6, layout.cell / 16));
+    const radius = Math.max(3, Math.min(8, layout.cell / 13));
     context.beginPath();
     context.arc(right - radius - 2, top + radius + 2, radius, 0, 2 * Math.PI);
     context.fillStyle = inside;
@@ -95,6 +95,9 @@ const makeGrid = (layer, onActive, onView) => {
     context.lineWidth = 1.5;
     context.strokeStyle = around;
     context.stroke();
+    if (radius < 6) return;
+    context.fillStyle = "#1f2328"; // as on the badges of other pages
+    context.fillText("!", right - radius - 2, top + radius + 2.5);
   };
 
   const captionOf = (sprite) => {

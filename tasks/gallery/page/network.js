@@ -2,7 +2,8 @@
 
 const MOST_BLOCKS = 120;
 const LEAST_PITCH_PX = 6;
-const MAP_WIDTH = 1040; // units; the drawing is stretched to the page
+const MOST_PITCH_PX = 64;
+const MAP_WIDTH = 1040; // units; the drawing is stretched to the page, unless there are few blocks
 
 // In a very deep network, only main layers and those with sprites are drawn.
 const drawnLayers = () => {
@@ -49,8 +50,10 @@ const networkMap = (heightPx, current = null) => {
     return block;
   });
   const drawing = makeDrawn("svg", { viewBox: `-1 -1 ${MAP_WIDTH - gap + 2} ${heightPx + 2}`, width: "100%", height: heightPx, preserveAspectRatio: "none", class: "network", "aria-hidden": "true" }, ...blocks);
+  drawing.style.maxWidth = `${layers.length * MOST_PITCH_PX}px`;
   drawing.style.minWidth = `${layers.length * LEAST_PITCH_PX}px`;
-  return make("div", { class: "network-scroll" }, drawing);
+  const scrolls = layers.length * LEAST_PITCH_PX > window.innerWidth - 60;
+  return make("div", { class: "network-scroll", ...(scrolls ? { tabindex: 0, role: "group", "aria-label": "map of the network" } : {}) }, drawing);
 };
 
 // A link that only the pointer follows: the list of layers has the same links for the keyboard and for screen readers.

@@ -21,17 +21,20 @@ const fillReported = async (section, report, layer, sprite) => {
   if (words) section.append(make("p", { class: "words" }, nameOf(words), " ", make("span", { class: "derived", title: "This line is generated from the numbers by rules." }, "derived")));
   if (known.classes.length) section.append(make("p", { class: "quiet small" }, "highest activations for ", ...known.classes.flatMap(([name, above], place) => [place ? ", " : "", nameOf(name), ` (+${above.toFixed(2)} SD)`])));
   if (!numbers.patches) return;
-  const sheet = { ...numbers.patches, file: `${report.folder}${numbers.patches.file}` };
-  const picture = await loadSheet(sheet);
-  const patch = (cell, place) => {
+  const parts = known.patches.cells.map((cell) => sheetPart(numbers.patches, cell));
+  const pictures = new Map();
+  for (const [part] of parts) {
+    if (!pictures.has(part.file)) pictures.set(part.file, await loadSheet({ ...part, file: `${report.folder}${part.file}` }));
+  }
+  const patch = ([part, cell], place) => {
     const quantile = known.patches.quantiles[place];
     const canvas = canvasFor(88, 88, { role: "img", "aria-label": `${known.patches.names[place]}, ${quantileWords(quantile)}`, title: `${known.patches.names[place]}: ${decimal(known.patches.values[place])}` });
-    drawCell(canvas.getContext("2d"), picture, sheet, cell, 0, 0, canvas.width);
+    drawCell(canvas.getContext("2d"), pictures.get(part.file), part, cell, 0, 0, canvas.width);
     return make("li", {}, canvas, make("span", { class: "quiet small" }, quantileWords(quantile)));
   };
   section.append(
     make("p", { class: "quiet small" }, "Parts of the images, from those that excite the channel most to lower ", term("quantile", "quantiles"), ":"),
-    make("ul", { class: "patches", "aria-label": "images with the highest activations, then samples of lower quantiles" }, ...known.patches.cells.map(patch)),
+    make("ul", { class: "patches", "aria-label": "images with the highest activations, then samples of lower quantiles" }, ...parts.map(patch)),
   );
-  picture.close();
+  pictures.forEach((picture) => picture.close());
 };

@@ -55,7 +55,7 @@ const searchForm = (text, onInput = null) => {
 const showSearch = async (root, isCurrent) => {
   const results = make("div", { class: "results", "aria-busy": "true" });
   const status = make("p", { class: "quiet", role: "status" });
-  const failed = make("input", { type: "checkbox", checked: viewState().get("show") === "failed", onchange: (event) => change({ show: event.target.checked ? "failed" : null }) });
+  const failed = make("input", { type: "checkbox", "aria-label": "only failed sprites", checked: viewState().get("show") === "failed", onchange: (event) => change({ show: event.target.checked ? "failed" : null }) });
   let waiting = 0;
   const change = (changes) => {
     setViewState(changes);

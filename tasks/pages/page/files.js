@@ -29,6 +29,13 @@ const loadSheet = async (sheet) => {
   return createImageBitmap(image);
 };
 
+// Large sheets have several files. Returns the one that holds a cell, as a sheet, and the cell in it.
+const sheetPart = (sheet, cell) => {
+  if (!sheet.more || !sheet.more.length) return [sheet, cell];
+  const file = [sheet.file, ...sheet.more][Math.floor(cell / sheet.cells)];
+  return [{ file, columns: sheet.columns, cell_px: sheet.cell_px }, cell % sheet.cells];
+};
+
 const drawCell = (context, picture, sheet, cell, x, y, side, quality = "high") => {
   const left = (cell % sheet.columns) * sheet.cell_px;
   const top = Math.floor(cell / sheet.columns) * sheet.cell_px;

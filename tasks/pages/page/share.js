@@ -20,13 +20,13 @@ const tellCopied = (button, copied) => {
   setTimeout(() => (button.textContent = button.dataset.words), COPIED_MS);
 };
 
-const copyButton = (text) => {
-  const button = make("button", { type: "button", class: "copy", onclick: () => copyText(text).then((copied) => tellCopied(button, copied)) }, "Copy");
+const copyTool = (text) => {
+  const button = make("button", { type: "button", class: "copy", "aria-live": "polite", onclick: () => copyText(text).then((copied) => tellCopied(button, copied)) }, "Copy");
   return button;
 };
 
 // A command in the text, with a button that copies it.
-const commandLine = (command) => make("span", { class: "command" }, make("code", {}, command), copyButton(command));
+const commandLine = (command) => make("span", { class: "command" }, make("code", {}, command), copyTool(command));
 
 // The address of the view with all its state.
 const viewAddress = () => {

@@ -6,7 +6,7 @@ for (const frame of document.querySelectorAll(".no-sprite[data-command]")) withT
 
 for (const badge of document.querySelectorAll(".flag-badge[data-flags]")) withTip(badge, () => flagLines(badge.dataset.flags.split(" ")));
 
-for (const command of document.querySelectorAll("[data-copy]")) command.append(copyButton(command.dataset.copy));
+for (const command of document.querySelectorAll("[data-copy]")) command.append(copyTool(command.dataset.copy));
 
 for (const link of document.querySelectorAll("a.enlarges")) {
   link.addEventListener("click", (event) => {

@@ -49,7 +49,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     value.replaceChildren(...readout(layer, details(), map(), stage.place(), image.explained[state.explained], state.order));
     panel.replaceChildren(
       make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
-      choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], state.order, (order) => {
+      choices("order of channels", ORDERS, state.order, (order) => {
         keep({ order });
         stage.relabel();
         showPlace();
@@ -62,19 +62,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     );
   };
 
-  const paint = async () => {
-    const { mode, group } = state;
-    if (mode === "heat") return stage.paint((canvas) => {
-      paintOver(canvas.getContext("2d"), heatPicture(layer, map(), most(layer)), canvas.width);
-      paintSigns(canvas.getContext("2d"), layer, map(), canvas.width);
-    }, null, "greyish", state.opacity / 100);
-    if (mode === "groups") return stage.paint(null, contoursDrawing(layer, details().groups, group), "greyish", Math.max(0.25, state.opacity / 100));
-    if (mode === "original") return stage.paint(null, null, "", 1);
-    const shown = layer;
-    const sheet = layer.sprites ? await openSheet(layer.sprites).loading.catch(() => null) : null;
-    if (shown !== layer || state.mode !== mode) return null;
-    return stage.paint((canvas) => paintSemantic(canvas, layer, numbers, details(), state.order, map(), sheet), null, "ghost", Math.max(0.25, state.opacity / 100));
-  };
+  const paint = () => paintStage(stage, { layer, numbers, details: details(), map: map(), most: most(layer), state, isCurrent: (shown) => shown.state === state });
 
   const showTools = () => {
     const redo = (changes) => {
@@ -118,7 +106,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     };
     question.replaceChildren(make("span", { class: "quiet small" }, hasValues ? "Explained value" : "Evidence for"), choices("explained class", options, state.explained, (explained) => redo({ explained })));
     scaleTool.replaceChildren(
-      choices("colour scale", [["each", "each layer’s own scale"], ["all", "one scale"]], state.scale, (scale) => redo({ scale })),
+      choices("colour scale", SCALES, state.scale, (scale) => redo({ scale })),
       make("p", { class: "quiet small" }, scaleWords(state.scale)),
     );
   };

@@ -17,7 +17,11 @@ const missingCell = (context, x, y, side) => {
   context.setLineDash([]);
 };
 
-const paintSemantic = (canvas, layer, numbers, details, order, map, picture) => {
+// The cells of the sprites that a semantic map shows, in the layer's sheet.
+const semanticCells = (numbers, details, order, map) =>
+  (order === "activation" ? details.activated : map.channels).filter((strongest) => strongest.length).map(([first]) => knownOf(numbers, first).sprite).filter((sprite) => sprite !== null);
+
+const paintSemantic = (canvas, layer, numbers, details, order, map, drawSprite) => {
   const context = canvas.getContext("2d");
   const amounts = amountsOf(details, order, map);
   const [across, down] = [canvas.width / layer.width, canvas.height / layer.height];
@@ -28,8 +32,8 @@ const paintSemantic = (canvas, layer, numbers, details, order, map, picture) => 
     const x = ((place % layer.width) + 0.5) * across - side / 2;
     const y = (Math.floor(place / layer.width) + 0.5) * down - side / 2;
     const { sprite } = knownOf(numbers, strongest[0]);
-    if (sprite === null || !picture) missingCell(context, x, y, side);
-    else drawCell(context, picture, layer.sprites, sprite, x, y, side);
+    if (sprite === null || !drawSprite) missingCell(context, x, y, side);
+    else drawSprite(context, sprite, x, y, side);
   });
 };
 

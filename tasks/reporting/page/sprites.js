@@ -58,9 +58,9 @@ const groupSpriteButton = (layer, group) => {
 
 const enlarging = (sheet, cell, { title, flags, fileName, caption, picture }) => {
   const draw = async (canvas) => {
-    const loaded = await openSheet(sheet).loading;
+    const drawSprite = await cellPainter(sheet, [cell]);
     canvas.width = canvas.height = sheet.cell_px;
-    drawCell(canvas.getContext("2d"), loaded, sheet, cell, 0, 0, sheet.cell_px);
+    drawSprite(canvas.getContext("2d"), cell, 0, 0, sheet.cell_px);
   };
   const flagged = flags.length ? `flags: ${flagWords(flags)}` : "";
   const open = () => openPicture({ title, draw, caption: make("span", {}, caption, flagged ? ` ${flagged}` : ""), fileName });

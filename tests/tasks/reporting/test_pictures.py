@@ -11,10 +11,12 @@ from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.sprite_set import read_layer
 from diamond_cutter.tasks.photos.image_set import FoundImage
+from diamond_cutter.tasks.reporting.layer_contents import Sheet
 from diamond_cutter.tasks.reporting.pictures import (
     PATCH_PX,
     SPRITE_PX,
     PatchCutter,
+    sheet_columns,
     sprite_places,
     sprite_sheet,
 )
@@ -62,7 +64,8 @@ def test_a_sheet_has_the_sprites_in_the_order_asked_for_from_any_shards(
     put_layer(bucket, "stem", [scores(channel) for channel in (5, 9)], part="00005-00009")
     places = sprite_places(bucket, MODEL, RECIPE.key, "stem")
     asked = [9, 0, 5, 2, 1]
-    data, columns, cell_px = sprite_sheet(bucket, [places[channel] for channel in asked])
+    columns = sheet_columns(len(asked))
+    data, cell_px = sprite_sheet(bucket, [places[channel] for channel in asked], columns)
     assert (columns, cell_px) == (3, 32)
     check_colours(
         cells_of(data, 5, columns, cell_px), [colour_of(scores(channel)) for channel in asked]
@@ -71,10 +74,9 @@ def test_a_sheet_has_the_sprites_in_the_order_asked_for_from_any_shards(
 
 def test_large_sprites_are_made_smaller(bucket: LocalBucket) -> None:
     put_layer(bucket, "stem", [scores(7)], cell_px=200)
-    data, columns, cell_px = sprite_sheet(
-        bucket, [sprite_places(bucket, MODEL, RECIPE.key, "stem")[7]]
-    )
-    assert (columns, cell_px) == (1, SPRITE_PX)
+    place = sprite_places(bucket, MODEL, RECIPE.key, "stem")[7]
+    data, cell_px = sprite_sheet(bucket, [place], 1)
+    assert cell_px == SPRITE_PX
     check_colours(cells_of(data, 1, 1, SPRITE_PX), [colour_of(scores(7))])
 
 
@@ -92,7 +94,8 @@ def test_sprites_of_a_damaged_shard_are_grey_and_the_others_are_there(
         file.write_bytes(
             bytes(reversed(file.read_bytes()))
         )  # as long as before, so that only its checksum tells
-    data, columns, cell_px = sprite_sheet(bucket, [places[channel] for channel in (5, 0, 9, 1)])
+    columns = sheet_columns(4)
+    data, cell_px = sprite_sheet(bucket, [places[channel] for channel in (5, 0, 9, 1)], columns)
     wanted = [GREY, colour_of(scores(0)), GREY, colour_of(scores(1))]
     check_colours(cells_of(data, 4, columns, cell_px), wanted)
 
@@ -196,3 +199,20 @@ def test_few_pictures_are_kept_decoded(tmp_path: Path, monkeypatch: pytest.Monke
     data, columns = cutter.sheet(layer(None), [(number, 0) for number in range(5)])
     check_colours(cells_of(data, 5, columns, PATCH_PX), [(number * 40,) * 3 for number in range(5)])
     assert len(cutter._decoded) == 2
+
+
+def test_a_large_sheet_has_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diamond_cutter.tasks.reporting.pictures.CELLS_OF_A_FILE", 4)
+    colours = [RED, GREEN, BLUE, (255, 255, 255)]
+    wanted = [(0, place) for place in (0, 3, 12, 15, 12, 3)]
+    files = PatchCutter(CARD, {0: quarters(tmp_path)}).sheets(layer(12), wanted)
+    names = [f"{number}.webp" for number in range(len(files))]
+    sheet = Sheet(file=names[0], columns=2, cell_px=PATCH_PX, cells=4, more=tuple(names[1:]))
+    assert len(files) == 2
+    check_colours(cells_of(files[0], 4, 2, PATCH_PX), colours)
+    check_colours(cells_of(files[1], 2, 2, PATCH_PX), [BLUE, GREEN])
+    assert [sheet.place(cell) for cell in (3, 4, 5)] == [
+        ("0.webp", 1, 1),
+        ("1.webp", 0, 0),
+        ("1.webp", 0, 1),
+    ]

@@ -30,6 +30,7 @@ const showSample = (root, parts, isCurrent, state) => {
     make("div", { class: "slot", id: "flagged" }, withFlags(square("#111111"), ["grey", "not_finite"])),
     make("button", { id: "enlarge", onclick: () => openPicture({ title: "channel 3", draw: (canvas) => canvas.getContext("2d").fillRect(0, 0, 10, 10), caption: "A sprite." }) }, "Enlarge"),
     whenSeen(make("canvas", { class: "far", id: "far" }), (canvas) => canvas.getContext("2d").fillRect(0, 0, 1, 1)),
+    make("output", { id: "part" }, JSON.stringify(sheetPart({ file: "a.webp", columns: 2, cell_px: 8, cells: 4, more: ["b.webp"] }, 5))),
     glossarySection(["score", "logit"]),
   );
   document.title = "Sample";
