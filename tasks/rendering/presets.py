@@ -46,7 +46,8 @@ TINY_PX = 32
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {},
     # A network of tiny images has few layers, whose gradients hardly change from step to step. Over
-    # the steps of `fast`, nearly all values reach black or white: docs/recipes.md.
+    # the steps of `fast`, nearly all values reach black or white. Its first channels prefer bright
+    # parts at all positions, which a single position does not show: docs/recipes.md.
     "tiny": {"objective": "neuron", "steps": 48},
     "lucid": {
         "steps": 512,
