@@ -19,7 +19,7 @@ from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.gathering.contents import read_mixes, spritemap_records
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.photos.activations import keep_activations
-from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term
+from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term, group_label
 from diamond_cutter.tasks.reporting.annotating import Annotator
 from diamond_cutter.tasks.reporting.choosing import channels_to_render
 from diamond_cutter.tasks.reporting.contents import DetailsRecord
@@ -168,10 +168,9 @@ def _group_mixes(
             yield Mixes(mixes=tuple(chosen)), places
             chosen, places = [], {}
         places[layer] = tuple(range(len(chosen), len(chosen) + len(directions)))
-        labels = (f"{layer}, group {number + 1}"[:200] for number in range(len(directions)))
         chosen += [
-            Mix(label=label, terms=(_term(layer, direction),))
-            for label, direction in zip(labels, directions, strict=True)
+            Mix(label=group_label(layer, number), terms=(_term(layer, direction),))
+            for number, direction in enumerate(directions)
         ]
     if chosen:
         yield Mixes(mixes=tuple(chosen)), places

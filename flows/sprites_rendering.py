@@ -8,6 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
 from diamond_cutter.errors import first_line
+from diamond_cutter.flows.early_galleries import EarlyGalleries
 from diamond_cutter.flows.events.progress import PartProgress, Progress
 from diamond_cutter.flows.events.stream import (
     LayerDone,
@@ -59,6 +60,7 @@ class SpritesRendering:
         self._all, self._runs = runs, {run.plan.card.key: run for run in runs}
         self._slots, self._progress, self._started = slots, progress, time.monotonic()
         self._counts: dict[str, PartProgress] = {}
+        self._early = EarlyGalleries(bucket)
         self._on_cluster = runs[0].request.runner != LOCAL
         jobs = [job for run in runs for job in _jobs(run)]
         damaged = {key for run in runs for layer in run.plan.layers for key in layer.damaged}
@@ -157,6 +159,7 @@ class SpritesRendering:
         else:
             outcome.found += job.sprites
         publish(ShardDone(part=_part(job), outcome=done))
+        self._early.shard_done(self._run_of(job))
         self._end(job)
 
     def _take_again(self, job: ShardJob, problem: str) -> None:

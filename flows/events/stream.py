@@ -198,6 +198,14 @@ class LayerDone(Event):
     flagged: int
 
 
+class GalleryShown(Event):
+    """The gallery of a model shows the sprites so far, while the run goes on."""
+
+    name = "gallery shown"
+    model: str
+    key: str
+
+
 class TaskFailed(Event):
     """A task other than that of a shard failed for good."""
 

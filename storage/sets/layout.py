@@ -19,6 +19,8 @@
       index.html                       the gallery of the set, rebuilt after each run
       index.html.json, index.parquet.json     the hashes of the two as published
       gallery.<sha16>.js, .css, .svg   its scripts, styles and icons
+      gallery.<sha16>.js, .json        its index of words, named by the hash of its sources, and the
+                                       record of the index
       <layer>/gallery.<sha16>.js, .webp   its data of a layer and a preview, named by the hash of
                                           their sources
       <layer>/gallery.<sha16>.json        the record of these two

@@ -95,6 +95,9 @@ def _panel(
         points = " ".join(f"{px(x(place))},{px(y(value))}" for place, value in curve)
         line = {"stroke-width": "2", "stroke-dasharray": dashes(number)}
         add(root, "polyline", points=points, fill="none", stroke=colour(number), **line)
-    text(root, left + _PANEL / 2, bottom + 34, f"{title} by epoch", "middle", QUIET, "quiet")
+    starts = f" (the axis starts at {written(low)})" if low else ""
+    text(
+        root, left + _PANEL / 2, bottom + 34, f"{title} by epoch{starts}", "middle", QUIET, "quiet"
+    )
     for place in {0, best, len(history) - 1}:
         text(root, x(place), bottom + 16, str(place), "middle", QUIET, "quiet")

@@ -5,7 +5,6 @@ tables are served. The browser therefore never runs a file that somebody else wr
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -27,12 +26,19 @@ from diamond_cutter.storage import (
     check_key,
     content_type_of,
 )
-from diamond_cutter.storage.sets.cut_keys import COMPARISON
 from diamond_cutter.storage.sets.layout import is_fingerprinted, is_gallery_file, set_folder
 from diamond_cutter.storage.sets.report_keys import report_folder, report_key
+from diamond_cutter.tasks.browsing.ages import newest_first
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
-from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
-from diamond_cutter.tasks.gathering.contents import set_names
+from diamond_cutter.tasks.browsing.report_cards import (
+    ReportCard,
+    history_of,
+    is_attach_folder,
+    report_cards,
+)
+from diamond_cutter.tasks.browsing.set_cards import SetCard, set_cards
+from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page, model_page
+from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.pages import from_script
@@ -40,7 +46,6 @@ from diamond_cutter.tasks.stored_reports import (
     frontend_of,
     generated_charts,
     generated_page,
-    list_reports,
     report_kind,
 )
 
@@ -71,6 +76,8 @@ def bucket_site(bucket: Bucket) -> ASGIApp:
     routes = [
         Route("/", site.index),
         Route("/{name}", site.index_file),
+        Route("/models/{model}", _add_slash),
+        Route("/models/{model}/", site.model),
         Route(a_set, _add_slash),
         Route(a_set + "/", site.gallery),
         Route(a_set + "/index.html", site.gallery),
@@ -111,15 +118,22 @@ class _Site:
 
     def index(self, request: Request) -> Response:
         """Return the page that lists the sets and the complete reports of the bucket."""
-        sets: dict[str, list[str]] = defaultdict(list)
-        for model, recipe in set_names(self._bucket):
-            sets[model].append(recipe)
-        reports = [
-            (listing.key, listing.dataset, _seen_by(listing.model))
-            for listing in list_reports(self._bucket)
-            if listing.complete and not listing.measurements
-        ]
+        sets, reports = self._cards()
         return _page(bucket_page(self._bucket.url, sets, reports))
+
+    def model(self, request: Request) -> Response:
+        """Return the page of a model."""
+        key = request.path_params["model"]
+        card, (sets, reports) = read_card(self._bucket, key), self._cards(key)
+        if not (card or sets or reports):
+            raise NotFound(f"The bucket has no model {key}.")
+        return _page(model_page(key, card, sets, reports))
+
+    def _cards(self, model: str | None = None) -> tuple[list[SetCard], list[ReportCard]]:
+        """Return the sets and reports, of one model or all, the newest first."""
+        sets = set_cards(self._bucket, self._galleries, model)
+        reports = report_cards(self._bucket, model)
+        return newest_first(sets), newest_first(reports)
 
     def index_file(self, request: Request) -> Response:
         """Return a script, a style or the icon of the first page."""
@@ -131,8 +145,17 @@ class _Site:
 
     def gallery_file(self, request: Request) -> Response:
         """Return a script, a style or the icon of a gallery, or a file of the set."""
-        folder = set_folder(request.path_params["model"], request.path_params["recipe"])
-        return self._asset(request, asset_files(GALLERY, folder))
+        key, names = (
+            _key(request),
+            {name: request.path_params[name] for name in ("model", "recipe")},
+        )
+        assets = asset_files(GALLERY, set_folder(**names))
+        words = (
+            self._galleries.words(**names, key=key)
+            if is_gallery_file(key) and key not in assets
+            else None
+        )
+        return _file(key, words) if words is not None else self._asset(request, assets)
 
     def layer_file(self, request: Request) -> Response:
         """Return the numbers or a picture of a layer in a gallery, or a file of the layer."""
@@ -166,6 +189,8 @@ class _Site:
         Raises:
             NotFound: the report has no such chart.
         """
+        if is_attach_folder(folder):
+            return history_of(self._bucket, folder)
         record = report_kind(folder).from_bytes(
             self._bucket.get(report_key(folder)), report_key(folder)
         )
@@ -187,12 +212,6 @@ class _Site:
     def _asset(self, request: Request, assets: Mapping[str, bytes]) -> Response:
         key = _key(request)
         return _file(key, assets[key]) if key in assets else self.stored_file(request)
-
-
-def _seen_by(model: str) -> str:
-    """Return the name of a report's model, or of both; nothing for a report on where to cut."""
-    names = [] if model == COMPARISON else model.split("+")
-    return " and ".join(name.partition("@")[0] for name in names)
 
 
 def _refusal(request: Request) -> Response | None:

@@ -2,12 +2,14 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from diamond_cutter.storage import Bucket, NotFound
 from diamond_cutter.storage.sets.layout import is_gallery_file, set_folder
-from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
-from diamond_cutter.tasks.gallery.sources import LayerSource, read_sources
-from diamond_cutter.tasks.gathering.contents import read_settings
+from diamond_cutter.tasks.gallery.contents import ShownSet
+from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys, shown_set
+from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, read_sprites
+from diamond_cutter.tasks.gallery.words import words_file, words_key
 from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.reporting.stored import reports_with
 
@@ -20,7 +22,7 @@ class GeneratedGalleries:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._lock = threading.Lock()
-        self._sources: dict[tuple[str, str], tuple[object, list[LayerSource]]] = {}
+        self._sources: dict[tuple[str, str], tuple[object, SetSource]] = {}
         self._files: OrderedDict[str, dict[str, bytes]] = OrderedDict()
 
     def page(self, model: str, recipe: str) -> bytes:
@@ -29,12 +31,19 @@ class GeneratedGalleries:
         Raises:
             NotFound: the bucket has no such set.
         """
-        sources, settings = self._read(model, recipe), read_settings(self._bucket, model, recipe)
-        if not sources and settings is None:
+        source = self.source(model, recipe)
+        if not source.layers and source.settings is None:
             raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
-        return index_page(
-            model, recipe, settings, sources, reports_with(self._bucket, model, recipe)
-        )
+        return index_page(source, words_key(source))
+
+    def shown(self, model: str, recipe: str) -> ShownSet:
+        """Return the data of the first page of a set's gallery."""
+        return shown_set(self.source(model, recipe))
+
+    def words(self, model: str, recipe: str, key: str) -> bytes | None:
+        """Return the index of words of a set, or None if the key is that of another file."""
+        source = self.source(model, recipe)
+        return words_file(self._bucket, source) if key == words_key(source) else None
 
     def file(self, model: str, recipe: str, key: str) -> bytes:
         """Return a file of a layer in a set's gallery.
@@ -59,15 +68,21 @@ class GeneratedGalleries:
                 self._files.popitem(last=False)
             return self._files[name][key]
 
+    def source(self, model: str, recipe: str) -> SetSource:
+        """Return what the gallery of a set shows, with the reports that show its sprites now."""
+        reports = tuple(reports_with(self._bucket, model, recipe))
+        return replace(self._sprites(model, recipe), reports=reports)
+
     def _source_of(self, model: str, recipe: str, key: str) -> LayerSource:
         known = self._sources.get((model, recipe))
-        for sources in (known[1] if known else [], self._read(model, recipe)):
-            for source in sources:
-                if key in layer_keys(model, recipe, source):
-                    return source
+        for source in (known[1] if known else None, self._sprites(model, recipe)):
+            for layer in source.layers if source else ():
+                if key in layer_keys(model, recipe, layer):
+                    return layer
         raise NotFound(f"No layer of this set has the file {key}. Reload the page.")
 
-    def _read(self, model: str, recipe: str) -> list[LayerSource]:
+    def _sprites(self, model: str, recipe: str) -> SetSource:
+        """Return the sprites of a set, read again if one of its records has changed."""
         records = (
             info
             for info in self._bucket.list(set_folder(model, recipe))
@@ -79,6 +94,6 @@ class GeneratedGalleries:
             card = read_card(self._bucket, model)
             known = self._sources[model, recipe] = (
                 version,
-                list(read_sources(self._bucket, model, recipe, card)),
+                read_sprites(self._bucket, model, recipe, card),
             )
         return known[1]

@@ -29,11 +29,11 @@ def answer(
         )
     if len(known) == 2:
         return (
-            "The models have classes for different images, so which one is better cannot be "
-            f"said; {_alike(pairs)}."
+            "The models cannot be ranked, because they have classes for different images; "
+            f"{_alike(pairs)}."
         )
     reason = "the images have no labels" if not facts.labels else "no label is a class of theirs"
-    return f"Which model is better cannot be said, because {reason}; {_alike(pairs)}."
+    return f"The models cannot be ranked, because {reason}; {_alike(pairs)}."
 
 
 def _better(models: Models, test: PairedTest, facts: ImageFacts) -> str:
@@ -100,13 +100,13 @@ def remarks(
             "If a model was trained on these images, its accuracy is too high. The files of a "
             "model do not say what it was trained on."
             if facts.split != "test"
-            else "The images of the training part do not count. If a model was trained on test "
-            "images all the same, its accuracy is too high."
+            else "Images of the training part are left out. If a model was trained on test images, "
+            "its accuracy is too high."
         )
         if unknown:
             said.append(
                 f"{_images(unknown)} whose label is not a class of both models "
-                f"{'does' if unknown == 1 else 'do'} not count."
+                f"{'is' if unknown == 1 else 'are'} left out."
             )
     said += _changed(pairs)
     if facts.copies:
@@ -117,8 +117,8 @@ def remarks(
 
 def _interval(test: PairedTest, models: Models) -> str:
     return (
-        f"The difference is {_signed(test.difference)} points, with a 95 % interval of "
-        f"{_signed(test.low)} to {_signed(test.high)}; above 0, {models[1].name} is better. Only "
+        f"The difference is {_signed(test.difference)} points (95 % interval: "
+        f"{_signed(test.low)} to {_signed(test.high)}). Above 0, {models[1].name} is better. Only "
         f"{models[0].name} is right about {_images(test.only_first)}, only {models[1].name} about "
         f"{_images(test.only_second)}."
     )

@@ -43,8 +43,6 @@ SCORES_EXPLAINED = {
     "parameters": "weights up to the layer; knows nothing of these images",
     "depth": "share of the layers up to this one; knows nothing of these images",
 }
-# Above this half width of the interval, even two very different cuts cannot be told apart.
-_WIDEST_HALF = 0.1
 _MODEL_BASELINES = ("imagenet", "parameters", "depth")
 
 
@@ -75,15 +73,9 @@ def lead_over_last(comparison: Comparison, folds: int) -> Lead | None:
 
 def belief(contents: CutContents) -> Belief | None:
     """Return how far the answer can be believed; None for the last layer, which leads nothing."""
-    best = next(
-        row
-        for row in contents.rows
-        if (row.model, row.layer) == (contents.best.model, contents.best.layer)
-    )
-    half = (best.probe_high - best.probe_low) / 2
-    if half > _WIDEST_HALF:
-        reason = f"The accuracy is only known to ± {percent(half)} points. Add labelled images."
-        return Belief("not-reliable", "too few images", reason)
+    verdict = next(one.verdict for one in contents.models if one.name == contents.best.model)
+    if verdict == "unclear" and (contents.lead is None or contents.lead.low <= 0):
+        return Belief("not-reliable", "too few images", "Add labelled images to tell cuts apart.")
     if contents.lead is None:
         return None
     ends = " to ".join(map(_signed, (contents.lead.low, contents.lead.high)))
@@ -152,8 +144,8 @@ def _tested(
         for head in record.heads:
             if (names[key], head.layer) == (best.model, best.layer):
                 return [
-                    f"A head that was trained there is right about {percent(head.accuracy)} % of "
-                    f"the {len(dataset.test):,} test images, which no choice has seen."
+                    f"A head trained at this cut is right about {percent(head.accuracy)} % of the "
+                    f"{len(dataset.test):,} test images. No choice has seen these images."
                 ]
     return []
 

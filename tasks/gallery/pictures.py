@@ -17,7 +17,7 @@ from diamond_cutter.tasks.sheets import cut
 
 THUMBNAIL_PX = 64
 NEIGHBOURS = 8
-_PREVIEWED = 16
+PREVIEWED = 16
 # Neighbours compare pictures of this size, because finer detail differs between any two sprites.
 _COMPARED_PX = 16
 # A layer of 2048 large sprites exceeds Pillow's own limit, so this module calls Pillow's classes
@@ -76,7 +76,7 @@ def preview(source: LayerSource, pictures: npt.NDArray[np.uint8] | None) -> byte
     unflagged = [
         number for number, sprite in enumerate(source.sprites) if not sprite.scores.flags
     ] or range(len(source.sprites))
-    chosen = evenly(unflagged, _PREVIEWED)
+    chosen = evenly(unflagged, PREVIEWED)
     strip = np.full((THUMBNAIL_PX, len(chosen) * THUMBNAIL_PX, 3), _GREY, np.uint8)
     if pictures is not None:
         strip = np.concatenate([pictures[number] for number in chosen], axis=1)

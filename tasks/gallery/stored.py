@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from PIL import WebPImagePlugin
 
@@ -20,24 +20,21 @@ from diamond_cutter.storage.sets.sprite_set import commit, put_determined, read_
 from diamond_cutter.storage.sets.views import Finding, check_view, is_published
 from diamond_cutter.tasks.gallery.pages import judge_set_page
 from diamond_cutter.tasks.gallery.site import layer_files, layer_keys, layer_record_key
-from diamond_cutter.tasks.gallery.sources import LayerSource
+from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource
+from diamond_cutter.tasks.gallery.words import words_file, words_key
 from diamond_cutter.tasks.pages.scripts import read_script
 
 _NAMED = re.compile(r"[A-Za-z0-9_=@+,./-]*gallery\.[0-9a-f]{16}\.(?:css|js|svg|webp)")
+# The only file at the top that is named by its sources and has a record, as the layers' files do.
+_WORDS = re.compile(rb'"words": "(gallery\.[0-9a-f]{16}\.js)"')
 _AGAIN = "The next run publishes it again"
 
 
 def has_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> bool:
     """Tell whether the published files of a layer are whole."""
-    key = layer_record_key(model, recipe, source)
-    record = read_record(bucket, key, PublishedFiles)
-    if record is None or {file.key for file in record.files} != set(
-        layer_keys(model, recipe, source)
-    ):
-        return False
-    return _are_whole(
-        bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))}
-    )
+    if source.in_progress:  # its data is in the page
+        return True
+    return _has(bucket, layer_record_key(model, recipe, source), layer_keys(model, recipe, source))
 
 
 def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> None:
@@ -47,13 +44,35 @@ def put_layer(bucket: Bucket, model: str, recipe: str, source: LayerSource) -> N
         Corrupt, NotFound: a spritemap is missing or differs from its record.
     """
     files = layer_files(bucket, model, recipe, source)
+    _put(bucket, layer_record_key(model, recipe, source), files)
+
+
+def put_words(bucket: Bucket, source: SetSource) -> str:
+    """Write the index of a set's words and its record, unless they are whole; return its key."""
+    key, record_key = words_key(source), words_key(source, "json")
+    if not _has(bucket, record_key, [key]):
+        _put(bucket, record_key, {key: words_file(bucket, source)})
+    return key
+
+
+def _has(bucket: Bucket, key: str, files: Collection[str]) -> bool:
+    """Tell whether a record names exactly these files, and they are whole."""
+    record = read_record(bucket, key, PublishedFiles)
+    if record is None or {file.key for file in record.files} != set(files):
+        return False
+    return _are_whole(
+        bucket, record, {info.key: info for info in bucket.list(key.removesuffix("json"))}
+    )
+
+
+def _put(bucket: Bucket, key: str, files: Mapping[str, bytes]) -> None:
     record = PublishedFiles(
         files=tuple(
-            FileRef.of(put_determined(bucket, key, data), crc32c(data))
-            for key, data in files.items()
+            FileRef.of(put_determined(bucket, name, data), crc32c(data))
+            for name, data in files.items()
         )
     )
-    commit(bucket, layer_record_key(model, recipe, source), record, lambda theirs: theirs == record)
+    commit(bucket, key, record, lambda theirs: theirs == record)
 
 
 def gallery_checks(
@@ -87,9 +106,10 @@ def _checks_of_files(
         return
     named = sorted(folder + name for name in set(_NAMED.findall(data.decode(errors="replace"))))
     listed = {info.key: info for info in bucket.list(folder) if is_gallery_file(info.key)}
+    words = {folder + name.decode() for name in _WORDS.findall(data)}
     layers: dict[str, list[str]] = {}
     for key in filter(is_key, named):
-        if key.count("/") == folder.count("/"):
+        if key.count("/") == folder.count("/") and key not in words:
             yield _check_asset(bucket, folder, key)
         else:
             layers.setdefault(key.rpartition(".")[0] + ".json", []).append(key)

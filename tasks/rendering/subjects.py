@@ -11,6 +11,9 @@ from pydantic import Field, NonNegativeInt, model_validator
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 
+_LABEL_LENGTH = 200
+_GROUP = ", group "
+
 
 class Member(NamedTuple):
     """One picture of a batch: the number of its channel or mix, and its variant."""
@@ -85,11 +88,25 @@ class Term(FrozenModel):
         return self
 
 
+def group_label(layer: str, group: int) -> str:
+    """Return the label of the mix of a neuron group of a report, which no other mix has."""
+    return f"{layer}{_GROUP}{group + 1}"[:_LABEL_LENGTH]
+
+
 class Mix(FrozenModel):
     """A weighted sum of channels, of one layer or several, that one sprite maximises."""
 
-    label: str = Field(max_length=200, description="shown to people")
+    label: str = Field(max_length=_LABEL_LENGTH, description="shown to people")
     terms: tuple[Term, ...] = Field(min_length=1)
+
+    @property
+    def is_group(self) -> bool:
+        """Tell whether the mix is a neuron group of a report, which only its label says."""
+        layers = {term.layer for term in self.terms}
+        number = self.label.rpartition(_GROUP)[2]
+        return number.isdecimal() and {self.label} == {
+            group_label(layer, int(number) - 1) for layer in layers
+        }
 
     @model_validator(mode="after")
     def _a_layer_comes_once(self) -> "Mix":
@@ -110,6 +127,11 @@ class Mixes(FrozenModel):
     def name(self) -> str:
         """Return the name of the set, which hashes its content: `mixes.1a2b3c4d`."""
         return f"mixes.{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
+
+    @property
+    def are_groups(self) -> bool:
+        """Tell whether all mixes are neuron groups of a report."""
+        return all(mix.is_group for mix in self.mixes)
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ PAGES = {
     "browse": "",
     "gallery": f"{GALLERY}index.html",
     "gallery of a layer": f"{GALLERY}index.html#/layer/stem",
+    "search": f"{GALLERY}index.html#/search?words=stem",
+    "failed sprites": f"{GALLERY}index.html#/search?show=failed",
+    "channel without a sprite": f"{GALLERY}index.html#/layer/stem/20",
+    "model": f"models/{MODEL}/",
     "sprite": f"{GALLERY}index.html#/layer/stem/2",
     "report": f"{REPORT}index.html",
     "report of a layer": f"{REPORT}index.html#/layer/{EVIL}",
@@ -86,7 +90,7 @@ def faults(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", [*PAGES, "parts"])
 def test_axe_finds_no_serious_fault(chromium: Any, bucket: Path, browsed: str, name: str) -> None:
-    site = browsed if name == "browse" else bucket.as_uri() + "/"
+    site = browsed if name in ("browse", "model") else bucket.as_uri() + "/"
     window = Window(chromium, site, *(1400, 900))
     try:
         for width, scheme in LOOKS:

@@ -10,7 +10,7 @@ import pytest
 
 from diamond_cutter.flows.cli.browse import listen, site_server
 from diamond_cutter.storage import LocalBucket
-from diamond_cutter.storage.sets.layout import set_folder
+from diamond_cutter.storage.sets.layout import set_folder, spritemap_record_key
 from tests.browser.conftest import Window, file_url
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
@@ -107,7 +107,7 @@ def either(request: pytest.FixtureRequest, new_window: NewWindow, served: str) -
 
 def test_from_the_model_over_a_layer_to_a_unit_and_back(either: Window) -> None:
     page = either.open()
-    assert page.locator("h1").inner_text().startswith("made-up")
+    assert page.locator("h1").inner_text() == "What made-up looks for"
     names = page.locator(".layer-name").all_inner_texts()
     assert names[:2] == ["stem", "block_0"] and len(names) == 4 + len(HOSTILE)
     assert "1 dead" in page.locator(".layer").first.inner_text()
@@ -303,12 +303,15 @@ def test_a_tap_opens_a_unit(new_window: NewWindow) -> None:
     page.touchscreen.tap(box["x"] + 2.5 * box["width"] + 12, box["y"] + 20)
     page.wait_for_selector(".large")
     assert page.url.endswith("#/layer/stem/2")
-    assert page.locator(".flags").inner_text() == "grey: the picture did not change from its start"
+    flag = page.locator(".flags").inner_text()
+    assert flag.startswith("grey: the picture did not change from its start")
+    assert "diamond-cutter tune" in flag
 
 
 def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
     page = window.open("#/layer/stem/1")
-    facts = page.locator(".scores").inner_text()
+    page.get_by_text("More measurements").click()
+    facts = page.locator(".facts").inner_text()
     for words in (
         "objective\n30.0",
         "specificity\n1.50",
@@ -317,8 +320,8 @@ def test_a_unit_says_what_is_known_of_it(window: Window) -> None:
         "attempt\nfirst",
     ):
         assert words in facts
-    page.locator("summary").click()
-    assert "size px\n32" in page.locator(".recipe").inner_text()
+    page.locator("summary", has_text="Recipe").click()
+    assert "size px\n32" in page.locator(".settings").inner_text()
     links = page.locator(".alike a")
     assert links.count() == 7
     goal = links.first.get_attribute("href")
@@ -368,7 +371,7 @@ def test_variants_and_mixes_are_called_what_they_are(window: Window) -> None:
 def test_what_is_not_there_is_said_to_be(window: Window) -> None:
     for path in (
         "#/layer/nothing",
-        "#/layer/stem/6",
+        "#/layer/stem/32",
         "#/layer/stem/1.1",
         "#/else",
         "#/layer/%ff",
@@ -455,9 +458,127 @@ def test_dark_where_the_system_is(new_window: NewWindow) -> None:
     assert shades["light"] > 600 and shades["dark"] < 150
 
 
+def test_which_channels_respond_to_a_class(either: Window) -> None:
+    page = either.open()
+    page.get_by_label("search all layers").fill("goldfish")
+    page.get_by_role("button", name="Search all layers").click()
+    page.wait_for_selector(".tiles a")
+    assert page.url.endswith("#/search?words=goldfish")
+    found = page.locator(".tiles a").all_inner_texts()
+    assert found and all("goldfish: +2.50 SD" in text for text in found)
+    page.locator(".tiles a").first.click()
+    page.wait_for_selector(".reported[aria-busy=false]")
+    assert "goldfish (+2.50 SD)" in page.locator(".reported").inner_text()
+
+
+def test_the_search_finds_labels_numbers_and_layers_everywhere(window: Window) -> None:
+    page = window.open("#/search?words=stem+and")
+    page.wait_for_selector(".tiles a")
+    assert [tile.split("\n") for tile in page.locator(".tiles a").all_inner_texts()] == [
+        ["mix 0", "stem and block"]
+    ]
+    page.get_by_label("search all layers").fill("9.1")
+    window.until("document.querySelector('.tiles a').hash === '#/layer/variants/9.1'")
+    assert page.locator(".tiles a").count() == 1
+    page.get_by_label("search all layers").fill("stem 4")
+    window.until("document.querySelector('.tiles a').hash === '#/layer/stem/4'")
+    window.settle()
+    canvas = page.locator(".tiles canvas").first.bounding_box()
+    assert window.colour_at(canvas["x"] + 50, canvas["y"] + 50) == colour_of(STEM[4])
+    page.get_by_label("search all layers").fill("unheard-of")
+    page.get_by_text("No sprite matches.").wait_for()
+
+
+def test_which_sprites_failed_and_what_helps(window: Window) -> None:
+    page = window.open()
+    page.get_by_role("link", name="sprites failed").click()
+    page.wait_for_selector(".tiles a")
+    assert "tune made-up --layers stem block_0" in page.locator(".failed-help").inner_text()
+    stem = page.locator(".result", has=page.locator("a[href='#/layer/stem']"))
+    assert [link.get_attribute("href") for link in stem.locator(".tiles a").all()] == [
+        f"#/layer/stem/{channel}" for channel in (2, 3, 7)
+    ]
+
+
+def test_where_in_the_network_a_layer_is(window: Window) -> None:
+    page = window.open()
+    block = page.locator(".network a").nth(1)
+    block.hover()
+    assert page.locator(".tip").inner_text().startswith("block_0\nblock · 4 × 4 positions")
+    block.click()
+    page.wait_for_selector(".cursor")
+    assert page.url.endswith("#/layer/block_0")
+    assert "layer 2 of 2" in page.locator(".where").inner_text()
+    assert page.locator(".network .current").get_attribute("href") == "#/layer/block_0"
+
+
+def test_a_copied_address_shows_the_same_view(new_window: NewWindow) -> None:
+    window = new_window()
+    page = window.open_layer("block_0")
+    page.get_by_label("sort by").select_option("objective")
+    page.get_by_label("show", exact=True).select_option("grey")
+    page.get_by_label("larger").click()
+    page.get_by_label("find a channel").fill("1004")
+    window.until("location.hash.includes('find=1004') && location.hash.includes('zoom=')")
+    other = new_window()
+    again = other.open(page.url.removeprefix(window.site))
+    again.wait_for_selector(".cursor")
+    other.settle()
+    assert other.active() == window.active() == "1004"
+    for label in ("sort by", "find a channel"):
+        assert again.get_by_label(label).input_value() == page.get_by_label(label).input_value()
+    assert again.get_by_role("status").first.inner_text() == "227 of 2,048 sprites"
+    sides = [each.locator(".cursor").bounding_box()["width"] for each in (page, again)]
+    assert abs(sides[0] - sides[1]) < 1
+
+
+def test_a_channel_without_a_sprite_tells_the_command_that_renders_it(window: Window) -> None:
+    page = window.open("#/layer/stem/6")
+    command = "diamond-cutter sprites made-up --layers stem --channels 6 --recipe fast"
+    assert command in page.locator(".facts").inner_text()
+    assert page.locator(".no-sprite").count() == 1 and page.locator(".large").count() == 0
+
+
+def test_the_sprite_is_enlarged_in_its_own_size(window: Window) -> None:
+    page = window.open("#/layer/stem/4")
+    window.settle()
+    page.get_by_role("button", name="Enlarge").click()
+    page.get_by_text("32 × 32 px").wait_for()
+    page.keyboard.press("Escape")
+    window.until("!document.querySelector('dialog')")
+    assert page.url.endswith("#/layer/stem/4")
+
+
+def test_a_layer_in_progress_is_shown_from_its_shards(
+    tmp_path: Path, new_window: NewWindow
+) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    record = put_layer(bucket, "stem", STEM)
+    bucket.delete(record.file.key)
+    bucket.delete(spritemap_record_key(MODEL, RECIPE.key, "stem", "all"))
+    publish(bucket)
+    window = new_window(
+        site=file_url(tmp_path / "bucket", set_folder(MODEL, RECIPE.key) + "index.html")
+    )
+    page = window.open()
+    assert "in progress: 8 of 32 channels rendered" in page.locator(".layer").inner_text()
+    page = window.open_layer("stem")
+    assert page.get_by_role("status").first.inner_text() == "in progress: 8 sprites"
+    for sprite in (STEM[2], STEM[7]):
+        page.get_by_label("find a channel").fill(str(sprite.channel))
+        assert window.active_colour() == colour_of(sprite)
+
+
 def test_the_buckets_first_page_leads_to_the_gallery(new_window: NewWindow, served: str) -> None:
     window = new_window(site=served.partition("sprites/")[0])
     page = window.open()
     page.get_by_role("link", name=RECIPE.name).click()
     page.wait_for_selector(".layers")
     assert unquote(page.url) == served
+    page.go_back()
+    page.get_by_role("link", name="made-up").first.click()
+    page.get_by_text("All models").wait_for()
+    assert "has 2 layers" in page.locator(".lead").inner_text()
+    window.settle()
+    page.get_by_role("link", name="All models").click()
+    page.get_by_text("Sprite sets").wait_for()

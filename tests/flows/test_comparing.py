@@ -248,7 +248,7 @@ def test_images_without_labels_have_layers_but_no_accuracy(
     done = compare(at_once, images, copied, "--layers", "strokes", "--channels", "0")
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
-    assert "cannot be said, because the images have no labels" in printed["answer"]
+    assert "cannot be ranked, because the images have no labels" in printed["answer"]
     assert printed["test"] is None and printed["classes"] == [] and len(printed["pairs"]) == 1
     record = CompareReportRecord.from_bytes(
         (copied / printed["key"] / "report.json").read_bytes(), ""

@@ -9,9 +9,11 @@ const ZOOM_STEP = 1.25;
 const SETTLED_MS = 120;
 
 // The cell size is kept from layer to layer.
-let cellPx = window.innerWidth < 600 ? 76 : 112;
+const usualCellPx = window.innerWidth < 600 ? 76 : 112;
+let cellPx = usualCellPx;
 
-const makeGrid = (layer, onActive) => {
+// Calls `onActive(sprite)` when another cell becomes active, and `onView()` after scrolling and zooming.
+const makeGrid = (layer, onActive, onView) => {
   const canvas = make("canvas", { class: "cells", "aria-hidden": "true" });
   const sheet = make("div", { class: "sheet" }, canvas);
   const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; use the arrow keys to move` }, sheet);
@@ -22,8 +24,6 @@ const makeGrid = (layer, onActive) => {
   let active = 0;
   let cursor = null;
   let layout = { columns: 1, cell: cellPx, gap: 6, caption: 0, rowPx: cellPx };
-  let pointer = null;
-  let pinch = null;
   let frame = 0;
   let settling = 0;
   let failed = false;
@@ -69,6 +69,10 @@ const makeGrid = (layer, onActive) => {
       const x = xOf(place);
       const y = yOf(place) - top;
       const picture = pictures.get(sprite.sheet.file);
+      if (picture && layer.inline) {
+        context.fillStyle = "#fff"; // shards may have transparent parts
+        context.fillRect(x, y, layout.cell, layout.cell);
+      }
       if (picture) drawCell(context, picture, sprite.sheet, sprite.cell, x, y, layout.cell, settling ? "low" : "high");
       else {
         context.fillStyle = colour("--empty");
@@ -83,7 +87,7 @@ const makeGrid = (layer, onActive) => {
   };
 
   const drawMark = (right, top, inside, around) => {
-    const radius = Math.max(3, Math.min(6, layout.cell / 16));
+    const radius = Math.max(3, Math.min(8, layout.cell / 13));
     context.beginPath();
     context.arc(right - radius - 2, top + radius + 2, radius, 0, 2 * Math.PI);
     context.fillStyle = inside;
@@ -91,6 +95,9 @@ const makeGrid = (layer, onActive) => {
     context.lineWidth = 1.5;
     context.strokeStyle = around;
     context.stroke();
+    if (radius < 6) return;
+    context.fillStyle = "#1f2328"; // as on the badges of other pages
+    context.fillText("!", right - radius - 2, top + radius + 2.5);
   };
 
   const captionOf = (sprite) => {
@@ -109,6 +116,7 @@ const makeGrid = (layer, onActive) => {
     settling = setTimeout(() => {
       settling = 0;
       redraw();
+      onView();
     }, SETTLED_MS);
     redraw();
   };
@@ -178,69 +186,20 @@ const makeGrid = (layer, onActive) => {
     return zoomTo((scroller.clientWidth - 2 * MARGIN_PX - gap * (wanted - 1)) / wanted);
   };
 
-  const onKey = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(scroller.clientHeight / layout.rowPx)) * layout.columns;
-    const { columns } = layout;
-    const goals = {
-      ArrowRight: active + 1,
-      ArrowLeft: active - 1,
-      ArrowDown: active + columns < shown.length ? active + columns : active,
-      ArrowUp: active - columns >= 0 ? active - columns : active,
-      PageDown: active + page,
-      PageUp: active - page,
-      Home: 0,
-      End: shown.length - 1,
-    };
-    if (!(event.key in goals)) return;
-    event.preventDefault();
-    activate(goals[event.key], { focus: true, scroll: true });
-  };
-
-  // Browsers repeat the pointer's position after scrolling, so events without movement are ignored.
-  const onPointer = (event) => {
-    if (event.pointerType === "touch" || (pointer && pointer.x === event.clientX && pointer.y === event.clientY)) return;
-    pointer = { x: event.clientX, y: event.clientY };
-    const place = placeAt(pointer.x, pointer.y);
-    if (place < 0) tip.hide();
-    else if (place !== active || tip.node.hidden) activate(place);
-  };
-
-  const onClick = (event) => {
-    const place = placeAt(event.clientX, event.clientY);
-    if (event.target !== cursor && place >= 0) window.location.hash = unitPath(layer, shown[place]);
-  };
-
-  const onWheel = (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault(); // the browser would zoom the page
-    zoomTo(cellPx * Math.exp(-event.deltaY / 200));
-  };
-
-  const spread = (event) => Math.hypot(event.touches[0].clientX - event.touches[1].clientX, event.touches[0].clientY - event.touches[1].clientY);
-
-  const onTouch = (event) => {
-    if (event.touches.length !== 2) {
-      pinch = null;
-      return;
-    }
-    event.preventDefault();
-    pinch = pinch || { spread: spread(event), cellPx };
-    zoomTo((pinch.cellPx * spread(event)) / pinch.spread);
-  };
-
-  scroller.addEventListener("scroll", () => {
-    tip.hide();
-    move();
+  gridInput({
+    scroller,
+    layout: () => layout,
+    shown: () => shown,
+    active: () => active,
+    cursor: () => cursor,
+    isQuiet: () => quiet,
+    placeAt,
+    activate,
+    zoomTo,
+    move,
+    tip,
+    follow: (place) => (window.location.hash = unitPath(layer, shown[place])),
   });
-  scroller.addEventListener("keydown", onKey);
-  scroller.addEventListener("pointermove", onPointer);
-  scroller.addEventListener("pointerleave", tip.hide);
-  scroller.addEventListener("focusin", () => cursor && !quiet && cursor.matches(":focus-visible") && tip.show(tipLines(shown[active]), cursor.getBoundingClientRect()));
-  scroller.addEventListener("focusout", tip.hide);
-  scroller.addEventListener("click", onClick);
-  scroller.addEventListener("wheel", onWheel, { passive: false });
-  for (const name of ["touchstart", "touchmove", "touchend"]) scroller.addEventListener(name, onTouch, { passive: false });
 
   const resized = new ResizeObserver(() => {
     measure();
@@ -271,20 +230,37 @@ const makeGrid = (layer, onActive) => {
     tip: tip.node,
     zoom,
     activate,
+    zoomTo,
     open: () => cursor && cursor.click(),
     focus: focusCursor,
-    // Shows these sprites in this order; `wanted` becomes active if it is among them.
-    show: (sprites, wanted) => {
+    // Shows these sprites in this order. `wanted` becomes active if it is among them, and `first` is scrolled to the top.
+    show: (sprites, wanted, first = null) => {
       shown = sprites;
       measure();
       tip.hide();
       if (cursor) cursor.remove();
       cursor = null;
-      scroller.scrollTop = 0;
+      const top = shown.indexOf(first);
+      scroller.scrollTop = top > 0 ? yOf(top) - MARGIN_PX : 0;
       const place = shown.indexOf(wanted);
-      activate(Math.max(0, place), { tell: false, scroll: true });
+      activate(Math.max(0, place), { tell: false, scroll: top < 0 || place >= 0 });
       redraw();
     },
+    // What the address keeps: the size of the cells, and the first sprite in view; null for the usual.
+    view: () => {
+      const first = Math.max(0, Math.round((scroller.scrollTop - MARGIN_PX) / layout.rowPx)) * layout.columns;
+      return { zoom: cellPx === usualCellPx ? null : Math.floor(cellPx), from: first > 0 && shown[first] ? shown[first].unit : null };
+    },
+    // A copy of what is in view, on the colour of the page.
+    snapshot: () => {
+      const copy = make("canvas", { width: canvas.width, height: canvas.height });
+      const onCopy = copy.getContext("2d");
+      onCopy.fillStyle = getComputedStyle(document.body).backgroundColor;
+      onCopy.fillRect(0, 0, copy.width, copy.height);
+      onCopy.drawImage(canvas, 0, 0);
+      return copy;
+    },
+    shown: () => shown,
     find: (test) => shown.findIndex(test),
     close: () => {
       resized.disconnect();

@@ -1,8 +1,25 @@
-// The addresses of the gallery's pages: the list of layers, a layer, a unit.
+// The addresses of the gallery's pages: the first page, the search, a layer, a unit.
+
+const known = (name) => site.network.find((layer) => layer.name === name);
+
+// A layer of the model that has no sprites.
+const showWithoutSprites = (root, layer) => {
+  root.className = "page";
+  root.replaceChildren(
+    make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name)))),
+    make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of them has a sprite yet. To render them, run:`),
+    make("p", {}, commandLine(channelsCommand(layer))),
+    networkMap(64, layer.name),
+  );
+  document.title = `${layer.name} · ${site.model}`;
+  return { close: () => {}, keys: { Escape: () => (window.location.hash = "#/") } };
+};
 
 startRoutes((root, [page, name, unit], isCurrent) => {
   if (!page) return showLayers(root);
+  if (page === "search") return showSearch(root, isCurrent);
   const layer = layerNamed.get(name);
+  if (page === "layer" && !layer && known(name)) return showWithoutSprites(root, known(name));
   if (page !== "layer" || !layer) return showMissing(root, "The layer does not exist in this set, or has no spritemap.", "#/");
   return unit ? showUnit(root, layer, unit, isCurrent) : showLayer(root, layer, isCurrent);
 });

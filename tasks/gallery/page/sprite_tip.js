@@ -4,7 +4,7 @@ const TOLD = ["objective", "specificity", "photo_ratio"];
 
 const told = (sprite) => TOLD.filter((score) => sprite.scores[score] !== null).map((score) => [SCORES[score][0], decimal(sprite.scores[score])]);
 
-const flagsOf = (sprite) => sprite.flags.map(plain).join(", ") || "no flags";
+const flagsOf = (sprite) => flagWords(sprite.flags) || "no flags";
 
 const spoken = (sprite) =>
   [sprite.title, ...(sprite.label ? [sprite.label] : []), ...told(sprite).map((fact) => fact.join(" ")), flagsOf(sprite)].join(", ");

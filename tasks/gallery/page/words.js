@@ -1,4 +1,4 @@
-// The names and meanings of scores and attempts.
+// The names and meanings of scores and attempts, and which derived words say something.
 
 const SCORES = {
   objective: ["objective", "mean of the maximised objective over new random transforms"],
@@ -22,3 +22,7 @@ const RUNGS = {
   regularise: "retried with more regularisation",
   none: "all attempts failed; the picture is the first attempt",
 };
+
+// A derived line without the parts that only say that nothing is known.
+const SAYS_NOTHING = /^(responds to no class in particular|too few (images|classes)|no images)/;
+const saying = (words) => words.split("; ").filter((part) => part && !SAYS_NOTHING.test(part)).join("; ");

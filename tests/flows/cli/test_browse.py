@@ -83,7 +83,7 @@ def served(bucket: LocalBucket) -> Iterator[Served]:
 def files_named(page: bytes) -> list[str]:
     """Return the files that a page names: its own, and those of its layers."""
     own = re.findall(rb'(?:src|href)="([^"]+)"', page)
-    layers = re.findall(rb'"(?:numbers|preview|file)": "([^"]+)"', page)
+    layers = re.findall(rb'"(?:numbers|preview|file|words)": "([^"]+)"', page)
     return [name.decode() for name in (*own, *layers)]
 
 
@@ -97,11 +97,26 @@ def test_the_first_page_leads_to_each_set(served: Served) -> None:
         assert served.ask(name)[0] == 200
 
 
+def test_a_damaged_page_or_report_costs_only_itself(served: Served, bucket: LocalBucket) -> None:
+    first = served.ask("/")[2]
+    assert b"2 layers \xc2\xb7 11 sprites" in first
+    for damage in (b"no page", b'<script type="application/json" id="site">{"model": 3}</script>'):
+        bucket.put(gallery_key(MODEL, RECIPE.key), damage, mode="overwrite")
+        assert b"2 layers \xc2\xb7 11 sprites" in served.ask("/")[2]
+    bucket.put("reports/a@1/b@2/attribution@3/report.json", EVIL)
+    bucket.put(card_key(MODEL), EVIL, mode="overwrite")
+    status, _, page = served.ask("/")
+    assert status == 200 and b"2 layers" in page and EVIL not in page
+    status, _, page = served.ask(f"/models/{MODEL}/")
+    assert status == 200 and b"missing or damaged" in page and b"11 sprites" in page
+    assert served.ask("/models/unknown@12345678/")[0] == 404
+
+
 def test_a_gallery_and_all_that_it_names_is_served(served: Served) -> None:
     status, headers, page = served.ask(f"/{SET}")
     assert (status, headers["Cache-Control"]) == (200, "no-cache")
     names = files_named(page)
-    assert len(names) == 11  # spritemaps twice: for those without JavaScript, too
+    assert len(names) == 12  # spritemaps twice: for those without JavaScript, too
     kinds = {
         "js": "text/javascript; charset=utf-8",
         "css": "text/css; charset=utf-8",
@@ -182,10 +197,10 @@ def test_what_the_bucket_holds_of_pages_and_scripts_is_never_served(
 
 
 def test_a_changed_set_is_shown_as_it_is_now(served: Served, bucket: LocalBucket) -> None:
-    assert b'"block_0"' not in served.ask(f"/{SET}")[2]
+    assert b'"block_0/' not in served.ask(f"/{SET}")[2]
     put_layer(bucket, "block_0", [scores(0), scores(1)])
     page = served.ask(f"/{SET}")[2]
-    assert b'"block_0"' in page
+    assert b'"block_0/' in page
     assert all(served.ask(f"/{SET}{name}")[0] == 200 for name in files_named(page))
 
 

@@ -2,6 +2,7 @@
 that somebody else has written.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def served(bucket: LocalBucket) -> Iterator[Served]:
 
 def report_of(served: Served) -> str:
     """Return the path of the report that the first page names."""
-    (link,) = re.findall(rb'href="(/reports/[^"]+)"', served.ask("/")[2])
+    (link,) = re.findall(rb'<a class="card-head" href="(/reports/[^"]+)"', served.ask("/")[2])
     return str(link.decode())
 
 
@@ -144,7 +145,9 @@ def test_a_comparison_of_two_models_is_served_with_a_heat_map_drawn_from_its_num
     bucket.put(f"{folder}report.json", record.to_bytes())
     for name in ("index.html", "similarity.svg", "evil.svg"):
         bucket.put(folder + name, EVIL)
-    assert b"before and after" in served.ask("/")[2]
+    first = served.ask("/")[2].decode()
+    assert contents.answer in html.unescape(first)
+    assert all(f'href="/models/{name}%401a2b3c4d/"' in first for name in ("before", "after"))
     path = "/" + folder.replace("@", "%40").replace("+", "%2B")
     assert served.ask(path)[2] == compare_page(contents)
     drawn = served.ask(f"{path}similarity.svg")

@@ -70,14 +70,14 @@ def test_models_without_an_accuracy() -> None:
 
 def test_remarks_say_how_far_the_answer_can_be_believed() -> None:
     said = remarks(MODELS, result_of(28, 1, 10, 1), FACTS, PAIRS, 2)
-    assert said[0].startswith("The difference is +22.5 points, with a 95 % interval of +")
+    assert said[0].startswith("The difference is +22.5 points (95 % interval: +")
     assert "Only before is right about 1 image, only after about 10 images." in said[0]
     assert "its accuracy is too high" in said[1]
-    assert said[2] == "2 images whose label is not a class of both models do not count."
+    assert said[2] == "2 images whose label is not a class of both models are left out."
     assert "the two block are least alike (similarity 0.40)" in said[3]
     divided = FACTS.model_copy(update={"split": "test", "copies": 1})
     said = remarks(MODELS, result_of(28, 1, 10, 1), divided, PAIRS[:1], 0)
-    assert said[1].startswith("The images of the training part do not count.")
+    assert said[1].startswith("Images of the training part are left out.")
     assert said[2] == "1 image is a copy of another one, pixel for pixel. Copies count once."
     same = (layer_pair("stem", 1.0), layer_pair("head", 1.0))
     assert "All corresponding layers see the images alike (similarity 1.00)." in remarks(

@@ -24,22 +24,20 @@ def test_a_vector_is_explained_instead(toy: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lead", "half", "kind"),
+    ("low", "verdict", "kind"),
     [
-        ((0.01, 0.07), 0.05, "reliable"),
-        ((-0.01, 0.07), 0.05, "order-only"),
-        ((0.01, 0.07), 0.15, "not-reliable"),
+        (0.01, "early", "reliable"),
+        (0.01, "unclear", "reliable"),
+        (-0.01, "plateau", "order-only"),
+        (-0.01, "unclear", "not-reliable"),
     ],
 )
 def test_the_answer_is_believed_as_far_as_its_interval_allows(
-    lead: tuple[float, float], half: float, kind: str
+    low: float, verdict: str, kind: str
 ) -> None:
     contents = made_up_contents()
-    rows = tuple(
-        row.model_copy(update={"probe_low": row.probe - half, "probe_high": row.probe + half})
-        for row in contents.rows
-    )
-    shown = Lead(mean=sum(lead) / 2, low=lead[0], high=lead[1])
-    found = belief(contents.model_copy(update={"rows": rows, "lead": shown}))
+    models = tuple(model.model_copy(update={"verdict": verdict}) for model in contents.models)
+    lead = Lead(mean=0.03, low=low, high=0.07)
+    found = belief(contents.model_copy(update={"models": models, "lead": lead}))
     assert found is not None and found.kind == kind
     assert belief(contents.model_copy(update={"lead": None})) is None

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diamond_cutter.model_inventory.card import ClassLabel, ModelCard, ModelSource
 from diamond_cutter.storage import Corrupt, LocalBucket
-from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page
+from diamond_cutter.tasks.browsing.crops import Crop
+from diamond_cutter.tasks.browsing.report_cards import ReportCard
+from diamond_cutter.tasks.browsing.set_cards import SetCard
+from diamond_cutter.tasks.gallery.about import recipe_options
+from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page, model_page
 from diamond_cutter.tasks.gallery.pictures import thumbnails
 from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
-from diamond_cutter.tasks.gallery.sources import read_source, read_sources
+from diamond_cutter.tasks.gallery.sources import SetSource, read_set, read_source
 from diamond_cutter.tasks.pages.frontend import assets
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
@@ -23,6 +30,27 @@ from tests.tasks.page_as_read import Page
 
 CARD = made_up_card()
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u2028\u202e#?%2F"
+CARD_OF_SET = SetCard(
+    HOSTILE, HOSTILE, HOSTILE, HOSTILE, previews=(Crop(HOSTILE, 0, 0, 0, 64),), problem=HOSTILE
+)
+CARD_OF_REPORT = ReportCard(
+    kind=HOSTILE,
+    folder=HOSTILE,
+    page=HOSTILE,
+    title=HOSTILE,
+    dataset=HOSTILE,
+    models=(HOSTILE,),
+    updated=datetime.now(UTC),
+    chart=HOSTILE,
+)
+
+
+def hostile_card() -> ModelCard:
+    """Return a model's card with hostile words wherever it may have words."""
+    source = ModelSource(origin=HOSTILE, weights_sha256=HOSTILE, importer=HOSTILE)
+    layers = tuple(layer.model_copy(update={"name": HOSTILE}) for layer in CARD.layers[:1])
+    labels = (ClassLabel(name=HOSTILE),)
+    return CARD.model_copy(update={"source": source, "layers": layers, "labels": labels})
 
 
 @pytest.fixture
@@ -43,9 +71,7 @@ def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:
 
 
 def page_of(bucket: LocalBucket, recipe: RenderRecipe = RECIPE) -> Page:
-    return Page(
-        index_page(MODEL, recipe.key, recipe, read_sources(bucket, MODEL, recipe.key, CARD))
-    )
+    return Page(index_page(replace(read_set(bucket, MODEL, recipe.key, CARD), settings=recipe)))
 
 
 def test_the_page_lists_layers_with_their_files_and_flags(bucket: LocalBucket) -> None:
@@ -82,6 +108,18 @@ def test_a_tuned_layer_says_what_is_different_there(bucket: LocalBucket) -> None
     tuned = RECIPE.model_copy(update={"layers": {"stem": LayerSettings(steps=7)}})
     put_layer(bucket, "stem", [scores(5)], recipe=tuned)
     assert page_of(bucket, tuned).site["layers"][0]["settings"] == {"steps": 7}
+
+
+def test_a_recipe_is_told_by_its_options_or_by_its_file() -> None:
+    assert recipe_options(RenderRecipe()) == ("--recipe", "fast")
+    changed = RenderRecipe(name="lucid", steps=7, negative=True)
+    assert recipe_options(changed) == (
+        *("--recipe", "lucid"),
+        "--recipe.negative",
+        *("--recipe.steps", "7"),
+    )
+    tuned = RECIPE.model_copy(update={"layers": {"stem": LayerSettings(steps=7)}})
+    assert recipe_options(tuned) == ("--recipe", "recipe.json")
 
 
 def test_numbers_are_those_of_the_records(bucket: LocalBucket) -> None:
@@ -169,9 +207,11 @@ def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
     assert page.site["layers"][0]["name"] == HOSTILE
     assert numbers_of(bucket, HOSTILE)[0] == HOSTILE
     others = [
-        bucket_page(HOSTILE, {HOSTILE: [HOSTILE]}),
+        bucket_page(HOSTILE, [CARD_OF_SET], [CARD_OF_REPORT]),
+        model_page(HOSTILE, None, [CARD_OF_SET], [CARD_OF_REPORT]),
+        model_page(HOSTILE, hostile_card()),
         message_page(HOSTILE, HOSTILE),
-        index_page(HOSTILE, HOSTILE, None, []),
+        index_page(SetSource(HOSTILE, HOSTILE, None, None, ())),
     ]
     for tags in (page.tags, *(Page(other).tags for other in others)):
         scripts = [attributes for tag, attributes in tags if tag == "script"]
@@ -183,7 +223,7 @@ def test_pages_hold_no_inline_code_and_nothing_from_elsewhere(bucket: LocalBucke
     put_layer(bucket, "stem", [scores(0)])
     for page in (
         page_of(bucket),
-        Page(bucket_page("gs://x", {"a@b": ["c@d"]})),
+        Page(bucket_page("gs://x", [CARD_OF_SET], [CARD_OF_REPORT])),
         Page(message_page("a", "b")),
     ):
         for tag, attributes in page.tags:

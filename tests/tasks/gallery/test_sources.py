@@ -1,5 +1,6 @@
 """What a gallery shows of a layer is what its sound spritemaps hold."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from diamond_cutter.tasks.gallery.sources import (
     read_sources,
 )
 from diamond_cutter.tasks.gathering.contents import read_settings
-from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
+from diamond_cutter.tasks.rendering.subjects import Mix, Mixes, Term, group_label
+from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes, put_shard
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
 
 CARD = made_up_card()
+TERM = Term(layer="stem", channels=(1,), weights=(1.0,))
 
 
 @pytest.fixture
@@ -151,3 +154,25 @@ def test_a_recipe_is_the_one_that_the_set_is_named_after(bucket: LocalBucket) ->
     publish(bucket)
     assert read_settings(bucket, MODEL, RECIPE.key) == RECIPE
     assert read_settings(bucket, MODEL, "other@01234567") is None
+
+
+def test_shards_without_a_spritemap_are_shown_from_themselves(bucket: LocalBucket) -> None:
+    put_layer(bucket, "stem", [scores(channel) for channel in (0, 1)], part="00000-00001")
+    put_shard(bucket, "stem", (1, 2))
+    source = source_of(bucket)
+    assert source.in_progress and len(source.spritemaps) == len(source.loose) == 1
+    assert [(channel, place) for channel, _, place, _ in shown(source)] == [(0, 0), (1, 0), (2, 1)]
+    assert source.content == replace_loose(source).content  # a layer in progress adds no files
+
+
+def replace_loose(source: LayerSource) -> LayerSource:
+    return dataclasses.replace(source, loose=(), sprites=source.sprites[:2])
+
+
+def test_the_mixes_of_a_report_are_known_by_their_labels(bucket: LocalBucket) -> None:
+    groups = Mixes(
+        mixes=tuple(Mix(label=group_label("stem", number), terms=(TERM,)) for number in range(2))
+    )
+    elsewhere = Mix(label=group_label("block_0", 0), terms=(TERM,))
+    assert groups.are_groups and not elsewhere.is_group
+    assert not Mix(label="stem:1", terms=(TERM,)).is_group

@@ -12,7 +12,13 @@ from diamond_cutter.flows.cli.listing import list_sets
 from diamond_cutter.flows.cli.records import SetReport, show
 from diamond_cutter.flows.verification import verify
 from diamond_cutter.storage import Bucket, GcsBucket, LocalBucket
-from diamond_cutter.storage.sets.layout import is_gallery_file, is_view, is_view_record
+from diamond_cutter.storage.sets.layout import (
+    gallery_key,
+    is_gallery_file,
+    is_view,
+    is_view_record,
+    set_folder,
+)
 from diamond_cutter.tasks.gallery import stored
 from diamond_cutter.tasks.gathering.task import publish_index
 from tests.flows.damages import DAMAGES
@@ -74,8 +80,8 @@ def test_all_that_the_page_names_is_there(bucket: LocalBucket) -> None:
         if name != key
     ]
     assert (
-        len(files) == 9
-    )  # script, style and icon; numbers, a preview and their record of each layer
+        len(files) == 11
+    )  # script, style, icon; words and their record; numbers, a preview and their record of a layer
     assert all(file in page for file in files if not file.endswith(".json"))
 
 
@@ -101,7 +107,8 @@ def test_a_new_layer_leaves_the_files_of_the_others_alone(
     publish(bucket)
     after = gallery_files(bucket)
     assert {name for name in before if after[name] != before[name]} == {key}
-    assert len(after) == len(before) + 3 and made == ["block_0"]
+    # Three of the layer, and the words of both layers with their record.
+    assert len(after) == len(before) + 5 and made == ["block_0"]
 
 
 def test_a_layer_whose_spritemap_is_damaged_is_left_out_until_it_is_mended(
@@ -112,7 +119,7 @@ def test_a_layer_whose_spritemap_is_damaged_is_left_out_until_it_is_mended(
     file = tmp_path / "bucket" / record.file.key
     sound = file.read_bytes()
     file.write_bytes(sound[:-1] + b"x")
-    assert b"block_0" not in bucket.get(publish(bucket))
+    assert b"block_0/" not in bucket.get(publish(bucket))
     assert "the gallery skips block_0: " in caplog.text
     file.write_bytes(sound)
     assert b"block_0" in bucket.get(publish(bucket))
@@ -201,8 +208,10 @@ def test_a_gallery_from_before_checksums_is_checked_by_its_form_until_it_is_publ
         if is_view_record(info.key) or (is_gallery_file(info.key) and info.key.endswith(".json")):
             bucket.delete(info.key)
     old = {key: data for key, data in sound.items() if not key.endswith(".json")}
-    layers = tuple(sorted(key for key in old if key.count("/") == 4 and is_gallery_file(key)))
-    assert verified(bucket) == ([], layers)
+    (words,) = re.findall(rb'"words": "(.+?)"', sound[gallery_key(MODEL, RECIPE.key)])
+    layers = {key for key in old if key.count("/") == 4 and is_gallery_file(key)}
+    layers.add(set_folder(MODEL, RECIPE.key) + words.decode())
+    assert verified(bucket) == ([], tuple(sorted(layers)))
     for key, data in old.items():
         for name in ("cut", "hostile"):
             put(bucket, key, DAMAGES[name](data))
@@ -214,7 +223,7 @@ def test_a_gallery_from_before_checksums_is_checked_by_its_form_until_it_is_publ
     )
     style = page.replace("index.html", "gallery.0123456789abcdef.css")
     put(bucket, page, of_another_version)
-    assert verified(bucket) == ([style], (page, *layers))
+    assert verified(bucket) == ([style], (page, *sorted(layers)))
     publish_index.fn(bucket.url, made_up_card(), RECIPE.key)
     publish(bucket)
     assert {key: bucket.get(key) for key in sound} == sound

@@ -1,0 +1,45 @@
+// The end of the first page: what the set was made of, the command, and how to cite it.
+
+const settingValue = (given) => (given === null ? "–" : Array.isArray(given) ? given.map((part) => (typeof part === "number" ? +part.toFixed(4) : part)).join(", ") || "none" : String(given));
+
+const settingsTable = (settings) =>
+  make("dl", { class: "about-list settings" }, ...Object.entries(settings).map(([name, given]) => make("div", {}, make("dt", {}, plain(name)), make("dd", {}, settingValue(given)))));
+
+const recipeTable = (settings, key) => {
+  const short = ["steps", "size_px", "objective"].filter((name) => name in settings).map((name) => `${plain(name)} ${settings[name]}`);
+  return make("details", { class: "recipe" }, make("summary", {}, "Recipe ", nameOf(key.split("@")[0]), make("span", { class: "quiet" }, short.length ? ` · ${short.join(", ")}` : "")), settingsTable(settings));
+};
+
+const setCommand = (layers) =>
+  ["diamond-cutter", "sprites", modelName, "--layers", ...layers.map((layer) => layer.name), ...recipeOptions].map((word) => quoted(String(word))).join(" ");
+
+const bibTex = () => {
+  const { versions } = site.about;
+  const id = `${modelName}-${site.recipe}`.replace(/[^A-Za-z0-9]+/g, "-");
+  const note = `sprites ${site.model} by ${site.recipe}`;
+  return `@misc{sprites-${id},\n  title = {Sprites of ${modelName}},\n  howpublished = {Rendered with Diamond Cutter${versions ? ` ${versions.diamond_cutter}` : ""}},\n  note = {${note.replace(/[{}\\]/g, "")}}\n}`;
+};
+
+const aboutSet = () => {
+  const { about } = site;
+  const line = (words, ...value) => make("div", {}, make("dt", {}, words), make("dd", {}, ...value));
+  const layers = site.layers.filter((layer) => layer.kind !== null); // those that the model has
+  const versions = about && about.versions ? Object.entries(about.versions).map(([name, value]) => `${plain(name)} ${value}`).join(", ") : null;
+  return make(
+    "section",
+    { class: "about-set" },
+    make("h2", { id: "about" }, "About this set"),
+    make(
+      "dl",
+      { class: "about-list" },
+      line("model and hash", make("code", {}, nameOf(site.model))),
+      line("recipe and hash", make("code", {}, nameOf(site.recipe))),
+      ...(about ? [line("source of the model", nameOf(about.origin)), line("input", `${about.width} × ${about.height} px, ${count(about.planes, "channel")}`)] : []),
+      ...(versions ? [line("rendered with", nameOf(versions))] : []),
+      ...(about && layers.length ? [line("command", commandLine(setCommand(layers)))] : []),
+      ...(recipeOptions.includes("recipe.json") ? [line("", "recipe.json lies beside this page.")] : []),
+    ),
+    Object.keys(site.settings).length ? recipeTable(site.settings, site.recipe) : "",
+    about ? make("details", { class: "cite" }, make("summary", {}, "Cite"), make("pre", { class: "citation" }, bibTex())) : "",
+  );
+};
