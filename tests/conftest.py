@@ -6,10 +6,13 @@ import gc
 import os
 import signal
 import socket
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.unoptimised_graphs import run_as_they_are
 
 # Prefect reads it when it is imported; no test touches the runs of whoever tests.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
@@ -17,6 +20,12 @@ os.environ["DO_NOT_TRACK"] = "1"
 # As the processes of devices have it: sprites are the same bit for bit in any company with the
 # kernels that render them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Test processes and those that they start share the cores. Threads of linear algebra would wait for
+# each other, and burn a processor meanwhile.
+for library in ("OPENBLAS", "OMP"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# Imports make many objects that stay; `pytest_collection_finish` begins to look for garbage.
+gc.disable()
 
 # Tests that run in the background of a script ignore Ctrl-C, and so would the commands that they
 # start and interrupt.
@@ -48,6 +57,9 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
+    if "tensorflow" in sys.modules:
+        run_as_they_are()
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +86,12 @@ def lucid() -> "Lucid":
     return import_lucid()
 
 
-@pytest.fixture(scope="module")
-def unoptimised() -> "Iterator[None]":
-    """Let graphs run as they are: to optimise a large one takes longer than to run it once."""
-    import tensorflow as tf
-
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+@pytest.fixture
+def optimised() -> "Iterator[None]":
+    """Let TensorFlow optimise graphs, as it does for users."""
+    run_as_they_are(False)
     yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    run_as_they_are()
 
 
 @pytest.fixture

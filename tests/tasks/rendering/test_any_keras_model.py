@@ -20,8 +20,7 @@ from diamond_cutter.tasks.rendering.sprites import layer_renderer, render_sprite
 from diamond_cutter.tasks.rendering.subjects import Channels
 from tools.models_table import RENDERED, TABLE, page
 
-# Tests of smaller networks render with optimised graphs.
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
+pytestmark = pytest.mark.slow
 
 SOURCE = ModelSource(origin="a test", weights_sha256="0" * 64, importer="test/1")
 QUICK = RenderRecipe(name="quick", size_px=96, steps=2, input_sides=1, redirect_steps=0, ladder=())

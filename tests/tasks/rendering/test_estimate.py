@@ -14,7 +14,7 @@ SECOND = Channels(layer="second")
 LONG = RenderRecipe(size_px=32, steps=10_000, input_sides=1)
 
 
-@pytest.mark.parametrize("variants", [1, 3, 5])
+@pytest.mark.parametrize("variants", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_few_steps_of_whole_groups_of_variants_tell(
     toy: Bundle, variants: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

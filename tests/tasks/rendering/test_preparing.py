@@ -22,7 +22,7 @@ from diamond_cutter.tasks.rendering.subjects import Channels, Member
 from diamond_cutter.tasks.rendering.trace_key import TraceKey
 
 BATCH, FLOAT32 = 4, Execution()
-QUICK = RenderRecipe(size_px=32, steps=9, redirect_steps=3, ladder=())
+QUICK = RenderRecipe(size_px=32, steps=9, redirect_steps=3, ladder=(), input_sides=2)
 SECOND = Channels(layer="second")
 SETTINGS: Any = {"batch_size": BATCH, "execution": FLOAT32}
 
@@ -94,6 +94,7 @@ def test_a_loop_takes_as_many_steps_as_it_is_told(toy: Bundle, steps: int) -> No
     np.testing.assert_array_equal(told, renderer.optimise(cut, targets, focus))
 
 
+@pytest.mark.slow
 def test_two_layers_are_never_traced_at_once(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     traced, most = list[None](), list[int]()
     trace = OptimisationLoop.trace

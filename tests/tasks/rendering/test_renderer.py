@@ -129,6 +129,7 @@ def with_a_shut_channel() -> Bundle:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     ("layer", "execution"),
     [("second", BFLOAT16), ("third", FLOAT32), ("third", BFLOAT16), ("logits", FLOAT32)],

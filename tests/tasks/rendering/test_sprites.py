@@ -97,6 +97,7 @@ def with_a_dead_channel() -> Bundle:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
 def test_a_real_network_is_excited(lite0: Bundle) -> None:
     subjects, numbers, recipe = (
         Channels(layer="block_10.depthwise"),
@@ -544,6 +545,7 @@ def test_one_trace_serves_all_shards_of_a_layer(toy: Bundle, no_renderers: Any) 
     assert no_renderers.cache_info().misses == 1 and renderer.trace_count == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_batches_at_once_change_nothing(
     toy: Bundle, monkeypatch: pytest.MonkeyPatch, at_once: int
