@@ -10,11 +10,13 @@ class LeftOver(FrozenModel):
     """The work that a run leaves to the next one."""
 
     left: int = Field(description="number of parts that were not started")
-    parts: str = Field(description="what is counted, such as images")
+    parts: str = Field(description="what is counted, with a plural first, such as layers to score")
 
     def in_words(self) -> str:
         """Return one line of text."""
-        return f"{self.left:,} {self.parts} left; the same command goes on"
+        noun, gap, rest = self.parts.partition(" ")
+        noun = noun.removesuffix("s") if self.left == 1 else noun
+        return f"{self.left:,} {noun}{gap}{rest} left; run the same command to continue"
 
 
 class BudgetSpent(DiamondCutterError):

@@ -66,7 +66,7 @@ class RunSummary(FrozenModel):
         lines = ["nothing failed before, so nothing was retried"] if self.retried == 0 else []
         if self.left:
             how = (
-                "the same command goes on"
+                "run the same command to continue"
                 if self.retried is None
                 else "without --retry-failed, the same command renders them"
             )

@@ -109,7 +109,8 @@ def test_without_time_a_report_says_how_many_images_are_left(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"left": count, "parts": "images"}
     done = at_once(*command)
-    assert (done.returncode, done.stdout) == (0, f"{count} images left; the same command goes on\n")
+    line = f"{count} images left; run the same command to continue\n"
+    assert (done.returncode, done.stdout) == (0, line)
     assert not (bucket / "reports").exists()
 
 
@@ -117,5 +118,10 @@ def test_steps_of_a_comparison_that_have_no_time_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(feature_steps, "may_start", lambda: False)
-    with pytest.raises(BudgetSpent, match=r"^3 layers left; the same command goes on$"):
+    with pytest.raises(BudgetSpent, match=r"^3 layers left; run the same command to continue$"):
         feature_steps.run_all("abc", "layers", None, lambda: 2)
+
+
+def test_one_thing_is_left_in_the_singular() -> None:
+    spent = BudgetSpent(1, "layers to score")
+    assert str(spent) == "1 layer to score left; run the same command to continue"
