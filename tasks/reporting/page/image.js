@@ -1,5 +1,7 @@
 // The page of an image: the maps of all layers, the map of one layer over the image, and the channels at each position.
 
+const SHORT_RAIL = 4; // more layers need the room beside the image, so what is around a position moves under it
+
 const showImage = async (root, number, wantedLayer, isCurrent) => {
   const [image, list] = await Promise.all([loadImage(number), loadList()]);
   if (!isCurrent()) return null;
@@ -27,6 +29,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const under = make("div", { class: "under-stage" });
   const value = make("p", { class: "readout" });
   const groups = make("div", { class: "groups-place" });
+  const around = make("div", { class: "around" });
   const scaleTool = make("div", { class: "scale-tool" });
   const stage = makeStage(
     image,
@@ -57,9 +60,9 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       }),
       make("p", { class: "quiet small" }, ...placeWords(image.explained[state.explained], state.order)),
       positionChannels(layer, numbers, strongestHere(stage.place())),
-      ...seenFrom(layer, image, details(), stage.place()),
-      ...samePlace(layer, details(), stage.place(), list),
+      ...(site.layers.length > SHORT_RAIL ? [] : [around]),
     );
+    around.replaceChildren(...seenFrom(layer, image, details(), stage.place()), ...samePlace(layer, details(), stage.place(), list));
   };
 
   const paint = () => paintStage(stage, { layer, numbers, details: details(), map: map(), most: most(layer), state, isCurrent: (shown) => shown.state === state });
@@ -132,7 +135,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   root.replaceChildren(
     head,
     make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
-    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
+    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups, ...(site.layers.length > SHORT_RAIL ? [around] : [])), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
   showLayerOf();
   if (!stage.isPinned()) stage.choose(strongest(map()));
