@@ -159,11 +159,15 @@ def _sprites(folder: str, contents: ReportContents) -> Iterator[Crop]:
 
 
 def _crop(folder: str, sheet: Sheet, cell: int) -> Crop | None:
-    key, side = _own(folder, sheet.file), sheet.cell_px
-    if not key or not (0 < side < _MOST_PX and 0 < sheet.columns < _MOST_PX and cell >= 0):
+    """Return a cell of a sheet, or None if the sheet makes no sense."""
+    side = sheet.cell_px
+    if not (0 < side < _MOST_PX and 0 < sheet.columns < _MOST_PX and cell >= 0):
         return None
-    row, column = divmod(cell, sheet.columns)
-    return Crop(key, sheet.columns * side, column * side, row * side, side)
+    if (sheet.cells or 1) < 0 or cell // (sheet.cells or cell + 1) > len(sheet.more):
+        return None
+    file, row, column = sheet.place(cell)
+    key = _own(folder, file)
+    return Crop(key, sheet.columns * side, column * side, row * side, side) if key else None
 
 
 def _own(folder: str, path: str) -> str:

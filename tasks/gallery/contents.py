@@ -73,6 +73,9 @@ class ShownReport(Shown):
     folder: str
     explained: str
     layers: dict[str, str]
+    mixed: bool = Field(
+        default=False, description="whether its overall means mix different questions"
+    )
 
 
 class NetworkLayer(Shown):

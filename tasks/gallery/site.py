@@ -115,6 +115,7 @@ def _shown_report(contents: ReportContents) -> ShownReport:
         folder="../../../" + folder_of(contents),
         explained=contents.explanation(),
         layers={layer.name: layer.numbers for layer in contents.layers},
+        mixed=bool(contents.sets and contents.sets[0].mixes_questions),
     )
 
 

@@ -128,7 +128,7 @@ const classHit = (entry, wanted) => Math.max(0, ...entry.classes.filter(([name])
 
 // The line that matches, or the first one.
 const reasonOf = (entry, wanted) => {
-  const lines = [entry.label, ...entry.classes.map(([name, above]) => `${name}: +${above.toFixed(2)} SD`), ...entry.said].filter(Boolean);
+  const lines = [entry.label, ...entry.classes.map(([name, above]) => `${name}: ${signed(above)} SD`), ...entry.said].filter(Boolean);
   return lines.find((line) => hits(line, wanted)) || lines[0] || "";
 };
 

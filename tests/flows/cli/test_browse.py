@@ -90,7 +90,7 @@ def files_named(page: bytes) -> list[str]:
 def test_the_first_page_leads_to_each_set(served: Served) -> None:
     status, headers, page = served.ask("/")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    (link,) = re.findall(rb'href="(/sprites/[^"]+)"', page)
+    (link,) = re.findall(rb'class="card-head" href="(/sprites/[^"]+)"', page)
     status, _, gallery = served.ask(link.decode())
     assert status == 200 and b'id="site"' in gallery
     for name in files_named(page):

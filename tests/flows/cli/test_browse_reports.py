@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 
 from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.attach_keys import attached_key
 from diamond_cutter.storage.sets.compare_keys import compare_folder
 from diamond_cutter.storage.sets.cut_keys import comparison_folder
+from diamond_cutter.storage.sets.records import FileRef
+from diamond_cutter.storage.sets.report_keys import report_folder
+from diamond_cutter.tasks.attaching.chart import history_chart
+from diamond_cutter.tasks.attaching.checkpoints import AttachedRecord, Epoch
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.compare_report.pages import compare_charts, compare_page
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.pages import charts, cut_page
 from tests.flows.cli.test_browse import EVIL, SET, Served
 from tests.flows.made_up_set import RECIPE
+from tests.storage.shard_records import VERSIONS
 from tests.tasks.compare_report.made_up_comparison import made_up_contents as compared_contents
 from tests.tasks.cut_report.made_up_comparison import made_up_contents
 from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
@@ -155,3 +161,47 @@ def test_a_comparison_of_two_models_is_served_with_a_heat_map_drawn_from_its_num
     assert served.ask(f"{path}evil.svg")[0] == 404
     for name in re.findall(r'(?:src|href)="(report\.[^"]+)"', compare_page(contents).decode()):
         assert served.ask(path + name)[0] == 200, name
+
+
+def test_a_training_of_new_layers_is_listed_with_a_chart_drawn_from_its_record(
+    served: Served, bucket: LocalBucket
+) -> None:
+    folder = report_folder("scans@1a2b3c4d", MODEL, "attach@1a2b3c4d")
+    epochs = tuple(
+        Epoch(
+            phase=0,
+            epoch=number,
+            rate=0.1,
+            loss=1.0,
+            accuracy=0.5,
+            validation_loss=1.0,
+            validation_accuracy=0.5,
+        )
+        for number in (1, 2)
+    )
+    record = AttachedRecord(
+        model=MODEL,
+        dataset="scans@1a2b3c4d",
+        division="1a2b3c4d",
+        classes=("a", "b"),
+        batch=4,
+        history=epochs,
+        best=0,
+        images=(8, 4, 4),
+        test_images=(),
+        test_accuracy=0.75,
+        test_low=0.3,
+        test_high=0.95,
+        seconds=1.0,
+        weights=FileRef(key=f"{folder}attached.0123456789abcdef.npz", size=1, crc32c=0),
+        chart=FileRef(key=f"{folder}attached.0123456789abcdef.svg", size=1, crc32c=0),
+        versions=VERSIONS,
+    )
+    bucket.put(attached_key(folder), record.to_bytes())
+    bucket.put(record.chart.key, EVIL)
+    page = served.ask("/")[2].decode()
+    assert "75 % of the test images right" in page
+    (chart,) = re.findall(r'href="(/reports/[^"]+attached[^"]+)"', page)
+    status, headers, drawn = served.ask(chart)
+    assert (status, headers["Content-Type"]) == (200, "image/svg+xml")
+    assert drawn == history_chart(record.history, record.best).encode()
