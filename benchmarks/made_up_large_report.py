@@ -28,7 +28,11 @@ from diamond_cutter.tasks.reporting.pages import (
     page_name,
     report_page,
 )
-from diamond_cutter.tasks.reporting.pictures import CELLS_OF_A_FILE, sheet_columns
+from diamond_cutter.tasks.reporting.pictures import (
+    PATCHES_OF_A_FILE,
+    SPRITES_OF_A_FILE,
+    sheet_columns,
+)
 
 IMAGES, LAYERS, CHANNELS, GROUPS = 10_000, 12, 2048, 6
 LABELS, CLASSES = 24, 24
@@ -39,7 +43,11 @@ SHOWN_CHANNELS, IN_A_CELL = 8, 4
 
 Json = dict[str, Any]
 
-_SHEETS = (("sprites", CHANNELS, SPRITE_PX), ("patches", CHANNELS * PATCHES, PATCH_PX))
+# Cells, their side in pixels, and cells of a file.
+_SHEETS = {
+    "sprites": (CHANNELS, SPRITE_PX, SPRITES_OF_A_FILE),
+    "patches": (CHANNELS * PATCHES, PATCH_PX, PATCHES_OF_A_FILE),
+}
 
 
 def write_large_report(folder: Path) -> None:
@@ -48,13 +56,13 @@ def write_large_report(folder: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(PICTURES):
         _picture(random, IMAGE_PX, IMAGE_PX).save(folder / f"image.{number}.webp")
-    for name, cells, cell_px in _SHEETS:
-        columns = sheet_columns(cells)
-        rows = CELLS_OF_A_FILE // columns
+    for name, (cells, cell_px, of_a_file) in _SHEETS.items():
+        columns = sheet_columns(cells, of_a_file)
+        rows = of_a_file // columns
         picture = folder / "sheet.webp"
         _picture(random, columns * cell_px, rows * cell_px).save(picture)
         for number in range(LAYERS):
-            for file in _files(name, number, cells):
+            for file in _files(name, number):
                 shutil.copyfile(picture, folder / file)
     for number in range(LAYERS):
         _script(folder, f"layer.{number}.js", layer_name(f"block_{number}"), _layer(number))
@@ -82,17 +90,19 @@ def _picture(random: np.random.Generator, width: int, height: int) -> Image.Imag
     return Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _files(name: str, layer: int, cells: int) -> list[str]:
-    return [f"{name}.{layer}.{part}.webp" for part in range(-(-cells // CELLS_OF_A_FILE))]
+def _files(name: str, layer: int) -> list[str]:
+    cells, _, of_a_file = _SHEETS[name]
+    return [f"{name}.{layer}.{part}.webp" for part in range(-(-cells // of_a_file))]
 
 
-def _sheet(name: str, layer: int, cells: int, cell_px: int) -> Json:
-    first, *more = _files(name, layer, cells)
+def _sheet(name: str, layer: int) -> Json:
+    cells, cell_px, of_a_file = _SHEETS[name]
+    first, *more = _files(name, layer)
     return {
         "file": first,
-        "columns": sheet_columns(cells),
+        "columns": sheet_columns(cells, of_a_file),
         "cell_px": cell_px,
-        "cells": CELLS_OF_A_FILE,
+        "cells": of_a_file,
         "more": more,
     }
 
@@ -117,7 +127,7 @@ def _cell(layer: int, channel: int) -> int:
 def _layer(layer: int) -> LayerNumbers:
     return LayerNumbers.model_validate(
         {
-            "patches": _sheet("patches", layer, CHANNELS * PATCHES, PATCH_PX),
+            "patches": _sheet("patches", layer),
             "channels": [_channel(layer, channel) for channel in range(CHANNELS)],
             "sets": [_set(layer, number) for number in range(1 + LABELS + CLASSES + 1)],
         }
@@ -271,8 +281,8 @@ def _reported(layer: int) -> Json:
         },
         "top": [shown(channel) for channel in order[:SHOWN_CHANNELS]],
         "bottom": [shown(channel) for channel in order[: -SHOWN_CHANNELS - 1 : -1]],
-        "sprites": _sheet("sprites", layer, CHANNELS, SPRITE_PX),
-        "group_sprites": _sheet("sprites", layer, CHANNELS, SPRITE_PX),
+        "sprites": _sheet("sprites", layer),
+        "group_sprites": _sheet("sprites", layer),
         "explained_variance": 0.6,
         "groups": [
             {**group, "number": number, "attribution": 0.5 - 0.2 * number, "sprite": number}

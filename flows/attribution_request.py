@@ -68,7 +68,7 @@ class AttributionRequest(FrozenModel):
     method: Method = Field(
         default="auto",
         description="gradient times activation, or integrated gradients (--steps times slower); "
-        "auto: for each layer the faster one, unless it is poor and time allows the other",
+        "auto: the second for layers where the first does not add up, if time allows",
     )
     steps: int | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from diamond_cutter.tasks.reporting.contents import (
 from diamond_cutter.tasks.reporting.layer_contents import ReportedLayer, Verdict
 from diamond_cutter.tasks.reporting.verdicts import percent
 
-_NAMED_CHANNELS, _IN_A_CELL = 5, 3
+_NAMED_CHANNELS, _IN_A_CELL = 5, 2
 
 
 class LayerSummary(FrozenModel):

@@ -83,7 +83,7 @@ def build_report(
         finding=finding(card, spec, totals, details, annotated),
         annotated=tuple(_with_sprite(image, layers[image.layer]) for image in annotated),
         failed_sprites=failed_sprites(
-            card.name, {name: layer.flags for name, layer in layers.items()}
+            card.name, spec.sprites, {name: layer.flags for name, layer in layers.items()}
         ),
         versions=details.versions,
         created=details.created,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from diamond_cutter.storage.sets.records import FLAGS, Flag
+from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.reporting.contents import FailedSprites
 
 # No recipe excites a channel whose weights are 0.
@@ -11,12 +12,13 @@ _BEYOND_HELP: frozenset[Flag] = frozenset({"dead"})
 
 
 def failed_sprites(
-    model: str, flags: Mapping[str, Sequence[tuple[Flag, ...]]]
+    model: str, recipe: str, flags: Mapping[str, Sequence[tuple[Flag, ...]]]
 ) -> FailedSprites | None:
     """Return the number of sprites with flags, or None if no sprite has any.
 
     Args:
         model: the name of the model.
+        recipe: the key of the recipe.
         flags: of each sprite, by layer.
     """
     every = [of_sprite for of_layer in flags.values() for of_sprite in of_layer]
@@ -32,14 +34,17 @@ def failed_sprites(
         failed=sum(map(bool, every)),
         of=len(every),
         by_flag={flag: counts[flag] for flag in FLAGS if counts[flag]},
-        advice=_advice(model, layers),
+        advice=_advice(model, recipe.partition("@")[0], layers),
     )
 
 
-def _advice(model: str, layers: Sequence[str]) -> str:
+def _advice(model: str, recipe: str, layers: Sequence[str]) -> str:
     if not layers:
         return "Nothing helps: no image excites these channels."
+    # Without the option, tuning starts from fast.
+    start = f" --recipe {recipe}" if recipe in PRESETS and recipe != "fast" else ""
+    other = "robust" if recipe == "lucid" else "lucid"
     return (
-        f"Run `diamond-cutter tune {model} --layers {' '.join(layers)}` and this command again, or "
-        "try another recipe, such as `--recipe lucid`."
+        f"Run `diamond-cutter tune {model} --layers {' '.join(layers)}{start}` and this command "
+        f"again, or try another recipe, such as `--recipe {other}`."
     )

@@ -36,7 +36,7 @@ from diamond_cutter.tasks.reporting.page_data import (
 from diamond_cutter.tasks.reporting.pages import layer_name
 from diamond_cutter.tasks.reporting.patches import channel_patches, patch_sheet
 from diamond_cutter.tasks.reporting.pictures import (
-    CELLS_OF_A_FILE,
+    SPRITES_OF_A_FILE,
     PatchCutter,
     sheet_columns,
     sprite_sheet,
@@ -98,7 +98,7 @@ def report_layer(
     sets = _set_numbers(material, layer)
     channels = _channels(sets, details.cells.get(layer.name, {}))
     drawn = [channel for channel in channels if channel in sprites.channels]
-    if len(drawn) > CELLS_OF_A_FILE:
+    if len(drawn) > SPRITES_OF_A_FILE:
         # The first file holds what the first pages show.
         drawn = _strongest_first(sets, drawn)
     cells = {channel: cell for cell, channel in enumerate(drawn)}
@@ -246,16 +246,16 @@ def _sprite_sheet(
     """Write a sheet with the sprites at `places[number]`, one cell for each number in `drawn`."""
     if not drawn:
         return None
-    columns, names = sheet_columns(len(drawn)), []
-    for start in range(0, len(drawn), CELLS_OF_A_FILE):
-        part = [places[number] for number in drawn[start : start + CELLS_OF_A_FILE]]
+    columns, names = sheet_columns(len(drawn), SPRITES_OF_A_FILE), []
+    for start in range(0, len(drawn), SPRITES_OF_A_FILE):
+        part = [places[number] for number in drawn[start : start + SPRITES_OF_A_FILE]]
         data, cell_px = sprite_sheet(bucket, part, columns)
         names.append(files.layer(layer.name, name, data, "webp"))
     return Sheet(
         file=names[0],
         columns=columns,
         cell_px=cell_px,
-        cells=CELLS_OF_A_FILE if len(names) > 1 else None,
+        cells=SPRITES_OF_A_FILE if len(names) > 1 else None,
         more=tuple(names[1:]),
     )
 

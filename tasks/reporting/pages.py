@@ -39,6 +39,7 @@ _SCRIPTS = (
     "image_layers",
     "image_groups",
     "image_facts",
+    "image_painting",
     "image",
     "main",
 )

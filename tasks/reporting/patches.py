@@ -8,8 +8,8 @@ from diamond_cutter.tasks.attribution.examples import QUANTILES, Examples
 from diamond_cutter.tasks.reporting.layer_contents import Sheet, short
 from diamond_cutter.tasks.reporting.page_data import ChannelPatches
 from diamond_cutter.tasks.reporting.pictures import (
-    CELLS_OF_A_FILE,
     PATCH_PX,
+    PATCHES_OF_A_FILE,
     PatchCutter,
     sheet_columns,
 )
@@ -79,8 +79,8 @@ def patch_sheet(
     )
     return Sheet(
         file=first,
-        columns=sheet_columns(len(wanted)),
+        columns=sheet_columns(len(wanted), PATCHES_OF_A_FILE),
         cell_px=PATCH_PX,
-        cells=CELLS_OF_A_FILE if more else None,
+        cells=PATCHES_OF_A_FILE if more else None,
         more=tuple(more),
     )

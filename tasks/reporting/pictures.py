@@ -16,8 +16,9 @@ from diamond_cutter.tasks.rendering.scores import on_white
 from diamond_cutter.tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
-# Cells in one file: a browser decodes as many in a few hundredths of a second.
-CELLS_OF_A_FILE = 256
+# Cells in one file: a browser blocks the page while it decodes a file, for about 20 ms per million
+# pixels.
+SPRITES_OF_A_FILE, PATCHES_OF_A_FILE = 64, 256
 _KEPT_PICTURES = 256
 # A report has thousands of patches, each shown at the size of a fingertip.
 _PATCH_QUALITY = 70
@@ -35,9 +36,9 @@ def sprite_places(bucket: Bucket, model: str, recipe: str, name: str) -> dict[in
     return places
 
 
-def sheet_columns(cells: int) -> int:
-    """Return the columns of a sheet of many cells, which may have several files."""
-    return max(1, math.ceil(math.sqrt(min(cells, CELLS_OF_A_FILE))))
+def sheet_columns(cells: int, of_a_file: int) -> int:
+    """Return the columns of a sheet that may have several files, each with so many cells."""
+    return max(1, math.ceil(math.sqrt(min(cells, of_a_file))))
 
 
 def sprite_sheet(bucket: Bucket, places: Sequence[SpritePlace], columns: int) -> tuple[bytes, int]:
@@ -91,11 +92,11 @@ class PatchCutter:
         return _patch_file(sheet), columns
 
     def sheets(self, layer: LayerCard, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return a sheet of patches as WebP files of `CELLS_OF_A_FILE` cells."""
-        columns = sheet_columns(len(wanted))
+        """Return a sheet of patches as WebP files of `PATCHES_OF_A_FILE` cells."""
+        columns = sheet_columns(len(wanted), PATCHES_OF_A_FILE)
         # Whole rows of the files, so that each image is decoded once for all files.
         together = compose(self._cells(layer, wanted), len(wanted), columns, PATCH_PX)
-        rows_px = CELLS_OF_A_FILE // columns * PATCH_PX
+        rows_px = PATCHES_OF_A_FILE // columns * PATCH_PX
         return [
             _patch_file(together[top : top + rows_px]) for top in range(0, len(together), rows_px)
         ]

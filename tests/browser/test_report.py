@@ -74,7 +74,9 @@ def test_the_first_page_begins_with_the_answer(window: Window) -> None:
 def test_is_this_reliable(window: Window) -> None:
     page = window.open()
     page.get_by_role("link", name="Is this reliable?").click()
-    assert page.evaluate("document.activeElement.textContent").startswith("How reliable are")
+    window.until("location.hash === '#/?part=reliability'")
+    page = window.open("#/?part=reliability")
+    window.until("document.activeElement.textContent.startsWith('How reliable are')")
     rows = page.locator("#reliability tbody tr").all_inner_texts()
     for row, verdict, name in zip(rows, VERDICTS, LAYERS, strict=True):
         assert verdict in row and (name == HOSTILE or f"The reason of {name}." in row)

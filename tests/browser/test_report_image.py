@@ -80,8 +80,11 @@ def test_what_decides_at_this_place_in_the_picture(window: Window) -> None:
         first = channels_at(1, 0, place)[0]
         sprite = middle(window, ".position-channels .position-sprite canvas")
         assert window.colour_at(*sprite) == colour_of(1, first)
-    page.get_by_role("button", name="by activation").click()
+    order = page.get_by_role("button", name="by activation")
+    order.focus()
+    page.keyboard.press("Enter")
     assert channels_shown(window) == strings(channels_at(1, 0, 33, activated=True))
+    assert page.evaluate("document.activeElement.textContent") == "by activation"
     assert "activation of channel" in page.locator(".readout").inner_text()
     assert page.locator(".same-place a").first.get_attribute("href") == "#/image/39/block_0"
 

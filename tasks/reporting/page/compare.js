@@ -13,7 +13,7 @@ const differingChannel = (layer, numbers, channel, [a, b], most) => {
     "article",
     { class: "channel", tabindex: -1, "data-channel": channel, "aria-label": `${channelTitle(known)}: ${setWords(a)} ${withUnit(numbers.sets[a].mean[channel])}, ${setWords(b)} ${withUnit(numbers.sets[b].mean[channel])}` },
     make("div", { class: "channel-sprite" }, spriteButton(layer, numbers, known)),
-    make("div", { class: "channel-facts" }, make("h3", {}, make("a", { href: channelPath(layer, channel, a) }, channelTitle(known)), known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : "", make("span", { class: "quiet small" }, ` difference ${withUnit(Math.abs(difference)).replace("+", "")}`)), wordsOf(known), value(a), value(b)),
+    make("div", { class: "channel-facts" }, make("h3", {}, make("a", { href: channelPath(layer, channel, a) }, channelTitle(known)), known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), make("p", { class: "quiet small" }, `differs by ${decimal(Math.abs(difference))}${UNIT}`), wordsOf(known), value(a), value(b)),
     patchList(layer, numbers, known),
   );
 };
@@ -27,7 +27,7 @@ const differences = (numbers, a, b) => {
 
 const compareTable = (numbers, a, b) => [
   ["channel", `mean attribution of ${site.sets[a].title}${UNIT_WORDS}`, `mean attribution of ${site.sets[b].title}${UNIT_WORDS}`, "difference"],
-  ...numbers.sets[a].mean.map((mean, channel) => [channel, mean, numbers.sets[b].mean[channel], mean - numbers.sets[b].mean[channel]]),
+  ...numbers.sets[a].mean.map((mean, channel) => [channel, mean, numbers.sets[b].mean[channel], rounded(mean - numbers.sets[b].mean[channel])]),
 ];
 
 // A few images of each set, to see what is compared.
@@ -56,10 +56,12 @@ const showCompare = async (root, layer, isCurrent) => {
   const pathOf = (other) => comparePath(other, a, b);
   const go = (other) => () => other && (window.location.hash = pathOf(other));
 
-  const pick = (next) => {
+  // The page is drawn again; the focus stays on the control.
+  const pick = (next, control) => {
     [a, b] = next;
     setViewState({ a, b });
     fill();
+    focusAgain(control);
   };
 
   const fill = () => {
@@ -73,7 +75,7 @@ const showCompare = async (root, layer, isCurrent) => {
     body.replaceChildren(
       make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPath(layer) }, nameOf(layer.name)), make("h1", { tabindex: -1 }, nameOf(site.sets[a].title), " and ", nameOf(site.sets[b].title))), make("div", { class: "tools" }, copyLink(), turns("previous and next layer", goalOf(site.layers[at - 1]), goalOf(site.layers[at + 1])))),
       layerRail(layer, pathOf),
-      make("div", { class: "pair" }, make("label", { class: "tool" }, make("span", {}, "First set"), setMenu("first set", a, (next) => pick([next, b]))), make("button", { type: "button", onclick: () => pick([b, a]) }, "Swap"), make("label", { class: "tool" }, make("span", {}, "Second set"), setMenu("second set", b, (next) => pick([a, next])))),
+      make("div", { class: "pair" }, make("label", { class: "tool" }, make("span", {}, "First set"), setMenu("first set", a, (next) => pick([next, b], '[aria-label="first set"]'))), make("button", { type: "button", class: "swap", onclick: () => pick([b, a], ".swap") }, "Swap"), make("label", { class: "tool" }, make("span", {}, "Second set"), setMenu("second set", b, (next) => pick([a, next], '[aria-label="second set"]')))),
       make("p", { class: "lead" }, "Channels whose mean attributions differ most between ", make("a", { href: listPath(1, a) }, count(site.sets[a].images, "image")), " of ", nameOf(site.sets[a].title), " and ", make("a", { href: listPath(1, b) }, count(site.sets[b].images, "image")), " of ", nameOf(site.sets[b].title), "."),
       make("div", { class: "layer-facts" }, layerVerdict(layer), make("span", { class: "quiet" }, ...layerFacts(layer))),
       ...differentQuestions(a, b),

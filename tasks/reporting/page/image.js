@@ -1,5 +1,7 @@
 // The page of an image: the maps of all layers, the map of one layer over the image, and the channels at each position.
 
+const SHORT_RAIL = 4; // more layers need the room beside the image, so what is around a position moves under it
+
 const showImage = async (root, number, wantedLayer, isCurrent) => {
   const [image, list] = await Promise.all([loadImage(number), loadList()]);
   if (!isCurrent()) return null;
@@ -27,6 +29,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const under = make("div", { class: "under-stage" });
   const value = make("p", { class: "readout" });
   const groups = make("div", { class: "groups-place" });
+  const around = make("div", { class: "around" });
   const scaleTool = make("div", { class: "scale-tool" });
   const stage = makeStage(
     image,
@@ -49,7 +52,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     value.replaceChildren(...readout(layer, details(), map(), stage.place(), image.explained[state.explained], state.order));
     panel.replaceChildren(
       make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
-      choices("order of channels", [["attribution", "by attribution"], ["activation", "by activation"]], state.order, (order) => {
+      choices("order of channels", ORDERS, state.order, (order) => {
         keep({ order });
         stage.relabel();
         showPlace();
@@ -57,24 +60,12 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       }),
       make("p", { class: "quiet small" }, ...placeWords(image.explained[state.explained], state.order)),
       positionChannels(layer, numbers, strongestHere(stage.place())),
-      ...seenFrom(layer, image, details(), stage.place()),
-      ...samePlace(layer, details(), stage.place(), list),
+      ...(site.layers.length > SHORT_RAIL ? [] : [around]),
     );
+    around.replaceChildren(...seenFrom(layer, image, details(), stage.place()), ...samePlace(layer, details(), stage.place(), list));
   };
 
-  const paint = async () => {
-    const { mode, group } = state;
-    if (mode === "heat") return stage.paint((canvas) => {
-      paintOver(canvas.getContext("2d"), heatPicture(layer, map(), most(layer)), canvas.width);
-      paintSigns(canvas.getContext("2d"), layer, map(), canvas.width);
-    }, null, "greyish", state.opacity / 100);
-    if (mode === "groups") return stage.paint(null, contoursDrawing(layer, details().groups, group), "greyish", Math.max(0.25, state.opacity / 100));
-    if (mode === "original") return stage.paint(null, null, "", 1);
-    const shown = layer;
-    const drawSprite = layer.sprites ? await cellPainter(layer.sprites, semanticCells(numbers, details(), state.order, map())).catch(() => null) : null;
-    if (shown !== layer || state.mode !== mode) return null;
-    return stage.paint((canvas) => paintSemantic(canvas, layer, numbers, details(), state.order, map(), drawSprite), null, "ghost", Math.max(0.25, state.opacity / 100));
-  };
+  const paint = () => paintStage(stage, { layer, numbers, details: details(), map: map(), most: most(layer), state, isCurrent: (shown) => shown.state === state });
 
   const showTools = () => {
     const redo = (changes) => {
@@ -118,7 +109,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     };
     question.replaceChildren(make("span", { class: "quiet small" }, hasValues ? "Explained value" : "Evidence for"), choices("explained class", options, state.explained, (explained) => redo({ explained })));
     scaleTool.replaceChildren(
-      choices("colour scale", [["each", "each layer’s own scale"], ["all", "one scale"]], state.scale, (scale) => redo({ scale })),
+      choices("colour scale", SCALES, state.scale, (scale) => redo({ scale })),
       make("p", { class: "quiet small" }, scaleWords(state.scale)),
     );
   };
@@ -144,7 +135,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   root.replaceChildren(
     head,
     make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
-    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
+    make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups, ...(site.layers.length > SHORT_RAIL ? [around] : [])), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
   showLayerOf();
   if (!stage.isPinned()) stage.choose(strongest(map()));

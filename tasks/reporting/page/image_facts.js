@@ -1,7 +1,19 @@
 // What the model says of an image, and the tools of its map.
 
-const choices = (words, options, chosen, onChoose) =>
-  make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => onChoose(value) }, ...inner)));
+// A choice may draw the buttons again. The focus then returns to the pressed one.
+const focusAgain = (selector) => {
+  if (document.activeElement !== document.body) return;
+  const node = document.querySelector(selector);
+  if (node) node.focus({ preventScroll: true });
+};
+
+const choices = (words, options, chosen, onChoose) => {
+  const choose = (value) => () => {
+    onChoose(value);
+    focusAgain(`[role=group][aria-label="${words}"] [aria-pressed=true]`);
+  };
+  return make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: choose(value) }, ...inner)));
+};
 
 const decision = (image, value) => {
   const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
@@ -34,8 +46,10 @@ const readout = (layer, details, map, place, target, order) => {
 const opacityTool = (opacity, onOpacity) =>
   make("label", { class: "tool" }, make("span", {}, "Map"), make("input", { type: "range", min: 0, max: 100, value: opacity, "aria-label": "opacity of the map", oninput: (event) => onOpacity(Number(event.target.value)) }));
 
+const rounded = (value) => Number(value.toPrecision(4));
+
 // One row for each position.
 const positionTable = (layer, details, map) => [
   ["row", "column", `attribution${UNIT_WORDS}`, "strongest channels by attribution", "strongest channels by activation", "activation of the first"],
-  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, attributionAt(map, place), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" "), (details.amounts || []).length ? (details.amounts[place] / 255) * details.highest : null]),
+  ...map.values.map((_, place) => [Math.floor(place / layer.width) + 1, (place % layer.width) + 1, rounded(attributionAt(map, place)), (map.channels[place] || []).join(" "), (details.activated[place] || []).join(" "), (details.amounts || []).length ? rounded((details.amounts[place] / 255) * details.highest) : null]),
 ];

@@ -9,6 +9,10 @@ const groupName = (group) => {
 const imageGroups = (layer, details, chosen, isShown, onChoose) => {
   if (!details.groups.length) return "";
   const most = Math.max(...details.group_attribution.map(Math.abs), 0);
+  const choose = (group) => () => {
+    onChoose(isShown && chosen === group.number ? null : group.number);
+    focusAgain(`.group-choice[data-number="${group.number}"]`);
+  };
   const one = (group) => {
     const value = details.group_attribution[group.number];
     return make(
@@ -16,7 +20,7 @@ const imageGroups = (layer, details, chosen, isShown, onChoose) => {
       {},
       make(
         "button",
-        { type: "button", class: "group-choice", "aria-pressed": String(isShown && chosen === group.number), onclick: () => onChoose(isShown && chosen === group.number ? null : group.number) },
+        { type: "button", class: "group-choice", "aria-pressed": String(isShown && chosen === group.number), "data-number": group.number, onclick: choose(group) },
         groupSprite(layer, group),
         make("span", { class: "group-choice-facts" }, make("span", { class: "group-choice-head" }, groupSwatch(group.number), `group ${group.number + 1}`, value === undefined ? "" : signedNumber(value)), make("span", { class: "quiet small" }, nameOf(groupName(group))), value === undefined ? "" : valueBar(value, most, { centred: true })),
       ),

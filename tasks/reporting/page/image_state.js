@@ -6,6 +6,14 @@ const MODES = [
   ["groups", "Neuron groups"],
   ["original", "Photo"],
 ];
+const ORDERS = [
+  ["attribution", "by attribution"],
+  ["activation", "by activation"],
+];
+const SCALES = [
+  ["each", "each layer’s own scale"],
+  ["all", "one scale"],
+];
 const DEFAULTS = { mode: "heat", order: "attribution", scale: "each", opacity: 75 };
 // What stays the same on the next image and at the next layer.
 const KEPT_STATE = ["mode", "order", "scale", "opacity", "at"];
@@ -13,6 +21,8 @@ const KEPT_STATE = ["mode", "order", "scale", "opacity", "at"];
 const whole = (text, lowest, highest) => (/^\d+$/.test(text || "") && Number(text) >= lowest && Number(text) <= highest ? Number(text) : null);
 
 const oneOf = (text, options, otherwise) => (options.includes(text) ? text : otherwise);
+
+const namesOf = (options) => options.map(([name]) => name);
 
 // A class in the address is a number of a single explained class; without one, the report's own question is shown.
 const explainedOf = (image, text) => {
@@ -37,13 +47,13 @@ const samePoint = (layer, place, other) => {
 const readImageState = (image, layer) => {
   const state = viewState();
   const groups = layer.groups.length;
-  const mode = oneOf(state.get("mode"), MODES.map(([name]) => name), DEFAULTS.mode);
+  const mode = oneOf(state.get("mode"), namesOf(MODES), DEFAULTS.mode);
   const group = whole(state.get("group"), 1, groups);
   return {
     explained: explainedOf(image, state.get("class")),
     mode: mode === "groups" && !groups ? DEFAULTS.mode : mode,
-    order: oneOf(state.get("order"), ["attribution", "activation"], DEFAULTS.order),
-    scale: oneOf(state.get("scale"), ["each", "all"], DEFAULTS.scale),
+    order: oneOf(state.get("order"), namesOf(ORDERS), DEFAULTS.order),
+    scale: oneOf(state.get("scale"), namesOf(SCALES), DEFAULTS.scale),
     opacity: whole(state.get("opacity"), 0, 100) ?? DEFAULTS.opacity,
     group: group === null ? null : group - 1,
     place: placeOf(layer, state.get("at")),

@@ -18,6 +18,7 @@ const showOverview = (root) => {
     glossarySection(OVERVIEW_TERMS),
   );
   document.title = siteTitle;
+  if (viewState().get("part") === "reliability") toReliability();
   return { close: () => {}, follow: (page) => !page, keys: {} };
 };
 
@@ -33,8 +34,9 @@ const overallVerdict = () => {
   return [make("p", { class: "verdicts" }, ...counts.flatMap(([verdict, number]) => [verdictChip(verdict), ` ${count(number, "layer")} `]), make("a", { href: "#/?part=reliability", onclick: toReliability }, "Is this reliable?"))];
 };
 
-const toReliability = (event) => {
-  event.preventDefault();
+const toReliability = (event = null) => {
+  if (event) event.preventDefault();
+  setViewState({ part: "reliability" });
   const goal = document.getElementById("reliability");
   goal.scrollIntoView();
   goal.querySelector("h2").setAttribute("tabindex", "-1");

@@ -1,6 +1,6 @@
 // Images, and cells of sheets as small canvases.
 
-const KEPT_SHEETS = 48;
+const KEPT_SHEETS = 96;
 const sheetOf = new Map(); // file name -> the loaded picture and its promise
 
 const openSheet = (sheet) => {

@@ -7,9 +7,9 @@ const checksTable = () => [
   ...site.layers.map((layer) => [layer.name, layer.checks.verdict, layer.checks.completeness_error.median, layer.checks.drop_of_top.median, layer.checks.drop_of_random.median, layer.checks.times, methodOf(layer)]),
 ];
 
-const checksRow = (layer, most) => {
+const checksRow = (layer, most, centred) => {
   const { checks } = layer;
-  const drop = (words, spread) => make("div", { class: "drop", title: spreadWords(spread, decimal) }, make("span", {}, words), valueBar(spread.median, most, { centred: false }), make("b", {}, signed(spread.median) || "0"));
+  const drop = (words, spread) => make("div", { class: "drop", title: spreadWords(spread, decimal) }, make("span", {}, words), valueBar(spread.median, most, { centred }), make("b", {}, signed(spread.median) || "0"));
   return make(
     "tr",
     {},
@@ -23,9 +23,10 @@ const checksRow = (layer, most) => {
 
 const checksSection = () => {
   if (!site.layers.length) return "";
-  const most = Math.max(...site.layers.flatMap(({ checks }) => [checks.drop_of_top.median, checks.drop_of_random.median].map(Math.abs)));
+  const drops = site.layers.flatMap(({ checks }) => [checks.drop_of_top.median, checks.drop_of_random.median]);
+  const most = Math.max(...drops.map(Math.abs));
   const heads = [["layer"], [term("verdict")], [term("completeness error")], [`drop of the ${SCORE}${UNIT_WORDS}`], ["ratio of both drops"]];
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((words) => make("th", { scope: "col" }, ...words)))), make("tbody", {}, ...site.layers.map((layer) => checksRow(layer, most))));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((words) => make("th", { scope: "col" }, ...words)))), make("tbody", {}, ...site.layers.map((layer) => checksRow(layer, most, drops.some((drop) => drop < 0)))));
   return make(
     "section",
     { id: "reliability" },

@@ -1,6 +1,8 @@
 // A chart of two values for each channel, with both axes through 0.
 
 const SCATTER = { tall: 460, left: 84, top: 14, right: 14, bottom: 52 };
+const DOT_PX = 2.5;
+const CIRCLE = `a${DOT_PX} ${DOT_PX} 0 1 0 ${2 * DOT_PX} 0a${DOT_PX} ${DOT_PX} 0 1 0 ${-2 * DOT_PX} 0z`;
 
 // `named` are the channels with a label; `width` is that of the drawing in pixels.
 const scatterChart = (across, down, acrossWords, downWords, named, width) => {
@@ -18,7 +20,7 @@ const scatterChart = (across, down, acrossWords, downWords, named, width) => {
     drawnText(words(tick), SCATTER.left - 8, yOf(tick) + 4, "end"),
   ]);
   // One path for all points, because a layer can have thousands of channels.
-  const dots = across.map((value, channel) => `M${xOf(value).toFixed(1)} ${yOf(down[channel]).toFixed(1)}h0`).join("");
+  const dots = across.map((value, channel) => `M${(xOf(value) - DOT_PX).toFixed(1)} ${yOf(down[channel]).toFixed(1)}${CIRCLE}`).join("");
   const names = [...named].map((channel) => drawnText(String(channel), xOf(across[channel]) + 6, yOf(down[channel]) - 5, xOf(across[channel]) > right - 50 ? "end" : "start"));
   const unit = hasValues ? "" : ", logits";
   const drawing = makeDrawn(

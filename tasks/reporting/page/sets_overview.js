@@ -45,7 +45,10 @@ const setsSection = () => {
   const tiles = numbers.map((number) => setTile(layer, number));
   const list = make("ul", { class: "set-tiles" }, ...tiles.map(({ tile }) => tile));
   const marker = make("canvas", { class: "marker", width: 1, height: 1, "aria-hidden": "true" });
-  whenSeen(marker, () => Promise.all(tiles.map(({ fill }) => fill())));
+  whenSeen(marker, async () => {
+    await Promise.all(tiles.map(({ fill }) => fill()));
+    await Promise.all([...list.querySelectorAll("canvas[data-waiting]")].map(drawNow)); // before the page is printed
+  });
   const pairs = suggestedPairs().map(([a, b]) => make("a", { class: "chip", href: comparePath(layer, a, b) }, nameOf(site.sets[a].title), " and ", nameOf(site.sets[b].title)));
   const rest = site.sets.length - 1 - numbers.length;
   return [

@@ -221,7 +221,7 @@ def _annotated(image: int, channel: int) -> AnnotatedImage:
         channel=channel,
         sprite=_sprite_cell(1, channel),
         flags=_flags(1, channel),
-        caption=f"Channel {channel} decides here in {name_of(image)}.",
+        caption=f"Channel {channel} decides here.",
     )
 
 

@@ -15,6 +15,7 @@ from diamond_cutter.tasks.reporting.layer_contents import Sheet
 from diamond_cutter.tasks.reporting.pictures import (
     PATCH_PX,
     SPRITE_PX,
+    SPRITES_OF_A_FILE,
     PatchCutter,
     sheet_columns,
     sprite_places,
@@ -64,7 +65,7 @@ def test_a_sheet_has_the_sprites_in_the_order_asked_for_from_any_shards(
     put_layer(bucket, "stem", [scores(channel) for channel in (5, 9)], part="00005-00009")
     places = sprite_places(bucket, MODEL, RECIPE.key, "stem")
     asked = [9, 0, 5, 2, 1]
-    columns = sheet_columns(len(asked))
+    columns = sheet_columns(len(asked), SPRITES_OF_A_FILE)
     data, cell_px = sprite_sheet(bucket, [places[channel] for channel in asked], columns)
     assert (columns, cell_px) == (3, 32)
     check_colours(
@@ -94,7 +95,7 @@ def test_sprites_of_a_damaged_shard_are_grey_and_the_others_are_there(
         file.write_bytes(
             bytes(reversed(file.read_bytes()))
         )  # as long as before, so that only its checksum tells
-    columns = sheet_columns(4)
+    columns = sheet_columns(4, SPRITES_OF_A_FILE)
     data, cell_px = sprite_sheet(bucket, [places[channel] for channel in (5, 0, 9, 1)], columns)
     wanted = [GREY, colour_of(scores(0)), GREY, colour_of(scores(1))]
     check_colours(cells_of(data, 4, columns, cell_px), wanted)
@@ -202,7 +203,7 @@ def test_few_pictures_are_kept_decoded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_large_sheet_has_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diamond_cutter.tasks.reporting.pictures.CELLS_OF_A_FILE", 4)
+    monkeypatch.setattr("diamond_cutter.tasks.reporting.pictures.PATCHES_OF_A_FILE", 4)
     colours = [RED, GREEN, BLUE, (255, 255, 255)]
     wanted = [(0, place) for place in (0, 3, 12, 15, 12, 3)]
     files = PatchCutter(CARD, {0: quarters(tmp_path)}).sheets(layer(12), wanted)
