@@ -17,7 +17,8 @@ from diamond_cutter.tasks.attribution.spec import AttributionSpec, LayerMethod
 # Up to this error, the sizes of attributions can be believed.
 MOST_ERROR = 0.2
 SAMPLE = 8
-# For one layer and all images: about 15 minutes on two cores of a processor.
+# For one layer and all images: about five minutes at 1e11 multiply-adds a second, the rate of bare
+# passes that benchmarks/attribution.py measures on two cores.
 MOST_MULTIPLY_ADDS = 3e13
 # A forward and a backward pass take three times the multiply-adds of the forward pass.
 _PASS = 3

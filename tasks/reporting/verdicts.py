@@ -2,8 +2,7 @@
 
 A sum that misses the layer's effect by less than a fifth leaves the sizes of attributions useful. A
 larger error does not touch their order, which the ablation tests alone: the channels of the highest
-attribution must matter more than random ones. With 8 random draws, ratios below 3 also occur
-between two random choices of a few channels.
+attribution must matter more than random ones. Both limits are a convention, not calibrated.
 """
 
 from typing import NamedTuple
