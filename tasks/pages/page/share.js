@@ -26,7 +26,10 @@ const copyTool = (text) => {
 };
 
 // A command in the text, with a button that copies it.
-const commandLine = (command) => make("span", { class: "command" }, make("code", {}, command), copyTool(command));
+// Each word by itself, so that marks of writing direction in a name do not reorder the rest of a command.
+const wordsApart = (command) => command.split(/( )/).map((word) => (word === " " ? word : nameOf(word)));
+
+const commandLine = (command) => make("span", { class: "command" }, make("code", {}, ...wordsApart(command)), copyTool(command));
 
 // The address of the view with all its state.
 const viewAddress = () => {
