@@ -68,7 +68,7 @@ class AttributionRequest(FrozenModel):
     method: Method = Field(
         default="auto",
         description="gradient times activation, or integrated gradients (--steps times slower); "
-        "auto: the second for layers where the first does not add up, if time allows",
+        "auto: as each layer needs",
     )
     steps: int | None = Field(
         default=None,
@@ -81,8 +81,7 @@ class AttributionRequest(FrozenModel):
         default=32,
         ge=0,
         le=4096,
-        description="channels per layer to render, if their sprites are missing; at least those of "
-        "the first screen (about 12), or 0 for none",
+        description="channels per layer to render, if missing; at least about 12, or 0 for none",
     )
     shown: int = Field(
         default=200,

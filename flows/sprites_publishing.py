@@ -91,9 +91,9 @@ def _commit_run(bucket: Bucket, run: ModelRun) -> None:
         flagged=outcome.flagged,
         rungs=outcome.rungs,
         failures=outcome.sentences,
-        failed={layer: tuple(sorted(of)) for layer, of in outcome.failed_channels.items()},
+        failed={layer: tuple(sorted(of)) for layer, of in sorted(outcome.failed_channels.items())},
         pictures=_pictures(run),
-        unrendered=without_sprite(outcome.spritemaps, {})[1],
+        unrendered=without_sprite(_spritemaps_of(run), {})[1],
         finished=datetime.now(UTC).replace(microsecond=0),
     )
     commit(bucket, run.key, record, lambda theirs: _says_the_same(theirs, record))
@@ -109,12 +109,13 @@ def _pictures(run: ModelRun) -> dict[str, str]:
     """Return the keys of the spritemaps by layer, in forward order."""
     if run.committed is not None:
         return run.committed.pictures
+    return {layer: record.file.key for layer, record in _spritemaps_of(run).items()}
+
+
+def _spritemaps_of(run: ModelRun) -> dict[str, SpritemapRecord]:
+    """Return the gathered spritemaps by layer, in forward order: they are gathered in any order."""
     found = run.outcome.spritemaps
-    return {
-        layer.layer: found[layer.layer].file.key
-        for layer in run.plan.layers
-        if layer.layer in found
-    }
+    return {layer.layer: found[layer.layer] for layer in run.plan.layers if layer.layer in found}
 
 
 def _shards_of(bucket: Bucket, plan: RunPlan, recipe: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ _INTERNAL = {
     "ServerLost",
     "Stopped",
     "_Damaged",
+    "_NotHere",
     "_Unreadable",
 }
 

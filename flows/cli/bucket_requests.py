@@ -20,11 +20,15 @@ _PER_ADOPTED_SHARD = 8
 # changes.
 _PER_SHARD_THERE = 4
 _PER_SHARD_THERE_UNCHANGED = 2
-# A listing, the spritemap and its record, and the files of the gallery.
-_PER_LAYER = 12
+# A listing, the spritemap and its record, the files of the gallery, and the claim on the spritemap,
+# after which its record is read again.
+_PER_LAYER = 15
 _PER_LAYER_UNCHANGED = 8
-# The model, the settings, the plan, the page with its scripts, the index and the run's record.
-_PER_RUN = 34
+# The model, the settings, the plan, a listing of claims, the page with its scripts and words, the
+# index and the run's record.
+_PER_RUN = 38
+# The claim on the publication.
+_PER_PUBLICATION = 2
 # Settings and scripts of an older run are looked at, and the records of the page and of the index
 # are written before and after them.
 _PER_CHANGED_SET = 12
@@ -43,6 +47,8 @@ def count_requests(plan: RunPlan, processes: int) -> int:
     """
     layers = sum(map(_requests_of_layer, plan.layers))
     first = _PER_RUN + len(plan.card.layers) + _PER_PROCESS * min(processes, plan.shard_count)
+    if plan.to_do or plan.adoptable:
+        first += _PER_PUBLICATION
     if plan.done > plan.adopted and (plan.to_do or plan.adoptable):
         first += _PER_CHANGED_SET
     return first + layers + _intermediate_indexes(plan)

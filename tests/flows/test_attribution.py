@@ -52,7 +52,10 @@ pytestmark = pytest.mark.prefect
 
 TIMES = re.compile(rb'"(seconds|started|finished|created)": [^,\n]*,?')
 Explained = tuple[Path, Path, dict[str, Any]]
-OPTIONS = ("--layers", "block_3", "block_5", "--channels", "4", "--groups", "2", *SMALL)
+OPTIONS = (
+    *("--layers", "block_3", "block_5", "--channels", "4", "--groups", "2", "--steps", "4"),
+    *SMALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +295,7 @@ def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_comma
     of_each_kind = {
         kind_of(key): key
         for key in sorted(sound)
-        if not key.startswith("models/") and key not in shards
+        if not key.startswith("models/") and key not in shards and not is_outdated(key, sound)
     }
     assert len(of_each_kind) > 25, of_each_kind
     damages = dict(zip(of_each_kind.values(), itertools.cycle(DAMAGES.values()), strict=False))
@@ -321,6 +324,12 @@ def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_comma
     mended = contents(copied)
     assert {key for key in sound | mended if sound.get(key) != mended.get(key)} == set()
     assert verify(bucket).problems == ()
+
+
+def is_outdated(key: str, sound: dict[str, bytes]) -> bool:
+    """Tell whether a file of words is of the gallery before the report; `gc` deletes it."""
+    words = re.fullmatch(r"(sprites/[^/]*/[^/]*/)(gallery\.[0-9a-f]{16})\.js(?:on)?", key)
+    return words is not None and words[2].encode() not in sound[f"{words[1]}index.html"]
 
 
 def put(bucket: LocalBucket, key: str, data: bytes | None) -> None:

@@ -37,7 +37,8 @@ def test_models_that_can_be_had_are_rendered_in_one_run(bucket: str, at_once: Co
     events = [json.loads(line) for line in lines[0].splitlines()]
     done = [event for event in events if event["event"] == "shard done"]
     assert {event["model"].partition("@")[0] for event in done} == {"toy", "other"}
-    assert [events[0]["event"], events[-1]["event"]] == ["run started", "run done"]
+    assert [event["event"] for event in events].count("run started") == 1
+    assert events[-1]["event"] == "run done"
     assert [model["rendered"] for model in first["models"]] == [4, 4]
     assert [model["model"].partition("@")[0] for model in first["models"]] == ["toy", "other"]
     (skipped,) = first["skipped"]

@@ -97,7 +97,7 @@ def test_a_run_leaves_shards_spritemap_index_and_commit(rendered: Rendered) -> N
     (page_key,) = keys(rendered[0], "/index.html")
     page, folder = bucket.get(page_key).decode(), page_key.removesuffix("index.html")
     gallery = keys(rendered[0], ".js", ".css", ".svg")
-    assert len(gallery) == 4 and all(key.removeprefix(folder) in page for key in gallery)
+    assert len(gallery) == 5 and all(key.removeprefix(folder) in page for key in gallery)
     (run_key,) = filter(is_run_record, keys(rendered[0], ".json"))
     run = RunRecord.from_bytes(bucket.get(run_key), run_key)
     assert (run.selection, run.shards, run.spritemaps, run.failures) == (

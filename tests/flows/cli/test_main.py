@@ -40,7 +40,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         ([*SPRITES, "--recipe.scale", "9"], ["scale", "between 0.25 and 4"]),
         (
             [*SPRITES, "--recipe", "lucd"],
-            ["recipe 'lucd' does not exist", "expected auto, fast, lucid"],
+            ["recipe 'lucd' does not exist", "expected auto, fast, tiny, lucid"],
         ),
         (
             [*SPRITES, "--recipe", "nowhere.json"],

@@ -110,6 +110,8 @@ def test_an_explanation_goes_on_without_the_server(
         "1",
         "--groups",
         "0",
+        "--method",
+        "gradient",
         "--bucket",
         str(imported[0]),
         *SMALL,
