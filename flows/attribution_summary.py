@@ -47,7 +47,9 @@ class ReportSummary(FrozenModel):
     page: str = Field(description="the URL of the page")
     dataset: str
     model: str
-    finding: str = Field(description="the answer in words; empty in earlier reports")
+    finding: str = Field(
+        description="the answer, and how far it can be believed; empty in earlier reports"
+    )
     explained: str = Field(description="the explained classes, in words")
     images: int
     refused: tuple[RefusedImage, ...]
@@ -157,7 +159,7 @@ def summary_of(bucket: Bucket, folder: str, record: ReportRecord, *, reused: boo
         page=f"{bucket.url}/{report_page_key(folder)}",
         dataset=contents.dataset,
         model=contents.model,
-        finding=contents.finding,
+        finding=" ".join(filter(None, (contents.finding, contents.belief))),
         explained=contents.explanation(),
         images=contents.images,
         refused=contents.refused,

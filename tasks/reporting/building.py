@@ -60,6 +60,7 @@ def build_report(
         for name in spec.layers
     }
     annotated = Annotator(material.bucket, files.folder, card, spec, sums, details).images()
+    found = finding(card, spec, totals, details, annotated)
     return ReportContents(
         dataset=images.name,
         model=card.key,
@@ -80,7 +81,8 @@ def build_report(
         shown=_image_list(material, files),
         pages=details.pages,
         tables=_tables(material, files),
-        finding=finding(card, spec, totals, details, annotated),
+        finding=found.said,
+        belief=found.belief,
         annotated=tuple(_with_sprite(image, layers[image.layer]) for image in annotated),
         failed_sprites=failed_sprites(
             card.name, spec.sprites, {name: layer.flags for name, layer in layers.items()}

@@ -146,9 +146,8 @@ class ReportContents(Part):
     )
     pages: tuple[ShownPage, ...]
     tables: tuple[Table, ...] = ()
-    finding: str = Field(
-        default="", description="the answer in one or two sentences; empty in earlier reports"
-    )
+    finding: str = Field(default="", description="the answer; empty in earlier reports")
+    belief: str = Field(default="", description="how far the answer can be believed")
     annotated: tuple[AnnotatedImage, ...] = Field(default=(), description="up to three images")
     failed_sprites: FailedSprites | None = Field(
         default=None, description="none if no sprite has flags, and in earlier reports"

@@ -1,10 +1,11 @@
-"""Say in one or two sentences what a report found, and how far it can be believed.
+"""Say in a sentence each what a report found, and how far it can be believed.
 
 A mean over images that are explained by different classes answers no question, so no sentence
 rests on it.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
@@ -17,20 +18,27 @@ from diamond_cutter.tasks.reporting.layer_contents import Checks
 from diamond_cutter.tasks.reporting.verdicts import percent
 
 
+class Finding(NamedTuple):
+    """What a report found, and how far it can be believed, a sentence each."""
+
+    said: str
+    belief: str
+
+
 def finding(
     card: ModelCard,
     spec: AttributionSpec,
     totals: Totals,
     details: DetailsRecord,
     annotated: Sequence[AnnotatedImage],
-) -> str:
-    """Return the finding of a report, in two sentences."""
+) -> Finding:
+    """Return the finding of a report."""
     layer, answer = leading_layer(card, spec, totals, details), answer_of(card, spec, totals)
     said = None if answer is None else _of_channels(card, answer, layer, totals)
     if said is None:
         example = annotated[0].caption if annotated else "Look at the images one by one."
         said = f"The images ask different questions, so no mean answers them. {example}"
-    return f"{said} {_belief(layer, details.checks[layer])}"
+    return Finding(said, _belief(layer, details.checks[layer]))
 
 
 def _of_channels(card: ModelCard, answer: Answer, layer: str, totals: Totals) -> str | None:
@@ -42,11 +50,17 @@ def _of_channels(card: ModelCard, answer: Answer, layer: str, totals: Totals) ->
     if not found:
         return None
     (channel, verb), *other = found
-    said = f"Channel {channel} of {layer} {verb} {answer.aim} most ({mean[channel]:+.2g})"
+    said = f"Channel {channel} of {layer} {verb} {answer.aim} most ({_logits(mean[channel], card)})"
     for channel, verb in other:
-        said += f", and channel {channel} {verb} it most ({mean[channel]:+.2g})"
+        said += f", and channel {channel} {verb} it most ({_logits(mean[channel], card)})"
     images = f"{count:,} images" if count > 1 else "one image"
     return f"{said}, on average over {images}."
+
+
+def _logits(value: float, card: ModelCard) -> str:
+    """Return a value with its sign and its unit; the unit of a regression is unknown."""
+    unit = "" if card.head_kind == "values" else " logits"
+    return f"{'−' if value < 0 else '+'}{abs(value):.2g}{unit}"
 
 
 def _belief(layer: str, checks: Checks) -> str:

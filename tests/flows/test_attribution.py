@@ -118,7 +118,10 @@ def test_a_report_begins_with_its_answer(explained: Explained) -> None:
     bucket, _, summary = explained
     folder, record = report_in(bucket)
     contents = record.contents
-    assert contents.finding == summary["finding"] and "block_" in contents.finding
+    assert (
+        summary["finding"] == f"{contents.finding} {contents.belief}"
+        and "block_" in contents.finding
+    )
     assert contents.command.startswith("diamond-cutter attribute efficientnet-lite0 pets --layers")
     assert contents.versions is not None and contents.created and str(bucket) not in str(contents)
     chosen = MethodsRecord.from_bytes((bucket / methods_key(folder)).read_bytes(), "methods.json")

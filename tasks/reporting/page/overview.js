@@ -49,7 +49,7 @@ const masthead = () =>
     { class: "masthead answer" },
     make("div", { class: "eyebrow" }, make("p", { class: "quiet" }, ...(site.finding ? seenBy() : ["Attribution report"])), make("div", { class: "tools" }, copyLink(), printTool())),
     make("h1", { tabindex: -1 }, ...(site.finding ? [nameOf(site.finding)] : seenBy())),
-    make("div", { class: "answer-line" }, make("div", {}, make("p", { class: "lead" }, ...evidenceParts(), ", by layer and channel."), ...overallVerdict()), ran()),
+    make("div", { class: "answer-line" }, make("div", {}, make("p", { class: "lead" }, ...(site.belief ? [nameOf(site.belief)] : [...evidenceParts(), ", by layer and channel."])), ...overallVerdict(), ...(site.belief ? [make("p", { class: "quiet" }, ...evidenceParts(), ", by layer and channel.")] : [])), ran()),
   );
 
 const fact = (words, value, title = "") => make("div", { title }, make("dt", {}, words), make("dd", {}, ...[value].flat()));

@@ -1,12 +1,14 @@
 // The semantic map: at each position of an image, the sprite of its strongest channel. The area of a sprite shows how strong it is.
 
-const LEAST_SIDE = 0.16; // of the position; smaller sprites cannot be seen
+const LEAST_SIDE = 0.3; // of the position; smaller sprites cannot be seen
+const FULL_SHARE = 0.9; // of the positions are below full size, so that one strong position does not make the others tiny
 
 // By activation, the amount is that of the channel; reports of earlier versions lack it. By attribution, it is that of the position.
 const amountsOf = (details, order, map) => {
   const amounts = order === "activation" ? details.amounts || [] : map.values.map(Math.abs);
-  const most = Math.max(0, ...amounts);
-  return most ? amounts.map((amount) => amount / most) : null;
+  const sorted = [...amounts].sort((one, other) => one - other);
+  const full = sorted[Math.floor(FULL_SHARE * (sorted.length - 1))] || sorted[sorted.length - 1];
+  return full ? amounts.map((amount) => Math.min(1, amount / full)) : null;
 };
 
 const missingCell = (context, x, y, side) => {
@@ -43,6 +45,6 @@ const semanticWords = (layer, details, order, map, numbers) => {
   const missing = named.filter(([first]) => knownOf(numbers, first).sprite === null).length;
   const sized = amountsOf(details, order, map);
   const what = order === "activation" ? "Each sprite shows the channel with the highest activation at its position." : "Each sprite shows the channel with the strongest support at its position.";
-  const size = sized === null ? " All have the same size, because this report does not hold the activations." : order === "activation" ? " Its area shows the activation." : " Its area shows the position’s attribution.";
+  const size = sized === null ? " All have the same size, because this report does not hold the activations." : order === "activation" ? " Its area shows the activation; the strongest tenth has full size." : " Its area shows the position’s attribution; the strongest tenth has full size.";
   return what + size + (missing ? ` Dashed cells: ${missing} of ${count(named.length, "position")} whose channel has no rendered sprite.` : "");
 };

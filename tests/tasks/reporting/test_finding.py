@@ -73,10 +73,11 @@ def test_the_finding_is_about_the_largest_set_of_one_class(card: ModelCard) -> N
     details = details_of(first="order only", third="reliable", logits="reliable")
     found = finding(card, spec_of(), totals, details, [IMAGE])
     name = card.class_label(2).name
-    assert found.startswith(
-        f"Channel 1 of third supports {name} most (+1.2), and channel 2 opposes it most (-2), on "
-        "average over 2 images. The layer is reliable"
+    assert found.said == (
+        f"Channel 1 of third supports {name} most (+1.2 logits), and channel 2 opposes it most "
+        "(−2 logits), on average over 2 images."
     )
+    assert found.belief.startswith("The layer is reliable")
 
 
 def test_one_question_for_all_images_is_answered_by_all(card: ModelCard) -> None:
@@ -84,15 +85,16 @@ def test_one_question_for_all_images_is_answered_by_all(card: ModelCard) -> None
     details = details_of(first="order only", third="order only", logits="order only")
     found = finding(card, spec_of(positive=0, negative=1), totals, details, [])
     names = [card.class_label(number).name for number in (0, 1)]
-    assert f"supports {names[0]} over {names[1]} most (+3), on average" in found
-    assert "opposes" not in found and found.endswith("can be believed, not the sizes.")
+    assert f"supports {names[0]} over {names[1]} most (+3 logits), on average" in found.said
+    assert "opposes" not in found.said and found.belief.endswith("can be believed, not the sizes.")
 
 
 def test_no_mean_is_quoted_that_mixes_questions(card: ModelCard) -> None:
     totals = totals_of({ALL: [9.0, 9, -9]}, {ALL: {1, 2}})
     details = details_of(first="not reliable", third="not reliable", logits="not reliable")
     found = finding(card, spec_of(), totals, details, [IMAGE])
-    assert "9" not in found and IMAGE.caption in found and "a hint at most" in found
+    assert "9" not in found.said and IMAGE.caption in found.said
+    assert "a hint at most" in found.belief
 
 
 def test_the_leading_layer_is_the_most_reliable_one_with_a_map(card: ModelCard) -> None:
