@@ -36,8 +36,8 @@ def finding(
     layer, answer = leading_layer(card, spec, totals, details), answer_of(card, spec, totals)
     said = None if answer is None else _of_channels(card, answer, layer, totals)
     if said is None:
-        example = annotated[0].caption if annotated else "Look at the images one by one."
-        said = f"The images ask different questions, so no mean answers them. {example}"
+        where = "the images below" if annotated else "the single images"
+        said = f"Each image asks its own question: look at {where} for what decides."
     return Finding(said, _belief(layer, details.checks[layer]))
 
 

@@ -58,8 +58,9 @@ const accuracyFacts = () => {
   if (!site.accuracy) return [];
   const { images, top1, top5 } = site.accuracy;
   const over = `over ${count(images, "image")} with the label of a class`;
-  if (site.head !== "two classes") return [fact("top-1 accuracy", percent(top1), over), fact("top-5 accuracy", percent(top5), over)];
-  return [fact("accuracy", percent(top1), over), fact("wrong", count(Math.round(images * (1 - top1)), "image"))];
+  const counted = (share) => [percent(share), make("span", { class: "quiet small" }, ` of ${images.toLocaleString("en")}`)];
+  if (site.head !== "two classes") return [fact("top-1 accuracy", counted(top1), over), fact("top-5 accuracy", counted(top5), over)];
+  return [fact("accuracy", counted(top1), over), fact("wrong", count(Math.round(images * (1 - top1)), "image"))];
 };
 
 const headFacts = () => {
