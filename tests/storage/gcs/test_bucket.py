@@ -430,6 +430,7 @@ def test_an_object_that_is_replaced_while_it_is_fetched_comes_in_one_version(
     assert (tmp_path / "copy").read_bytes() == b"newer" and info.size == 5
 
 
+@pytest.mark.slow
 def test_many_writers_through_many_faults(gcs: GcsServer, proxy: FaultProxy) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -72,6 +72,7 @@ def test_a_graph_with_the_renderers_gradients_is_told_from_one_without(toy: Bund
     assert redirected(function(parse_graph(toy)), tf.constant(PIXELS)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradient", "integrated"])
 def test_no_gradient_is_redirected_even_after_sprites_have_been_rendered(
     toy: Bundle, method: Method

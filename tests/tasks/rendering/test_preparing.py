@@ -27,6 +27,7 @@ SECOND = Channels(layer="second")
 SETTINGS: Any = {"batch_size": BATCH, "execution": FLOAT32}
 
 
+@pytest.mark.slow
 def test_a_prepared_layer_is_compiled_once_and_draws_the_same(
     toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

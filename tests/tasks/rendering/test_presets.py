@@ -102,6 +102,7 @@ def test_the_spectrum_of_photos_is_one_of_natural_images() -> None:
     assert (spectrum[0] >= spectrum[1] * 0.9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["second", "third"])
 def test_maco_keeps_its_magnitudes_and_excites_the_channel(toy: Bundle, layer: str) -> None:
     recipe = RenderRecipe(
