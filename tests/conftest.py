@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return two processes more than there are cores: many tests wait for other processes."""
-    return (os.cpu_count() or 1) + 2
+    """Return one process more than there are cores: many tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
