@@ -2,14 +2,18 @@
 
 import io
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from diamond_cutter.flows.cli.browse import listen, site_server
+from diamond_cutter.storage import LocalBucket
 from diamond_cutter.tasks.reporting.contents import ReportContents
 from tests.tasks.reporting.made_up_report import FOLDER, write_report
 from tests.waiting import AT_MOST_S
@@ -41,6 +45,17 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+
+
+@contextmanager
+def browsing(folder: Path) -> Iterator[str]:
+    """Serve a bucket in the block as `browse` does, and return the site's address."""
+    server, listener = site_server(LocalBucket(folder)), listen(0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
 
 
 class Window:

@@ -1,6 +1,5 @@
 """Every kind of page, checked by axe-core in light and dark, on a desk and on a phone."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from diamond_cutter.flows.cli.browse import listen, site_server
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import set_folder
-from tests.browser.conftest import Window
+from tests.browser.conftest import Window, browsing
 from tests.browser.sample import write_sample
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.compare_report import made_up_comparison as made_up_compare
@@ -68,12 +66,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browsed(bucket: Path) -> Iterator[str]:
-    server, listener = site_server(LocalBucket(bucket)), listen(0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with browsing(bucket) as url:
+        yield url
 
 
 def faults(page: Any) -> list[str]:

@@ -1,6 +1,5 @@
 """The gallery as people use it, in a real browser, from files and from `browse`."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from diamond_cutter.flows.cli.browse import listen, site_server
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.layout import set_folder, spritemap_record_key
-from tests.browser.conftest import Window, file_url
+from tests.browser.conftest import Window, browsing, file_url
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, publish, put_layer, scores
 from tests.tasks.reporting.made_up_report import put_report
@@ -70,12 +68,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[str]:
-    server, listener = site_server(LocalBucket(folder)), listen(0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/{set_folder(MODEL, RECIPE.key)}"
-    server.should_exit = True
-    thread.join()
+    with browsing(folder) as url:
+        yield f"{url}{set_folder(MODEL, RECIPE.key)}"
 
 
 @pytest.fixture
