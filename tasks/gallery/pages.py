@@ -15,6 +15,7 @@ _SCRIPTS = (
     "words",
     "data",
     "network",
+    "citation",
     "about",
     "layers",
     "search",

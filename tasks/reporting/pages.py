@@ -23,6 +23,7 @@ _SCRIPTS = (
     "reliability",
     "annotated",
     "sets_overview",
+    "citation",
     "about",
     "overview",
     "channels",

@@ -15,14 +15,15 @@ const setCommand = (layers) =>
 
 const bibTex = () => {
   const { versions } = site.about;
-  const id = `${modelName}-${site.recipe}`.replace(/[^A-Za-z0-9]+/g, "-");
-  const note = `sprites ${site.model} by ${site.recipe}`;
-  return `@misc{sprites-${id},\n  title = {Sprites of ${modelName}},\n  howpublished = {Rendered with Diamond Cutter${versions ? ` ${versions.diamond_cutter}` : ""}},\n  note = {${note.replace(/[{}\\]/g, "")}}\n}`;
+  return bibtexEntry(`sprites-${modelName}-${site.recipe}`, [
+    ["title", `Sprites of ${modelName}`],
+    ["howpublished", `Rendered with Diamond Cutter${versions ? ` ${versions.diamond_cutter}` : ""}`],
+    ["note", `sprites ${site.model} by ${site.recipe}`],
+  ]);
 };
 
 const aboutSet = () => {
   const { about } = site;
-  const line = (words, ...value) => make("div", {}, make("dt", {}, words), make("dd", {}, ...value));
   const layers = site.layers.filter((layer) => layer.kind !== null); // those that the model has
   const versions = about && about.versions ? Object.entries(about.versions).map(([name, value]) => `${plain(name)} ${value}`).join(", ") : null;
   return make(
@@ -32,12 +33,12 @@ const aboutSet = () => {
     make(
       "dl",
       { class: "about-list" },
-      line("model and hash", make("code", {}, nameOf(site.model))),
-      line("recipe and hash", make("code", {}, nameOf(site.recipe))),
-      ...(about ? [line("source of the model", nameOf(about.origin)), line("input", `${about.width} × ${about.height} px, ${count(about.planes, "channel")}`)] : []),
-      ...(versions ? [line("rendered with", nameOf(versions))] : []),
-      ...(about && layers.length ? [line("command", commandLine(setCommand(layers)))] : []),
-      ...(recipeOptions.includes("recipe.json") ? [line("", "recipe.json lies beside this page.")] : []),
+      aboutLine("model and hash", make("code", {}, nameOf(site.model))),
+      aboutLine("recipe and hash", make("code", {}, nameOf(site.recipe))),
+      ...(about ? [aboutLine("source of the model", nameOf(about.origin)), aboutLine("input", `${about.width} × ${about.height} px, ${count(about.planes, "channel")}`)] : []),
+      ...(versions ? [aboutLine("rendered with", nameOf(versions))] : []),
+      ...(about && layers.length ? [aboutLine("command", commandLine(setCommand(layers)))] : []),
+      ...(recipeOptions.includes("recipe.json") ? [aboutLine("", "recipe.json lies beside this page.")] : []),
     ),
     Object.keys(site.settings).length ? recipeTable(site.settings, site.recipe) : "",
     about ? make("details", { class: "cite" }, make("summary", {}, "Cite"), make("pre", { class: "citation" }, bibTex())) : "",

@@ -1,24 +1,17 @@
 // What the report was made of, and how to cite it.
 
-const BIBTEX_SPECIAL = /[\\{}$&#^_~%]/g;
-const bibtexText = (text) => text.replace(BIBTEX_SPECIAL, (character) => (character === "\\" || character === "^" || character === "~" ? " " : `\\${character}`));
-
 const plainEvidence = () => make("span", {}, ...evidenceParts()).textContent;
 
 const citation = () => {
   const [dataset, model, report] = [site.dataset, site.model, site.report].map((key) => key.split("@"));
-  const key = [dataset[0], model[0], report[1] || report[0]].join("-").replace(/[^A-Za-z0-9-]+/g, "-");
   const version = site.versions ? ` ${site.versions.diamond_cutter}` : "";
-  const lines = [
-    `  title = {${bibtexText(`${dataset[0]} seen by ${model[0]}`)}}`,
-    `  howpublished = {Attribution report, Diamond Cutter${version}}`,
-    `  note = {${bibtexText(`${plainEvidence()}; data set ${site.dataset}, model ${site.model}, report ${site.report}`)}}`,
-    ...(site.created ? [`  year = {${site.created.slice(0, 4)}}`] : []),
-  ];
-  return `@misc{${key},\n${lines.join(",\n")}\n}`;
+  return bibtexEntry([dataset[0], model[0], report[1] || report[0]].join("-"), [
+    ["title", `${dataset[0]} seen by ${model[0]}`],
+    ["howpublished", `Attribution report, Diamond Cutter${version}`],
+    ["note", `${plainEvidence()}; data set ${site.dataset}, model ${site.model}, report ${site.report}`],
+    ...(site.created ? [["year", site.created.slice(0, 4)]] : []),
+  ]);
 };
-
-const aboutLine = (words, ...value) => make("div", {}, make("dt", {}, words), make("dd", {}, ...value));
 
 const methodLine = () => {
   const methods = new Map();
