@@ -108,8 +108,6 @@ def attribute(
         Open the report in a browser at the end.
     """
     from diamond_cutter.flows.cli.run_output import print_left_over, print_report
-    from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.storage import open_bucket
 
     with _shown("attribute"):
         from diamond_cutter.flows.runs import run_attribution
@@ -119,8 +117,7 @@ def attribute(
         print_left_over(summary, as_json=json)
         return 0
     print_report(summary, as_json=json)
-    if open:
-        open_key(open_bucket(request.bucket), summary.key)
+    _open_if(open, request.bucket, summary.key)
     return FAILED if summary.lacks else 0
 
 
@@ -137,8 +134,6 @@ def cut(
         Open the report in a browser at the end.
     """
     from diamond_cutter.flows.cli.run_output import print_cut, print_left_over
-    from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.storage import open_bucket
 
     with _shown("cut"):
         from diamond_cutter.flows.runs import run_cut
@@ -148,8 +143,7 @@ def cut(
         print_left_over(summary, as_json=json)
         return 0
     print_cut(summary, as_json=json)
-    if open:
-        open_key(open_bucket(request.bucket), summary.key)
+    _open_if(open, request.bucket, summary.key)
     return 0 if summary.is_complete else FAILED
 
 
@@ -180,16 +174,13 @@ def compare(
         Open the report in a browser at the end.
     """
     from diamond_cutter.flows.cli.run_output import print_compare
-    from diamond_cutter.flows.cli.viewer import open_key
-    from diamond_cutter.storage import open_bucket
 
     with _shown("compare"):
         from diamond_cutter.flows.runs import run_compare
 
         summary = run_compare(request)
     print_compare(summary, as_json=json)
-    if open:
-        open_key(open_bucket(request.bucket), summary.key)
+    _open_if(open, request.bucket, summary.key)
     return 0 if summary.is_complete else FAILED
 
 
@@ -232,6 +223,15 @@ def _shown(command: str) -> AbstractContextManager[object]:
     from diamond_cutter.flows.events.display import shown
 
     return shown(command)
+
+
+def _open_if(wanted: bool, bucket: str, key: str) -> None:
+    """Open a report in a browser, if that is wanted."""
+    if wanted:
+        from diamond_cutter.flows.cli.viewer import open_key
+        from diamond_cutter.storage import open_bucket
+
+        open_key(open_bucket(bucket), key)
 
 
 def with_mixes(request: SpritesRequest, mixing: MixOptions) -> SpritesRequest:
