@@ -90,39 +90,44 @@ def answers(url: str) -> bool:
         return False
 
 
+def serve(
+    standing: dict[str, str], folder: Path, *arguments: str, shell: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    """Start `serve` with a standing Prefect server, in a folder and possibly by a shell."""
+    return subprocess.Popen(
+        [*shell, sys.executable, "-m", "diamond_cutter.flows.cli.main", "serve", *arguments],
+        env={**os.environ, **standing},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def deployment(api: httpx.Client, name: str) -> dict[str, Any] | None:
+    """Return a deployment once it is registered."""
+    found = api.get(f"/deployments/name/{name}")
+    return found.json() if found.is_success else None
+
+
+def ended_run(api: httpx.Client, run_id: str) -> dict[str, Any] | None:
+    """Return a flow run once it has ended, in whatever way."""
+    run = api.get(f"/flow_runs/{run_id}").json()
+    ended = run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    return run if ended else None
+
+
 def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
     standing: dict[str, str], tmp_path: Path
 ) -> None:
     options = ["--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
     # As in the background of a script, where Ctrl-C is ignored and SIGTERM is not.
-    command = [
-        *("sh", "-c", "trap '' INT; exec \"$@\"", "sh"),
-        sys.executable,
-        "-m",
-        "diamond_cutter.flows.cli.main",
-        "serve",
-        "--cron",
-        "0 2 * * *",
-        "sprites",
-        "efficientnet-lite0",
-        *options,
-    ]
-    serving = subprocess.Popen(
-        command,
-        env={**os.environ, **standing},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    shell = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    command = ("--cron", "0 2 * * *", "sprites", "efficientnet-lite0", *options)
+    serving = serve(standing, tmp_path, *command, shell=shell)
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
-
-            def deployment() -> dict[str, Any] | None:
-                found = api.get("/deployments/name/sprites/efficientnet-lite0")
-                return found.json() if found.is_success else None
-
-            served = wait_for(deployment)
+            served = wait_for(lambda: deployment(api, "sprites/efficientnet-lite0"))
             (schedule,) = served["schedules"]
             assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
             assert served["parameters"]["request"]["bucket"] == str(tmp_path / "bucket")
@@ -137,16 +142,8 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
             assert all(run["expected_start_time"][11:16] == "02:00" for run in due)
 
             triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={}).json()
-
-            def ended() -> dict[str, Any] | None:
-                run = api.get(f"/flow_runs/{triggered['id']}").json()
-                return (
-                    run
-                    if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-                    else None
-                )
-
-            assert wait_for(ended)["state_type"] == "COMPLETED"
+            run_id = triggered["id"]
+            assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
 
             misspelt = {"parameters": {"reqest": served["parameters"]["request"]}}
             refused = api.post(f"/deployments/{served['id']}/create_flow_run", json=misspelt)
@@ -189,48 +186,18 @@ def test_a_folder_is_explained_when_a_trigger_names_it(
     second.mkdir()
     shutil.copy(first / "goldfish" / "1.jpg", second / "only.jpg")
     options = ["--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "bucket"]
-    command = [
-        sys.executable,
-        "-m",
-        "diamond_cutter.flows.cli.main",
-        "serve",
-        "attribute",
-        "efficientnet-lite0",
-        "first",
-        *options,
-    ]
-    serving = subprocess.Popen(
-        command,
-        env={**os.environ, **standing},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    serving = serve(standing, tmp_path, "attribute", "efficientnet-lite0", "first", *options)
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
-
-            def deployment() -> dict[str, Any] | None:
-                found = api.get("/deployments/name/attribute-dataset/efficientnet-lite0")
-                return found.json() if found.is_success else None
-
-            served = wait_for(deployment)
+            served = wait_for(lambda: deployment(api, "attribute-dataset/efficientnet-lite0"))
             request = served["parameters"]["request"]
             assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
             parameters = {"request": {**request, "images": str(second)}}
             triggered = api.post(
                 f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}
             ).json()
-
-            def ended() -> dict[str, Any] | None:
-                run = api.get(f"/flow_runs/{triggered['id']}").json()
-                return (
-                    run
-                    if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-                    else None
-                )
-
-            assert wait_for(ended)["state_type"] == "COMPLETED"
+            run_id = triggered["id"]
+            assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
             shown = api.post(
                 "/artifacts/filter",
                 json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}},
