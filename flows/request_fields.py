@@ -1,7 +1,7 @@
 """Fields of several requests: the bucket, the recipe, the devices, the runner and time limits."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,9 +9,6 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from diamond_cutter.tasks.devices import DEVICES_HELP, check_devices
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-
-if TYPE_CHECKING:
-    pass
 
 # The preset of the model.
 AUTO = "auto"

@@ -1,20 +1,9 @@
 """The requests of `sprites` and `tune`: parameters of the command, the flow and its deployments."""
 
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Self
 
 from cyclopts import Parameter
 from pydantic import Field, model_validator
-
-from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
-from diamond_cutter.tasks.rendering.presets import PRESETS
-from diamond_cutter.tasks.rendering.recipe import RenderRecipe
-from diamond_cutter.tasks.rendering.subjects import Mixes
-from diamond_cutter.tasks.sheets import ImageFormat
-
-if TYPE_CHECKING:
-    pass
-
 
 from diamond_cutter.flows.request_fields import (
     AUTO,
@@ -27,6 +16,12 @@ from diamond_cutter.flows.request_fields import (
     Runner,
     lasting_place,
 )
+from diamond_cutter.flows.stops import GRACE_S
+from diamond_cutter.frozen_model import FrozenModel
+from diamond_cutter.tasks.rendering.presets import PRESETS
+from diamond_cutter.tasks.rendering.recipe import RenderRecipe
+from diamond_cutter.tasks.rendering.subjects import Mixes
+from diamond_cutter.tasks.sheets import ImageFormat
 
 _MAIN = ("main",)
 
