@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,9 @@ gc.disable()
 # start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# So many files of other tests stand between two files of tests in a browser.
+_BETWEEN = 12
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,10 +49,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run a whole flow as slow."""
+    """Mark the tests that run a whole flow as slow, and spread the files that wait."""
     for item in items:
         if item.get_closest_marker("prefect"):
             item.add_marker(pytest.mark.slow)
+    files = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
+    browser = [tests for tests in files if tests[0].path.parent.name == "browser"]
+    others = [tests for tests in files if tests[0].path.parent.name != "browser"]
+    # Tests in a browser mostly wait for it. So one process runs them while the others compute.
+    for number, tests in enumerate(browser):
+        others.insert(number * _BETWEEN, tests)
+    items[:] = chain.from_iterable(others)
 
 
 def pytest_collection_finish() -> None:
