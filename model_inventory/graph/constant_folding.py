@@ -32,13 +32,11 @@ def fold_constants(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
     }
     if not read:
         return graph
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        part = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
-        constants = {node.name for node in graph.node if node.op == "Const"}
-        part.node.extend(
-            node for node in graph.node if node.name in folded or node.name in constants
-        )
-        tf.graph_util.import_graph_def(part, name="")
+    options = tf.compat.v1.ConfigProto()
+    # To optimise the graph takes longer than the one run, which computes the same.
+    options.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=options) as session:
+        tf.graph_util.import_graph_def(subgraph(graph, list(read)), name="")
         values = session.run({name: session.graph.get_tensor_by_name(f"{name}:0") for name in read})
     small = {name: value for name, value in values.items() if value.size <= _LARGEST}
     result = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)

@@ -182,7 +182,7 @@ while True:
 def test_a_killed_writer_leaves_no_half_object(root: Path) -> None:
     chance = random.Random()
     objects = leftovers = 0
-    for _ in range(40):
+    for _ in range(16):
         writer = python(WRITER, root)
         assert writer.stdout and writer.stdout.readline() == "ready\n"
         time.sleep(chance.uniform(0.02, 0.3))

@@ -30,7 +30,8 @@ from diamond_cutter.model_inventory.keras.applications import (
 from diamond_cutter.model_inventory.keras.calls import layer_activations
 from diamond_cutter.model_inventory.keras.catalogue import KERAS_APPLICATIONS, keras_source
 from diamond_cutter.model_inventory.keras.tracing import TracedModel, trace
-from tools.models_table import OF_A_FAMILY, RENDERED
+from tests.model_inventory.keras.built_networks import WITH_FEWER_BLOCKS, built
+from tools.models_table import FEWER_BLOCKS, OF_A_FAMILY, RENDERED
 
 # Keras turns a variable into an array in a way that NumPy will drop.
 pytestmark = pytest.mark.filterwarnings(
@@ -70,6 +71,7 @@ def test_every_network_of_keras_applications_is_there() -> None:
         for name, application in KERAS_APPLICATIONS.items()
     )
     assert len(builders) == 40
+    assert set(FEWER_BLOCKS) == set(WITH_FEWER_BLOCKS)
 
 
 @pytest.mark.slow
@@ -106,12 +108,25 @@ def test_images_become_what_the_module_prepares() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
+class _Layers:
+    """Stands for `keras.layers` where Keras builds a network: each layer passes its input on."""
+
+    Input = staticmethod(keras.Input)
+
+    def __getattr__(self, name: str) -> object:
+        return _first_input if name.islower() else lambda *_args, **_options: _first_input
+
+
+def _first_input(inputs: object, *_more: object, **_options: object) -> object:
+    return inputs[0] if isinstance(inputs, list | tuple) else inputs
+
+
 @pytest.mark.slow
 def test_keras_is_asked_for_the_size_and_the_file_that_we_know(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Layers pass their input on, so no network is built: only its size and file are asked for."""
-    from keras.src.applications import imagenet_utils
+    """No layer is made, so no network is built: only its size and file are asked for."""
+    from keras.src.applications import convnext, imagenet_utils
     from keras.src.utils import file_utils
 
     sizes, files = [], []
@@ -120,17 +135,20 @@ def test_keras_is_asked_for_the_size_and_the_file_that_we_know(
         sizes.append(default_size)
         return (default_size, default_size, 3)
 
-    def first_input(_layer: object, inputs: object, *_args: object, **_kwargs: object) -> object:
-        return inputs[0] if isinstance(inputs, list | tuple) else inputs
-
     monkeypatch.setattr(imagenet_utils, "obtain_input_shape", default_shape)
     monkeypatch.setattr(file_utils, "get_file", lambda file, *_args, **_kwargs: files.append(file))
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_args, **_kwargs: None)
-    monkeypatch.setattr(keras.layers.Layer, "__call__", first_input)
+    # Those that the modules of networks define themselves.
+    monkeypatch.setattr(keras.layers.Layer, "__call__", lambda _layer, inputs: inputs)
+    monkeypatch.setattr(convnext, "Sequential", lambda *_args, **_options: _first_input)
     for name, application in KERAS_APPLICATIONS.items():
+        builder = getattr(keras.applications, application.builder)
+        module = importlib.import_module(builder.__module__)
+        if hasattr(module, "layers"):
+            monkeypatch.setattr(module, "layers", _Layers())
         # These two take a size for themselves before they ask.
         own_size = {"input_shape": (224, 224, 3)} if "v3" in name and "mobile" in name else {}
-        getattr(keras.applications, application.builder)(weights="imagenet", **own_size)
+        builder(weights="imagenet", **own_size)
         assert files.pop() == application.file, name
         assert own_size or sizes.pop() == application.image_size, name
 
@@ -154,7 +172,7 @@ def test_a_network_is_traced_at_the_smallest_size(
             initializer, "__call__", lambda _self, shape, dtype=None: tf.zeros(shape, dtype)
         )
     keras.backend.clear_session()
-    traced = trace(build(name, side))
+    traced = trace(built(name, side))
     assert traced.image_shape == (side, side, 3)
     assert traced.output_tensor.endswith("Softmax:0")
     assert len(traced.layers) > 15
@@ -214,39 +232,6 @@ def test_every_layer_has_the_activations_that_keras_computes() -> None:
     of_any_size.set_weights(model.get_weights())
     other = np.random.default_rng(0).uniform(low, high, (1, *other_px, 3)).astype(np.float32)
     assert assert_equal_to_keras(of_any_size, traced, other) == len(traced.layers)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_given_back")
-def test_a_backbone_of_keras_inside_a_transfer_model(tmp_path: Path) -> None:
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
-    backbone = keras.applications.MobileNetV2(
-        weights=None, include_top=False, input_shape=(64, 64, 3), name="backbone"
-    )
-    model = keras.Sequential(
-        [
-            keras.Input((64, 64, 3)),
-            keras.layers.RandomRotation(0.1),
-            keras.layers.Rescaling(1 / 127.5, offset=-1),
-            with_random_statistics(backbone),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dropout(0.2),
-            keras.layers.Dense(5, activation="softmax", name="classes"),
-        ]
-    )
-    model.save(tmp_path / "model.keras")
-    traced = trace(keras.models.load_model(tmp_path / "model.keras"))
-    names = [layer.name for layer in traced.layers]
-    assert (
-        names[0] == "backbone/Conv1"
-        and "backbone/block_3_expand_relu" in names
-        and "backbone/block_4_add" in names
-    )
-    assert names[-2:] == ["global_average_pooling2d", "classes"]
-    assert traced.value_range == (0.0, 255.0)
-    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
-    assert assert_equal_to_keras(model, traced, images) == len(names)
 
 
 def test_caffes_order_of_colours_goes_in(_given_back: None) -> None:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from diamond_cutter.model_inventory.bundle import Bundle, layer_graph, parse_graph
+from diamond_cutter.model_inventory.bundle import Bundle, layer_graph
 from diamond_cutter.model_inventory.card import ModelSource
 from diamond_cutter.model_inventory.graph.graph_def import run_inside
-from diamond_cutter.model_inventory.keras.applications import build, to_bundle
+from diamond_cutter.model_inventory.keras.applications import to_bundle
 from diamond_cutter.model_inventory.keras.calls import layer_activations
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.sprites import layer_renderer, render_sprites
 from diamond_cutter.tasks.rendering.subjects import Channels
+from tests.model_inventory.keras.built_networks import built
 from tools.models_table import RENDERED, TABLE, page
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ SIDES = {
     "keras/resnet50": 64,
     "keras/inceptionv3": 107,
     "keras/densenet121": 64,
-    "keras/vgg16": 64,
+    "keras/vgg16": 48,
     "keras/convnexttiny": 64,
     "keras/efficientnetv2b0": 64,
     "keras/mobilenetv2": 64,
@@ -40,7 +41,7 @@ def model(request: pytest.FixtureRequest) -> Iterator[tuple[str, keras.Model]]:
     """Build a network of 10 classes whose BatchNorms have statistics of their own, as after
     training.
     """
-    model = build(request.param, SIDES[request.param], classes=10)
+    model = built(request.param, SIDES[request.param], classes=10)
     stream = np.random.default_rng(0)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -69,7 +70,7 @@ def assert_close(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
 def test_a_network_is_computed_as_keras_does_and_rendered(model: tuple[str, keras.Model]) -> None:
     name, network = model
     bundle = to_bundle(name, network, SOURCE, SIDES[name])
-    images = np.random.default_rng(1).random((2, SIDES[name], SIDES[name], 3), np.float32)
+    images = np.random.default_rng(1).random((1, SIDES[name], SIDES[name], 3), np.float32)
     fed = as_the_model_takes_them(images, bundle)
     expected = layer_activations(network, fed)
     main = [layer.name for layer in bundle.card.layers if layer.main]
@@ -78,9 +79,9 @@ def test_a_network_is_computed_as_keras_does_and_rendered(model: tuple[str, kera
     *activations, logits = run(folded, fed, tensors)
     for layer, found in zip(main, activations, strict=True):
         assert_close(found, expected[layer], layer)
-    # What folding changes is told from the graph as it was frozen.
-    (unfolded,) = run(parse_graph(bundle), fed, tensors[-1:])
-    assert_close(logits, unfolded, "logits")
+    # Keras returns the logits behind a softmax, which tells all but their mean.
+    log_probabilities = np.log(next(reversed(expected.values())))
+    assert_close(logits - logits.mean(), log_probabilities - log_probabilities.mean(), "logits")
 
     # Deep enough for every kind of block; TensorFlow optimises all that is before the layer, which
     # takes longer than to render.
