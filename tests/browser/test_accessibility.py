@@ -48,6 +48,8 @@ PAGES = {
 }
 # Without the styles that axe-core would read again, which the pages' policy forbids.
 OPTIONS = {"resultTypes": ["violations"], "preload": False}
+# Menus stay closed, because they would cover what is to be checked.
+UNFOLD = "document.querySelectorAll('details:not(.share)').forEach((part) => { part.open = true; })"
 LOOKS = ((1400, "light"), (390, "dark"))
 
 
@@ -89,6 +91,8 @@ def test_axe_finds_no_serious_fault(chromium: Any, bucket: Path, browsed: str, n
     site = browsed if name in ("browse", "model") else bucket.as_uri() + "/"
     window = Window(chromium, site, 1400, 900)
     page = window.open(PAGES.get(name, "sample/index.html"))
+    window.settle()
+    page.evaluate(UNFOLD)
     for width, scheme in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
