@@ -31,9 +31,26 @@ ARGUMENTS = (
 )
 
 
+class Chromium:
+    """A Chromium that keeps the pages of closed windows, because a new page takes a process."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._spare: dict[str, list[Any]] = {}
+
+    def page(self, **options: Any) -> Any:
+        """Return an empty page with these options of Playwright's `new_context`."""
+        spare = self._spare.get(str(options))
+        return spare.pop() if spare else self._browser.new_context(**options).new_page()
+
+    def keep(self, page: Any, **options: Any) -> None:
+        """Keep an empty page for the next window with the same options."""
+        self._spare.setdefault(str(options), []).append(page)
+
+
 # Not for the whole session: while it runs, no other test could start an event loop.
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Chromium]:
     """Return a Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = shutil.which("chromium")
@@ -43,7 +60,7 @@ def chromium() -> Iterator[Any]:
         browser = started.chromium.launch(
             executable_path=path, args=list(ARGUMENTS), timeout=1000 * AT_MOST_S
         )
-        yield browser
+        yield Chromium(browser)
         browser.close()
 
 
@@ -61,25 +78,40 @@ def browsing(folder: Path) -> Iterator[str]:
 class Window:
     """A window on a gallery; it keeps what the page asks for and what goes wrong in it."""
 
-    def __init__(self, chromium: Any, site: str, width: int, height: int, **options: Any) -> None:
+    def __init__(
+        self, chromium: Chromium, site: str, width: int, height: int, **options: Any
+    ) -> None:
         self.site = site
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self._context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        self.page = self._context.new_page()
+        self._chromium, self._options = chromium, options
+        self.page = chromium.page(**options)
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
         self.page.set_default_timeout(1000 * AT_MOST_S)
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on(
-            "console", lambda message: self.complaints.append(f"{message.type}: {message.text}")
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        self._hears = {
+            "request": lambda request: self.requests.append(request.url),
+            "console": lambda message: self.complaints.append(f"{message.type}: {message.text}"),
+            "pageerror": lambda error: self.complaints.append(f"error: {error}"),
+            "dialog": lambda dialog: self.complaints.append(f"dialog: {dialog.message}"),
+        }
+        for event, hear in self._hears.items():
+            self.page.on(event, hear)
 
     def open(self, path: str = "") -> Any:
         """Open a page of the gallery by what is behind the #, as by a link from elsewhere."""
-        self.page.goto("about:blank")
+        if self.page.url != "about:blank":  # a new # alone would not load the page again
+            self.page.goto("about:blank")
         self.page.goto(self.site + path)
         self.page.wait_for_selector("h1")
+        return self.page
+
+    def go(self, path: str) -> Any:
+        """Go to another page by what is behind the #, as by a link, and wait until it is shown."""
+        self.page.evaluate(
+            "path => { window.left = document.querySelector('h1'); location.hash = path; }", path
+        )
+        self.until("!left.isConnected && document.querySelector('h1')")
         return self.page
 
     def open_layer(self, name: str) -> Any:
@@ -140,15 +172,19 @@ class Window:
 
     def close(self) -> None:
         """Close it; nothing has gone wrong, and nothing was asked for elsewhere."""
-        self._context.close()
+        self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        for event, hear in self._hears.items():
+            self.page.remove_listener(event, hear)
+        self._chromium.keep(self.page, **self._options)
         assert self.complaints == []
         # Its own folder, and the reports beside it in the bucket.
-        folder = self.site.removesuffix("index.html")
+        folder = self.site.rpartition("/")[0] + "/"
         places = (folder, folder.partition("/sprites/")[0] + "/reports/", "about:blank")
         assert [url for url in self.requests if not url.startswith(places)] == []
 
 
-def windows_on(chromium: Any, url: str) -> "Iterator[Callable[..., Window]]":
+def windows_on(chromium: Chromium, url: str) -> "Iterator[Callable[..., Window]]":
     """Yield what opens windows on a page, and close them."""
     windows: list[Window] = []
 
@@ -180,7 +216,7 @@ def report_contents(report_bucket: Path) -> ReportContents:
 
 @pytest.fixture
 def new_window(
-    chromium: Any, report_bucket: Path, report_contents: ReportContents
+    chromium: Chromium, report_bucket: Path, report_contents: ReportContents
 ) -> Iterator[Callable[..., Window]]:
     """Return what opens windows on the made-up report."""
     yield from windows_on(chromium, file_url(report_bucket, FOLDER + "index.html"))

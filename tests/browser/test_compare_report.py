@@ -41,7 +41,7 @@ def test_the_answer_comes_first_and_names_are_text(
     assert page.locator("code").first.inner_text() == contents.repeat
 
 
-def test_the_heat_map_is_a_picture_a_file_and_a_table(
+def test_the_heat_map_is_a_picture_a_file_and_a_table_and_tables_are_sorted(
     new_window: NewWindow, contents: CompareContents, bucket: Path
 ) -> None:
     page = new_window().open()
@@ -53,32 +53,27 @@ def test_the_heat_map_is_a_picture_a_file_and_a_table(
     page.locator("summary", has_text="as a table").click()
     cells = page.locator("details table td").all_inner_texts()
     assert cells[:3] == ["1.00", "0.50", "–"] and len(cells) == 9
+    table = page.locator("table.sortable").last
+    table.locator("th button", has_text="similarity").click()
+    similarities = table.locator("tbody tr > :nth-child(4)").all_inner_texts()
+    assert similarities == ["1.00", "0.90", "–"]
 
 
-def test_channels_stand_side_by_side_and_missing_sprites_are_said(new_window: NewWindow) -> None:
-    page = new_window(390).open()
+def test_channels_stand_side_by_side_and_nothing_is_wider_than_the_screen(
+    new_window: NewWindow,
+) -> None:
+    window = new_window(390)
+    page = window.open()
     pair = page.locator(".channel-pairs > li").first
     first, second = (side.bounding_box() for side in pair.locator(".sides > div").all())
     assert first["y"] == second["y"] and first["x"] + first["width"] <= second["x"]
     assert pair.locator(".no-sprite").count() == 1
     assert page.locator(".contributors .no-sprite").count() == 1
     assert page.locator(".channel-pairs .flagged").first.inner_text() == "grey"
-
-
-def test_tables_are_sorted_by_the_column_that_is_pressed(new_window: NewWindow) -> None:
-    page = new_window().open()
-    table = page.locator("table.sortable").last
-    table.locator("th button", has_text="similarity").click()
-    cells = table.locator("tbody tr > :nth-child(4)").all_inner_texts()
-    assert cells == ["1.00", "0.90", "–"]
-
-
-def test_nothing_is_wider_than_the_screen(new_window: NewWindow) -> None:
-    window = new_window()
     for width, scheme in ((390, "light"), (800, "dark"), (1400, "light")):
-        window.page.set_viewport_size({"width": width, "height": 900})
-        window.page.emulate_media(color_scheme=scheme)
-        window.open()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        window.settle()
         assert window.overflow_px() == 0, (width, scheme)
 
 

@@ -125,6 +125,8 @@ def test_a_picture_opens_alone_and_the_focus_returns(window: Window) -> None:
 
 def test_terms_flags_and_missing_sprites_explain_themselves(window: Window) -> None:
     page = window.open()
+    # A cell of a large sheet is in one of its files.
+    assert page.locator("#part").inner_text() == '[{"file":"b.webp","columns":2,"cell_px":8},1]'
     tip = page.locator(".tip")
     page.locator(".term").focus()
     page.keyboard.press("Tab")
@@ -141,11 +143,6 @@ def test_terms_flags_and_missing_sprites_explain_themselves(window: Window) -> N
     assert page.get_by_role("img", name="flags: grey, not finite").count() == 1
     chips = [each.inner_text().partition("\n")[0] for each in page.locator(".verdict").all()]
     assert chips == ["reliable", "order only", "not reliable"]
-
-
-def test_a_cell_of_a_large_sheet_is_in_one_of_its_files(window: Window) -> None:
-    part = window.open().locator("#part").inner_text()
-    assert part == '[{"file":"b.webp","columns":2,"cell_px":8},1]'
 
 
 def test_what_is_out_of_view_is_drawn_before_printing(window: Window) -> None:

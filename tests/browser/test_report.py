@@ -1,5 +1,6 @@
 """The first page of a report, its layers, its comparisons and its list, in a real browser."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from diamond_cutter.tasks.reporting.contents import ReportContents, Values
-from tests.browser.conftest import Window, file_url
+from diamond_cutter.tasks.reporting.pages import report_page
+from tests.browser.conftest import Window
 from tests.tasks.reporting.made_up_report import (
     CLASSES,
     FINDING,
@@ -26,7 +28,6 @@ from tests.tasks.reporting.made_up_report import (
     colour_of,
     means_of,
     name_of,
-    write_report,
 )
 
 pytestmark = pytest.mark.slow
@@ -89,19 +90,21 @@ def test_is_this_reliable(window: Window) -> None:
 
 
 @contextmanager
-def headed(chromium: Any, tmp_path: Path, **changes: Any) -> Iterator[Window]:
-    """Open a window on a report with changed contents."""
-    write_report(tmp_path / FOLDER, **changes)
-    window = Window(chromium, file_url(tmp_path, FOLDER + "index.html"), 1280, 900)
+def headed(chromium: Any, report_bucket: Path, contents: ReportContents) -> Iterator[Window]:
+    """Open a window on a page beside the report's own, with other contents."""
+    changed = report_bucket / FOLDER / "changed.html"
+    changed.write_bytes(report_page(contents))
+    window = Window(chromium, changed.as_uri(), 1280, 900)
     yield window
     window.close()
 
 
 def test_two_classes_by_one_score_have_a_threshold_and_wrong_images(
-    chromium: Any, tmp_path: Path, report_contents: ReportContents
+    chromium: Any, report_bucket: Path, report_contents: ReportContents
 ) -> None:
     spec = report_contents.spec.model_copy(update={"threshold": 0.8, "classes_by_label": True})
-    with headed(chromium, tmp_path, head="two classes", spec=spec) as window:
+    changed = report_contents.model_copy(update={"head": "two classes", "spec": spec})
+    with headed(chromium, report_bucket, changed) as window:
         page = window.open()
         assert "top class over the other class" in page.locator(".lead").inner_text()
         ran = page.locator(".ran").inner_text()
@@ -110,24 +113,27 @@ def test_two_classes_by_one_score_have_a_threshold_and_wrong_images(
             assert words in ran
         assert "top-5" not in ran
         assert page.get_by_text("The model has no labels.").is_visible()
-        page = window.open("#/image/1")
+        window.go("#/image/1")
         page.wait_for_selector(".decision")
         assert f"threshold: {CLASSES[1]} above 0.8" in page.locator(".decision").inner_text()
 
 
-def test_a_report_of_values_from_an_earlier_version(chromium: Any, tmp_path: Path) -> None:
+def test_a_report_of_values_from_an_earlier_version(
+    chromium: Any, report_bucket: Path, report_contents: ReportContents
+) -> None:
     values = Values(lowest=-2.5, mean=0.25, highest=31)
     earlier = {"finding": "", "annotated": (), "failed_sprites": None, "versions": None}
-    with headed(
-        chromium, tmp_path, head="values", values=values, accuracy=None, **earlier
-    ) as window:
+    changed = report_contents.model_copy(
+        update={"head": "values", "values": values, "accuracy": None, **earlier}
+    )
+    with headed(chromium, report_bucket, changed) as window:
         page = window.open()
         assert page.locator("h1").inner_text() == "pictures seen by made-up"
         assert page.locator(".lead").inner_text().startswith("What raises and lowers ")
         ran = page.locator(".ran").inner_text()
         assert "lowest value\n-2.50" in ran.replace("−", "-") and "highest value\n31.0" in ran
         assert "accuracy" not in ran and page.locator(".annotated").count() == 0
-        page = window.open(f"#/layer/{quote(next(iter(LAYERS)), safe='')}")
+        window.go("#/layer/stem")
         page.wait_for_selector(".sides")
         assert page.locator(".side h2").all_inner_texts() == ["+ Raises", "− Lowers"]
 
@@ -210,7 +216,7 @@ def test_a_layer_asks_one_question_at_a_time(
     window.until("location.hash === '#/layer/logits/0'")
 
 
-def test_no_photo_stands_for_a_sprite_and_flags_are_said(window: Window) -> None:
+def test_no_photo_stands_for_a_sprite_and_groups_have_channels_and_classes(window: Window) -> None:
     page = window.open("#/layer/block_0/0")
     missing = page.locator(f"[data-channel='{MISSING[1]}']").first
     frame = missing.locator(".channel-sprite .no-sprite")
@@ -229,6 +235,16 @@ def test_no_photo_stands_for_a_sprite_and_flags_are_said(window: Window) -> None
     )
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog").count() == 0 and page.url.endswith("#/layer/block_0/0")
+    groups = page.locator(".group")
+    assert groups.count() == 4 and groups.first.locator(".members li").count() == 6
+    assert groups.first.locator(".by-class li").count() == len(CLASSES)
+    texts = page.locator(".group .group-facts b").all_inner_texts()
+    values = [float(text.replace("−", "-")) for text in texts]
+    assert values == sorted(values, reverse=True)
+    assert page.locator(".flow-node").count() == 12
+    window.go("#/layer/logits/0")
+    window.until("document.querySelector('h1').textContent === 'logits'")
+    assert page.locator(".group").count() == 0
 
 
 def test_the_bars_of_all_channels_have_axes_and_open_a_channel(
@@ -269,18 +285,6 @@ def test_a_patch_leads_to_its_image(window: Window, report_contents: ReportConte
     links.first.click()
     page.wait_for_selector(".stage")
     assert page.url.endswith(goal) and page.locator(".tip:visible").count() == 0
-
-
-def test_groups_have_sprites_channels_and_classes(window: Window) -> None:
-    page = window.open("#/layer/block_0/0")
-    groups = page.locator(".group")
-    assert groups.count() == 4 and groups.first.locator(".members li").count() == 6
-    assert groups.first.locator(".by-class li").count() == len(CLASSES)
-    texts = page.locator(".group .group-facts b").all_inner_texts()
-    values = [float(text.replace("−", "-")) for text in texts]
-    assert values == sorted(values, reverse=True)
-    assert page.locator(".flow-node").count() == 12
-    assert window.open("#/layer/logits/0").locator(".group").count() == 0
 
 
 def test_what_separates_two_sets(window: Window) -> None:
@@ -337,8 +341,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow) -> N
     window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
     tools = "input, select, button:not(.cursor, .flow *), .turn, .layer-card, .tab, .chip"
     layers = (f"#/layer/{EVIL}", "#/layer/block_0/2", f"#/compare/{EVIL}?a=1&b=2")
-    for path in ("", *layers, "#/images/1", f"#/image/3/{EVIL}", "#/image/5"):
-        page = window.open(path)
+    page = window.open()
+    for path in ("#/", *layers, "#/images/1", f"#/image/3/{EVIL}", "#/image/5"):
+        if path != "#/":
+            window.go(path)
         window.settle()
         assert window.overflow_px() <= 0, path
         edges = page.locator(tools).evaluate_all(
@@ -358,19 +364,22 @@ def test_no_name_means_anything(window: Window) -> None:
         (f"#/compare/{EVIL}?a=1&b=2", ".side:last-child h2"),
         ("#/images/1/2", ".image-list"),
     ):
-        page = window.open(path)
-        page.wait_for_selector(selector)
-        text = page.locator(selector).first.evaluate("node => node.textContent")
-        assert HOSTILE in text and window.overflow_px() <= 0
+        window.go(path)
+        window.until(
+            f"document.querySelector('{selector}')?.textContent.includes({json.dumps(HOSTILE)})"
+        )
+        assert window.overflow_px() <= 0
 
 
 def test_unknown_pages_are_named(window: Window) -> None:
-    for path in ("#/layer/nothing", "#/image/1000", "#/image/x", "#/else", "#/layer/%ff"):
-        page = window.open(path)
+    page = window.open("#/layer/nothing")
+    for path in ("#/image/1000", "#/image/x", "#/else", "#/layer/%ff"):
         window.until("document.querySelector('h1').textContent === 'Not found'")
-        assert page.url.endswith(path)
         page.get_by_role("link", name="Back").click()
         window.until("document.querySelector('h1').textContent !== 'Not found'")
+        window.go(path)
+        assert page.url.endswith(path)
+    window.until("document.querySelector('h1').textContent === 'Not found'")
 
 
 def test_numbers_that_cannot_be_loaded_are_named(window: Window, report_bucket: Path) -> None:
@@ -399,10 +408,11 @@ def test_without_javascript_there_are_numbers(
     assert "report.json" in text and FINDING in text
 
 
-def test_dark_where_the_system_is(new_window: NewWindow) -> None:
+def test_dark_where_the_system_is(window: Window) -> None:
+    page = window.open()
     shades = {}
     for scheme in ("light", "dark"):
-        window = new_window(color_scheme=scheme)
-        window.open()
+        page.emulate_media(color_scheme=scheme)
+        window.settle()
         shades[scheme] = sum(window.colour_at(1270, 880))
     assert shades["light"] > 600 and shades["dark"] < 150

@@ -89,21 +89,39 @@ def test_what_decides_at_this_place_in_the_picture(window: Window) -> None:
     assert page.locator(".same-place a").first.get_attribute("href") == "#/image/39/block_0"
 
 
-def test_a_click_pins_a_position_and_another_unpins_it(window: Window) -> None:
+def test_a_click_or_a_key_pins_a_position_which_says_where_it_comes_from(window: Window) -> None:
     page = open_image(window, 5, 1)
-    page.mouse.click(*spot(window, 1, 8))
+    page.mouse.click(*spot(window, 1, 0))
     hover(window, 1, 20)
-    assert channels_shown(window) == strings(channels_at(1, 0, 8))
+    assert channels_shown(window) == strings(channels_at(1, 0, 0))
+    page.locator(".seen-from").scroll_into_view_if_needed()
+    box = page.locator(".seen-from").bounding_box()
+    near = window.colour_at(box["x"] + 12, box["y"] + 12)
+    far = window.colour_at(box["x"] + 150, box["y"] + 12)
+    assert sum(near) > 1.5 * sum(far)
     page.keyboard.press("Escape")
     hover(window, 1, 21)
     assert channels_shown(window) == strings(channels_at(1, 0, 21))
+    cursor = page.locator(".cursor")
+    cursor.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowLeft")
+    window.settle()
+    assert str(cursor.get_attribute("aria-label")).startswith("Row 1, column 1: +")
+    page.keyboard.press("ArrowRight")
+    window.settle()
+    assert channels_shown(window) == strings(channels_at(1, 0, 1))
+    assert "Row 1, column 2" in page.locator(".stage [role=status]").inner_text()
+    page.keyboard.press("Enter")
+    assert cursor.get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Copy link").click()
+    assert page.url.endswith("#/image/5/block_0?at=1,2")
 
 
-def test_send_me_exactly_this_view(new_window: NewWindow) -> None:
-    window = new_window()
+def test_send_me_exactly_this_view(window: Window) -> None:
     page = open_image(window, 5, 1)
-    chosen = CLASSES[class_of(5)]
-    page.get_by_role("button", name=chosen, exact=True).click()
+    page.get_by_role("button", name=CLASSES[class_of(5)], exact=True).click()
     page.mouse.click(*spot(window, 1, 20))
     page.get_by_role("button", name="one scale").click()
     page.get_by_role("button", name="by activation").click()
@@ -117,22 +135,24 @@ def test_send_me_exactly_this_view(new_window: NewWindow) -> None:
         *("class=5", "mode=groups", "group=2", "at=4,3"),
         *("order=activation", "scale=all", "opacity=60"),
     }
-    other = new_window()
-    other.page.goto(page.url)
-    other.page.wait_for_selector(".position-channels")
-    other.settle()
-    texts = [one.page.locator(".inspect").inner_text() for one in (window, other)]
-    assert texts[0] == texts[1]
-    pressed = [one.page.locator("[aria-pressed=true]").all_inner_texts() for one in (window, other)]
-    assert pressed[0] == pressed[1] and len(pressed[0]) == 6
-    drawn = [
-        one.page.locator(".stage").evaluate("node => node.outerHTML") for one in (window, other)
-    ]
-    assert drawn[0] == drawn[1]
-    other.page.evaluate("history.replaceState(null, '', location.href.split('?')[0])")
-    other.page.reload()
-    other.page.wait_for_selector(".position-channels")
-    assert other.page.locator(".stage .contours").count() == 0
+
+    def seen() -> tuple[str, list[str], str]:
+        page.wait_for_selector(".position-channels")
+        window.settle()
+        return (
+            page.locator(".inspect").inner_text(),
+            page.locator("[aria-pressed=true]").all_inner_texts(),
+            page.locator(".stage").evaluate("node => node.outerHTML"),
+        )
+
+    sent = seen()
+    assert len(sent[1]) == 6
+    window.open(page.url.removeprefix(window.site))
+    assert seen() == sent
+    page.evaluate("history.replaceState(null, '', location.href.split('?')[0])")
+    page.reload()
+    page.wait_for_selector(".position-channels")
+    assert page.locator(".stage .contours").count() == 0
 
 
 def test_the_map_shows_signs_and_follows_the_class(window: Window) -> None:
@@ -182,17 +202,6 @@ def test_another_layer_keeps_the_place_and_the_view(window: Window) -> None:
     assert "#/image/6/stem?mode=sprites" in page.url
 
 
-def test_a_position_says_where_it_comes_from(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    page.mouse.click(*spot(window, 1, 0))
-    window.settle()
-    page.locator(".seen-from").scroll_into_view_if_needed()
-    box = page.locator(".seen-from").bounding_box()
-    near = window.colour_at(box["x"] + 12, box["y"] + 12)
-    far = window.colour_at(box["x"] + 150, box["y"] + 12)
-    assert sum(near) > 1.5 * sum(far)
-
-
 def test_groups_are_contours_each_with_its_pattern(window: Window) -> None:
     page = open_image(window, 5, 1, "?mode=groups")
     lines = page.locator(".contours [data-group]")
@@ -237,27 +246,8 @@ def test_the_semantic_map_shows_the_strongest_channels_sized_by_activation(
     assert "1 of 36 positions" in page.locator(".under-stage").inner_text()
 
 
-def test_positions_are_reached_by_the_keyboard(window: Window) -> None:
-    page = open_image(window, 5, 1)
-    cursor = page.locator(".cursor")
-    cursor.focus()
-    for _ in range(6):
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("ArrowLeft")
-    window.settle()
-    assert str(cursor.get_attribute("aria-label")).startswith("Row 1, column 1: +")
-    page.keyboard.press("ArrowRight")
-    window.settle()
-    assert channels_shown(window) == strings(channels_at(1, 0, 1))
-    assert "Row 1, column 2" in page.locator(".stage [role=status]").inner_text()
-    page.keyboard.press("Enter")
-    assert cursor.get_attribute("aria-pressed") == "true"
-    page.get_by_role("button", name="Copy link").click()
-    assert page.url.endswith("#/image/5/block_0?at=1,2")
-
-
 def test_a_tap_selects_a_position(new_window: NewWindow) -> None:
-    window = new_window(360, 740, has_touch=True, is_mobile=True)
+    window = new_window(360, 740, has_touch=True, is_mobile=True, device_scale_factor=2)
     page = open_image(window, 5, 1)
     page.touchscreen.tap(*spot(window, 1, 13))
     window.settle()

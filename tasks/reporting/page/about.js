@@ -39,7 +39,7 @@ const aboutSection = () => {
       ...(site.created ? [aboutLine("Measured", site.created)] : []),
       ...(site.command ? [aboutLine("Command", commandLine(site.command))] : []),
       ...(versions ? [aboutLine("Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${plain(name)} ${version}`).join(" · "))] : []),
-      aboutLine("Citation", copyTool(cited), make("pre", { class: "citation", tabindex: 0, "aria-label": "BibTeX" }, cited)),
+      aboutLine("Citation", copyTool(cited), make("pre", { class: "citation", tabindex: 0, role: "group", "aria-label": "BibTeX" }, cited)),
     ),
   );
 };

@@ -3,6 +3,7 @@ others.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -406,11 +407,13 @@ def _image_layer(layer: int, image: int) -> ImageLayer:
     )
 
 
+@cache
 def _blob(side: int, place: int, group: int) -> int:
     at = np.array([group // 2, group % 2]) * (side - 1)
     return round(255 * float(np.exp(-np.sum((np.array(divmod(place, side)) - at) ** 2) / side)))
 
 
+@cache
 def _around(side: int, before: int, place: int) -> tuple[tuple[int, int], ...]:
     centre = (np.array(divmod(place, side)) + 0.5) / side * before - 0.5
     grid = np.stack(np.meshgrid(np.arange(before), np.arange(before), indexing="ij"), -1)
@@ -446,6 +449,7 @@ def _sprite(layer: int, channel: int) -> np.ndarray:
     return picture
 
 
+@cache
 def _image(number: int) -> np.ndarray:
     """Draw a bright disc before a sky of another colour for each image."""
     down, across = np.mgrid[:IMAGE_PX, :IMAGE_PX] / IMAGE_PX
