@@ -529,3 +529,17 @@ def test_the_import_is_light() -> None:
     assert not {"numpy", "google.cloud.storage", "google.auth", "requests", "tensorflow"} & set(
         loaded
     )
+
+
+def test_a_cut_after_a_mebibyte_does_not_count_as_an_attempt(gcs: GcsServer, place: Path) -> None:
+    gcs.faults = [Fault("cut", at=at * MIB) for at in range(1, 3)]
+    fetch_file(
+        OBJECT, place, retries=DownloadRetries(attempts=1, first_wait_s=0.0, silence_s=AT_MOST_S)
+    )
+    assert place.read_bytes() == DATA
+
+
+def test_a_page_that_is_gone_is_not_waited_for(gcs: GcsServer, place: Path) -> None:
+    gcs.faults = [Fault("status", status=410)]
+    assert "does not exist, HTTP 410" in refusal(NotFound, f"{gcs.url}/zoo/plain.pb", place)
+    assert len(gcs.seen) == 1
