@@ -5,11 +5,13 @@ is linear in the activations. Integrated gradients (Sundararajan et al. 2017) fo
 path from zero activations to the layer's activations. They add up to the score's gain on the path.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from diamond_cutter.model_inventory.card import LayerCard
 from diamond_cutter.model_inventory.graph.cutting import Tail
 from diamond_cutter.tasks.attribution.network import Network
 from diamond_cutter.tasks.attribution.score import ChosenClasses, choose_classes, score_of
@@ -87,8 +89,16 @@ class Forward:
         count = len(network.tensors)
         found = network.run(images, [*network.tensors, *names, network.logits])
         self.activations, self.logits = found[:count], found[-1]
+        for layer, values in zip(network.layers, self.activations, strict=True):
+            _set_sides(values, network.card.layer(layer))
         around = dict(zip(names, found[count:-1], strict=True))
         self.around = [[around[tensor] for tensor in tail.around] for tail in self.tails]
+
+
+def _set_sides(values: tf.Tensor, layer: LayerCard) -> None:
+    """Set the rows and columns of a layer, which TensorFlow does not know behind some resizes."""
+    if layer.height is not None:
+        values.set_shape([None, layer.height, layer.width, layer.channels])
 
 
 def gradients_inside(
@@ -146,7 +156,10 @@ def _layer_attribution(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttributio
 
 
 def by_position(values: tf.Tensor) -> tf.Tensor:
-    """Return values as `[batch, position, channel]`, row by row; a vector has one position."""
+    """Return values as `[batch, position, channel]`, row by row; a vector has one position.
+
+    Args:
+        values: `[batch, row, column, channel]` with known sides, or `[batch, channel]`.
+    """
     sides = values.shape.as_list()[1:-1]
-    positions = 1 if not sides else -1 if None in sides else sides[0] * sides[1]
-    return tf.reshape(values, [-1, positions, values.shape[-1]])
+    return tf.reshape(values, [-1, math.prod(sides), values.shape[-1]])

@@ -93,3 +93,7 @@ def test_a_scaling_that_does_not_fit_a_model_is_refused(
 ) -> None:
     with pytest.raises(BadModel, match=problem):
         image_of(scaling, 4, 4, channels)
+
+
+def test_a_range_of_all_channels_is_said_once() -> None:
+    assert preprocessing_in_words(image_of(Scaling(((0, 2),)), 4, 4, 3)) == "0 to 2"

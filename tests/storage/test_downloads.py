@@ -1,5 +1,6 @@
 """A file comes whole and verified, or not at all, through whatever a network does to it."""
 
+import io
 import random
 import resource
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import requests
 
 from diamond_cutter.storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
 from diamond_cutter.storage.downloads import fetch_file, without_secrets
@@ -529,3 +531,40 @@ def test_the_import_is_light() -> None:
     assert not {"numpy", "google.cloud.storage", "google.auth", "requests", "tensorflow"} & set(
         loaded
     )
+
+
+def test_a_cut_after_a_mebibyte_does_not_count_as_an_attempt(gcs: GcsServer, place: Path) -> None:
+    gcs.faults = [Fault("cut", at=at * MIB) for at in range(1, 3)]
+    fetch_file(
+        OBJECT, place, retries=DownloadRetries(attempts=1, first_wait_s=0.0, silence_s=AT_MOST_S)
+    )
+    assert place.read_bytes() == DATA
+
+
+def test_a_page_that_is_gone_is_not_waited_for(gcs: GcsServer, place: Path) -> None:
+    gcs.faults = [Fault("status", status=410)]
+    assert "does not exist, HTTP 410" in refusal(NotFound, f"{gcs.url}/zoo/plain.pb", place)
+    assert len(gcs.seen) == 1
+
+
+def test_gateways_that_fail_for_a_while_are_waited_for(gcs: GcsServer, place: Path) -> None:
+    gcs.faults = [Fault("status", status=502), Fault("status", status=504)]
+    fetch_file(f"{gcs.url}/zoo/plain.pb", place, retries=HASTY)
+    assert place.read_bytes() == DATA
+
+
+def test_a_redirect_from_https_may_lead_to_https_only(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(_adapter: object, request: requests.PreparedRequest, **_: object) -> requests.Response:
+        answer = requests.Response()
+        answer.request, answer.url, answer.raw = request, str(request.url), io.BytesIO(DATA)
+        scheme, _, name = answer.url.partition("://zoo/to-")
+        answer.status_code = 302 if name else 200
+        answer.headers["Location"] = f"{name}://zoo/file" if scheme == "https" else ""
+        return answer
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    assert "without encryption" in refusal(Unavailable, "https://zoo/to-http", place)
+    fetch_file("https://zoo/to-https", place, retries=HASTY)
+    assert place.read_bytes() == DATA

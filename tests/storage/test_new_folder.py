@@ -77,3 +77,14 @@ def test_a_folder_that_is_not_new_is_refused_in_a_sentence(
         assert "\n" not in str(refused.value)
     assert (tmp_path / "file").read_text() == "mine"
     check_new_folder(tmp_path / "other")
+
+
+def test_a_leftover_of_a_long_name_is_deleted_too(tmp_path: Path) -> None:
+    place = tmp_path / ("long" * 40)
+    with new_folder(place) as left:
+        pass
+    left.mkdir()
+    os.utime(left, (0, 0))
+    with new_folder(place):
+        pass
+    assert list(tmp_path.iterdir()) == [place]

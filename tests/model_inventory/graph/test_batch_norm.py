@@ -322,3 +322,9 @@ def test_a_real_network_folds_whole_and_stays_equal(
         op.startswith("FusedBatchNorm") for op in left
     )
     assert left.count("BiasAdd") == unfolded.count("FusedBatchNormV3") + unfolded.count("BiasAdd")
+
+
+def test_a_constant_that_makes_a_matrix_of_each_vector_is_not_folded() -> None:
+    assert_stays(
+        graph_of(lambda x: tf.linalg.matmul(x, numbers(6, 4)) * numbers(1, 1, 4), (None, 6))
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from diamond_cutter.model_inventory.keras.archives import check_keras_archive
 from tests.model_inventory.keras.saved_models import WARNINGS, members_of, refusal, small, write_zip
 
 pytestmark = WARNINGS
@@ -113,3 +114,14 @@ def test_weights_alone(tmp_path: Path) -> None:
     assert "has only weights: expected a whole model. Save it with model.save, or " in refusal(
         tmp_path / "model.weights.h5"
     )
+
+
+def test_a_description_of_the_layers_may_be_as_large_as_the_bound(
+    keras_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = "diamond_cutter.model_inventory.keras.archives._LARGEST_CONFIG_BYTES"
+    size = len(members_of(keras_file)["config.json"])
+    monkeypatch.setattr(bound, size)
+    assert check_keras_archive(keras_file).text
+    monkeypatch.setattr(bound, size - 1)
+    assert f"expected at most {size - 1} bytes, found {size}." in refusal(keras_file)

@@ -1,6 +1,6 @@
 """Each operator computes what onnxruntime computes, also for two images and another size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,14 @@ CASES: dict[str, Case] = {
         flat=whole(0, 2, -1),
         one=np.ones(2, np.float32),
         zero=np.zeros(2, np.float32),
+    ),
+    "group norm": case(
+        node("Conv", "w", to="c"),
+        then("GroupNormalization", "c", "g", "b", num_groups=2),
+        version=21,
+        w=W,
+        g=positive(4),
+        b=weights(4),
     ),
     "layer norm over channels": case(
         node("Transpose", to="t", perm=[0, 2, 3, 1]),
@@ -212,14 +220,17 @@ def test_operators_compute_what_onnxruntime_computes(tmp_path: Path) -> None:
     assert not wrong
 
 
-def _difference(path: Path) -> float | str:
+SHAPES = ((1, 20, 20, 3), (2, 13, 18, 3))
+
+
+def _difference(path: Path, shapes: Sequence[tuple[int, ...]] = SHAPES) -> float | str:
     model = read_onnx_model(path, choose_output, 20)
     stream = np.random.default_rng(0)
     largest = 0.0
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         images = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3])
         (output,) = run_inside(model.graph, model.input_tensor, images, [model.output_tensor])
-        for shape in ((1, 20, 20, 3), (2, 13, 18, 3)):
+        for shape in shapes:
             array = stream.normal(0, 2, shape).astype(np.float32)
             expected = run(path, array.transpose(0, 3, 1, 2))
             if expected.ndim == 4:
@@ -229,3 +240,10 @@ def _difference(path: Path) -> float | str:
                 return f"{found.shape} instead of {expected.shape}"
             largest = max(largest, float(np.abs(found - expected).max()))
     return largest
+
+
+def test_an_image_is_resized_to_the_size_at_export(tmp_path: Path) -> None:
+    resized = node("Resize", "", "", "sizes", mode="linear")
+    sizes = {"sizes": whole(1, 3, 40, 30)}
+    path = onnx_file(tmp_path / "case.onnx", [resized], sizes, image=("n", 3, 20, 20), version=18)
+    assert _difference(path, SHAPES[:1]) == pytest.approx(0, abs=1e-4)

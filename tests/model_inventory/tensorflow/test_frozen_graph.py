@@ -186,3 +186,12 @@ def test_more_than_an_image_is_needed(file: Path) -> None:
         "computes nothing from 'input' alone: expected one input, found input (float32), "
         "keep_prob (float32). Freeze" in text
     )
+
+
+def test_an_image_of_one_channel_and_one_row_keeps_its_shape(file: Path) -> None:
+    def build() -> None:
+        tf.nn.relu(v1.placeholder(tf.float32, [None, 1, 20, 1], name="input"))
+
+    graph = read_frozen_graph(written(file, built(build)))
+    (shape,) = [node.attr["shape"].shape for node in graph.node if node.op == "Placeholder"]
+    assert [dim.size for dim in shape.dim] == [-1, 1, 20, 1]

@@ -397,3 +397,9 @@ def test_a_pipe_in_place_of_the_weights_is_not_waited_for(tmp_path: Path) -> Non
     data.unlink()
     os.mkfifo(data)
     assert "expected regular files, found 'variables.data-" in refusal(tmp_path)
+
+
+def test_of_several_signatures_for_images_the_default_one_is_read(tmp_path: Path) -> None:
+    save(tmp_path, another=image_spec("another"), serving_default=image_spec("served"))
+    _graph, image, _output = read_saved_model(tmp_path)
+    assert "served" in image

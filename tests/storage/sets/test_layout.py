@@ -6,8 +6,10 @@ import pytest
 
 from diamond_cutter.storage import BadKey, check_key
 from diamond_cutter.storage.sets.layout import (
+    cache_control_of,
     card_key,
     channel_span,
+    claim_key,
     escape,
     fingerprinted,
     gallery_asset_key,
@@ -34,6 +36,7 @@ from diamond_cutter.storage.sets.layout import (
     run_execution_key,
     run_record_key,
     set_folder,
+    set_of,
     shard_record_key,
     spritemap_record_key,
     unescape,
@@ -350,3 +353,16 @@ def test_what_is_in_no_report_is_of_none() -> None:
     ):
         assert report_of(key) is None
     assert not is_view("reports/a/b/index.html")
+
+
+def test_claims_and_views_are_not_cached() -> None:
+    index = index_key(MODEL, RECIPE)
+    for key in (index, f"{index}.json", claim_key(card_key(MODEL))):
+        assert cache_control_of(key) == "no-cache"
+    assert cache_control_of(card_key(MODEL)) == "public, max-age=3600"
+
+
+def test_what_lies_beside_the_sets_of_a_model_is_in_none() -> None:
+    assert set_of(index_key(MODEL, RECIPE)) == (MODEL, RECIPE)
+    for key in (f"sprites/{MODEL}/notes.txt", f"models/{MODEL}/a/b"):
+        assert set_of(key) is None

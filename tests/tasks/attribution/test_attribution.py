@@ -247,3 +247,19 @@ def test_a_model_without_classes_is_refused() -> None:
 def test_a_layer_that_is_not_there_is_refused() -> None:
     with pytest.raises(UnknownLayer, match="did you mean 'stem'"):
         network_of(bundle("residual"), ["stm"])
+
+
+def test_a_layer_whose_sides_tensorflow_does_not_know_is_measured() -> None:
+    def resized(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        first = convolved(x, 61, 5, stride=2)
+        sides = tf.shape(first)[1:3] * tf.constant([2, 2])
+        second = tf.nn.relu(convolved(tf.image.resize(first, sides), 62, 6))
+        return {"second": second, "logits": dense(tf.reduce_mean(second, [1, 2]), 63)}
+
+    spec = AttributionSpec(layers=("second",), method="gradient", sprites="none")
+    network = network_of(bundle_of(resized, side=SIDE), spec.layers)
+    (layer,) = attribution_function(network, spec)(images(2, SIDE)).layers
+    assert layer.positions.shape == (2, SIDE * SIDE)
+    np.testing.assert_allclose(
+        tf.reduce_sum(layer.positions, 1), tf.reduce_sum(layer.channels, 1), rtol=1e-4
+    )

@@ -148,3 +148,14 @@ def test_sums_do_not_grow_with_images() -> None:
 
     assert held(10) == held(200)
     assert join_rows([rows([1])]) is not None
+
+
+def test_a_model_of_two_classes_has_a_set_for_each() -> None:
+    found = sets_of(replace(rows([0, 1, 2]), classes=np.array([[1, 0], [0, 1], [1, 0]], np.int32)))
+    assert found[SetName("class", number=0)].tolist() == [1]
+    assert found[SetName("class", number=1)].tolist() == [0, 2]
+
+
+def test_labels_come_before_classes_and_these_before_right_and_wrong(whole: ImageRows) -> None:
+    kinds = [name.kind for name in summed([whole]).ordered()]
+    assert list(dict.fromkeys(kinds)) == ["all", "label", "class", "right", "wrong"]

@@ -305,3 +305,19 @@ def test_classes_without_wordnet_ids_are_named_only():
         describe(evidence([*selective, *cold()]))
         == "responds most to digit 1, digit 2, digit 3 and 1 more"
     )
+
+
+def test_half_of_the_other_classes_may_be_of_the_kind():
+    selective = [entry("pug", 2), entry("beagle", 1.9), entry("boxer", 1.8)]
+    others = cold("bloodhound", "basset", "sock", "cliff")
+
+    assert (
+        describe(evidence([*selective, *others]))
+        == "responds most to kinds of dog (pug, beagle, boxer)"
+    )
+
+
+def test_attribution_of_two_images_is_no_exception():
+    supports = [entry("pug", 0.4, images=2), entry("beagle", 0.3, images=1)]
+
+    assert describe(evidence(cold(), supports=supports)).startswith("supports pug; ")
