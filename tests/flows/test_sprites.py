@@ -29,6 +29,7 @@ from diamond_cutter.tasks.rendering.shard import render_and_commit
 from diamond_cutter.tasks.rendering.subjects import Mixes
 from tests.flows import broken_rendering
 from tests.flows.conftest import SMALL, Command
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.prefect
 
@@ -402,6 +403,7 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
         FlowRunFilter,
         FlowRunFilterId,
     )
+    from prefect.client.schemas.objects import TaskRun
     from prefect.client.schemas.sorting import FlowRunSort
 
     # The server answers with the first 200 of all that other tests have run.
@@ -413,12 +415,18 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
         )
         these = [uuid.UUID(str(run.id))]
         of_run = FlowRunFilter(id=FlowRunFilterId(any_=these))
-        rows = client.read_task_runs(flow_run_filter=of_run)
+
+        def completed() -> list[TaskRun] | None:
+            # The states of tasks travel as events, so the last ones arrive after the end of the run.
+            found = client.read_task_runs(flow_run_filter=of_run)
+            ended = [row.state is not None and row.state.is_completed() for row in found]
+            return found if len(found) >= 5 and all(ended) else None
+
+        names = sorted(row.name for row in wait_for(completed))
         artifacts = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=these))
         )
     assert run.state is not None and run.state.is_completed()
-    names = sorted(row.name for row in rows)
     gallery, index = names[1:3]
     assert gallery.startswith("publish gallery") and index.startswith("publish index")
     assert names == [
@@ -428,7 +436,6 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
         "spritemap of stem",
         "stem channels 0-7",
     ]
-    assert all(row.state is not None and row.state.is_completed() for row in rows)
     assert {artifact.type for artifact in artifacts} == {"progress", "table", "markdown"}
     (markdown,) = (artifact.data for artifact in artifacts if artifact.type == "markdown")
     assert rendered[1]["spritemaps"]["stem"].rpartition("/")[2].split(".")[2] in str(markdown)
