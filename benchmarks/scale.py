@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cyclopts import App
 
-from benchmarks.simulated_runs import SimulatedRun, Simulation, Times
+from benchmarks.simulated_runs import SimulatedRun
+from benchmarks.simulation import Simulation, Times
 from diamond_cutter.flows import sprites
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.run_scope import run_scope
@@ -168,7 +169,7 @@ def simulate(
         )
         for number in range(workers if plain else 1)
     ]
-    last = simulation.run(runs)
+    last = simulation.run([run.start for run in runs])
     record = simulation.record
     shards, before = len(record.rendered), min(record.first_without, last)
     return Outcome(

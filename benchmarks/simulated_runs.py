@@ -7,40 +7,24 @@ real code: `SharedWork`, `claim` with its renewals, `read_record`, `put_fingerpr
 The requests that gathering and publishing take themselves are counted, but not sent.
 """
 
-import random
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, TypeVar
-from unittest.mock import patch
+from typing import Any
 
-from benchmarks.virtual_time import Process, Signal, VirtualTime
-from diamond_cutter.flows import shared_sets, shared_shards, shared_work
+from benchmarks.simulation import Simulation
+from benchmarks.stand_in_records import commit_run, commit_shard, commit_spritemap, read_bundle
+from benchmarks.virtual_time import Process, Signal
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan
-from diamond_cutter.flows.shared_shards import SharedShards
 from diamond_cutter.flows.shared_work import SharedWork
-from diamond_cutter.storage import Bucket, NotFound, Token, crc32c
-from diamond_cutter.storage.sets import claims
-from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, claim
-from diamond_cutter.storage.sets.layout import card_key, graph_key
-from diamond_cutter.storage.sets.records import RunRecord, ShardRecord, SpritemapRecord
-from diamond_cutter.storage.sets.sprite_set import (
-    commit,
-    is_whole,
-    put_fingerprinted,
-    read_record,
-)
+from diamond_cutter.storage import Token
+from diamond_cutter.storage.sets.claims import claim
+from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.rendering.shard import ShardJob
-from tests.storage.gcs_server import GcsServer
-from tests.storage.shard_records import shard_record
-
-_Result = TypeVar("_Result")
 
 # How often a flow asks for shards if no task ends, as in flows/task_futures.py.
 _ASK_AGAIN_S = 1.0
@@ -48,140 +32,6 @@ _ASK_AGAIN_S = 1.0
 _MODELS_KEPT = 2
 # Of the index and the gallery: two listings, the spritemap with its record, three files.
 _REQUESTS_OF_A_LAYER = 7
-
-
-@dataclass(frozen=True)
-class Times:
-    """What takes how long, in seconds.
-
-    request: the shortest and the longest time of a request to the bucket.
-    shards: measured times of shards, of which each shard draws one.
-    spread: the share by which a shard's time differs from the drawn one at most.
-    dask_task: the processor time of the flow for a task on a cluster.
-    local_task: the same for a task of a plain run.
-    """
-
-    request: tuple[float, float]
-    shards: tuple[float, ...]
-    spread: float
-    dask_task: float
-    local_task: float
-
-
-@dataclass
-class Record:
-    """What happened.
-
-    rendered: how often each shard was rendered, by the key of its record.
-    busy: the start and end of each rendering.
-    first_without: when a worker first found no shard to render.
-    requests: the number of requests by what they were for.
-    flow_s: the time in which the flows were at work.
-    ends: when each run ended.
-    """
-
-    rendered: Counter[str] = field(default_factory=Counter)
-    busy: list[tuple[float, float]] = field(default_factory=list)
-    first_without: float = float("inf")
-    requests: Counter[str] = field(default_factory=Counter)
-    flow_s: float = 0.0
-    ends: list[float] = field(default_factory=list)
-
-    def busy_s(self, until: float) -> float:
-        """Return the seconds of rendering until some time, of all workers."""
-        return sum(max(min(end, until) - start, 0.0) for start, end in self.busy)
-
-
-class Simulation:
-    """The time, the bucket and the record that runs share."""
-
-    def __init__(self, server: GcsServer, bucket: Bucket, times: Times, seed: int = 0) -> None:
-        self.clock, self.bucket, self.times = VirtualTime(), bucket, times
-        self.random, self.record, self._server = random.Random(seed), Record(), server
-
-    def counted(self, what: str, call: Callable[[], _Result]) -> tuple[_Result, float]:
-        """Call something, and return its result and the seconds of its requests."""
-        before = len(self._server.seen)
-        result = call()
-        requests = len(self._server.seen) - before
-        self.record.requests[what] += requests
-        return result, sum(self.random.uniform(*self.times.request) for _ in range(requests))
-
-    def estimated(self, what: str, requests: int) -> float:
-        """Note requests without sending them, and return the seconds that they take, 8 at once."""
-        self.record.requests[what] += requests
-        return requests / 8 * sum(self.times.request) / 2
-
-    def shard_seconds(self) -> float:
-        """Draw the time of a shard."""
-        spread = self.times.spread
-        return self.random.choice(self.times.shards) * self.random.uniform(1 - spread, 1 + spread)
-
-    @contextmanager
-    def time_patched(self) -> Iterator[None]:
-        """Have the code that is simulated see the virtual time, and renew claims in it."""
-        simulation = self
-
-        class Renewal(claims._Renewal):
-            def __init__(self, *arguments: Any) -> None:
-                super().__init__(*arguments)
-                self._thread = SimpleNamespace(start=self._later, join=bool)  # type: ignore[assignment]
-
-            def _later(self) -> None:
-                simulation.clock.after(RENEWED_EVERY_S, self._next)
-
-            def _next(self) -> None:
-                if not self._ended.is_set() and simulation.counted("renewals", self.renew)[0]:
-                    self._later()
-
-        with (
-            # What all runs compute alike is computed once.
-            patch.object(shared_work, "_jobs", _once(shared_work._jobs, lambda run: id(run.plan))),
-            patch.object(
-                shared_work._Drawings, "__call__", _once(_drawing, lambda _, job: id(job))
-            ),
-            patch.object(SharedShards, "key_of", _once(_record_key, lambda _, job: id(job))),
-            patch.object(claims, "_Renewal", Renewal),
-            patch.object(claims, "time", self.clock),
-            patch.object(shared_sets, "time", self.clock),
-            patch.object(shared_shards, "time", self.clock),
-        ):
-            yield
-
-    def run(self, runs: Sequence["SimulatedRun"]) -> float:
-        """Let runs work until they end, and return when the last shard was rendered."""
-        with self.time_patched():
-            for run in runs:
-                run.start()
-            self.clock.run(lambda: len(self.record.ends) == len(runs))
-        return max(end for _, end in self.record.busy)
-
-
-def _once(call: Callable[..., Any], name_of: Callable[..., object]) -> Callable[..., Any]:
-    """Return a function that keeps its results by the names of its arguments."""
-    known: dict[object, Any] = {}
-
-    def kept(*arguments: Any) -> Any:
-        name = name_of(*arguments)
-        if name not in known:
-            result = call(*arguments)
-            known[name] = list(result) if isinstance(result, Iterator) else result
-        return known[name]
-
-    return kept
-
-
-def _id_of_job(owner: object, job: ShardJob) -> int:
-    return id(job)
-
-
-def _drawing(drawings: object, job: ShardJob) -> object:
-    # The models of the simulation have no layer in common.
-    return job.model, job.name, job.numbers
-
-
-def _record_key(shards: object, job: ShardJob) -> str:
-    return job.record_key
 
 
 class _Device:
@@ -313,7 +163,7 @@ class SimulatedRun:
             shards = sum(len(layer.shards) for layer in run.plan.layers)
             requests = 2 * shards + _REQUESTS_OF_A_LAYER * len(run.plan.layers)
             yield self._simulation.estimated("publishing", requests)
-            put = partial(_commit_run, self._simulation.bucket, run)
+            put = partial(commit_run, self._simulation.bucket, run)
             yield self._simulation.counted("publishing", put)[1]
             yield self._simulation.counted("claims", lambda: block.__exit__(None, None, None))[1]  # noqa: B023
 
@@ -331,7 +181,7 @@ class SimulatedRun:
             if stored is None:
                 # The listing, the records of the shards, and their pictures.
                 yield simulation.estimated("gathering", 1 + 2 * len(layer.shards))
-                put = partial(_commit_spritemap, simulation.bucket, run, layer)
+                put = partial(commit_spritemap, simulation.bucket, run, layer)
                 yield simulation.counted("gathering", put)[1]
         yield simulation.counted("claims", lambda: block.__exit__(None, None, None))[1]
         self._gathering -= 1
@@ -385,60 +235,9 @@ class SimulatedRun:
         simulation = self._simulation
         if job.model not in device.models:
             device.models.append(job.model)
-            yield simulation.counted("models", lambda: _read_bundle(simulation.bucket, job))[1]
+            yield simulation.counted("models", lambda: read_bundle(simulation.bucket, job))[1]
         started, seconds = simulation.clock.now, simulation.shard_seconds()
         simulation.record.busy.append((started, started + seconds))
         yield seconds
-        yield simulation.counted("records", lambda: _commit(simulation.bucket, job))[1]
+        yield simulation.counted("records", lambda: commit_shard(simulation.bucket, job))[1]
         simulation.record.rendered[job.record_key] += 1
-
-
-def _read_bundle(bucket: Bucket, job: ShardJob) -> None:
-    try:
-        bucket.get(card_key(job.model)), bucket.get(graph_key(job.model))
-    except NotFound:
-        return
-
-
-def _commit(bucket: Bucket, job: ShardJob) -> None:
-    """Put a tiny picture and its record, in the order of a real shard."""
-    data = job.record_key.encode()
-    file = put_fingerprinted(bucket, job.record_key, data, "webp", crc32c(data))
-    said = {"model": job.model, "recipe": job.recipe.key, "layer": job.name}
-    record = shard_record(job.numbers, file).model_copy(update=said)
-    commit(bucket, job.record_key, record, lambda theirs: is_whole(bucket, theirs.file))
-
-
-def _commit_spritemap(bucket: Bucket, run: ModelRun, layer: LayerPlan) -> None:
-    """Put a tiny picture and its record, in the order of a real spritemap."""
-    key = run.spritemap_key(layer)
-    data = key.encode()
-    file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
-    record = SpritemapRecord(
-        model=run.plan.card.key,
-        recipe=run.request.recipe.key,
-        layer=layer.layer,
-        cell_px=32,
-        columns=1,
-        rows=1,
-        sprites=(),
-        shards=(),
-        file=file,
-    )
-    commit(bucket, key, record, lambda theirs: True)
-
-
-def _commit_run(bucket: Bucket, run: ModelRun) -> None:
-    names = [layer.layer for layer in run.plan.layers]
-    record = RunRecord(
-        model=run.plan.card.key,
-        recipe=run.request.recipe.key,
-        selection=dict.fromkeys(names, ()),
-        shards=(),
-        spritemaps=(),
-        sprites=0,
-        flagged={},
-        pictures=dict.fromkeys(names, ""),
-        finished=datetime.now(UTC),
-    )
-    commit(bucket, run.key, record, lambda theirs: True)

@@ -1,17 +1,18 @@
 """The records and claims in the sets of a run, as the run last saw them.
 
 Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. A set is
-listed after the run has met another one there, and while the run waits for others. The more runs
-are live, the less often each of them looks, so that a bucket is listed equally often by any number
-of runs.
+listed after the run has met another one there, and while the run waits for others. A run that waits
+looks less and less often. It is only needed if a claim is lost, because whoever ends a shard looks
+itself. So the requests of a shard do not grow with the number of runs.
 """
 
 import random
 import time
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
 from diamond_cutter.storage import Bucket, Token
-from diamond_cutter.storage.sets.claims import ClaimWatch
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
 from diamond_cutter.storage.sets.layout import (
     is_run_record,
     is_shard_record,
@@ -23,12 +24,12 @@ from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import read_record
 
 CLAIMS_EVERY_S = 30.0
-# While all that is left is at work elsewhere: at most, and at least unless many runs are live.
-WAITING_LOOKS_EVERY_S = 3.0
-_LONGEST_WAIT_S = 30.0
+# While all that is left is at work elsewhere. A look counts at most `RENEWED_EVERY_S` of a lease.
+SHORTEST_WAIT_S, _LONGEST_WAIT_S = 3.0, RENEWED_EVERY_S
 _FRESH_FOR_S = 2.0
-# All waiting runs together look at claims, and list a set, about this often in a second.
-_LOOKS_PER_S, _LISTINGS_PER_S = 6.0, 3.0
+# Each wait is twice as long as the one before, from the first of these to the second, for each
+# claim. A set is listed after the third.
+_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 1 / 3
 
 
 class SharedSets:
@@ -71,13 +72,12 @@ class SharedSets:
         # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
         self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
         self._met: set[str] = set()
+        # The plan has just listed them.
+        self._listed_at = dict.fromkeys(folders, time.monotonic())
         self._next_listing: dict[str, float] = {}
         common = next(iter(folders)) if len(folders) == 1 else "sprites/"
-        self._watch, self._looked, self.most_claims = (
-            ClaimWatch(bucket, common),
-            time.monotonic(),
-            0,
-        )
+        self._watch = ClaimWatch(bucket, common)
+        self.most_claims, self._waits = 0, 0
         self._note_claims()
 
     def is_landed(self, key: str) -> bool:
@@ -86,9 +86,9 @@ class SharedSets:
 
     def is_free(self, key: str) -> bool:
         """Tell whether nobody seems to be at work on a record that has not landed."""
-        return self.lost_claim(key) is not None or not (
-            self._watch.is_claimed(key) or key in self._doubtful[folder_of(key)]
-        )
+        if self._watch.is_claimed(key):
+            return False
+        return key not in self._doubtful[folder_of(key)] or self.lost_claim(key) is not None
 
     def lost_claim(self, key: str) -> Token | None:
         """Return the claim on a record that its owner no longer renews, if there is one."""
@@ -114,19 +114,22 @@ class SharedSets:
         """Tell whether a record is not in the set that was listed last."""
         return folder_of(key) != self._listed
 
-    def before_choosing(self, key: str, *, scarce: bool) -> bool:
+    def before_choosing(self, key: str, *, scarce: bool, elsewhere: bool) -> bool:
         """Look again if the last look may be too old to choose work in the set of a record.
 
         Args:
             key: of the record.
             scarce: whether many others look for the same work.
+            elsewhere: whether the run would go on at a new place, where others may have been.
 
         Returns:
             Whether there was a look.
         """
-        if folder_of(key) in self._met:
-            self.look(folder_of(key))
-        elif time.monotonic() - self._looked >= (_FRESH_FOR_S if scarce else CLAIMS_EVERY_S):
+        now, folder = time.monotonic(), folder_of(key)
+        is_unknown = scarce and elsewhere and now - self._listed_at[folder] >= _FRESH_FOR_S
+        if folder in self._met or is_unknown:
+            self.look(folder)
+        elif now - self._looked >= (_FRESH_FOR_S if scarce else CLAIMS_EVERY_S):
             self._look_at_claims()
         else:
             return False
@@ -144,8 +147,9 @@ class SharedSets:
             keys: of the records that the run waits for.
         """
         now = time.monotonic()
-        if now - self._looked < self._between_looks:
+        if now - self._looked < self._wait_s:
             return
+        self._waits += 1
         self._look_at_claims()
         for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
             if not self._watch.claimed_in(folder):
@@ -155,9 +159,17 @@ class SharedSets:
             elif now >= self._next_listing.get(folder, 0.0):
                 self._list(folder)
 
+    def end_waiting(self) -> None:
+        """Note that the run has found work, so that its next wait begins with short ones."""
+        self._waits = 0
+
     def check_owners(self) -> None:
         """Check whether processes of this machine have left claims behind."""
         self.looks += self._watch.check_owners()
+
+    def delete_lost_claims(self) -> None:
+        """Delete the claims of killed runs on work that was done before they ended."""
+        self._watch.delete_lost()
 
     def _look_at_claims(self) -> None:
         self.looks += 1
@@ -168,8 +180,10 @@ class SharedSets:
 
     def _note_claims(self) -> None:
         self._looked, self.most_claims = time.monotonic(), max(self.most_claims, len(self._watch))
-        longest = max(WAITING_LOOKS_EVERY_S, min(self.most_claims / _LOOKS_PER_S, _LONGEST_WAIT_S))
-        self._between_looks = longest * self._random.uniform(0.5, 1.0)
+        first = max(SHORTEST_WAIT_S, self.most_claims * _FIRST_WAIT_S)
+        last = min(max(SHORTEST_WAIT_S, self.most_claims * _LAST_WAIT_S), _LONGEST_WAIT_S)
+        # The exponent is bounded because a run may wait for days.
+        self._wait_s = min(first * 2 ** min(self._waits, 8), last) * self._random.uniform(0.5, 1.0)
 
     def _list(self, folder: str) -> None:
         now, self._listed = time.monotonic(), folder
@@ -180,7 +194,8 @@ class SharedSets:
                 self._news.append(info.key)
         self._doubtful[folder].clear()
         self._met.discard(folder)
-        pause = max(WAITING_LOOKS_EVERY_S, self.most_claims / _LISTINGS_PER_S)
+        self._listed_at[folder] = now
+        pause = max(SHORTEST_WAIT_S, self.most_claims * _LISTING_S)
         self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
         if self._awaited.get(folder) in self.landed:
             self._read_run(folder)
@@ -204,6 +219,7 @@ class SharedSets:
         return True
 
 
+@cache
 def folder_of(key: str) -> str:
     """Return the folder of the set that a record is in."""
     return set_folder(*(set_of(key) or ("", "")))

@@ -8,7 +8,7 @@ meet rarely, although none of them looks at the bucket before it claims a shard.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
 from diamond_cutter.flows.shared_sets import SharedSets, folder_of
 from diamond_cutter.storage import Token
@@ -21,7 +21,7 @@ SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
 # Shards for each live run; with fewer of them, they are scarce.
-_ENOUGH = 4
+_ENOUGH = 8
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
 
@@ -69,13 +69,15 @@ class SharedShards:
         """Return a shard to render now; None if none is left, or others are at work on them."""
         self.drop_landed()
         while self._left and self._none_free != (self._sets.looks, self._added):
-            key = self._next_in_order() or self._somewhere_else()
+            next_one = self._next_in_order()
+            key = next_one or self._somewhere_else()
             if key is None:
                 self._none_free = self._sets.looks, self._added
                 return None
-            if self._sets.before_choosing(key, scarce=self.are_scarce):
+            if self._sets.before_choosing(key, scarce=self.are_scarce, elsewhere=not next_one):
                 self.drop_landed()
                 continue
+            self._sets.end_waiting()
             job = self._left.pop(key)
             self._submitted[key] += 1
             self._under_way[key] = job, self._sets.lost_claim(key)
@@ -83,7 +85,7 @@ class SharedShards:
         return None
 
     @property
-    def left(self) -> Iterable[str]:
+    def left(self) -> Collection[str]:
         """Return the keys of the shards that are neither done nor under way."""
         return self._left.keys()
 

@@ -5,6 +5,7 @@ adopt the records. If the run that does it dies, another one takes over.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import LayerPlan, shard_jobs
@@ -66,13 +67,16 @@ class SharedWork(Iterator[ShardJob | None]):
         if job is not None:
             return job
         unpublished = [run.key for run in self.runs.values() if run.is_complete]
-        waits_for = [*self.shards.left, *self._ready, *unpublished]
-        if not waits_for:
+        if not (self.shards.left or self._ready or unpublished):
             raise StopIteration
-        self._sets.wait_for(waits_for)
+        self._sets.wait_for(chain(self.shards.left, self._ready, unpublished))
         # Whoever has something else to do need not know which claims are of killed processes.
         self._sets.check_owners()
         return self.shards.next()
+
+    def end(self) -> None:
+        """Delete what killed runs have left: nobody else replaces the claims on finished work."""
+        self._sets.delete_lost_claims()
 
     def add_layer(self, run: ModelRun, layer: LayerPlan) -> None:
         """Add a layer all of whose shards are there."""

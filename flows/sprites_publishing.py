@@ -35,10 +35,14 @@ def publish_model(bucket: Bucket, run: ModelRun, lost: Token | None) -> bool:
         if not is_ours:
             return not run.is_complete
         _read_spritemaps(bucket, run)
+        # The gallery shows what has failed, which only the record says. Nobody adopts such a run.
+        has_failed = run.is_complete and bool(run.outcome.failures)
+        if has_failed:
+            _commit_run(bucket, run)
         with doing("publishing the index and the gallery"):
             run.publish_index()
             publish_gallery(run.request.bucket, run.plan.card, run.request.recipe.key)
-        if run.is_complete:
+        if run.is_complete and not has_failed:
             _commit_run(bucket, run)
     return True
 

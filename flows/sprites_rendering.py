@@ -97,6 +97,7 @@ class SpritesRendering:
         self._work.finish_models(finish)
         for run in self._work.runs.values():
             finish(run, None)
+        self._work.end()
 
     def _limit(self) -> int:
         return min(places(), tasks_in_flight()) if self._shards.are_scarce else tasks_in_flight()

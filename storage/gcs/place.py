@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import google_crc32c
@@ -114,7 +115,7 @@ class GcsPlace:
             blob.size,
             sum_of_all,
             Token(str(blob.generation)),
-            blob.updated,
+            _updated(blob),
             blob.content_type or content_type_of(key),
         )
 
@@ -158,6 +159,11 @@ class GcsPlace:
                 f"not allowed to write to {self.url} ({', '.join(missing)} missing). Request the "
                 f"role roles/storage.objectUser on gs://{self._name}."
             )
+
+
+def _updated(blob: "Blob") -> datetime:
+    """Return the time of the last write; `blob.updated` takes ten times as long."""
+    return datetime.fromisoformat(blob._properties["updated"])
 
 
 class _Summing:

@@ -25,8 +25,9 @@ from diamond_cutter.storage.sets.sprite_set import read_record
 LEASE_S = 120.0
 # Most shards end before the first renewal.
 RENEWED_EVERY_S = 40.0
-# A check is a request, and a bucket may hold a thousand claims.
-_CHECKED_AT_ONCE = 16
+# A check is a request, and a bucket may hold a thousand claims of as many runs. So this is how many
+# a run checks between two looks, and how many all runs check together.
+_CHECKED_AT_ONCE, _CHECKED_BY_ALL = 16, 256
 
 
 class Claim(Record):
@@ -130,10 +131,12 @@ class ClaimWatch:
         """List the claims."""
         self._bucket, self._folder = bucket, claims_folder(folder)
         self._looked = time.monotonic()
-        self._seen: dict[str, tuple[Token, float]] = {}  # for how long a token has been watched
+        # By the key of the record: the claim, and for how long it has been watched.
+        self._seen: dict[str, tuple[Token, float]] = {}
         self._of_gone_owners = set[Token]()
         self.look()
         self._unchecked = {key: token for key, (token, _) in self._seen.items()}
+        self._checks = max(1, _CHECKED_BY_ALL // max(1, len(self)))
 
     def __len__(self) -> int:
         """Return the number of claims."""
@@ -146,38 +149,46 @@ class ClaimWatch:
         passed, self._looked = min(now - self._looked, RENEWED_EVERY_S), now
         before, self._seen = self._seen, {}
         for info in self._bucket.list(self._folder):
-            token, watched_s = before.get(info.key, (None, 0.0))
-            self._seen[info.key] = info.token, watched_s + passed if token == info.token else 0.0
-        return {claimed_record(key) for key in before if key not in self._seen}
+            key = claimed_record(info.key)
+            token, watched_s = before.get(key, (None, 0.0))
+            self._seen[key] = info.token, watched_s + passed if token == info.token else 0.0
+        return before.keys() - self._seen.keys()
 
     def check_owners(self) -> bool:
         """Check whether the owners of claims are gone, and tell whether some are.
 
         Only claims of the first look are checked that nobody has renewed since, and only a few
-        between two looks.
+        between two looks. The more claims there are, the fewer a run checks, until it finds one
+        whose owner is gone. The others are lost after their lease.
         """
         found = False
-        while self._unchecked and self._checks_left:
+        while self._unchecked and self._checks and self._checks_left:
             key, token = self._unchecked.popitem()
             if self._seen.get(key, (None, 0.0))[0] == token:
+                self._checks -= 1
                 self._checks_left -= 1
-                if _owner_is_gone(self._bucket, key):
+                if _owner_is_gone(self._bucket, claim_key(key)):
                     self._of_gone_owners.add(token)
-                    found = True
+                    self._checks, found = max(self._checks, _CHECKED_AT_ONCE), True
         return found
+
+    def delete_lost(self) -> None:
+        """Delete the lost claims, unless the bucket can only be read."""
+        self.check_owners()
+        for key, (token, _) in self._seen.items():
+            if self.lost_claim(key) is not None:
+                with suppress(StorageError):  # another process has taken it over
+                    self._bucket.delete(claim_key(key), token=token)
 
     def lost_claim(self, record_key: str) -> Token | None:
         """Return the claim on a record if its owner is gone or has not renewed it, else None."""
-        token, watched_s = self._seen.get(claim_key(record_key), (None, 0.0))
+        token, watched_s = self._seen.get(record_key, (None, 0.0))
         return token if watched_s > LEASE_S or token in self._of_gone_owners else None
 
     def is_claimed(self, record_key: str) -> bool:
         """Tell whether there is a claim on a record that is not lost."""
-        return claim_key(record_key) in self._seen and self.lost_claim(record_key) is None
+        return record_key in self._seen and self.lost_claim(record_key) is None
 
     def claimed_in(self, folder: str) -> bool:
         """Tell whether there is a claim on a record in a folder that is not lost."""
-        return any(
-            record.startswith(folder) and self.is_claimed(record)
-            for record in map(claimed_record, self._seen)
-        )
+        return any(key.startswith(folder) and self.is_claimed(key) for key in self._seen)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from diamond_cutter.flows.shared_sets import WAITING_LOOKS_EVERY_S, SharedSets, folder_of
+from diamond_cutter.flows.shared_sets import SHORTEST_WAIT_S, SharedSets, folder_of
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.process_identity import ProcessIdentity
 from diamond_cutter.storage import LocalBucket
@@ -129,7 +129,7 @@ def test_a_shard_that_another_run_has_claimed_comes_last_and_again_once_its_clai
     assert next(work) is None
     bucket.delete(claim_key(claimed.record_key))
     assert next(work) is None, "the run has not looked again yet"
-    wait(clock, WAITING_LOOKS_EVERY_S)
+    wait(clock, SHORTEST_WAIT_S)
     assert next(work) == claimed
     work.shards.ended(claimed, how="rendered")
     with pytest.raises(StopIteration):

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import google_crc32c
@@ -48,13 +49,16 @@ class StoredObject:
     metadata: Mapping[str, str] = field(default_factory=dict)
     updated: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    @property
+    @cached_property
     def crc32c(self) -> str:
         return base64.b64encode(google_crc32c.value(self.data).to_bytes(4, "big")).decode()
 
+    @cached_property
+    def when(self) -> str:
+        return self.updated.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
     def resource(self, bucket: str, name: str) -> dict[str, Any]:
         """Return it as the API describes objects."""
-        when = self.updated.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         found = {
             "kind": "storage#object",
             "id": f"{bucket}/{name}/{self.generation}",
@@ -65,8 +69,8 @@ class StoredObject:
             "contentType": self.content_type,
             "size": str(len(self.data)),
             "crc32c": self.crc32c,
-            "timeCreated": when,
-            "updated": when,
+            "timeCreated": self.when,
+            "updated": self.when,
         }
         if self.cache_control:
             found["cacheControl"] = self.cache_control

@@ -105,6 +105,14 @@ def test_few_owners_are_checked_between_two_looks_and_none_of_a_renewed_claim(
     assert found == [16, 32, 39, 39]
 
 
+def test_the_claims_of_gone_processes_are_deleted_and_others_are_kept(bucket: LocalBucket) -> None:
+    put_claim(bucket, gone_process())
+    kept = claim_key(f"{FOLDER}stem/00032-00063.json")
+    bucket.put(kept, Claim(id="theirs", process=ELSEWHERE).to_bytes())
+    ClaimWatch(bucket, FOLDER).delete_lost()
+    assert [info.key for info in bucket.list()] == [kept]
+
+
 def test_an_unreadable_claim_is_respected_until_its_lease_ends(bucket: LocalBucket) -> None:
     bucket.put(claim_key(RECORD), b"{")
     with claim(bucket, RECORD) as is_ours:

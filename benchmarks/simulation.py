@@ -1,0 +1,154 @@
+"""The virtual time, the bucket and the counts that simulated runs share.
+
+What all runs compute alike, such as the keys of the shards, is computed once.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from benchmarks.virtual_time import VirtualTime
+from diamond_cutter.flows import shared_sets, shared_shards, shared_work
+from diamond_cutter.flows.shared_shards import SharedShards
+from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.sets import claims
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S
+from diamond_cutter.tasks.rendering.shard import ShardJob
+from tests.storage.gcs_server import GcsServer
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Times:
+    """What takes how long, in seconds.
+
+    request: the shortest and the longest time of a request to the bucket.
+    shards: measured times of shards, of which each shard draws one.
+    spread: the share by which a shard's time differs from the drawn one at most.
+    dask_task: the processor time of the flow for a task on a cluster.
+    local_task: the same for a task of a plain run.
+    """
+
+    request: tuple[float, float]
+    shards: tuple[float, ...]
+    spread: float
+    dask_task: float
+    local_task: float
+
+
+@dataclass
+class Record:
+    """What happened.
+
+    rendered: how often each shard was rendered, by the key of its record.
+    busy: the start and end of each rendering.
+    first_without: when a worker first found no shard to render.
+    requests: the number of requests by what they were for.
+    flow_s: the time in which the flows were at work.
+    ends: when each run ended.
+    """
+
+    rendered: Counter[str] = field(default_factory=Counter)
+    busy: list[tuple[float, float]] = field(default_factory=list)
+    first_without: float = float("inf")
+    requests: Counter[str] = field(default_factory=Counter)
+    flow_s: float = 0.0
+    ends: list[float] = field(default_factory=list)
+
+    def busy_s(self, until: float) -> float:
+        """Return the seconds of rendering until some time, of all workers."""
+        return sum(max(min(end, until) - start, 0.0) for start, end in self.busy)
+
+
+class Simulation:
+    """The time, the bucket and the record that runs share."""
+
+    def __init__(self, server: GcsServer, bucket: Bucket, times: Times, seed: int = 0) -> None:
+        self.clock, self.bucket, self.times = VirtualTime(), bucket, times
+        self.random, self.record, self._server = random.Random(seed), Record(), server
+
+    def counted(self, what: str, call: Callable[[], _Result]) -> tuple[_Result, float]:
+        """Call something, and return its result and the seconds of its requests."""
+        before = len(self._server.seen)
+        result = call()
+        requests = len(self._server.seen) - before
+        self.record.requests[what] += requests
+        return result, sum(self.random.uniform(*self.times.request) for _ in range(requests))
+
+    def estimated(self, what: str, requests: int) -> float:
+        """Note requests without sending them, and return the seconds that they take, 8 at once."""
+        self.record.requests[what] += requests
+        return requests / 8 * sum(self.times.request) / 2
+
+    def shard_seconds(self) -> float:
+        """Draw the time of a shard."""
+        spread = self.times.spread
+        return self.random.choice(self.times.shards) * self.random.uniform(1 - spread, 1 + spread)
+
+    @contextmanager
+    def time_patched(self) -> Iterator[None]:
+        """Have the code that is simulated see the virtual time, and renew claims in it."""
+        simulation = self
+
+        class Renewal(claims._Renewal):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                self._thread = SimpleNamespace(start=self._later, join=bool)  # type: ignore[assignment]
+
+            def _later(self) -> None:
+                simulation.clock.after(RENEWED_EVERY_S, self._next)
+
+            def _next(self) -> None:
+                if not self._ended.is_set() and simulation.counted("renewals", self.renew)[0]:
+                    self._later()
+
+        with (
+            # What all runs compute alike is computed once.
+            patch.object(shared_work, "_jobs", _once(shared_work._jobs, lambda run: id(run.plan))),
+            patch.object(
+                shared_work._Drawings, "__call__", _once(_drawing, lambda _, job: id(job))
+            ),
+            patch.object(SharedShards, "key_of", _once(_record_key, lambda _, job: id(job))),
+            patch.object(claims, "_Renewal", Renewal),
+            patch.object(claims, "time", self.clock),
+            patch.object(shared_sets, "time", self.clock),
+            patch.object(shared_shards, "time", self.clock),
+        ):
+            yield
+
+    def run(self, starts: Sequence[Callable[[], None]]) -> float:
+        """Start runs, let them work until they end, and return when the last shard was rendered."""
+        with self.time_patched():
+            for start in starts:
+                start()
+            self.clock.run(lambda: len(self.record.ends) == len(starts))
+        return max(end for _, end in self.record.busy)
+
+
+def _once(call: Callable[..., Any], name_of: Callable[..., object]) -> Callable[..., Any]:
+    """Return a function that keeps its results by the names of its arguments."""
+    known: dict[object, Any] = {}
+
+    def kept(*arguments: Any) -> Any:
+        name = name_of(*arguments)
+        if name not in known:
+            result = call(*arguments)
+            known[name] = list(result) if isinstance(result, Iterator) else result
+        return known[name]
+
+    return kept
+
+
+def _drawing(drawings: object, job: ShardJob) -> object:
+    # The models of the simulation have no layer in common.
+    return job.model, job.name, job.numbers
+
+
+def _record_key(shards: object, job: ShardJob) -> str:
+    return job.record_key

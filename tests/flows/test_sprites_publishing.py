@@ -1,0 +1,44 @@
+"""In which order a model is published: its record is the last to be written, unless it failed."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from diamond_cutter.flows import sprites_publishing
+from diamond_cutter.flows.model_run import ModelRun
+from diamond_cutter.flows.planning import plan_run
+from diamond_cutter.flows.sprites_publishing import publish_model
+from diamond_cutter.flows.sprites_request import SpritesRequest
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.records import RunRecord
+from diamond_cutter.storage.sets.sprite_set import read_record
+from tests.flows.made_up_set import RECIPE, made_up_card, put_bundle
+
+CARD = made_up_card()
+
+
+@pytest.mark.parametrize("failed", [(), (3, 7)], ids=["complete", "failed"])
+def test_the_gallery_of_a_run_that_failed_can_read_what_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: tuple[int, ...]
+) -> None:
+    bucket = LocalBucket(tmp_path)
+    put_bundle(bucket)
+    asked = SpritesRequest(model=CARD.name, bucket=bucket.url, layers=("stem",), recipe=RECIPE)
+    artifacts: Any = SimpleNamespace(layer_done=lambda layers: None)
+    run = ModelRun(asked, plan_run(bucket, CARD, asked), {}, artifacts)
+    if failed:
+        run.fail("stem", "stem channels 3-7: it failed", failed)
+    run.layers_left.clear()
+    seen = list[RunRecord | None]()
+
+    def note(*arguments: object) -> None:
+        seen.append(read_record(bucket, run.key, RunRecord))
+
+    monkeypatch.setattr(sprites_publishing, "publish_gallery", note)
+    monkeypatch.setattr(run, "publish_index", note)
+    assert publish_model(bucket, run, None)
+    record = read_record(bucket, run.key, RunRecord)
+    assert record is not None and record.failed == ({"stem": failed} if failed else {})
+    assert seen == [record if failed else None] * 2
