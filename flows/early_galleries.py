@@ -29,6 +29,6 @@ class EarlyGalleries:
         # The end of the run publishes the gallery again, and reports the errors of that.
         with suppress(StorageError):
             recipe = run.request.recipe.key
-            key = put_gallery(self._bucket, run.plan.card, recipe, words=False)
+            key = put_gallery(self._bucket, run.plan.card, recipe, at_work=True)
             publish(GalleryShown(model=model, key=key))
         self._due[model] = passed + min(max(passed, _FIRST_S), _RAREST_S)

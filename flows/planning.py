@@ -144,8 +144,13 @@ def settle_recipe(bucket: Bucket, card: ModelCard, request: SpritesRequest) -> S
     if request.recipe.name != AUTO:
         return request
     preset = read_preset(bucket, card.key)
-    suited = RenderRecipe(name=preset_for(card.image.height, card.image.width))
-    return request.model_copy(update={"recipe": preset.recipe if preset else suited})
+    recipe = preset.recipe if preset else suited_recipe(card)
+    return request.model_copy(update={"recipe": recipe})
+
+
+def suited_recipe(card: ModelCard) -> RenderRecipe:
+    """Return the recipe `auto` of a model that was not tuned: it suits the size of its images."""
+    return RenderRecipe(name=preset_for(card.image.height, card.image.width))
 
 
 def plan_run(

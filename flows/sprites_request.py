@@ -88,11 +88,7 @@ class SpritesRequest(FrozenModel):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        if self.recipe.name == AUTO and self.recipe != RenderRecipe(name=AUTO):
-            raise ValueError(
-                f"the recipe {AUTO} cannot be changed. Change fields of another recipe, such as "
-                f"{', '.join(PRESETS)}."
-            )
+        _refuse_changes_of_auto(self.recipe)
         if self.mixes and (self.layers != _MAIN or self.channels is not None):
             raise ValueError(
                 "mixes name their own layers and channels. Omit layers and channels, or the mixes."
@@ -139,9 +135,10 @@ class TuneRequest(FrozenModel):
     )
     bucket: BucketPlace = "./bucket"
     recipe: Recipe = Field(
-        default=RenderRecipe(),
-        json_schema_extra={"default": "fast"},
-        description="the recipe to start from, or its name",
+        default=RenderRecipe(name=AUTO),
+        json_schema_extra={"default": AUTO},
+        description="the recipe to start from, or its name; auto: tiny for images of up to 32 "
+        "pixels, and fast for larger ones",
     )
     budget_s: float | None = Field(
         default=None,
@@ -154,6 +151,19 @@ class TuneRequest(FrozenModel):
     runner: Runner = LOCAL
     grace_s: Grace = GRACE_S
 
+    @model_validator(mode="after")
+    def _recipe_is_known(self) -> Self:
+        _refuse_changes_of_auto(self.recipe)
+        return self
+
     def lasting(self) -> "TuneRequest":
         """Return the request with absolute paths."""
         return self.model_copy(update={"bucket": lasting_place(self.bucket)})
+
+
+def _refuse_changes_of_auto(recipe: RenderRecipe) -> None:
+    if recipe.name == AUTO and recipe != RenderRecipe(name=AUTO):
+        raise ValueError(
+            f"the recipe {AUTO} cannot be changed. Change fields of another recipe, such as "
+            f"{', '.join(PRESETS)}."
+        )

@@ -9,6 +9,7 @@ from diamond_cutter.flows.errors import RequestError
 from diamond_cutter.flows.events.observers import observed
 from diamond_cutter.flows.events.progress import Progress, doing
 from diamond_cutter.flows.expected_seconds import expect_tuning
+from diamond_cutter.flows.planning import suited_recipe
 from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.sprites_request import TuneRequest
 from diamond_cutter.flows.stops import Stop, current_stop, handling
@@ -41,7 +42,7 @@ def tune(
 
     Raises:
         ModelError, StorageError: the request cannot be met.
-        RequestError: the recipe has settings for single layers, or may have them: `auto`.
+        RequestError: the recipe has settings for single layers, or variants.
         WorkerError: a layer took too long, or its process died; finished layers are kept.
     """
     current_stop().grace_s = request.grace_s
@@ -72,6 +73,8 @@ def _tune(
 ) -> Preset:
     bucket = open_bucket(request.bucket)
     card = _card(bucket, request, slots)
+    if request.recipe.name == AUTO:
+        request = request.model_copy(update={"recipe": suited_recipe(card)})
     wanted = [layer.name for layer in card.select_layers(request.layers)]
     stored = preset_to_continue(bucket, card.key, request.recipe, request.budget_s, on_restart)
     kept = stored.layers if stored and not request.again else ()
@@ -91,12 +94,12 @@ def _tune(
 
 
 def require_plain_recipe(request: TuneRequest) -> None:
-    """Check that tuning can start from the recipe.
+    """Check that tuning can start from the recipe; `auto` is another one for each model.
 
     Raises:
-        RequestError: it has settings for single layers, or may have them: `auto`; or variants.
+        RequestError: it has settings for single layers, or variants.
     """
-    if request.recipe.name == AUTO or request.recipe.layers or request.recipe.variants > 1:
+    if request.recipe.layers or request.recipe.variants > 1:
         raise RequestError(
             "tuning needs a recipe without settings for single layers and without variants. Use "
             "fast or lucid."

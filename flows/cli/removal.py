@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import Field
@@ -64,11 +64,12 @@ class FolderSize(FrozenModel):
 def collect(bucket: Bucket, *, delete: bool = False, now: datetime | None = None) -> Cleaned:
     """Find the files older than a day that no record names, and optionally delete them.
 
-    A younger file may belong to a run that has not written its record yet. Files with names of a
-    user's own are kept.
+    A younger file may belong to a run that has not written its record yet. Files of a gallery are
+    kept for a day after a page without them was published, because readers may have the old page
+    open. Files with names of a user's own are kept.
     """
     oldest = (now or datetime.now(UTC)) - _MIN_AGE
-    found = [(info, why) for info, why in _unnamed(bucket) if info.updated < oldest]
+    found = [(info, why) for info, why in _unnamed(bucket, oldest) if info.updated < oldest]
     deleted = (
         sum(at_once(bucket, lambda info: _delete(bucket, info), [info for info, _ in found]))
         if delete
@@ -132,7 +133,7 @@ def _rank(key: str) -> int:
     return 1 if key.endswith(".json") else 2
 
 
-def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
+def _unnamed(bucket: Bucket, oldest: datetime) -> Iterator[tuple[ObjectInfo, str]]:
     yield from _without_card(bucket)
     yield from ((info, "its run ended without it") for info in bucket.list(claims_folder("")))
     for model, recipe in set_names(bucket):
@@ -143,7 +144,7 @@ def _unnamed(bucket: Bucket) -> Iterator[tuple[ObjectInfo, str]]:
                 beside[record].append(info)
         for record, committed in beside.items():
             yield from _not_committed(bucket, record, committed, there=record in files)
-        yield from _not_in_gallery(bucket, gallery_key(model, recipe), files.values())
+        yield from _not_in_gallery(bucket, gallery_key(model, recipe), files, oldest)
     for folder in report_folders(bucket):
         yield from unnamed_files(bucket, folder)
     for info in filter(lambda info: is_scratch(info.key), bucket.list(SCRATCH_PREFIX)):
@@ -178,9 +179,11 @@ def _file_of(bucket: Bucket, record: str) -> str | None:
 
 
 def _not_in_gallery(
-    bucket: Bucket, page: str, files: Iterable[ObjectInfo]
+    bucket: Bucket, page: str, files: Mapping[str, ObjectInfo], oldest: datetime
 ) -> Iterator[tuple[ObjectInfo, str]]:
-    shown = [info for info in files if is_gallery_file(info.key)]
+    if page in files and files[page].updated >= oldest:
+        return
+    shown = [info for info in files.values() if is_gallery_file(info.key)]
     try:
         data = bucket.get(page) if shown else b""
     except NotFound:

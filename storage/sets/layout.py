@@ -17,7 +17,9 @@
       runs/<selection hash8>.<start>-<id>.json   one execution of the run: its times and devices
       index.parquet                    a view of all records, rebuilt after each run
       index.html                       the gallery of the set, rebuilt after each run
-      index.html.json, index.parquet.json     the hashes of the two as published
+      index.js                         what grows in that page while a run is at work, for pages
+                                       that are open meanwhile
+      index.html.json, index.js.json, index.parquet.json     the hashes of these as published
       gallery.<sha16>.js, .css, .svg   its scripts, styles and icons
       gallery.<sha16>.js, .json        its index of words, named by the hash of its sources, and the
                                        record of the index
@@ -52,7 +54,7 @@ SCRATCH_PREFIX = "scratch-"
 
 _PLAIN = set(string.ascii_letters + string.digits + "_@+,.-")
 _OF_CONTENT = {"graph.pb", "recipe.json", "mixes.json"}
-_VIEWS = {"index.parquet", "index.html"}
+_VIEWS = {"index.parquet", "index.html", "index.js"}
 _VIEW_RECORDS = {f"{view}.json" for view in _VIEWS}
 _RESERVED_LAYERS = {"runs", "recipe.json", *_VIEWS, *_VIEW_RECORDS}
 _REPLACED = {"preset.json", *_VIEWS, *_VIEW_RECORDS}
@@ -185,6 +187,11 @@ def index_key(model: str, recipe: str) -> str:
 def gallery_key(model: str, recipe: str) -> str:
     """Return the key of the page of the gallery of a set."""
     return set_folder(model, recipe) + "index.html"
+
+
+def gallery_data_key(model: str, recipe: str) -> str:
+    """Return the key of the data that open pages of a gallery load again while a run is at work."""
+    return set_folder(model, recipe) + "index.js"
 
 
 def gallery_asset_key(folder: str, data: bytes, suffix: str) -> str:

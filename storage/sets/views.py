@@ -5,11 +5,11 @@ versions meanwhile. So a killed run never leaves a view that contradicts its rec
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from diamond_cutter.storage.bucket import Bucket
+from diamond_cutter.storage.bucket import Bucket, ObjectInfo
 from diamond_cutter.storage.errors import Conflict, NotFound
 from diamond_cutter.storage.retries import write_until_settled
 from diamond_cutter.storage.sets.layout import view_record_key
@@ -30,22 +30,42 @@ def publish_view(bucket: Bucket, key: str, build: Callable[[], bytes]) -> None:
     Raises:
         Unavailable: other writers keep replacing the view.
     """
+    publish_views(bucket, [key], lambda: {key: build()})
+
+
+def publish_views(
+    bucket: Bucket, keys: Sequence[str], build: Callable[[], Mapping[str, bytes]]
+) -> None:
+    """Write views that `build` makes from the same records, in the order of their keys.
+
+    Raises:
+        Unavailable: other writers keep replacing the views.
+    """
 
     def publish() -> bool:
-        present = bucket.stat(key)
-        data = build()
-        same = present is not None and bucket.get(key) == data
-        # After a conflict another run has published. Both views are built from all records, so the
-        # last one is right.
-        _note(bucket, key, data, alone=same or present is None)
-        if not same:
-            bucket.put(key, data, mode=present.token if present else "create")
-        if present is not None and not same:
-            with suppress(Conflict):
-                _note(bucket, key, data, alone=True)
+        present = {key: bucket.stat(key) for key in keys}
+        made = build()
+        for key in keys:
+            _replace(bucket, key, present[key], made[key])
         return True
 
-    write_until_settled(key, publish)
+    write_until_settled(keys[-1], publish)
+
+
+def _replace(bucket: Bucket, key: str, present: ObjectInfo | None, data: bytes) -> None:
+    """Write a view over the version that was present before the records were read.
+
+    Raises:
+        Conflict: another run has published meanwhile. Both views are built from all records, so the
+            last one is right.
+    """
+    same = present is not None and bucket.get(key) == data
+    _note(bucket, key, data, alone=same or present is None)
+    if not same:
+        bucket.put(key, data, mode=present.token if present else "create")
+    if present is not None and not same:
+        with suppress(Conflict):
+            _note(bucket, key, data, alone=True)
 
 
 def is_published(bucket: Bucket, key: str, data: bytes) -> bool | None:

@@ -26,7 +26,12 @@ from diamond_cutter.storage import (
     check_key,
     content_type_of,
 )
-from diamond_cutter.storage.sets.layout import is_fingerprinted, is_gallery_file, set_folder
+from diamond_cutter.storage.sets.layout import (
+    gallery_data_key,
+    is_fingerprinted,
+    is_gallery_file,
+    set_folder,
+)
 from diamond_cutter.storage.sets.report_keys import report_folder, report_key
 from diamond_cutter.tasks.browsing.ages import newest_first
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
@@ -150,6 +155,8 @@ class _Site:
             {name: request.path_params[name] for name in ("model", "recipe")},
         )
         assets = asset_files(GALLERY, set_folder(**names))
+        if key == gallery_data_key(**names):
+            return _file(key, self._galleries.data(**names))
         words = (
             self._galleries.words(**names, key=key)
             if is_gallery_file(key) and key not in assets

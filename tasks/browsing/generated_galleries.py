@@ -5,9 +5,15 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from diamond_cutter.storage import Bucket, NotFound
-from diamond_cutter.storage.sets.layout import is_gallery_file, set_folder
+from diamond_cutter.storage.sets.layout import claims_folder, is_gallery_file, set_folder
 from diamond_cutter.tasks.gallery.contents import ShownSet
-from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys, shown_set
+from diamond_cutter.tasks.gallery.site import (
+    data_script,
+    index_page,
+    layer_files,
+    layer_keys,
+    shown_set,
+)
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, read_sprites
 from diamond_cutter.tasks.gallery.words import words_file, words_key
 from diamond_cutter.tasks.importing.stored import read_card
@@ -31,14 +37,28 @@ class GeneratedGalleries:
         Raises:
             NotFound: the bucket has no such set.
         """
-        source = self.source(model, recipe)
-        if not source.layers and source.settings is None:
-            raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
-        return index_page(source, words_key(source))
+        return index_page(self._existing(model, recipe))
+
+    def data(self, model: str, recipe: str) -> bytes:
+        """Return the data for pages of a set's gallery that are open.
+
+        Raises:
+            NotFound: the bucket has no such set.
+        """
+        return data_script(self._existing(model, recipe))
 
     def shown(self, model: str, recipe: str) -> ShownSet:
         """Return the data of the first page of a set's gallery."""
-        return shown_set(self.source(model, recipe))
+        source = self.source(model, recipe)
+        claims = self._bucket.list(claims_folder(set_folder(model, recipe)))
+        source = replace(source, at_work=next(iter(claims), None) is not None)
+        return shown_set(source, words_key(source))
+
+    def _existing(self, model: str, recipe: str) -> ShownSet:
+        shown = self.shown(model, recipe)
+        if not (shown.layers or shown.settings):
+            raise NotFound(f"The bucket has no sprite set of {model} by {recipe}.")
+        return shown
 
     def words(self, model: str, recipe: str, key: str) -> bytes | None:
         """Return the index of words of a set, or None if the key is that of another file."""

@@ -13,12 +13,13 @@ from diamond_cutter.tasks.browsing.crops import Crop
 from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
 from diamond_cutter.tasks.gallery.contents import ShownLayer, ShownSet
 from diamond_cutter.tasks.gallery.pages import page_data
-from diamond_cutter.tasks.gallery.pictures import PREVIEWED, THUMBNAIL_PX
+from diamond_cutter.tasks.gallery.pictures import PREVIEWED, THUMBNAIL_PX, best_first
 from diamond_cutter.tasks.gathering.contents import models_with_sets, recipe_names
 from diamond_cutter.tasks.reporting.choosing import evenly
 
 _PREVIEWED_LAYERS = 4
 _THUMBNAILS = 8
+_MOST_PX = 1 << 20
 
 
 class SetCard(NamedTuple):
@@ -26,6 +27,7 @@ class SetCard(NamedTuple):
 
     name: the recipe's name, with its hash if another recipe of the model has the same name.
     previews: thumbnails, from early to late layers.
+    missing: the number of sprites that a run could not render.
     problem: why nothing is known of the set; empty if it could be read.
     """
 
@@ -37,6 +39,7 @@ class SetCard(NamedTuple):
     sprites: int = 0
     flagged: int = 0
     in_progress: int = 0
+    missing: int = 0
     previews: tuple[Crop, ...] = ()
     updated: datetime | None = None
     problem: str = ""
@@ -71,6 +74,7 @@ def _card(
     published = bucket.stat(gallery_key(model, recipe))
     shown = _published(bucket, model, recipe) or galleries.shown(model, recipe)
     layers = [layer for layer in shown.layers if not layer.groups]
+    failed = {failure.layer for failure in shown.failures}
     return SetCard(
         model=model,
         recipe=recipe,
@@ -79,8 +83,9 @@ def _card(
         layers=sum(not layer.mixes for layer in layers),
         sprites=sum(layer.sprites for layer in layers),
         flagged=sum(layer.flagged for layer in layers),
-        in_progress=sum(layer.inline is not None for layer in layers),
-        previews=tuple(_previews(folder, layers)),
+        in_progress=sum(layer.inline is not None for layer in layers if layer.name not in failed),
+        missing=sum(failure.sprites for failure in shown.failures),
+        previews=tuple(_previews(folder, layers) or _early(folder, layers)),
         updated=published.updated if published else None,
     )
 
@@ -94,15 +99,38 @@ def _published(bucket: Bucket, model: str, recipe: str) -> ShownSet | None:
     return shown if (shown.model, shown.recipe) == (model, recipe) else None
 
 
-def _previews(folder: str, layers: list[ShownLayer]) -> Iterator[Crop]:
-    """Yield thumbnails without flags, if there are any, of up to four layers."""
+def _previews(folder: str, layers: list[ShownLayer]) -> list[Crop]:
+    """Return the first thumbnails of up to four layers, whose previews begin with the best."""
     own = [
         (f"{folder}{layer.preview}", min(layer.sprites - layer.flagged or layer.sprites, PREVIEWED))
         for layer in layers
         if is_gallery_file(layer.preview) and is_key(f"{folder}{layer.preview}")
     ]
-    chosen = evenly(own, _PREVIEWED_LAYERS)
+    chosen, crops = evenly(own, _PREVIEWED_LAYERS), []
     for place, (key, sprites) in enumerate(chosen):
         share = _THUMBNAILS * (place + 1) // len(chosen) - _THUMBNAILS * place // len(chosen)
-        for number in evenly(range(max(sprites, 0)), share):
-            yield Crop(key, 0, number * THUMBNAIL_PX, 0, THUMBNAIL_PX)
+        for number in range(min(max(sprites, 0), share)):
+            crops.append(Crop(key, 0, number * THUMBNAIL_PX, 0, THUMBNAIL_PX))
+    return crops
+
+
+def _early(folder: str, layers: list[ShownLayer]) -> list[Crop]:
+    """Return the best sprites of the first shard, if all layers are in progress.
+
+    The page may be damaged, so its numbers are checked.
+    """
+    layer = next((layer for layer in layers if layer.inline and layer.spritemaps), None)
+    if layer is None or layer.inline is None:
+        return []
+    sheet, columns = layer.spritemaps[0], layer.inline
+    key, side = f"{folder}{sheet.file}", sheet.cell_px
+    if not (0 < side < _MOST_PX and 0 < sheet.columns < _MOST_PX and is_key(key)):
+        return []
+    objectives = columns.scores.get("objective", ())
+    known = list(zip(columns.spritemaps, columns.cells, objectives, columns.flags, strict=False))
+    own = [found for found in known if found[0] == 0 and found[1] >= 0]
+    best = best_first([found[2] for found in own], [found[3] for found in own])
+    places = (divmod(own[place][1], sheet.columns) for place in best[:_THUMBNAILS])
+    return [
+        Crop(key, sheet.columns * side, column * side, row * side, side) for row, column in places
+    ]

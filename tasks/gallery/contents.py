@@ -78,6 +78,20 @@ class ShownReport(Shown):
     )
 
 
+class ShownFailure(Shown):
+    """What of a layer a run could not render, and nobody has rendered since."""
+
+    layer: str
+    channels: tuple[int, ...] = Field(
+        description="channels or mixes; none if their sprites could not be gathered"
+    )
+    sprites: int
+    why: tuple[str, ...] = Field(description="the sentences that the run has recorded")
+    retry: tuple[str, ...] = Field(
+        description="options of `sprites` that try it again; none if the run had other options"
+    )
+
+
 class NetworkLayer(Shown):
     """A layer of the model, with sprites or without."""
 
@@ -102,19 +116,28 @@ class AboutSet(Shown):
     options: tuple[str, ...] = Field(description="of the recipe on the command line")
 
 
-class ShownSet(Shown):
+class ShownSprites(Shown):
+    """The sprites of a set: what changes while a run is at work."""
+
+    layers: tuple[ShownLayer, ...]
+    reports: tuple[ShownReport, ...]
+    words: str = Field(default="", description="the file with the SetWords; empty without one")
+    failures: tuple[ShownFailure, ...] = ()
+    in_progress: bool = Field(
+        default=False, description="whether more sprites may come without a new command"
+    )
+
+
+class ShownSet(ShownSprites):
     """A sprite set, on the gallery's first page."""
 
     model: str
     recipe: str
     settings: dict[str, Any]
-    layers: tuple[ShownLayer, ...]
-    reports: tuple[ShownReport, ...]
     network: tuple[NetworkLayer, ...] = Field(
         default=(), description="all layers of the model, in forward order"
     )
     about: AboutSet | None = None
-    words: str = Field(default="", description="the file with the SetWords; empty without one")
 
 
 class LayerWords(Shown):

@@ -14,18 +14,22 @@ from diamond_cutter.tasks.pages.frontend import Frontend, judge, render
 _SCRIPTS = (
     "words",
     "data",
+    "renewal",
+    "failures",
     "network",
     "citation",
     "about",
     "layers",
     "search",
     "sprite_tip",
+    "grid_drawing",
     "grid_input",
     "grid",
     "layer_tools",
     "layer",
     "reported",
     "unit",
+    "live",
     "main",
 )
 _DATA = re.compile(rb'<script type="application/json" id="site">(.*)</script>')

@@ -1,7 +1,8 @@
 """Make small pictures of a layer's sprites, and find the sprites that look alike."""
 
 import io
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -10,9 +11,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from diamond_cutter.storage import Bucket, Corrupt
-from diamond_cutter.storage.sets.records import SpritemapRecord
+from diamond_cutter.storage.sets.records import Flag, SpritemapRecord
 from diamond_cutter.tasks.gallery.sources import LayerSource
-from diamond_cutter.tasks.reporting.choosing import evenly
 from diamond_cutter.tasks.sheets import cut
 
 THUMBNAIL_PX = 64
@@ -69,20 +69,33 @@ def _opened(bucket: Bucket, record: SpritemapRecord) -> Image.Image:
 
 
 def preview(source: LayerSource, pictures: npt.NDArray[np.uint8] | None) -> bytes:
-    """Return a strip of up to 16 thumbnails as a WebP file, spread evenly over the sprites.
+    """Return a strip of up to 16 thumbnails as a WebP file: the highest objectives come first.
 
     Sprites with a flag are left out, unless all sprites have one.
     """
-    unflagged = [
-        number for number, sprite in enumerate(source.sprites) if not sprite.scores.flags
-    ] or range(len(source.sprites))
-    chosen = evenly(unflagged, PREVIEWED)
+    scores = [sprite.scores for sprite in source.sprites]
+    chosen = best_first([one.objective for one in scores], [one.flags for one in scores])
+    chosen = chosen[:PREVIEWED]
     strip = np.full((THUMBNAIL_PX, len(chosen) * THUMBNAIL_PX, 3), _GREY, np.uint8)
     if pictures is not None:
         strip = np.concatenate([pictures[number] for number in chosen], axis=1)
     buffer = io.BytesIO()
     Image.fromarray(strip).save(buffer, "WEBP", quality=80, method=4)
     return buffer.getvalue()
+
+
+def best_first(objectives: Sequence[float | None], flags: Sequence[Sequence[Flag]]) -> list[int]:
+    """Return the places of sprites by descending objective, those without a score last.
+
+    Sprites with a flag are left out, unless all sprites have one.
+    """
+
+    def rank(place: int) -> tuple[float, int]:
+        objective = objectives[place]
+        return (math.inf if objective is None else -objective), place
+
+    unflagged = [place for place, raised in enumerate(flags) if not raised]
+    return sorted(unflagged or range(len(flags)), key=rank)
 
 
 def neighbours(

@@ -1,21 +1,22 @@
 """Publish the gallery of a set: its files first, then its page."""
 
 import logging
+from dataclasses import replace
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, Corrupt, NotFound
 from diamond_cutter.storage.parallel import at_once
-from diamond_cutter.storage.sets.layout import gallery_key, set_folder
+from diamond_cutter.storage.sets.layout import gallery_data_key, gallery_key, set_folder
 from diamond_cutter.storage.sets.sprite_set import put_determined
-from diamond_cutter.storage.sets.views import publish_view
+from diamond_cutter.storage.sets.views import publish_views
 from diamond_cutter.tasks.gallery.pages import GALLERY
-from diamond_cutter.tasks.gallery.site import index_page
+from diamond_cutter.tasks.gallery.site import data_script, index_page, shown_set
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, read_set
 from diamond_cutter.tasks.gallery.stored import has_layer, put_layer, put_words
 from diamond_cutter.tasks.pages.frontend import asset_files
 
 
-def put_gallery(bucket: Bucket, card: ModelCard, recipe: str, *, words: bool = True) -> str:
+def put_gallery(bucket: Bucket, card: ModelCard, recipe: str, *, at_work: bool = False) -> str:
     """Build the gallery of a set from all its records, and return the key of its page.
 
     The page is written last, so that all files exist when it becomes visible. Layers with whole
@@ -25,21 +26,24 @@ def put_gallery(bucket: Bucket, card: ModelCard, recipe: str, *, words: bool = T
         bucket: the bucket.
         card: the card of the model.
         recipe: the recipe's key.
-        words: also write the index of words. Its name changes with each finished layer, so a run
-            writes it only at its end.
+        at_work: whether a run is at work on the set. Open pages then look for new sprites. The
+            index of words is left to the end of the run, because its name changes with each
+            finished layer.
 
     Raises:
         Unavailable: other writers keep replacing the page.
     """
-    key = gallery_key(card.key, recipe)
+    key, data_key = gallery_key(card.key, recipe), gallery_data_key(card.key, recipe)
     for asset, data in asset_files(GALLERY, set_folder(card.key, recipe)).items():
         put_determined(bucket, asset, data)
 
-    def build() -> bytes:
+    def build() -> dict[str, bytes]:
         source = _with_files(bucket, read_set(bucket, card.key, recipe, card))
-        return index_page(source, put_words(bucket, source) if words else "")
+        source = replace(source, at_work=at_work)
+        shown = shown_set(source, "" if at_work else put_words(bucket, source))
+        return {data_key: data_script(shown), key: index_page(shown)}
 
-    publish_view(bucket, key, build)
+    publish_views(bucket, [data_key, key], build)
     return key
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from diamond_cutter.storage import Bucket
+from diamond_cutter.storage import Bucket, Corrupt
 from diamond_cutter.storage.sets.layout import gallery_layer_key, is_mixes, set_folder
 from diamond_cutter.storage.sets.records import FLAGS, SCORES, ShardRecord, SpritemapRecord
 from diamond_cutter.storage.sets.sprite_set import SpritePlace
@@ -16,25 +16,34 @@ from diamond_cutter.tasks.gallery.contents import (
     ShownReport,
     ShownSet,
     ShownSheet,
+    ShownSprites,
     SpriteColumns,
 )
 from diamond_cutter.tasks.gallery.groups import reports_of
 from diamond_cutter.tasks.gallery.pages import set_page
 from diamond_cutter.tasks.gallery.pictures import neighbours, preview, thumbnails
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource, lossless_places
-from diamond_cutter.tasks.pages.scripts import as_script
+from diamond_cutter.tasks.pages.scripts import as_script, read_script
 from diamond_cutter.tasks.reporting.contents import ReportContents
 from diamond_cutter.tasks.reporting.layer_contents import short
 from diamond_cutter.tasks.reporting.stored import folder_of
 
+# The name under which a page takes the data.
+_DATA = "sprites"
 
-def index_page(source: SetSource, words: str = "") -> bytes:
-    """Return the first page of a set's gallery; `words` is the key of its index, if it has one."""
-    return set_page(shown_set(source, words).model_dump(mode="json"))
+
+def index_page(shown: ShownSet) -> bytes:
+    """Return the first page of a set's gallery."""
+    return set_page(shown.model_dump(mode="json"))
 
 
 def shown_set(source: SetSource, words: str = "") -> ShownSet:
-    """Return the data of the first page of a set's gallery, as for `index_page`."""
+    """Return the data of the first page of a set's gallery.
+
+    Args:
+        source: the set.
+        words: the key of its index of words; empty without one.
+    """
     settings, folder = source.settings, set_folder(source.model, source.recipe)
     return ShownSet(
         model=source.model,
@@ -48,7 +57,24 @@ def shown_set(source: SetSource, words: str = "") -> ShownSet:
         network=network(source.card),
         about=about_set(source),
         words=words.removeprefix(folder),
+        failures=source.failures,
+        in_progress=source.in_progress,
     )
+
+
+def data_script(shown: ShownSet) -> bytes:
+    """Return the script that hands the sprites of a set to pages that are open."""
+    names = ShownSprites.model_fields
+    return as_script(_DATA, ShownSprites(**{name: getattr(shown, name) for name in names}))
+
+
+def is_data_script(script: bytes) -> bool:
+    """Tell whether a script is one that `data_script` returns."""
+    try:
+        name, data = read_script(script)
+        return script == as_script(_DATA, ShownSprites.model_validate(data)) and name == _DATA
+    except (Corrupt, ValueError):
+        return False
 
 
 def layer_keys(model: str, recipe: str, source: LayerSource) -> tuple[str, ...]:
@@ -102,7 +128,7 @@ def _shown_layer(of: SetSource, source: LayerSource) -> ShownLayer:
         spritemaps=tuple(_sheet(folder, record) for record in source.pictures),
         numbers=files[0] if files else "",
         preview=files[1] if files else "",
-        rendered=len({sprite.scores.channel for sprite in source.sprites}),
+        rendered=len(source.rendered),
         groups=bool(source.mixes and source.mixes.are_groups),
         reports=reports_of(source, of.reports),
         inline=_inline(folder, source) if source.in_progress else None,

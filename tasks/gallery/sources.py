@@ -24,6 +24,8 @@ from diamond_cutter.storage.sets.records import (
     Versions,
 )
 from diamond_cutter.storage.sets.sprite_set import LayerShards, SpritePlace, read_record
+from diamond_cutter.tasks.gallery.contents import ShownFailure
+from diamond_cutter.tasks.gallery.failures import read_failures
 from diamond_cutter.tasks.gathering.contents import (
     channel_labels,
     known_layer,
@@ -39,7 +41,7 @@ from diamond_cutter.tasks.reporting.stored import reports_with
 from diamond_cutter.tasks.sheets import ImageFormat
 
 # Raise this number if the same records result in other files.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class LayerSource:
         return (*self.spritemaps, *(shard for _, shard in self.loose))
 
     @property
+    def rendered(self) -> frozenset[int]:
+        """Return the channels or mixes with sprites."""
+        return frozenset(sprite.scores.channel for sprite in self.sprites)
+
+    @property
     def in_progress(self) -> bool:
         """Tell whether some sprites are not in a spritemap yet."""
         return bool(self.loose)
@@ -89,7 +96,11 @@ class LayerSource:
 
 @dataclass(frozen=True)
 class SetSource:
-    """What a gallery shows of a sprite set."""
+    """What a gallery shows of a sprite set.
+
+    failures: what runs could not render.
+    at_work: whether a run is known to be at work on the set.
+    """
 
     model: str
     recipe: str
@@ -98,6 +109,15 @@ class SetSource:
     layers: tuple[LayerSource, ...]
     reports: tuple[ReportContents, ...] = ()
     versions: Versions | None = None
+    failures: tuple[ShownFailure, ...] = ()
+    at_work: bool = False
+
+    @property
+    def in_progress(self) -> bool:
+        """Tell whether more sprites may come without a new command."""
+        failed = {failure.layer for failure in self.failures}
+        waiting = (layer for layer in self.layers if layer.layer not in failed)
+        return self.at_work or any(layer.in_progress for layer in waiting)
 
     def only(self, layers: Collection[LayerSource]) -> "SetSource":
         """Return the source with some of its layers only."""
@@ -113,13 +133,17 @@ def read_set(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) ->
 def read_sprites(bucket: Bucket, model: str, recipe: str, card: ModelCard | None) -> SetSource:
     """Return what a gallery shows of a set, without reports."""
     layers = tuple(read_sources(bucket, model, recipe, card))
+    settings = read_settings(bucket, model, recipe)
     return SetSource(
         model=model,
         recipe=recipe,
-        settings=read_settings(bucket, model, recipe),
+        settings=settings,
         card=card,
         layers=layers,
         versions=_versions(bucket, layers),
+        failures=read_failures(
+            bucket, model, recipe, layers, card, settings.variants if settings else 1
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from diamond_cutter.storage import Bucket, Corrupt, NotFound, ObjectInfo, crc32c
 from diamond_cutter.storage.bucket import is_key
 from diamond_cutter.storage.sets.layout import (
     gallery_asset_key,
+    gallery_data_key,
     gallery_key,
     is_gallery_file,
     set_folder,
@@ -19,7 +20,12 @@ from diamond_cutter.storage.sets.records import FileRef, PublishedFiles
 from diamond_cutter.storage.sets.sprite_set import commit, put_determined, read_record
 from diamond_cutter.storage.sets.views import Finding, check_view, is_published
 from diamond_cutter.tasks.gallery.pages import judge_set_page
-from diamond_cutter.tasks.gallery.site import layer_files, layer_keys, layer_record_key
+from diamond_cutter.tasks.gallery.site import (
+    is_data_script,
+    layer_files,
+    layer_keys,
+    layer_record_key,
+)
 from diamond_cutter.tasks.gallery.sources import LayerSource, SetSource
 from diamond_cutter.tasks.gallery.words import words_file, words_key
 from diamond_cutter.tasks.pages.scripts import read_script
@@ -93,8 +99,16 @@ def gallery_checks(
         return
     found = check_view(bucket, key, due=committed, judge=judge_set_page)
     yield found
+    yield from _checks_of_data(bucket, gallery_data_key(model, recipe), committed)
     if found is None or found.problem is None:
         yield from _checks_of_files(bucket, folder, key, reread)
+
+
+def _checks_of_data(bucket: Bucket, key: str, committed: bool) -> Iterator[Finding | None]:
+    """Check the data for open pages, which galleries of earlier versions lack."""
+    known = bucket.stat(view_record_key(key)) is not None
+    if known or bucket.stat(key) is not None:
+        yield check_view(bucket, key, due=committed and known, judge=is_data_script)
 
 
 def _checks_of_files(

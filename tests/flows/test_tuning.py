@@ -17,11 +17,12 @@ from diamond_cutter.flows.planning import settle_recipe
 from diamond_cutter.flows.request_checks import check_attribution
 from diamond_cutter.flows.request_fields import AUTO
 from diamond_cutter.flows.sprites_request import SpritesRequest, TuneRequest
-from diamond_cutter.flows.tuning import tune
+from diamond_cutter.flows.tuning import tune, tune_on
 from diamond_cutter.storage import AccessDenied, Corrupt, LocalBucket
 from diamond_cutter.storage.sets.layout import preset_key
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import read_layer
+from diamond_cutter.tasks.devices import DeviceSlots
 from diamond_cutter.tasks.gathering.task import adopt_shards
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, add_layer
@@ -154,10 +155,7 @@ def test_the_command_line_says_what_to_tune(
     [
         (("tune", "efficientnet-lite"), "did you mean 'efficientnet-lite"),
         ((*TUNE, "--budget-s", "0"), "budget_s is not valid: input should be greater than 0"),
-        (
-            (*TUNE, "--recipe", "auto"),
-            "tuning needs a recipe without settings for single layers",
-        ),
+        ((*TUNE, "--recipe", "auto", "--recipe.steps", "7"), "recipe auto cannot be changed"),
         ((*TUNE, "--recipe.variants", "2"), "tuning needs a recipe without"),
         ((*TUNE, "--recipe.layers.stem.steps", "7"), "tuning needs a recipe without"),
         ((*TUNE, "--recipe", "tuned"), "the recipe 'tuned' does not exist"),
@@ -252,6 +250,31 @@ def test_a_layer_that_takes_too_long_is_given_up(
     assert Preset.model_validate_json((folder / preset_key(model)).read_bytes()).layers == (
         tuning("stem"),
     )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "side_px", "name"),
+    [(AUTO, 8, "tiny"), (AUTO, 33, "fast"), ("lucid", 8, "lucid")],
+)
+def test_tuning_starts_from_the_recipe_by_which_sprites_would_render(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch, recipe: Any, side_px: int, name: str
+) -> None:
+    image = CARD.image.model_copy(update={"height": side_px, "width": side_px})
+    card = CARD.model_copy(update={"image": image})
+    monkeypatch.setattr("diamond_cutter.flows.tuning.find_model", lambda *_: card)
+    started: list[RenderRecipe] = []
+
+    def tune_layers(model: str, layers: object, request: TuneRequest, *_: object) -> None:
+        started.append(request.recipe)
+        add_layer(bucket, model, request.recipe, None, tuning("stem"))
+
+    asked = TuneRequest(model="made-up", layers=("stem",), bucket=bucket.url, recipe=recipe)
+    with DeviceSlots([""]) as slots:
+        preset = tune_on(slots, asked, lambda _: None, lambda _: None, tune_layers)
+    assert started == [preset.start] == [RenderRecipe(name=name)]
+    if recipe == AUTO:
+        rendered = SpritesRequest(model="made-up", bucket=f"{bucket.url}2")
+        assert settle_recipe(LocalBucket(f"{bucket.url}2"), card, rendered).recipe == preset.start
 
 
 @pytest.mark.prefect

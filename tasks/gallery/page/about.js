@@ -28,7 +28,7 @@ const aboutSet = () => {
   const versions = about && about.versions ? Object.entries(about.versions).map(([name, value]) => `${plain(name)} ${value}`).join(", ") : null;
   return make(
     "section",
-    { class: "about-set" },
+    { class: "about-set", "data-part": "about" },
     make("h2", { id: "about" }, "About this set"),
     make(
       "dl",

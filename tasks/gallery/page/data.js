@@ -44,6 +44,12 @@ const spritesFrom = (layer, numbers) => {
   });
 };
 
+// The spritemaps of a layer beside those that are open already.
+const openMoreSheets = (layer) => {
+  for (const sheet of layer.spritemaps) if (!opened.has(sheet.file)) opened.set(sheet.file, loadSheet(sheet));
+  return layer.spritemaps.map((sheet) => [sheet.file, opened.get(sheet.file)]);
+};
+
 // The spritemaps of the open layer. The spritemaps of other layers are closed, because they are large.
 const openSheets = (layer) => {
   const wanted = new Map((layer ? layer.spritemaps : []).map((sheet) => [sheet.file, opened.get(sheet.file) || loadSheet(sheet)]));
@@ -76,7 +82,7 @@ const withSheet = (sheet, draw) => {
 
 // A small canvas with a sprite, which is drawn when it scrolls into view. Shards may have transparent parts.
 const spriteCanvas = (sheet, cell, sidePx, attributes = {}) => {
-  const canvas = canvasFor(sidePx, sidePx, attributes);
+  const canvas = canvasFor(sidePx, sidePx, { "data-shows": `${sheet.file} ${cell}`, ...attributes });
   return whenSeen(canvas, () =>
     withSheet(sheet, (picture) => {
       const context = canvas.getContext("2d");

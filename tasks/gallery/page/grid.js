@@ -4,7 +4,6 @@
 const LEAST_CELL_PX = 20;
 const MOST_CELL_PX = 512;
 const MARGIN_PX = 12;
-const CAPTION_PX = 18;
 const ZOOM_STEP = 1.25;
 const SETTLED_MS = 120;
 
@@ -18,7 +17,6 @@ const makeGrid = (layer, onActive, onView) => {
   const sheet = make("div", { class: "sheet" }, canvas);
   const scroller = make("div", { class: "grid", role: "group", tabindex: -1, "aria-busy": "true", "aria-label": `sprites of ${layer.name}; use the arrow keys to move` }, sheet);
   const tip = makeTip();
-  const context = canvas.getContext("2d");
   const pictures = new Map();
   let shown = [];
   let active = 0;
@@ -47,63 +45,7 @@ const makeGrid = (layer, onActive, onView) => {
 
   const draw = () => {
     frame = 0;
-    const scale = window.devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height, scrollTop: top } = scroller;
-    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-      canvas.width = Math.round(width * scale);
-      canvas.height = Math.round(height * scale);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    const style = getComputedStyle(scroller);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.font = `12px ${style.fontFamily}`;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    const first = Math.max(0, Math.floor((top - MARGIN_PX) / layout.rowPx)) * layout.columns;
-    const end = Math.min(shown.length, Math.ceil((top + height) / layout.rowPx) * layout.columns);
-    for (let place = first; place < end; place += 1) {
-      const sprite = shown[place];
-      const x = xOf(place);
-      const y = yOf(place) - top;
-      const picture = pictures.get(sprite.sheet.file);
-      if (picture && layer.inline) {
-        context.fillStyle = "#fff"; // shards may have transparent parts
-        context.fillRect(x, y, layout.cell, layout.cell);
-      }
-      if (picture) drawCell(context, picture, sprite.sheet, sprite.cell, x, y, layout.cell, settling ? "low" : "high");
-      else {
-        context.fillStyle = colour("--empty");
-        context.fillRect(x, y, layout.cell, layout.cell);
-      }
-      if (sprite.flags.length) drawMark(x + layout.cell, y, colour("--flag"), colour("--page"));
-      if (layout.caption) {
-        context.fillStyle = colour("--quiet");
-        context.fillText(captionOf(sprite), x + layout.cell / 2, y + layout.cell + CAPTION_PX / 2 + 1, layout.cell);
-      }
-    }
-  };
-
-  const drawMark = (right, top, inside, around) => {
-    const radius = Math.max(3, Math.min(8, layout.cell / 13));
-    context.beginPath();
-    context.arc(right - radius - 2, top + radius + 2, radius, 0, 2 * Math.PI);
-    context.fillStyle = inside;
-    context.fill();
-    context.lineWidth = 1.5;
-    context.strokeStyle = around;
-    context.stroke();
-    if (radius < 6) return;
-    context.fillStyle = "#1f2328"; // as on the badges of other pages
-    context.fillText("!", right - radius - 2, top + radius + 2.5);
-  };
-
-  const captionOf = (sprite) => {
-    const text = sprite.label || sprite.unit;
-    const fits = Math.floor(layout.cell / 6.5);
-    return text.length > fits ? `${text.slice(0, fits - 1)}…` : text;
+    drawGrid({ scroller, canvas, pictures, layout, shown, xOf, yOf, quality: settling ? "low" : "high" });
   };
 
   const redraw = () => {
@@ -138,6 +80,8 @@ const makeGrid = (layer, onActive, onView) => {
     else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
   };
 
+  const moveOver = (link) => Object.assign(link.style, { left: `${xOf(active)}px`, top: `${yOf(active)}px`, width: `${layout.cell}px`, height: `${layout.cell}px` });
+
   // A new link for each cell, because screen readers announce new links, but not moved ones.
   const activate = (place, { focus = false, tell = true, scroll = false } = {}) => {
     if (!shown.length) return;
@@ -145,7 +89,7 @@ const makeGrid = (layer, onActive, onView) => {
     const sprite = shown[active];
     const focused = cursor !== null && document.activeElement === cursor;
     const next = make("a", { class: "cursor", href: unitPath(layer, sprite), "aria-label": spoken(sprite) });
-    Object.assign(next.style, { left: `${xOf(active)}px`, top: `${yOf(active)}px`, width: `${layout.cell}px`, height: `${layout.cell}px` });
+    moveOver(next);
     if (cursor) cursor.replaceWith(next);
     else sheet.append(next);
     cursor = next;
@@ -162,16 +106,21 @@ const makeGrid = (layer, onActive, onView) => {
     quiet = false;
   };
 
-  // The active cell, or the cell in the middle, keeps its place on the screen.
-  const zoomTo = (px) => {
-    const middle = scroller.clientHeight / 2;
-    const row = Math.max(0, Math.floor((scroller.scrollTop + middle) / layout.rowPx));
-    const visible = yOf(active) + layout.cell > scroller.scrollTop && yOf(active) < scroller.scrollTop + scroller.clientHeight;
-    const kept = visible ? active : Math.min(row * layout.columns, shown.length - 1);
-    const before = yOf(kept) - scroller.scrollTop;
-    cellPx = Math.max(LEAST_CELL_PX, Math.min(MOST_CELL_PX, px));
+  const isInView = (place) => yOf(place) + layout.cell > scroller.scrollTop && yOf(place) < scroller.scrollTop + scroller.clientHeight;
+
+  // Changes the layout; the row of the active sprite, or else the row at `height`, keeps its place on the screen.
+  const keepingRow = (height, change) => {
+    const row = Math.max(0, Math.floor((scroller.scrollTop + height) / layout.rowPx));
+    const kept = shown[isInView(active) ? active : Math.min(row * layout.columns, shown.length - 1)];
+    const before = kept ? yOf(shown.indexOf(kept)) - scroller.scrollTop : 0;
+    change();
     measure();
-    scroller.scrollTop = yOf(kept) - before;
+    const place = kept ? shown.findIndex((sprite) => sprite.unit === kept.unit) : -1;
+    if (place >= 0) scroller.scrollTop = yOf(place) - before;
+  };
+
+  const zoomTo = (px) => {
+    keepingRow(scroller.clientHeight / 2, () => (cellPx = Math.max(LEAST_CELL_PX, Math.min(MOST_CELL_PX, px))));
     tip.hide();
     activate(active, { tell: false });
     move();
@@ -210,6 +159,22 @@ const makeGrid = (layer, onActive, onView) => {
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", redraw);
 
+  // The active sprite, its link and what is in view stay where they are. Its pictures are opened first.
+  const renew = (sprites) => {
+    const was = shown[active];
+    keepingRow(0, () => (shown = sprites));
+    const place = was ? shown.findIndex((sprite) => sprite.unit === was.unit) : -1;
+    if (place < 0) activate(0, { tell: false });
+    else {
+      if (place !== active) tip.hide();
+      active = place;
+      moveOver(cursor);
+    }
+    const files = new Set(openSheets(layer).keys());
+    for (const file of pictures.keys()) if (!files.has(file)) pictures.delete(file);
+    redraw();
+  };
+
   for (const [file, loading] of openSheets(layer)) {
     loading.then(
       (picture) => {
@@ -233,6 +198,8 @@ const makeGrid = (layer, onActive, onView) => {
     zoomTo,
     open: () => cursor && cursor.click(),
     focus: focusCursor,
+    renew,
+    openSheets: () => Promise.allSettled(openMoreSheets(layer).map(async ([file, loading]) => pictures.set(file, await loading))),
     // Shows these sprites in this order. `wanted` becomes active if it is among them, and `first` is scrolled to the top.
     show: (sprites, wanted, first = null) => {
       shown = sprites;

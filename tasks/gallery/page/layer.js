@@ -17,6 +17,11 @@ const stateOf = ({ sort, descending, filter }) => ({
   show: filter === "all" ? null : filter,
 });
 
+const failureNotice = (layer) => {
+  const failure = failureOf(layer);
+  return make("div", { class: "failure-notice", hidden: !failure }, failure ? failureDetails(failure) : "");
+};
+
 const showLayer = async (root, layer, isCurrent) => {
   const sprites = await loadSprites(layer);
   if (!isCurrent()) return null;
@@ -36,20 +41,41 @@ const showLayer = async (root, layer, isCurrent) => {
     () => note(grid.view()),
   );
   let ready = false;
+  let counted = "";
   const status = make("p", { class: "count quiet", role: "status" });
+
+  const inOrder = () => sorted(sprites.filter((sprite) => passes(sprite, way.filter)), way);
+  const countText = () => {
+    const shown = grid.shown().length;
+    return `${isInProgress(layer) ? "in progress: " : ""}${shown === sprites.length ? count(shown, "sprite") : `${shown.toLocaleString("en")} of ${count(sprites.length, "sprite")}`}`;
+  };
 
   // A new order starts at its beginning; a link or the way back leads to the last active sprite.
   const apply = (wanted = null, first = null) => {
-    const shown = sorted(sprites.filter((sprite) => passes(sprite, way.filter)), way);
-    grid.show(shown, wanted, first);
-    status.textContent = `${layer.inline ? "in progress: " : ""}${shown.length === sprites.length ? count(sprites.length, "sprite") : `${shown.length} of ${count(sprites.length, "sprite")}`}`;
+    grid.show(inOrder(), wanted, first);
+    status.textContent = counted = countText();
   };
   const change = () => {
     apply();
     note(stateOf(way));
   };
 
+  // More sprites of the layer, in the order and with the filter that the reader has chosen.
+  const grow = async () => {
+    const next = await loadSprites(layer);
+    await grid.openSheets();
+    if (!isCurrent()) return;
+    const isCount = status.textContent === counted; // and not what the search has found
+    sprites.splice(0, sprites.length, ...next);
+    grid.renew(inOrder());
+    filter.tell();
+    if (isCount) status.textContent = counted = countText();
+    notice.replaceWith((notice = failureNotice(layer)));
+  };
+
   const search = searchBox(sprites, grid, status, note);
+  const filter = filterTool(sprites, way, change);
+  let notice = failureNotice(layer);
   root.className = "wide";
   root.replaceChildren(
     make(
@@ -57,10 +83,11 @@ const showLayer = async (root, layer, isCurrent) => {
       { class: "bar" },
       crumbs(homeLink(), make("h1", {}, ...layerTitle(layer))),
       make("p", { class: "quiet small where" }, [depthWords(layer.name), layerFacts(layer)].filter(Boolean).join(" · ")),
-      make("div", { class: "tools" }, search.node, ...sortTools(sprites, way, change), filterTool(sprites, way, change), zoomTools(grid), gridShare(layer, grid)),
+      make("div", { class: "tools" }, search.node, ...sortTools(sprites, way, change), filter.node, zoomTools(grid), gridShare(layer, grid)),
       status,
       layer.mixes ? "" : networkMap(30, layer.name),
     ),
+    notice,
     grid.scroller,
   );
   document.body.append(grid.tip);
@@ -74,6 +101,7 @@ const showLayer = async (root, layer, isCurrent) => {
   if (!window.matchMedia("(hover: none)").matches) grid.focus(); // for the arrow keys, which phones lack
   return {
     close: grid.close,
+    grow,
     keys: {
       Escape: () => (window.location.hash = "#/"),
       "/": () => search.input.focus(),

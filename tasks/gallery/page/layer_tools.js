@@ -64,15 +64,20 @@ const sortTools = (sprites, way, apply) => {
 
 const filterTool = (sprites, way, apply) => {
   const filters = { all: "all", sound: "no flags", flagged: "any flag", ...Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, plain(flag)])) };
-  const options = Object.entries(filters).map(([filter, words]) => {
-    const number = sprites.filter((sprite) => passes(sprite, filter)).length;
-    return make("option", { value: filter, selected: filter === way.filter, disabled: filter !== "all" && !number }, `${words} (${number})`);
-  });
+  const options = Object.keys(filters).map((filter) => make("option", { value: filter, selected: filter === way.filter }));
+  const tell = () => {
+    for (const option of options) {
+      const number = sprites.filter((sprite) => passes(sprite, option.value)).length;
+      option.textContent = `${filters[option.value]} (${number.toLocaleString("en")})`;
+      option.disabled = option.value !== "all" && !number;
+    }
+  };
   const onChange = (event) => {
     way.filter = event.target.value;
     apply();
   };
-  return make("label", { class: "tool" }, make("span", {}, "Show"), make("select", { "aria-label": "show", onchange: onChange }, ...options));
+  tell();
+  return { node: make("label", { class: "tool" }, make("span", {}, "Show"), make("select", { "aria-label": "show", onchange: onChange }, ...options)), tell };
 };
 
 const zoomTools = (grid) =>

@@ -15,7 +15,7 @@ const layerFacts = (layer) => {
 // What is there, and what is not: "32 of 1,280 channels rendered".
 const layerCount = (layer) => {
   if (layer.mixes) return count(layer.sprites, layer.groups ? "neuron group" : "mix", layer.groups ? "neuron groups" : "mixes");
-  return `${layer.inline ? "in progress: " : ""}${renderedWords(layer, layer.channels)}`;
+  return `${isInProgress(layer) ? "in progress: " : ""}${renderedWords(layer, layer.channels)}`;
 };
 
 const flagCounts = (layers) => {
@@ -27,23 +27,28 @@ const flagCounts = (layers) => {
 const channelsCommand = (layer, channel = null) =>
   ["diamond-cutter", "sprites", modelName, "--layers", layer.name, ...(channel === null ? [] : ["--channels", channel]), ...recipeOptions].map((word) => quoted(String(word))).join(" ");
 
-const showLayers = (root) => {
+const homeParts = () => {
   const layers = site.layers.filter((layer) => !layer.mixes);
   const mixes = site.layers.filter((layer) => layer.mixes && !layer.groups);
   const rest = site.network.filter((layer) => layer.main && !layerNamed.has(layer.name));
-  root.className = "page";
-  root.replaceChildren(
+  return [
     homeHead(layers),
     networkFigure(),
-    make("section", {}, make("h2", { id: "layers" }, "Layers"), layers.length ? make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...layers.map(layerCard)) : make("p", {}, "No layer has a sprite yet.")),
-    ...(mixes.length ? [make("section", {}, make("h2", {}, "Mixes"), make("p", { class: "quiet about" }, "Sprites of weighted sums of channels."), make("ol", { class: "layers" }, ...mixes.map(layerCard)))] : []),
+    make("section", { "data-part": "layers" }, make("h2", { id: "layers" }, "Layers"), layers.length ? make("ol", { class: "layers", "aria-label": "layers, from input to output" }, ...layers.map(layerCard)) : make("p", {}, "No layer has a sprite yet.")),
+    ...failureSection(),
+    ...(mixes.length ? [make("section", { "data-part": "mixes" }, make("h2", {}, "Mixes"), make("p", { class: "quiet about" }, "Sprites of weighted sums of channels."), make("ol", { class: "layers" }, ...mixes.map(layerCard)))] : []),
     ...groupSections(),
     ...(rest.length ? [unrenderedLayers(rest)] : []),
     aboutSet(),
     glossarySection(["sprite", "channel", "layer", "flag", "recipe", "spritemap", ...(mixes.length ? ["mix"] : []), ...(site.layers.some((layer) => layer.groups) ? ["neuron group"] : [])]),
-  );
+  ];
+};
+
+const showLayers = (root) => {
+  root.className = "page";
+  root.replaceChildren(...homeParts());
   document.title = siteTitle;
-  return { close: () => {}, keys: { "/": () => root.querySelector("input[type=search]").focus() } };
+  return { close: () => {}, grow: () => renewPage(root, homeParts()), keys: { "/": () => root.querySelector("input[type=search]").focus() } };
 };
 
 const homeHead = (layers) => {
@@ -55,6 +60,7 @@ const homeHead = (layers) => {
     { class: "masthead" },
     make("h1", { tabindex: -1 }, "What ", nameOf(modelName), " looks for"),
     make("p", { class: "lead" }, `${count(sprites, "sprite")} of ${layers.length}${of} layers. A `, term("sprite"), " is the picture that excites one ", term("channel"), " most. "),
+    workNote(),
     flagged ? make("p", {}, make("a", { href: withState("#/search", { show: "failed" }) }, `${flagged.toLocaleString("en")} of ${count(sprites, "sprite")} failed`), ` (${flagCounts(layers)}).`) : "",
     make("div", { class: "bar home-tools" }, searchForm(""), make("div", { class: "tools" }, copyLink())),
   );
@@ -62,14 +68,15 @@ const homeHead = (layers) => {
 
 const previewOf = (layer) => {
   if (layer.inline) return make("span", { class: "preview strip", "aria-hidden": "true" }, ...layer.inline.cells.slice(0, 16).map((cell, place) => spriteCanvas(layer.spritemaps[layer.inline.spritemaps[place]], cell, 64)));
-  return make("span", { class: "preview" }, make("img", { src: urlOf(layer.preview), alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.remove() }));
+  return make("span", { class: "preview", "data-shows": layer.preview }, make("img", { src: urlOf(layer.preview), alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.remove() }));
 };
 
 const layerCard = (layer) => {
   const missing = !layer.mixes && layer.channels !== null && layer.rendered !== null && layer.rendered < layer.channels;
+  const failure = failureOf(layer);
   return make(
     "li",
-    {},
+    { "data-part": layer.name },
     make(
       "a",
       { class: "layer", href: layerPath(layer) },
@@ -78,7 +85,7 @@ const layerCard = (layer) => {
       make("span", { class: "layer-count" }, layerCount(layer), layer.flagged ? make("span", { class: "flagged" }, ` · ${flagCounts([layer])}`) : ""),
       previewOf(layer),
     ),
-    missing && modelName ? make("details", { class: "rest small" }, make("summary", {}, layer.inline ? "Interrupted? Continue" : `Render the other ${(layer.channels - layer.rendered).toLocaleString("en")}`), commandLine(channelsCommand(layer))) : "",
+    failure ? failureDetails(failure) : missing && modelName ? make("details", { class: "rest small" }, make("summary", {}, isInProgress(layer) ? "Interrupted? Continue" : `Render the other ${(layer.channels - layer.rendered).toLocaleString("en")}`), commandLine(channelsCommand(layer))) : "",
   );
 };
 
@@ -92,7 +99,7 @@ const groupSections = () => {
   return [
     make(
       "section",
-      { class: "groups-of-reports" },
+      { class: "groups-of-reports", "data-part": "groups" },
       make("h2", {}, "Groups of reports"),
       make("p", { class: "quiet about" }, "Sprites of ", term("neuron group", "neuron groups"), " that were found in the images of a report."),
       ...shown.flatMap(([report, own]) => [make("h3", {}, make("a", { href: `${urlOf(report.folder)}index.html` }, ...keyOf(report.dataset))), list(own)]),
@@ -104,7 +111,7 @@ const groupSections = () => {
 const unrenderedLayers = (layers) =>
   make(
     "section",
-    { class: "unrendered" },
+    { class: "unrendered", "data-part": "unrendered" },
     make("h2", {}, "Layers without sprites"),
     make("details", {}, make("summary", {}, `${count(layers.length, "main layer")}`), make("ul", {}, ...layers.map((layer) => make("li", {}, make("a", { href: layerPath(layer) }, nameOf(layer.name)), make("span", { class: "quiet" }, ` ${count(layer.channels, "channel")}, ${positionsOf(layer)}`))))),
   );

@@ -4,15 +4,16 @@ const known = (name) => site.network.find((layer) => layer.name === name);
 
 // A layer of the model that has no sprites.
 const showWithoutSprites = (root, layer) => {
+  const failure = failureOf(layer);
   root.className = "page";
   root.replaceChildren(
     make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name)))),
-    make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of them has a sprite yet. To render them, run:`),
-    make("p", {}, commandLine(channelsCommand(layer))),
+    make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of them has a sprite yet.${failure ? "" : " To render them, run:"}`),
+    failure ? failureDetails(failure, true) : make("p", {}, commandLine(channelsCommand(layer))),
     networkMap(64, layer.name),
   );
   document.title = `${layer.name} · ${site.model}`;
-  return { close: () => {}, keys: { Escape: () => (window.location.hash = "#/") } };
+  return { close: () => {}, grow: () => (layerNamed.has(layer.name) ? showAgain() : undefined), keys: { Escape: () => (window.location.hash = "#/") } };
 };
 
 startRoutes((root, [page, name, unit], isCurrent) => {

@@ -62,7 +62,7 @@ const networkBlock = (layer, { x, y, wide, high }, isCurrent) => {
   const filled = high * renderedShare(layer);
   const link = makeDrawn(
     "a",
-    { class: kind, href: layerPath(layer), tabindex: -1 },
+    { class: kind, href: layerPath(layer), tabindex: -1, "data-shows": JSON.stringify([layer.name, kind, layer.shown && renderedWords(layer.shown, layer.channels)]) },
     makeDrawn("rect", { class: "all", x, y, width: wide, height: high, rx: 2 }),
     filled ? makeDrawn("rect", { class: "rendered", x, y: y + high - Math.max(4, filled), width: wide, height: Math.max(4, filled), rx: 2 }) : "",
   );
@@ -82,5 +82,5 @@ const networkFigure = () => {
     make("figcaption", { class: "quiet small" }, "Each block is a layer. Taller: more positions. Wider: more channels. ", make("span", { class: "swatch-rendered" }), " share of channels with a sprite."),
   );
   const rows = () => [["layer", "kind", "channels", "height", "width", "channels with sprites"], ...drawnLayers().map(({ name, kind, channels, height, width, shown }) => [name, kind, channels, height, width, shown ? (shown.rendered ?? shown.sprites) : 0])];
-  return make("section", { class: "first" }, make("div", { class: "figure-head" }, make("h2", {}, "The network"), shareFigure(figure, { name: `network of ${modelName}`, csv: rows })), figure);
+  return make("section", { class: "first", "data-part": "network" }, make("div", { class: "figure-head" }, make("h2", {}, "The network"), shareFigure(figure, { name: `network of ${modelName}`, csv: rows })), figure);
 };

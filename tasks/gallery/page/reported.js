@@ -3,7 +3,7 @@
 const reported = (layer, sprite) => {
   if (layer.mixes) return [];
   return site.reports.filter((report) => Object.hasOwn(report.layers, layer.name)).map((report) => {
-    const section = make("section", { class: "reported", "aria-busy": "true" }, make("h2", {}, "In the images of ", make("a", { href: `${urlOf(report.folder)}index.html#/layer/${encodeURIComponent(layer.name)}/0` }, nameOf(report.dataset.split("@")[0]))));
+    const section = make("section", { class: "reported", "data-shows": `${report.folder} ${layer.name} ${sprite.unit}`, "aria-busy": "true" }, make("h2", {}, "In the images of ", make("a", { href: `${urlOf(report.folder)}index.html#/layer/${encodeURIComponent(layer.name)}/0` }, nameOf(report.dataset.split("@")[0]))));
     fillReported(section, report, layer, sprite).catch(() => section.append(make("p", { class: "failure" }, "The report could not be loaded."))).finally(() => section.setAttribute("aria-busy", "false"));
     return section;
   });

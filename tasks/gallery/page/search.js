@@ -73,7 +73,7 @@ const showSearch = async (root, isCurrent) => {
   );
   document.title = `search · ${site.model}`;
   input.focus({ preventScroll: true });
-  const index = await loadIndex();
+  let index = await loadIndex();
   if (!isCurrent()) return null;
   const apply = () => {
     const state = viewState();
@@ -82,7 +82,7 @@ const showSearch = async (root, isCurrent) => {
     const found = wanted.length || only ? index.map((entries) => entries.filter((entry) => (!only || entry.failed) && matches(entry, wanted))).filter((entries) => entries.length).map((entries) => [...entries].sort((one, other) => classHit(other, wanted) - classHit(one, wanted))) : [];
     const sum = found.reduce((total, entries) => total + entries.length, 0);
     status.textContent = !wanted.length && !only ? "Words of labels and classes, names of layers, or channel numbers." : sum ? `${count(sum, "sprite")} in ${count(found.length, "layer")}.${found.flat().some((entry) => classHit(entry, wanted)) ? ` ${SD_WORDS}` : ""}` : "No sprite matches.";
-    results.replaceChildren(only ? failedHelp() : "", ...found.map((entries) => layerResults(entries, wanted)));
+    renewPage(results, [only ? failedHelp() : "", ...found.map((entries) => layerResults(entries, wanted))]);
     results.setAttribute("aria-busy", "false");
   };
   apply();
@@ -93,7 +93,11 @@ const showSearch = async (root, isCurrent) => {
     apply();
     return true;
   };
-  return { close: () => clearTimeout(waiting), follow, keys: { Escape: () => (window.location.hash = "#/"), "/": () => input.focus() } };
+  const grow = async () => {
+    index = await loadIndex();
+    if (isCurrent()) apply();
+  };
+  return { close: () => clearTimeout(waiting), follow, grow, keys: { Escape: () => (window.location.hash = "#/"), "/": () => input.focus() } };
 };
 
 // What the flags of this set mean, and what helps.
@@ -103,7 +107,7 @@ const failedHelp = () => {
   const command = ["diamond-cutter", "tune", modelName, "--layers", ...tried].map((word) => quoted(String(word))).join(" ");
   return make(
     "section",
-    { class: "failed-help first" },
+    { class: "failed-help first", "data-part": "help" },
     make("ul", { class: "flags" }, ...flags.map((flag) => make("li", {}, make("strong", {}, plain(flag)), `: ${FLAGS[flag]}. ${FLAGS_HELP[flag]}`))),
     tried.length ? make("p", {}, "To search for better settings of these layers, run: ", commandLine(command)) : "",
   );
@@ -114,7 +118,7 @@ const layerResults = (entries, wanted) => {
   const rest = entries.length - MOST_IN_LAYER;
   return make(
     "section",
-    { class: "result" },
+    { class: "result", "data-part": layer.name },
     make("h2", {}, make("a", { href: layerPath(layer) }, ...layerTitle(layer)), make("span", { class: "quiet small" }, ` ${count(entries.length, "sprite")}`)),
     make("ul", { class: "tiles" }, ...entries.slice(0, MOST_IN_LAYER).map((entry) => resultTile(entry, wanted))),
     rest > 0 ? make("p", { class: "quiet small" }, `${rest.toLocaleString("en")} more are in `, make("a", { href: layerPath(layer) }, "the layer"), ".") : "",
@@ -138,7 +142,7 @@ const resultTile = (entry, wanted) => {
   const canvas = spriteCanvas(entry.sheet, entry.cell, 112, { "aria-hidden": "true" });
   return make(
     "li",
-    {},
+    { "data-part": entry.unit },
     make("a", { href: `${layerPath(entry.layer)}/${entry.unit}`, "aria-label": [what, reason, entry.failed ? "failed" : ""].filter(Boolean).join(", "), title: reason || what }, withFailed(canvas, entry.failed), make("span", { class: "tile-title" }, what), reason ? make("span", { class: "quiet small" }, nameOf(reason)) : ""),
   );
 };

@@ -3,17 +3,35 @@
 const LARGE_PX = 512;
 
 const showUnit = async (root, layer, unit, isCurrent) => {
-  const sprites = await loadSprites(layer);
+  let sprites = await loadSprites(layer);
   if (!isCurrent()) return null;
-  const sprite = sprites.find((other) => other.unit === unit);
-  if (!sprite) return isChannel(layer, unit) ? showUnrendered(root, layer, unit) : showMissing(root, `This layer has no sprite of ${layer.mixes ? "mix" : "channel"} ${unit}.`, layerPath(layer));
-  const [before, after] = [sprites[sprite.index - 1], sprites[sprite.index + 1]];
-  const back = layerPathAt(layer, sprite);
-  const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-busy": "true", "aria-label": `sprite of ${sprite.title}${sprite.flags.length ? `, flags: ${flagWords(sprite.flags)}` : ""}` });
-  picture.style.width = picture.style.height = "";
+  const own = () => sprites.find((other) => other.unit === unit);
+  if (!own()) return isChannel(layer, unit) ? showUnrendered(root, layer, unit) : showMissing(root, `This layer has no sprite of ${layer.mixes ? "mix" : "channel"} ${unit}.`, layerPath(layer));
   root.className = "page";
-  root.replaceChildren(
-    make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: back }, ...layerTitle(layer))), make("div", { class: "tools" }, copyLink(), turns("previous and next sprite", goal(layer, before), goal(layer, after)))),
+  root.replaceChildren(...unitParts(layer, sprites, own()));
+  document.title = `${own().title} · ${layer.name} · ${site.model}`;
+  root.querySelector("h1").focus({ preventScroll: true });
+  drawLarge(root.querySelector(".large"), own(), layer);
+  const grow = async () => {
+    const next = await loadSprites(layer);
+    openMoreSheets(layer);
+    if (!isCurrent()) return;
+    sprites = next;
+    if (own()) renewPage(root, unitParts(layer, sprites, own()));
+    else showAgain();
+  };
+  const go = (step) => () => {
+    const other = sprites[own().index + step];
+    if (other) window.location.hash = unitPath(layer, other);
+  };
+  return { close: () => {}, grow, keys: { Escape: () => (window.location.hash = layerPathAt(layer, own())), ArrowLeft: go(-1), ArrowRight: go(1) } };
+};
+
+const unitParts = (layer, sprites, sprite) => {
+  const picture = canvasFor(LARGE_PX, LARGE_PX, { class: "large", role: "img", "aria-busy": "true", "data-shows": sprite.unit, "aria-label": `sprite of ${sprite.title}${sprite.flags.length ? `, flags: ${flagWords(sprite.flags)}` : ""}` });
+  picture.style.width = picture.style.height = "";
+  return [
+    make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: layerPathAt(layer, sprite) }, ...layerTitle(layer))), make("div", { class: "tools" }, copyLink(), turns("previous and next sprite", goal(layer, sprites[sprite.index - 1]), goal(layer, sprites[sprite.index + 1])))),
     make(
       "article",
       { class: "unit" },
@@ -33,12 +51,7 @@ const showUnit = async (root, layer, unit, isCurrent) => {
     ...reported(layer, sprite),
     ...variantsOf(layer, sprites, sprite),
     ...alike(layer, sprites, sprite),
-  );
-  document.title = `${sprite.title} · ${layer.name} · ${site.model}`;
-  root.querySelector("h1").focus({ preventScroll: true });
-  drawLarge(picture, sprite, layer);
-  const go = (other) => () => other && (window.location.hash = unitPath(layer, other));
-  return { close: () => {}, keys: { Escape: () => (window.location.hash = back), ArrowLeft: go(before), ArrowRight: go(after) } };
+  ];
 };
 
 const goal = (layer, sprite) => sprite && { path: unitPath(layer, sprite), title: sprite.title };
@@ -54,7 +67,8 @@ const showUnrendered = (root, layer, unit) => {
     make("article", { class: "unit" }, make("div", { class: "picture" }, missingSprite({ command })), make("div", { class: "facts" }, make("h1", { tabindex: -1 }, `channel ${unit}`), make("p", {}, "This channel has no sprite yet. To render it, run:"), commandLine(command))),
     networkMap(64, layer.name),
   );
-  return { close: () => {}, keys: { Escape: () => (window.location.hash = layerPath(layer)) } };
+  const grow = async () => (await loadSprites(layer)).some((sprite) => sprite.unit === unit) && showAgain();
+  return { close: () => {}, grow, keys: { Escape: () => (window.location.hash = layerPath(layer)) } };
 };
 
 // Draws from the spritemap at once, and from the lossless shard when it is loaded.
@@ -127,23 +141,23 @@ const spriteTiles = (layer, sprites, caption) =>
     "ul",
     {},
     ...sprites.map((sprite) => {
-      const canvas = canvasFor(112, 112, { "aria-hidden": "true" });
+      const canvas = canvasFor(112, 112, { "aria-hidden": "true", "data-shows": `${sprite.sheet.file} ${sprite.cell}` });
       canvas.style.width = canvas.style.height = "";
       openSheets(layer).get(sprite.sheet.file).then((picture) => drawCell(canvas.getContext("2d"), picture, sprite.sheet, sprite.cell, 0, 0, canvas.width), () => {});
       const [words, spokenWords] = caption(sprite);
-      return make("li", {}, make("a", { href: unitPath(layer, sprite), "aria-label": spokenWords, title: sprite.label || sprite.title }, withFailed(canvas, sprite.flags.length > 0), make("span", {}, ...words)));
+      return make("li", { "data-part": sprite.unit }, make("a", { href: unitPath(layer, sprite), "aria-label": spokenWords, title: sprite.label || sprite.title }, withFailed(canvas, sprite.flags.length > 0), make("span", {}, ...words)));
     }),
   );
 
 const variantsOf = (layer, sprites, sprite) => {
   const others = sprites.filter((other) => other.channel === sprite.channel && other !== sprite);
   if (!others.length) return [];
-  return [make("section", { class: "alike" }, make("h2", {}, "Other pictures of this channel"), spriteTiles(layer, others, (other) => [[`variant ${other.variant}`], other.title]))];
+  return [make("section", { class: "alike", "data-part": "variants" }, make("h2", {}, "Other pictures of this channel"), spriteTiles(layer, others, (other) => [[`variant ${other.variant}`], other.title]))];
 };
 
 const alike = (layer, sprites, sprite) => {
   if (!sprite.neighbours.length) return [];
   const likeness = new Map(sprite.neighbours.map((other) => [sprites[other.index], other.likeness]));
   const caption = (other) => [[other.unit, make("span", { class: "quiet" }, ` ${likeness.get(other).toFixed(2)}`)], `${other.title}, similarity ${likeness.get(other).toFixed(2)}`];
-  return [make("section", { class: "alike" }, make("h2", {}, "Similar sprites"), make("p", { class: "quiet small" }, "By texture and colour; 1 is the same."), spriteTiles(layer, [...likeness.keys()], caption))];
+  return [make("section", { class: "alike", "data-part": "alike" }, make("h2", {}, "Similar sprites"), make("p", { class: "quiet small" }, "By texture and colour; 1 is the same."), spriteTiles(layer, [...likeness.keys()], caption))];
 };

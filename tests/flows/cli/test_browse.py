@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,21 @@ from diamond_cutter.storage import (
     StorageError,
     Unavailable,
 )
-from diamond_cutter.storage.sets.layout import card_key, gallery_key, graph_key, set_folder
+from diamond_cutter.storage.sets.layout import (
+    card_key,
+    claim_key,
+    gallery_key,
+    graph_key,
+    set_folder,
+    shard_record_key,
+    spritemap_record_key,
+)
+from diamond_cutter.tasks.browsing.generated_galleries import GeneratedGalleries
+from diamond_cutter.tasks.browsing.set_cards import set_cards
+from diamond_cutter.tasks.pages.scripts import read_script
 from tests.flows.made_up_set import RECIPE
 from tests.storage.gcs_server import serving
-from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
+from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_failed_run, put_layer, scores
 from tests.waiting import AT_MOST_S
 
 SET = set_folder(MODEL, RECIPE.key)
@@ -126,6 +138,61 @@ def test_a_damaged_page_or_report_costs_only_itself(served: Served, bucket: Loca
     status, _, page = served.ask(f"/models/{MODEL}/")
     assert status == 200 and b"missing or damaged" in page and b"11 sprites" in page
     assert served.ask("/models/unknown@12345678/")[0] == 404
+
+
+def test_the_first_page_shows_the_best_sprites_by_one_read_of_each_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, read = published(tmp_path), list[str]()
+    get = LocalBucket.get
+
+    def reading(self: LocalBucket, key: str, **options: int | None) -> bytes:
+        read.append(key)
+        return get(self, key, **options)
+
+    monkeypatch.setattr(LocalBucket, "get", reading)
+    (card,) = set_cards(bucket, GeneratedGalleries(bucket))
+    assert read == [gallery_key(MODEL, RECIPE.key)]
+    # Previews begin with the best; the second layer has two sprites only.
+    assert [crop.left for crop in card.previews] == [0, 64, 128, 192, 0, 64]
+
+
+def test_the_first_page_shows_the_sprites_of_a_first_layer_in_progress(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    put_layer(bucket, "stem", [scores(0), scores(1, flags=("grey",)), scores(2)])
+    bucket.delete(spritemap_record_key(MODEL, RECIPE.key, "stem", "all"))
+    publish(bucket)
+    (card,) = set_cards(bucket, GeneratedGalleries(bucket))
+    assert (card.in_progress, card.missing) == (1, 0)
+    assert [(crop.left, crop.width, crop.side) for crop in card.previews] == [
+        (64, 96, 32),
+        (0, 96, 32),
+    ]
+    put_failed_run(bucket, "01234567", selection={"stem": range(9)}, failed={"stem": range(4, 9)})
+    publish(bucket)
+    (card,) = set_cards(bucket, GeneratedGalleries(bucket))
+    assert (card.in_progress, card.missing) == (0, 5)
+
+
+def test_open_pages_get_what_grows_and_learn_whether_a_run_is_at_work(
+    served: Served, bucket: LocalBucket
+) -> None:
+    def data() -> dict[str, Any]:
+        status, headers, script = served.ask(f"/{SET}index.js?at=1")
+        assert status == 200 and headers["Content-Type"].startswith("text/javascript")
+        assert headers["Cache-Control"] == "no-cache"
+        return dict(read_script(script)[1])
+
+    assert len(data()["layers"]) == 2 and not data()["in_progress"]
+    claim = claim_key(shard_record_key(MODEL, RECIPE.key, "block_0", range(4)))
+    bucket.put(claim, b"{}")
+    assert data()["in_progress"]
+    put_layer(bucket, "block_0", [scores(channel) for channel in range(4)])
+    bucket.delete(claim)
+    assert len(data()["layers"]) == 3 and not data()["in_progress"]
+    bucket.put(f"{SET}index.js", EVIL, mode="overwrite")
+    assert len(data()["layers"]) == 3
+    assert served.ask(f"/{SET[:-2]}9/index.js")[0] == 404
 
 
 def test_a_gallery_and_all_that_it_names_is_served(served: Served) -> None:

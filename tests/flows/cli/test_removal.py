@@ -1,5 +1,7 @@
 """What nothing names is found and, if that is asked for, deleted; a set is removed whole."""
 
+import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from diamond_cutter.storage import Bucket, LocalBucket, crc32c
 from diamond_cutter.storage.sets.layout import (
     card_key,
     claim_key,
+    gallery_key,
     graph_key,
     new_scratch_key,
     shard_record_key,
     spritemap_record_key,
 )
 from diamond_cutter.storage.sets.sprite_set import put_fingerprinted
+from diamond_cutter.tasks.gallery.task import publish_gallery
 from tests.flows.made_up_set import RECIPE, finish, made_up_card, put_bundle, put_shard
 
 MODEL = made_up_card().key
@@ -32,8 +36,6 @@ def tomorrow() -> datetime:
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> LocalBucket:
-    from diamond_cutter.tasks.gallery.task import publish_gallery
-
     bucket = LocalBucket(tmp_path / "bucket")
     put_bundle(bucket)
     put_shard(bucket, "stem", tuple(range(32)))
@@ -92,6 +94,27 @@ def test_what_is_left_over_is_told_and_then_deleted(bucket: LocalBucket) -> None
     assert {info.key for info in bucket.list()} == needed | set(left)
     assert collect(bucket, delete=True, now=tomorrow()).deleted == len(left)
     assert {info.key for info in bucket.list()} == needed
+    assert verify(bucket).problems == ()
+
+
+def test_old_words_of_a_set_are_deleted_once_no_open_page_may_read_them(
+    bucket: LocalBucket, tmp_path: Path
+) -> None:
+    before = {info.key for info in bucket.list()}
+    page = gallery_key(MODEL, RECIPE.key)
+    (old,) = re.findall(rb'"words": "(.+?)\.js"', bucket.get(page))
+    for path in (tmp_path / "bucket").rglob("*"):
+        os.utime(path, (0, 0))  # the set is old, and the new layer is not
+    put_shard(bucket, "block_0", tuple(range(8)))
+    finish(bucket, ("stem", "block_0"))
+    publish_gallery.fn(bucket.url, made_up_card(), RECIPE.key)
+    needed = {info.key for info in bucket.list()}
+    words = {f"{SET}{old.decode()}.{suffix}" for suffix in ("js", "json")}
+    assert words < before < needed
+    assert collect(bucket).leftovers == ()
+    found = collect(bucket, delete=True, now=tomorrow())
+    assert {each.key for each in found.leftovers} == words and found.deleted == 2
+    assert {info.key for info in bucket.list()} == needed - words
     assert verify(bucket).problems == ()
 
 

@@ -148,7 +148,7 @@ def test_deploying_again_replaces_the_schedule(place: Path, api: httpx.Client) -
         (["sprites", "bogus"], "model 'bogus' does not exist"),
         (["sprites", "made-up", "--layers", "bogus"], "layer 'bogus' is not in made-up"),
         (["sprites", "made-up", "--recipe", "bogus"], "the recipe 'bogus' does not exist"),
-        (["tune", "made-up", "--recipe", "auto"], "tuning needs a recipe without settings"),
+        (["tune", "made-up", "--recipe.variants", "2"], "tuning needs a recipe without settings"),
         (["--cron", "at noon", "sprites", "made-up"], "cron is not valid"),
         (["--cron", "0 2 * * *"], "--cron needs a command"),
         (["--pool", "bogus", "sprites", "made-up"], "the work pool 'bogus' does not exist"),

@@ -2,14 +2,27 @@
 
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, crc32c
-from diamond_cutter.storage.sets.layout import recipe_key, shard_record_key, spritemap_record_key
-from diamond_cutter.storage.sets.records import FileRef, ShardRecord, SpritemapRecord, SpriteScores
+from diamond_cutter.storage.sets.layout import (
+    recipe_key,
+    run_record_key,
+    shard_record_key,
+    spritemap_record_key,
+)
+from diamond_cutter.storage.sets.records import (
+    FileRef,
+    RunRecord,
+    ShardRecord,
+    SpritemapRecord,
+    SpriteScores,
+)
 from diamond_cutter.storage.sets.sprite_set import put_fingerprinted
 from diamond_cutter.tasks.gallery.task import publish_gallery
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -18,6 +31,7 @@ from tests.flows.made_up_set import RECIPE, made_up_card, put_bundle
 from tests.storage.shard_records import shard_record
 
 MODEL = made_up_card().key
+FAILURE = "block_0 channels 32-39: the process was killed"
 
 
 def scores(channel: int, **known: object) -> SpriteScores:
@@ -81,6 +95,27 @@ def publish(bucket: Bucket, recipe: RenderRecipe = RECIPE, card: ModelCard | Non
     bucket.put(recipe_key(MODEL, recipe.key), recipe.to_bytes())
     key: str = publish_gallery.fn(bucket.url, card or made_up_card(), recipe.key)
     return key
+
+
+def put_failed_run(bucket: Bucket, name: str, age_h: int = 0, **known: Any) -> None:
+    """Keep the record of a run that could not render channels 32 to 39 of `block_0`."""
+    values: dict[str, Any] = {
+        "selection": {"block_0": range(40)},
+        "failed": {"block_0": range(32, 40)},
+        "failures": (FAILURE,),
+        **known,
+    }
+    record = RunRecord(
+        model=MODEL,
+        recipe=RECIPE.key,
+        shards=(),
+        spritemaps=(),
+        sprites=0,
+        flagged={},
+        finished=datetime.now(UTC) - timedelta(hours=age_h),
+        **values,
+    )
+    bucket.put(run_record_key(MODEL, RECIPE.key, name), record.to_bytes())
 
 
 def _put_shard(

@@ -20,15 +20,24 @@ from diamond_cutter.tasks.browsing.set_cards import SetCard
 from diamond_cutter.tasks.gallery.about import recipe_options
 from diamond_cutter.tasks.gallery.pages import GALLERY, bucket_page, message_page, model_page
 from diamond_cutter.tasks.gallery.pictures import thumbnails
-from diamond_cutter.tasks.gallery.site import index_page, layer_files, layer_keys
+from diamond_cutter.tasks.gallery.site import (
+    data_script,
+    index_page,
+    is_data_script,
+    layer_files,
+    layer_keys,
+    shown_set,
+)
 from diamond_cutter.tasks.gallery.sources import SetSource, read_set, read_source
 from diamond_cutter.tasks.pages.frontend import assets
+from diamond_cutter.tasks.pages.scripts import read_script
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
 from tests.flows.made_up_set import RECIPE, made_up_card, put_mixes
 from tests.tasks.gallery.made_up_gallery import MODEL, colour_of, put_layer, put_picture, scores
 from tests.tasks.page_as_read import Page
 
 CARD = made_up_card()
+EVIL = b'diamondCutter.take(...["sprites",{"layers":[],"reports":[],"x":1}]);\n'
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u2028\u202e#?%2F"
 CARD_OF_SET = SetCard(
     HOSTILE, HOSTILE, HOSTILE, HOSTILE, previews=(Crop(HOSTILE, 0, 0, 0, 64),), problem=HOSTILE
@@ -71,7 +80,8 @@ def numbers_of(bucket: LocalBucket, layer: str) -> tuple[str, dict[str, Any]]:
 
 
 def page_of(bucket: LocalBucket, recipe: RenderRecipe = RECIPE) -> Page:
-    return Page(index_page(replace(read_set(bucket, MODEL, recipe.key, CARD), settings=recipe)))
+    source = replace(read_set(bucket, MODEL, recipe.key, CARD), settings=recipe)
+    return Page(index_page(shown_set(source)))
 
 
 def test_the_page_lists_layers_with_their_files_and_flags(bucket: LocalBucket) -> None:
@@ -172,15 +182,16 @@ def test_thumbnails_are_the_sprites_in_order(bucket: LocalBucket, parts: int) ->
         assert (picture == colour_of(sprite)).all()
 
 
-def test_the_preview_shows_sprites_without_flags(bucket: LocalBucket) -> None:
-    sprites = [scores(channel, flags=() if channel % 2 else ("grey",)) for channel in range(8)]
+def test_the_preview_begins_with_the_highest_objective_without_flags(bucket: LocalBucket) -> None:
+    sprites = [scores(channel, flags=() if channel % 2 else ("grey",)) for channel in range(7)]
+    sprites.append(scores(7, objective=None))
     put_layer(bucket, "stem", sprites)
     source = read_source(bucket, MODEL, RECIPE.key, "stem", CARD)
     data = layer_files(bucket, MODEL, RECIPE.key, source)[layer_keys(MODEL, RECIPE.key, source)[1]]
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.size == (4 * 64, 64)
         colours = np.asarray(picture.convert("RGB"))[32, 32::64].astype(int)
-    assert np.abs(colours - [colour_of(sprite) for sprite in sprites[1::2]]).max() < 12
+    assert np.abs(colours - [colour_of(sprites[best]) for best in (5, 3, 1, 7)]).max() < 12
 
 
 def test_a_picture_that_is_not_what_its_record_says_is_refused(bucket: LocalBucket) -> None:
@@ -201,6 +212,19 @@ def test_one_too_large_to_be_opened_has_no_thumbnails(bucket: LocalBucket) -> No
     assert thumbnails(bucket, type(source)("stem", None, (), (huge,), source.sprites), 8) is None
 
 
+def test_the_data_for_open_pages_is_a_script_of_what_grows(bucket: LocalBucket) -> None:
+    put_layer(bucket, HOSTILE, [scores(0)])
+    shown = shown_set(read_set(bucket, MODEL, RECIPE.key, CARD))
+    script = data_script(shown)
+    assert is_data_script(script) and script.isascii() and b"<" not in script
+    name, data = read_script(script)
+    assert (name, data["layers"][0]["name"], data["in_progress"]) == ("sprites", HOSTILE, False)
+    site = Page(index_page(shown)).site
+    assert data == {field: site[field] for field in data} and "network" not in data
+    for other in (b"", script + script, script.replace(b'"sprites"', b'"spr"', 1), EVIL):
+        assert not is_data_script(other)
+
+
 def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
     put_layer(bucket, HOSTILE, [scores(0)])
     page = page_of(bucket)
@@ -211,7 +235,7 @@ def test_no_name_means_anything_in_a_page(bucket: LocalBucket) -> None:
         model_page(HOSTILE, None, [CARD_OF_SET], [CARD_OF_REPORT]),
         model_page(HOSTILE, hostile_card()),
         message_page(HOSTILE, HOSTILE),
-        index_page(SetSource(HOSTILE, HOSTILE, None, None, ())),
+        index_page(shown_set(SetSource(HOSTILE, HOSTILE, None, None, ()))),
     ]
     for tags in (page.tags, *(Page(other).tags for other in others)):
         scripts = [attributes for tag, attributes in tags if tag == "script"]

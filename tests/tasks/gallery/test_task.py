@@ -149,6 +149,8 @@ def test_each_published_file_that_is_damaged_is_named_and_published_again(
     assert kinds == {
         "index.html",
         "index.html.json",
+        "index.js",
+        "index.js.json",
         "index.parquet",
         "index.parquet.json",
         *gallery,
