@@ -62,6 +62,10 @@ def strings(channels: tuple[int, ...]) -> list[str]:
 def open_image(window: Window, image: int, layer: int, state: str = "") -> Any:
     page = window.open(f"#/image/{image}/{quote(list(LAYERS)[layer], safe='')}{state}")
     page.wait_for_selector(".position-channels")
+    # The list of images is loaded for what is at the page's end.
+    page.evaluate("document.querySelector('.alike').scrollIntoView()")
+    page.wait_for_selector(".same-place")
+    page.evaluate("scrollTo(0, 0)")
     window.settle()
     return page
 
@@ -120,6 +124,8 @@ def test_send_me_exactly_this_view(new_window: NewWindow) -> None:
     other = new_window()
     other.page.goto(page.url)
     other.page.wait_for_selector(".position-channels")
+    other.page.evaluate("document.querySelector('.alike').scrollIntoView()")
+    other.page.wait_for_selector(".same-place")
     other.settle()
     texts = [one.page.locator(".inspect").inner_text() for one in (window, other)]
     assert texts[0] == texts[1]
