@@ -9,24 +9,47 @@ Only the details of the first images are written.
 import functools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.made_up_images import (
+    CHANNELS,
+    CLASSES,
+    GROUPS,
+    HASH,
+    IMAGES,
+    LABELS,
+    LAYERS,
+    PICTURES,
+    SIDES,
+    Json,
+    details_of,
+    listed,
+    name_of,
+    picture_file,
+)
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.pages.frontend import asset_files
 from diamond_cutter.tasks.pages.scripts import as_script
 from diamond_cutter.tasks.reporting.contents import ReportContents, ReportRecord
-from diamond_cutter.tasks.reporting.page_data import ImageList, ImagesPage, LayerNumbers
+from diamond_cutter.tasks.reporting.details import in_files
+from diamond_cutter.tasks.reporting.page_data import (
+    ImageList,
+    ImagesPage,
+    LayerNumbers,
+    LayerSets,
+)
 from diamond_cutter.tasks.reporting.pages import (
     IMAGE_LIST,
     REPORT,
     layer_name,
     page_name,
     report_page,
+    sets_name,
 )
 from diamond_cutter.tasks.reporting.pictures import (
     PATCHES_OF_A_FILE,
@@ -34,14 +57,10 @@ from diamond_cutter.tasks.reporting.pictures import (
     sheet_columns,
 )
 
-IMAGES, LAYERS, CHANNELS, GROUPS = 10_000, 12, 2048, 6
-LABELS, CLASSES = 24, 24
-IN_A_PAGE, PICTURES, WRITTEN_PAGES = 12, 64, 1
-SIDES = (20, 20, 20, 20, 14, 14, 14, 14, 7, 7, 7, 7)
+DETAILED = 24
 SPRITE_PX, PATCH_PX, IMAGE_PX, PATCHES = 128, 80, 224, 6
-SHOWN_CHANNELS, IN_A_CELL = 8, 4
-
-Json = dict[str, Any]
+SHOWN_CHANNELS = 8
+LEADING = range(1 + LABELS, 1 + LABELS + 4)  # the sets of the first page
 
 # Cells, their side in pixels, and cells of a file.
 _SHEETS = {
@@ -55,7 +74,7 @@ def write_large_report(folder: Path) -> None:
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for number in range(PICTURES):
-        _picture(random, IMAGE_PX, IMAGE_PX).save(folder / f"image.{number}.webp")
+        _picture(random, IMAGE_PX, IMAGE_PX).save(folder / picture_file(number))
     for name, (cells, cell_px, of_a_file) in _SHEETS.items():
         columns = sheet_columns(cells, of_a_file)
         rows = of_a_file // columns
@@ -65,19 +84,35 @@ def write_large_report(folder: Path) -> None:
             for file in _files(name, number):
                 shutil.copyfile(picture, folder / file)
     for number in range(LAYERS):
-        _script(folder, f"layer.{number}.js", layer_name(f"block_{number}"), _layer(number))
-    for number in range(WRITTEN_PAGES):
-        images = [_details(number * IN_A_PAGE + place) for place in range(IN_A_PAGE)]
-        page = ImagesPage.model_validate({"images": images})
-        _script(folder, f"page.{number}.js", page_name(number), page)
-    listed = ImageList.model_validate({"images": [_listed(image) for image in range(IMAGES)]})
-    _script(folder, "images.js", IMAGE_LIST, listed)
-    contents = ReportContents.model_validate(_contents())
+        name = f"block_{number}"
+        _script(folder, f"layer.{number}.js", layer_name(name), _layer(number))
+        _script(folder, f"sets.{number}.js", sets_name(name), _sets(number))
+    pages = list(in_files(map(details_of, range(DETAILED))))
+    for number, page in enumerate(pages):
+        _script(folder, _page_file(number), page_name(number), page)
+    shown = ImageList.model_validate({"images": [listed(image) for image in range(IMAGES)]})
+    _script(folder, "images.js", IMAGE_LIST, shown)
+    contents = ReportContents.model_validate(_contents(_shown_pages(pages)))
     (folder / "index.html").write_bytes(report_page(contents))
     record = ReportRecord(contents=contents, records=(), files=())
     (folder / "report.json").write_bytes(record.to_bytes())
     for key, data in asset_files(REPORT, "").items():
         (folder / key).write_bytes(data)
+
+
+def _shown_pages(written: Sequence[ImagesPage]) -> list[Json]:
+    """Return the pages of all images; those that are not written are like those that are."""
+    numbers = [[image.number for image in page.images] for page in written]
+    size = len(numbers[-2])
+    numbers += [
+        [*range(first, min(first + size, IMAGES))]
+        for first in range(numbers[-1][-1] + 1, IMAGES, size)
+    ]
+    return [{"file": _page_file(page), "images": found} for page, found in enumerate(numbers)]
+
+
+def _page_file(number: int) -> str:
+    return f"page-{number}.{HASH}.js"
 
 
 def _script(folder: Path, file: str, name: str, data: Any) -> None:
@@ -113,8 +148,9 @@ def _means(*seed: int) -> np.ndarray:
 
 @functools.cache
 def _cells(layer: int) -> Mapping[int, int]:
-    """Return the cell of each channel; those that the sets show come first, as in real reports."""
-    sets = [_set(layer, number) for number in range(2 + LABELS + CLASSES)]
+    """Return the cell of each channel; those that the pages show first come first."""
+    numbers = [*LEADING, *range(2 + LABELS + CLASSES)]
+    sets = [_set(layer, number) for number in numbers]
     first = [channel for shown in sets for channel in (*shown["top"], *shown["bottom"])]
     order = dict.fromkeys([*first, *range(CHANNELS)])
     return {channel: cell for cell, channel in enumerate(order)}
@@ -129,9 +165,13 @@ def _layer(layer: int) -> LayerNumbers:
         {
             "patches": _sheet("patches", layer),
             "channels": [_channel(layer, channel) for channel in range(CHANNELS)],
-            "sets": [_set(layer, number) for number in range(1 + LABELS + CLASSES + 1)],
         }
     )
+
+
+def _sets(layer: int) -> LayerSets:
+    sets = [_set(layer, number) for number in range(1 + LABELS + CLASSES + 1)]
+    return LayerSets.model_validate({"sets": sets})
 
 
 def _channel(layer: int, channel: int) -> Json:
@@ -145,7 +185,7 @@ def _channel(layer: int, channel: int) -> Json:
         "patches": {
             "cells": [_cell(layer, channel) * PATCHES + place for place in range(PATCHES)],
             "images": images,
-            "names": [_name(image) for image in images],
+            "names": [name_of(image) for image in images],
             "values": [9.5 - place for place in range(PATCHES)],
             "quantiles": [None] * (PATCHES - 2) + [0.9, 0.5],
         },
@@ -165,71 +205,16 @@ def _set(layer: int, number: int) -> Json:
     }
 
 
-def _name(image: int) -> str:
-    return f"folder {image % LABELS}/image {image:05}.jpg"
-
-
-def _listed(image: int) -> Json:
-    return {
-        "number": image,
-        "name": _name(image),
-        "file": f"image.{image % PICTURES}.webp",
-        "label": f"folder {image % LABELS}",
-        "predicted": image % CLASSES,
-        "right": image % 4 != 0,
-        "sets": [0, 1 + image % LABELS, 1 + LABELS + image % CLASSES],
-    }
-
-
-def _details(image: int) -> Json:
-    listed = _listed(image)
-    classes = [image % CLASSES, (image + 1) % CLASSES]
-    return {
-        **{name: listed[name] for name in ("number", "name", "file", "label", "right")},
-        "predicted": [(classes[0], 0.61), (classes[1], 0.22)],
-        "explained": [
-            {"positive": classes[0], "negative": classes[1]},
-            {"positive": classes[0], "negative": None},
-            {"positive": classes[1], "negative": None},
-        ],
-        "layers": [_image_layer(layer, image) for layer in range(LAYERS)],
-    }
-
-
-def _image_layer(layer: int, image: int) -> Json:
-    random = np.random.default_rng((layer, image))
-    places = SIDES[layer] ** 2
-    before = SIDES[layer - 1] ** 2
-    cells = random.integers(0, CHANNELS, (4, places, IN_A_CELL)).tolist()
-    maps = [
-        {"values": random.integers(-127, 128, places).tolist(), "scale": 1.0, "channels": chosen}
-        for chosen in cells[:3]
-    ]
-    sources = [[(int(at), 255) for at in random.integers(0, before, 9)] for _ in range(places)]
-    return {
-        "maps": maps,
-        "activated": cells[3],
-        "same_place": random.integers(0, IMAGES, (places, 3)).tolist(),
-        "groups": random.integers(0, 256, (GROUPS, places)).tolist(),
-        "group_attribution": [0.1] * GROUPS,
-        "seen_from": sources if layer else [],
-    }
-
-
-def _contents() -> Json:
+def _contents(pages: Sequence[Json]) -> Json:
     layers = tuple(f"block_{number}" for number in range(LAYERS))
     recipe = "fast@53691d82"
     spec = AttributionSpec(layers=layers, groups=GROUPS, channels=8, shown=IMAGES, sprites=recipe)
-    sets = [{"kind": "all", "title": "all images", "images": IMAGES}]
+    sets = [{"kind": "all", "title": "all images", "images": IMAGES, "mixes_questions": True}]
     sets += [{"kind": "label", "title": f"folder {one}", "images": 417} for one in range(LABELS)]
     classes = range(CLASSES)
     sets += [
         {"kind": "class", "title": f"class {one}", "class_number": one, "images": 417}
         for one in classes
-    ]
-    pages = [
-        {"file": f"page.{page}.js", "images": [*range(first, min(first + IN_A_PAGE, IMAGES))]}
-        for page, first in enumerate(range(0, IMAGES, IN_A_PAGE))
     ]
     return {
         "dataset": "photos@0a1b2c3d",
@@ -255,12 +240,17 @@ def _reported(layer: int) -> Json:
     means = _means(layer, 0)
     order = [int(channel) for channel in np.argsort(-means)]
 
-    def shown(channel: int) -> Mapping[str, object]:
+    def shown(channel: int, number: int = 0) -> Mapping[str, object]:
         return {
             "channel": channel,
-            "attribution": float(means[channel]),
+            "attribution": float(_means(layer, number)[channel]),
             "sprite": _cell(layer, channel),
         }
+
+    by_set = [
+        {"set": one, "top": [shown(channel, one) for channel in _set(layer, one)["top"][:3]]}
+        for one in LEADING
+    ]
 
     group = {"channels": order[:6], "weights": [0.4] * 6, "by_class": []}
     spread = {"lower_quartile": 0.1, "median": 0.2, "upper_quartile": 0.3}
@@ -288,7 +278,9 @@ def _reported(layer: int) -> Json:
             {**group, "number": number, "attribution": 0.5 - 0.2 * number, "sprite": number}
             for number in range(GROUPS)
         ],
+        "by_set": by_set,
         "numbers": f"layer.{layer}.js",
+        "sets": f"sets.{layer}.js",
     }
 
 

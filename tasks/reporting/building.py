@@ -22,7 +22,8 @@ from diamond_cutter.tasks.reporting.contents import (
 from diamond_cutter.tasks.reporting.failed_sprites import failed_sprites
 from diamond_cutter.tasks.reporting.finding import finding
 from diamond_cutter.tasks.reporting.layer_contents import short
-from diamond_cutter.tasks.reporting.layers import BuiltLayer, LayerSprites, Material, report_layer
+from diamond_cutter.tasks.reporting.layer_sprites import LayerSprites
+from diamond_cutter.tasks.reporting.layers import BuiltLayer, Material, report_layer
 from diamond_cutter.tasks.reporting.page_data import ImageList, ListedImage
 from diamond_cutter.tasks.reporting.pages import IMAGE_LIST
 from diamond_cutter.tasks.reporting.pictures import PatchCutter

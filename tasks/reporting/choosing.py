@@ -16,10 +16,12 @@ TOP, TOP_OF_A_SET = 8, 5
 # Labels, and classes; the tables hold all of them.
 MOST_SETS = 24
 _RENDERED_OF_A_SET = 3
-# Channels on each side in the strips of the first screen.
+# Channels on each side in the strips of the first page, over all images; or of each of a few sets.
 STRIP = 6
+LEADING_SETS, CHANNELS_OF_A_LEADING_SET = 4, 3
 # A class with a single image would only show that image.
 _FEWEST_OF_A_CLASS = 2
+_FEWEST_LEADING_SETS = 2
 
 _Item = TypeVar("_Item")
 
@@ -38,6 +40,27 @@ def shown_sets(totals: Totals) -> list[SetName]:
         for name in names
         if name.kind in ("all", "right", "wrong") or name in labels or name in classes
     ]
+
+
+def leading_sets(totals: Totals) -> list[SetName]:
+    """Return the sets whose channels stand on the first page, the set of most images first.
+
+    If all images are explained by one class, the first page shows all images, and the list is
+    empty. Otherwise, each set asks one question: a class, or a label whose images are explained by
+    one class. Labels that mix questions follow only if fewer than two sets do not.
+    """
+    if not totals.mixes_questions(ALL):
+        return []
+    named = [name for name in shown_sets(totals) if name.kind in ("class", "label")]
+    named.sort(key=lambda name: (name.kind != "class", -totals.images(name)))
+    of_question: dict[int, SetName] = {}
+    for name in named:
+        for question in () if totals.mixes_questions(name) else totals.explained.get(name, ()):
+            of_question.setdefault(question, name)
+    chosen = list(of_question.values())
+    if len(chosen) < _FEWEST_LEADING_SETS:
+        chosen += [name for name in named if totals.mixes_questions(name)]
+    return chosen[:LEADING_SETS]
 
 
 def top_and_bottom(mean: npt.NDArray[np.floating], count: int) -> tuple[list[int], list[int]]:
@@ -65,13 +88,22 @@ def channels_to_render(
     sets, marked = shown_sets(totals), [(image.layer, image.channel) for image in annotated]
 
     def chosen(layer: str) -> list[int]:
-        mean = totals.sets[ALL][layer].mean
-        first = [channel for side in top_and_bottom(mean, STRIP) for channel in side]
-        first = list(dict.fromkeys([*first, *(one for name, one in marked if name == layer)]))
+        first = [*_of_first_page(totals, layer), *(one for name, one in marked if name == layer)]
+        first = list(dict.fromkeys(first))
         wanted = _wanted(totals, sets, layer, cells.get(layer, {}))
         return sorted(_first_of(chain(first, wanted), max(spec.channels, len(first))))
 
     return {layer: tuple(chosen(layer)) if spec.channels else () for layer in spec.layers}
+
+
+def _of_first_page(totals: Totals, layer: str) -> Iterator[int]:
+    """Yield the channels of a layer that the first page shows."""
+    leading = leading_sets(totals)
+    for name in leading:
+        mean = totals.sets[name][layer].mean
+        yield from top_and_bottom(mean, CHANNELS_OF_A_LEADING_SET)[0]
+    if not leading:
+        yield from chain(*top_and_bottom(totals.sets[ALL][layer].mean, STRIP))
 
 
 def _wanted(

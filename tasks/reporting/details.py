@@ -1,7 +1,7 @@
 """Compute the details of some images of a dataset in a device's process, and commit them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,9 @@ from diamond_cutter.tasks.versions import software_versions
 if TYPE_CHECKING:
     from diamond_cutter.tasks.reporting.image_details import CollectedDetails
 
-_IMAGES_IN_A_FILE = 12
+# The page of an image loads a whole file, and the first page lists all files. Small details share a
+# file, so that the list is short and the bucket holds fewer objects.
+_FILE_BYTES, _IMAGES_IN_A_FILE = 750_000, 12
 
 
 def detail_and_commit(job: ImagesJob) -> None:
@@ -98,25 +100,40 @@ def _write_pages(
     found: "CollectedDetails", card: ModelCard, spec: AttributionSpec, files: ReportFiles
 ) -> tuple[tuple[ShownPage, ...], set[int]]:
     """Write the pictures and details of the images; return the pages and the classes in them."""
-    from diamond_cutter.tasks.reporting.image_details import image_details
-
     pages, classes = list[ShownPage](), set[int]()
-    for first in range(0, len(found.images), _IMAGES_IN_A_FILE):
-        shown = found.images[first : first + _IMAGES_IN_A_FILE]
-        pictures = [
-            files.image(f"{each.image.number:05d}", _picture(card, each.image), "webp")
-            for each in shown
-        ]
-        page = ImagesPage(
-            images=tuple(
-                image_details(each, found, spec, file)
-                for each, file in zip(shown, pictures, strict=True)
-            )
-        )
+    for page in in_files(_details_of_images(found, card, spec, files)):
         file = files.image(f"page-{len(pages)}", as_script(page_name(len(pages)), page), "js")
         pages.append(ShownPage(file=file, images=tuple(image.number for image in page.images)))
         classes.update(*map(_classes, page.images))
     return tuple(pages), classes
+
+
+def _details_of_images(
+    found: "CollectedDetails", card: ModelCard, spec: AttributionSpec, files: ReportFiles
+) -> Iterator[ImageDetails]:
+    """Write the pictures of the images, and yield the details of each."""
+    from diamond_cutter.tasks.reporting.image_details import image_details
+
+    for shown in found.images:
+        picture = files.image(f"{shown.image.number:05d}", _picture(card, shown.image), "webp")
+        yield image_details(shown, found, spec, picture)
+
+
+def in_files(images: Iterable[ImageDetails]) -> Iterator[ImagesPage]:
+    """Yield the details of consecutive images that share a file.
+
+    A file holds at most 12 images, and more than one only if they take at most 750 kB.
+    """
+    page, size = list[ImageDetails](), 0
+    for image in images:
+        image_bytes = len(image.model_dump_json())
+        if page and (len(page) == _IMAGES_IN_A_FILE or size + image_bytes > _FILE_BYTES):
+            yield ImagesPage(images=tuple(page))
+            page, size = [], 0
+        page.append(image)
+        size += image_bytes
+    if page:
+        yield ImagesPage(images=tuple(page))
 
 
 def _picture(card: ModelCard, image: NumberedImage) -> bytes:

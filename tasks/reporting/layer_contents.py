@@ -101,12 +101,21 @@ class Sheet(Part):
 
 
 class MeanChannel(Part):
-    """One of a layer's strongest channels over all images."""
+    """One of a layer's strongest channels over a set of images."""
 
     channel: int
-    attribution: float = Field(description="mean over all images")
+    attribution: float = Field(description="mean over the images")
     sprite: int | None = Field(default=None, description="cell in the layer's sheet of sprites")
     flags: tuple[Flag, ...] = Field(default=(), description="of the sprite")
+
+
+class SetChannels(Part):
+    """A layer's strongest channels over one set of images."""
+
+    set: int = Field(description="index of the set in report.json")
+    top: tuple[MeanChannel, ...] = Field(
+        description="channels of the highest mean attributions, descending"
+    )
 
 
 class ReportedLayer(Part):
@@ -128,6 +137,11 @@ class ReportedLayer(Part):
     bottom: tuple[MeanChannel, ...] = Field(
         description="channels of the lowest mean attributions over all images, ascending"
     )
+    by_set: tuple[SetChannels, ...] = Field(
+        default=(),
+        description="of up to four sets of one question each; empty if all images ask the same, "
+        "and in earlier reports",
+    )
     sprites: Sheet | None = Field(default=None, description="sprites of the channels in the report")
     group_sprites: Sheet | None = None
     explained_variance: float | None = Field(
@@ -136,6 +150,11 @@ class ReportedLayer(Part):
     groups: tuple[Group, ...] = ()
     numbers: str = Field(
         description="file with the layer's LayerNumbers; path relative to the report's folder"
+    )
+    sets: str = Field(
+        default="",
+        description="file with the layer's LayerSets; empty in earlier reports, whose "
+        "LayerNumbers hold the sets",
     )
 
 

@@ -1,62 +1,52 @@
 """Build the part of a report about one layer: its numbers, sprites, patches and neuron groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets.records import Flag
-from diamond_cutter.storage.sets.sprite_set import SpritePlace
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, cell_grid
-from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals
+from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, Totals
 from diamond_cutter.tasks.attribution.words import describe
 from diamond_cutter.tasks.pages.scripts import as_script
-from diamond_cutter.tasks.reporting.choosing import TOP, TOP_OF_A_SET, shown_sets, top_and_bottom
+from diamond_cutter.tasks.reporting.choosing import (
+    CHANNELS_OF_A_LEADING_SET,
+    TOP,
+    TOP_OF_A_SET,
+    leading_sets,
+    shown_sets,
+    top_and_bottom,
+)
 from diamond_cutter.tasks.reporting.contents import DetailsRecord
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 from diamond_cutter.tasks.reporting.evidence import LayerEvidence
 from diamond_cutter.tasks.reporting.layer_contents import (
-    FoundGroups,
-    Group,
     MeanChannel,
     ReportedLayer,
-    Sheet,
+    SetChannels,
     short,
+)
+from diamond_cutter.tasks.reporting.layer_sprites import (
+    LayerSprites,
+    layer_groups,
+    sprites_in_sheet,
 )
 from diamond_cutter.tasks.reporting.page_data import (
     ChannelNumbers,
     ChannelPatches,
     LayerNumbers,
+    LayerSets,
     SetNumbers,
 )
-from diamond_cutter.tasks.reporting.pages import layer_name
+from diamond_cutter.tasks.reporting.pages import layer_name, sets_name
 from diamond_cutter.tasks.reporting.patches import channel_patches, patch_sheet
-from diamond_cutter.tasks.reporting.pictures import (
-    SPRITES_OF_A_FILE,
-    PatchCutter,
-    sheet_columns,
-    sprite_sheet,
-)
+from diamond_cutter.tasks.reporting.pictures import SPRITES_OF_A_FILE, PatchCutter
 from diamond_cutter.tasks.reporting.stored import ReportFiles
 
-_GROUP_CHANNELS = 12
 _MOST_CELL_CHANNELS = 2048
-
-
-@dataclass(frozen=True)
-class LayerSprites:
-    """The sprites of a layer in the bucket, by channel, and the sprites of its groups."""
-
-    channels: Mapping[int, SpritePlace]
-    groups: Mapping[int, SpritePlace]
-
-    def flags(self, channel: int) -> tuple[Flag, ...]:
-        """Return the flags of a channel's sprite, if there is one."""
-        return _flags(self.channels, channel)
 
 
 @dataclass(frozen=True)
@@ -97,16 +87,13 @@ def report_layer(
     bucket, details = material.bucket, material.details
     sets = _set_numbers(material, layer)
     channels = _channels(sets, details.cells.get(layer.name, {}))
-    drawn = [channel for channel in channels if channel in sprites.channels]
-    if len(drawn) > SPRITES_OF_A_FILE:
-        # The first file holds what the first pages show.
-        drawn = _strongest_first(sets, drawn)
+    leading = _leading_numbers(material.sums.totals)
+    drawn = _drawn([*(sets[number] for number in leading), *sets], channels, sprites)
     cells = {channel: cell for cell, channel in enumerate(drawn)}
-    sheet = _sprite_sheet(bucket, files, layer, "sprites", sprites.channels, drawn)
     shown = _layer_numbers(material, layer, cutter, files, sets, channels, sprites, cells)
     found, (rows, columns) = details.groups.get(layer.name), cell_grid(layer)
-    groups, group_sheet = _groups(bucket, layer, found, sprites, files)
-    mean = material.sums.totals.sets[ALL][layer.name].mean
+    groups, group_sheet = layer_groups(bucket, layer, found, sprites, files)
+    means = partial(_means, sprites=sprites, cells=cells)
     part = ReportedLayer(
         name=layer.name,
         kind=layer.kind,
@@ -116,16 +103,48 @@ def report_layer(
         receptive_field=layer.receptive_field,
         method=material.spec.method_of(layer.name),
         checks=details.checks[layer.name],
-        top=_means(mean, sets[0].top, sprites, cells),
-        bottom=_means(mean, sets[0].bottom, sprites, cells),
-        sprites=sheet,
+        top=means(sets[0].mean, sets[0].top),
+        bottom=means(sets[0].mean, sets[0].bottom),
+        by_set=_by_set(leading, sets, means),
+        sprites=sprites_in_sheet(bucket, files, layer, "sprites", sprites.channels, drawn),
         group_sprites=group_sheet,
         explained_variance=found.explained if found else None,
         groups=groups,
         numbers=files.layer(layer.name, "numbers", as_script(layer_name(layer.name), shown), "js"),
+        sets=files.layer(
+            layer.name, "sets", as_script(sets_name(layer.name), LayerSets(sets=sets)), "js"
+        ),
     )
-    flags = [*map(sprites.flags, drawn), *(_flags(sprites.groups, one) for one in sprites.groups)]
+    flags = [*map(sprites.flags, drawn), *map(sprites.group_flags, sprites.groups)]
     return BuiltLayer(part, cells, flags)
+
+
+def _drawn(sets: Sequence[SetNumbers], channels: Sequence[int], sprites: LayerSprites) -> list[int]:
+    """Return the channels that have sprites, in the order of the sheet."""
+    drawn = [channel for channel in channels if channel in sprites.channels]
+    # The first file holds what the first pages show.
+    return _strongest_first(sets, drawn) if len(drawn) > SPRITES_OF_A_FILE else drawn
+
+
+def _leading_numbers(totals: Totals) -> list[int]:
+    """Return the indices, in report.json, of the sets whose channels the first page shows."""
+    shown = shown_sets(totals)
+    return [shown.index(name) for name in leading_sets(totals)]
+
+
+def _by_set(
+    leading: Sequence[int],
+    sets: Sequence[SetNumbers],
+    means: Callable[[Sequence[float], Sequence[int]], tuple[MeanChannel, ...]],
+) -> tuple[SetChannels, ...]:
+    """Return the channels that the first page shows of the leading sets."""
+    return tuple(
+        SetChannels(
+            set=number,
+            top=means(sets[number].mean, sets[number].top[:CHANNELS_OF_A_LEADING_SET]),
+        )
+        for number in leading
+    )
 
 
 def _layer_numbers(
@@ -150,7 +169,6 @@ def _layer_numbers(
     return LayerNumbers(
         patches=patch_sheet(layer, cutter, files, wanted),
         channels=_channel_numbers(material, layer, sprites, cells, patches),
-        sets=sets,
     )
 
 
@@ -219,7 +237,7 @@ def _channel_numbers(
 
 
 def _means(
-    mean: npt.NDArray[np.float64],
+    mean: Sequence[float],
     channels: Sequence[int],
     sprites: LayerSprites,
     cells: Mapping[int, int],
@@ -227,75 +245,9 @@ def _means(
     return tuple(
         MeanChannel(
             channel=channel,
-            attribution=short(mean[channel]),
+            attribution=mean[channel],
             sprite=cells.get(channel),
             flags=sprites.flags(channel) if channel in cells else (),
         )
         for channel in channels
-    )
-
-
-def _sprite_sheet(
-    bucket: Bucket,
-    files: ReportFiles,
-    layer: LayerCard,
-    name: str,
-    places: Mapping[int, SpritePlace],
-    drawn: Sequence[int],
-) -> Sheet | None:
-    """Write a sheet with the sprites at `places[number]`, one cell for each number in `drawn`."""
-    if not drawn:
-        return None
-    columns, names = sheet_columns(len(drawn), SPRITES_OF_A_FILE), []
-    for start in range(0, len(drawn), SPRITES_OF_A_FILE):
-        part = [places[number] for number in drawn[start : start + SPRITES_OF_A_FILE]]
-        data, cell_px = sprite_sheet(bucket, part, columns)
-        names.append(files.layer(layer.name, name, data, "webp"))
-    return Sheet(
-        file=names[0],
-        columns=columns,
-        cell_px=cell_px,
-        cells=SPRITES_OF_A_FILE if len(names) > 1 else None,
-        more=tuple(names[1:]),
-    )
-
-
-def _groups(
-    bucket: Bucket,
-    layer: LayerCard,
-    found: FoundGroups | None,
-    sprites: LayerSprites,
-    files: ReportFiles,
-) -> tuple[tuple[Group, ...], Sheet | None]:
-    """Return a layer's groups, and the sheet of their sprites."""
-    if found is None:
-        return (), None
-    drawn = sorted(sprites.groups)
-    sheet = _sprite_sheet(bucket, files, layer, "groups", sprites.groups, drawn)
-    cells = {number: cell for cell, number in enumerate(drawn)}
-    return tuple(
-        _group(found, number, cells.get(number), _flags(sprites.groups, number))
-        for number in range(len(found.directions))
-    ), sheet
-
-
-def _flags(places: Mapping[int, SpritePlace], number: int) -> tuple[Flag, ...]:
-    return places[number].scores.flags if number in places else ()
-
-
-def _group(found: FoundGroups, number: int, sprite: int | None, flags: tuple[Flag, ...]) -> Group:
-    direction = np.array(found.directions[number])
-    strongest = np.argsort(-np.abs(direction), kind="stable")[:_GROUP_CHANNELS]
-    by_class = sorted(
-        ((key, values[number]) for key, values in found.by_class.items()),
-        key=lambda pair: (-abs(pair[1]), pair[0]),
-    )
-    return Group(
-        number=number,
-        channels=tuple(map(int, strongest)),
-        weights=tuple(short(direction[channel]) for channel in strongest),
-        attribution=found.attribution[number],
-        by_class=tuple(by_class[:_GROUP_CHANNELS]),
-        sprite=sprite,
-        flags=flags,
     )

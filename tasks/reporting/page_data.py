@@ -56,14 +56,22 @@ class SetNumbers(Part):
     bottom: tuple[int, ...] = Field(description="channels with means below 0, in ascending order")
 
 
+class LayerSets(Part):
+    """A layer's attributions over all sets of images."""
+
+    sets: tuple[SetNumbers, ...] = Field(description="in the order of report.json")
+
+
 class LayerNumbers(Part):
-    """The data of a layer's page."""
+    """The channels of a layer, for the pages of the layer and of images."""
 
     patches: Sheet | None
     channels: tuple[ChannelNumbers, ...] = Field(
         description="channels shown anywhere, in ascending order"
     )
-    sets: tuple[SetNumbers, ...] = Field(description="in the order of report.json")
+    sets: tuple[SetNumbers, ...] = Field(
+        default=(), description="in the order of report.json; only in earlier reports"
+    )
 
 
 class HeatMap(Part):

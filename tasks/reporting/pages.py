@@ -7,7 +7,7 @@ from diamond_cutter.storage.sets.report_keys import report_asset_key
 from diamond_cutter.tasks.pages.frontend import Frontend, render
 from diamond_cutter.tasks.pages.scripts import read_script
 from diamond_cutter.tasks.reporting.contents import ReportContents
-from diamond_cutter.tasks.reporting.page_data import ImageList, ImagesPage, LayerNumbers
+from diamond_cutter.tasks.reporting.page_data import ImageList, ImagesPage, LayerNumbers, LayerSets
 
 _SCRIPTS = (
     "data",
@@ -52,6 +52,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "images": ImageList,
     "page": ImagesPage,
     "layer": LayerNumbers,
+    "sets": LayerSets,
 }
 
 
@@ -66,6 +67,11 @@ def report_page(contents: ReportContents) -> bytes:
 def layer_name(layer: str) -> str:
     """Return the page's name for the `LayerNumbers` of a layer."""
     return f"layer:{layer}"
+
+
+def sets_name(layer: str) -> str:
+    """Return the page's name for the `LayerSets` of a layer."""
+    return f"sets:{layer}"
 
 
 def page_name(number: int) -> str:

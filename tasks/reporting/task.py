@@ -30,7 +30,8 @@ from diamond_cutter.tasks.reporting.contents import (
 )
 from diamond_cutter.tasks.reporting.dataset_sums import DatasetSums
 from diamond_cutter.tasks.reporting.details import detail_and_commit, is_of
-from diamond_cutter.tasks.reporting.layers import LayerSprites, Material
+from diamond_cutter.tasks.reporting.layer_sprites import LayerSprites
+from diamond_cutter.tasks.reporting.layers import Material
 from diamond_cutter.tasks.reporting.pages import REPORT, report_page
 from diamond_cutter.tasks.reporting.pictures import sprite_places
 from diamond_cutter.tasks.reporting.stored import ReportFiles, is_current, stored_details

@@ -62,6 +62,10 @@ def strings(channels: tuple[int, ...]) -> list[str]:
 def open_image(window: Window, image: int, layer: int, state: str = "") -> Any:
     page = window.open(f"#/image/{image}/{quote(list(LAYERS)[layer], safe='')}{state}")
     page.wait_for_selector(".position-channels")
+    # The list of images is loaded for what is at the page's end.
+    page.evaluate("document.querySelector('.alike').scrollIntoView()")
+    page.wait_for_selector(".same-place")
+    page.evaluate("scrollTo(0, 0)")
     window.settle()
     return page
 
@@ -138,6 +142,8 @@ def test_send_me_exactly_this_view(window: Window) -> None:
 
     def seen() -> tuple[str, list[str], str]:
         page.wait_for_selector(".position-channels")
+        page.evaluate("document.querySelector('.alike').scrollIntoView()")
+        page.wait_for_selector(".same-place")
         window.settle()
         return (
             page.locator(".inspect").inner_text(),

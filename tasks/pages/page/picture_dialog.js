@@ -14,7 +14,7 @@ const drawFile = async (canvas, src) => {
 const openPicture = ({ title, canvas = make("canvas"), draw = null, src = null, caption = "", fileName = title, note = "" }) => {
   const status = make("p", { class: "quiet small", role: "status" }, note);
   const size = make("span", { class: "quiet small" });
-  const save = () => savePng(fileName, canvas).catch((error) => (status.textContent = error.name === "SecurityError" ? FROM_FILE : error.message));
+  const save = () => savePng(fileName, canvas).catch((error) => (status.textContent = error.name === "SecurityError" ? BY_HAND : error.message));
   const download = note ? "" : make("button", { type: "button", onclick: () => new Promise((resolve) => resolve(save())) }, "Download PNG");
   const dialog = make(
     "dialog",

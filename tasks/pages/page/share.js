@@ -1,7 +1,9 @@
 // Copies links, and saves figures and their data as files.
 
 const COPIED_MS = 2000;
-const FROM_FILE = "The browser does not let a page that was opened from a file save pictures. Right-click the picture and choose “Save image as…”, or open the page with diamond-cutter browse.";
+// Browsers treat each file as a site of its own, so a page that was opened from a file cannot read the pictures that it shows.
+const FROM_FILE = "To save pictures, open this page with diamond-cutter browse: it was opened from a file, so the browser does not allow it.";
+const BY_HAND = "Right-click the picture and choose “Save image as…”. To save it with one click, open this page with diamond-cutter browse.";
 
 // Copies text; returns whether the browser allowed it.
 const copyText = async (text) => {
@@ -72,8 +74,9 @@ const closeShare = (menu) => {
   menu.querySelector("[role=status]").textContent = "";
 };
 
-// A menu that shares a figure. `png` returns a canvas, `svg` text, and `csv` rows of cells; each may return a promise.
-const shareTools = ({ png = null, svg = null, csv = null, name }) => {
+// A menu that shares a figure. `png` returns a canvas, `svg` text, and `csv` rows of cells; each may return a promise. `note` returns a
+// sentence to be shown when the menu opens.
+const shareTools = ({ png = null, svg = null, csv = null, name, note = () => "" }) => {
   const status = make("p", { class: "share-status", role: "status" });
   const entry = (words, act) => make("li", {}, make("button", { type: "button", onclick: () => act().catch((error) => (status.textContent = error.name === "SecurityError" ? FROM_FILE : error.message)) }, words));
   const link = async () => {
@@ -86,7 +89,7 @@ const shareTools = ({ png = null, svg = null, csv = null, name }) => {
     } catch (error) {
       if (error.name !== "SecurityError") throw error;
       closeShare(menu);
-      openPicture({ title: name, canvas, note: FROM_FILE });
+      openPicture({ title: name, canvas, note: BY_HAND });
     }
   };
   const entries = [
@@ -96,6 +99,7 @@ const shareTools = ({ png = null, svg = null, csv = null, name }) => {
     ...(csv ? [entry("Data as CSV", async () => saveFile(fileNameOf(name, "csv"), new Blob([csvText(await csv())], { type: "text/csv" })))] : []),
   ];
   const menu = make("details", { class: "share" }, make("summary", {}, "Share", make("span", { class: "unseen" }, ` ${name}`)), make("div", { class: "share-menu" }, make("ul", {}, ...entries), status));
+  menu.addEventListener("toggle", () => menu.open && (status.textContent = note()));
   menu.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;
     event.preventDefault();
@@ -106,7 +110,10 @@ const shareTools = ({ png = null, svg = null, csv = null, name }) => {
 };
 
 // The menu of a figure that is saved as it looks.
-const shareFigure = (figure, { name, csv = null }) => shareTools({ png: () => figureCanvas(figure), svg: () => figureSvg(figure), csv, name });
+const shareFigure = (figure, { name, csv = null }) => {
+  const note = () => (window.location.protocol === "file:" && figure.querySelector("img, canvas") ? FROM_FILE : "");
+  return shareTools({ png: () => figureCanvas(figure), svg: () => figureSvg(figure), csv, name, note });
+};
 
 document.addEventListener("pointerdown", ({ target }) => {
   for (const menu of document.querySelectorAll(".share[open]")) if (!menu.contains(target)) closeShare(menu);

@@ -43,7 +43,7 @@ const differentQuestions = (a, b) => {
 };
 
 const showCompare = async (root, layer, isCurrent) => {
-  const [numbers, list] = await Promise.all([loadLayer(layer), loadList()]);
+  const [numbers, list] = await Promise.all([loadLayerSets(layer), loadList()]);
   if (!isCurrent()) return null;
   const fallback = suggestedPairs()[0] || [0, Math.min(1, site.sets.length - 1)];
   const readPair = () => {

@@ -4,10 +4,19 @@ const site = JSON.parse(document.getElementById("site").textContent);
 const classNamed = new Map(site.classes.map((shown) => [shown.number, shown]));
 const layerNumber = new Map(site.layers.map((layer, number) => [layer.name, number]));
 const pageOf = new Map(site.pages.flatMap((page, number) => page.images.map((image) => [image, number])));
+const shownImages = [...pageOf.keys()]; // in the order of their numbers
 
 const loadLayer = async (layer) => {
   const numbers = await loadNumbers(`layer:${layer.name}`, layer.numbers, "The layer’s data could not be loaded.");
   numbers.byChannel = numbers.byChannel || new Map(numbers.channels.map((known) => [known.channel, known]));
+  return numbers;
+};
+
+// The data of a layer with its attributions over the sets of images; in reports of earlier versions, both are in one file.
+const loadLayerSets = async (layer) => {
+  const sets = layer.sets ? loadNumbers(`sets:${layer.name}`, layer.sets, "The layer’s means could not be loaded.") : loadLayer(layer);
+  const [numbers, found] = await Promise.all([loadLayer(layer), sets]);
+  numbers.sets = found.sets;
   return numbers;
 };
 

@@ -3,7 +3,7 @@
 const SHORT_RAIL = 4; // more layers need the room beside the image, so what is around a position moves under it
 
 const showImage = async (root, number, wantedLayer, isCurrent) => {
-  const [image, list] = await Promise.all([loadImage(number), loadList()]);
+  const image = await loadImage(number);
   if (!isCurrent()) return null;
   let layer = site.layers[layerNumber.get(wantedLayer) ?? site.layers.length - 1];
   let numbers = await loadLayer(layer);
@@ -12,7 +12,9 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   let wantedNow = layer;
   let frame = 0;
 
-  const at = list.images.findIndex((other) => other.number === number);
+  const at = shownImages.indexOf(number);
+  const [before, after] = [shownImages[at - 1], shownImages[at + 1]];
+  let list = null; // of all images; it is loaded when it is needed
   const details = () => image.layers[layerNumber.get(layer.name)];
   const mapOf = (other) => image.layers[layerNumber.get(other.name)].maps[state.explained];
   const map = () => mapOf(layer);
@@ -20,7 +22,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const strongestHere = (place) => channelsAt(details(), state.order, map(), place);
   // The same view of another layer, and of another image.
   const layerHref = (other) => withState(imagePath(number, other), { ...Object.fromEntries(viewState()), group: null, at: state.place === null ? null : placeText(other, samePoint(layer, state.place, other)) });
-  const imageHref = (other) => withState(imagePath(other.number, layer), keptState(viewState()));
+  const imageHref = (other) => withState(imagePath(other, layer), keptState(viewState()));
 
   const head = make("div", {});
   const panel = make("aside", { class: "position", "aria-label": "channels at the selected position" });
@@ -30,6 +32,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
   const value = make("p", { class: "readout" });
   const groups = make("div", { class: "groups-place" });
   const around = make("div", { class: "around" });
+  const alike = make("div", { class: "around alike" });
   const scaleTool = make("div", { class: "scale-tool" });
   const stage = makeStage(
     image,
@@ -62,8 +65,16 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       positionChannels(layer, numbers, strongestHere(stage.place())),
       ...(site.layers.length > SHORT_RAIL ? [] : [around]),
     );
-    around.replaceChildren(...seenFrom(layer, image, details(), stage.place()), ...samePlace(layer, details(), stage.place(), list));
+    around.replaceChildren(...seenFrom(layer, image, details(), stage.place()), alike);
+    showSamePlace();
   };
+
+  // The list of all images may be large, so it waits until its place is in view.
+  const listWanted = whenSeen(make("canvas", { class: "marker", width: 1, height: 1, "aria-hidden": "true" }), async () => {
+    list = await loadList();
+    showSamePlace();
+  });
+  const showSamePlace = () => alike.replaceChildren(...(list ? samePlace(layer, details(), stage.place(), list) : [listWanted]));
 
   const paint = () => paintStage(stage, { layer, numbers, details: details(), map: map(), most: most(layer), state, isCurrent: (shown) => shown.state === state });
 
@@ -114,34 +125,33 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     );
   };
 
-  const goal = (other) => other && { path: imageHref(other), title: other.name };
-  const showHead = () => head.replaceChildren(make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: lastList }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), make("div", { class: "tools" }, copyLink(), turns("previous and next image", goal(list.images[at - 1]), goal(list.images[at + 1])))));
+  const goal = (other) => (other === undefined ? null : { path: imageHref(other), title: `image ${shownImages.indexOf(other) + 1} of ${shownImages.length.toLocaleString("en")}` });
+  const showHead = () => head.replaceChildren(make("header", { class: "bar" }, crumbs(homeLink(), make("a", { href: lastList }, "Images"), make("h1", { tabindex: -1 }, nameOf(image.name))), make("div", { class: "tools" }, copyLink(), turns("previous and next image", goal(before), goal(after)))));
 
-  const showLayerOf = () => {
+  const showLayerOf = (isFirst = false) => {
     state = readImageState(image, layer);
     stage.setGrid({ width: layer.width, height: layer.height });
+    if (state.place !== null) stage.choose(state.place);
+    else if (isFirst) stage.choose(strongest(map()));
     document.title = `${image.name} · ${layer.name} · ${siteTitle}`;
     showHead();
     maps.show(layer);
     showQuestion();
     showMap();
     showPlace();
-    if (state.place === null) return;
-    stage.choose(state.place);
-    if (!stage.isPinned()) stage.pin(true);
+    if (state.place !== null && !stage.isPinned()) stage.pin(true);
   };
 
   root.className = "page report wide";
   root.replaceChildren(
     head,
-    make("div", { class: "image-facts" }, make("div", {}, decision(image, list.images[at].value), question), predictions(image)),
+    make("div", { class: "image-facts" }, make("div", {}, decision(image), question), predictions(image)),
     make("div", { class: "inspect" }, make("div", { class: "one-layer" }, tools, stage.node, under, groups, ...(site.layers.length > SHORT_RAIL ? [around] : [])), make("div", { class: "beside" }, make("section", { class: "all-layers" }, make("h2", {}, "All layers"), maps.node, scaleTool), panel)),
   );
-  showLayerOf();
-  if (!stage.isPinned()) stage.choose(strongest(map()));
+  showLayerOf(true);
   const resized = new ResizeObserver(paint);
   resized.observe(stage.node);
-  const open = (other) => () => other && (window.location.hash = imageHref(other));
+  const open = (other) => () => other !== undefined && (window.location.hash = imageHref(other));
   const through = (by) => () => {
     const next = site.layers[layerNumber.get(layer.name) + by];
     if (next) window.location.hash = layerHref(next);
@@ -167,7 +177,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
       follow(next).catch((error) => panel.replaceChildren(make("p", { class: "failure", role: "alert" }, error.message)));
       return true;
     },
-    keys: { Escape: () => (stage.isPinned() ? stage.pin(false) : (window.location.hash = lastList)), ArrowLeft: open(list.images[at - 1]), ArrowRight: open(list.images[at + 1]), "[": through(-1), "]": through(1) },
+    keys: { Escape: () => (stage.isPinned() ? stage.pin(false) : (window.location.hash = lastList)), ArrowLeft: open(before), ArrowRight: open(after), "[": through(-1), "]": through(1) },
   };
 };
 

@@ -15,9 +15,9 @@ const choices = (words, options, chosen, onChoose) => {
   return make("div", { class: "choices", role: "group", "aria-label": words }, ...options.map(([value, ...inner]) => make("button", { type: "button", "aria-pressed": String(value === chosen), onclick: choose(value) }, ...inner)));
 };
 
-const decision = (image, value) => {
+const decision = (image) => {
   const label = image.label === null ? "" : make("span", { class: "quiet" }, " · label: ", nameOf(image.label));
-  if (hasValues) return make("p", { class: "decision" }, nameOf(capital(className(image.explained[0].positive))), ": ", make("strong", {}, decimal(value)), label);
+  if (hasValues) return make("p", { class: "decision" }, nameOf(capital(className(image.explained[0].positive))), ": ", make("strong", {}, decimal(image.predicted[0][1])), label);
   const threshold = site.head === "two classes" ? make("span", { class: "quiet" }, " · threshold: ", ...thresholdParts()) : "";
   return make("p", { class: "decision" }, "Predicted: ", make("strong", {}, nameOf(className(image.predicted[0][0]))), " ", rightness(image.right), label, threshold);
 };

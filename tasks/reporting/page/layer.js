@@ -33,7 +33,7 @@ const layerHead = (layer, chosen, goTo) => {
 };
 
 const showLayer = async (root, layer, wanted, isCurrent) => {
-  const numbers = await loadLayer(layer);
+  const numbers = await loadLayerSets(layer);
   if (!isCurrent()) return null;
   let chosen = setNumber(wanted);
   let plot = null;

@@ -32,10 +32,10 @@ const cellPicture = (sheet, cell, attributes = {}) => {
   });
 };
 
-// Draws at once if the sheet is loaded, so that pictures under the pointer never flicker.
+// Draws at once if the sheet is loaded, so that pictures under the pointer do not flicker.
 const cellPictureNow = (sheet, cell, sidePx) => {
   const [part, inner] = sheet && cell !== null ? sheetPart(sheet, cell) : [];
-  const picture = part ? openSheet(part).picture : null;
+  const picture = part && sheetOf.has(part.file) ? openSheet(part).picture : null;
   if (!picture) return cellPicture(sheet, cell);
   const canvas = make("canvas", { class: "cell drawn", "aria-hidden": "true" });
   canvas.width = canvas.height = Math.round(sidePx * (window.devicePixelRatio || 1));

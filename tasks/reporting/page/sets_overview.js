@@ -26,7 +26,7 @@ const setTile = (layer, number) => {
   const sprites = make("div", { class: "tile-sprites" }, ...Array.from({ length: TILE_SPRITES }, emptyCell));
   const tile = make("li", { class: "set-tile" }, make("h3", {}, make("a", { href: layerPath(layer, number) }, nameOf(set.title)), make("span", { class: "quiet small" }, ` ${count(set.images, "image")}`)), sprites);
   const fill = async () => {
-    const numbers = await loadLayer(layer);
+    const numbers = await loadLayerSets(layer);
     const { mean, top } = numbers.sets[number];
     const most = Math.abs(mean[top[0]] || 0);
     sprites.replaceChildren(...top.slice(0, TILE_SPRITES).map((channel) => {

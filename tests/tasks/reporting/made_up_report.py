@@ -33,6 +33,7 @@ from diamond_cutter.tasks.reporting.layer_contents import (
     GroupFlow,
     MeanChannel,
     ReportedLayer,
+    SetChannels,
     Sheet,
     Spread,
     Verdict,
@@ -47,6 +48,7 @@ from diamond_cutter.tasks.reporting.page_data import (
     ImageList,
     ImagesPage,
     LayerNumbers,
+    LayerSets,
     ListedImage,
     SetNumbers,
 )
@@ -56,6 +58,7 @@ from diamond_cutter.tasks.reporting.pages import (
     layer_name,
     page_name,
     report_page,
+    sets_name,
 )
 
 HOSTILE = "</script><script>alert(1)</script>\"'&\n\u202egnp.lairt"
@@ -72,6 +75,7 @@ IMAGES, SHOWN, PAGE, GROUPS, CELL_PX, IMAGE_PX = 200, 60, 12, 4, 48, 96
 SHOWN_CHANNELS, PATCHES, REFUSED = 5, 6, 7
 # The layer and the channel of a sprite that is not rendered, and of one with a flag.
 MISSING, FLAGGED = (1, 23), (1, 22)
+LEADING = (3, 1)  # the sets of the first page: a class, and a label that mixes questions
 VERDICTS: tuple[Verdict, ...] = ("not reliable", "order only", "reliable", "reliable")
 FINDING = "In block_0, channel 22 decides most for goldfish; only the order can be believed."
 PICTURES = "images/"
@@ -138,6 +142,9 @@ def write_report(folder: Path, **changes: str) -> ReportContents:
         _save(folder / f"{PICTURES}patches.{number}.png", _sheet(patches))
         numbers = _layer_numbers(number, channels, side)
         _write(folder / f"layer.{number}.js", as_script(layer_name(name), numbers))
+        if number:
+            sets = LayerSets(sets=_sets(number, channels))
+            _write(folder / f"sets.{number}.js", as_script(sets_name(name), sets))
     for number in range(SHOWN // PAGE):
         page = ImagesPage(
             images=tuple(_details(image) for image in range(number * PAGE, (number + 1) * PAGE))
@@ -272,7 +279,26 @@ def _layer(number: int, name: str) -> ReportedLayer:
         group_sprites=_sheet_of(f"groups.{number}", GROUPS) if grouped else None,
         explained_variance=0.62 if grouped else None,
         groups=tuple(_group(number, group, channels) for group in range(GROUPS)) if grouped else (),
+        by_set=tuple(_by_set(number, which, channels) for which in LEADING),
         numbers=f"layer.{number}.js",
+        sets=f"sets.{number}.js" if number else "",
+    )
+
+
+def _by_set(layer: int, which: int, channels: int) -> SetChannels:
+    mean = means_of(layer, which, channels)
+    strongest = [int(channel) for channel in np.argsort(-mean)[:3]]
+    return SetChannels(
+        set=which,
+        top=tuple(
+            MeanChannel(
+                channel=channel,
+                attribution=float(mean[channel]),
+                sprite=_sprite_cell(layer, channel),
+                flags=_flags(layer, channel),
+            )
+            for channel in strongest
+        ),
     )
 
 
@@ -304,8 +330,13 @@ def _layer_numbers(number: int, channels: int, side: int) -> LayerNumbers:
     return LayerNumbers(
         patches=_sheet_of(f"patches.{number}", channels * PATCHES),
         channels=tuple(_channel(number, channel) for channel in range(channels)),
-        sets=tuple(_set_numbers(number, which, channels) for which in range(6)),
+        # The first layer is that of an earlier version.
+        sets=() if number else _sets(number, channels),
     )
+
+
+def _sets(number: int, channels: int) -> tuple[SetNumbers, ...]:
+    return tuple(_set_numbers(number, which, channels) for which in range(6))
 
 
 def _channel(layer: int, channel: int) -> ChannelNumbers:

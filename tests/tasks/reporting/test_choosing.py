@@ -12,6 +12,7 @@ from diamond_cutter.tasks.reporting.choosing import (
     TOP,
     channels_to_render,
     evenly,
+    leading_sets,
     shown_sets,
     top_and_bottom,
 )
@@ -63,6 +64,27 @@ def test_without_labels_and_mistakes_there_are_all_and_classes() -> None:
     few, many = SetName("class", number=3), SetName("class", number=4)
     totals = totals_of({few: [0.0], many: [0.0], ALL: [0.0]}, {few: 1, many: 2, ALL: 3})
     assert shown_sets(totals) == [ALL, many]  # what one image is seen as is that image's own page
+
+
+def test_the_first_page_shows_sets_that_ask_one_question_each() -> None:
+    cats, tabby, dogs = (SetName("label", name) for name in ("cats", "tabby", "dogs"))
+    few, many = SetName("class", number=3), SetName("class", number=4)
+    images = {ALL: 20, cats: 9, tabby: 5, dogs: 6, few: 2, many: 5}
+    totals = totals_of({name: [0.0] for name in images}, images)
+    totals.explained = {ALL: {3, 4}, cats: {3, 4}, tabby: {4}, dogs: {5}, few: {3}, many: {4}}
+    # The label tabby asks the question of the class 4.
+    assert leading_sets(totals) == [many, few, dogs]
+    totals.explained |= {few: {3, 4}, dogs: {3, 4}}
+    assert leading_sets(totals) == [many, few, cats, dogs]  # classes first, and no more than four
+    totals.explained[ALL] = {4}
+    assert leading_sets(totals) == []
+
+
+def test_the_sprites_of_the_first_page_are_those_of_its_sets() -> None:
+    label, mean = SetName("label", "cats"), [float(channel) for channel in range(20)]
+    totals = totals_of({ALL: mean, label: mean[::-1]}, {ALL: 3, label: 2})
+    totals.explained = {ALL: {1, 2}, label: {1}}
+    assert rendered(totals, {}, 1) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
