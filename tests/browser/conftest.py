@@ -93,10 +93,14 @@ class Window:
             "request": lambda request: self.requests.append(request.url),
             "console": lambda message: self.complaints.append(f"{message.type}: {message.text}"),
             "pageerror": lambda error: self.complaints.append(f"error: {error}"),
-            "dialog": lambda dialog: self.complaints.append(f"dialog: {dialog.message}"),
+            "dialog": self._refuse,
         }
         for event, hear in self._hears.items():
             self.page.on(event, hear)
+
+    def _refuse(self, dialog: Any) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def open(self, path: str = "") -> Any:
         """Open a page of the gallery by what is behind the #, as by a link from elsewhere."""
@@ -135,7 +139,7 @@ class Window:
         deadline = time.monotonic() + AT_MOST_S
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, condition
-            self.page.wait_for_timeout(20)
+            self.page.wait_for_timeout(50)
 
     def colour_at(self, x: float, y: float) -> tuple[int, ...]:
         """Return the colour that can be seen there."""

@@ -95,15 +95,16 @@ def test_a_figure_is_saved_as_png_svg_and_csv(window: Window) -> None:
     assert csv == b'name,value\r\n\'=1+1,-2\r\n"say ""a, b""",\r\n'
 
 
-def test_pictures_from_files_are_saved_by_hand_and_from_a_server_at_once(
-    window: Window, served_window: Window
-) -> None:
+def test_pictures_from_files_are_saved_by_hand(window: Window) -> None:
     page = window.open()
     page.get_by_text("Share photo").click()
     page.get_by_role("button", name="Save as PNG").locator("visible=true").click()
     dialog = page.get_by_role("dialog")
     assert "Save image as" in dialog.inner_text()
     assert dialog.locator("canvas").bounding_box()["width"] > 100
+
+
+def test_pictures_from_a_server_are_saved_at_once(served_window: Window) -> None:
     served_window.open()
     name, png = saved(served_window, "photo", "Save as PNG")
     assert name == "photo.png" and Image.open(io.BytesIO(png)).getpixel((5, 5))[:3] == (0, 128, 128)
