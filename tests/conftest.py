@@ -8,8 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
-from itertools import chain, groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,11 +31,10 @@ gc.disable()
 # start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# So many files of other tests stand between two files of tests in a browser.
-_BETWEEN = 12
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xdist.scheduler import LoadFileScheduling
 
     from benchmarks.lucid_reference import Lucid
     from diamond_cutter.model_inventory.bundle import Bundle
@@ -48,18 +46,27 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling | None":
+    """Give the tests of a file to one process, and all tests in a browser to one.
+
+    They mostly wait for Chromium, so the other processes compute meanwhile, and it begins once.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            in_browser = nodeid.startswith("tests/browser/")
+            return "browser" if in_browser else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run a whole flow as slow, and spread the files that wait."""
+    """Mark the tests that run a whole flow as slow."""
     for item in items:
         if item.get_closest_marker("prefect"):
             item.add_marker(pytest.mark.slow)
-    files = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
-    browser = [tests for tests in files if tests[0].path.parent.name == "browser"]
-    others = [tests for tests in files if tests[0].path.parent.name != "browser"]
-    # Tests in a browser mostly wait for it. So one process runs them while the others compute.
-    for number, tests in enumerate(browser):
-        others.insert(number * _BETWEEN, tests)
-    items[:] = chain.from_iterable(others)
 
 
 def pytest_collection_finish() -> None:
