@@ -251,6 +251,16 @@ def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Pat
     return tmp_path / "bucket", rendered[1]["model"]
 
 
+@pytest.fixture
+def wide_bucket(tmp_path: Path) -> Path:
+    """Return a bucket of one's own that has the network `wide` and nothing else."""
+    from diamond_cutter.tasks.importing.stored import keep_bundle
+    from tests.flows.wide_network import wide_network
+
+    keep_bundle(str(tmp_path / "bucket"), wide_network())
+    return tmp_path / "bucket"
+
+
 @pytest.fixture(scope="session")
 def rendered(
     at_once: Command, tmp_path_factory: pytest.TempPathFactory
