@@ -331,7 +331,7 @@ def run_flow(
         return sprites(asked).models[0]
 
 
-@pytest.mark.usefixtures("ready_devices")
+@pytest.mark.usefixtures("server", "ready_devices")
 def test_a_shard_that_keeps_failing_leaves_the_rest_intact(wide_bucket: Path) -> None:
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
@@ -347,7 +347,7 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(wide_bucket: Path) ->
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
-@pytest.mark.usefixtures("ready_devices")
+@pytest.mark.usefixtures("server", "ready_devices")
 def test_a_long_run_publishes_its_index_on_the_way(
     wide_bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,7 +374,8 @@ def test_a_long_run_publishes_its_index_on_the_way(
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 
-@pytest.mark.usefixtures("ready_devices")
+# The process that begins here is that of later tests, which may need the server of buckets.
+@pytest.mark.usefixtures("server", "ready_devices", "gcs_place")
 def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
     wide_bucket: Path, lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
