@@ -34,7 +34,7 @@ from diamond_cutter.tasks.sheets import decode
 from tests.storage.fault_proxy import FAILURES, standing_before
 from tests.storage.gcs_server import GcsServer, serving
 
-LAYERS = ("stem", "block_1", "block_2.expand")
+MODEL, LAYERS = "efficientnet-lite0", ("stem", "block_1", "block_2.expand")
 # Small pictures and few steps, because their quality does not matter.
 RECIPE = ("--recipe.size-px", "32", "--recipe.steps", "600", "--recipe.ladder")
 # Limits of the seconds between kills. A command needs some seconds before it renders, and kills
@@ -110,7 +110,7 @@ def written_again(server: GcsServer) -> list[str]:
 def arguments(bucket: str) -> list[str]:
     """Return the arguments of a worker's command."""
     where = ["--bucket", f"gs://{bucket}", "--layers", *LAYERS]
-    return ["sprites", "efficientnet-lite0", *where, *RECIPE]
+    return ["sprites", MODEL, *where, *RECIPE]
 
 
 def disturb(

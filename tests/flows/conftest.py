@@ -12,10 +12,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -148,10 +146,9 @@ def lasting_slots(gcs_server: "GcsServer") -> "Iterator[DeviceSlots]":
 
 @pytest.fixture(scope="session")
 def lasting_scorers(gcs_server: "GcsServer") -> "Iterator[Callable[[], DeviceSlots]]":
-    """Return what gives processes without a device that stay when a run ends, like
-    `lasting_slots`. They begin when a run first needs them: few files score layers.
+    """Return what gives a process without a device that stays when a run ends, like
+    `lasting_slots`. It begins when a run first needs it: few files score layers.
     """
-    from diamond_cutter.flows.cut_steps import SCORERS
     from diamond_cutter.tasks.devices import DeviceSlots
 
     of_no_test = dict(os.environ)
@@ -159,19 +156,13 @@ def lasting_scorers(gcs_server: "GcsServer") -> "Iterator[Callable[[], DeviceSlo
 
         @functools.cache
         def scorers() -> DeviceSlots:
-            slots = until_the_end.enter_context(DeviceSlots([""] * SCORERS))
+            slots = until_the_end.enter_context(DeviceSlots([""]))
             with (
                 mock.patch.dict(os.environ, of_no_test, clear=True),
                 pytest.MonkeyPatch.context() as patch,
-                ThreadPoolExecutor(SCORERS) as pool,
             ):
                 _find_gcs(patch, gcs_server)
-                # All at once, so that each begins a process.
-                begun = [
-                    pool.submit(slots.run, sleep, 0.5, timeout_s=AT_MOST_S) for _ in range(SCORERS)
-                ]
-                for each in begun:
-                    each.result()
+                slots.run(os.getpid, timeout_s=AT_MOST_S)
             return slots
 
         yield scorers
@@ -249,6 +240,16 @@ def imported(rendered: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Pat
     """Return a bucket of one's own that has the model and nothing else, and the model's key."""
     shutil.copytree(rendered[0] / "models", tmp_path / "bucket" / "models")
     return tmp_path / "bucket", rendered[1]["model"]
+
+
+@pytest.fixture
+def wide_bucket(tmp_path: Path) -> Path:
+    """Return a bucket of one's own that has the network `wide` and nothing else."""
+    from diamond_cutter.tasks.importing.stored import keep_bundle
+    from tests.flows.wide_network import wide_network
+
+    keep_bundle(str(tmp_path / "bucket"), wide_network())
+    return tmp_path / "bucket"
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,15 @@ from tests.toy_network import CHANNELS, LAYERS, toy_bundle, toy_weights
 pytestmark = pytest.mark.prefect
 
 RECIPE = RenderRecipe(size_px=32, steps=4, ladder=(), input_sides=1)
-SHARED, CHANGED = LAYERS[:2], LAYERS[2:]
+RENDERED = LAYERS[:3]
+SHARED, CHANGED = RENDERED[:2], RENDERED[2:]
 IN_SHARED, IN_CHANGED = (sum(CHANNELS[name] for name in names) for names in (SHARED, CHANGED))
 
 
 def shards(folder: Path, model: Bundle) -> dict[str, tuple[str, ShardRecord, bytes]]:
     """Return the key and the record of the only shard of each layer, with its picture."""
     bucket, found = LocalBucket(folder), dict[str, tuple[str, ShardRecord, bytes]]()
-    for layer in LAYERS:
+    for layer in RENDERED:
         for key, record in read_layer(bucket, model.card.key, RECIPE.key, layer).sound.items():
             assert layer not in found
             found[layer] = key, record, bucket.get(record.file.key)
@@ -62,7 +63,7 @@ def test_only_changed_layers_are_rendered_and_the_copies_equal_fresh_sprites(
     # The names of nodes differ as well, and they do not count.
     weights = {**toy_weights(), "third/kernel": toy_weights(seed=1)["third/kernel"]}
     trained = toy_bundle(weights, name="trained", scope="copy")
-    bucket, of_all = tmp_path / "bucket", ("--layers", "all", *SMALL)
+    bucket, of_all = tmp_path / "bucket", ("--layers", *RENDERED, *SMALL)
     for bundle in (toy, trained):
         keep_bundle(str(bucket), bundle)
     assert command("sprites", bucket, "toy", *of_all)["rendered"] == IN_SHARED + IN_CHANGED
@@ -91,7 +92,7 @@ def test_only_changed_layers_are_rendered_and_the_copies_equal_fresh_sprites(
         assert (copy.adopted_from, record.adopted_from) == (old[layer][0], None)
     assert all(new[layer][1].adopted_from is None for layer in CHANGED)
     folder = bucket / set_folder(trained.card.key, RECIPE.key)
-    assert len(list(folder.rglob("0*.webp"))) == len(LAYERS)
+    assert len(list(folder.rglob("0*.webp"))) == len(RENDERED)
     assert (folder / "index.html").exists() and (folder / "index.parquet").exists()
 
     command("verify", bucket, "--deep")

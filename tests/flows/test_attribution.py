@@ -1,4 +1,4 @@
-"""Folders of images explained by a real network, as a user starts it."""
+"""Folders of images explained, as a user asks for it."""
 
 import base64
 import io
@@ -39,6 +39,7 @@ from diamond_cutter.storage.sets.report_keys import (
     report_page_key,
 )
 from diamond_cutter.tasks.attribution.method_choice import MethodsRecord
+from diamond_cutter.tasks.importing.stored import keep_bundle
 from diamond_cutter.tasks.reporting.contents import (
     DetailsRecord,
     ReportRecord,
@@ -46,6 +47,7 @@ from diamond_cutter.tasks.reporting.contents import (
 from tests.flows.conftest import SMALL, Command
 from tests.flows.damages import DAMAGES
 from tests.flows.explained_images import GOOD, HOSTILE, REFUSED, make_images
+from tests.flows.wide_network import CHANNELS, wide_network
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.prefect
@@ -53,7 +55,7 @@ pytestmark = pytest.mark.prefect
 TIMES = re.compile(rb'"(seconds|started|finished|created)": [^,\n]*,?')
 Explained = tuple[Path, Path, dict[str, Any]]
 OPTIONS = (
-    *("--layers", "block_3", "block_5", "--channels", "4", "--groups", "2", "--steps", "4"),
+    *("--layers", "one", "two", "--channels", "4", "--groups", "2", "--steps", "4"),
     *SMALL,
 )
 
@@ -65,9 +67,10 @@ def explained(at_once: Command, tmp_path_factory: pytest.TempPathFactory) -> Exp
     """
     place = tmp_path_factory.mktemp("explained")
     images = make_images(place / "pets")
+    keep_bundle(str(place / "bucket"), wide_network())
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(images),
         *OPTIONS,
         "--bucket",
@@ -105,24 +108,23 @@ def test_good_images_are_explained_and_bad_ones_named(explained: Explained) -> N
     assert (
         contents.accuracy is not None and contents.accuracy.images == GOOD // 2
     )  # "not a class" is none
-    assert [layer.name for layer in contents.layers] == ["block_3", "block_5"]
+    assert [layer.name for layer in contents.layers] == ["one", "two"]
     assert [found.kind for found in contents.sets][:3] == ["all", "label", "label"]
     for layer in contents.layers:
         assert layer.top and layer.bottom and layer.sprites is not None
         assert layer.top[0].attribution > 0 > layer.bottom[0].attribution
         assert len(layer.groups) == 2 and layer.group_sprites is not None
-    assert [flow.layer for flow in contents.flows] == ["block_3"]
+    assert [flow.layer for flow in contents.flows] == ["one"]
 
 
 def test_a_report_begins_with_its_answer(explained: Explained) -> None:
     bucket, _, summary = explained
     folder, record = report_in(bucket)
     contents = record.contents
-    assert (
-        summary["finding"] == f"{contents.finding} {contents.belief}"
-        and "block_" in contents.finding
+    assert summary["finding"] == f"{contents.finding} {contents.belief}" and re.search(
+        r"\b(one|two)\b", contents.finding
     )
-    assert contents.command.startswith("diamond-cutter attribute efficientnet-lite0 pets --layers")
+    assert contents.command.startswith("diamond-cutter attribute wide pets --layers")
     assert contents.versions is not None and contents.created and str(bucket) not in str(contents)
     chosen = MethodsRecord.from_bytes((bucket / methods_key(folder)).read_bytes(), "methods.json")
     methods = {layer.layer: layer.method for layer in chosen.layers}
@@ -198,14 +200,14 @@ def test_tables_say_what_the_report_says(explained: Explained) -> None:
         tables["images"]["name"]
     )
     channels = tables["channels"]
-    everything = channels[
-        (channels["set_kind"] == "all") & (channels["layer"] == "block_5")
-    ].set_index("channel")
+    everything = channels[(channels["set_kind"] == "all") & (channels["layer"] == "two")].set_index(
+        "channel"
+    )
     for found in record.contents.layers[1].top:
         assert everything["attribution_mean"][found.channel] == pytest.approx(
             found.attribution, rel=1e-3
         )
-    assert set(tables["groups"]["layer"]) == {"block_3", "block_5"}
+    assert set(tables["groups"]["layer"]) == {"one", "two"}
     assert tables["examples"]["image"].between(0, GOOD + len(REFUSED)).all()
 
 
@@ -213,10 +215,10 @@ def test_only_the_sprites_that_a_report_needs_are_rendered(explained: Explained)
     bucket, _, _ = explained
     keys = [info.key for info in LocalBucket(bucket).list("sprites/") if is_shard_record(info.key)]
     layers = {key.split("/")[3].partition(".")[0] for key in keys}
-    assert layers == {"block_3", "block_5", "mixes"}
-    (photos,) = bucket.glob("models/*/photos/*/block_5.json")
+    assert layers == {"one", "two", "mixes"}
+    (photos,) = bucket.glob("models/*/photos/*/two.json")
     measured = PhotoActivations.from_bytes(photos.read_bytes(), str(photos))
-    assert measured.images == GOOD and len(measured.highest) == 80
+    assert measured.images == GOOD and len(measured.highest) == CHANNELS["two"]
 
 
 def test_the_same_again_writes_nothing(
@@ -225,7 +227,7 @@ def test_the_same_again_writes_nothing(
     before = files(copied)
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(explained[1]),
         *OPTIONS,
         "--bucket",
@@ -237,7 +239,7 @@ def test_the_same_again_writes_nothing(
     assert files(copied) == before
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(explained[1]),
         *OPTIONS,
         "--shown",
@@ -258,9 +260,7 @@ def test_a_report_that_was_damaged_is_mended_from_what_was_measured(
     measured = {path: path.read_bytes() for path in (copied / folder / "images").glob("0*-*.*")}
     (copied / next(file.key for file in record.files if "/patches." in file.key)).unlink()
     (copied / report_page_key(folder)).unlink()
-    done = at_once(
-        "attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS, "--bucket", str(copied)
-    )
+    done = at_once("attribute", "wide", str(explained[1]), *OPTIONS, "--bucket", str(copied))
     assert done.returncode == 0, done.stderr
     assert (copied / report_page_key(folder)).is_file() and report_in(copied)[
         1
@@ -280,9 +280,7 @@ def contents(bucket: Path) -> dict[str, bytes]:
 
 def kind_of(key: str) -> str:
     """Return a name without what differs from file to file of a kind."""
-    layer = re.sub(
-        r"/(layers|[^/]*@[0-9a-f]{8})/(block_3|block_5|mixes\.[0-9a-f]{8})/", r"/\1/*/", key
-    )
+    layer = re.sub(r"/(layers|[^/]*@[0-9a-f]{8})/(one|two|mixes\.[0-9a-f]{8})/", r"/\1/*/", key)
     return re.sub(r"[0-9a-f]{8,16}|[0-9]{5}|(?<=page-)[0-9]+", "*", layer)
 
 
@@ -316,7 +314,7 @@ def test_all_that_is_published_and_damaged_is_named_and_mended_by_the_same_comma
         put(bucket, key, damage(bucket.get(key)))
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(explained[1]),
         *OPTIONS,
         "--bucket",
@@ -354,11 +352,11 @@ def test_sprites_that_fail_are_said_to_lack_and_tried_again(
 ) -> None:
     folder, _ = report_in(copied)
     (copied / report_key(folder)).unlink()
-    for layer in copied.glob("sprites/*/*/block_5"):
+    for layer in copied.glob("sprites/*/*/two"):
         shutil.rmtree(layer)
     arguments = (
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(explained[1]),
         *OPTIONS,
         "--bucket",
@@ -394,7 +392,7 @@ def failed_summary(request: SpritesRequest) -> RunSummary:
         "reused": 0,
         "failed": 4,
         "warnings": (),
-        "failures": ("block_5 channels 1-4: it broke",),
+        "failures": ("two channels 1-4: it broke",),
     }
     return RunSummary.model_validate(
         {"model": request.model, "recipe": "fast", "bucket": request.bucket, **nothing, **counts}
@@ -406,8 +404,9 @@ def test_a_killed_run_is_finished_by_the_same_command(
 ) -> None:
     bucket, arguments = (
         tmp_path / "bucket",
-        ["attribute", "efficientnet-lite0", str(explained[1]), *OPTIONS],
+        ["attribute", "wide", str(explained[1]), *OPTIONS],
     )
+    shutil.copytree(explained[0] / "models", bucket / "models")
     process = subprocess.Popen(
         [
             sys.executable,
@@ -435,7 +434,7 @@ def test_a_killed_run_is_finished_by_the_same_command(
     # Now as if killed right after a layer's last shard: it has no spritemap, and nothing is
     # published.
     folder, _ = report_in(bucket)
-    deeper = next(bucket.glob("sprites/*/*/block_5"))
+    deeper = next(bucket.glob("sprites/*/*/two"))
     for path in (
         *deeper.glob("spritemap.*"),
         *deeper.glob("gallery.*"),
@@ -466,9 +465,9 @@ def differences(one: Path, other: Path) -> set[str]:
     ("arguments", "said"),
     [
         (["--class", "goldfsh"], "did you mean 'goldfish'"),
-        (["--class", "1000"], "expected 0 to 999"),
+        (["--class", "5"], "expected 0 to 4"),
         (["--class", "goldfish", "--against", "1"], "compared with itself"),
-        (["--layers", "block_99"], "did you mean"),
+        (["--layers", "twoo"], "did you mean"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(
@@ -476,7 +475,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(explained[1]),
         *arguments,
         "--bucket",
@@ -493,7 +492,7 @@ def test_a_folder_without_a_good_image_is_an_error(
     (tmp_path / "images" / "a.png").write_text("no image")
     done = at_once(
         "attribute",
-        "efficientnet-lite0",
+        "wide",
         str(tmp_path / "images"),
         *OPTIONS,
         "--bucket",
@@ -510,9 +509,7 @@ def test_a_report_is_shown_listed_and_opened(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     bucket, _, summary = explained
     shown = at_once("show", summary["key"], "--bucket", str(bucket))
-    assert (
-        shown.returncode == 0 and "10 images of pets@" in shown.stdout and "block_3" in shown.stdout
-    )
+    assert shown.returncode == 0 and "10 images of pets@" in shown.stdout and "one" in shown.stdout
     listed = json.loads(at_once("ls", "--bucket", str(bucket), "--json").stdout)
     (report,) = listed["reports"]
     assert (report["key"], report["complete"], report["images"]) == (summary["key"], True, GOOD)

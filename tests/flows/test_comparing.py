@@ -19,6 +19,7 @@ from PIL import Image
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
+from diamond_cutter.tasks.compare_report.stored import stored_compare
 from tests.flows.conftest import SMALL, Command
 from tests.flows.labelled_digits import write_digits
 from tests.users_models import digits_model
@@ -34,15 +35,14 @@ TIMES = re.compile(rb'"(seconds|started|finished)": ?[^,\n}]*,?')
 Found = tuple[Path, Path, dict[str, Any]]
 
 
-def add(model: Path, name: str, bucket: Path, labels: Path) -> None:
-    from diamond_cutter.flows.cli.main import run
-
+def add(at_once: Command, model: Path, name: str, bucket: Path, labels: Path) -> None:
     options = ("--name", name, "--labels", str(labels), "--value-range", "0", "1")
-    assert run(["models", "add", str(model), *options, "--bucket", str(bucket)]) == 0
+    done = at_once("models", "add", str(model), *options, "--bucket", str(bucket))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(at_once: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with images of digits, and a bucket with a network before and after its
     second layer has changed.
     """
@@ -59,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.get_layer("parts").set_weights([kernel + noise, bias])
     network.save(place / "after.keras")
     for name in ("before", "after"):
-        add(place / f"{name}.keras", name, place / "bucket", labels)
+        add(at_once, place / f"{name}.keras", name, place / "bucket", labels)
     return place
 
 
@@ -182,26 +182,31 @@ def test_lists_shows_and_removes_it(copied: Path, found: Found, at_once: Command
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
 
 
-@pytest.mark.parametrize("what", ["page", "features", "picture", "channels", "layers"])
-def test_what_is_damaged_is_named_and_mended(
-    what: str, copied: Path, found: Found, at_once: Command
-) -> None:
+def test_what_is_damaged_is_named_and_mended(copied: Path, found: Found, at_once: Command) -> None:
     folder, record = report_in(copied)
-    damaged = {
-        "page": copied / report_page_key(folder),
-        "features": next(copied.glob("reports/*/after@*/features@*/features/strokes/*.parquet")),
-        "picture": copied / folder / str(record.contents.seen[0].channels[0].first.sprite),
-        "channels": copied / folder / record.contents.channels_table,
-        "layers": copied / folder / "layers.json",
-    }[what]
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[: len(whole) // 2])
-    told = at_once("verify", "--bucket", str(copied))
-    assert told.returncode == 1 and damaged.name in told.stdout
+    damaged = (
+        copied / report_page_key(folder),
+        next(copied.glob("reports/*/after@*/features@*/features/strokes/*.parquet")),
+        copied / folder / str(record.contents.seen[0].channels[0].first.sprite),
+        copied / folder / record.contents.channels_table,
+        copied / folder / "layers.json",
+    )
+    whole = [path.read_bytes() for path in damaged]
+    for path, data in zip(damaged, whole, strict=True):
+        path.write_bytes(data[: len(data) // 2])
+        told = at_once("verify", "--bucket", str(copied))
+        assert told.returncode == 1 and path.name in told.stdout
+        assert stored_compare(LocalBucket(copied), folder) is None, path
+        path.write_bytes(data)
+    assert stored_compare(LocalBucket(copied), folder) is not None
+    for path, data in zip(damaged, whole, strict=True):
+        path.write_bytes(data[: len(data) // 2])
     assert compare(at_once, found[1], copied).returncode == 0
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
-    # The page names the bucket in its command.
-    assert damaged.read_bytes().replace(str(copied).encode(), str(found[0]).encode()) == whole
+    for path, data in zip(damaged, whole, strict=True):
+        # The page names the bucket in its command.
+        mended = path.read_bytes().replace(str(copied).encode(), str(found[0]).encode())
+        assert mended == data, path
 
 
 def test_a_comparison_that_is_killed_ends_like_an_undisturbed_one(

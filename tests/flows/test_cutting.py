@@ -18,6 +18,7 @@ from PIL import Image
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.tasks.cut_report.contents import CutReportRecord
+from diamond_cutter.tasks.cut_report.stored import stored_comparison
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from tests.flows.conftest import SMALL, Command
 from tests.flows.labelled_digits import write_digits
@@ -158,26 +159,30 @@ def test_lists_and_shows_it(found: Found, at_once: Command) -> None:
     assert shown.returncode == 0 and printed["answer"] in shown.stdout
 
 
-@pytest.mark.parametrize("what", ["page", "features", "picture", "scores"])
-def test_what_is_damaged_is_named_and_mended(
-    what: str, copied: Path, found: Found, at_once: Command
-) -> None:
+def test_what_is_damaged_is_named_and_mended(copied: Path, found: Found, at_once: Command) -> None:
     folder, record = report_in(copied)
-    damaged = {
-        "page": copied / report_page_key(folder),
-        "features": next(copied.glob("reports/*/digits@*/features@*/features/strokes/*.parquet")),
-        "picture": copied / folder / str(record.contents.classes[0].channels[0].sprite),
-        "scores": next(copied.glob("reports/*/digits@*/cut@*/scores/parts.json")),
-    }[what]
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[: len(whole) // 2])
-    told = at_once("verify", "--bucket", str(copied))
-    assert told.returncode == 1 and damaged.name in told.stdout
+    damaged = (
+        copied / report_page_key(folder),
+        next(copied.glob("reports/*/digits@*/features@*/features/strokes/*.parquet")),
+        copied / folder / str(record.contents.classes[0].channels[0].sprite),
+        next(copied.glob("reports/*/digits@*/cut@*/scores/parts.json")),
+    )
+    whole = [path.read_bytes() for path in damaged]
+    for path, data in zip(damaged, whole, strict=True):
+        path.write_bytes(data[: len(data) // 2])
+        told = at_once("verify", "--bucket", str(copied))
+        assert told.returncode == 1 and path.name in told.stdout
+        assert stored_comparison(LocalBucket(copied), folder) is None, path
+        path.write_bytes(data)
+    assert stored_comparison(LocalBucket(copied), folder) is not None
+    for path, data in zip(damaged, whole, strict=True):
+        path.write_bytes(data[: len(data) // 2])
     assert cut(at_once, found[1], copied).returncode == 0
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
-    # The page names the bucket in its commands.
-    mended = damaged.read_bytes().replace(str(copied).encode(), str(found[0]).encode())
-    assert TIMES.sub(b"", mended) == TIMES.sub(b"", whole)
+    for path, data in zip(damaged, whole, strict=True):
+        # The page names the bucket in its commands.
+        mended = path.read_bytes().replace(str(copied).encode(), str(found[0]).encode())
+        assert TIMES.sub(b"", mended) == TIMES.sub(b"", data), path
 
 
 def test_a_search_that_is_killed_ends_like_an_undisturbed_one(
@@ -263,7 +268,7 @@ def test_a_layer_whose_features_are_not_finite_is_left_out(
     path.write_bytes(record.model_copy(update={"layers": {**record.layers, **made}}).to_bytes())
     shutil.rmtree(next(copied.glob("reports/*/digits@*/cut@*")))
     shutil.rmtree(next(copied.glob("reports/*/comparison")))
-    done = cut(at_once, found[1], copied)
+    done = cut(at_once, found[1], copied, "--train", "0", "--channels", "0")
     printed = json.loads(done.stdout)
     assert done.returncode == 1 and "strokes" not in {row["layer"] for row in printed["rows"]}
     assert "layer strokes of digits was left out" in printed["skipped"][0]

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import faulted_bucket
+from diamond_cutter.tasks.importing.stored import keep_bundle
 from tests.flows.conftest import SMALL, Command, small
 from tests.flows.explained_images import make_images
 from tests.flows.labelled_digits import write_digits
+from tests.flows.wide_network import wide_network
 from tests.storage.gcs_server import GcsServer
 
 pytestmark = pytest.mark.prefect
@@ -147,18 +149,25 @@ def test_a_place_that_cannot_be_used_is_one_sentence(
 
 def test_workers_that_meet_faults_kills_and_each_other_finish_one_run(
     at_once: Command,
-    gcs_server: GcsServer,
+    gcs_place: GcsServer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The short form of the benchmark, which says in detail what is compared; every worker has to
     end well. Only workers are processes of their own.
     """
-    gcs_server.forget()
-    monkeypatch.setattr(faulted_bucket, "serving", lambda: nullcontext(gcs_server))
+    make = gcs_place.make
+
+    def make_with_model(bucket: str) -> None:
+        make(bucket)
+        keep_bundle(f"gs://{bucket}", wide_network())
+
+    monkeypatch.setattr(gcs_place, "make", make_with_model)
+    monkeypatch.setattr(faulted_bucket, "serving", lambda: nullcontext(gcs_place))
     monkeypatch.setattr(faulted_bucket, "run_alone", at_once)
-    monkeypatch.setattr(faulted_bucket, "LAYERS", ("stem",))
-    monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=40))
+    monkeypatch.setattr(faulted_bucket, "MODEL", "wide")
+    monkeypatch.setattr(faulted_bucket, "LAYERS", ("one",))
+    monkeypatch.setattr(faulted_bucket, "RECIPE", small(steps=100))
     monkeypatch.setattr(faulted_bucket, "LATEST_S", 10.0)
     for name in ("PREFECT_HOME", "NO_PROXY", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(

@@ -17,7 +17,7 @@ from tests.flows.explained_images import make_images
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
-TWO_SHARDS = ("--layers", "block_3", "--channels", "0:40", *SMALL)
+TWO_SHARDS = ("--layers", "two", *SMALL)
 
 
 def run_records(bucket: Path) -> list[RunRecord]:
@@ -27,15 +27,15 @@ def run_records(bucket: Path) -> list[RunRecord]:
 
 
 def test_after_its_budget_a_run_publishes_what_is_there_and_the_next_one_goes_on(
-    imported: tuple[Path, str], at_once: Command, monkeypatch: pytest.MonkeyPatch
+    wide_bucket: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bucket = imported[0]
-    three_shards = ("--layers", "block_3.expand", "--channels", "0:72", *SMALL)
-    command = ("sprites", "efficientnet-lite0", "--bucket", str(bucket), *three_shards)
+    bucket = wide_bucket
+    three_shards = ("--layers", "one", "--channels", "0:72", *SMALL)
+    command = ("sprites", "wide", "--bucket", str(bucket), *three_shards)
 
     def may_start() -> bool:
         """Tell whether no shard has ended: two of them have started by then."""
-        return not list((bucket / "sprites").rglob("block_3.expand/0*.json"))
+        return not list((bucket / "sprites").rglob("one/0*.json"))
 
     with monkeypatch.context() as patch:
         patch.setattr("diamond_cutter.flows.sprites_rendering.may_start", may_start)
@@ -51,10 +51,10 @@ def test_after_its_budget_a_run_publishes_what_is_there_and_the_next_one_goes_on
 
 
 def test_only_what_failed_is_retried(
-    imported: tuple[Path, str], at_once: Command, monkeypatch: pytest.MonkeyPatch
+    wide_bucket: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bucket = imported[0]
-    command = ("sprites", "efficientnet-lite0", "--bucket", str(bucket), *TWO_SHARDS)
+    bucket = wide_bucket
+    command = ("sprites", "wide", "--bucket", str(bucket), *TWO_SHARDS)
     done = at_once(*command, "--retry-failed")
     assert done.returncode == 0
     assert "nothing failed before, so nothing was retried\n40 sprites left; without" in done.stdout
@@ -63,9 +63,9 @@ def test_only_what_failed_is_retried(
         patch.setattr("diamond_cutter.tasks.rendering.task.render_and_commit", broken)
         assert at_once(*command).returncode == 1
     (record,) = run_records(bucket)
-    assert record.failed == {"block_3": tuple(range(32, 40))}
+    assert record.failed == {"two": tuple(range(32, 40))}
     # Something else is missing now, but it did not fail.
-    (first,) = bucket.rglob("sprites/**/block_3/00000-00031.json")
+    (first,) = bucket.rglob("sprites/**/two/00000-00031.json")
     first.unlink()
     done = at_once(*command, "--retry-failed", "--json")
     summary = json.loads(done.stdout)
@@ -99,11 +99,11 @@ def test_a_budget_begins_with_the_flow_and_holds_for_its_parts(
 
 
 def test_without_time_a_report_says_how_many_images_are_left(
-    imported: tuple[Path, str], tmp_path: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
+    wide_bucket: Path, tmp_path: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bucket, images = imported[0], make_images(tmp_path / "images")
+    bucket, images = wide_bucket, make_images(tmp_path / "images")
     monkeypatch.setattr("diamond_cutter.flows.attribution.may_start", lambda: False)
-    command = ("attribute", "efficientnet-lite0", str(images), "--bucket", str(bucket))
+    command = ("attribute", "wide", str(images), "--bucket", str(bucket))
     done = at_once(*command, "--budget-minutes", "50", "--json")
     count = len(find_images(str(images)).images)
     assert done.returncode == 0, done.stderr

@@ -207,14 +207,13 @@ def test_mixes_are_rendered_as_a_layer_of_their_name(
     assert at_once("verify", "--bucket", str(copied)).returncode == 0
 
 
-def test_classes_are_rendered_by_name(
-    copied: Path, sprites_of: Callable[..., dict[str, Any]]
-) -> None:
-    summary = sprites_of(copied, "--layers", "logits", "--channels", "tabby; Goldfish")
-    assert summary["rendered"] == 2
-    assert [
-        key.rpartition("/")[2].split(".")[0] for key in keys(copied, ".json") if "/logits/00" in key
-    ] == ["00001-00281"]
+def test_classes_are_rendered_by_name(wide_bucket: Path, at_once: Command) -> None:
+    names = ("--layers", "logits", "--channels", "rooster; Goldfish")
+    done = at_once("sprites", "wide", *names, "--bucket", str(wide_bucket), "--json", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rendered"] == 2
+    records = (key for key in keys(wide_bucket, ".json") if "/logits/00" in key)
+    assert [key.rpartition("/")[2].split(".")[0] for key in records] == ["00001-00004"]
 
 
 @pytest.fixture
@@ -320,7 +319,7 @@ def run_flow(
     from diamond_cutter.flows.sprites import sprites
 
     asked = SpritesRequest(
-        model="efficientnet-lite0",
+        model="wide",
         layers=(layer,),
         channels=channels,
         bucket=str(bucket),
@@ -332,30 +331,30 @@ def run_flow(
         return sprites(asked).models[0]
 
 
-@pytest.mark.usefixtures("ready_devices")
-def test_a_shard_that_keeps_failing_leaves_the_rest_intact(imported: tuple[Path, str]) -> None:
+@pytest.mark.usefixtures("server", "ready_devices")
+def test_a_shard_that_keeps_failing_leaves_the_rest_intact(wide_bucket: Path) -> None:
     from diamond_cutter.flows.sprites_summary import SpritesFailed
 
-    bucket = imported[0]
+    bucket = wide_bucket
     with pytest.raises(SpritesFailed) as failed:
-        run_flow(bucket, "block_3", "0:40", broken_rendering.fail_on_second_shard)
+        run_flow(bucket, "two", "0:40", broken_rendering.fail_on_second_shard)
     assert (
-        "1 part of the run failed (block_3 channels 32-39: the second shard cannot be rendered)"
+        "1 part of the run failed (two channels 32-39: the second shard cannot be rendered)"
         in str(failed.value)
     )
     assert [(each.rendered, each.failed) for each in failed.value.summary.models] == [(32, 8)]
-    summary = run_flow(bucket, "block_3", "0:40")
+    summary = run_flow(bucket, "two", "0:40")
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
-@pytest.mark.usefixtures("ready_devices")
+@pytest.mark.usefixtures("server", "ready_devices")
 def test_a_long_run_publishes_its_index_on_the_way(
-    imported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    wide_bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from diamond_cutter.flows import model_run
     from diamond_cutter.flows.sprites import sprites
 
-    bucket, publish, seen = imported[0], model_run.publish_index, list[int]()
+    bucket, publish, seen = wide_bucket, model_run.publish_index, list[int]()
 
     def published(*arguments: Any) -> str:
         key = str(publish(*arguments))
@@ -365,8 +364,8 @@ def test_a_long_run_publishes_its_index_on_the_way(
     monkeypatch.setattr(model_run, "publish_index", published)
     monkeypatch.setattr(model_run, "INDEXED_TOGETHER", 1)
     request = SpritesRequest(
-        model="efficientnet-lite0",
-        layers=("stem", "block_1"),
+        model="wide",
+        layers=("one", "two"),
         channels="0:4",
         bucket=str(bucket),
         recipe=SMALL_RECIPE,
@@ -375,11 +374,12 @@ def test_a_long_run_publishes_its_index_on_the_way(
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 
-@pytest.mark.usefixtures("ready_devices")
+# The process that begins here is that of later tests, which may need the server of buckets.
+@pytest.mark.usefixtures("server", "ready_devices", "gcs_place")
 def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
-    imported: tuple[Path, str], lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch
+    wide_bucket: Path, lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries, run_call = imported[0].with_suffix(".tries"), lasting_slots.run
+    tries, run_call = wide_bucket.with_suffix(".tries"), lasting_slots.run
 
     def run(*call: Any, timeout_s: float, **rest: Any) -> Any:
         # Only the call that hangs has little time: on a busy machine rendering takes long.
@@ -388,10 +388,10 @@ def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
         return run_call(*call, timeout_s=5 if hangs else timeout_s, **rest)
 
     monkeypatch.setattr(lasting_slots, "run", run)
-    summary = run_flow(imported[0], "stem", "0:4", broken_rendering.die_then_hang, timeout_s=299)
+    summary = run_flow(wide_bucket, "one", "0:4", broken_rendering.die_then_hang, timeout_s=299)
     assert (summary.rendered, summary.failed) == (4, 0)
     assert tries.read_text() == "die hang render "
-    (execution,) = executions_of(LocalBucket(imported[0]), summary.run)
+    (execution,) = executions_of(LocalBucket(wide_bucket), summary.run)
     assert (execution.end, execution.retries, execution.rendered) == ("complete", 2, 4)
 
 
@@ -417,7 +417,7 @@ def test_prefect_has_every_task_and_the_artifacts(rendered: Rendered) -> None:
         of_run = FlowRunFilter(id=FlowRunFilterId(any_=these))
 
         def completed() -> list[TaskRun] | None:
-            # The states of tasks travel as events, so the last ones arrive after the end of the run.
+            # The states of tasks travel as events: the last ones arrive after the end of the run.
             found = client.read_task_runs(flow_run_filter=of_run)
             ended = [row.state is not None and row.state.is_completed() for row in found]
             return found if len(found) >= 5 and all(ended) else None

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.prefect
 
 OPTIONS = ("--layers", "stem", "--channels", "0:8", *SMALL, "--json")
+SHARD = ("--layers", "two", "--channels", "0:8", *SMALL, "--json")
 
 
 def shards(bucket: Path) -> dict[str, tuple[int, float]]:
@@ -35,9 +37,11 @@ def shards(bucket: Path) -> dict[str, tuple[int, float]]:
 
 
 def test_a_dask_worker_renders_what_this_machine_does_even_if_one_is_killed(
-    rendered: tuple[Path, dict[str, Any]], imported: tuple[Path, str], at_once: Command
+    wide_bucket: Path, tmp_path: Path, at_once: Command
 ) -> None:
-    bucket = imported[0]
+    bucket, here = wide_bucket, tmp_path / "here"
+    shutil.copytree(bucket, here)
+    assert at_once("sprites", "wide", "--bucket", str(here), *SHARD).returncode == 0
 
     def kill_worker(cluster: Cluster) -> None:
         place = LocalBucket(bucket)
@@ -47,12 +51,12 @@ def test_a_dask_worker_renders_what_this_machine_does_even_if_one_is_killed(
     with dask(1) as cluster, ThreadPoolExecutor(1) as pool:
         killed = pool.submit(kill_worker, cluster)
         runner = ("--runner", f"dask://{cluster.address}")
-        done = at_once("sprites", "efficientnet-lite0", "--bucket", str(bucket), *OPTIONS, *runner)
+        done = at_once("sprites", "wide", "--bucket", str(bucket), *SHARD, *runner)
         killed.result()
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["rendered"], summary["reused"], summary["failed"]) == (8, 0, 0)
-    ours, theirs = shards(rendered[0]), shards(bucket)
+    ours, theirs = shards(here), shards(bucket)
     assert {key: crc for key, (crc, _) in ours.items()} == {
         key: crc for key, (crc, _) in theirs.items()
     }

@@ -28,6 +28,7 @@ from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.tuning.preset import LayerTuning, Preset, add_layer
 from tests.flows.conftest import SMALL, Command
 from tests.flows.made_up_set import made_up_card, put_bundle
+from tests.flows.wide_network import wide_network
 from tests.tasks.tuning.test_preset import START, tuning
 
 CARD = made_up_card()
@@ -362,12 +363,12 @@ def test_what_a_preset_leaves_alone_keeps_its_sprites(
 @pytest.mark.slow
 @pytest.mark.prefect
 def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
-    imported: tuple[Path, str], at_once: Command, capsys: pytest.CaptureFixture[str]
+    wide_bucket: Path, at_once: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, model = imported
-    where = ("--layers", "stem", "--bucket", str(folder), "--json")
+    folder, model = wide_bucket, wide_network().card.key
+    where = ("--layers", "one", "--bucket", str(folder), "--json")
     (folder / preset_key(model)).write_bytes(b"damaged")
-    done = at_once(*TUNE, *where, *SMALL)
+    done = at_once("tune", "wide", *where, *SMALL)
     assert done.returncode == 0, done.stderr
     assert (
         f"preset {preset_key(model)} cannot be read" in done.stderr
@@ -377,14 +378,14 @@ def test_a_model_is_tuned_and_then_rendered_by_what_was_found(
     assert preset == Preset.model_validate_json((folder / preset_key(model)).read_bytes())
     (found,) = preset.layers
     assert (found.layer, len(found.channels), preset.start.key) == (
-        "stem",
+        "one",
         16,
         RenderRecipe(size_px=32, steps=4, input_sides=1, ladder=()).key,
     )
     assert found.merit >= 1.0
-    assert f"stem: {'merit' if found.best != found.base else 'nothing better'}" in done.stderr
+    assert f"one: {'merit' if found.best != found.base else 'nothing better'}" in done.stderr
 
-    sprites = ("sprites", "efficientnet-lite0", "--channels", "0:2", *where)
+    sprites = ("sprites", "wide", "--channels", "0:2", *where)
     done = at_once(*sprites)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)

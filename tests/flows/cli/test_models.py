@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,14 +17,15 @@ from diamond_cutter.flows.cli.models import all_models
 from diamond_cutter.model_inventory.catalogue import lucid_files
 from diamond_cutter.model_inventory.lucid.zoo import lucid_models
 from diamond_cutter.storage import open_bucket
+from diamond_cutter.tasks.devices import DeviceSlots
 from tests.flows.conftest import SMALL, Command
+from tests.flows.device_environment import variable_in_device
 from tests.flows.made_up_set import made_up_card, put_old_bundle
 from tests.model_inventory.lucid.test_zoo import graph_of
 from tests.storage.gcs_server import Fault, serving
-from tests.users_models import digits_model, nested_model, slim_graph
+from tests.users_models import digits_model, slim_graph
 
 Capture = pytest.CaptureFixture[str]
-BLOCK_6 = "mobilenetv2_0.35_64/block_6_expand_relu"
 UNIT_RANGE, TF_RANGE = ("--value-range", "0", "1"), ("--value-range", "-1", "1")
 
 
@@ -46,14 +48,29 @@ def add(path: Path, bucket: str, *options: str) -> int:
     return run(["models", "add", str(path), "--name", path.stem, "--bucket", bucket, *options])
 
 
+def nested_model(path: Path) -> Path:
+    """Save a network with another one in it, and with layers before that and behind it."""
+    keras.backend.clear_session()
+    edges = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="edges")
+    backbone = keras.Sequential([keras.Input((32, 32, 3)), edges], name="backbone")
+    before = [keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 127.5, offset=-1)]
+    head = [
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(3, activation="softmax", name="classes"),
+    ]
+    keras.Sequential([keras.Input((32, 32, 3)), *before, backbone, *head], name="birds").save(path)
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.prefect
+@pytest.mark.usefixtures("ready_devices")
 @pytest.mark.parametrize(
     ("make", "name", "options", "layers", "grey"),
     [
-        # To render its logits takes as long as all else here.
-        (nested_model, "birds.keras", (), (BLOCK_6,), False),
-        (digits_model, "digits.keras", UNIT_RANGE, ("parts", "logits"), True),
+        (nested_model, "birds.keras", (), ("backbone/edges",), False),
+        (digits_model, "digits.keras", UNIT_RANGE, ("parts",), True),
         (slim_graph, "slim.pb", TF_RANGE, ("Network/Conv2d_1", "logits"), False),
     ],
     ids=["nested", "digits", "slim"],
@@ -281,7 +298,11 @@ def test_where_keras_fetches_weights_neither_it_nor_tensorflow_prints(
 @pytest.mark.slow
 @pytest.mark.prefect
 def test_a_model_of_lucids_zoo_comes_from_its_bucket_and_is_rendered(
-    diamond_cutter: Command, at_once: Command, monkeypatch: pytest.MonkeyPatch, bucket: str
+    at_once: Command,
+    lasting_slots: DeviceSlots,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    bucket: str,
 ) -> None:
     """The graph is made up, with the true names and channels; all else is as it would be."""
     row = lucid_models()["lucid/MobilenetV1_025_slim"]
@@ -302,32 +323,12 @@ def test_a_model_of_lucids_zoo_comes_from_its_bucket_and_is_rendered(
         assert run(["models", "fetch", row.name]) == 0
         assert len(gcs.seen) == asked
     layer = next(layer.name for layer in row.layers if layer.main)
-    done = diamond_cutter(
-        "sprites",
-        row.name,
-        "--layers",
-        layer,
-        "--channels",
-        "0:3",
-        "--bucket",
-        bucket,
-        "--json",
-        *SMALL,
-    )
+    sprites = ("sprites", row.name, "--layers", layer, "--bucket", bucket, "--json", *SMALL)
+    with variable_in_device(lasting_slots, "DIAMOND_CUTTER_CACHE", str(tmp_path / "cache")):
+        done = at_once(*sprites, "--channels", "0:3")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rendered"] == 3
     assert list((Path(bucket) / "models").glob("lucid.MobilenetV1_025_slim@*"))
     # Those who do not know where the weights are find the model in the bucket by now.
-    done = at_once(
-        "sprites",
-        row.name,
-        "--layers",
-        "logits",
-        "--channels",
-        "class 7",
-        "--bucket",
-        bucket,
-        "--json",
-        *SMALL,
-    )
+    done = at_once(*sprites, "--channels", "3")
     assert done.returncode == 0, done.stderr

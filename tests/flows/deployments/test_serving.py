@@ -17,8 +17,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from diamond_cutter.flows.cli.main import run
+from diamond_cutter.tasks.importing.stored import keep_bundle
 from tests.flows.conftest import SMALL
 from tests.flows.explained_images import make_images
+from tests.flows.wide_network import wide_network
 from tests.waiting import AT_MOST_S, wait_for
 
 pytestmark = pytest.mark.prefect
@@ -110,6 +112,18 @@ def deployment(api: httpx.Client, name: str) -> dict[str, Any] | None:
     return found.json() if found.is_success else None
 
 
+def trigger(api: httpx.Client, served: dict[str, Any], **parameters: Any) -> str:
+    """Trigger a deployment, and return the id of its run."""
+    create = f"/deployments/{served['id']}/create_flow_run"
+
+    def made() -> httpx.Response | None:
+        answer = api.post(create, json={"parameters": parameters})
+        # SQLite may be locked by what the server still writes.
+        return None if answer.is_server_error else answer
+
+    return str(wait_for(made).raise_for_status().json()["id"])
+
+
 def ended_run(api: httpx.Client, run_id: str) -> dict[str, Any] | None:
     """Return a flow run once it has ended, in whatever way."""
     run = api.get(f"/flow_runs/{run_id}").json()
@@ -120,14 +134,15 @@ def ended_run(api: httpx.Client, run_id: str) -> dict[str, Any] | None:
 def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
     standing: dict[str, str], tmp_path: Path
 ) -> None:
-    options = ["--layers", "stem", "--channels", "0:4", "--bucket", "bucket", *SMALL]
+    keep_bundle(str(tmp_path / "bucket"), wide_network())
+    options = ["--layers", "one", "--channels", "0:4", "--bucket", "bucket", *SMALL]
     # As in the background of a script, where Ctrl-C is ignored and SIGTERM is not.
     shell = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
-    command = ("--cron", "0 2 * * *", "sprites", "efficientnet-lite0", *options)
+    command = ("--cron", "0 2 * * *", "sprites", "wide", *options)
     serving = serve(standing, tmp_path, *command, shell=shell)
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
-            served = wait_for(lambda: deployment(api, "sprites/efficientnet-lite0"))
+            served = wait_for(lambda: deployment(api, "sprites/wide"))
             (schedule,) = served["schedules"]
             assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 2 * * *", True)
             assert served["parameters"]["request"]["bucket"] == str(tmp_path / "bucket")
@@ -141,8 +156,7 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
             assert {run["deployment_id"] for run in due} == {served["id"]}
             assert all(run["expected_start_time"][11:16] == "02:00" for run in due)
 
-            triggered = api.post(f"/deployments/{served['id']}/create_flow_run", json={}).json()
-            run_id = triggered["id"]
+            run_id = trigger(api, served)
             assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
 
             misspelt = {"parameters": {"reqest": served["parameters"]["request"]}}
@@ -156,27 +170,17 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
                 "recipe": {"size_px": 32, "steps": 10_000, "ladder": []},
                 "grace_s": 0,
             }
-            create = f"/deployments/{served['id']}/create_flow_run"
-
-            def begun() -> dict[str, Any] | None:
-                made = api.post(create, json={"parameters": {"request": lengthy}})
-                return (
-                    made.json() if made.is_success else None
-                )  # SQLite may be locked by what the last run still writes
-
-            triggered = wait_for(begun)
-            wait_for(
-                lambda: api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "RUNNING"
-            )
+            lengthy_run = trigger(api, served, request=lengthy)
+            wait_for(lambda: api.get(f"/flow_runs/{lengthy_run}").json()["state_type"] == "RUNNING")
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
             assert printed.endswith("the same command serves again\n")
-            assert api.get(f"/flow_runs/{triggered['id']}").json()["state_type"] == "CRASHED"
+            assert api.get(f"/flow_runs/{lengthy_run}").json()["state_type"] == "CRASHED"
             assert api.get(f"/deployments/{served['id']}").json()["paused"]
     finally:
         if serving.poll() is None:
             stop(serving, signal.SIGKILL)
-    assert len(list((tmp_path / "bucket").rglob("stem/spritemap.00000-00003.*.webp"))) == 1
+    assert len(list((tmp_path / "bucket").rglob("one/spritemap.00000-00003.*.webp"))) == 1
 
 
 def test_a_folder_is_explained_when_a_trigger_names_it(
@@ -185,22 +189,19 @@ def test_a_folder_is_explained_when_a_trigger_names_it(
     first, second = make_images(tmp_path / "first"), tmp_path / "second"
     second.mkdir()
     shutil.copy(first / "goldfish" / "1.jpg", second / "only.jpg")
-    options = ["--layers", "head", "--channels", "0", "--groups", "0", "--bucket", "bucket"]
-    serving = serve(standing, tmp_path, "attribute", "efficientnet-lite0", "first", *options)
+    keep_bundle(str(tmp_path / "bucket"), wide_network())
+    options = ["--layers", "two", "--channels", "0", "--groups", "0", "--bucket", "bucket", *SMALL]
+    serving = serve(standing, tmp_path, "attribute", "wide", "first", *options)
     try:
         with httpx.Client(base_url=standing["PREFECT_API_URL"], timeout=AT_MOST_S) as api:
-            served = wait_for(lambda: deployment(api, "attribute-dataset/efficientnet-lite0"))
+            served = wait_for(lambda: deployment(api, "attribute-dataset/wide"))
             request = served["parameters"]["request"]
             assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
-            parameters = {"request": {**request, "images": str(second)}}
-            triggered = api.post(
-                f"/deployments/{served['id']}/create_flow_run", json={"parameters": parameters}
-            ).json()
-            run_id = triggered["id"]
+            run_id = trigger(api, served, request={**request, "images": str(second)})
             assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
             shown = api.post(
                 "/artifacts/filter",
-                json={"artifacts": {"flow_run_id": {"any_": [triggered["id"]]}}},
+                json={"artifacts": {"flow_run_id": {"any_": [run_id]}}},
             ).json()
             assert sorted(artifact["type"] for artifact in shown) == [
                 "markdown",

@@ -66,29 +66,29 @@ def lose_at(
 def test_sprites_go_on_without_the_server(
     loss: Loss,
     relay: Relay,
-    imported: tuple[Path, str],
+    wide_bucket: Path,
     at_once: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lose_at(monkeypatch, RunArtifacts, "layer_done", relay, loss)
     options = (
         "--layers",
-        "stem",
-        "block_1",
+        "one",
+        "two",
         "--channels",
         "0:4",
         "--bucket",
-        str(imported[0]),
+        str(wide_bucket),
         *SMALL,
     )
-    done = at_once("sprites", "efficientnet-lite0", *options)
+    done = at_once("sprites", "wide", *options)
     assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
     assert sentences(done)[0].startswith(
         f"diamond-cutter: the Prefect server at {relay.url} no longer answers ("
     )
     assert "The run continues without it" in done.stderr
     assert "8 rendered, 0 reused, 0 failed" in done.stdout
-    bucket = LocalBucket(imported[0])
+    bucket = LocalBucket(wide_bucket)
     (key,) = (info.key for info in bucket.list("sprites/") if is_run_record(info.key))
     record = RunRecord.from_bytes(bucket.get(key), key)
     assert (record.sprites, record.failures, len(record.spritemaps)) == (8, (), 2)
@@ -97,7 +97,7 @@ def test_sprites_go_on_without_the_server(
 
 def test_an_explanation_goes_on_without_the_server(
     relay: Relay,
-    imported: tuple[Path, str],
+    wide_bucket: Path,
     at_once: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,7 +105,7 @@ def test_an_explanation_goes_on_without_the_server(
     lose_at(monkeypatch, ReportArtifacts, "images_done", relay, "dead")
     options = (
         "--layers",
-        "block_3",
+        "two",
         "--channels",
         "1",
         "--groups",
@@ -113,20 +113,20 @@ def test_an_explanation_goes_on_without_the_server(
         "--method",
         "gradient",
         "--bucket",
-        str(imported[0]),
+        str(wide_bucket),
         *SMALL,
     )
-    done = at_once("attribute", "efficientnet-lite0", str(make_images(tmp_path / "pets")), *options)
+    done = at_once("attribute", "wide", str(make_images(tmp_path / "pets")), *options)
     assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
     assert "The run continues without it" in done.stderr
-    assert len(list(imported[0].rglob("attribution@*/index.html"))) == 1
+    assert len(list(wide_bucket.rglob("attribution@*/index.html"))) == 1
     assert (
-        len(list(imported[0].rglob("block_3/spritemap.*.webp"))) == 1
+        len(list(wide_bucket.rglob("two/spritemap.*.webp"))) == 1
     )  # of a flow run of its own, which a lost server could not begin
 
 
 def test_a_server_that_comes_back_is_told_how_the_run_ends(
-    relay: Relay, imported: tuple[Path, str], at_once: Command, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, wide_bucket: Path, at_once: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_at(monkeypatch, RunArtifacts, "layer_done", relay, "dead")
     publish = RunArtifacts.publish_summary
@@ -135,13 +135,13 @@ def test_a_server_that_comes_back_is_told_how_the_run_ends(
     )
     done = at_once(
         "sprites",
-        "efficientnet-lite0",
+        "wide",
         "--layers",
-        "stem",
+        "one",
         "--channels",
         "0",
         "--bucket",
-        str(imported[0]),
+        str(wide_bucket),
         *SMALL,
     )
     assert (done.returncode, len(sentences(done))) == (0, 1), done.stderr
