@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.made_once import share_a_folder
 from tests.unoptimised_graphs import run_as_they_are
 
 # Prefect reads it when it is imported; no test touches the runs of whoever tests.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="diamond-cutter-tests-")
 os.environ["DO_NOT_TRACK"] = "1"
+share_a_folder()
 # As the processes of devices have it: sprites are the same bit for bit in any company with the
 # kernels that render them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

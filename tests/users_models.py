@@ -1,31 +1,15 @@
 """Models as users have them: a transfer model, small grey ones, a graph of TensorFlow 1."""
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-
-def _made_once(save: Callable[..., Path]) -> Callable[..., Path]:
-    """Let the first call build and train a model; later ones write the same bytes."""
-    made: dict[tuple[Any, ...], bytes] = {}
-
-    @functools.wraps(save)
-    def write(path: Path, **options: Any) -> Path:
-        kind = path.suffix, *sorted(options.items())
-        if kind not in made:
-            made[kind] = save(path, **options).read_bytes()
-        path.write_bytes(made[kind])
-        return path
-
-    return write
+from tests.made_once import made_once
 
 
-@_made_once
+@made_once
 def nested_model(path: Path) -> Path:
     """Save what most users have: a backbone from keras.applications with scaling before and a new
     head behind it.
@@ -45,7 +29,7 @@ def nested_model(path: Path) -> Path:
     return path
 
 
-@_made_once
+@made_once
 def digits_model(path: Path) -> Path:
     """Save a network of grey images that was trained on scikit-learn's digits for a few seconds,
     and knows them.
@@ -71,7 +55,7 @@ def digits_model(path: Path) -> Path:
     return path
 
 
-@_made_once
+@made_once
 def one_unit_model(path: Path, *, regression: bool = False) -> Path:
     """Save a network of one unit that was trained on scikit-learn's digits for a few seconds.
 

@@ -28,8 +28,9 @@ check:
 - *architecture run*: built by Keras with random weights at a small image size, traced, frozen,
   and compared with Keras on noise. Images are prepared like in the Keras module, and the name of
   the weight file is checked (`tests/model_inventory/keras/test_applications.py`). The ImageNet
-  weights were not run: Keras fetches them. ConvNeXt Tiny, DenseNet-121 and NASNet Mobile were built
-  with fewer of the blocks that they repeat.
+  weights were not run: Keras fetches them. ConvNeXt Tiny, DenseNet-121, EfficientNet B0,
+  EfficientNetV2 B0, InceptionResNet V2 and NASNet Mobile were built with fewer of the blocks that
+  they repeat.
 - *architecture rendered*: the same, and sprites are rendered. All main layers and the logits are
   compared with Keras after BatchNorm is folded
   (`tests/tasks/rendering/test_any_keras_model.py`).
@@ -62,7 +63,14 @@ RENDERED = (
     "keras/mobilenetv2",
 )
 # Run and rendered with fewer of the blocks that they repeat.
-FEWER_BLOCKS = ("keras/convnexttiny", "keras/densenet121", "keras/nasnetmobile")
+FEWER_BLOCKS = (
+    "keras/convnexttiny",
+    "keras/densenet121",
+    "keras/efficientnetb0",
+    "keras/efficientnetv2b0",
+    "keras/inceptionresnetv2",
+    "keras/nasnetmobile",
+)
 # Larger sizes of a family, which have the same kinds of layers as its smallest.
 OF_A_FAMILY = (
     *(f"keras/convnext{size}" for size in ("small", "base", "large", "xlarge")),

@@ -51,6 +51,7 @@ def test_lite0_knows_what_photos_show(lite0: Bundle) -> None:
     assert camera[0] == "tripod"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "image_size"), [("efficientnet-lite1", 240), ("efficientnet-lite2", 260)]
 )

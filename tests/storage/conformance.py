@@ -276,6 +276,7 @@ class BucketContract:
             assert info.size == len(info.key)
             assert info.crc32c in (None, crc32c(info.key.encode()))
 
+    @pytest.mark.slow
     def test_listing_of_more_than_a_thousand(self, bucket: Bucket) -> None:
         keys = [f"many/{number:05}" for number in range(1050)]
         with ThreadPoolExecutor(8) as pool:

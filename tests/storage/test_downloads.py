@@ -144,6 +144,7 @@ def test_a_file_of_this_machine(tmp_path: Path, place: Path, form: str) -> None:
     assert "the file does not exist" in refusal(NotFound, str(source), place)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(gcs: GcsServer, place: Path) -> None:
     gcs.put("zoo", "large", bytes(120 * MIB))
     script = FETCH + "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"

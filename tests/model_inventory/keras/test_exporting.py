@@ -76,11 +76,6 @@ def small(ending: layers.Layer) -> keras.Model:
     return keras.Model(image, ending(x), name="small")
 
 
-def softmax_layer(folder: Path) -> Case:
-    model = small(layers.Softmax())
-    return Case(bundle_of_keras(model, IN_UNIT), (), model)
-
-
 def of_logits(folder: Path) -> Case:
     model = small(layers.Identity())
     return Case(bundle_of_keras(model, IN_UNIT), (), model)
@@ -143,7 +138,6 @@ CASES = {
     "digits": digits,
     "mobilenet": mobilenet,
     "by caffe": by_caffe,
-    "softmax layer": softmax_layer,
     "logits": of_logits,
     "mixed": mixed,
     "without axis": without_axis,

@@ -80,6 +80,7 @@ def graph_with(graph: tf.compat.v1.GraphDef, node: tf.compat.v1.NodeDef) -> tf.c
     return changed
 
 
+@pytest.mark.slow
 def test_functions_that_double_at_each_depth_end_soon() -> None:
     graph = graph_of(calling("f0"))
     for depth in range(40):

@@ -142,6 +142,7 @@ def second() -> Iterator[str]:
     held.close()
 
 
+@pytest.mark.slow
 class TestContractByASecondOpinion(BucketContract):
     """On somebody else's server, where its package is installed:
     https://github.com/fsouza/fake-gcs-server.
@@ -264,6 +265,7 @@ def test_nothing_is_asked_but_what_is_needed(gcs: GcsServer) -> None:
     assert gcs.unknown == []
 
 
+@pytest.mark.slow
 def test_a_large_file_is_not_read_into_memory(gcs: GcsServer, tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     source.write_bytes(bytes(120 * MIB))

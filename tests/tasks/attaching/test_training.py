@@ -152,16 +152,14 @@ def test_a_killed_training_ends_with_the_same_weights(
     assert not list((tmp_path / "bucket").glob("reports/*/*/*/epochs/*"))
 
 
-def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
-    job: AttachJob, tmp_path: Path
-) -> None:
-    first, same, other = (
-        in_bucket(job, tmp_path / str(place), seed=seed, unfreeze=None, epochs=1)
-        for place, seed in enumerate((0, 0, 1))
+def test_another_seed_gives_other_weights(job: AttachJob, tmp_path: Path) -> None:
+    """The same seed gives the same ones; see the killed trainings above."""
+    first, other = (
+        in_bucket(job, tmp_path / str(seed), seed=seed, unfreeze=None, epochs=1) for seed in (0, 1)
     )
-    for each in (first, same, other):
+    for each in (first, other):
         training.train_and_commit(each)
-    assert weights_of(same) == weights_of(first) != weights_of(other)
+    assert weights_of(first) != weights_of(other)
 
 
 def test_a_loss_that_is_not_finite_is_said_and_the_best_epoch_is_kept(

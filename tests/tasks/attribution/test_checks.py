@@ -16,6 +16,8 @@ from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, images
 from tests.tasks.attribution.running import cut_at
 
+pytestmark = pytest.mark.slow
+
 CLASS = 2
 
 

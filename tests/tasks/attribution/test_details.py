@@ -23,6 +23,8 @@ from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, images
 from tests.tasks.attribution.running import values_of
 
+pytestmark = pytest.mark.slow
+
 LAYERS = ("stem", "branch", "vector")
 IMAGES = images(3)
 
@@ -96,7 +98,6 @@ def test_the_main_map_is_what_the_whole_report_explains(
     np.testing.assert_array_equal(first.negative, whole.chosen.negative)
 
 
-@pytest.mark.slow
 def test_single_classes_follow_none_twice() -> None:
     nobody = [NONE] * 3
     first, second, third = order(0), order(1), order(2)

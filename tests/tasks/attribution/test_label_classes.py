@@ -84,6 +84,7 @@ def test_a_model_without_labels_knows_numbers_only(card: ModelCard) -> None:
     )
 
 
+@pytest.mark.slow
 def test_imagenets_own_names_are_all_found(lite0: Bundle) -> None:
     labels = lite0.card.labels
     assert [class_named(lite0.card, label.name) for label in labels] == list(range(1000))

@@ -14,6 +14,8 @@ from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from tests.tasks.attribution.running import cut_at
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
 LAYERS = ("block_10", "head")
 OF_THE_CLASS = AttributionSpec(layers=LAYERS, negative="none", sprites="none")
@@ -46,10 +48,10 @@ def test_a_twentieth_of_the_channels_takes_much_more_than_as_many_at_random(
     assert top > 5 * max(random, 0) and top > 1
 
 
-@pytest.mark.slow
 def test_a_hundred_steps_add_up_to_what_the_score_gains(lite0: Bundle, photos: np.ndarray) -> None:
     spec = OF_THE_CLASS.model_copy(update={"method": "integrated", "steps": 100})
     network = network_of(lite0, LAYERS)
+    photos = photos[:3]
     found = attribution_function(network, spec)(photos)
     places = np.arange(len(photos))
     for layer, attributed in zip(LAYERS, found.layers, strict=True):

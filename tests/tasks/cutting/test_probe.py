@@ -102,6 +102,7 @@ def test_what_is_tested_decides_nothing() -> None:
     assert before == after
 
 
+@pytest.mark.slow
 def test_features_of_chance_are_right_by_chance() -> None:
     stream = np.random.default_rng(1)
     numbers = np.arange(120)
@@ -111,6 +112,7 @@ def test_features_of_chance_are_right_by_chance() -> None:
     assert 0.35 < found.accuracies.mean() < 0.65
 
 
+@pytest.mark.slow
 def test_a_feature_that_never_varies_does_no_harm() -> None:
     features, part = overlapping(images=45, width=10)
     with_constant = np.concatenate([features, np.full((45, 1), 3.7, np.float32)], axis=1)

@@ -14,6 +14,8 @@ from diamond_cutter.tasks.devices.gpu_check import compute_on_gpu
 from diamond_cutter.tasks.devices.messages import is_of_device
 from tests.waiting import AT_MOST_S, wait_for
 
+pytestmark = pytest.mark.slow
+
 LOST = "INTERNAL: CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered"
 
 
@@ -154,7 +156,6 @@ def test_a_device_is_checked_again_after_its_process_died(tmp_path, monkeypatch)
             slots.run(pid, timeout_s=AT_MOST_S)
 
 
-@pytest.mark.slow
 def test_tensorflow_without_a_gpu_does_not_pass_for_one():
     with (
         DeviceSlots(["9"], check=compute_on_gpu) as slots,

@@ -140,6 +140,7 @@ def test_nobody_takes_the_gallery_for_a_layer_or_a_record(bucket: LocalBucket) -
     assert isinstance(show(bucket, key), SetReport)
 
 
+@pytest.mark.slow
 def test_each_published_file_that_is_damaged_is_named_and_published_again(
     bucket: LocalBucket,
 ) -> None:

@@ -57,10 +57,20 @@ def keep_shard(
 ) -> None:
     cell_px = pictures.shape[1]
     columns = columns or shard_columns(len(pictures), cell_px)
-    key = shard_record_key(MODEL, RECIPE, LAYER, channels)
     data = encode_lossless(compose(enumerate(pictures), len(pictures), columns, cell_px))
+    keep_encoded(bucket, channels, data, columns, cell_px, len(pictures) // len(channels))
+
+
+def keep_encoded(
+    bucket: LocalBucket,
+    channels: Sequence[int],
+    data: bytes,
+    columns: int,
+    cell_px: int,
+    variants: int = 1,
+) -> None:
+    key = shard_record_key(MODEL, RECIPE, LAYER, channels)
     file = put_fingerprinted(bucket, key, data, "webp", crc32c(data))
-    variants = len(pictures) // len(channels)
     bucket.put(
         key,
         shard_record(
@@ -127,16 +137,15 @@ def test_a_layer_of_2048_channels_needs_a_few_hundred_megabytes(
 ) -> None:
     bucket = LocalBucket(tmp_path / "bucket")
     ramp = np.arange(128)
+    waves = [
+        128 + 100 * np.sin((ramp[:, None] * (1 + channel % 7) + ramp * (channel % 5)) / 9)
+        for channel in range(32)
+    ]
+    pictures = np.repeat(np.array(waves, np.uint8)[..., None], 3, axis=3)
+    columns = shard_columns(32, 128)
+    encoded = encode_lossless(compose(enumerate(pictures), 32, columns, 128))
     for first in range(0, 2048, 32):
-        waves = [
-            128 + 100 * np.sin((ramp[:, None] * (1 + channel % 7) + ramp * (channel % 5)) / 9)
-            for channel in range(first, first + 32)
-        ]
-        keep_shard(
-            bucket,
-            range(first, first + 32),
-            np.repeat(np.array(waves, np.uint8)[..., None], 3, axis=3),
-        )
+        keep_encoded(bucket, range(first, first + 32), encoded, columns, 128)
     done = subprocess.run(
         [sys.executable, "-c", GATHER, str(tmp_path / "bucket"), image_format],
         cwd=ROOT,

@@ -45,9 +45,7 @@ def objectives(sprites: list[Sprite]) -> np.ndarray:
     return np.array([sprite.scores.objective for sprite in sprites])
 
 
-@pytest.mark.parametrize(
-    ("channels", "name"), [(1, "maco"), (2, "alpha"), (5, "fast"), (5, "maco")]
-)
+@pytest.mark.parametrize(("channels", "name"), [(1, "maco"), (2, "alpha"), (5, "fast")])
 def test_sprites_of_any_number_of_channels_excite_what_they_are_of(
     channels: int, name: str
 ) -> None:

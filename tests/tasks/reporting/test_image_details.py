@@ -30,6 +30,8 @@ from tests.small_networks import images as drawn
 from tests.tasks.photos.small_images import save
 from tests.toy_network import CHANNELS, IMAGE_SIZE, LAYERS, toy_bundle, toy_weights
 
+pytestmark = pytest.mark.slow
+
 SPEC = AttributionSpec(layers=LAYERS, groups=3, sprites="none")
 CELLS = {"first": 256, "second": 256, "third": 256, "logits": 1}
 NUMBERS, BAD = (10, 11, 13, 20, 21, 22), 13
