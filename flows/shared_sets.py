@@ -151,13 +151,16 @@ class SharedSets:
             return
         self._waits += 1
         self._look_at_claims()
+        due = list[str]()
         for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
             if not self._watch.claimed_in(folder):
                 # Everything there has landed, or nobody is at work on it any more.
                 if not (self._may_read_run(folder) and self._read_run(folder)):
                     self._list(folder)
             elif now >= self._next_listing.get(folder, 0.0):
-                self._list(folder)
+                due.append(folder)
+        if due:  # one of them, because a run may wait for a hundred models
+            self._list(min(due, key=self._listed_at.__getitem__))
 
     def end_waiting(self) -> None:
         """Note that the run has found work, so that its next wait begins with short ones."""

@@ -27,6 +27,7 @@ from diamond_cutter.model_inventory.keras.hub_catalogue import is_hub_name
 from diamond_cutter.model_inventory.preprocessing import options_of
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.storage import Bucket, NotFound, open_bucket
+from diamond_cutter.storage.bucket import is_key
 from diamond_cutter.storage.sets.layout import card_key, graph_key
 from diamond_cutter.storage.sets.sprite_set import put_determined
 from diamond_cutter.tasks.devices.messages import report_progress
@@ -144,6 +145,10 @@ def bundles_named(bucket: Bucket, name: str) -> dict[str, ModelCard | None]:
         dict[str, ModelCard | None](),
         dict[str, ModelCard | None](),
     )
+    # A run of many models names each with its hash, and need not list all of them each time.
+    card = read_card(bucket, wanted) if "@" in wanted and is_key(wanted) else None
+    if card is not None:
+        return {wanted: card}
     for model in stored_models(bucket):
         if wanted in (model, model.rpartition("@")[0]):
             card = read_card(bucket, model)

@@ -178,6 +178,58 @@ def test_a_claim_that_is_not_renewed_is_handed_on(
     assert waited * 15.0 > LEASE_S and work.shards.lost_claim(job) is not None
 
 
+@pytest.mark.parametrize(("claims", "looks"), [(1, (40, 80)), (150, (3, 8))])
+def test_the_more_runs_are_live_the_less_often_a_waiting_run_looks(
+    start: Start,
+    bucket: LocalBucket,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    claims: int,
+    looks: tuple[int, int],
+) -> None:
+    jobs = jobs_of("a", shards=claims)
+    for job in jobs:
+        put_claim(bucket, job)
+    work = start(jobs[:1])
+    listed, list_really = list[str](), bucket.list
+
+    def list_noted(prefix: str = "") -> Iterator[Any]:
+        listed.append(prefix)
+        return list_really(prefix)
+
+    monkeypatch.setattr(bucket, "list", list_noted)
+    for _ in range(120):
+        wait(clock, 1.0)
+        for job in jobs:
+            if clock.now % 40 == 0:
+                put_claim(bucket, job)
+        assert next(work) is None
+    assert looks[0] <= len(listed) <= looks[1]
+    # All the same, the shard is taken over when its claim is not renewed any more.
+    stopped = clock.now
+    while next(work) is None:
+        wait(clock, 1.0)
+    assert LEASE_S - 40 < clock.now - stopped < LEASE_S + 85
+
+
+def test_if_shards_are_scarce_a_run_that_goes_on_elsewhere_finds_what_has_landed_there(
+    start: Start, bucket: LocalBucket, clock: Clock, found: list[ShardJob]
+) -> None:
+    jobs = jobs_of("a", shards=8)
+    work = start(jobs)
+    first = next(work)
+    assert first is not None
+    order = [job for job in jobs if job != first]
+    after = jobs[(jobs.index(first) + 1) % len(jobs)]
+    put_claim(bucket, after)
+    others = [job for job in order if job != after]
+    for job in others[:-1]:
+        bucket.put(job.record_key, b"{}")
+    wait(clock, 40.0)
+    work.shards.ended(first, how="rendered")
+    assert next(work) == others[-1] and sorted(keys(found)) == keys(others[:-1])
+
+
 def test_of_equal_shards_one_is_rendered_and_the_others_are_copied_from_it(
     start: Start,
 ) -> None:

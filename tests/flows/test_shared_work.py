@@ -178,6 +178,20 @@ def test_a_layer_that_a_killed_run_of_this_machine_has_claimed_is_gathered_at_on
     assert lost is not None
 
 
+def test_the_claims_of_a_killed_run_on_work_that_it_had_done_are_deleted(
+    bucket: LocalBucket, run: ModelRun
+) -> None:
+    gone = ProcessIdentity.of_this_process().model_copy(update={"started": "another time"})
+    shard = put_shard(bucket, "stem", STEM)
+    for key in (shard, run.spritemap_key(run.plan.layers[0]), run.key):
+        put_claim(bucket, key, gone)
+    assert gather(bucket) is not None
+    again = ModelRun(run.request, plan_run(bucket, CARD, run.request), {}, run.artifacts)
+    assert again.plan.to_do == 0, "so the run claims nothing"
+    SharedWork(bucket, [again], "a run", lambda job: None).end()
+    assert not list(bucket.list("claims/"))
+
+
 KILLED = """
 import os, signal, sys
 from unittest import mock
