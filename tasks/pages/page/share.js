@@ -96,17 +96,17 @@ const shareTools = ({ png = null, svg = null, csv = null, name }) => {
     ...(csv ? [entry("Data as CSV", async () => saveFile(fileNameOf(name, "csv"), new Blob([csvText(await csv())], { type: "text/csv" })))] : []),
   ];
   const menu = make("details", { class: "share" }, make("summary", {}, "Share", make("span", { class: "unseen" }, ` ${name}`)), make("div", { class: "share-menu" }, make("ul", {}, ...entries), status));
-  // The menu opens to the left, unless it would leave the window.
-  menu.addEventListener("toggle", () => {
-    const box = menu.querySelector(".share-menu");
-    box.style.removeProperty("right");
-    if (box.getBoundingClientRect().left < 0) box.style.right = `${menu.getBoundingClientRect().width - box.getBoundingClientRect().width}px`;
-  });
   menu.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;
     event.preventDefault();
     closeShare(menu);
     menu.querySelector("summary").focus();
+  });
+  // The menu opens to the left, unless it would leave the window.
+  menu.addEventListener("toggle", () => {
+    const box = menu.querySelector(".share-menu");
+    box.style.removeProperty("right");
+    if (box.getBoundingClientRect().left < 0) box.style.right = `${menu.getBoundingClientRect().width - box.getBoundingClientRect().width}px`;
   });
   return menu;
 };
