@@ -106,12 +106,16 @@ def _previews(folder: str, layers: list[ShownLayer]) -> list[Crop]:
         for layer in layers
         if is_gallery_file(layer.preview) and is_key(f"{folder}{layer.preview}")
     ]
-    chosen, crops = evenly(own, _PREVIEWED_LAYERS), []
-    for place, (key, sprites) in enumerate(chosen):
-        share = _THUMBNAILS * (place + 1) // len(chosen) - _THUMBNAILS * place // len(chosen)
-        for number in range(min(max(sprites, 0), share)):
-            crops.append(Crop(key, 0, number * THUMBNAIL_PX, 0, THUMBNAIL_PX))
-    return crops
+    chosen = evenly(own, _PREVIEWED_LAYERS)
+    ranked = sorted(
+        (number, place)
+        for place, (_, sprites) in enumerate(chosen)
+        for number in range(min(max(sprites, 0), _THUMBNAILS))
+    )
+    shown = sorted((place, number) for number, place in ranked[:_THUMBNAILS])
+    return [
+        Crop(chosen[place][0], 0, number * THUMBNAIL_PX, 0, THUMBNAIL_PX) for place, number in shown
+    ]
 
 
 def _early(folder: str, layers: list[ShownLayer]) -> list[Crop]:

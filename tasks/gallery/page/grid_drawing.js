@@ -31,7 +31,9 @@ const drawFlagged = (context, right, top, cell, inside, around) => {
 const captionOf = (sprite, cell) => {
   const text = sprite.label || sprite.unit;
   const fits = Math.floor(cell / 6.5);
-  return text.length > fits ? `${text.slice(0, fits - 1)}…` : text;
+  if (text.length <= fits) return text;
+  // The labels of groups differ at their end: "block_10, group 3".
+  return /, group \d+$/.test(text) ? `…${text.slice(1 - fits)}` : `${text.slice(0, fits - 1)}…`;
 };
 
 // `layout` is that of the grid, `xOf` and `yOf` give the place of a cell, and `quality` is that of moving or standing pictures.
@@ -58,6 +60,6 @@ const drawGrid = ({ scroller, canvas, pictures, layout, shown, xOf, yOf, quality
     if (sprite.flags.length) drawFlagged(context, x + cell, y, cell, flag, page);
     if (!caption) continue;
     context.fillStyle = quiet;
-    context.fillText(captionOf(sprite, cell), x + cell / 2, y + cell + CAPTION_PX / 2 + 1, cell);
+    context.fillText(captionOf(sprite, cell), x + cell / 2, y + cell + CAPTION_PX / 2 + 3, cell); // below the ring of the focus
   }
 };

@@ -33,11 +33,11 @@ const searchBox = (sprites, grid, status, note) => {
       grid.focus();
     } else if (event.key === "Enter" && find(event.target.value)) grid.open();
   };
-  const input = make("input", { type: "search", "aria-label": `find a channel by ${what}`, placeholder: what, autocomplete: "off", spellcheck: "false", oninput: (event) => find(event.target.value), onkeydown: onKey });
+  const input = make("input", { type: "search", "aria-label": `find a channel by ${what}`, placeholder: what.split(" ").at(-1), autocomplete: "off", spellcheck: "false", oninput: (event) => find(event.target.value), onkeydown: onKey });
   return { node: make("label", { class: "tool" }, make("span", {}, "Find"), input), input, find };
 };
 
-const sortTools = (sprites, way, apply) => {
+const sortTools = (layer, sprites, way, apply) => {
   const has = (score) => sprites.some((sprite) => sprite.scores[score] !== null);
   const direction = make("button", { type: "button", class: "icon" });
   const tell = () => {
@@ -50,7 +50,7 @@ const sortTools = (sprites, way, apply) => {
     apply();
   });
   const options = ["channel", ...SORTED_BY].map((score) =>
-    make("option", { value: score, selected: score === way.sort, disabled: score !== "channel" && !has(score) }, score === "channel" ? "channel" : SCORES[score][0]),
+    make("option", { value: score, selected: score === way.sort, disabled: score !== "channel" && !has(score) }, score === "channel" ? (layer.groups ? "group" : kindOf(layer)) : SCORES[score][0]),
   );
   const onChange = (event) => {
     way.sort = event.target.value;

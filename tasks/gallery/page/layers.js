@@ -54,6 +54,7 @@ const showLayers = (root) => {
 const homeHead = (layers) => {
   const sprites = layers.reduce((sum, layer) => sum + layer.sprites, 0);
   const flagged = layers.reduce((sum, layer) => sum + layer.flagged, 0);
+  const failedAtAll = site.failures.reduce((sum, failure) => sum + failure.sprites, 0);
   const of = site.network.length ? ` of its ${site.network.length}` : "";
   return make(
     "header",
@@ -62,6 +63,7 @@ const homeHead = (layers) => {
     make("p", { class: "lead" }, `${count(sprites, "sprite")} of ${layers.length}${of} layers. A `, term("sprite"), " is the picture that excites one ", term("channel"), " most. "),
     workNote(),
     flagged ? make("p", {}, make("a", { href: withState("#/search", { show: "failed" }) }, `${flagged.toLocaleString("en")} of ${count(sprites, "sprite")} failed`), ` (${flagCounts(layers)}).`) : "",
+    failedAtAll ? make("p", { class: "flagged" }, `${count(failedAtAll, "sprite")} could not be rendered.`) : "",
     make("div", { class: "bar home-tools" }, searchForm(""), make("div", { class: "tools" }, copyLink())),
   );
 };

@@ -8,7 +8,7 @@ const showWithoutSprites = (root, layer) => {
   root.className = "page";
   root.replaceChildren(
     make("header", { class: "bar" }, crumbs(homeLink(), make("h1", { tabindex: -1 }, nameOf(layer.name)))),
-    make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of them has a sprite yet.${failure ? "" : " To render them, run:"}`),
+    make("p", {}, `${layer.kind}, ${count(layer.channels, "channel")}, ${positionsOf(layer)}. None of its channels has a sprite yet.${failure ? "" : " To render them, run:"}`),
     failure ? failureDetails(failure, true) : make("p", {}, commandLine(channelsCommand(layer))),
     networkMap(64, layer.name),
   );

@@ -16,7 +16,7 @@ const quantileWords = (quantile) => (quantile === null ? "strongest" : `at ${Mat
 const fillReported = async (section, report, layer, sprite) => {
   const numbers = await loadNumbers(`layer:${layer.name}`, `${report.folder}${report.layers[layer.name]}`, "The report's data could not be loaded.");
   const mean = numbers.sets[0].mean[sprite.channel];
-  if (mean !== undefined) section.append(make("p", {}, "mean ", term("attribution"), ` ${mean > 0 ? "+" : ""}${decimal(mean)} to ${report.explained}`, report.mixed ? make("span", { class: "quiet" }, "; this mean mixes the questions of all images") : ""));
+  if (mean !== undefined) section.append(make("p", {}, "mean ", term("attribution"), ` ${mean < 0 ? "−" : "+"}${decimal(Math.abs(mean))} to ${report.explained}`, report.mixed ? make("span", { class: "quiet" }, "; this mean mixes the questions of all images") : ""));
   const known = numbers.channels.find((other) => other.channel === sprite.channel);
   if (!known) return;
   const words = saying(known.words);
@@ -32,7 +32,7 @@ const fillReported = async (section, report, layer, sprite) => {
     const [sheet, cell] = sheetPart(numbers.patches, all);
     const picture = await pictureOf(sheet);
     const quantile = known.patches.quantiles[place];
-    const canvas = canvasFor(88, 88, { role: "img", "aria-label": `${known.patches.names[place]}, ${quantileWords(quantile)}`, title: `${known.patches.names[place]}: ${decimal(known.patches.values[place])}` });
+    const canvas = canvasFor(84, 84, { role: "img", "aria-label": `${known.patches.names[place]}, ${quantileWords(quantile)}`, title: `${known.patches.names[place]}: ${decimal(known.patches.values[place])}` });
     drawCell(canvas.getContext("2d"), picture, sheet, cell, 0, 0, canvas.width);
     return make("li", {}, canvas, make("span", { class: "quiet small" }, quantileWords(quantile)));
   };

@@ -1,6 +1,7 @@
 // The search over all layers: by words, names of classes, names of layers, and channel numbers.
 
 const MOST_IN_LAYER = 48;
+const MOST_EXAMPLES = 12;
 const TYPED_MS = 150;
 const SD_WORDS = "SD: the mean activation for the class, in standard deviations above the channel's mean over the images of a report.";
 let indexed = null;
@@ -44,7 +45,7 @@ const readIndex = async () => {
 const matches = (entry, wanted) => wanted.every((word) => (/^\d+(\.\d+)?$/.test(word) ? entry.unit === word || `${entry.channel}` === word : entry.text.includes(word)));
 
 const searchForm = (text, onInput = null) => {
-  const input = make("input", { type: "search", value: text, "aria-label": "search all layers", placeholder: "dog, head, 42 …", autocomplete: "off", spellcheck: "false", oninput: onInput });
+  const input = make("input", { type: "search", value: text, "aria-label": "search all layers", placeholder: "class or layer", autocomplete: "off", spellcheck: "false", oninput: onInput });
   const onSubmit = (event) => {
     event.preventDefault();
     if (!onInput) window.location.hash = withState("#/search", { words: input.value.trim() });
@@ -81,8 +82,8 @@ const showSearch = async (root, isCurrent) => {
     const only = state.get("show") === "failed";
     const found = wanted.length || only ? index.map((entries) => entries.filter((entry) => (!only || entry.failed) && matches(entry, wanted))).filter((entries) => entries.length).map((entries) => [...entries].sort((one, other) => classHit(other, wanted) - classHit(one, wanted))) : [];
     const sum = found.reduce((total, entries) => total + entries.length, 0);
-    status.textContent = !wanted.length && !only ? "Words of labels and classes, names of layers, or channel numbers." : sum ? `${count(sum, "sprite")} in ${count(found.length, "layer")}.${found.flat().some((entry) => classHit(entry, wanted)) ? ` ${SD_WORDS}` : ""}` : "No sprite matches.";
-    renewPage(results, [only ? failedHelp() : "", ...found.map((entries) => layerResults(entries, wanted))]);
+    status.textContent = !wanted.length && !only ? "Search for classes and labels, names of layers, and channel numbers." : sum ? `${count(sum, "sprite")} in ${count(found.length, "layer")}.${found.flat().some((entry) => classHit(entry, wanted)) ? ` ${SD_WORDS}` : ""}` : "No sprite matches.";
+    renewPage(results, [only ? failedHelp() : "", sum || only ? "" : searchExamples(index), ...found.map((entries) => layerResults(entries, wanted))]);
     results.setAttribute("aria-busy", "false");
   };
   apply();
@@ -100,6 +101,16 @@ const showSearch = async (root, isCurrent) => {
   return { close: () => clearTimeout(waiting), follow, grow, keys: { Escape: () => (window.location.hash = "#/"), "/": () => input.focus() } };
 };
 
+// Words that find something: the classes and labels of most sprites, and the layers.
+const searchExamples = (index) => {
+  const numbers = new Map();
+  for (const entry of index.flat()) for (const name of [...entry.classes.map(([name]) => name), ...(entry.label && !entry.layer.mixes ? [entry.label] : [])]) numbers.set(name, (numbers.get(name) || 0) + 1);
+  const names = [...numbers].sort(([, one], [, other]) => other - one).slice(0, MOST_EXAMPLES).map(([name]) => name);
+  const layers = site.layers.filter((layer) => !layer.mixes).slice(0, MOST_EXAMPLES).map((layer) => layer.name);
+  const list = (title, words) => (words.length ? make("div", {}, make("dt", {}, title), make("dd", {}, ...words.flatMap((word, place) => [place ? ", " : "", make("a", { href: withState("#/search", { words: word }) }, nameOf(word))]))) : "");
+  return make("dl", { class: "about-list examples", "data-shows": "examples" }, list("classes", names), list("layers", layers));
+};
+
 // What the flags of this set mean, and what helps.
 const failedHelp = () => {
   const flags = Object.keys(FLAGS).filter((flag) => site.layers.some((layer) => layer.flags[flag]));
@@ -108,7 +119,7 @@ const failedHelp = () => {
   return make(
     "section",
     { class: "failed-help first", "data-part": "help" },
-    make("ul", { class: "flags" }, ...flags.map((flag) => make("li", {}, make("strong", {}, plain(flag)), `: ${FLAGS[flag]}. ${FLAGS_HELP[flag]}`))),
+    make("ul", { class: "flags" }, ...flags.map((flag) => make("li", {}, make("strong", {}, plain(flag)), `: ${FLAGS[flag]}.${flag === "dead" ? ` ${FLAGS_HELP.dead}` : ""}`))),
     tried.length ? make("p", {}, "To search for better settings of these layers, run: ", commandLine(command)) : "",
   );
 };

@@ -156,8 +156,9 @@ const variantsOf = (layer, sprites, sprite) => {
 };
 
 const alike = (layer, sprites, sprite) => {
-  if (!sprite.neighbours.length) return [];
-  const likeness = new Map(sprite.neighbours.map((other) => [sprites[other.index], other.likeness]));
+  const similar = sprite.neighbours.filter((other) => other.likeness > 0);
+  if (!similar.length) return [];
+  const likeness = new Map(similar.map((other) => [sprites[other.index], other.likeness]));
   const caption = (other) => [[other.unit, make("span", { class: "quiet" }, ` ${likeness.get(other).toFixed(2)}`)], `${other.title}, similarity ${likeness.get(other).toFixed(2)}`];
   return [make("section", { class: "alike", "data-part": "alike" }, make("h2", {}, "Similar sprites"), make("p", { class: "quiet small" }, "By texture and colour; 1 is the same."), spriteTiles(layer, [...likeness.keys()], caption))];
 };

@@ -106,6 +106,12 @@ const shareTools = ({ png = null, svg = null, csv = null, name, note = () => "" 
     closeShare(menu);
     menu.querySelector("summary").focus();
   });
+  // The menu opens to the left, unless it would leave the window.
+  menu.addEventListener("toggle", () => {
+    const box = menu.querySelector(".share-menu");
+    box.style.removeProperty("right");
+    if (box.getBoundingClientRect().left < 0) box.style.right = `${menu.getBoundingClientRect().width - box.getBoundingClientRect().width}px`;
+  });
   return menu;
 };
 

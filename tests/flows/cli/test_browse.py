@@ -154,7 +154,7 @@ def test_the_first_page_shows_the_best_sprites_by_one_read_of_each_set(
     (card,) = set_cards(bucket, GeneratedGalleries(bucket))
     assert read == [gallery_key(MODEL, RECIPE.key)]
     # Previews begin with the best; the second layer has two sprites only.
-    assert [crop.left for crop in card.previews] == [0, 64, 128, 192, 0, 64]
+    assert [crop.left for crop in card.previews] == [0, 64, 128, 192, 256, 320, 0, 64]
 
 
 def test_the_first_page_shows_the_sprites_of_a_first_layer_in_progress(tmp_path: Path) -> None:
