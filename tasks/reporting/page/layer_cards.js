@@ -16,7 +16,7 @@ const sideStrip = (layer, channels, side, most) =>
 const setStrip = (layer, { set: number, top }, most) => {
   const set = site.sets[number];
   const mixed = mixesQuestions(set) ? ", mixes questions" : "";
-  return make("div", { class: "set-strip" }, make("p", { class: "strip-words small" }, make("a", { class: "strip-set", href: layerPath(layer, number), title: set.title }, nameOf(set.title)), ` ${count(set.images, "image")}${mixed}`), stripOf(layer, top, most, number));
+  return make("div", { class: "set-strip" }, make("p", { class: "strip-words small" }, make("a", { class: "strip-set", href: layerPath(layer, number), title: set.title }, nameOf(set.title)), make("span", {}, `${count(set.images, "image")}${mixed}`)), stripOf(layer, top, most, number));
 };
 
 // Reports of earlier versions show all images.
