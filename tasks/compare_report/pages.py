@@ -19,9 +19,8 @@ from diamond_cutter.tasks.pages.frontend import Frontend, render
 COMPARE_REPORT = Frontend(
     "diamond_cutter.tasks.compare_report",
     ("sorting", "static_page"),
-    "compare",
+    ("answers", "compare"),
     report_asset_key,
-    ("answers",),
 )
 _LEADING = 3
 

@@ -10,9 +10,8 @@ from diamond_cutter.tasks.pages.frontend import Frontend, render
 CUT_REPORT = Frontend(
     "diamond_cutter.tasks.cut_report",
     ("sorting", "static_page"),
-    "cut",
+    ("answers", "cut"),
     report_asset_key,
-    ("answers",),
 )
 _LEADING = 3
 

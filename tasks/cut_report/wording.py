@@ -56,8 +56,9 @@ def answer(comparison: Comparison, folds: int) -> str:
         return f"{sentence}, its last {'' if comparison.is_last_main else 'compared '}layer."
     gain = difference(best.scores.probe, last.scores.probe, folds).mean
     cost = best.cost.macs / last.cost.macs if last.cost.macs else 1.0
+    lead = "as many as" if f"{100 * gain:.1f}" == "0.0" else f"{points(gain)} above"
     return (
-        f"{sentence}, {points(gain)} above {last_words(comparison)}, at {100 * cost:.0f} % of its "
+        f"{sentence}, {lead} {last_words(comparison)}, at {100 * cost:.0f} % of its "
         "multiplications."
     )
 

@@ -33,7 +33,7 @@ _SCRIPTS = (
     "main",
 )
 _DATA = re.compile(rb'<script type="application/json" id="site">(.*)</script>')
-GALLERY = Frontend("diamond_cutter.tasks.gallery", _SCRIPTS, "gallery", gallery_asset_key)
+GALLERY = Frontend("diamond_cutter.tasks.gallery", _SCRIPTS, ("gallery",), gallery_asset_key)
 
 
 def set_page(shown: Mapping[str, Any]) -> bytes:

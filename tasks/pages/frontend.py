@@ -6,7 +6,7 @@ Jinja escapes all values in a page.
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
@@ -43,40 +43,38 @@ class Frontend(NamedTuple):
     package: the package with a folder page/ of templates, scripts and styles.
     scripts: names of the site's scripts, in the order of their dependencies. A script that only
         some sites have in common lies with the shared ones.
-    style: the name of the site's style.
+    styles: names of the site's styles, each after those that it changes; they are found like
+        scripts.
     asset_key: returns the key of an asset, given its folder, content and suffix.
-    shared_styles: names of the shared styles that only some sites have.
     """
 
     package: str
     scripts: tuple[str, ...]
-    style: str
+    styles: tuple[str, ...]
     asset_key: Callable[[str, bytes, str], str]
-    shared_styles: tuple[str, ...] = ()
 
 
 @functools.cache
 def assets(frontend: Frontend) -> Mapping[str, bytes]:
     """Return the script, the style and the icon of a site, by suffix."""
     shared, own = _folder(_SHARED), _folder(frontend.package)
-    scripts = [shared.joinpath(f"{name}.js") for name in _SHARED_SCRIPTS]
-    for name in frontend.scripts:
-        script = own.joinpath(f"{name}.js")
-        scripts.append(script if script.is_file() else shared.joinpath(f"{name}.js"))
+
+    def parts(shared_names: Iterable[str], names: Iterable[str], suffix: str) -> list[str]:
+        files = [own.joinpath(f"{name}.{suffix}") for name in names]
+        found = [file if file.is_file() else shared.joinpath(file.name) for file in files]
+        first = [shared.joinpath(f"{name}.{suffix}") for name in shared_names]
+        return [file.read_text("utf-8") for file in (*first, *found)]
+
     # The function keeps all names apart from other scripts.
     joined = (
         '"use strict";\n(() => {\n'
         + f"const DEFINITIONS = {json.dumps(definitions(), separators=(',', ':'))};\n"
-        + "\n".join(part.read_text("utf-8") for part in scripts)
+        + "\n".join(parts(_SHARED_SCRIPTS, frontend.scripts, "js"))
         + "})();\n"
     )
-    styles = [
-        *(shared.joinpath(f"{name}.css") for name in (*_SHARED_STYLES, *frontend.shared_styles)),
-        own.joinpath(f"{frontend.style}.css"),
-    ]
     return {
         "js": joined.encode(),
-        "css": "\n".join(part.read_text("utf-8") for part in styles).encode(),
+        "css": "\n".join(parts(_SHARED_STYLES, frontend.styles, "css")).encode(),
         "svg": shared.joinpath("icon.svg").read_bytes(),
     }
 

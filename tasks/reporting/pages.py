@@ -44,7 +44,8 @@ _SCRIPTS = (
     "image",
     "main",
 )
-REPORT = Frontend("diamond_cutter.tasks.reporting", _SCRIPTS, "report", report_asset_key)
+_STYLES = ("report", "overview", "layer", "image")
+REPORT = Frontend("diamond_cutter.tasks.reporting", _SCRIPTS, _STYLES, report_asset_key)
 
 # The page's name for the list of images.
 IMAGE_LIST = "images"

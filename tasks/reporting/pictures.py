@@ -16,9 +16,10 @@ from diamond_cutter.tasks.rendering.scores import on_white
 from diamond_cutter.tasks.sheets import compose, cut, decode, encode
 
 SPRITE_PX, PATCH_PX, IMAGE_PX = 128, 80, 320
-# Cells in one file, which then has about 150 kB. A browser loads the file for one cell, and blocks
-# the page while it decodes the file, for about 20 ms per million pixels.
-SPRITES_OF_A_FILE, PATCHES_OF_A_FILE = 32, 96
+# Cells in one file of about 150 kB. They are square numbers, so that all rows are full. A browser
+# loads the file for one cell, and blocks the page while it decodes the file, for about 20 ms per
+# million pixels.
+SPRITES_OF_A_FILE, PATCHES_OF_A_FILE = 36, 100
 _KEPT_PICTURES = 256
 # A report has thousands of patches, each shown at the size of a fingertip.
 _PATCH_QUALITY = 70

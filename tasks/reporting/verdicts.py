@@ -65,7 +65,7 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
     adds_up, matters = error <= MOST_ERROR, top > 0 and top >= LEAST_TIMES * random
     sums = f"to the layer's effect on the score, with an error of {percent(error)}"
     sums = f"The attributions {'add' if adds_up else 'do not add'} up {sums}"
-    losses = f"the score falls by {top:.3g} without the top channels, by {random:.3g} without "
+    losses = f"the score {_change(top)} without the top channels, and {_change(random)} without "
     losses += "random ones"
     if matters:
         verdict: Verdict = "reliable" if adds_up else "order only"
@@ -75,6 +75,11 @@ def judge(error: float, top: float, random: float, method: LayerMethod, steps: i
             "" if adds_up else _advice_on_sums(method, steps),
         )
     return Judgement("not reliable", f"{losses[0].upper()}{losses[1:]}.", _ADVICE_ON_LOSSES)
+
+
+def _change(loss: float) -> str:
+    """Return a loss of score in words."""
+    return f"{'rises' if loss < 0 else 'falls'} by {abs(loss):.3g}"
 
 
 _ADVICE_ON_LOSSES = (

@@ -151,3 +151,17 @@ def test_what_is_out_of_view_is_drawn_before_printing(window: Window) -> None:
     assert page.locator("#far.drawn").count() == 0
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     window.until("document.querySelector('#far.drawn')")
+
+
+def test_the_menu_of_a_page_from_a_file_says_how_to_save_pictures(
+    window: Window, served_window: Window
+) -> None:
+    page = window.open()
+    page.get_by_text("Share photo").click()
+    status = page.locator(".share[open] [role=status]")
+    assert "diamond-cutter browse" in status.inner_text()
+    page.get_by_role("button", name="Save as SVG").locator("visible=true").click()
+    assert "diamond-cutter browse" in status.inner_text()
+    page = served_window.open()
+    page.get_by_text("Share photo").click()
+    assert page.locator(".share[open] [role=status]").inner_text() == ""

@@ -354,6 +354,20 @@ def test_a_phone_shows_it_without_scrolling_sideways(new_window: NewWindow) -> N
         assert min(edges) >= 0 and max(edges) <= 360, path
 
 
+def test_paper_holds_all_of_a_page_and_no_controls(new_window: NewWindow) -> None:
+    window = new_window(702, 900)  # the width of A4 within its margins
+    window.page.emulate_media(media="print")
+    for path in ("", "#/layer/block_0/3", "#/compare/block_0?a=1&b=3", "#/image/5/block_0"):
+        page = window.open(path)
+        window.settle()
+        page.evaluate("void window.dispatchEvent(new Event('beforeprint'))")
+        window.until("!document.querySelector('canvas[data-waiting], [aria-busy=true]')")
+        # An attribution flow that is too wide is printed smaller.
+        assert window.overflow_px() <= 0, path
+        shown = page.locator("button.copy-link, .share, .rail, .pair, .map-tools, .on-screen")
+        assert not any(one.is_visible() for one in shown.all()), path
+
+
 def test_no_name_means_anything(window: Window) -> None:
     page = window.open()
     names = page.locator(".layer-head h3").evaluate_all("all => all.map((one) => one.textContent)")

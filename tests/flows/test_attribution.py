@@ -131,7 +131,9 @@ def test_a_report_begins_with_its_answer(explained: Explained) -> None:
     for layer in contents.layers:
         assert layer.method == methods[layer.name] and layer.checks.verdict and layer.checks.reason
         # The first screen has its sprites, though --channels is lower.
-        assert all(found.sprite is not None for found in (*layer.top[:6], *layer.bottom[:6]))
+        assert contents.sets[0].mixes_questions and layer.by_set
+        first_screen = [found for shown in layer.by_set for found in shown.top]
+        assert all(found.sprite is not None for found in first_screen)
     assert len(contents.annotated) == 3
     by_name = {layer.name: layer for layer in contents.layers}
     for image in contents.annotated:

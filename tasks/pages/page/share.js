@@ -115,9 +115,21 @@ const shareTools = ({ png = null, svg = null, csv = null, name, note = () => "" 
   return menu;
 };
 
+// Whether the browser lets the page read the pictures of a figure.
+const areReadable = (figure) => {
+  const probe = make("canvas", { width: 1, height: 1 });
+  const context = probe.getContext("2d");
+  for (const picture of figure.querySelectorAll("img, canvas")) if (picture.naturalWidth ?? picture.width) context.drawImage(picture, 0, 0, 1, 1);
+  try {
+    return Boolean(probe.toDataURL());
+  } catch {
+    return false;
+  }
+};
+
 // The menu of a figure that is saved as it looks.
 const shareFigure = (figure, { name, csv = null }) => {
-  const note = () => (window.location.protocol === "file:" && figure.querySelector("img, canvas") ? FROM_FILE : "");
+  const note = () => (areReadable(figure) ? "" : FROM_FILE);
   return shareTools({ png: () => figureCanvas(figure), svg: () => figureSvg(figure), csv, name, note });
 };
 

@@ -38,14 +38,14 @@ const wordsOf = (known) => {
 };
 
 const channelCard = (layer, numbers, known, { value, spread, share, most }) => {
-  const facts = [spread === undefined ? "" : `± ${decimal(spread)}${UNIT} (standard deviation)`, share === undefined ? "" : `${verbOf(value)} in ${percent(share)} of the images`].filter(Boolean).join(", ");
+  const facts = [!spread ? "" : `± ${decimal(spread)}${UNIT} (standard deviation)`, share === undefined ? "" : `${verbOf(value)} in ${percent(share)} of the images`].filter(Boolean).join(", ");
   const amount = make("div", { class: "amount" }, valueBar(value, most, { spread: spread || 0 }), make("span", {}, signedNumber(value), make("span", { class: "quiet small" }, UNIT)), facts ? make("span", { class: "quiet" }, facts) : "");
   const title = known.sprite === null ? channelTitle(known) : make("a", { href: galleryPath(layer, known.channel), title: "open in the gallery" }, channelTitle(known));
   return make(
     "article",
     { class: "channel", tabindex: -1, "data-channel": known.channel, "aria-label": `${channelTitle(known)}, ${withUnit(value)}` },
     make("div", { class: "channel-sprite" }, spriteButton(layer, numbers, known)),
-    make("div", { class: "channel-facts" }, make("h3", {}, title, known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), wordsOf(known), amount, known.sprite === null && !known.unlisted ? make("p", { class: "small quiet" }, "To render its sprite: ", commandLine(renderCommand(layer, known.channel))) : ""),
+    make("div", { class: "channel-facts" }, make("h3", {}, title, known.label ? make("span", { class: "label" }, " ", nameOf(known.label)) : ""), wordsOf(known), amount, known.sprite === null && !known.unlisted ? make("p", { class: "small quiet on-screen" }, "To render its sprite: ", commandLine(renderCommand(layer, known.channel))) : ""),
     patchList(layer, numbers, known),
   );
 };

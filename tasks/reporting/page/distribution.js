@@ -43,10 +43,10 @@ const makeDistribution = (means, tellOf, onOpen) => {
   const middleOf = (place) => PLOT.left + ((place + 0.5) * room()) / order.length;
   let place = 0;
 
-  const draw = () => {
-    const width = node.clientWidth;
+  const draw = (width = node.clientWidth) => {
     if (!width) return;
     drawing.setAttribute("width", width);
+    drawing.setAttribute("viewBox", `0 0 ${width} ${PLOT.height}`); // for paper
     drawing.replaceChildren(...distributionMarks(values, width), needle);
   };
 
@@ -87,7 +87,8 @@ const makeDistribution = (means, tellOf, onOpen) => {
     else return;
     event.preventDefault();
   });
-  const resized = new ResizeObserver(draw);
+  const resized = new ResizeObserver(() => draw());
+  const endOnPaper = redrawnOnPaper(draw);
   resized.observe(node);
   tell();
   return {
@@ -95,6 +96,7 @@ const makeDistribution = (means, tellOf, onOpen) => {
     tip: tip.node,
     close: () => {
       resized.disconnect();
+      endOnPaper();
       tip.node.remove();
     },
   };

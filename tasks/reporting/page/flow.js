@@ -47,6 +47,7 @@ const makeFlow = (layers, roomPx) => {
   const nodes = columns.flatMap((groups, column) => groups.map((group, row) => flowNode(layers[column], group, column * columnPx, yOf(column, row), (on) => light(column, on ? group : null))));
   const picture = make("div", { class: "flow-picture" }, makeDrawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...paths), ...heads, ...nodes);
   Object.assign(picture.style, { width: `${width}px`, height: `${height}px` });
+  picture.style.setProperty("--fit", Math.min(1, PAPER_PX / width));
   return make("div", { class: "flow", tabindex: 0, role: "group", "aria-label": "neuron groups and their attribution through the next layer", onkeydown: (event) => event.key.startsWith("Arrow") && event.stopPropagation() }, picture);
 };
 
@@ -98,7 +99,7 @@ const flowTable = (layers) => [
 
 const flowLegend = () => {
   const line = (side) => makeDrawn("svg", { class: "flow-key", viewBox: "0 0 40 12", "aria-hidden": "true" }, makeDrawn("path", { class: `link ${side}`, d: "M0 6H40", "stroke-width": 9 }));
-  return make("p", { class: "flow-legend quiet small" }, line("for"), `+ ${SUPPORTS}`, line("against"), `− ${OPPOSES} (striped)`, make("span", {}, `The width of a link is its attribution${UNIT_WORDS}; point at it for the value. Layers run from input (left) to output (right).`));
+  return make("p", { class: "flow-legend quiet small" }, line("for"), `+ ${SUPPORTS}`, line("against"), `− ${OPPOSES} (striped)`, make("span", {}, `The width of a link is its attribution${UNIT_WORDS}. Layers run from input (left) to output (right). `, onScreen("Point at a link for its value.")));
 };
 
 const flowSection = (title, layers, roomPx) => {

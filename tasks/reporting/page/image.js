@@ -54,7 +54,7 @@ const showImage = async (root, number, wantedLayer, isCurrent) => {
     frame = 0;
     value.replaceChildren(...readout(layer, details(), map(), stage.place(), image.explained[state.explained], state.order));
     panel.replaceChildren(
-      make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small" }, " pinned; click again to unpin") : ""),
+      make("h2", {}, positionWords(layer, stage.place()), stage.isPinned() ? make("span", { class: "quiet small on-screen" }, " pinned; click again to unpin") : ""),
       choices("order of channels", ORDERS, state.order, (order) => {
         keep({ order });
         stage.relabel();

@@ -28,8 +28,8 @@ const imageGroups = (layer, details, chosen, isShown, onChoose) => {
   };
   const words = isShown
     ? chosen === null
-      ? `Lines enclose the positions with at least half of a group’s highest activation. Select a group to see it alone.`
-      : `Lines of 25, 50 and 75 % of the highest activation of group ${chosen + 1}. Select it again to see all groups.`
-    : "Select a group to see where it is active.";
-  return make("section", { class: "image-groups" }, make("h3", {}, term("neuron group", "Neuron groups"), " in this image"), make("p", { class: "quiet small" }, words, ` The number is the group’s attribution${UNIT_WORDS}.`), make("ul", {}, ...layer.groups.map(one)));
+      ? ["Lines enclose the positions with at least half of a group’s highest activation. ", onScreen("Select a group to see it alone. ")]
+      : [`Lines of 25, 50 and 75 % of the highest activation of group ${chosen + 1}. `, onScreen("Select it again to see all groups. ")]
+    : [onScreen("Select a group to see where it is active. ")];
+  return make("section", { class: "image-groups" }, make("h3", {}, term("neuron group", "Neuron groups"), " in this image"), make("p", { class: "quiet small" }, ...words, `The number is the group’s attribution${UNIT_WORDS}.`), make("ul", {}, ...layer.groups.map(one)));
 };

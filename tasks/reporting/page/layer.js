@@ -74,7 +74,7 @@ const showLayer = async (root, layer, wanted, isCurrent) => {
     body.replaceChildren(
       make("p", { class: "lead" }, ...evidenceParts(), " in ", make("a", { href: listPath(1, chosen) }, count(set.images, "image")), ...(set.kind === "all" ? [] : [", ", ...setParts(set)]), "."),
       ...mixedNote(set),
-      make("section", {}, make("div", { class: "figure-head" }, make("h2", {}, "All channels"), shareFigure(plot.node, { csv: () => channelRows(means), name: `${layer.name} ${set.title}` })), plot.node, make("p", { class: "quiet small" }, `Each bar is the mean attribution of one channel${UNIT_WORDS}, in descending order. Point at a bar, or press Enter on it, to see the channel.`)),
+      make("section", {}, make("div", { class: "figure-head" }, make("h2", {}, "All channels"), shareFigure(plot.node, { csv: () => channelRows(means), name: `${layer.name} ${set.title}` })), plot.node, make("p", { class: "quiet small" }, `Each bar is the mean attribution of one channel${UNIT_WORDS}, in descending order. `, onScreen("Point at a bar, or press Enter on it, to see the channel."))),
       channelColumns(layer, numbers, numbers.sets[chosen]),
       ...groupsSection(layer, numbers, roomOf(root)),
     );

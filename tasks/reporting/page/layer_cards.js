@@ -16,7 +16,7 @@ const sideStrip = (layer, channels, side, most) =>
 const setStrip = (layer, { set: number, top }, most) => {
   const set = site.sets[number];
   const mixed = mixesQuestions(set) ? ", mixes questions" : "";
-  return make("div", { class: "set-strip" }, make("p", { class: "strip-words small" }, make("a", { class: "strip-set", href: layerPath(layer, number), title: set.title }, nameOf(set.title)), ` ${count(set.images, "image")}${mixed}`), stripOf(layer, top, most, number));
+  return make("div", { class: "set-strip" }, make("p", { class: "strip-words small" }, make("a", { class: "strip-set", href: layerPath(layer, number), title: set.title }, nameOf(set.title)), make("span", {}, `${count(set.images, "image")}${mixed}`)), stripOf(layer, top, most, number));
 };
 
 // Reports of earlier versions show all images.
@@ -61,11 +61,12 @@ const stripsWords = () => {
   const [layer] = site.layers;
   if (layer && asksBySet(layer)) {
     const kinds = [...new Set(layer.by_set.map(({ set }) => site.sets[set].kind))];
-    const whose = { class: "predicted as it", label: "with this label" };
-    return `For each ${kinds.join(" or ")} with the most images: the channels that support the prediction most, over the images ${kinds.map((kind) => whose[kind]).join(" or ")}.`;
+    const names = { class: "classes", label: "labels" };
+    const whose = { class: "predicted as the class", label: "with the label" };
+    return `Shown are the channels that support the most frequent ${kinds.map((kind) => names[kind]).join(" and ")} most. Numbers are mean attributions${UNIT_WORDS} over the images ${kinds.map((kind) => whose[kind]).join(" or ")}.`;
   }
-  if (mixesQuestions(site.sets[0])) return "Strongest channels over all images. This mean mixes questions, because each image is explained by its own classes; the page of a layer asks one question at a time.";
-  return "Strongest channels over all images.";
+  const all = `Shown are the strongest channels. Numbers are mean attributions${UNIT_WORDS} over all images.`;
+  return mixesQuestions(site.sets[0]) ? `${all} These means mix questions, because each image is explained by its own classes; the page of a layer asks one question at a time.` : all;
 };
 
 const layersSection = () => {
@@ -74,7 +75,7 @@ const layersSection = () => {
     "section",
     {},
     make("div", { class: "figure-head" }, make("h2", {}, "Layers"), shareFigure(list, { name: "layers", csv: layersTable })),
-    make("p", { class: "quiet about" }, ...aboutAttribution(), ` ${stripsWords()} Bars start at 0; numbers are mean attributions${UNIT_WORDS}.`),
+    make("p", { class: "quiet about" }, ...aboutAttribution(), ` ${stripsWords()} Bars start at 0.`),
     list,
   );
 };

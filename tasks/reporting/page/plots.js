@@ -16,6 +16,19 @@ const valueBar = (value, most, { spread = 0, centred = false } = {}) => {
   return makeDrawn("svg", { class: "value-bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, bar, ...whisker, mark);
 };
 
+const PAPER_PX = 690; // the width of a page of paper within its margins
+
+// Draws a chart in the width of paper before the page is printed, and as before after it. Returns a function that ends this.
+const redrawnOnPaper = (draw) => {
+  const [before, after] = [() => draw(PAPER_PX), () => draw()];
+  window.addEventListener("beforeprint", before);
+  window.addEventListener("afterprint", after);
+  return () => {
+    window.removeEventListener("beforeprint", before);
+    window.removeEventListener("afterprint", after);
+  };
+};
+
 const signedNumber = (value) => make("b", { class: sideOf(value) }, signed(value));
 
 // Round values for the ticks of an axis between two values, at most `wanted` and a few more, with 0 among them if it is inside.

@@ -1,14 +1,15 @@
 // A chart of two values for each channel, with both axes through 0.
 
-const SCATTER = { tall: 460, left: 84, top: 14, right: 14, bottom: 52 };
+const SCATTER = { side: 600, left: 84, top: 14, right: 14, bottom: 52 };
 const DOT_PX = 2.5;
 const CIRCLE = `a${DOT_PX} ${DOT_PX} 0 1 0 ${2 * DOT_PX} 0a${DOT_PX} ${DOT_PX} 0 1 0 ${-2 * DOT_PX} 0z`;
 
-// `named` are the channels with a label; `width` is that of the drawing in pixels.
-const scatterChart = (across, down, acrossWords, downWords, named, width) => {
+// `named` are the channels with a label; `room` is the free width in pixels.
+const scatterChart = (across, down, acrossWords, downWords, named, room) => {
   const every = [...across, ...down];
   const [lowest, highest] = [Math.min(0, ...every), Math.max(0, ...every)];
-  const height = Math.min(SCATTER.tall, width * 0.9);
+  const width = Math.min(SCATTER.side, room);
+  const height = width - SCATTER.left + SCATTER.bottom; // so that equal values have equal lengths
   const [right, foot] = [width - SCATTER.right, height - SCATTER.bottom];
   const xOf = (value) => SCATTER.left + ((right - SCATTER.left) * (value - lowest)) / (highest - lowest || 1);
   const yOf = (value) => foot - ((foot - SCATTER.top) * (value - lowest)) / (highest - lowest || 1);

@@ -1,7 +1,7 @@
 // The strongest channels of each label and class on the first page, and a way to compare two sets.
 
 const MOST_TILES = 12;
-const TILE_SPRITES = 4;
+const TILE_SPRITES = 3; // as many as are rendered of each set
 
 // The last layer of the best verdict, because later layers separate classes best.
 const LEADING_VERDICTS = ["reliable", "order only", "not reliable", null];

@@ -71,4 +71,7 @@ const aboutAttribution = () =>
 // Names the class that is predicted above the threshold of one score.
 const thresholdParts = () => [nameOf(className(1)), ` above ${site.spec.threshold || 0.5}`];
 
+// What to do on a screen; paper leaves it out.
+const onScreen = (words) => make("span", { class: "on-screen" }, words);
+
 const derivedTag = () => make("span", { class: "derived", title: "This line is generated from the numbers by rules." }, "derived");

@@ -9,7 +9,7 @@ from diamond_cutter.tasks.pages.frontend import Frontend, asset_files, render
 SAMPLE = Frontend(
     "tests.browser.sample",
     ("sample",),
-    "sample",
+    ("sample",),
     lambda folder, data, suffix: f"{folder}sample.{suffix}",
 )
 

@@ -23,7 +23,8 @@ from diamond_cutter.tasks.reporting.verdicts import judge, percent, summarised_c
 def test_verdicts(error: float, top: float, random: float, verdict: Verdict) -> None:
     found = judge(error, top, random, "gradient", 1)
     assert found.verdict == verdict and (found.advice == "") == (verdict == "reliable")
-    assert f"{top:.3g}" in found.reason and found.reason.endswith(".")
+    change = f"{'rises' if top < 0 else 'falls'} by {abs(top):.3g} without the top channels"
+    assert change in found.reason and found.reason.endswith(".")
 
 
 @pytest.mark.parametrize(

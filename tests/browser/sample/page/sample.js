@@ -13,7 +13,7 @@ const showSample = (root, parts, isCurrent, state) => {
   const words = make("output", { id: "words" }, JSON.stringify([...state]));
   const bars = makeDrawn("svg", { width: 100, height: 40, "aria-hidden": "true" }, makeDrawn("rect", { x: 0, y: 10, width: 60, height: 20, fill: "#ff0000" }), makeDrawn("text", { x: 62, y: 25, fill: "#0000ff" }, "six"));
   const plot = make("div", { class: "plot", id: "plot" }, make("p", {}, "A figure <of> two parts"), square("#00ff00"), bars);
-  const photo = make("img", { src: "picture.png", alt: "" });
+  const framed = make("div", {}, make("img", { src: "picture.png", alt: "" }));
   const command = spritesCommand("cat's net", "head", 3);
   root.replaceChildren(
     make("h1", {}, "Parts"),
@@ -22,7 +22,7 @@ const showSample = (root, parts, isCurrent, state) => {
     make("a", { href: withState("#/?sort=mean", { sort: null, group: 2 }) }, "group 2"),
     make("div", { class: "figure-head" }, make("h2", {}, "A ", term("logit", "logit")), copyLink(), printTool(), shareFigure(plot, { name: "Plot of parts", csv: () => [["name", "value"], ["=1+1", -2], ['say "a, b"', null]] })),
     plot,
-    make("div", {}, shareTools({ name: "photo", png: async () => { await photo.decode(); return figureCanvas(photo); } }), photo),
+    make("div", {}, shareFigure(framed, { name: "photo" }), framed),
     make("p", {}, ...Object.keys(VERDICTS).flatMap((verdict) => [verdictChip(verdict), " "])),
     make("div", { class: "slot" }, missingSprite({ command })),
     make("div", { class: "slot" }, missingSprite({ exampleOf: square("#808080"), command })),
