@@ -172,6 +172,8 @@ def _is_exact(array: Any) -> bool:
 
 def _as_constant(value: Value) -> Value:
     data = np.asarray(value.data)  # NumPy's scalars are no arrays
+    # Axes of one in front are left out where broadcasting adds them again.
+    data = data.reshape([1] * (value.rank - data.ndim) + list(data.shape))
     return replace(value, data=data, shape=data.shape)
 
 

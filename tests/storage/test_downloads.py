@@ -11,12 +11,20 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 import requests
 
-from diamond_cutter.storage import AccessDenied, Corrupt, NotFound, StorageError, Unavailable
+from diamond_cutter.storage import (
+    AccessDenied,
+    Corrupt,
+    NotFound,
+    StorageError,
+    Unavailable,
+    downloads,
+)
 from diamond_cutter.storage.downloads import fetch_file, without_secrets
 from diamond_cutter.storage.retries import DownloadRetries
 from tests.storage.gcs_server import Fault, GcsServer, serving
@@ -569,3 +577,14 @@ def test_a_redirect_from_https_may_lead_to_https_only(
     assert "without encryption" in refusal(Unavailable, "https://zoo/to-http", place)
     fetch_file("https://zoo/to-https", place, retries=HASTY)
     assert place.read_bytes() == DATA
+
+
+def test_each_wait_for_a_busy_server_is_twice_as_long(
+    gcs: GcsServer, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(downloads, "time", SimpleNamespace(sleep=waits.append))
+    gcs.faults = [Fault("status") for _ in range(3)]
+    retries = DownloadRetries(attempts=4, first_wait_s=3.0, silence_s=AT_MOST_S)
+    fetch_file(OBJECT, place, retries=retries)
+    assert waits == [3.0, 6.0, 12.0]

@@ -43,3 +43,9 @@ def test_a_layer_that_needs_a_size_is_traced_at_the_models_size() -> None:
     )
     traced = trace(model)
     assert_equal_to_keras(model, traced, noise(1, 15, 15, 3))
+
+
+def test_layers_that_do_the_same_without_a_size_are_traced_for_any_size() -> None:
+    model = keras.Sequential([keras.Input((6, 6, 3)), layers.Conv2D(4, 3, name="conv")])
+    (image,) = [node for node in trace(model).graph.node if node.op == "Placeholder"]
+    assert [dim.size for dim in image.attr["shape"].shape.dim] == [-1, -1, -1, 3]

@@ -206,8 +206,12 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.slow
 def test_operators_compute_what_onnxruntime_computes(tmp_path: Path) -> None:
-    wrong = {}
-    for name, (nodes, constants, version) in CASES.items():
+    assert not _wrong(CASES, tmp_path)
+
+
+def _wrong(cases: Mapping[str, Case], tmp_path: Path) -> dict[str, float | str]:
+    wrong: dict[str, float | str] = {}
+    for name, (nodes, constants, version) in cases.items():
         path = onnx_file(
             tmp_path / "case.onnx", nodes, constants, image=("n", 3, "h", "w"), version=version
         )
@@ -217,7 +221,7 @@ def test_operators_compute_what_onnxruntime_computes(tmp_path: Path) -> None:
             difference = f"{type(error).__name__}: {error}"
         if not isinstance(difference, float) or difference > 1e-4:
             wrong[name] = difference
-    assert not wrong
+    return wrong
 
 
 SHAPES = ((1, 20, 20, 3), (2, 13, 18, 3))
@@ -247,3 +251,76 @@ def test_an_image_is_resized_to_the_size_at_export(tmp_path: Path) -> None:
     sizes = {"sizes": whole(1, 3, 40, 30)}
     path = onnx_file(tmp_path / "case.onnx", [resized], sizes, image=("n", 3, 20, 20), version=18)
     assert _difference(path, SHAPES[:1]) == pytest.approx(0, abs=1e-4)
+
+
+def chosen(*conditions: NodeProto) -> Case:
+    """Return a case that takes the image where the condition `c` holds, and else another number."""
+    return case(*conditions, then("Where", "c", "image", "s"), each=EACH, s=SCALAR)
+
+
+FLAT = (node("GlobalAveragePool", to="p"), then("Flatten", "p", to="f"))
+RARE: dict[str, Case] = {
+    **{op: case(node(op)) for op in "Ceil Cos Round Sign Sin".split()},
+    "identity": case(node("Identity", to="i"), then("Relu", "i")),
+    "log": case(node("Softplus", to="p"), then("Log", "p")),
+    "reciprocal": case(
+        node("Relu", to="r"), then("Add", "r", "s", to="a"), then("Reciprocal", "a"), s=SCALAR
+    ),
+    "relu above a threshold": case(node("ThresholdedRelu", alpha=0.7)),
+    **{op: case(node(op, "each", "s"), each=EACH, s=SCALAR) for op in "Max Mean Min Sum".split()},
+    "remainder": case(node("Mod", "d", fmod=1), d=positive(1, 3, 1, 1)),
+    **{
+        op: chosen(node(op, "each", to="c"))
+        for op in "Greater GreaterOrEqual Less LessOrEqual".split()
+    },
+    "equal": chosen(node("Relu", to="r"), then("Equal", "r", "image", to="c")),
+    "not and": chosen(
+        node("Greater", "each", to="a"),
+        node("Less", "s", to="b"),
+        then("And", "a", "b", to="d"),
+        then("Not", "d", to="c"),
+    ),
+    "or": chosen(
+        node("Greater", "s", to="a"), node("Less", "each", to="b"), then("Or", "a", "b", to="c")
+    ),
+    **{
+        op: case(node(op, "axes"), axes=whole(2, 3))
+        for op in "ReduceL1 ReduceMax ReduceMin ReduceSum".split()
+    },
+    "sum of squares": case(node("Tanh", to="t"), then("ReduceSumSquare", "t", "a"), a=whole(1)),
+    "product": case(node("ReduceProd", "axes", keepdims=0), axes=whole(1)),
+    "length of 1": case(node("LpNormalization", axis=1, p=1)),
+    "length of 2": case(node("LpNormalization", axis=1)),
+    "log softmax": case(*FLAT, then("LogSoftmax", "f", axis=1)),
+    "squeeze": case(
+        node("GlobalAveragePool", to="p"), then("Squeeze", "p", "axes"), axes=whole(2, 3)
+    ),
+    "tile": case(node("Tile", "times"), times=whole(1, 2, 1, 3)),
+    "expand": case(
+        node("ReduceMax", "channels", to="m"),
+        then("Expand", "m", "shape"),
+        channels=whole(1),
+        shape=whole(1, 3, 1, 1),
+    ),
+    "depth to space": case(node("Conv", "w", to="c"), then("DepthToSpace", "c", blocksize=2), w=W),
+    "upsample": case(
+        node("Upsample", "scales", mode="nearest"),
+        version=9,
+        scales=np.array([1, 1, 2, 2], np.float32),
+    ),
+    "constants that are computed": case(
+        then("Range", "from", "to", "by", to="r"),
+        then("Size", "r", to="n"),
+        helper.make_node("Cast", ["n"], ["m"], "cast", to=1),
+        then("ConstantOfShape", "ones", to="z"),
+        then("Add", "z", "m", to="a"),
+        node("Mul", "a"),
+        ones=whole(1, 1, 1, 1),
+        **{"from": np.array(1), "to": np.array(8), "by": np.array(2)},
+    ),
+}
+
+
+@pytest.mark.slow
+def test_rare_operators_compute_what_onnxruntime_computes(tmp_path: Path) -> None:
+    assert not _wrong(RARE, tmp_path)
