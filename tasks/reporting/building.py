@@ -61,7 +61,7 @@ def build_report(
         for name in spec.layers
     }
     annotated = Annotator(material.bucket, files.folder, card, spec, sums, details).images()
-    found = finding(card, spec, totals, details, annotated)
+    found = finding(card, spec, totals, details)
     return ReportContents(
         dataset=images.name,
         model=card.key,

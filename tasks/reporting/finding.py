@@ -4,7 +4,6 @@ A mean over images that are explained by different classes answers no question, 
 rests on it.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from diamond_cutter.model_inventory.card import ModelCard
@@ -13,7 +12,7 @@ from diamond_cutter.tasks.attribution.totals import Totals
 from diamond_cutter.tasks.attribution.words import CLASS_VERBS
 from diamond_cutter.tasks.reporting.answers import Answer, answer_of, leading_layer
 from diamond_cutter.tasks.reporting.choosing import top_and_bottom
-from diamond_cutter.tasks.reporting.contents import AnnotatedImage, DetailsRecord
+from diamond_cutter.tasks.reporting.contents import DetailsRecord
 from diamond_cutter.tasks.reporting.layer_contents import Checks
 from diamond_cutter.tasks.reporting.verdicts import percent
 
@@ -30,14 +29,12 @@ def finding(
     spec: AttributionSpec,
     totals: Totals,
     details: DetailsRecord,
-    annotated: Sequence[AnnotatedImage],
 ) -> Finding:
     """Return the finding of a report."""
     layer, answer = leading_layer(card, spec, totals, details), answer_of(card, spec, totals)
     said = None if answer is None else _of_channels(card, answer, layer, totals)
     if said is None:
-        where = "the images below" if annotated else "the single images"
-        said = f"Each image asks its own question: look at {where} for what decides."
+        said = "Each image asks its own question, so look at single images for what decides."
     return Finding(said, _belief(layer, details.checks[layer]))
 
 

@@ -8,14 +8,13 @@ from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from diamond_cutter.tasks.attribution.totals import ALL, LayerTotals, SetName, Totals
 from diamond_cutter.tasks.reporting.answers import leading_layer
-from diamond_cutter.tasks.reporting.contents import AnnotatedImage, DetailsRecord
+from diamond_cutter.tasks.reporting.contents import DetailsRecord
 from diamond_cutter.tasks.reporting.finding import finding
 from diamond_cutter.tasks.reporting.layer_contents import Checks, Verdict
 from diamond_cutter.tasks.reporting.verdicts import summarised_checks
 from diamond_cutter.tasks.versions import software_versions
 
 TWO = SetName("class", number=2)
-IMAGE = AnnotatedImage(image=0, layer="third", cell=0, channel=1, caption="Here it is.")
 ERRORS: dict[Verdict, tuple[float, float]] = {
     "reliable": (0.1, 1.0),
     "order only": (0.5, 1.0),
@@ -71,7 +70,7 @@ def test_the_finding_is_about_the_largest_set_of_one_class(card: ModelCard) -> N
     means = {ALL: [9.0, 9, -9], TWO: [0.5, 1.25, -2]}
     totals = totals_of(means, {ALL: {1, 2}, TWO: {2}})
     details = details_of(first="order only", third="reliable", logits="reliable")
-    found = finding(card, spec_of(), totals, details, [IMAGE])
+    found = finding(card, spec_of(), totals, details)
     name = card.class_label(2).name
     assert found.said == (
         f"Channel 1 of third supports {name} most (+1.2 logits), and channel 2 opposes it most "
@@ -83,7 +82,7 @@ def test_the_finding_is_about_the_largest_set_of_one_class(card: ModelCard) -> N
 def test_one_question_for_all_images_is_answered_by_all(card: ModelCard) -> None:
     totals = totals_of({ALL: [0.0, 3, 1]}, {ALL: {0}})
     details = details_of(first="order only", third="order only", logits="order only")
-    found = finding(card, spec_of(positive=0, negative=1), totals, details, [])
+    found = finding(card, spec_of(positive=0, negative=1), totals, details)
     names = [card.class_label(number).name for number in (0, 1)]
     assert f"supports {names[0]} over {names[1]} most (+3 logits), on average" in found.said
     assert "opposes" not in found.said and found.belief.endswith("can be believed, not the sizes.")
@@ -92,9 +91,9 @@ def test_one_question_for_all_images_is_answered_by_all(card: ModelCard) -> None
 def test_no_mean_is_quoted_that_mixes_questions(card: ModelCard) -> None:
     totals = totals_of({ALL: [9.0, 9, -9]}, {ALL: {1, 2}})
     details = details_of(first="not reliable", third="not reliable", logits="not reliable")
-    found = finding(card, spec_of(), totals, details, [IMAGE])
+    found = finding(card, spec_of(), totals, details)
     assert "9" not in found.said and found.said.startswith(
-        "Each image asks its own question: look at the images below"
+        "Each image asks its own question, so look at single images"
     )
     assert "a hint at most" in found.belief
 
