@@ -87,7 +87,9 @@ class Window:
         self._chromium, self._options = chromium, options
         self.page = chromium.page(**options)
         self.page.set_viewport_size({"width": width, "height": height})
-        self.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+        self.page.emulate_media(
+            media="screen", color_scheme="light", reduced_motion="no-preference"
+        )
         self.page.set_default_timeout(1000 * AT_MOST_S)
         self._hears = {
             "request": lambda request: self.requests.append(request.url),

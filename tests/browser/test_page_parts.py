@@ -158,10 +158,12 @@ def test_the_menu_of_a_page_from_a_file_says_how_to_save_pictures(
 ) -> None:
     page = window.open()
     page.get_by_text("Share photo").click()
+    window.settle()
     status = page.locator(".share[open] [role=status]")
     assert "diamond-cutter browse" in status.inner_text()
     page.get_by_role("button", name="Save as SVG").locator("visible=true").click()
     assert "diamond-cutter browse" in status.inner_text()
     page = served_window.open()
     page.get_by_text("Share photo").click()
+    served_window.settle()
     assert page.locator(".share[open] [role=status]").inner_text() == ""

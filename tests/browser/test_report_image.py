@@ -62,12 +62,16 @@ def strings(channels: tuple[int, ...]) -> list[str]:
 def open_image(window: Window, image: int, layer: int, state: str = "") -> Any:
     page = window.open(f"#/image/{image}/{quote(list(LAYERS)[layer], safe='')}{state}")
     page.wait_for_selector(".position-channels")
-    # The list of images is loaded for what is at the page's end.
-    page.evaluate("document.querySelector('.alike').scrollIntoView()")
-    page.wait_for_selector(".same-place")
+    show_other_images(page)
     page.evaluate("scrollTo(0, 0)")
     window.settle()
     return page
+
+
+def show_other_images(page: Any) -> None:
+    """Scroll to the end of the page, for which the list of all images is loaded."""
+    page.evaluate("document.querySelector('.alike').scrollIntoView()")
+    page.wait_for_selector(".alike .marker", state="detached")
 
 
 def test_what_decides_at_this_place_in_the_picture(window: Window) -> None:
@@ -142,8 +146,7 @@ def test_send_me_exactly_this_view(window: Window) -> None:
 
     def seen() -> tuple[str, list[str], str]:
         page.wait_for_selector(".position-channels")
-        page.evaluate("document.querySelector('.alike').scrollIntoView()")
-        page.wait_for_selector(".same-place")
+        show_other_images(page)
         window.settle()
         return (
             page.locator(".inspect").inner_text(),
