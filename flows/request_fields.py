@@ -78,8 +78,8 @@ Budget = Annotated[
     float | None,
     Field(
         gt=0,
-        description="minutes until no more tasks start. The tasks in flight still finish, which "
-        "can take minutes. The same command continues",
+        description="minutes until no more tasks start; those in flight finish, and the same "
+        "command continues",
     ),
 ]
 _RecipeName = Annotated[str, Field(title="name", json_schema_extra={"enum": [AUTO, *PRESETS]})]
