@@ -4,6 +4,8 @@ The work is planned from the records in the bucket. After any kind of end, the s
 therefore does only the missing work.
 """
 
+from collections.abc import Sequence
+
 from prefect import flow
 
 from diamond_cutter.errors import DiamondCutterError
@@ -42,13 +44,14 @@ from diamond_cutter.tasks.cut_report.job import ComparisonJob
 from diamond_cutter.tasks.cut_report.stored import stored_comparison
 from diamond_cutter.tasks.cut_report.task import publish_comparison
 from diamond_cutter.tasks.cutting.dataset import (
+    Dataset,
     check_class_sizes,
     labelled_images,
     make_dataset,
 )
 from diamond_cutter.tasks.devices import DeviceSlots, devices_of
 from diamond_cutter.tasks.features.spec import CutSpec
-from diamond_cutter.tasks.features.stored import common_digests
+from diamond_cutter.tasks.features.stored import FeatureSet, common_digests
 from diamond_cutter.tasks.photos.image_set import BadPhotos
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
@@ -127,6 +130,13 @@ def _recipe_name(request: CutRequest) -> str | None:
     return given.name if given == RenderRecipe(name=given.name) else None
 
 
+def _dataset(run: CutRun, features: Sequence[FeatureSet]) -> tuple[Dataset, dict[str, str]]:
+    """Return the images to classify, and the reason for each image that is unreadable."""
+    refused = {name: reason for found in features for name, reason in found.refused.items()}
+    check_class_sizes(run.labelled, run.request.folds, refused)
+    return make_dataset(run.labelled, common_digests(features), run.models[0].spec), refused
+
+
 def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     artifacts = CutArtifacts(run.images.name)
     layers = sum(len(model.spec.layers) for model in run.models)
@@ -134,12 +144,7 @@ def _find(run: CutRun, folder: str, slots: DeviceSlots) -> CutSummary:
     costs = costs_of_models(run, slots)
     say(estimate(run, costs, len(slots)))
     features = features_of_models(run, slots)
-    refused = {
-        name: reason for found in features.values() for name, reason in found.refused.items()
-    }
-    check_class_sizes(run.labelled, run.request.folds, refused)
-    digests = common_digests(list(features.values()))
-    dataset = make_dataset(run.labelled, digests, run.models[0].spec)
+    dataset, refused = _dataset(run, list(features.values()))
     with DeviceSlots([""] * SCORERS) as scorers:
         scores = score_models(run, dataset, scorers)
         comparison = compare(run.models, scores, costs)

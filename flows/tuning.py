@@ -130,12 +130,8 @@ def _tune_in_threads(
             count(found if isinstance(found, str) else f"trial {next(trials)} done")
 
         arguments = (request.bucket, model, layer, request.recipe, request.budget_s)
-        found = slots.run(
-            tune_and_store,
-            *arguments,
-            timeout_s=request.layer_timeout_s,
-            on_progress=on_progress,
-        )
+        limit_s = request.layer_timeout_s
+        found = slots.run(tune_and_store, *arguments, timeout_s=limit_s, on_progress=on_progress)
         count.complete()
         return found
 

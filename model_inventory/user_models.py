@@ -132,6 +132,24 @@ def import_user_model(
         guesses += (guess,)
     if found != path:
         guesses += (f"that {found.name} in {path.name} is the model",)
+    source = ModelSource(
+        origin=path.resolve().name,
+        weights_sha256=content_hash(path, model.other_files),
+        importer=_IMPORTERS[kind],
+    )
+    bundle, more = _bundle(name, source, model, image, labels, options)
+    return Imported(bundle, (*guesses, *more), _missing_labels(bundle.card))
+
+
+def _bundle(
+    name: str,
+    source: ModelSource,
+    model: ModelContent,
+    image: ImageSpec,
+    labels: Sequence[ClassLabel],
+    options: ImportOptions,
+) -> tuple["Bundle", tuple[str, ...]]:
+    """Return the bundle of a model, and what was guessed of its logits and layers."""
     from diamond_cutter.model_inventory.bundle import make_bundle
     from diamond_cutter.model_inventory.head_logits import HeadRequest, with_head
 
@@ -141,11 +159,7 @@ def import_user_model(
     headed = with_head(model.graph, model.input_tensor, model.output_tensor, image, asked)
     bundle = make_bundle(
         name=name,
-        source=ModelSource(
-            origin=path.resolve().name,
-            weights_sha256=content_hash(path, model.other_files),
-            importer=_IMPORTERS[kind],
-        ),
+        source=source,
         graph=headed.graph,
         input_tensor=model.input_tensor,
         output_tensor=model.output_tensor,
@@ -155,8 +169,7 @@ def import_user_model(
         logits=headed.logits,
         head=headed.head,
     )
-    guesses += (*headed.guesses, *_shortened_names(bundle.card))
-    return Imported(bundle, guesses, _missing_labels(bundle.card))
+    return bundle, (*headed.guesses, *_shortened_names(bundle.card))
 
 
 def _names_fit(model: ModelContent) -> bool:

@@ -124,7 +124,12 @@ def remarks(
                 f"{percent(record.best.accuracy)} %, {points(record.best.gain)} above the best "
                 "single layer."
             )
-    said += _tested(best, dataset, trained, names)
+    return [*said, *_tested(best, dataset, trained, names), *_copies(dataset)]
+
+
+def _copies(dataset: Dataset) -> list[str]:
+    """Say how many images are copies of others."""
+    said = []
     if dataset.copies:
         copies = (
             "1 image is a copy" if dataset.copies == 1 else f"{dataset.copies} images are copies"

@@ -90,6 +90,17 @@ def join_layers(
             break
         chosen, best = (*chosen, added), attempts[added]
     layers, found = (chosen, best) if len(chosen) > 1 else first or (chosen, best)
+    return _join(layers, found, single, part, folds), tried
+
+
+def _join(
+    layers: tuple[str, ...],
+    found: np.ndarray,
+    single: np.ndarray,
+    part: Part,
+    folds: Sequence[Division],
+) -> Join:
+    """Return joined layers with their accuracy and gain; both arrays are accuracies by fold."""
     per_repeat = len(folds) // (1 + max(fold.repeat for fold in folds))
     low, high = accuracy_interval(found, per_repeat, len(np.unique(part.groups)))
     gain_low, _ = interval(found - single, per_repeat)
@@ -102,4 +113,4 @@ def join_layers(
         gain=gain,
         gain_low=gain_low,
         kept=gain_low > 0,
-    ), tried
+    )

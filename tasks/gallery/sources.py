@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import get_args
@@ -163,24 +163,13 @@ def read_source(
     """Return the sprites of a layer; of duplicates, the largest spritemap counts."""
     listed = {info.key: info.size for info in bucket.list(layer_folder(model, recipe, layer))}
     gathered = list(spritemap_records(bucket, model, recipe, layer))
-    records = [
+    spritemaps, shown = _gathered(
         record
         for record in gathered
         if (record.model, record.recipe, record.layer) == (model, recipe, layer)
         and listed.get(record.file.key) == record.file.size
         and _can_be_shown(record)
-    ]
-    spritemaps: list[SpritemapRecord] = []
-    shown: dict[tuple[int, int], ShownSprite] = {}
-    for record in sorted(records, key=lambda record: (-len(record.sprites), record.file.key)):
-        new = [
-            ShownSprite(scores, len(spritemaps), cell)
-            for cell, scores in enumerate(record.sprites)
-            if (scores.channel, scores.variant) not in shown
-        ]
-        if new:
-            spritemaps.append(record)
-            shown |= {(sprite.scores.channel, sprite.scores.variant): sprite for sprite in new}
+    )
     done = {record_beside(file.key) for record in gathered for file in record.shards}
     waiting = [key for key in listed if is_shard_record(key) and key not in done]
     loose, added = _loose(
@@ -200,7 +189,7 @@ def read_source(
         labels=tuple(mix.label for mix in mixes.mixes)
         if mixes
         else channel_labels(bucket, model, recipe, layer, card),
-        spritemaps=tuple(spritemaps),
+        spritemaps=spritemaps,
         sprites=tuple(sprite for _, sprite in sorted({**shown, **added}.items())),
         loose=loose,
         mixes=mixes,
@@ -272,6 +261,24 @@ def _versions(bucket: Bucket, layers: Collection[LayerSource]) -> Versions | Non
         for _, shard in layer.loose:
             return shard.versions
     return None
+
+
+def _gathered(
+    records: Iterable[SpritemapRecord],
+) -> tuple[tuple[SpritemapRecord, ...], dict[tuple[int, int], ShownSprite]]:
+    """Return the spritemaps to show, largest first, and their sprites by channel and variant."""
+    spritemaps: list[SpritemapRecord] = []
+    shown: dict[tuple[int, int], ShownSprite] = {}
+    for record in sorted(records, key=lambda record: (-len(record.sprites), record.file.key)):
+        new = [
+            ShownSprite(scores, len(spritemaps), cell)
+            for cell, scores in enumerate(record.sprites)
+            if (scores.channel, scores.variant) not in shown
+        ]
+        if new:
+            spritemaps.append(record)
+            shown |= {(sprite.scores.channel, sprite.scores.variant): sprite for sprite in new}
+    return tuple(spritemaps), shown
 
 
 def _can_be_shown(record: SpritemapRecord) -> bool:

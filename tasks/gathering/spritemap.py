@@ -84,8 +84,7 @@ def commit_spritemap(
             and is_whole(bucket, record.file)
         )
 
-    stored = sound()
-    if stored is not None:
+    if (stored := sound()) is not None:
         return stored
     with claimed(key) as is_ours:
         # Another process may have gathered it just before the claim.

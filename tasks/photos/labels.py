@@ -98,9 +98,8 @@ def _why_unmatched(row: Row, images: int) -> str:
     return f"{where}, but the image does not exist"
 
 
-def _rows(text: str) -> Iterator[Row]:
-    table = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = [cell.strip().lower() for cell in next((cells for cells in table if any(cells)), [])]
+def _columns(header: Sequence[str]) -> tuple[str, str, str | None]:
+    """Return the names of the columns of files, labels and class numbers."""
     file, label, index = (
         next((name for name in wanted if name in header), None)
         for wanted in (_FILES, _LABELS, _INDICES)
@@ -110,6 +109,13 @@ def _rows(text: str) -> Iterator[Row]:
             f"files ({', '.join(_FILES)})" if file is None else f"labels ({', '.join(_LABELS)})"
         )
         raise ValueError(f"has no column of {lacking}. Start it with a line such as file,label.")
+    return file, label, index
+
+
+def _rows(text: str) -> Iterator[Row]:
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = [cell.strip().lower() for cell in next((cells for cells in table if any(cells)), [])]
+    file, label, index = _columns(header)
     for cells in table:
         line = table.line_num
         if not any(cell.strip() for cell in cells):

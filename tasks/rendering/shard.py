@@ -3,6 +3,7 @@
 import socket
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.storage import Bucket, crc32c, open_bucket
@@ -19,6 +20,11 @@ from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
 from diamond_cutter.tasks.rendering.work import ShardWork
 from diamond_cutter.tasks.sheets import compose, encode_lossless, shard_columns
 from diamond_cutter.tasks.versions import device_of_this_process, software_versions
+
+if TYPE_CHECKING:
+    from diamond_cutter.model_inventory.bundle import Bundle
+    from diamond_cutter.tasks.rendering.precision import Execution
+    from diamond_cutter.tasks.rendering.sprites import Sprite
 
 SHARD_CHANNELS = 32
 
@@ -56,17 +62,13 @@ class ShardJob(FrozenModel):
         return shard_record_key(self.model, self.recipe.key, self.name, self.numbers)
 
 
-def render_and_commit(job: ShardJob) -> ShardWork:
-    """Render a shard in this process; write its picture first, then the record that commits it."""
-    from diamond_cutter.tasks.rendering.precision import execution_here
+def _rendered(
+    job: ShardJob, bundle: "Bundle", batch_size: int, execution: "Execution", tracing: Stopwatch
+) -> "list[Sprite]":
+    """Render the sprites of a shard, and report the progress."""
     from diamond_cutter.tasks.rendering.sprites import render_sprites
 
-    started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
-    tracing, versions = Stopwatch(_tell_tracing), software_versions()
-    bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
-    highest = _highest_on_photos(bucket, job)
-    batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
-    sprites = render_sprites(
+    return render_sprites(
         bundle,
         job.subjects,
         job.numbers,
@@ -77,6 +79,18 @@ def render_and_commit(job: ShardJob) -> ShardWork:
         on_ladder=lambda failed: report_progress(f"retrying {failed} sprite{'s' * (failed > 1)}"),
         tracing=tracing,
     )
+
+
+def render_and_commit(job: ShardJob) -> ShardWork:
+    """Render a shard in this process; write its picture first, then the record that commits it."""
+    from diamond_cutter.tasks.rendering.precision import execution_here
+
+    started, clock, execution = datetime.now(UTC), time.perf_counter(), execution_here()
+    tracing, versions = Stopwatch(_tell_tracing), software_versions()
+    bucket, bundle = open_bucket(job.bucket), read_bundle(job.bucket, job.model)
+    highest = _highest_on_photos(bucket, job)
+    batch_size = job.batch_size or batch_size_for(bundle, job.subjects, job.recipe, execution)
+    sprites = _rendered(job, bundle, batch_size, execution, tracing)
     rendered_s = time.perf_counter() - clock
     report_progress("writing")
     columns = shard_columns(len(sprites), job.recipe.size_px)
