@@ -151,6 +151,13 @@ class Window:
         assert isinstance(colour, tuple)
         return colour
 
+    def cursor_box(self) -> dict[str, float]:
+        """Return where the active cell is, once the grid is drawn; it is redrawn before a frame."""
+        self.settle()
+        box = self.page.locator(".cursor").bounding_box()
+        assert isinstance(box, dict)
+        return box
+
     def active(self) -> str:
         """Return which sprite is active: what is behind the last slash of its link."""
         return str(self.page.locator(".cursor").get_attribute("href")).rpartition("/")[2]
@@ -158,7 +165,7 @@ class Window:
     def active_colour(self) -> tuple[int, ...]:
         """Return the colour of the active cell."""
         self.page.mouse.move(0, 0)
-        box = self.page.locator(".cursor").bounding_box()
+        box = self.cursor_box()
         return self.colour_at(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
     def sprites_shown(self) -> list[str]:

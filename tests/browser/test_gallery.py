@@ -117,7 +117,7 @@ def test_from_the_model_over_a_layer_to_a_unit_and_back(either: Window) -> None:
     assert page.url == either.site + "#/layer/stem"
     either.settle()
     assert either.active_colour() == colour_of(STEM[0])
-    box = page.locator(".cursor").bounding_box()
+    box = either.cursor_box()
     page.mouse.click(box["x"] + 1.5 * box["width"] + 6, box["y"] + 20)
     page.wait_for_selector(".large")
     assert page.url == either.site + "#/layer/stem/1"
@@ -134,7 +134,7 @@ def test_from_the_model_over_a_layer_to_a_unit_and_back(either: Window) -> None:
 
 def test_a_cell_is_drawn_from_its_place_and_hovering_shows_its_scores(window: Window) -> None:
     page = window.open_layer("stem")
-    box = page.locator(".cursor").bounding_box()
+    box = window.cursor_box()
     tip = page.locator(".tip")
     assert tip.is_hidden()
     page.mouse.move(box["x"] + 1.5 * box["width"] + 6, box["y"] + 20)
@@ -247,9 +247,9 @@ def test_everything_works_with_the_keyboard(window: Window) -> None:
 def test_2048_channels_take_one_image_and_few_elements_in_any_size(window: Window) -> None:
     page = window.open_layer("block_0")
     page.get_by_label("find a channel").fill("1000")
-    side = page.locator(".cursor").bounding_box()["width"]
+    side = window.cursor_box()["width"]
     page.get_by_label("larger").click()
-    larger = page.locator(".cursor").bounding_box()
+    larger = window.cursor_box()
     assert larger["width"] > side and 0 < larger["y"] < 800
     page.mouse.move(600, 400)
     page.keyboard.down("Control")
@@ -259,7 +259,7 @@ def test_2048_channels_take_one_image_and_few_elements_in_any_size(window: Windo
     assert page.evaluate("window.devicePixelRatio") == 1
     for _ in range(12):
         page.get_by_label("smaller").click()
-    assert page.locator(".cursor").bounding_box()["width"] >= 20
+    assert window.cursor_box()["width"] >= 20
     page.evaluate("document.querySelector('.grid').scrollTop = 1e6")
     window.settle()
     page.get_by_label("sort by").select_option("objective")
@@ -288,7 +288,7 @@ def test_a_phone_shows_it_without_scrolling_sideways_and_a_tap_opens_a_unit(
             ".flatMap((box) => [box.left, box.right])"
         )
         assert min(edges) >= 0 and max(edges) <= 360, path
-    box = page.locator(".cursor").bounding_box()
+    box = window.cursor_box()
     page.touchscreen.tap(box["x"] + 2.5 * box["width"] + 12, box["y"] + 20)
     page.wait_for_selector(".large")
     assert page.url.endswith("#/layer/stem/2")
@@ -505,7 +505,7 @@ def test_a_copied_address_shows_the_same_view(window: Window) -> None:
     page.get_by_label("larger").click()
     page.get_by_label("find a channel").fill("1004")
     window.until("location.hash.includes('find=1004') && location.hash.includes('zoom=')")
-    side = page.locator(".cursor").bounding_box()["width"]
+    side = window.cursor_box()["width"]
     window.open(page.url.removeprefix(window.site))
     page.wait_for_selector(".cursor")
     window.settle()
@@ -513,7 +513,7 @@ def test_a_copied_address_shows_the_same_view(window: Window) -> None:
     assert page.get_by_label("sort by").input_value() == "objective"
     assert page.get_by_label("find a channel").input_value() == "1004"
     assert page.get_by_role("status").first.inner_text() == "227 of 2,048 sprites"
-    assert abs(page.locator(".cursor").bounding_box()["width"] - side) < 1
+    assert abs(window.cursor_box()["width"] - side) < 1
 
 
 def test_a_layer_in_progress_is_shown_from_its_shards(

@@ -142,12 +142,12 @@ def test_an_open_layer_gets_new_sprites_and_stays_as_it_is(
     assert page.get_by_role("status").first.inner_text() == "in progress: 32 sprites"
     page.locator(".cursor").focus()
     page.evaluate("window.cursorBefore = document.querySelector('.cursor')")
-    place = page.locator(".cursor").bounding_box()["y"]
+    place = window.cursor_box()["y"]
     growing.put_shard("block_0", range(32))
     later(window)
     window.until("document.querySelector('.count').textContent === 'in progress: 64 sprites'")
     assert window.active() == "50"
-    assert abs(page.locator(".cursor").bounding_box()["y"] - place) < 2
+    assert abs(window.cursor_box()["y"] - place) < 2
     assert page.evaluate("document.activeElement === window.cursorBefore")
     assert said(window) == "32 new sprites in block_0."
     assert page.get_by_label("sort by").input_value() == "objective"
