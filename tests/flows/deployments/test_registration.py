@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from diamond_cutter.flows.cli.main import run
 from diamond_cutter.flows.server.crashed_runs import crash_runs
 from diamond_cutter.storage import LocalBucket
+from tests.flows.deployments.triggering import trigger
 from tests.flows.made_up_set import put_bundle, put_shard
 from tests.waiting import AT_MOST_S
 
@@ -45,10 +46,6 @@ def api(server: None) -> Iterator[httpx.Client]:
 
 def deployed(api: httpx.Client, name: str) -> dict[str, Any]:
     return dict(api.get(f"/deployments/name/{name}").raise_for_status().json())
-
-
-def trigger(api: httpx.Client, deployment: str, **parameters: Any) -> httpx.Response:
-    return api.post(f"/deployments/{deployment}/create_flow_run", json={"parameters": parameters})
 
 
 def test_a_worker_runs_what_the_api_accepts(

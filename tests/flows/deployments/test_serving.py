@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from diamond_cutter.flows.cli.main import run
 from diamond_cutter.tasks.importing.stored import keep_bundle
 from tests.flows.conftest import SMALL
+from tests.flows.deployments.triggering import trigger
 from tests.flows.explained_images import make_images
 from tests.flows.wide_network import wide_network
 from tests.waiting import AT_MOST_S, wait_for
@@ -112,16 +113,9 @@ def deployment(api: httpx.Client, name: str) -> dict[str, Any] | None:
     return found.json() if found.is_success else None
 
 
-def trigger(api: httpx.Client, served: dict[str, Any], **parameters: Any) -> str:
+def run_of(api: httpx.Client, served: dict[str, Any], **parameters: Any) -> str:
     """Trigger a deployment, and return the id of its run."""
-    create = f"/deployments/{served['id']}/create_flow_run"
-
-    def made() -> httpx.Response | None:
-        answer = api.post(create, json={"parameters": parameters})
-        # SQLite may be locked by what the server still writes.
-        return None if answer.is_server_error else answer
-
-    return str(wait_for(made).raise_for_status().json()["id"])
+    return str(trigger(api, served["id"], **parameters).raise_for_status().json()["id"])
 
 
 def ended_run(api: httpx.Client, run_id: str) -> dict[str, Any] | None:
@@ -156,7 +150,7 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
             assert {run["deployment_id"] for run in due} == {served["id"]}
             assert all(run["expected_start_time"][11:16] == "02:00" for run in due)
 
-            run_id = trigger(api, served)
+            run_id = run_of(api, served)
             assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
 
             misspelt = {"parameters": {"reqest": served["parameters"]["request"]}}
@@ -170,7 +164,7 @@ def test_a_deployment_is_scheduled_and_renders_when_it_is_triggered(
                 "recipe": {"size_px": 32, "steps": 10_000, "ladder": []},
                 "grace_s": 0,
             }
-            lengthy_run = trigger(api, served, request=lengthy)
+            lengthy_run = run_of(api, served, request=lengthy)
             wait_for(lambda: api.get(f"/flow_runs/{lengthy_run}").json()["state_type"] == "RUNNING")
             printed = stop(serving, signal.SIGTERM)
             assert serving.returncode == 143, printed
@@ -197,7 +191,7 @@ def test_a_folder_is_explained_when_a_trigger_names_it(
             served = wait_for(lambda: deployment(api, "attribute-dataset/wide"))
             request = served["parameters"]["request"]
             assert (request["images"], request["bucket"]) == (str(first), str(tmp_path / "bucket"))
-            run_id = trigger(api, served, request={**request, "images": str(second)})
+            run_id = run_of(api, served, request={**request, "images": str(second)})
             assert wait_for(lambda: ended_run(api, run_id))["state_type"] == "COMPLETED"
             shown = api.post(
                 "/artifacts/filter",
