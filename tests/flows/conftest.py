@@ -146,7 +146,7 @@ def lasting_slots(gcs_server: "GcsServer") -> "Iterator[DeviceSlots]":
 
 @pytest.fixture(scope="session")
 def lasting_scorers(gcs_server: "GcsServer") -> "Iterator[Callable[[], DeviceSlots]]":
-    """Return what gives a process without a device that stays when a run ends, like
+    """Return a function for a process without a device that stays when a run ends, like
     `lasting_slots`. It begins when a run first needs it: few files score layers.
     """
     from diamond_cutter.tasks.devices import DeviceSlots

@@ -21,6 +21,7 @@ from diamond_cutter.storage.sets.report_keys import report_key, report_page_key
 from diamond_cutter.tasks.compare_report.contents import CompareReportRecord
 from diamond_cutter.tasks.compare_report.stored import stored_compare
 from tests.flows.conftest import SMALL, Command
+from tests.flows.damaged_reports import check_damage
 from tests.flows.labelled_digits import write_digits
 from tests.users_models import digits_model
 from tests.waiting import wait_for
@@ -191,19 +192,14 @@ def test_what_is_damaged_is_named_and_mended(copied: Path, found: Found, at_once
         copied / folder / record.contents.channels_table,
         copied / folder / "layers.json",
     )
-    whole = [path.read_bytes() for path in damaged]
-    for path, data in zip(damaged, whole, strict=True):
-        path.write_bytes(data[: len(data) // 2])
-        told = at_once("verify", "--bucket", str(copied))
-        assert told.returncode == 1 and path.name in told.stdout
-        assert stored_compare(LocalBucket(copied), folder) is None, path
-        path.write_bytes(data)
-    assert stored_compare(LocalBucket(copied), folder) is not None
-    for path, data in zip(damaged, whole, strict=True):
-        path.write_bytes(data[: len(data) // 2])
-    assert compare(at_once, found[1], copied).returncode == 0
-    assert at_once("verify", "--bucket", str(copied)).returncode == 0
-    for path, data in zip(damaged, whole, strict=True):
+    whole = check_damage(
+        copied,
+        damaged,
+        lambda: stored_compare(LocalBucket(copied), folder),
+        lambda: compare(at_once, found[1], copied).returncode,
+        at_once,
+    )
+    for path, data in whole:
         # The page names the bucket in its command.
         mended = path.read_bytes().replace(str(copied).encode(), str(found[0]).encode())
         assert mended == data, path

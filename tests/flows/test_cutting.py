@@ -21,6 +21,7 @@ from diamond_cutter.tasks.cut_report.contents import CutReportRecord
 from diamond_cutter.tasks.cut_report.stored import stored_comparison
 from diamond_cutter.tasks.cutting.scores import ScoresRecord
 from tests.flows.conftest import SMALL, Command
+from tests.flows.damaged_reports import check_damage
 from tests.flows.labelled_digits import write_digits
 from tests.users_models import digits_model
 from tests.waiting import wait_for
@@ -167,19 +168,14 @@ def test_what_is_damaged_is_named_and_mended(copied: Path, found: Found, at_once
         copied / folder / str(record.contents.classes[0].channels[0].sprite),
         next(copied.glob("reports/*/digits@*/cut@*/scores/parts.json")),
     )
-    whole = [path.read_bytes() for path in damaged]
-    for path, data in zip(damaged, whole, strict=True):
-        path.write_bytes(data[: len(data) // 2])
-        told = at_once("verify", "--bucket", str(copied))
-        assert told.returncode == 1 and path.name in told.stdout
-        assert stored_comparison(LocalBucket(copied), folder) is None, path
-        path.write_bytes(data)
-    assert stored_comparison(LocalBucket(copied), folder) is not None
-    for path, data in zip(damaged, whole, strict=True):
-        path.write_bytes(data[: len(data) // 2])
-    assert cut(at_once, found[1], copied).returncode == 0
-    assert at_once("verify", "--bucket", str(copied)).returncode == 0
-    for path, data in zip(damaged, whole, strict=True):
+    whole = check_damage(
+        copied,
+        damaged,
+        lambda: stored_comparison(LocalBucket(copied), folder),
+        lambda: cut(at_once, found[1], copied).returncode,
+        at_once,
+    )
+    for path, data in whole:
         # The page names the bucket in its commands.
         mended = path.read_bytes().replace(str(copied).encode(), str(found[0]).encode())
         assert TIMES.sub(b"", mended) == TIMES.sub(b"", data), path
