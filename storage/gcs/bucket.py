@@ -29,7 +29,7 @@ from diamond_cutter.storage.bucket import (
 from diamond_cutter.storage.errors import Conflict, Corrupt, NotFound
 from diamond_cutter.storage.gcs.client import TRANSFERS
 from diamond_cutter.storage.gcs.errors import is_about_sums, status_of
-from diamond_cutter.storage.gcs.place import GcsPlace, encoded
+from diamond_cutter.storage.gcs.place import GcsPlace, encoded, listed_info
 from diamond_cutter.storage.retries import TRANSFER_ATTEMPTS, CallRetries
 from diamond_cutter.storage.sets.layout import cache_control_of
 
@@ -214,18 +214,24 @@ class GcsBucket:
         return blob
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder = self._place.folder
         with self._place.explained(f"list {self.url}"):
-            for blob in self._place.listing(prefix=self._place.folder + prefix, fields=_LISTED):
+            for found in self._place.listing(prefix=folder + prefix, fields=_LISTED):
+                key = found["name"][len(folder) :]
                 # Objects of other programs can have any name, and are ignored.
-                if is_key(blob.name[len(self._place.folder) :]):
-                    yield self._place.info(blob)
+                if is_key(key):
+                    yield listed_info(key, found)
 
     def _list_folders(self, prefix: str) -> Iterator[str]:
         with self._place.explained(f"list {self.url}"):
-            pages = self._place.listing(
+            pages = self._place.pages(
                 prefix=self._place.folder + prefix, delimiter="/", fields="prefixes,nextPageToken"
-            ).pages
-            found = {name[len(self._place.folder) :] for page in pages for name in page.prefixes}
+            )
+            found = {
+                name[len(self._place.folder) :]
+                for page in pages
+                for name in page.get("prefixes", ())
+            }
         return iter(sorted(name for name in found if is_key(name[:-1])))
 
 

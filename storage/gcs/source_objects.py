@@ -44,13 +44,14 @@ def list_objects(url: str, retries: CallRetries | None = None) -> Iterator[Forei
     place, path = _place(url, retries)
     folder = path.removesuffix("/") + "/" if path else ""
     with place.explained(f"list {url!r}"):
-        for blob in place.listing(prefix=folder, fields=_LISTED):
-            if not blob.name.endswith("/"):
+        for found in place.listing(prefix=folder, fields=_LISTED):
+            name = found["name"]
+            if not name.endswith("/"):
                 yield ForeignObject(
-                    f"{place.url}/{blob.name}",
-                    blob.name[len(folder) :],
-                    int(blob.size or 0),
-                    decoded(blob.crc32c),
+                    f"{place.url}/{name}",
+                    name[len(folder) :],
+                    int(found.get("size", 0)),
+                    decoded(found.get("crc32c")),
                 )
 
 
