@@ -72,12 +72,12 @@ class GeneratedGalleries:
             NotFound: the gallery has no such file, or no longer has it.
             Corrupt: the layer's spritemap is damaged.
         """
-        source = self._source_of(model, recipe, key)
-        if key.endswith(".webp"):  # a published gallery has the picture already
+        if key.endswith(".webp"):  # a published gallery has the picture, also one of old pages
             try:
                 return self._bucket.get(key)
             except NotFound:
                 pass
+        source = self._source_of(model, recipe, key)
         # One at a time: decoding the spritemap of a large layer takes a gigabyte.
         with self._lock:
             name = layer_keys(model, recipe, source)[0]

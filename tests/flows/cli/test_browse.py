@@ -157,6 +157,21 @@ def test_the_first_page_shows_the_best_sprites_by_one_read_of_each_set(
     assert [crop.left for crop in card.previews] == [0, 64, 128, 192, 256, 320, 0, 64]
 
 
+def test_the_first_page_shows_the_thumbnails_of_galleries_of_earlier_versions(
+    served: Served, bucket: LocalBucket
+) -> None:
+    page = bucket.get(gallery_key(MODEL, RECIPE.key))
+    for key in [info.key for info in bucket.list(SET) if re.search(r"/gallery\..*webp$", info.key)]:
+        earlier = re.sub(r"gallery\.\w+", "gallery.0123456789abcdef", key)
+        page = page.replace(Path(key).name.encode(), Path(earlier).name.encode())
+        bucket.put(earlier, bucket.get(key))
+        bucket.delete(key)
+    bucket.put(gallery_key(MODEL, RECIPE.key), page, mode="overwrite")
+    thumbnails = set(re.findall(r'<image href="([^"]+)"', served.ask("/")[2].decode()))
+    assert len(thumbnails) == 2
+    assert {served.ask(path)[0] for path in thumbnails} == {200}
+
+
 def test_the_first_page_shows_the_sprites_of_a_first_layer_in_progress(tmp_path: Path) -> None:
     bucket = LocalBucket(tmp_path)
     put_layer(bucket, "stem", [scores(0), scores(1, flags=("grey",)), scores(2)])
