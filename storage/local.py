@@ -253,7 +253,7 @@ class LocalBucket:
         culprit = next(place for place in (path, *path.parents) if os.path.lexists(place))
         why = f"cannot {doing}: expected the folder {culprit}, found a file"
         return (
-            BadKey(f"{why}. Choose another key.")
+            BadKey(f"{why}. Remove the file, or choose another bucket.")
             if self._root.is_dir()
             else NotFound(f"{why}. Give the path of a folder.")
         )
