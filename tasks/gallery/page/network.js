@@ -74,11 +74,13 @@ const networkFigure = () => {
   if (!map) return "";
   const { about } = site;
   const classes = about && about.classes ? `output: ${count(about.classes, "class", "classes")}` : "output";
+  const ends = make("div", { class: "map-ends quiet small" }, make("span", {}, about ? `input: ${about.width} × ${about.height} px` : "input"), make("span", {}, classes));
+  ends.style.maxWidth = map.firstChild.style.maxWidth;
   const figure = make(
     "figure",
     { class: "map-figure" },
     map,
-    make("div", { class: "map-ends quiet small" }, make("span", {}, about ? `input: ${about.width} × ${about.height} px` : "input"), make("span", {}, classes)),
+    ends,
     make("figcaption", { class: "quiet small" }, "Each block is a layer. Taller: more positions. Wider: more channels. ", make("span", { class: "swatch-rendered" }), " share of channels with a sprite."),
   );
   const rows = () => [["layer", "kind", "channels", "height", "width", "channels with sprites"], ...drawnLayers().map(({ name, kind, channels, height, width, shown }) => [name, kind, channels, height, width, shown ? (shown.rendered ?? shown.sprites) : 0])];
