@@ -54,6 +54,7 @@ class Tally:
         self.done, self.failed, self.title = 0, 0, ""
         self._several = len({model for model, _ in self._totals}) > 1
         self._done_of = Counter[Group]()
+        self._counted = Counter[Part]()  # of the parts under way
         self._under_way: dict[Group, dict[str, str]] = {}  # the phase of each part
         self._started = time.monotonic()
         self._samples = deque([(self._started, 0)])
@@ -72,11 +73,15 @@ class Tally:
                 self._count(event.items)
                 group = self._group(part)
                 self._done_of[group] += event.items
+                self._counted[part] += event.items
                 if part.kind != "shard" and part.title in self._under_way.get(group, {}):
                     self._under_way[group][part.title] = ""  # its preparation is over
             case PartDone() | ShardDone() | PartReturned():
                 self._end(event.part)
             case PartFailed():
+                # What was rendered, but could not be written, is not done.
+                self._done_of[self._group(event.part)] -= self._counted[event.part]
+                self._count(-self._counted[event.part])
                 self.failed += event.part.items
                 self._end(event.part)
             case TaskFailed():
@@ -98,6 +103,7 @@ class Tally:
             self._samples.popleft()
 
     def _end(self, part: Part) -> None:
+        del self._counted[part]
         group = self._group(part)
         parts = self._under_way.get(group, {})
         parts.pop(part.title, None)

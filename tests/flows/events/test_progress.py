@@ -127,6 +127,16 @@ def test_layers_are_in_flight_while_their_shards_are(tally: Tally) -> None:
     assert tally.line().endswith(", 32 failed")
 
 
+def test_what_was_rendered_but_could_not_be_written_is_not_done(tally: Tally) -> None:
+    first, second = shard(A, "stem", 0), shard(A, "stem", 1)
+    for part in (first, second):
+        publish(PartStarted(part=part))
+        progress.Progress("sprites", 128).of_shard(part)(20)
+    publish(PartFailed(part=first, problem="the disk is full", retries=2))
+    assert tally.rows() == [("first stem", 20, 64, "waiting for a device")]
+    assert (tally.done, tally.failed) == (20, 32)
+
+
 def test_the_rate_is_that_of_the_last_minutes(
     tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
