@@ -77,12 +77,11 @@ def pid(*files: Path):
     return os.getpid()
 
 
-def run_all(slots, calls, broken, text=LOST):
+def run_all(slots, calls):
     """Run calls as a flow does, in threads; return the device that answered each."""
     with ThreadPoolExecutor(len(slots) + 1) as threads:
         started = [
-            threads.submit(slots.run, work, call, broken, text, timeout_s=AT_MOST_S)
-            for call in range(calls)
+            threads.submit(slots.run, work, call, (), timeout_s=AT_MOST_S) for call in range(calls)
         ]
         return dict(call.result(AT_MOST_S) for call in started)
 
@@ -93,7 +92,7 @@ def run_all(slots, calls, broken, text=LOST):
 )
 def test_a_device_that_cannot_start_falls_out_and_the_calls_go_on(caplog, check, why):
     with DeviceSlots(["0", "1", "2"], check=check) as slots:
-        answered = run_all(slots, 9, ())
+        answered = run_all(slots, 9)
         assert set(answered) == set(range(9)) and set(answered.values()) <= {"0", "2"}
         assert len(slots) == 2
     (said,) = caplog.messages
@@ -114,10 +113,19 @@ def test_without_any_device_left_every_call_ends_with_a_sentence(caplog):
     assert "The run continues on another device." in caplog.text
 
 
-def test_a_device_with_errors_of_its_own_falls_out_after_two_calls(caplog):
-    with DeviceSlots(["0", "1"], check=os.getpid) as slots:
-        answered = run_all(slots, 8, ("1",))
-        assert set(answered.values()) == {"0"} and len(slots) == 1
+def test_a_device_with_errors_of_its_own_falls_out_after_two_calls(tmp_path, caplog):
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    with DeviceSlots(["0", "1"], check=os.getpid) as slots, ThreadPoolExecutor(3) as threads:
+        first = threads.submit(slots.run, begin_and_wait, begun, end, timeout_s=AT_MOST_S)
+        wait_for(begun.exists)
+        # While the first call keeps GPU 0, both others fail on GPU 1.
+        others = [
+            threads.submit(slots.run, work, call, ("1",), timeout_s=AT_MOST_S) for call in (1, 2)
+        ]
+        wait_for(lambda: len(slots) == 1)
+        end.touch()
+        assert first.result(AT_MOST_S)
+        assert [call.result(AT_MOST_S) for call in others] == [(1, "0"), (2, "0")]
     assert "GPU 1 has failed" in caplog.text and "CUDA_ERROR_ECC_UNCORRECTABLE" in caplog.text
 
 
