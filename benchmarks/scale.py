@@ -1,14 +1,15 @@
 """Simulates 10 and 100 workers on InceptionV4, and plans 100 models.
 
     uv run python benchmarks/scale.py
-    uv run python benchmarks/scale.py --workers 1000 --only plain
+    uv run python benchmarks/scale.py --workers 1000
+    uv run python benchmarks/scale.py --workers 1000 --rendered 100 --only cluster
 
 The bucket is a strict server of Google Cloud Storage on loopback. Planning is real: the models'
 cards have InceptionV4's main layers, further layers and class labels. While 100 models are planned,
 the server waits with each answer. The runs are simulated in virtual time (see simulated_runs.py),
 with real requests, claims and shared work. Two kinds are compared: one run on a cluster, and as
-many plain runs as workers, which share the work by claims. They render a model for each hundred
-workers to the end, and publish it.
+many plain runs as workers, which share the work by claims. They render one model for each hundred
+workers, or as many as `--rendered` says, to the end, and publish them.
 
 Rendering is replaced by a time. It is drawn from those measured for deep layers (performance.md:
 27.5 to 38.4 s for a shard of 32 by `fast` on two cores), plus or minus a tenth. A request takes 30
@@ -205,14 +206,16 @@ def main(
     *,
     workers: tuple[int, ...] = (10, 100),
     models: int = 100,
+    rendered: int | None = None,
     request_ms: float = 60.0,
     only: Kind | None = None,
 ) -> None:
     """Plan, simulate, print the figures, and exit with 1 if a goal is missed.
 
     Args:
-        workers: the numbers of workers. There is a model for each hundred of them.
+        workers: the numbers of workers.
         models: how many models are planned together.
+        rendered: how many models the workers render; if omitted, one for each hundred workers.
         request_ms: how long the server waits with each answer while they are planned.
         only: simulate only plain runs, or only a run on a cluster.
     """
@@ -221,7 +224,7 @@ def main(
         put_models(server, "place", [made_up_model(number) for number in range(models)])
         plan(server, models, request_ms / 1000, missed)
         for number in workers:
-            cards = [made_up_model(model) for model in range(max(1, number // 100))]
+            cards = [made_up_model(model) for model in range(rendered or max(1, number // 100))]
             put_models(server, "place", cards)
             planned = planned_models(PLACE)
             for kind in get_args(Kind) if only is None else (only,):
