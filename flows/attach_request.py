@@ -2,14 +2,13 @@
 
 from pydantic import Field
 
-from diamond_cutter.flows.request_fields import BucketPlace, Devices, Grace, lasting_place
+from diamond_cutter.flows.request_fields import BucketPlace, Devices, FlowRequest, Grace
 from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.attaching.spec import AttachSpec, Augmentation, check_cut
 
 
-class AttachRequest(FrozenModel):
+class AttachRequest(FlowRequest):
     """Which network to cut where, and how to train new layers on it for labelled images."""
 
     model: str = Field(description="name of a model, as `diamond-cutter models` lists them")
@@ -52,12 +51,6 @@ class AttachRequest(FrozenModel):
         default=86_400, gt=0, description="time limit for each task, which is then retried"
     )
     grace_s: Grace = GRACE_S
-
-    def lasting(self) -> "AttachRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(
-            update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
-        )
 
 
 def attach_spec(card: ModelCard, request: AttachRequest) -> AttachSpec:

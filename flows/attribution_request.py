@@ -14,13 +14,12 @@ from diamond_cutter.flows.request_fields import (
     BucketPlace,
     Budget,
     Devices,
+    FlowRequest,
     Grace,
     Recipe,
     Runner,
-    lasting_place,
 )
 from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import LayerCard, ModelCard
 from diamond_cutter.model_inventory.errors import first_few
 from diamond_cutter.storage import Bucket
@@ -35,7 +34,7 @@ _NOBODY = "none"
 _STEPS: dict[Method, int] = {"gradient": 1, "integrated": 100, "auto": 32}
 
 
-class AttributionRequest(FrozenModel):
+class AttributionRequest(FlowRequest):
     """Which images to explain, by which model, and how."""
 
     model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
@@ -102,12 +101,6 @@ class AttributionRequest(FrozenModel):
     runner: Runner = LOCAL
     grace_s: Grace = GRACE_S
     budget_minutes: Budget = None
-
-    def lasting(self) -> "AttributionRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(
-            update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
-        )
 
 
 @dataclass(frozen=True)

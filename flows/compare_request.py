@@ -8,20 +8,19 @@ from diamond_cutter.flows.request_fields import (
     LOCAL,
     BucketPlace,
     Devices,
+    FlowRequest,
     Grace,
     Recipe,
     Runner,
-    lasting_place,
 )
 from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.model_inventory.errors import UnknownLayer
 from diamond_cutter.tasks.comparing.spec import PairedModel, SplitChoice, paired_models
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 
-class CompareRequest(FrozenModel):
+class CompareRequest(FlowRequest):
     """Which two models to compare, and on which images."""
 
     first: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
@@ -60,12 +59,6 @@ class CompareRequest(FrozenModel):
     )
     runner: Runner = LOCAL
     grace_s: Grace = GRACE_S
-
-    def lasting(self) -> "CompareRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(
-            update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
-        )
 
 
 def models_to_compare(

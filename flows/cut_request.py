@@ -8,19 +8,18 @@ from diamond_cutter.flows.request_fields import (
     BucketPlace,
     Budget,
     Devices,
+    FlowRequest,
     Grace,
     Recipe,
     Runner,
-    lasting_place,
 )
 from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.tasks.features.spec import CutSpec, Pooling
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 
 
-class CutRequest(FrozenModel):
+class CutRequest(FlowRequest):
     """Which labelled images to classify, and which models and layers to compare for it."""
 
     images: str = Field(
@@ -65,12 +64,6 @@ class CutRequest(FrozenModel):
     runner: Runner = LOCAL
     grace_s: Grace = GRACE_S
     budget_minutes: Budget = None
-
-    def lasting(self) -> "CutRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(
-            update={"bucket": lasting_place(self.bucket), "images": lasting_place(self.images)}
-        )
 
 
 def cut_spec(card: ModelCard, request: CutRequest) -> CutSpec:

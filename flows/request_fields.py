@@ -1,11 +1,12 @@
-"""Fields of several requests: the bucket, the recipe, the devices, the runner and time limits."""
+"""What several requests have: the bucket, the recipe, the devices, the runner and time limits."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from cyclopts import Group, Parameter
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.tasks.devices import DEVICES_HELP, check_devices
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -93,6 +94,17 @@ Recipe = Annotated[
     BeforeValidator(preset_by_name, json_schema_input_type=_RecipeName | RenderRecipe),
     Parameter(group=_RECIPE_OPTIONS, n_tokens=1),
 ]
+
+
+class FlowRequest(FrozenModel):
+    """The request of a flow: parameters of a command, of the flow, and of its deployments."""
+
+    def lasting(self) -> Self:
+        """Return the request with absolute paths."""
+        places = {name: getattr(self, name, None) for name in ("bucket", "images", "photos")}
+        return self.model_copy(
+            update={name: lasting_place(place) for name, place in places.items() if place}
+        )
 
 
 def lasting_place(place: str) -> str:

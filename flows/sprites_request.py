@@ -11,13 +11,12 @@ from diamond_cutter.flows.request_fields import (
     BucketPlace,
     Budget,
     Devices,
+    FlowRequest,
     Grace,
     Recipe,
     Runner,
-    lasting_place,
 )
 from diamond_cutter.flows.stops import GRACE_S
-from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.tasks.rendering.presets import PRESETS
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Mixes
@@ -26,7 +25,7 @@ from diamond_cutter.tasks.sheets import ImageFormat
 _MAIN = ("main",)
 
 
-class SpritesRequest(FrozenModel):
+class SpritesRequest(FlowRequest):
     """Which sprites to render, how, and in which bucket."""
 
     model: str = Field(
@@ -114,17 +113,8 @@ class SpritesRequest(FrozenModel):
         """Return the request for one of the models."""
         return self.model_copy(update={"model": model, "also": ()})
 
-    def lasting(self) -> "SpritesRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(
-            update={
-                "bucket": lasting_place(self.bucket),
-                "photos": self.photos and lasting_place(self.photos),
-            }
-        )
 
-
-class TuneRequest(FrozenModel):
+class TuneRequest(FlowRequest):
     """Which layers of a model to tune, from which recipe, and within which time."""
 
     model: str = Field(description="the name of a model, as `diamond-cutter models` lists it")
@@ -155,10 +145,6 @@ class TuneRequest(FrozenModel):
     def _recipe_is_known(self) -> Self:
         _refuse_changes_of_auto(self.recipe)
         return self
-
-    def lasting(self) -> "TuneRequest":
-        """Return the request with absolute paths."""
-        return self.model_copy(update={"bucket": lasting_place(self.bucket)})
 
 
 def _refuse_changes_of_auto(recipe: RenderRecipe) -> None:
