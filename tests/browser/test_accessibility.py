@@ -14,7 +14,7 @@ from tests.browser.sample import write_sample
 from tests.flows.made_up_set import RECIPE, put_mixes
 from tests.tasks.compare_report import made_up_comparison as made_up_compare
 from tests.tasks.cut_report import made_up_comparison as made_up_cut
-from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_layer, scores
+from tests.tasks.gallery.made_up_gallery import MODEL, publish, put_failed_run, put_layer, scores
 from tests.tasks.reporting.made_up_report import HOSTILE, put_report
 
 pytestmark = pytest.mark.slow
@@ -46,6 +46,7 @@ PAGES = {
     "compare": f"{COMPARE}index.html",
     "not found": f"{REPORT}index.html#/nothing",
 }
+FAILED = "stem channels 32-39: the disk is full"
 # Without the styles that axe-core would read again, which the pages' policy forbids, and without a
 # rule whose faults are never serious.
 OPTIONS = {
@@ -66,6 +67,10 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_layer(bucket, "stem", flagged)
     put_layer(bucket, put_mixes(bucket).name, [scores(0), scores(1)])
     assert put_report(folder, MODEL, RECIPE.key) == REPORT
+    failed = {"stem": range(32, 40)}
+    put_failed_run(
+        bucket, "01234567", selection={"stem": range(40)}, failed=failed, failures=(FAILED,)
+    )
     publish(bucket)
     made_up_cut.write_comparison(folder / CUT)
     made_up_compare.write_comparison(folder / COMPARE)
