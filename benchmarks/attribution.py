@@ -175,6 +175,7 @@ def checks(
     import numpy as np
     import tensorflow as tf
 
+    from diamond_cutter.tasks.attribution.attribution import attribution_function
     from diamond_cutter.tasks.attribution.batches import batches
     from diamond_cutter.tasks.attribution.checks import check_function
     from diamond_cutter.tasks.attribution.network import network_of
@@ -187,14 +188,16 @@ def checks(
             for number, image in enumerate(evenly(find_images(folder).images, images))
         ]
         for method, steps in (("gradient", 1), ("integrated", 100)):
-            check = check_function(
-                network,
-                AttributionSpec(
-                    layers=layers, negative="none", method=method, steps=steps, sprites="none"
-                ),
+            spec = AttributionSpec(
+                layers=layers, negative="none", method=method, steps=steps, sprites="none"
             )
+            attribute, check = attribution_function(network, spec), check_function(network, spec)
             found = [
-                check(batch.pixels, tf.constant([image.number for image in batch.images], tf.int32))
+                check(
+                    batch.pixels,
+                    tf.constant([image.number for image in batch.images], tf.int32),
+                    [layer.channels for layer in attribute(batch.pixels).layers],
+                )
                 for batch in batches(chosen, card.image.shape, {})
             ]
             for place, layer in enumerate(layers):

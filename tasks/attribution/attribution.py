@@ -6,7 +6,7 @@ path from zero activations to the layer's activations. They add up to the score'
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -65,7 +65,7 @@ def attribution_function(network: Network, spec: AttributionSpec) -> Attribute:
         forward = Forward(network, images)
         ranked = network.ranked(forward.logits, spec.threshold)
         chosen = choose_classes(ranked, spec.positive, spec.negative)
-        gradients = gradients_inside(forward, chosen, spec)
+        (gradients,) = gradients_inside(forward, [chosen], spec)
         found = map(_layer_attribution, forward.activations, gradients)
         return BatchAttribution(ranked, network.probabilities(forward.logits), chosen, list(found))
 
@@ -102,12 +102,18 @@ def _set_sides(values: tf.Tensor, layer: LayerCard) -> None:
 
 
 def gradients_inside(
-    forward: Forward, chosen: ChosenClasses, spec: AttributionSpec
-) -> list[tf.Tensor]:
+    forward: Forward, explained: Sequence[ChosenClasses], spec: AttributionSpec
+) -> list[list[tf.Tensor]]:
     """Add gradients to the graph being traced; activation times gradient is the attribution.
 
+    Args:
+        forward: the forward pass.
+        explained: the classes that each explanation explains. More of them share the forward passes
+            of integrated gradients.
+        spec: the method and the steps.
+
     Returns:
-        One tensor for each layer, shaped like its activations.
+        For each explanation, one tensor for each layer, shaped like its activations.
     """
     methods = [spec.method_of(layer) for layer in forward.network.layers]
     straight = [
@@ -115,34 +121,46 @@ def gradients_inside(
         for layer, method in zip(forward.activations, methods, strict=True)
         if method == "gradient"
     ]
-    score = tf.reduce_sum(score_of(forward.logits, chosen))
-    found = iter(tf.gradients(score, straight, unconnected_gradients="zero") if straight else ())
+    found = [iter(_gradients(forward.logits, chosen, straight)) for chosen in explained]
     paths = zip(forward.tails, forward.activations, forward.around, methods, strict=True)
-    return [
-        next(found)
+    by_layer = [
+        list(map(next, found))
         if method == "gradient"
-        else _mean_gradient(tail, layer, around, chosen, spec.steps)
+        else _mean_gradients(tail, layer, around, explained, spec.steps)
         for tail, layer, around, method in paths
     ]
+    return [[gradients[place] for gradients in by_layer] for place in range(len(explained))]
 
 
-def _mean_gradient(
-    tail: Tail, layer: tf.Tensor, around: list[tf.Tensor], chosen: ChosenClasses, steps: int
-) -> tf.Tensor:
-    """Return the mean gradient along the path, by the midpoint rule with `steps` steps."""
+def _gradients(
+    logits: tf.Tensor, chosen: ChosenClasses, layers: list[tf.Tensor]
+) -> list[tf.Tensor]:
+    score = tf.reduce_sum(score_of(logits, chosen))
+    return list(tf.gradients(score, layers, unconnected_gradients="zero")) if layers else []
 
-    def add(step: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+
+def _mean_gradients(
+    tail: Tail,
+    layer: tf.Tensor,
+    around: list[tf.Tensor],
+    explained: Sequence[ChosenClasses],
+    steps: int,
+) -> list[tf.Tensor]:
+    """Return mean gradients along the path, by the midpoint rule with `steps` steps."""
+
+    def add(step: tf.Tensor, *totals: tf.Tensor) -> tuple[tf.Tensor, ...]:
         on_path = layer * ((tf.cast(step, tf.float32) + 0.5) / steps)
         (logits,) = tail.run(on_path, around)
-        (gradient,) = tf.gradients(
-            tf.reduce_sum(score_of(logits, chosen)), [on_path], unconnected_gradients="zero"
-        )
-        return step + 1, total + gradient
+        gradients = [_gradients(logits, chosen, [on_path])[0] for chosen in explained]
+        return step + 1, *map(tf.add, totals, gradients)
 
-    _, total = tf.while_loop(
-        lambda step, total: step < steps, add, [0, tf.zeros_like(layer)], maximum_iterations=steps
+    _, *totals = tf.while_loop(
+        lambda step, *_: step < steps,
+        add,
+        [0, *(tf.zeros_like(layer) for _ in explained)],
+        maximum_iterations=steps,
     )
-    return total / steps
+    return [total / steps for total in totals]
 
 
 def _layer_attribution(layer: tf.Tensor, gradient: tf.Tensor) -> LayerAttribution:

@@ -30,29 +30,34 @@ class LayerChecks(NamedTuple):
 
 def check_function(
     network: Network, spec: AttributionSpec
-) -> Callable[[tf.Tensor, tf.Tensor], list[LayerChecks]]:
+) -> Callable[[tf.Tensor, tf.Tensor, list[tf.Tensor]], list[LayerChecks]]:
     """Return a compiled function that checks attributions, layer by layer.
 
-    The function takes images, float32 `[batch, height, width, channel]` in [0, 1], and seeds of the
-    random channels, int32 `[batch]`.
+    The function takes images, float32 `[batch, height, width, channel]` in [0, 1]; seeds of the
+    random channels, int32 `[batch]`; and for each layer the attribution of each channel, summed
+    over all positions, float32 `[batch, channel]`.
     """
+    channels = [network.card.layer(name).channels for name in network.layers]
 
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, *network.card.image.shape]),
             tf.TensorSpec([None], tf.int32),
+            [tf.TensorSpec([None, count]) for count in channels],
         ],
         autograph=False,
     )
-    def check(images: tf.Tensor, seeds: tf.Tensor) -> list[LayerChecks]:
+    def check(
+        images: tf.Tensor, seeds: tf.Tensor, attributed: list[tf.Tensor]
+    ) -> list[LayerChecks]:
         forward = Forward(network, images)
         ranked = network.ranked(forward.logits, spec.threshold)
         chosen = choose_classes(ranked, spec.positive, spec.negative)
-        score, gradients = score_of(forward.logits, chosen), gradients_inside(forward, chosen, spec)
+        score = score_of(forward.logits, chosen)
         return [
-            _check_layer(tail, layer, around, gradient, chosen, score, seeds)
-            for tail, layer, around, gradient in zip(
-                forward.tails, forward.activations, forward.around, gradients, strict=True
+            _check_layer(tail, layer, around, channels, chosen, score, seeds)
+            for tail, layer, around, channels in zip(
+                forward.tails, forward.activations, forward.around, attributed, strict=True
             )
         ]
 
@@ -75,7 +80,8 @@ def completeness_function(
         forward = Forward(network, images)
         ranked = network.ranked(forward.logits, spec.threshold)
         chosen = choose_classes(ranked, spec.positive, spec.negative)
-        score, gradients = score_of(forward.logits, chosen), gradients_inside(forward, chosen, spec)
+        score = score_of(forward.logits, chosen)
+        (gradients,) = gradients_inside(forward, [chosen], spec)
         found = []
         for tail, layer, around, gradient in zip(
             forward.tails, forward.activations, forward.around, gradients, strict=True
@@ -96,13 +102,12 @@ def _check_layer(
     tail: Tail,
     layer: tf.Tensor,
     around: list[tf.Tensor],
-    gradient: tf.Tensor,
+    attributed: tf.Tensor,
     chosen: ChosenClasses,
     score: tf.Tensor,
     seeds: tf.Tensor,
 ) -> LayerChecks:
     channels = layer.shape[-1]
-    attributed = tf.reduce_sum(by_position(layer * gradient), axis=1)
 
     def loss(kept: tf.Tensor) -> tf.Tensor:
         """Return the loss of score, float32 `[batch]`; `kept` is 0 or 1, `[batch, channel]`."""

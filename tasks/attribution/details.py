@@ -38,6 +38,8 @@ class LayerDetails(NamedTuple):
     mean: the mean activation of each channel in each cell, float32 `[batch, cell, channel]`.
     gradients: the factors that turn activations into the first map's attributions, summed over
         each cell, float32 `[batch, cell, channel]`.
+    attributed: the first map's attribution of each channel, summed over all cells, float32
+        `[batch, channel]`.
     """
 
     maps: list[AttributionMap]
@@ -45,6 +47,7 @@ class LayerDetails(NamedTuple):
     channels: tf.Tensor
     mean: tf.Tensor
     gradients: tf.Tensor
+    attributed: tf.Tensor
 
 
 class BatchDetails(NamedTuple):
@@ -100,9 +103,9 @@ def _explanations(
     """Return the classes that each map explains, and the gradients by map and layer."""
     chosen = choose_classes(ranked, spec.positive, spec.negative)
     if forward.network.two_classes:
-        return [chosen], [gradients_inside(forward, chosen, spec)]
+        return [chosen], gradients_inside(forward, [chosen], spec)
     singles = _single_classes(ranked, chosen, spec)
-    gradients = [gradients_inside(forward, single, spec) for single in singles]
+    gradients = gradients_inside(forward, singles, spec)
     if not _is_difference(spec, forward.network.classes):
         return singles, gradients
     # The gradient of a difference is the difference of the two logits' gradients.
@@ -123,6 +126,7 @@ def _layer_details(layer: tf.Tensor, card: LayerCard, gradients: list[tf.Tensor]
         channels=_top_channels(highest),
         mean=cell_means(layer, card),
         gradients=cell_sums(gradients[0], card),
+        attributed=tf.reduce_sum(attributed[0], axis=1),
     )
 
 

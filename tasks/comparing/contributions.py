@@ -52,7 +52,7 @@ def class_contributions(
     def contributions(pixels: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         forward = Forward(network, pixels)
         nobody = tf.fill([tf.shape(pixels)[0]], NONE)
-        (gradient,) = gradients_inside(forward, ChosenClasses(chosen, nobody), spec)
+        ((gradient,),) = gradients_inside(forward, [ChosenClasses(chosen, nobody)], spec)
         return tf.reduce_sum(by_position(forward.activations[0] * gradient), axis=1)
 
     found = {}

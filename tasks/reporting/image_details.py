@@ -9,7 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle
-from diamond_cutter.tasks.attribution.batches import NumberedImage, batches
+from diamond_cutter.tasks.attribution.batches import Batch, NumberedImage, batches
 from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import SamePlace, details_function
 from diamond_cutter.tasks.attribution.label_classes import NO_CLASS
@@ -73,10 +73,12 @@ def collect_details(
     seen_from = _seen_from(network, spec)
     flows = GroupFlows(network, spec, groups, evenly(images, GROUPED))
     found = CollectedDetails(same_place={name: _same_place(network, name) for name in spec.layers})
+    checks = _Checks(network, spec, evenly(images, CHECKED))
     for batch in batches(images, bundle.card.image.shape, {}):
         seen = tf.nest.map_structure(lambda values: values.numpy(), details(batch.pixels))
         measured = MeasuredBatch(network, spec, batch, seen, groups)
         flows.add(batch, measured.amounts, measured.worth)
+        checks.add(batch, [layer.attributed for layer in seen.layers])
         for place, image in enumerate(batch.images):
             for name, layer in zip(spec.layers, seen.layers, strict=True):
                 found.same_place[name].add(image.number, layer.highest[place])
@@ -90,7 +92,7 @@ def collect_details(
         on_image(len(batch.images))
     found.groups = {name: totals.described(name, group) for name, group in groups.items()}
     found.flows = flows.means()
-    found.checks = _checks(network, spec, evenly(images, CHECKED))
+    found.checks = checks.summarised()
     return found
 
 
@@ -176,23 +178,46 @@ def _seen_from(
     }
 
 
-def _checks(
-    network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
-) -> dict[str, Checks]:
-    """Return the checks of all layers."""
-    check = check_function(network, spec)
-    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in spec.layers}
-    for batch in batches(images, network.card.image.shape, {}):
-        seeds = tf.constant([image.number for image in batch.images], tf.int32)
-        for name, layer in zip(spec.layers, check(batch.pixels, seeds), strict=True):
-            found[name].append(np.stack([values.numpy() for values in layer]))
-    return {
-        name: summarised_checks(
-            np.concatenate(parts, axis=1),
-            network.card.layer(name).channels,
-            spec.method_of(name),
-            spec.steps,
+class _Checks:
+    """Checks the attributions of some of the images."""
+
+    def __init__(
+        self, network: Network, spec: AttributionSpec, images: Sequence[NumberedImage]
+    ) -> None:
+        self._network, self._spec = network, spec
+        self._wanted = {image.number for image in images}
+        self._check = check_function(network, spec)
+        self._found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in spec.layers}
+
+    def add(self, batch: Batch, attributed: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Check the wanted images of a batch.
+
+        Args:
+            batch: the images.
+            attributed: for each layer, the attribution of each channel, float32 `[batch, channel]`.
+        """
+        numbers = [image.number for image in batch.images]
+        places = [place for place, number in enumerate(numbers) if number in self._wanted]
+        if not places:
+            return
+        seeds = tf.constant([numbers[place] for place in places], tf.int32)
+        checked = self._check(
+            tf.constant(batch.pixels[places]),
+            seeds,
+            [tf.constant(channels[places]) for channels in attributed],
         )
-        for name, parts in found.items()
-        if parts
-    }
+        for name, layer in zip(self._spec.layers, checked, strict=True):
+            self._found[name].append(np.stack([values.numpy() for values in layer]))
+
+    def summarised(self) -> dict[str, Checks]:
+        """Return the checks of all layers."""
+        return {
+            name: summarised_checks(
+                np.concatenate(parts, axis=1),
+                self._network.card.layer(name).channels,
+                self._spec.method_of(name),
+                self._spec.steps,
+            )
+            for name, parts in self._found.items()
+            if parts
+        }

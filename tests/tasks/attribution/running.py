@@ -1,6 +1,6 @@
 """Runs a network, or what is behind one of its layers, outside of what attribution makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,10 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.graph.cutting import Tail
+from diamond_cutter.tasks.attribution.attribution import attribution_function
+from diamond_cutter.tasks.attribution.checks import LayerChecks, check_function
 from diamond_cutter.tasks.attribution.network import Network, network_of
+from diamond_cutter.tasks.attribution.spec import AttributionSpec
 
 
 def every_layer(bundle: Bundle) -> list[str]:
@@ -62,3 +65,15 @@ def cut_at(network: Network, layer: str, images: np.ndarray) -> Cut:
         network, images, [tail.layer, *tail.around, network.logits]
     )
     return Cut(tail, activations, around, logits)
+
+
+def checking(
+    network: Network, spec: AttributionSpec
+) -> Callable[[np.ndarray, Sequence[int]], list[LayerChecks]]:
+    """Return a function that checks the attributions of images, given their seeds."""
+    attribute, check = attribution_function(network, spec), check_function(network, spec)
+    return lambda images, seeds: check(
+        images,
+        tf.constant(seeds, tf.int32),
+        [layer.channels for layer in attribute(images).layers],
+    )

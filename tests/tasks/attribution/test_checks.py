@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 from diamond_cutter.tasks.attribution.attribution import attribution_function
-from diamond_cutter.tasks.attribution.checks import RANDOM_DRAWS, LayerChecks, check_function
+from diamond_cutter.tasks.attribution.checks import RANDOM_DRAWS, LayerChecks
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec, ablated_channels
 from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, images
-from tests.tasks.attribution.running import cut_at
+from tests.tasks.attribution.running import checking, cut_at
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def wide(x: tf.Tensor) -> dict[str, tf.Tensor]:
 @pytest.fixture(scope="module")
 def checked() -> dict[str, LayerChecks]:
     network = network_of(built("residual"), LAYERS)
-    found = check_function(network, spec_of(LAYERS))(images(3), tf.range(3))
+    found = checking(network, spec_of(LAYERS))(images(3), range(3))
     return dict(zip(network.layers, found, strict=True))
 
 
@@ -99,9 +99,7 @@ def test_nothing_is_lost_with_a_layer_that_the_logits_do_not_depend_on(
 
 def test_where_all_is_linear_nothing_lacks_and_the_top_takes_what_it_adds() -> None:
     bundle = bundle_of(wide, side=SIDE)
-    (found,) = check_function(network_of(bundle, ["first"]), spec_of(["first"]))(
-        images(4), tf.range(4)
-    )
+    (found,) = checking(network_of(bundle, ["first"]), spec_of(["first"]))(images(4), range(4))
     np.testing.assert_allclose(found.completeness_error, np.zeros(4), atol=1e-3)
     cut = cut_at(network_of(bundle, ["first"]), "first", images(4))
     weights = np.stack(
@@ -117,9 +115,8 @@ def test_where_all_is_linear_nothing_lacks_and_the_top_takes_what_it_adds() -> N
         found.drop_of_top, np.sort(added, axis=1)[:, -2:].sum(axis=1), rtol=1e-3, atol=1e-5
     )
     # In the mean, two of forty at random take a twentieth of all.
-    seeds = tf.range(400)
-    (many,) = check_function(network_of(bundle, ["first"]), spec_of(["first"]))(
-        np.repeat(images(1), 400, axis=0), seeds
+    (many,) = checking(network_of(bundle, ["first"]), spec_of(["first"]))(
+        np.repeat(images(1), 400, axis=0), range(400)
     )
     spread = added[0].std() * np.sqrt(2 / (400 * RANDOM_DRAWS))
     assert np.mean(many.drop_of_random) == pytest.approx(added[0].mean() * 2, abs=4 * spread)
@@ -129,9 +126,7 @@ def test_where_all_is_linear_nothing_lacks_and_the_top_takes_what_it_adds() -> N
 @pytest.mark.parametrize("method", ["gradient", "integrated"])
 def test_an_image_is_silenced_alike_in_any_batch(method: str) -> None:
     bundle = built("residual")
-    check = check_function(
-        network_of(bundle, ["stem", "branch"]), spec_of(["stem", "branch"], method)
-    )
+    check = checking(network_of(bundle, ["stem", "branch"]), spec_of(["stem", "branch"], method))
     seen, seeds = images(16), np.arange(100, 116, dtype=np.int32)
     alone, among_many, last = (
         check(seen[4:5], seeds[4:5]),

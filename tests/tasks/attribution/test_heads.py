@@ -9,12 +9,12 @@ import tensorflow as tf
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.model_inventory.head_logits import HeadRequest
 from diamond_cutter.tasks.attribution.attribution import BatchAttribution, attribution_function
-from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import details_function
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.score import NONE
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from tests.headed_bundle import convolved, dense, imported
+from tests.tasks.attribution.running import checking
 
 IMAGES = np.random.default_rng(1).random((6, 16, 16, 3), np.float32)
 
@@ -98,5 +98,5 @@ def test_the_value_of_a_regression_is_explained_and_is_no_probability() -> None:
 def test_the_class_of_a_segmentation_is_explained_over_the_picture() -> None:
     bundle = imported(lambda x: tf.nn.softmax(convolved(x, 3)))[0]
     spec = spec_of(bundle)
-    checked = check_function(network_of(bundle, spec.layers), spec)(IMAGES, tf.range(len(IMAGES)))
+    checked = checking(network_of(bundle, spec.layers), spec)(IMAGES, range(len(IMAGES)))
     assert np.max(checked[0].completeness_error) < 1e-3

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.tasks.attribution.attribution import attribution_function
-from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.details import details_function
 from diamond_cutter.tasks.attribution.layer_contributions import (
     group_flow_function,
@@ -18,7 +17,7 @@ from diamond_cutter.tasks.attribution.network import Network, network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
 from tests.built_bundle import bundle_of
 from tests.small_networks import SIDE, built, convolved, dense, drawn, images
-from tests.tasks.attribution.running import run_tail, values_of
+from tests.tasks.attribution.running import checking, run_tail, values_of
 
 IMAGE = images(1)
 
@@ -136,7 +135,7 @@ def test_a_network_may_ask_how_many_images_there_are() -> None:
     )
     for layer in attribution_function(network, spec)(images(3)).layers:
         assert np.any(layer.channels)
-    for checked in check_function(network, spec)(images(3), tf.range(3)):
+    for checked in checking(network, spec)(images(3), range(3)):
         assert np.any(checked.drop_of_top)
 
 

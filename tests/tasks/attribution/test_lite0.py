@@ -4,15 +4,14 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image, ImageOps
 
 from diamond_cutter.model_inventory.bundle import Bundle
 from diamond_cutter.tasks.attribution.attribution import attribution_function
-from diamond_cutter.tasks.attribution.checks import LayerChecks, check_function
+from diamond_cutter.tasks.attribution.checks import LayerChecks
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
-from tests.tasks.attribution.running import cut_at
+from tests.tasks.attribution.running import checking, cut_at
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +32,7 @@ def photos() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def checks(lite0: Bundle, photos: np.ndarray) -> dict[str, LayerChecks]:
-    found = check_function(network_of(lite0, LAYERS), OF_THE_CLASS)(photos, tf.range(len(photos)))
+    found = checking(network_of(lite0, LAYERS), OF_THE_CLASS)(photos, range(len(photos)))
     return dict(zip(LAYERS, found, strict=True))
 
 

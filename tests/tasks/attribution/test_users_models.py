@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from diamond_cutter.model_inventory.user_models import ImportOptions, import_user_model
 from diamond_cutter.tasks.attribution.attribution import attribution_function
-from diamond_cutter.tasks.attribution.checks import check_function
 from diamond_cutter.tasks.attribution.network import network_of
 from diamond_cutter.tasks.attribution.spec import AttributionSpec
+from tests.tasks.attribution.running import checking
 from tests.users_models import digits_model, nested_model, slim_graph
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,5 @@ def test_main_layers_explain_what_the_model_sees(
             atol=1e-4,
         )
         assert np.any(attributed.channels.numpy() != 0)
-    for layer, checked in zip(
-        layers, check_function(network, spec)(images, tf.range(3)), strict=True
-    ):
+    for layer, checked in zip(layers, checking(network, spec)(images, range(3)), strict=True):
         assert np.median(checked.completeness_error) < 0.02, layer.name
