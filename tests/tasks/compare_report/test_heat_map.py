@@ -43,6 +43,13 @@ def test_the_first_layers_are_at_the_bottom_left() -> None:
     assert cells["stem and head: unknown"].get("fill") == shade(None)  # type: ignore[union-attr]
 
 
+def test_the_titles_of_one_cell_do_not_overlap() -> None:
+    root = ElementTree.fromstring(heat_map(("efficientnet-lite0", "after"), (["a"], ["a"]), [[1]]))
+    texts = {node.text: node for node in root.iter(f"{SVG}text")}
+    title, scale = texts["layers of efficientnet-lite0"], texts["similarity"]
+    assert float(scale.get("x", 0)) > float(title.get("x", 0)) + 6 * len(title.text or "")
+
+
 def test_names_are_text_and_nothing_else() -> None:
     text = heat_map(("before", HOSTILE), (LAYERS[:2], LAYERS), CKA)
     assert "<script" not in text
