@@ -8,18 +8,22 @@ the server of the run are stopped, so further signals raise nothing. They set a 
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from diamond_cutter.flows.exits import Stopped, leave_within
+from diamond_cutter.flows.exits import Stopped, leave_within, signal_of
 
 GRACE_S = 25.0
 # The same signal may be sent twice for one reason: `timeout` sends it to a process and its group.
 _ONE_SIGNAL_S = 0.1
+# The next instructions may be in the same callback, where the exception would be ignored again.
+_SENT_AGAIN_AFTER_S = 0.05
 # Enough time to stop processes and to report the end to a Prefect server that answers.
 _CLEAN_UP_S = 10.0
 
@@ -81,6 +85,11 @@ class Stop:
         """Note a signal that arrives while the run is being stopped: it must now end soon."""
         if not self._note(number):
             leave_within(_CLEAN_UP_S, 128 + number)
+
+    def expect_again(self) -> bool:
+        """Tell whether to send a signal again whose exception Python has ignored."""
+        self._stopping = self.is_requested  # then the end of the loop raises one
+        return not self._stopping
 
     def _note(self, number: int) -> bool:
         """Tell whether the same signal has just arrived."""
@@ -159,6 +168,17 @@ def fresh_stop() -> Iterator[Stop]:
         _current = before
 
 
+@dataclass
+class _Handling:
+    """Whether a block has passed a signal on, and the exception that was raised for it."""
+
+    passed_on: bool = False
+    error: BaseException | None = None
+
+
+_blocks = list[_Handling]()
+
+
 @contextmanager
 def handling(
     numbers: tuple[int, ...], stop_at_once: Callable[[int], Any] | None = None
@@ -175,29 +195,34 @@ def handling(
         return
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
-    passed_on = False
+    block = _Handling()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal passed_on
-        if passed_on:
+        if block.passed_on:
             return _current.hurry(number)
         if _current.defers(number):
             return None
-        passed_on = True
+        block.passed_on = True
         old = before[number]
-        if stop_at_once is not None:
-            stop_at_once(number)
-        elif callable(old):
-            old(number, frame)
-        raise Stopped(number)
+        try:
+            if stop_at_once is not None:
+                stop_at_once(number)
+            elif callable(old):
+                old(number, frame)
+            raise Stopped(number)
+        except BaseException as error:
+            block.error = error
+            raise
 
     for number in before:
         signal.signal(number, handle)
+    _blocks.append(block)
     try:
         yield
     finally:
+        _blocks.remove(block)
         # Prefect's handler would raise again while Prefect reports the end of the run.
-        if stop_at_once is not None or not passed_on:
+        if stop_at_once is not None or not block.passed_on:
             for number, old in before.items():
                 signal.signal(number, old)
 
@@ -230,3 +255,27 @@ def _leave_terminals(streams: list[int]) -> None:
         for stream in gone:
             os.dup2(nowhere, stream)
         os.close(nowhere)
+
+
+def _send_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again whose exception Python has ignored.
+
+    Python ignores what is raised while the callback of a weak reference or a `__del__` runs. A
+    signal that arrives during a garbage collection is often handled there.
+    """
+    number = signal_of(ignored.exc_value)
+    if number is None or sys.is_finalizing():
+        _report(ignored)
+        return
+    for block in _blocks:
+        if block.error is ignored.exc_value:
+            block.passed_on, block.error = False, None
+    if _current.expect_again():
+        to_main = (threading.main_thread().ident or 0, number)
+        again = threading.Timer(_SENT_AGAIN_AFTER_S, signal.pthread_kill, to_main)
+        again.daemon = True
+        again.start()
+
+
+# From now on, because the run of a deployment gets signals before its flow begins.
+_report, sys.unraisablehook = sys.unraisablehook, _send_again

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from diamond_cutter.errors import DiamondCutterError, first_line
 from diamond_cutter.flows.events.metrics import metrics_are_on, sent_metrics
 from diamond_cutter.flows.events.stream import RunDone, RunStarted, publish
-from diamond_cutter.flows.exits import Stopped
+from diamond_cutter.flows.exits import signal_of
 
 _observing: list[str] = []
 
@@ -56,8 +56,7 @@ def _stopped(command: str, error: BaseException, seconds: float) -> RunDone:
 
 def reason_of(error: BaseException) -> str:
     """Return why a run was stopped, in one line."""
-    # Prefect raises an error of its own at SIGTERM, with the number as its `signal`.
-    number = error.number if isinstance(error, Stopped) else getattr(error, "signal", None)
+    number = signal_of(error)
     if number in (signal.SIGTERM, signal.SIGHUP):
         return "terminated" if number == signal.SIGTERM else "hung up"
     if isinstance(error, KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from diamond_cutter.flows.exits import Stopped
 from diamond_cutter.flows.stops import Stop, fresh_stop, handling, terminable
 from diamond_cutter.flows.task_futures import FutureQueue
 from diamond_cutter.tasks.devices import SlotsClosed
+from tests.waiting import wait_for
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 GRACE_S = 25.0
@@ -230,3 +232,54 @@ def test_an_ignored_signal_stays_ignored() -> None:
             signal.raise_signal(INT)
     finally:
         signal.signal(INT, before)
+
+
+class Dropped:
+    """An object that sends a signal while it is deleted, where Python ignores exceptions."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_signal_whose_exception_python_ignores_is_sent_again(
+    stop: Stop, limits: list[tuple[float, int]], number: int, nested: bool
+) -> None:
+    def raise_stopped(number: int) -> None:
+        raise Stopped(number)
+
+    numbers, dropped = (signal.SIGTERM, signal.SIGINT), [Dropped(number)]
+    with (
+        pytest.raises(Stopped) as stopped,
+        handling(numbers, raise_stopped),
+        handling(numbers) if nested else nullcontext(),
+    ):
+        dropped.clear()
+        wait_for(lambda: False)
+    assert stopped.value.number == number and limits == []
+
+
+def test_a_signal_that_is_sent_again_is_deferred_by_a_loop_that_has_begun(stop: Stop) -> None:
+    dropped = [Dropped(signal.SIGTERM)]
+    with pytest.raises(Stopped), handling((signal.SIGTERM,)):
+        dropped.clear()
+        with stop.held(str):
+            wait_for(lambda: stop.is_requested)
+            assert not stop.is_over
+
+
+def test_what_else_python_ignores_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(stops, "_report", reported.append)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("no signal")
+
+    broken = [Broken()]
+    broken.clear()
+    assert [type(found.exc_value) for found in reported] == [ValueError]
