@@ -1,6 +1,6 @@
 """Decode images ahead of the network, so that the network does not wait for them."""
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -32,6 +32,10 @@ class Batch:
     images: tuple[NumberedImage, ...]
     pixels: npt.NDArray[np.float32]
     refused: Mapping[str, str]
+
+    def places_of(self, numbers: Collection[int]) -> list[int]:
+        """Return the places in the batch of the images with these numbers."""
+        return [place for place, image in enumerate(self.images) if image.number in numbers]
 
 
 def batches(

@@ -153,7 +153,7 @@ class GroupFlows:
 
     def add(self, batch: Batch, amounts: GroupValues, worth: GroupValues) -> None:
         """Add the selected images of a batch."""
-        places = [place for place, image in enumerate(batch.images) if image.number in self._wanted]
+        places = batch.places_of(self._wanted)
         if not places:
             return
         self._images += len(places)

@@ -196,14 +196,12 @@ class _Checks:
             batch: the images.
             attributed: for each layer, the attribution of each channel, float32 `[batch, channel]`.
         """
-        numbers = [image.number for image in batch.images]
-        places = [place for place, number in enumerate(numbers) if number in self._wanted]
+        places = batch.places_of(self._wanted)
         if not places:
             return
-        seeds = tf.constant([numbers[place] for place in places], tf.int32)
         checked = self._check(
             tf.constant(batch.pixels[places]),
-            seeds,
+            tf.constant([batch.images[place].number for place in places], tf.int32),
             [tf.constant(channels[places]) for channels in attributed],
         )
         for name, layer in zip(self._spec.layers, checked, strict=True):
