@@ -24,16 +24,20 @@ class Stopped(KeyboardInterrupt):
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
     """Return the exit code of a command that a signal has ended."""
-    return 128 + (signal_of(stop) or 0)
+    return 128 + _number_of(stop)
 
 
 def signal_of(error: BaseException | None) -> int | None:
     """Return the signal that an exception was raised for, or None."""
     if isinstance(error, KeyboardInterrupt):
-        return error.number if isinstance(error, Stopped) else signal.SIGINT
+        return _number_of(error)
     # Prefect raises an error of its own at SIGTERM, with the number as its `signal`.
     number = getattr(error, "signal", None)
     return number if isinstance(number, int) else None
+
+
+def _number_of(stop: KeyboardInterrupt) -> int:
+    return stop.number if isinstance(stop, Stopped) else signal.SIGINT
 
 
 def leave_at_once() -> None:

@@ -87,8 +87,11 @@ class Stop:
             leave_within(_CLEAN_UP_S, 128 + number)
 
     def expect_again(self) -> bool:
-        """Tell whether to send a signal again whose exception Python has ignored."""
-        self._stopping = self.is_requested  # then the end of the loop raises one
+        """Await a signal again whose exception Python has ignored, and tell whether to send it.
+
+        If an earlier one was deferred, the end of the loop raises its exception.
+        """
+        self._stopping = self.is_requested
         return not self._stopping
 
     def _note(self, number: int) -> bool:

@@ -37,13 +37,13 @@ def check_function(
     random channels, int32 `[batch]`; and for each layer the attribution of each channel, summed
     over all positions, float32 `[batch, channel]`.
     """
-    channels = [network.card.layer(name).channels for name in network.layers]
+    layers = [network.card.layer(name) for name in network.layers]
 
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, *network.card.image.shape]),
             tf.TensorSpec([None], tf.int32),
-            [tf.TensorSpec([None, count]) for count in channels],
+            [tf.TensorSpec([None, layer.channels]) for layer in layers],
         ],
         autograph=False,
     )
@@ -55,8 +55,8 @@ def check_function(
         chosen = choose_classes(ranked, spec.positive, spec.negative)
         score = score_of(forward.logits, chosen)
         return [
-            _check_layer(tail, layer, around, channels, chosen, score, seeds)
-            for tail, layer, around, channels in zip(
+            _check_layer(*parts, chosen, score, seeds)
+            for parts in zip(
                 forward.tails, forward.activations, forward.around, attributed, strict=True
             )
         ]

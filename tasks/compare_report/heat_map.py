@@ -55,9 +55,9 @@ def heat_map(
     bottom = place.top + cell * len(rows)
     names_end = max(bottom + name_px[1], place.top + _SCALE_STEPS * _SCALE_STEP_PX)
     title = f"layers of {names[0]}"
-    # Beside the cells, and beside the title, which can be wider than a few cells.
-    scale = max(left + cell * len(columns), 4 + _LETTER_PX * len(title)) + 16
-    width = max(scale - 16 + _SCALE_PX, _WIDTH_PX)
+    # The scale is beside the cells, and beside the title, which can be wider than a few cells.
+    end = max(left + cell * len(columns), 4 + _LETTER_PX * len(title))
+    width = max(end + _SCALE_PX, _WIDTH_PX)
     root = drawing(f"Similarity of the layers of {names[0]} and {names[1]}", width, names_end + 30)
     text(root, 4, 16, title, "start", QUIET, "quiet")
     for up, row in enumerate(reversed(rows)):
@@ -69,8 +69,8 @@ def heat_map(
     for along, name in enumerate(shown[1]):
         _turned(root, left + cell * (along + 0.5), bottom + 7, name)
     text(root, left, names_end + 22, f"layers of {names[1]}", "start", QUIET, "quiet")
-    _scale(root, scale, place.top)
-    text(root, scale, 16, "similarity", "start", QUIET, "quiet")
+    _scale(root, end + 16, place.top)
+    text(root, end + 16, 16, "similarity", "start", QUIET, "quiet")
     return svg_text(root)
 
 
