@@ -18,12 +18,11 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from diamond_cutter.flows.exits import Stopped, leave_within, signal_of
+from diamond_cutter.flows.resent_signals import creates_task_run, send_again
 
 GRACE_S = 25.0
 # The same signal may be sent twice for one reason: `timeout` sends it to a process and its group.
 _ONE_SIGNAL_S = 0.1
-# The next instructions may be in the same callback, where the exception would be ignored again.
-_SENT_AGAIN_AFTER_S = 0.05
 # Enough time to stop processes and to report the end to a Prefect server that answers.
 _CLEAN_UP_S = 10.0
 
@@ -203,6 +202,8 @@ def handling(
     def handle(number: int, frame: FrameType | None) -> None:
         if block.passed_on:
             return _current.hurry(number)
+        if creates_task_run(frame):
+            return send_again(number)
         if _current.defers(number):
             return None
         block.passed_on = True
@@ -260,7 +261,7 @@ def _leave_terminals(streams: list[int]) -> None:
         os.close(nowhere)
 
 
-def _send_again(ignored: "sys.UnraisableHookArgs") -> None:
+def _note_ignored(ignored: "sys.UnraisableHookArgs") -> None:
     """Send a signal again whose exception Python has ignored.
 
     Python ignores what is raised while the callback of a weak reference or a `__del__` runs. A
@@ -274,11 +275,8 @@ def _send_again(ignored: "sys.UnraisableHookArgs") -> None:
         if block.error is ignored.exc_value:
             block.passed_on, block.error = False, None
     if _current.expect_again():
-        to_main = (threading.main_thread().ident or 0, number)
-        again = threading.Timer(_SENT_AGAIN_AFTER_S, signal.pthread_kill, to_main)
-        again.daemon = True
-        again.start()
+        send_again(number)
 
 
 # From now on, because the run of a deployment gets signals before its flow begins.
-_report, sys.unraisablehook = sys.unraisablehook, _send_again
+_report, sys.unraisablehook = sys.unraisablehook, _note_ignored
