@@ -89,6 +89,7 @@ class SimulatedRun:
         while (yield from self._fill()) or self._in_flight or self._gathering or self._ended:
             if self._on_cluster:
                 yield from self._charged("looks", lambda: list(self._work.shards.lost()))
+            yield from self._charged("looks", self._work.shards.watch_others)
             for layer in list(self._work.layers_to_gather()):
                 self._gathering += 1
                 clock.start(self._gather(*layer))
@@ -110,9 +111,9 @@ class SimulatedRun:
         if layer is not None:
             self._work.add_layer(run, layer)
 
-    def _shard_ended(self, job: ShardJob, how: str) -> None:
+    def _shard_ended(self, job: ShardJob, how: str, seconds: float) -> None:
         self._in_flight -= 1
-        self._work.shards.ended(job, how=how)
+        self._work.shards.ended(job, how=how, seconds=seconds)
         if how != "claimed":
             self._found(job)
 
@@ -172,22 +173,34 @@ class SimulatedRun:
         simulation, key = self._simulation, run.spritemap_key(layer)
         read = partial(read_record, simulation.bucket, key, SpritemapRecord)
         block = claim(simulation.bucket, key, lost)
-        yield simulation.counted("gathering", read)[1]
-        is_ours, seconds = simulation.counted("claims", block.__enter__)
+        stored, seconds = simulation.counted("gathering", read)
         yield seconds
-        if is_ours:
-            stored, seconds = simulation.counted("gathering", read)
+        is_ours = True
+        if stored is not None:
+            # The listing, the records of the shards, and the picture's metadata.
+            yield simulation.estimated("gathering", 2 + len(layer.shards))
+        else:
+            is_ours, seconds = simulation.counted("claims", block.__enter__)
             yield seconds
-            if stored is None:
-                # The listing, the records of the shards, and their pictures.
-                yield simulation.estimated("gathering", 1 + 2 * len(layer.shards))
-                put = partial(commit_spritemap, simulation.bucket, run, layer)
-                yield simulation.counted("gathering", put)[1]
-        yield simulation.counted("claims", lambda: block.__exit__(None, None, None))[1]
+            if is_ours:
+                yield from self._gather_claimed(run, layer, read)
+            yield simulation.counted("claims", lambda: block.__exit__(None, None, None))[1]
         self._gathering -= 1
         ended = run.spritemap_done if is_ours else partial(self._work.return_layer, run)
         self._ended.append(partial(ended, layer))
         simulation.clock.fire(self._on_ended)
+
+    def _gather_claimed(
+        self, run: ModelRun, layer: LayerPlan, read: Callable[[], SpritemapRecord | None]
+    ) -> Process:
+        simulation = self._simulation
+        stored, seconds = simulation.counted("gathering", read)
+        yield seconds
+        # The listing, the records of the shards, and their pictures.
+        yield simulation.estimated("gathering", 1 + (1 if stored else 2) * len(layer.shards))
+        if stored is None:
+            put = partial(commit_spritemap, simulation.bucket, run, layer)
+            yield simulation.counted("gathering", put)[1]
 
     def _charged(self, what: str, call: Callable[[], Any]) -> Any:
         """Call something in the flow, and let its requests and its processor time pass."""
@@ -203,12 +216,15 @@ class SimulatedRun:
             while not self._submitted:
                 yield self._on_submitted
             job, lost = self._submitted.popleft()
-            how = yield from self._task(job, lost)
-            self._ended.append(partial(self._shard_ended, job, how))
+            how, seconds = yield from self._task(job, lost)
+            self._ended.append(partial(self._shard_ended, job, how, seconds))
             self._simulation.clock.fire(self._on_ended)
 
     def _task(self, job: ShardJob, lost: Token | None) -> Any:
-        """Do what the task `render_shard` does, and return what became of the shard."""
+        """Do what the task `render_shard` does.
+
+        Returns what became of the shard, and the seconds for which a device rendered it.
+        """
         counted, bucket, key = self._simulation.counted, self._simulation.bucket, job.record_key
         while not self._free:
             yield self._on_free
@@ -216,7 +232,7 @@ class SimulatedRun:
         block = claim(bucket, key, lost)
         is_ours, seconds = counted("claims", block.__enter__)
         yield seconds
-        how = "rendered" if is_ours else "claimed"
+        how, render_s = "rendered" if is_ours else "claimed", 0.0
         if is_ours:
             present, seconds = counted("records", lambda: read_record(bucket, key, ShardRecord))
             yield seconds
@@ -224,14 +240,14 @@ class SimulatedRun:
                 yield counted("records", lambda: is_whole(bucket, present.file))[1]
                 how = "there"
             else:
-                yield from self._render(job, device)
+                render_s = yield from self._render(job, device)
         yield counted("claims", lambda: block.__exit__(None, None, None))[1]
         self._free.append(device)
         self._simulation.clock.fire(self._on_free, everyone=False)
-        return how
+        return how, render_s
 
-    def _render(self, job: ShardJob, device: _Device) -> Process:
-        """Occupy a device as `render_and_commit` does."""
+    def _render(self, job: ShardJob, device: _Device) -> Any:
+        """Occupy a device as `render_and_commit` does, and return for how many seconds."""
         simulation = self._simulation
         if job.model not in device.models:
             device.models.append(job.model)
@@ -241,3 +257,4 @@ class SimulatedRun:
         yield seconds
         yield simulation.counted("records", lambda: commit_shard(simulation.bucket, job))[1]
         simulation.record.rendered[job.record_key] += 1
+        return seconds

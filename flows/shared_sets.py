@@ -1,15 +1,19 @@
 """The records and claims in the sets of a run, as the run last saw them.
 
-Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. A set is
-listed after the run has met another one there, and while the run waits for others. A run that waits
-looks less and less often. It is only needed if a claim is lost, because whoever ends a shard looks
-itself. So the requests of a shard do not grow with the number of runs.
+Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. While
+shards are scarce, they are listed so often that hardly any claim comes and goes unseen. A set is
+listed after the run has met another one there, if claims may have gone unseen, and while the run
+waits for others. A run that waits looks less and less often. It is only needed if a claim is lost,
+because whoever ends a shard looks itself. So the requests of a shard hardly grow with the number of
+runs.
 """
 
 import random
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
+from statistics import fmean
 
 from diamond_cutter.storage import Bucket, Token
 from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
@@ -27,6 +31,17 @@ CLAIMS_EVERY_S = 30.0
 # While all that is left is at work elsewhere. A look counts at most `RENEWED_EVERY_S` of a lease.
 SHORTEST_WAIT_S, _LONGEST_WAIT_S = 3.0, RENEWED_EVERY_S
 _FRESH_FOR_S = 2.0
+# Free shards for each other run; with fewer of them, they are scarce.
+ENOUGH = 8.0
+# If they are scarce, the claims are listed again when others have probably taken this part of the
+# free shards.
+_TAKEN = 0.15
+# How long a shard takes at least, until the first one of the run has ended, and of how many the
+# times are remembered.
+_SHARD_S, _REMEMBERED = 30.0, 8
+# Parts of the time of a shard: when the claims are listed again, and when that was too late to see
+# nearly all of them.
+_WATCHED_AFTER, _LATE_AFTER = 0.65, 0.8
 # Each wait is twice as long as the one before, from the first of these to the second, for each
 # claim. A set is listed after the third.
 _FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 1 / 3
@@ -77,6 +92,8 @@ class SharedSets:
         self._next_listing: dict[str, float] = {}
         common = next(iter(folders)) if len(folders) == 1 else "sprites/"
         self._watch = ClaimWatch(bucket, common)
+        self._looked = self._late_at = time.monotonic()
+        self._began, self._own_s = self._looked, deque[float](maxlen=_REMEMBERED)
         self.most_claims, self._waits = 0, 0
         self._note_claims()
 
@@ -104,6 +121,11 @@ class SharedSets:
         news, self._news = self._news, []
         return news
 
+    @property
+    def not_free(self) -> int:
+        """Return the number of records that are claimed, or whose claims have ended."""
+        return len(self._watch) + sum(map(len, self._doubtful.values()))
+
     def meet(self, key: str) -> None:
         """Note that another run was at work on a record, or has written it."""
         self._doubtful[folder_of(key)].add(key)
@@ -114,26 +136,45 @@ class SharedSets:
         """Tell whether a record is not in the set that was listed last."""
         return folder_of(key) != self._listed
 
-    def before_choosing(self, key: str, *, scarce: bool, elsewhere: bool) -> bool:
+    def before_choosing(self, key: str, *, free_per_run: float, elsewhere: bool) -> bool:
         """Look again if the last look may be too old to choose work in the set of a record.
 
         Args:
             key: of the record.
-            scarce: whether many others look for the same work.
+            free_per_run: the number of shards that seem to be free, for each other run.
             elsewhere: whether the run would go on at a new place, where others may have been.
 
         Returns:
             Whether there was a look.
         """
-        now, folder = time.monotonic(), folder_of(key)
-        is_unknown = scarce and elsewhere and now - self._listed_at[folder] >= _FRESH_FOR_S
-        if folder in self._met or is_unknown:
-            self.look(folder)
-        elif now - self._looked >= (_FRESH_FOR_S if scarce else CLAIMS_EVERY_S):
+        folder, fresh_for_s, scarce = folder_of(key), CLAIMS_EVERY_S, free_per_run < ENOUGH
+        if scarce:
+            fresh_for_s = max(
+                _FRESH_FOR_S, min(fresh_for_s, _TAKEN * free_per_run * self._shard_s())
+            )
+        looks, has_met = self.looks, folder in self._met
+        if has_met or time.monotonic() - self._looked >= fresh_for_s:
             self._look_at_claims()
-        else:
-            return False
-        return True
+        if has_met or (scarce and elsewhere and self._late_at > self._listed_at[folder]):
+            self._list(folder)
+        return self.looks > looks
+
+    def keep_watch(self) -> None:
+        """List the claims if otherwise some might come and go before the next listing."""
+        shard_s = self._shard_s()
+        if shard_s and time.monotonic() - self._looked >= _WATCHED_AFTER * shard_s:
+            self._look_at_claims()
+
+    def note_shard(self, seconds: float) -> None:
+        """Note how long a shard of this run took: those of others probably take as long."""
+        self._own_s.append(seconds)
+
+    def _shard_s(self) -> float:
+        """Return how long a claim probably lasts, or 0 because recent shards differ too much."""
+        if not self._own_s:
+            return max(_SHARD_S, time.monotonic() - self._began)
+        mean = fmean(self._own_s)
+        return mean if min(self._own_s) >= mean / 2 else 0.0
 
     def look(self, folder: str) -> None:
         """List the claims, then the records of a set: a claim ends after its record is written."""
@@ -182,7 +223,10 @@ class SharedSets:
         self._note_claims()
 
     def _note_claims(self) -> None:
-        self._looked, self.most_claims = time.monotonic(), max(self.most_claims, len(self._watch))
+        now = time.monotonic()
+        if now - self._looked > _LATE_AFTER * self._shard_s():
+            self._late_at = now
+        self._looked, self.most_claims = now, max(self.most_claims, len(self._watch))
         first = max(SHORTEST_WAIT_S, self.most_claims * _FIRST_WAIT_S)
         last = min(max(SHORTEST_WAIT_S, self.most_claims * _LAST_WAIT_S), _LONGEST_WAIT_S)
         # The exponent is bounded because a run may wait for days.

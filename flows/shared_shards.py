@@ -5,12 +5,13 @@ goes on at a random place, because the next shards are those that the other run 
 meet rarely, although none of them looks at the bucket before it claims a shard.
 """
 
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
-from diamond_cutter.flows.shared_sets import SharedSets, folder_of
+from diamond_cutter.flows.shared_sets import ENOUGH, SharedSets, folder_of
 from diamond_cutter.storage import Token
 from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S
 from diamond_cutter.storage.sets.layout import shard_record_key
@@ -20,8 +21,6 @@ from diamond_cutter.tasks.rendering.shard import ShardJob
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
-# Shards for each live run; with fewer of them, they are scarce.
-_ENOUGH = 8
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
 
@@ -74,7 +73,9 @@ class SharedShards:
             if key is None:
                 self._none_free = self._sets.looks, self._added
                 return None
-            if self._sets.before_choosing(key, scarce=self.are_scarce, elsewhere=not next_one):
+            if self._sets.before_choosing(
+                key, free_per_run=self._free_per_run(), elsewhere=not next_one
+            ):
                 self.drop_landed()
                 continue
             self._sets.end_waiting()
@@ -95,8 +96,21 @@ class SharedShards:
 
         Then it pays to choose a shard only when a device is free, and to look before.
         """
+        return self._free_per_run() < ENOUGH
+
+    def _free_per_run(self) -> float:
+        """Return the number of shards that seem to be free for each other run."""
         others = self._sets.most_claims - len(self._under_way)
-        return len(self._left) < _ENOUGH * others
+        free = max(0, len(self._left) + len(self._under_way) - self._sets.not_free)
+        return free / others if others > 0 else math.inf
+
+    def watch_others(self) -> None:
+        """Look at the claims of others soon after the start, and then if shards are scarce.
+
+        So the run knows almost all shards that have landed, without listing their records.
+        """
+        if self._under_way and (self.are_scarce or not self._sets.looks):
+            self._sets.keep_watch()
 
     def drop_landed(self) -> None:
         """Call `on_found` with all shards left that have landed."""
@@ -150,16 +164,19 @@ class SharedShards:
         """Return the key of the record of a shard in the bucket that has equal sprites, or None."""
         return self._origins.get(self.key_of(job))
 
-    def ended(self, job: ShardJob, *, how: str) -> None:
+    def ended(self, job: ShardJob, *, how: str, seconds: float = 0.0) -> None:
         """Note that the task of a shard has ended.
 
         Args:
             job: the shard.
             how: `rendered`; `there` or `claimed`, if another run has rendered it, or is at work
                 on it; `failed`; `gone`, if it cannot be copied from its origin.
+            seconds: for which a device was busy with it.
         """
         key = self.key_of(job)
         self._under_way.pop(key, None)
+        if seconds:
+            self._sets.note_shard(seconds)
         if (how == "there" and key not in self._origins) or how == "claimed":
             self._sets.meet(key)
         if how in ("claimed", "gone"):

@@ -118,6 +118,7 @@ class SpritesRendering:
             for job in self._shards.lost():
                 self._futures.abandon(job)
                 self._take_again(job, "its task was lost")
+        self._shards.watch_others()
         self._start_gatherings()
         self._work.finish_models(self._finish)
 
@@ -173,7 +174,8 @@ class SpritesRendering:
             self._fail(job, first_line(error, limit=None), int(RETRIED["retries"]))
             return
         done: ShardOutcome = future.result()
-        self._shards.ended(job, how=done.how)
+        seconds = done.work.seconds if done.work is not None else 0.0
+        self._shards.ended(job, how=done.how, seconds=seconds)
         if done.how in _RETURNED:
             publish(PartReturned(part=_part(job), problem=_RETURNED[done.how]))
             return

@@ -98,6 +98,18 @@ def wait(clock: Clock, seconds: float = 15.0) -> None:
     clock.now += seconds
 
 
+def listings_of(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list that each prefix is added to that is listed from now on."""
+    listed, list_really = list[str](), bucket.list
+
+    def list_noted(prefix: str = "") -> Iterator[Any]:
+        listed.append(prefix)
+        return list_really(prefix)
+
+    monkeypatch.setattr(bucket, "list", list_noted)
+    return listed
+
+
 def test_runs_have_orders_of_their_own_layer_by_layer(start: Start) -> None:
     jobs = jobs_of(*"abcdef")
     orders = [keys(start(jobs, seed)) for seed in ("one", "one", "another")]
@@ -191,13 +203,7 @@ def test_the_more_runs_are_live_the_less_often_a_waiting_run_looks(
     for job in jobs:
         put_claim(bucket, job)
     work = start(jobs[:1])
-    listed, list_really = list[str](), bucket.list
-
-    def list_noted(prefix: str = "") -> Iterator[Any]:
-        listed.append(prefix)
-        return list_really(prefix)
-
-    monkeypatch.setattr(bucket, "list", list_noted)
+    listed = listings_of(bucket, monkeypatch)
     for _ in range(120):
         wait(clock, 1.0)
         for job in jobs:
@@ -228,6 +234,63 @@ def test_if_shards_are_scarce_a_run_that_goes_on_elsewhere_finds_what_has_landed
     wait(clock, 40.0)
     work.shards.ended(first, how="rendered")
     assert next(work) == others[-1] and sorted(keys(found)) == keys(others[:-1])
+
+
+def test_a_run_that_has_watched_the_claims_of_others_needs_no_records(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others render all shards but three, four at a time, each in almost 30 s."""
+    jobs = jobs_of("a", shards=15)
+    work = start(jobs)
+    first, second = next(work), next(work)
+    assert first is not None and second is not None
+    work.shards.ended(first, how="rendered", seconds=30.0)
+    *others, last = [job for job in jobs if job not in (first, second)]
+    listed = listings_of(bucket, monkeypatch)
+    for now in range(90):
+        for number, job in enumerate(others):
+            begin = 30 * (number // 4) + number % 4
+            if now == begin:
+                put_claim(bucket, job)
+            if now == begin + 26:
+                bucket.put(job.record_key, b"{}")
+                bucket.delete(claim_key(job.record_key))
+        wait(clock, 1.0)
+        work.shards.watch_others()
+    work.shards.ended(second, how="rendered", seconds=90.0)
+    assert next(work) == last
+    assert {prefix.split("/")[0] for prefix in listed} == {"claims"} and 4 <= len(listed) <= 6
+
+
+def test_a_run_that_is_alone_looks_for_others_once_at_its_start(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = start(jobs_of("a"))
+    listed = listings_of(bucket, monkeypatch)
+    assert next(work) is not None
+    for _ in range(300):
+        wait(clock, 1.0)
+        work.shards.watch_others()
+    assert len(listed) == 1
+
+
+def test_claims_are_not_watched_if_their_length_cannot_be_told(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of("a", shards=6)
+    for job in jobs[:3]:
+        put_claim(bucket, job)
+    work = start(jobs)
+    for seconds in (3.0, 300.0):
+        job = next(work)
+        assert job is not None
+        work.shards.ended(job, how="rendered", seconds=seconds)
+    assert next(work) is not None and work.shards.are_scarce
+    listed = listings_of(bucket, monkeypatch)
+    for _ in range(300):
+        wait(clock, 1.0)
+        work.shards.watch_others()
+    assert listed == []
 
 
 def test_of_equal_shards_one_is_rendered_and_the_others_are_copied_from_it(
