@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from diamond_cutter.flows.channel_selection import Selection, select
 from diamond_cutter.flows.request_fields import AUTO
-from diamond_cutter.flows.run_scope import card_reader
+from diamond_cutter.flows.run_scope import cards_with_sets
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket, Token
@@ -175,7 +176,9 @@ def plan_run(
         for subjects, numbers, _ in selections
     }
     adoptable = (
-        find_adoptable(bucket, card, recipe, missing, card_reader(bucket)) if adopting else {}
+        find_adoptable(bucket, card, recipe, missing, partial(cards_with_sets, bucket))
+        if adopting
+        else {}
     )
 
     def planned(selection: Selection) -> LayerPlan:

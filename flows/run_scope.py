@@ -5,6 +5,7 @@ A deployment runs a flow without a command, so the flow resolves everything by i
 
 import dataclasses
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,9 @@ from diamond_cutter.flows.events.progress import say
 from diamond_cutter.flows.stops import GRACE_S, current_stop, handling
 from diamond_cutter.model_inventory.card import ModelCard
 from diamond_cutter.storage import Bucket
+from diamond_cutter.storage.parallel import at_once
 from diamond_cutter.tasks.devices import DeviceSlots
+from diamond_cutter.tasks.gathering.contents import models_with_sets
 from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.photos.finding import check_images, find_images
 from diamond_cutter.tasks.photos.image_set import ImageSet
@@ -24,6 +27,8 @@ from diamond_cutter.tasks.photos.image_set import ImageSet
 @dataclass
 class _Scope:
     cards: dict[tuple[str, str], ModelCard] = field(default_factory=dict)
+    with_sets: dict[str, list[str]] = field(default_factory=dict)
+    listing: threading.Lock = field(default_factory=threading.Lock)
     images: dict[str, ImageSet] = field(default_factory=dict)
     slots: DeviceSlots | None = None
     places: Callable[[], int] = lambda: 1
@@ -134,21 +139,23 @@ def remember_card(bucket_url: str, model: str, card: ModelCard) -> None:
         scope.cards |= {(bucket_url, name): card for name in (model, card.key)}
 
 
-def card_reader(bucket: Bucket) -> Callable[[str], ModelCard | None]:
-    """Return `read_card` for a bucket; in a scope, it reads each card only once.
+def cards_with_sets(bucket: Bucket) -> Iterator[ModelCard | None]:
+    """Yield the cards of the models that have sprite sets; None for one that is unreadable.
 
-    Other threads may call it, although they do not see the scope.
+    In a scope, the models are listed once, and each card is read once.
     """
-    scope = _current.get()
-    cards = scope.cards if scope else {}
+    scope = _current.get() or _Scope()
+    with scope.listing:
+        if bucket.url not in scope.with_sets:
+            scope.with_sets[bucket.url] = models_with_sets(bucket)
 
     def read(model: str) -> ModelCard | None:
-        card = cards.get((bucket.url, model)) or read_card(bucket, model)
+        card = scope.cards.get((bucket.url, model)) or read_card(bucket, model)
         if card is not None:
-            cards[bucket.url, model] = card
+            scope.cards[bucket.url, model] = card
         return card
 
-    return read
+    return at_once(bucket, read, scope.with_sets[bucket.url])
 
 
 def known_images(place: str) -> ImageSet | None:

@@ -5,7 +5,7 @@ of a model makes a new model, although the first layers do not change. The sprit
 layers are adopted instead of rendered again.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from diamond_cutter.model_inventory.card import ModelCard
@@ -15,11 +15,7 @@ from diamond_cutter.storage.sets.layout import set_of, shard_record_key
 from diamond_cutter.storage.sets.records import ShardRecord
 from diamond_cutter.storage.sets.sprite_set import commit, is_whole, put_fingerprinted
 from diamond_cutter.storage.sets.survey import LayerSurvey, survey_set
-from diamond_cutter.tasks.gathering.contents import (
-    models_with_sets,
-    read_settings,
-    recipe_names,
-)
+from diamond_cutter.tasks.gathering.contents import read_settings, recipe_names
 from diamond_cutter.tasks.gathering.index import indexed_shards
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.subjects import Channels, Mixes, sha256_of
@@ -49,7 +45,7 @@ def find_adoptable(
     card: ModelCard,
     recipe: RenderRecipe,
     missing: Mapping[Channels | Mixes, Sequence[int]],
-    card_of: Callable[[str], ModelCard | None],
+    others: Callable[[], Iterable[ModelCard | None]],
 ) -> dict[str, list[Adoptable]]:
     """Return the shards that a set can adopt, by layer or name of mixes.
 
@@ -62,12 +58,11 @@ def find_adoptable(
         card: the model's.
         recipe: the set's.
         missing: the channels, or mixes, that the set lacks.
-        card_of: returns the card of another model, as `read_card` does. A run of many models calls
-            it for each pair of them.
+        others: returns the cards of the models that have sets; None for one that is unreadable.
     """
     found: dict[str, list[Adoptable]] = {subjects.name: [] for subjects in missing}
     left = {subjects: set(numbers) for subjects, numbers in missing.items() if numbers}
-    for model, other, drawn in _other_sets(bucket, card, recipe, left, card_of):
+    for model, other, drawn in _other_sets(bucket, card, recipe, left, others):
         survey = survey_set(
             bucket,
             model,
@@ -88,14 +83,14 @@ def _other_sets(
     card: ModelCard,
     recipe: RenderRecipe,
     left: Mapping[Channels | Mixes, Collection[int]],
-    card_of: Callable[[str], ModelCard | None],
+    others: Callable[[], Iterable[ModelCard | None]],
 ) -> Iterator[tuple[str, str, list[Channels | Mixes]]]:
     """Yield the model and the recipe of each other set, with the missing subjects that it draws
     alike.
 
     The caller removes from `left` what it finds in a set before it takes the next set.
     """
-    for model, equal in _models(bucket, card, left, card_of):
+    for model, equal in _models(card, left, others):
         for other in _recipes(bucket, model, except_for=(card.key, recipe.key)):
             drawn = [
                 subjects
@@ -107,10 +102,9 @@ def _other_sets(
 
 
 def _models(
-    bucket: Bucket,
     card: ModelCard,
     left: Mapping[Channels | Mixes, Collection[int]],
-    card_of: Callable[[str], ModelCard | None],
+    others: Callable[[], Iterable[ModelCard | None]],
 ) -> Iterator[tuple[str, list[Channels | Mixes]]]:
     """Yield the model, then each other model with equal layers; and the missing subjects in them.
 
@@ -118,9 +112,10 @@ def _models(
     """
     if any(left.values()):
         yield card.key, list(left)
-    others = models_with_sets(bucket) if any(left.values()) else []
+    if not any(left.values()):
+        return
     ours = _computations(card)
-    for other in at_once(bucket, card_of, others):
+    for other in others():
         if other is None or other.key == card.key or other.image != card.image:
             continue
         theirs = _computations(other)

@@ -1,6 +1,7 @@
 """A command resolves images once; a flow without a command does without."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from diamond_cutter.flows.request_fields import LOCAL
 from diamond_cutter.flows.run_scope import (
+    cards_with_sets,
     known_card,
     known_images,
     remember_card,
@@ -16,6 +18,8 @@ from diamond_cutter.flows.run_scope import (
     run_scope,
     workplace,
 )
+from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage.sets.layout import card_key, recipe_key
 from diamond_cutter.tasks.devices import DeviceSlots
 from tests.flows.made_up_set import made_up_card
 from tests.waiting import AT_MOST_S
@@ -35,6 +39,35 @@ def test_a_scope_keeps_what_it_has_resolved_until_it_ends(tmp_path: Path) -> Non
         assert known_card("b", "made-up") is known_card("b", card.key) is card
         assert known_card("elsewhere", card.key) is None
     assert known_images(place) is None and known_card("b", card.key) is None
+
+
+class AskedBucket(LocalBucket):
+    """A bucket that notes what it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked = list[str]()
+
+    def get(self, key: str, *, want_crc: int | None = None) -> bytes:
+        self.asked.append(key)
+        return super().get(key, want_crc=want_crc)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        self.asked.append(prefix)
+        return super().folders(prefix)
+
+
+def test_a_scope_lists_the_models_with_sets_once_and_reads_each_card_once(tmp_path: Path) -> None:
+    bucket, card = AskedBucket(tmp_path), made_up_card()
+    bucket.put(card_key(card.key), card.model_dump_json().encode())
+    for model in (card.key, "unreadable@00000000"):
+        bucket.put(recipe_key(model, "tiny@00000000"), b"{}")
+    with run_scope():
+        for _ in range(2):
+            assert list(cards_with_sets(bucket)) == [card, None]
+    assert bucket.asked.count("sprites/") == bucket.asked.count(card_key(card.key)) == 1
+    assert list(cards_with_sets(bucket)) == [card, None]
+    assert bucket.asked.count("sprites/") == 2
 
 
 def find_no_gpu_1() -> None:

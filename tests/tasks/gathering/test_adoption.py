@@ -3,7 +3,6 @@ equal layer. They are copied as a whole or not at all, and the record says where
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from diamond_cutter.storage.sets.layout import (
 from diamond_cutter.storage.sets.records import FileRef, ShardRecord
 from diamond_cutter.storage.sets.sprite_set import put_fingerprinted, read_layer
 from diamond_cutter.tasks.gathering.adoption import Adoptable, adopt, find_adoptable
+from diamond_cutter.tasks.gathering.contents import models_with_sets
 from diamond_cutter.tasks.gathering.task import publish_index
 from diamond_cutter.tasks.importing.stored import read_card
 from diamond_cutter.tasks.rendering.recipe import LayerSettings, RenderRecipe
@@ -79,7 +79,11 @@ def found(
     card: ModelCard = CARD,
 ) -> list[Adoptable]:
     wanted = {subjects: tuple(missing)}
-    return find_adoptable(bucket, card, recipe, wanted, partial(read_card, bucket))[subjects.name]
+
+    def others() -> list[ModelCard | None]:
+        return [read_card(bucket, model) for model in models_with_sets(bucket)]
+
+    return find_adoptable(bucket, card, recipe, wanted, others)[subjects.name]
 
 
 def changed_record(bucket: Bucket, key: str, **changes: Any) -> ShardRecord:
