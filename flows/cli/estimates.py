@@ -101,9 +101,11 @@ def estimate_models(
 def _workers_on(runner: str) -> int:
     if runner == LOCAL:
         return 1
+    from diamond_cutter.flows.server.prefect_server import quiet_console
     from diamond_cutter.flows.task_runners import places_on
 
-    return places_on(runner)
+    with quiet_console():
+        return places_on(runner)
 
 
 def estimate(

@@ -57,7 +57,7 @@ def prefect_server() -> Iterator[None]:
         PrefectServerError: the server at PREFECT_API_URL does not answer, or the private one does
             not start.
     """
-    with _quiet_console():
+    with quiet_console():
         url = PREFECT_API_URL.value()
         if url:
             _check_answers(url, f"Unset PREFECT_API_URL to use a private one, or {_HOW_TO_START}")
@@ -208,7 +208,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_console() -> Iterator[None]:
+def quiet_console() -> Iterator[None]:
     """Keep Prefect's log off the terminal, unless PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL is set.
 
     The server still gets the log.

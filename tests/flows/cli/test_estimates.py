@@ -1,9 +1,14 @@
 """The time of a run follows from that of its shards, and the price from the time."""
 
-import pytest
+import io
+import logging
 
+import pytest
+from prefect.logging.handlers import PrefectConsoleHandler
+
+from diamond_cutter.flows import task_runners
 from diamond_cutter.flows.cli.bucket_requests import PER_SHARD, count_requests
-from diamond_cutter.flows.cli.estimates import RunEstimate, _makespan
+from diamond_cutter.flows.cli.estimates import RunEstimate, _makespan, _workers_on
 from diamond_cutter.flows.cli.run_output import print_estimates
 from diamond_cutter.flows.planning import LayerPlan, RunPlan
 from diamond_cutter.tasks.rendering.subjects import Channels
@@ -62,3 +67,19 @@ def test_long_runs_publish_their_index_several_times() -> None:
     # Each reads all records so far; the last one is that of every run.
     few, many = (count_requests(plan(count), 1) for count in (255, 256))
     assert many - few == 2 * PER_SHARD + 7 + 2 + 256
+
+
+def test_prefect_prints_nothing_while_workers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = PrefectConsoleHandler(stream=io.StringIO())
+
+    def places_on(runner: str) -> int:
+        logging.getLogger("prefect.task_runner.dask").warning("connecting to %s", runner)
+        return 3
+
+    monkeypatch.setattr(task_runners, "places_on", places_on)
+    logging.getLogger().addHandler(printed)
+    try:
+        assert _workers_on("dask://scheduler:8786") == 3
+        assert printed.console.file.getvalue() == ""
+    finally:
+        logging.getLogger().removeHandler(printed)
