@@ -90,7 +90,8 @@ class SimulatedRun:
             if self._on_cluster:
                 yield from self._charged("looks", lambda: list(self._work.shards.lost()))
             yield from self._charged("looks", self._work.shards.watch_others)
-            for layer in list(self._work.layers_to_gather()):
+            layers = yield from self._charged("looks", lambda: list(self._work.layers_to_gather()))
+            for layer in layers:
                 self._gathering += 1
                 clock.start(self._gather(*layer))
             yield from self._publish()

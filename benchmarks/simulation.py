@@ -119,6 +119,7 @@ class Simulation:
             patch.object(claims, "time", self.clock),
             patch.object(shared_sets, "time", self.clock),
             patch.object(shared_shards, "time", self.clock),
+            patch.object(shared_work, "time", self.clock),
         ):
             yield
 

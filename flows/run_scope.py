@@ -27,8 +27,8 @@ from diamond_cutter.tasks.photos.image_set import ImageSet
 @dataclass
 class _Scope:
     cards: dict[tuple[str, str], ModelCard] = field(default_factory=dict)
-    with_sets: dict[str, list[str]] = field(default_factory=dict)
-    listing: threading.Lock = field(default_factory=threading.Lock)
+    with_sets: dict[str, list[ModelCard | None]] = field(default_factory=dict)
+    reading: threading.Lock = field(default_factory=threading.Lock)
     images: dict[str, ImageSet] = field(default_factory=dict)
     slots: DeviceSlots | None = None
     places: Callable[[], int] = lambda: 1
@@ -139,23 +139,20 @@ def remember_card(bucket_url: str, model: str, card: ModelCard) -> None:
         scope.cards |= {(bucket_url, name): card for name in (model, card.key)}
 
 
-def cards_with_sets(bucket: Bucket) -> Iterator[ModelCard | None]:
-    """Yield the cards of the models that have sprite sets; None for one that is unreadable.
+def cards_with_sets(bucket: Bucket) -> Sequence[ModelCard | None]:
+    """Return the cards of the models that have sprite sets; None for one that is unreadable.
 
     In a scope, the models are listed once, and each card is read once.
     """
     scope = _current.get() or _Scope()
-    with scope.listing:
+
+    def card_of(model: str) -> ModelCard | None:
+        return scope.cards.get((bucket.url, model)) or read_card(bucket, model)
+
+    with scope.reading:  # models are planned at the same time
         if bucket.url not in scope.with_sets:
-            scope.with_sets[bucket.url] = models_with_sets(bucket)
-
-    def read(model: str) -> ModelCard | None:
-        card = scope.cards.get((bucket.url, model)) or read_card(bucket, model)
-        if card is not None:
-            scope.cards[bucket.url, model] = card
-        return card
-
-    return at_once(bucket, read, scope.with_sets[bucket.url])
+            scope.with_sets[bucket.url] = list(at_once(bucket, card_of, models_with_sets(bucket)))
+        return scope.with_sets[bucket.url]
 
 
 def known_images(place: str) -> ImageSet | None:

@@ -12,10 +12,11 @@ import random
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from statistics import fmean
 
-from diamond_cutter.storage import Bucket, Token
+from diamond_cutter.storage import Bucket, Token, Unavailable
 from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
 from diamond_cutter.storage.sets.layout import (
     is_run_record,
@@ -31,7 +32,7 @@ CLAIMS_EVERY_S = 30.0
 # While all that is left is at work elsewhere. A look counts at most `RENEWED_EVERY_S` of a lease.
 SHORTEST_WAIT_S, _LONGEST_WAIT_S = 3.0, RENEWED_EVERY_S
 _FRESH_FOR_S = 2.0
-# Free shards for each other run; with fewer of them, they are scarce.
+# Free shards for each claim of others; with fewer of them, they are scarce.
 ENOUGH = 8.0
 # If they are scarce, the claims are listed again when others have probably taken this part of the
 # free shards.
@@ -52,7 +53,7 @@ class SharedSets:
 
     landed: when the run first saw each new record of a shard, spritemap or run, by its key.
     committed: by folder, the record of the run that another run of the same request has committed.
-    most_claims: the highest number of claims that the run has seen.
+    most_claims: the highest number of claims in these sets that the run has seen.
     looks: the number of listings, and of meetings with others.
     """
 
@@ -87,15 +88,16 @@ class SharedSets:
         # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
         self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
         self._met: set[str] = set()
-        # The plan has just listed them.
-        self._listed_at = dict.fromkeys(folders, time.monotonic())
+        self._began = self._looked = self._late_at = time.monotonic()
+        self._own_s = deque[float](maxlen=_REMEMBERED)
+        # The plan has listed them.
+        self._listed_at = dict.fromkeys(folders, self._began)
         self._next_listing: dict[str, float] = {}
         common = next(iter(folders)) if len(folders) == 1 else "sprites/"
         self._watch = ClaimWatch(bucket, common)
-        self._looked = self._late_at = time.monotonic()
-        self._began, self._own_s = self._looked, deque[float](maxlen=_REMEMBERED)
-        self.most_claims, self._waits = 0, 0
+        self.most_claims = self._claims = self._waits = 0
         self._note_claims()
+        self._wait_from_now()
 
     def is_landed(self, key: str) -> bool:
         """Tell whether another run has written a record since this run was planned."""
@@ -124,7 +126,11 @@ class SharedSets:
     @property
     def not_free(self) -> int:
         """Return the number of records that are claimed, or whose claims have ended."""
-        return len(self._watch) + sum(map(len, self._doubtful.values()))
+        return self._claims + sum(map(len, self._doubtful.values()))
+
+    def note_landed(self, key: str) -> None:
+        """Note that a record is there by this run's own work."""
+        self.landed.setdefault(key, time.monotonic())
 
     def meet(self, key: str) -> None:
         """Note that another run was at work on a record, or has written it."""
@@ -136,25 +142,26 @@ class SharedSets:
         """Tell whether a record is not in the set that was listed last."""
         return folder_of(key) != self._listed
 
-    def before_choosing(self, key: str, *, free_per_run: float, elsewhere: bool) -> bool:
+    def before_choosing(self, key: str, *, free_per_claim: float, elsewhere: bool) -> bool:
         """Look again if the last look may be too old to choose work in the set of a record.
 
         Args:
             key: of the record.
-            free_per_run: the number of shards that seem to be free, for each other run.
+            free_per_claim: the number of shards that seem to be free, for each claim of others.
             elsewhere: whether the run would go on at a new place, where others may have been.
 
         Returns:
             Whether there was a look.
         """
-        folder, fresh_for_s, scarce = folder_of(key), CLAIMS_EVERY_S, free_per_run < ENOUGH
+        folder, fresh_for_s, scarce = folder_of(key), CLAIMS_EVERY_S, free_per_claim < ENOUGH
         if scarce:
             fresh_for_s = max(
-                _FRESH_FOR_S, min(fresh_for_s, _TAKEN * free_per_run * self._shard_s())
+                _FRESH_FOR_S, min(fresh_for_s, _TAKEN * free_per_claim * self._shard_s())
             )
         looks, has_met = self.looks, folder in self._met
         if has_met or time.monotonic() - self._looked >= fresh_for_s:
             self._look_at_claims()
+            self._wait_from_now()
         if has_met or (scarce and elsewhere and self._late_at > self._listed_at[folder]):
             self._list(folder)
         return self.looks > looks
@@ -162,8 +169,10 @@ class SharedSets:
     def keep_watch(self) -> None:
         """List the claims if otherwise some might come and go before the next listing."""
         shard_s = self._shard_s()
-        if shard_s and time.monotonic() - self._looked >= _WATCHED_AFTER * shard_s:
-            self._look_at_claims()
+        after_s = max(_FRESH_FOR_S, _WATCHED_AFTER * shard_s)
+        if shard_s and time.monotonic() - self._looked >= after_s:
+            with suppress(Unavailable):  # the next listing is late, but no task is lost
+                self._look_at_claims()
 
     def note_shard(self, seconds: float) -> None:
         """Note how long a shard of this run took: those of others probably take as long."""
@@ -179,6 +188,7 @@ class SharedSets:
     def look(self, folder: str) -> None:
         """List the claims, then the records of a set: a claim ends after its record is written."""
         self._look_at_claims()
+        self._wait_from_now()
         self._list(folder)
 
     def wait_for(self, keys: Iterable[str]) -> None:
@@ -188,10 +198,11 @@ class SharedSets:
             keys: of the records that the run waits for.
         """
         now = time.monotonic()
-        if now - self._looked < self._wait_s:
+        if now < self._wait_until:
             return
         self._waits += 1
         self._look_at_claims()
+        self._wait_from_now()
         due = list[str]()
         for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
             if not self._watch.claimed_in(folder):
@@ -216,9 +227,10 @@ class SharedSets:
         self._watch.delete_lost()
 
     def _look_at_claims(self) -> None:
+        """List the claims."""
         self.looks += 1
         for key in self._watch.look():
-            if folder_of(key) in self._doubtful:
+            if folder_of(key) in self._doubtful and key not in self.landed:
                 self._doubtful[folder_of(key)].add(key)
         self._note_claims()
 
@@ -226,11 +238,17 @@ class SharedSets:
         now = time.monotonic()
         if now - self._looked > _LATE_AFTER * self._shard_s():
             self._late_at = now
-        self._looked, self.most_claims = now, max(self.most_claims, len(self._watch))
+        self._looked = now
+        self._claims = sum(folder_of(key) in self._doubtful for key in self._watch)
+        self.most_claims = max(self.most_claims, self._claims)
+
+    def _wait_from_now(self) -> None:
+        """Determine when a run that waits looks again."""
         first = max(SHORTEST_WAIT_S, self.most_claims * _FIRST_WAIT_S)
         last = min(max(SHORTEST_WAIT_S, self.most_claims * _LAST_WAIT_S), _LONGEST_WAIT_S)
         # The exponent is bounded because a run may wait for days.
-        self._wait_s = min(first * 2 ** min(self._waits, 8), last) * self._random.uniform(0.5, 1.0)
+        wait_s = min(first * 2 ** min(self._waits, 8), last) * self._random.uniform(0.5, 1.0)
+        self._wait_until = time.monotonic() + wait_s
 
     def _list(self, folder: str) -> None:
         now, self._listed = time.monotonic(), folder

@@ -74,7 +74,7 @@ class SharedShards:
                 self._none_free = self._sets.looks, self._added
                 return None
             if self._sets.before_choosing(
-                key, free_per_run=self._free_per_run(), elsewhere=not next_one
+                key, free_per_claim=self._free_per_claim(), elsewhere=not next_one
             ):
                 self.drop_landed()
                 continue
@@ -96,10 +96,10 @@ class SharedShards:
 
         Then it pays to choose a shard only when a device is free, and to look before.
         """
-        return self._free_per_run() < ENOUGH
+        return self._free_per_claim() < ENOUGH
 
-    def _free_per_run(self) -> float:
-        """Return the number of shards that seem to be free for each other run."""
+    def _free_per_claim(self) -> float:
+        """Return the number of shards that seem to be free for each claim of others."""
         others = self._sets.most_claims - len(self._under_way)
         free = max(0, len(self._left) + len(self._under_way) - self._sets.not_free)
         return free / others if others > 0 else math.inf
@@ -109,7 +109,7 @@ class SharedShards:
 
         So the run knows almost all shards that have landed, without listing their records.
         """
-        if self._under_way and (self.are_scarce or not self._sets.looks):
+        if self._left and self._under_way and (self.are_scarce or not self._sets.looks):
             self._sets.keep_watch()
 
     def drop_landed(self) -> None:
@@ -177,6 +177,8 @@ class SharedShards:
         self._under_way.pop(key, None)
         if seconds:
             self._sets.note_shard(seconds)
+        if how in ("rendered", "there"):
+            self._sets.note_landed(key)
         if (how == "there" and key not in self._origins) or how == "claimed":
             self._sets.meet(key)
         if how in ("claimed", "gone"):

@@ -4,7 +4,9 @@ One of the live runs renders a shard, one gathers a spritemap, and one publishes
 adopt the records. If the run that does it dies, another one takes over.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from diamond_cutter.flows.model_run import ModelRun
@@ -15,6 +17,9 @@ from diamond_cutter.storage import Bucket, Token
 from diamond_cutter.tasks.gathering.adoption import drawing_of
 from diamond_cutter.tasks.photos.activations import activations_key
 from diamond_cutter.tasks.rendering.shard import ShardJob
+
+# Seconds for each claim, of which a run draws a part before it gathers; less than one is left out.
+_TURN_S, _SHORTEST_TURN_S = 0.01, 1.0
 
 
 class SharedWork(Iterator[ShardJob | None]):
@@ -56,6 +61,7 @@ class SharedWork(Iterator[ShardJob | None]):
         drawings = _Drawings(self.runs) if len(runs) > 1 else id
         self.shards = SharedShards(self._sets, jobs, seed, on_found, drawings)
         self._ready: dict[str, tuple[ModelRun, LayerPlan]] = {}
+        self._random, self._turn = random.Random(seed), 0.0
         for run in runs:
             for layer in run.plan.layers:
                 if not layer.shards and not layer.postponed:
@@ -92,15 +98,42 @@ class SharedWork(Iterator[ShardJob | None]):
 
         Layers that other runs have gathered are noted instead.
         """
+        if self._is_turn(self._layers_free()):
+            for key in self._layers_free():
+                yield *self._ready.pop(key), self._sets.lost_claim(key)
+
+    def _layers_free(self) -> list[str]:
+        """Return the keys of the spritemaps to gather, and note those that others have gathered."""
         self.shards.drop_landed()
+        free = list[str]()
         for key, (run, layer) in list(self._ready.items()):
             if run.may_adopt and self._sets.is_landed(key):
                 del self._ready[key]
                 run.gathered_elsewhere.add(layer.layer)
                 run.spritemap_done(layer)
             elif self._sets.is_free(key) and not self._comes_later(run, layer):
-                del self._ready[key]
-                yield run, layer, self._sets.lost_claim(key)
+                free.append(key)
+        return free
+
+    def _is_turn(self, free: Collection[str]) -> bool:
+        """Tell whether to gather spritemaps now.
+
+        Hundreds of runs may find the same layers at the same time. So each waits for a random time
+        first, and then looks whether another one has gathered them.
+        """
+        if not free:
+            return False
+        if not self._turn:
+            turn_s = self._random.uniform(0.0, _TURN_S * self._sets.most_claims)
+            if turn_s < _SHORTEST_TURN_S:
+                return True
+            self._turn = time.monotonic() + turn_s
+        if time.monotonic() < self._turn:
+            return False
+        self._turn = 0.0
+        for folder in set(map(folder_of, free)):
+            self._sets.look(folder)
+        return True
 
     def _comes_later(self, run: ModelRun, layer: LayerPlan) -> bool:
         """Tell whether a layer had all its shards before, and another run may check it first."""

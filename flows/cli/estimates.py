@@ -16,6 +16,7 @@ from diamond_cutter.flows.events.stream import Expected, publish
 from diamond_cutter.flows.planning import LayerPlan, RunPlan, plan_run, settle_recipe
 from diamond_cutter.flows.quantities import rounded
 from diamond_cutter.flows.request_fields import LOCAL
+from diamond_cutter.flows.run_scope import run_scope
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.frozen_model import FrozenModel
 from diamond_cutter.model_inventory.errors import ModelError
@@ -85,7 +86,7 @@ def estimate_models(
     found, errors = list[RunEstimate](), list[DiamondCutterError]()
     names = models_matching(open_bucket(request.bucket), request.models)
     publish(Expected(command="plan", seconds={"models": _MODEL_S * len(names)}))
-    with Progress("models", len(names)) as progress:
+    with run_scope(), Progress("models", len(names)) as progress:
         for name in names:
             count = progress.of_part(name, 1)
             try:

@@ -142,6 +142,10 @@ class ClaimWatch:
         """Return the number of claims."""
         return len(self._seen)
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys of the records that are claimed."""
+        return iter(self._seen)
+
     def look(self) -> set[str]:
         """List the claims again, and return the keys of the records whose claims have ended."""
         now, self._checks_left = time.monotonic(), _CHECKED_AT_ONCE

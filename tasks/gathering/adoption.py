@@ -110,8 +110,9 @@ def _models(
 
     The cards of other models are read only if the model's own sets lack something.
     """
-    if any(left.values()):
-        yield card.key, list(left)
+    if not any(left.values()):
+        return
+    yield card.key, list(left)
     if not any(left.values()):
         return
     ours = _computations(card)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -56,6 +57,15 @@ def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("EVERY_S", "FIRST_AFTER_S"):
         monkeypatch.setattr(display, name, 3600.0)
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    """Restore the handlers of signals after a test, because a run that is stopped keeps its own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

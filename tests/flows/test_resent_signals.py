@@ -12,7 +12,7 @@ from diamond_cutter.flows.exits import Stopped
 from diamond_cutter.flows.stops import fresh_stop, handling, terminable
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("server")]
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("server", "signals_restored")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -30,11 +30,11 @@ def test_a_signal_during_the_creation_of_a_task_run(
 
     @task
     def endless() -> None:
-        runs.append(flow_run.id)
         wait_for(lambda: False)
 
     @flow
     def with_a_task() -> None:
+        runs.append(flow_run.id)
         with handling((signal.SIGTERM, signal.SIGINT)):
             endless()
 

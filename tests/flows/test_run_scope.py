@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
@@ -62,12 +64,12 @@ def test_a_scope_lists_the_models_with_sets_once_and_reads_each_card_once(tmp_pa
     bucket.put(card_key(card.key), card.model_dump_json().encode())
     for model in (card.key, "unreadable@00000000"):
         bucket.put(recipe_key(model, "tiny@00000000"), b"{}")
-    with run_scope():
-        for _ in range(2):
-            assert list(cards_with_sets(bucket)) == [card, None]
-    assert bucket.asked.count("sprites/") == bucket.asked.count(card_key(card.key)) == 1
-    assert list(cards_with_sets(bucket)) == [card, None]
-    assert bucket.asked.count("sprites/") == 2
+    with run_scope(), ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(copy_context().run, cards_with_sets, bucket) for _ in range(4)]
+        assert [future.result() for future in asking] == 4 * [[card, None]]
+    once = ["sprites/", card_key(card.key), card_key("unreadable@00000000")]
+    assert bucket.asked == once
+    assert cards_with_sets(bucket) == [card, None] and bucket.asked == 2 * once
 
 
 def find_no_gpu_1() -> None:

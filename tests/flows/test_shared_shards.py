@@ -9,7 +9,7 @@ import pytest
 from diamond_cutter.flows.shared_sets import SHORTEST_WAIT_S, SharedSets, folder_of
 from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.process_identity import ProcessIdentity
-from diamond_cutter.storage import LocalBucket
+from diamond_cutter.storage import LocalBucket, Unavailable
 from diamond_cutter.storage.sets.claims import LEASE_S, Claim
 from diamond_cutter.storage.sets.layout import claim_key
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
@@ -40,13 +40,19 @@ Start = Callable[..., Work]
 
 
 class Clock:
+    """A clock that a test sets, and that moves a little whenever it is read, as all clocks do."""
+
     now = 0.0
+
+    def read(self) -> float:
+        self.now += 1e-6
+        return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("time.monotonic", clock.read)
     return clock
 
 
@@ -71,11 +77,11 @@ def start(bucket: LocalBucket, found: list[ShardJob], clock: Clock) -> Start:
     return start
 
 
-def jobs_of(*layers: str, shards: int = 4) -> list[ShardJob]:
+def jobs_of(*layers: str, shards: int = 4, model: str = "toy@00000000") -> list[ShardJob]:
     return [
         ShardJob(
             bucket="unused",
-            model="toy@00000000",
+            model=model,
             subjects=Channels(layer=layer),
             numbers=tuple(range(32 * shard, 32 * shard + 32)),
             recipe=RenderRecipe(),
@@ -187,7 +193,7 @@ def test_a_claim_that_is_not_renewed_is_handed_on(
     while next(work) is None:
         wait(clock)
         waited += 1
-    assert waited * 15.0 > LEASE_S and work.shards.lost_claim(job) is not None
+    assert waited * 15.0 >= LEASE_S and work.shards.lost_claim(job) is not None
 
 
 @pytest.mark.parametrize(("claims", "looks"), [(1, (40, 80)), (150, (3, 8))])
@@ -207,7 +213,7 @@ def test_the_more_runs_are_live_the_less_often_a_waiting_run_looks(
     for _ in range(120):
         wait(clock, 1.0)
         for job in jobs:
-            if clock.now % 40 == 0:
+            if round(clock.now) % 40 == 0:
                 put_claim(bucket, job)
         assert next(work) is None
     assert looks[0] <= len(listed) <= looks[1]
@@ -267,11 +273,92 @@ def test_a_run_that_is_alone_looks_for_others_once_at_its_start(
 ) -> None:
     work = start(jobs_of("a"))
     listed = listings_of(bucket, monkeypatch)
-    assert next(work) is not None
+    under_way = [next(work) for _ in range(4)]
+    for job in under_way:
+        assert job is not None
+        put_claim(bucket, job)
+        for _ in range(100):
+            wait(clock, 1.0)
+            work.shards.watch_others()
+        bucket.put(job.record_key, b"{}")
+        bucket.delete(claim_key(job.record_key))
+        work.shards.ended(job, how="rendered", seconds=100.0)
+    assert len(listed) == 0, "nothing is left to choose"
+    work = start([*jobs_of("a"), *jobs_of("b")])
+    first = next(work)
+    assert first is not None
     for _ in range(300):
         wait(clock, 1.0)
         work.shards.watch_others()
-    assert len(listed) == 1
+    assert len(listed) == 2, "one listing is that of the start"
+
+
+def test_shards_that_a_run_has_rendered_itself_do_not_make_the_others_scarce(
+    start: Start, bucket: LocalBucket, clock: Clock
+) -> None:
+    ours, theirs = jobs_of("a", shards=200), jobs_of("b", shards=1)[0]
+    put_claim(bucket, theirs)
+    work = start(ours)
+    under_way = list[ShardJob]()
+    for _ in range(150):
+        job = next(work)
+        assert job is not None
+        put_claim(bucket, job)
+        under_way.append(job)
+        wait(clock, 40.0)
+        for ended in under_way[:-1]:
+            bucket.put(ended.record_key, b"{}")
+            bucket.delete(claim_key(ended.record_key))
+            work.shards.ended(ended, how="rendered", seconds=40.0)
+            under_way.remove(ended)
+    assert len(work.shards.left) == 50 and not work.shards.are_scarce
+
+
+def test_claims_on_sets_that_a_run_does_not_work_on_do_not_make_its_shards_scarce(
+    start: Start, bucket: LocalBucket
+) -> None:
+    ours = [*jobs_of("a", shards=20), *jobs_of("a", shards=20, model="other@00000000")]
+    for job in jobs_of("b", shards=40, model="third@00000000"):
+        put_claim(bucket, job)
+    assert not start(ours).shards.are_scarce
+
+
+def test_a_run_that_watches_claims_still_looks_for_records_while_it_waits(
+    start: Start, bucket: LocalBucket, clock: Clock
+) -> None:
+    """Another run ends in the middle of its shard, while a task of this run goes on."""
+    others = jobs_of("a", shards=160)
+    for job in others:
+        put_claim(bucket, job)
+    work = start([*jobs_of("b", shards=3), *others])
+    quick, slow = next(work), next(work)
+    assert quick is not None and slow is not None
+    (theirs,) = [job for job in jobs_of("b", shards=3) if job not in (quick, slow)]
+    put_claim(bucket, theirs)
+    work.shards.ended(quick, how="rendered", seconds=15.0)
+    wait(clock, 15.0)
+    assert next(work) is None
+    bucket.delete(claim_key(theirs.record_key))
+    waited = 0
+    while next(work) is None:
+        wait(clock, 1.0)
+        work.shards.watch_others()
+        waited += 1
+        assert waited < 90
+
+
+def test_an_outage_while_claims_are_watched_ends_nothing(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(prefix: str = "") -> Iterator[Any]:
+        raise Unavailable("no response")
+
+    work = start(jobs_of("a"))
+    assert next(work) is not None
+    monkeypatch.setattr(bucket, "list", cut_off)
+    for _ in range(60):
+        wait(clock, 1.0)
+        work.shards.watch_others()
 
 
 def test_claims_are_not_watched_if_their_length_cannot_be_told(

@@ -114,6 +114,21 @@ def test_a_spritemap_that_another_run_has_gathered_is_adopted(
     assert run.gathered_elsewhere == {"stem"} and run.is_complete
 
 
+@pytest.mark.parametrize("gathered", [True, False])
+def test_if_many_runs_are_live_each_waits_for_its_turn_to_gather_and_then_looks(
+    bucket: LocalBucket, run: ModelRun, work: SharedWork, clock: Clock, gathered: bool
+) -> None:
+    work._sets.most_claims = 5000
+    assert not list(work.layers_to_gather())
+    if gathered:
+        assert gather(bucket) is not None
+    turns = list[Any]()
+    for _ in range(10):
+        clock.now += 1.0
+        turns += work.layers_to_gather()
+    assert len(turns) == (not gathered) and run.is_complete is gathered
+
+
 def test_photos_of_this_run_forbid_to_adopt(
     bucket: LocalBucket, run: ModelRun, work: SharedWork
 ) -> None:

@@ -14,6 +14,8 @@ from diamond_cutter.flows.task_futures import FutureQueue
 from diamond_cutter.tasks.devices import SlotsClosed
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("signals_restored")
+
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 GRACE_S = 25.0
 
