@@ -147,16 +147,21 @@ class ClaimWatch:
         return iter(self._seen)
 
     def look(self) -> set[str]:
-        """List the claims again, and return the keys of the records whose claims have ended."""
-        now, self._checks_left = time.monotonic(), _CHECKED_AT_ONCE
+        """List the claims again, and return the keys of the records whose claims have ended.
+
+        Raises:
+            Unavailable: the bucket does not respond. What was seen before still counts.
+        """
+        now, seen = time.monotonic(), dict[str, tuple[Token, float]]()
         # While the bucket cannot be read, its claims cannot be renewed either.
-        passed, self._looked = min(now - self._looked, RENEWED_EVERY_S), now
-        before, self._seen = self._seen, {}
+        passed = min(now - self._looked, RENEWED_EVERY_S)
         for info in self._bucket.list(self._folder):
             key = claimed_record(info.key)
-            token, watched_s = before.get(key, (None, 0.0))
-            self._seen[key] = info.token, watched_s + passed if token == info.token else 0.0
-        return before.keys() - self._seen.keys()
+            token, watched_s = self._seen.get(key, (None, 0.0))
+            seen[key] = info.token, watched_s + passed if token == info.token else 0.0
+        ended = self._seen.keys() - seen.keys()
+        self._looked, self._seen, self._checks_left = now, seen, _CHECKED_AT_ONCE
+        return ended
 
     def check_owners(self) -> bool:
         """Check whether the owners of claims are gone, and tell whether some are.

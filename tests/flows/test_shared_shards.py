@@ -353,12 +353,15 @@ def test_an_outage_while_claims_are_watched_ends_nothing(
     def cut_off(prefix: str = "") -> Iterator[Any]:
         raise Unavailable("no response")
 
-    work = start(jobs_of("a"))
-    assert next(work) is not None
+    claimed, *others = jobs_of("a")
+    put_claim(bucket, claimed)
+    work = start([claimed, *others])
+    assert next(work) in others
     monkeypatch.setattr(bucket, "list", cut_off)
     for _ in range(60):
         wait(clock, 1.0)
         work.shards.watch_others()
+    assert not work.sets.is_free(claimed.record_key), "the claim is forgotten"
 
 
 def test_claims_are_not_watched_if_their_length_cannot_be_told(
