@@ -194,6 +194,7 @@ class SimulatedRun:
     def _gather_claimed(
         self, run: ModelRun, layer: LayerPlan, read: Callable[[], SpritemapRecord | None]
     ) -> Process:
+        """Gather a spritemap, unless another run has just done so."""
         simulation = self._simulation
         stored, seconds = simulation.counted("gathering", read)
         yield seconds

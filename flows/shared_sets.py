@@ -161,7 +161,6 @@ class SharedSets:
         looks, has_met = self.looks, folder in self._met
         if has_met or time.monotonic() - self._looked >= fresh_for_s:
             self._look_at_claims()
-            self._wait_from_now()
         if has_met or (scarce and elsewhere and self._late_at > self._listed_at[folder]):
             self._list(folder)
         return self.looks > looks
@@ -172,7 +171,7 @@ class SharedSets:
         after_s = max(_FRESH_FOR_S, _WATCHED_AFTER * shard_s)
         if shard_s and time.monotonic() - self._looked >= after_s:
             with suppress(Unavailable):  # the next listing is late, but no task is lost
-                self._look_at_claims()
+                self._list_claims()
 
     def note_shard(self, seconds: float) -> None:
         """Note how long a shard of this run took: those of others probably take as long."""
@@ -188,7 +187,6 @@ class SharedSets:
     def look(self, folder: str) -> None:
         """List the claims, then the records of a set: a claim ends after its record is written."""
         self._look_at_claims()
-        self._wait_from_now()
         self._list(folder)
 
     def wait_for(self, keys: Iterable[str]) -> None:
@@ -202,7 +200,6 @@ class SharedSets:
             return
         self._waits += 1
         self._look_at_claims()
-        self._wait_from_now()
         due = list[str]()
         for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
             if not self._watch.claimed_in(folder):
@@ -227,7 +224,11 @@ class SharedSets:
         self._watch.delete_lost()
 
     def _look_at_claims(self) -> None:
-        """List the claims."""
+        """List the claims, and begin to wait for the next time."""
+        self._list_claims()
+        self._wait_from_now()
+
+    def _list_claims(self) -> None:
         self.looks += 1
         for key in self._watch.look():
             if folder_of(key) in self._doubtful and key not in self.landed:

@@ -189,11 +189,9 @@ def test_a_claim_that_is_not_renewed_is_handed_on(
     (job,) = jobs_of("a", shards=1)
     put_claim(bucket, job)
     work = start([job])
-    waited = 0
     while next(work) is None:
         wait(clock)
-        waited += 1
-    assert waited * 15.0 >= LEASE_S and work.shards.lost_claim(job) is not None
+    assert clock.now > LEASE_S and work.shards.lost_claim(job) is not None
 
 
 @pytest.mark.parametrize(("claims", "looks"), [(1, (40, 80)), (150, (3, 8))])
