@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from benchmarks.virtual_time import VirtualTime
 from diamond_cutter.flows import shared_sets, shared_shards, shared_work
+from diamond_cutter.flows.shared_sets import SharedSets
 from diamond_cutter.flows.shared_shards import SharedShards
 from diamond_cutter.storage import Bucket
 from diamond_cutter.storage.sets import claims
@@ -66,6 +67,47 @@ class Record:
         return sum(max(min(end, until) - start, 0.0) for start, end in self.busy)
 
 
+# Gathering and publishing are done once by any number of runs, and reading a model or a result is a
+# worker's own.
+_FOR_SHARING = ("claims", "looks", "records", "renewals")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a simulation showed; shares are of the workers' time.
+
+    busy: the share of rendering until the last shard.
+    busy_before: the same until a worker first found no shard to render.
+    before_s: when that was.
+    ideal: the share until the last shard if all shards took equally long and nothing else took
+        time. It is less than 1 if the last round has fewer shards than workers.
+    requests: for a shard.
+    by_kind: the same by what they were for.
+    flow: the share of the time in which the flow was at work; of many flows, the mean.
+    twice: the number of shards that were rendered again.
+    published_s: the time from the last shard until the first run ended.
+    last_end_s: the same until the last run ended.
+    """
+
+    shards: int
+    seconds: float
+    busy: float
+    busy_before: float
+    before_s: float
+    ideal: float
+    requests: float
+    by_kind: dict[str, float]
+    flow: float
+    twice: int
+    published_s: float
+    last_end_s: float
+
+    @property
+    def for_sharing(self) -> float:
+        """Return the requests for a shard that share the work with other runs."""
+        return sum(self.by_kind.get(kind, 0.0) for kind in _FOR_SHARING)
+
+
 class Simulation:
     """The time, the bucket and the record that runs share."""
 
@@ -115,6 +157,7 @@ class Simulation:
                 shared_work._Drawings, "__call__", _once(_drawing, lambda _, job: id(job))
             ),
             patch.object(SharedShards, "key_of", _once(_record_key, lambda _, job: id(job))),
+            patch.object(SharedSets, "_read_run", self._counted_apart(SharedSets._read_run)),
             patch.object(claims, "_Renewal", Renewal),
             patch.object(claims, "time", self.clock),
             patch.object(shared_sets, "time", self.clock),
@@ -123,13 +166,42 @@ class Simulation:
         ):
             yield
 
-    def run(self, starts: Sequence[Callable[[], None]]) -> float:
-        """Start runs, let them work until they end, and return when the last shard was rendered."""
+    def _counted_apart(self, read_run: Callable[..., bool]) -> Callable[..., bool]:
+        """Return a function that counts the reading of a run's record, and not as a look."""
+
+        def counted(*arguments: Any) -> bool:
+            before = len(self._server.seen)
+            complete = read_run(*arguments)
+            requests = len(self._server.seen) - before
+            self.record.requests += Counter(results=requests)
+            self.record.requests.subtract(looks=requests)
+            return complete
+
+        return counted
+
+    def run(self, starts: Sequence[Callable[[], None]], workers: int) -> Outcome:
+        """Start runs, let them work until they end, and return what that showed."""
+        record = self.record
         with self.time_patched():
             for start in starts:
                 start()
-            self.clock.run(lambda: len(self.record.ends) == len(starts))
-        return max(end for _, end in self.record.busy)
+            self.clock.run(lambda: len(record.ends) == len(starts))
+        last = max(end for _, end in record.busy)
+        shards, before = len(record.rendered), min(record.first_without, last)
+        return Outcome(
+            shards=shards,
+            seconds=last,
+            busy=record.busy_s(last) / workers / last,
+            busy_before=record.busy_s(before) / workers / before,
+            before_s=before,
+            ideal=shards / workers / -(-shards // workers),
+            requests=record.requests.total() / shards,
+            by_kind={what: count / shards for what, count in sorted(record.requests.items())},
+            flow=record.flow_s / len(starts) / last,
+            twice=record.rendered.total() - shards,
+            published_s=min(record.ends) - last,
+            last_end_s=max(record.ends) - last,
+        )
 
 
 def _once(call: Callable[..., Any], name_of: Callable[..., object]) -> Callable[..., Any]:

@@ -44,8 +44,8 @@ _SHARD_S, _REMEMBERED = 30.0, 8
 # nearly all of them.
 _WATCHED_AFTER, _LATE_AFTER = 0.65, 0.8
 # Each wait is twice as long as the one before, from the first of these to the second, for each
-# claim. A set is listed after the third.
-_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 1 / 3
+# claim. A set is listed again after the third.
+_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 0.5
 
 
 class SharedSets:
@@ -53,7 +53,7 @@ class SharedSets:
 
     landed: when the run first saw each new record of a shard, spritemap or run, by its key.
     committed: by folder, the record of the run that another run of the same request has committed.
-    most_claims: the highest number of claims in these sets that the run has seen.
+    most_claims: the highest number of claims of others on shards of these sets that the run saw.
     looks: the number of listings, and of meetings with others.
     """
 
@@ -88,11 +88,11 @@ class SharedSets:
         # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
         self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
         self._met: set[str] = set()
+        self._ours: set[str] = set()
         self._began = self._looked = self._late_at = time.monotonic()
         self._own_s = deque[float](maxlen=_REMEMBERED)
         # The plan has listed them.
         self._listed_at = dict.fromkeys(folders, self._began)
-        self._next_listing: dict[str, float] = {}
         common = next(iter(folders)) if len(folders) == 1 else "sprites/"
         self._watch = ClaimWatch(bucket, common)
         self.most_claims = self._claims = self._waits = 0
@@ -118,6 +118,11 @@ class SharedSets:
         """Tell whether the run has seen the claims of others."""
         return self.most_claims > 0
 
+    @property
+    def are_several(self) -> bool:
+        """Tell whether there are several sets, so that listing one of them shows little."""
+        return len(self._listed_at) > 1
+
     def take_news(self) -> list[str]:
         """Return the keys that have landed since the last call, and folders that are committed."""
         news, self._news = self._news, []
@@ -125,7 +130,7 @@ class SharedSets:
 
     @property
     def not_free(self) -> int:
-        """Return the number of records that are claimed, or whose claims have ended."""
+        """Return the number of shards that others have claimed, and records with ended claims."""
         return self._claims + sum(map(len, self._doubtful.values()))
 
     def note_landed(self, key: str) -> None:
@@ -173,9 +178,20 @@ class SharedSets:
             with suppress(Unavailable):  # the next listing is late, but no task is lost
                 self._list_claims()
 
-    def note_shard(self, seconds: float) -> None:
-        """Note how long a shard of this run took: those of others probably take as long."""
-        self._own_s.append(seconds)
+    def note_begun(self, key: str) -> None:
+        """Note that this run is at work on a shard."""
+        self._ours.add(key)
+
+    def note_ended(self, key: str, seconds: float = 0.0) -> None:
+        """Note that this run is not at work on a shard any more.
+
+        Args:
+            key: of the record of the shard.
+            seconds: that it took, if it was rendered. Those of others probably take as long.
+        """
+        self._ours.discard(key)
+        if seconds:
+            self._own_s.append(seconds)
 
     def _shard_s(self) -> float:
         """Return how long a claim probably lasts, or 0 because recent shards differ too much."""
@@ -200,13 +216,13 @@ class SharedSets:
             return
         self._waits += 1
         self._look_at_claims()
-        due = list[str]()
+        due, pause_s = list[str](), max(SHORTEST_WAIT_S, self.most_claims * _LISTING_S)
         for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
             if not self._watch.claimed_in(folder):
                 # Everything there has landed, or nobody is at work on it any more.
                 if not (self._may_read_run(folder) and self._read_run(folder)):
                     self._list(folder)
-            elif now >= self._next_listing.get(folder, 0.0):
+            elif now - self._listed_at[folder] >= pause_s:
                 due.append(folder)
         if due:  # one of them, because a run may wait for a hundred models
             self._list(min(due, key=self._listed_at.__getitem__))
@@ -240,7 +256,8 @@ class SharedSets:
         if now - self._looked > _LATE_AFTER * self._shard_s():
             self._late_at = now
         self._looked = now
-        self._claims = sum(folder_of(key) in self._doubtful for key in self._watch)
+        others = (key for key in self._watch if is_shard_record(key) and key not in self._ours)
+        self._claims = sum(folder_of(key) in self._doubtful for key in others)
         self.most_claims = max(self.most_claims, self._claims)
 
     def _wait_from_now(self) -> None:
@@ -261,8 +278,6 @@ class SharedSets:
         self._doubtful[folder].clear()
         self._met.discard(folder)
         self._listed_at[folder] = now
-        pause = max(SHORTEST_WAIT_S, self.most_claims * _LISTING_S)
-        self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
         if self._awaited.get(folder) in self.landed:
             self._read_run(folder)
 

@@ -82,6 +82,7 @@ class SharedShards:
             job = self._left.pop(key)
             self._submitted[key] += 1
             self._under_way[key] = job, self._sets.lost_claim(key)
+            self._sets.note_begun(key)
             return job
         return None
 
@@ -100,16 +101,17 @@ class SharedShards:
 
     def _free_per_claim(self) -> float:
         """Return the number of shards that seem to be free for each claim of others."""
-        others = self._sets.most_claims - len(self._under_way)
-        free = max(0, len(self._left) + len(self._under_way) - self._sets.not_free)
-        return free / others if others > 0 else math.inf
+        free = max(0, len(self._left) - self._sets.not_free)
+        return free / self._sets.most_claims if self._sets.others_are_live else math.inf
 
     def watch_others(self) -> None:
-        """Look at the claims of others soon after the start, and then if shards are scarce.
+        """Look at the claims of others soon after the start, and then if it saves requests.
 
-        So the run knows almost all shards that have landed, without listing their records.
+        That is so if shards are scarce, or in several sets: the run then knows almost all shards
+        that have landed, without listing the records of each set.
         """
-        if self._left and self._under_way and (self.are_scarce or not self._sets.looks):
+        several = self._sets.are_several and self._sets.others_are_live
+        if self._left and self._under_way and (self.are_scarce or several or not self._sets.looks):
             self._sets.keep_watch()
 
     def drop_landed(self) -> None:
@@ -175,8 +177,7 @@ class SharedShards:
         """
         key = self.key_of(job)
         self._under_way.pop(key, None)
-        if seconds:
-            self._sets.note_shard(seconds)
+        self._sets.note_ended(key, seconds)
         if how in ("rendered", "there"):
             self._sets.note_landed(key)
         if (how == "there" and key not in self._origins) or how == "claimed":
@@ -193,6 +194,7 @@ class SharedShards:
         """Take back a shard whose task was lost, and tell whether it may be submitted again."""
         key = self.key_of(job)
         self._under_way.pop(key, None)
+        self._sets.note_ended(key)
         if self._submitted[key] >= SUBMITTED_AT_MOST:
             self._release_copies(key, landed=False)
             return False

@@ -119,9 +119,11 @@ class SharedWork(Iterator[ShardJob | None]):
         """Tell whether to gather spritemaps now.
 
         Hundreds of runs may find the same layers at the same time. So each waits for a random time
-        first, and then looks whether another one has gathered them.
+        first, and then looks whether another one has gathered them. The next layers have a new
+        time.
         """
         if not free:
+            self._turn = 0.0
             return False
         if not self._turn:
             turn_s = self._random.uniform(0.0, _TURN_S * self._sets.most_claims)

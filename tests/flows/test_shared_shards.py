@@ -11,7 +11,7 @@ from diamond_cutter.flows.shared_shards import SUBMITTED_AT_MOST, SharedShards
 from diamond_cutter.process_identity import ProcessIdentity
 from diamond_cutter.storage import LocalBucket, Unavailable
 from diamond_cutter.storage.sets.claims import LEASE_S, Claim
-from diamond_cutter.storage.sets.layout import claim_key
+from diamond_cutter.storage.sets.layout import claim_key, spritemap_record_key
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import ShardJob
 from diamond_cutter.tasks.rendering.subjects import Channels
@@ -289,6 +289,51 @@ def test_a_run_that_is_alone_looks_for_others_once_at_its_start(
         wait(clock, 1.0)
         work.shards.watch_others()
     assert len(listed) == 2, "one listing is that of the start"
+
+
+@pytest.mark.parametrize("second", ["toy@00000000", "other@00000000"], ids=["one", "two"])
+def test_if_shards_abound_claims_are_only_watched_in_several_sets(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    claimed, *others = jobs_of("a", shards=30)
+    put_claim(bucket, claimed)
+    work = start([claimed, *others, *jobs_of("b", shards=30, model=second)])
+    first, under_way = next(work), next(work)
+    assert first is not None and under_way is not None and not work.shards.are_scarce
+    wait(clock, 30.0)
+    work.shards.watch_others()
+    work.shards.ended(first, how="rendered", seconds=30.0)
+    listed = listings_of(bucket, monkeypatch)
+    for _ in range(70):
+        wait(clock, 1.0)
+        work.shards.watch_others()
+    assert len(listed) == (3 if "other" in second else 0)
+
+
+def test_a_run_of_several_sets_that_is_alone_does_not_take_its_own_claims_for_those_of_others(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [*jobs_of("a", shards=9), *jobs_of("a", shards=9, model="other@00000000")]
+    work = start(jobs)
+    listed = listings_of(bucket, monkeypatch)
+    spritemap = spritemap_record_key("toy@00000000", jobs[0].recipe.key, "a", "all")
+    bucket.put(claim_key(spritemap), b"{}")
+    under_way = list[ShardJob]()
+    while work.shards.left:
+        while len(under_way) < 4 and work.shards.left:
+            job = next(work)
+            assert job is not None
+            put_claim(bucket, job)
+            under_way.append(job)
+        for _ in range(29):
+            wait(clock, 1.0)
+            work.shards.watch_others()
+        ended = under_way.pop(0)
+        bucket.put(ended.record_key, b"{}")
+        bucket.delete(claim_key(ended.record_key))
+        work.shards.ended(ended, how="rendered", seconds=29.0)
+    assert not work.sets.others_are_live and set(listed) == {"claims/sprites/"}
+    assert len(listed) <= 10, "every 30 s, when a shard is chosen"
 
 
 def test_shards_that_a_run_has_rendered_itself_do_not_make_the_others_scarce(

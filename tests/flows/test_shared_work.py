@@ -11,6 +11,7 @@ import pytest
 
 from diamond_cutter.flows.model_run import ModelRun
 from diamond_cutter.flows.planning import plan_run
+from diamond_cutter.flows.shared_sets import folder_of
 from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.process_identity import ProcessIdentity
@@ -129,6 +130,23 @@ def test_if_many_runs_are_live_each_waits_for_its_turn_to_gather_and_then_looks(
     assert len(turns) == (not gathered) and run.is_complete is gathered
 
 
+def test_a_layer_that_another_run_has_claimed_meanwhile_has_a_new_turn(
+    bucket: LocalBucket, run: ModelRun, work: SharedWork, clock: Clock
+) -> None:
+    key = run.spritemap_key(run.plan.layers[0])
+    work._sets.most_claims = 5000
+    assert not list(work.layers_to_gather()), "its first turn is within 50 s"
+    put_claim(bucket, key)
+    work._sets.look(folder_of(key))
+    clock.now += 60.0
+    assert not list(work.layers_to_gather())
+    bucket.delete(claim_key(key))
+    work._sets.look(folder_of(key))
+    assert not list(work.layers_to_gather()), "hundreds of runs see it at this time"
+    clock.now += 60.0
+    assert len(list(work.layers_to_gather())) == 1
+
+
 def test_photos_of_this_run_forbid_to_adopt(
     bucket: LocalBucket, run: ModelRun, work: SharedWork
 ) -> None:
@@ -136,7 +154,7 @@ def test_photos_of_this_run_forbid_to_adopt(
     ((_, layer, _),) = work.layers_to_gather()
     assert gather(bucket) is not None
     work.return_layer(run, layer)
-    work._sets.look(next(iter(work._sets._doubtful)))
+    work._sets.look(folder_of(run.key))
     assert len(list(work.layers_to_gather())) == 1
 
 
