@@ -22,7 +22,7 @@ from diamond_cutter.flows.planning import LayerPlan
 from diamond_cutter.flows.shared_work import SharedWork
 from diamond_cutter.storage import Token
 from diamond_cutter.storage.sets.claims import claim
-from diamond_cutter.storage.sets.records import ShardRecord, SpritemapRecord
+from diamond_cutter.storage.sets.records import RunRecord, ShardRecord, SpritemapRecord
 from diamond_cutter.storage.sets.sprite_set import is_whole, read_record
 from diamond_cutter.tasks.rendering.shard import ShardJob
 
@@ -156,6 +156,12 @@ class SimulatedRun:
             is_ours, passed = counted("claims", block.__enter__)
             seconds += passed
             if is_ours:
+                read = partial(read_record, bucket, run.key, RunRecord)
+                published, passed = counted("publishing", read)
+                seconds += passed
+                if published is not None:
+                    seconds += counted("claims", lambda: block.__exit__(None, None, None))[1]
+                    return True
                 blocks.append((run, block))
             return bool(is_ours)
 

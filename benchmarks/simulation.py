@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from benchmarks.virtual_time import VirtualTime
-from diamond_cutter.flows import shared_sets, shared_shards, shared_work
+from diamond_cutter.flows import claims_of_others, shared_sets, shared_shards, shared_work
 from diamond_cutter.flows.shared_sets import SharedSets
 from diamond_cutter.flows.shared_shards import SharedShards
 from diamond_cutter.storage import Bucket
@@ -160,6 +160,7 @@ class Simulation:
             patch.object(SharedSets, "_read_run", self._counted_apart(SharedSets._read_run)),
             patch.object(claims, "_Renewal", Renewal),
             patch.object(claims, "time", self.clock),
+            patch.object(claims_of_others, "time", self.clock),
             patch.object(shared_sets, "time", self.clock),
             patch.object(shared_shards, "time", self.clock),
             patch.object(shared_work, "time", self.clock),
@@ -167,14 +168,15 @@ class Simulation:
             yield
 
     def _counted_apart(self, read_run: Callable[..., bool]) -> Callable[..., bool]:
-        """Return a function that counts the reading of a run's record, and not as a look."""
+        """Return a function that counts the reading of a result, and not as a look."""
 
         def counted(*arguments: Any) -> bool:
             before = len(self._server.seen)
             complete = read_run(*arguments)
-            requests = len(self._server.seen) - before
-            self.record.requests += Counter(results=requests)
-            self.record.requests.subtract(looks=requests)
+            if complete:
+                requests = len(self._server.seen) - before
+                self.record.requests["results"] += requests
+                self.record.requests["looks"] -= requests
             return complete
 
         return counted

@@ -1,23 +1,22 @@
 """The records and claims in the sets of a run, as the run last saw them.
 
-Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. While
-shards are scarce, they are listed so often that hardly any claim comes and goes unseen. A set is
-listed after the run has met another one there, if claims may have gone unseen, and while the run
-waits for others. A run that waits looks less and less often. It is only needed if a claim is lost,
-because whoever ends a shard looks itself. So the requests of a shard hardly grow with the number of
-runs.
+Listings cost requests, so each has a reason. The claims are listed every `CLAIMS_EVERY_S`. If that
+saves more requests than it costs, they are listed so often that hardly any claim comes and goes
+unseen. A set is listed after the run has met another one there, if claims may have gone unseen, and
+while the run waits for others. A run that waits looks less and less often. It is only needed if a
+claim is lost, because whoever ends a shard looks itself. So the requests of a shard do not grow
+with the number of runs.
 """
 
 import random
 import time
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
-from statistics import fmean
 
+from diamond_cutter.flows.claims_of_others import FRESH_FOR_S, ClaimsOfOthers
 from diamond_cutter.storage import Bucket, Token, Unavailable
-from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S, ClaimWatch
+from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S
 from diamond_cutter.storage.sets.layout import (
     is_run_record,
     is_shard_record,
@@ -31,21 +30,14 @@ from diamond_cutter.storage.sets.sprite_set import read_record
 CLAIMS_EVERY_S = 30.0
 # While all that is left is at work elsewhere. A look counts at most `RENEWED_EVERY_S` of a lease.
 SHORTEST_WAIT_S, _LONGEST_WAIT_S = 3.0, RENEWED_EVERY_S
-_FRESH_FOR_S = 2.0
 # Free shards for each claim of others; with fewer of them, they are scarce.
 ENOUGH = 8.0
 # If they are scarce, the claims are listed again when others have probably taken this part of the
 # free shards.
 _TAKEN = 0.15
-# How long a shard takes at least, until the first one of the run has ended, and of how many the
-# times are remembered.
-_SHARD_S, _REMEMBERED = 30.0, 8
-# Parts of the time of a shard: when the claims are listed again, and when that was too late to see
-# nearly all of them.
-_WATCHED_AFTER, _LATE_AFTER = 0.65, 0.8
 # Each wait is twice as long as the one before, from the first of these to the second, for each
-# claim. A set is listed again after the third.
-_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 0.5
+# claim. A set is listed after the third.
+_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 1 / 3
 
 
 class SharedSets:
@@ -53,7 +45,7 @@ class SharedSets:
 
     landed: when the run first saw each new record of a shard, spritemap or run, by its key.
     committed: by folder, the record of the run that another run of the same request has committed.
-    most_claims: the highest number of claims of others on shards of these sets that the run saw.
+    claims: of others.
     looks: the number of listings, and of meetings with others.
     """
 
@@ -88,15 +80,10 @@ class SharedSets:
         # Keys whose claims have ended. They have probably landed, but no listing has shown it yet.
         self._doubtful: dict[str, set[str]] = {folder: set() for folder in folders}
         self._met: set[str] = set()
-        self._ours: set[str] = set()
-        self._began = self._looked = self._late_at = time.monotonic()
-        self._own_s = deque[float](maxlen=_REMEMBERED)
         # The plan has listed them.
-        self._listed_at = dict.fromkeys(folders, self._began)
-        common = next(iter(folders)) if len(folders) == 1 else "sprites/"
-        self._watch = ClaimWatch(bucket, common)
-        self.most_claims = self._claims = self._waits = 0
-        self._note_claims()
+        self._listed_at = dict.fromkeys(folders, time.monotonic())
+        self._next_listing: dict[str, float] = {}
+        self.claims, self._waits = ClaimsOfOthers(bucket, folders), 0
         self._wait_from_now()
 
     def is_landed(self, key: str) -> bool:
@@ -105,18 +92,18 @@ class SharedSets:
 
     def is_free(self, key: str) -> bool:
         """Tell whether nobody seems to be at work on a record that has not landed."""
-        if self._watch.is_claimed(key):
+        if self.claims.is_claimed(key):
             return False
         return key not in self._doubtful[folder_of(key)] or self.lost_claim(key) is not None
 
     def lost_claim(self, key: str) -> Token | None:
         """Return the claim on a record that its owner no longer renews, if there is one."""
-        return self._watch.lost_claim(key)
+        return self.claims.lost_claim(key)
 
     @property
     def others_are_live(self) -> bool:
         """Tell whether the run has seen the claims of others."""
-        return self.most_claims > 0
+        return self.claims.most > 0
 
     @property
     def are_several(self) -> bool:
@@ -128,10 +115,10 @@ class SharedSets:
         news, self._news = self._news, []
         return news
 
-    @property
-    def not_free(self) -> int:
-        """Return the number of shards that others have claimed, and records with ended claims."""
-        return self._claims + sum(map(len, self._doubtful.values()))
+    def count_not_free(self) -> int:
+        """Return the number of shards that others have claimed, or whose claims have ended."""
+        ended = sum(is_shard_record(key) for keys in self._doubtful.values() for key in keys)
+        return self.claims.on_shards + ended
 
     def note_landed(self, key: str) -> None:
         """Note that a record is there by this run's own work."""
@@ -161,44 +148,20 @@ class SharedSets:
         folder, fresh_for_s, scarce = folder_of(key), CLAIMS_EVERY_S, free_per_claim < ENOUGH
         if scarce:
             fresh_for_s = max(
-                _FRESH_FOR_S, min(fresh_for_s, _TAKEN * free_per_claim * self._shard_s())
+                FRESH_FOR_S, min(fresh_for_s, _TAKEN * free_per_claim * self.claims.shard_s())
             )
         looks, has_met = self.looks, folder in self._met
-        if has_met or time.monotonic() - self._looked >= fresh_for_s:
+        if has_met or time.monotonic() - self.claims.listed_at >= fresh_for_s:
             self._look_at_claims()
-        if has_met or (scarce and elsewhere and self._late_at > self._listed_at[folder]):
+        if has_met or (scarce and elsewhere and self.claims.late_at > self._listed_at[folder]):
             self._list(folder)
         return self.looks > looks
 
     def keep_watch(self) -> None:
         """List the claims if otherwise some might come and go before the next listing."""
-        shard_s = self._shard_s()
-        after_s = max(_FRESH_FOR_S, _WATCHED_AFTER * shard_s)
-        if shard_s and time.monotonic() - self._looked >= after_s:
+        if self.claims.is_due():
             with suppress(Unavailable):  # the next listing is late, but no task is lost
                 self._list_claims()
-
-    def note_begun(self, key: str) -> None:
-        """Note that this run is at work on a shard."""
-        self._ours.add(key)
-
-    def note_ended(self, key: str, seconds: float = 0.0) -> None:
-        """Note that this run is not at work on a shard any more.
-
-        Args:
-            key: of the record of the shard.
-            seconds: that it took, if it was rendered. Those of others probably take as long.
-        """
-        self._ours.discard(key)
-        if seconds:
-            self._own_s.append(seconds)
-
-    def _shard_s(self) -> float:
-        """Return how long a claim probably lasts, or 0 because recent shards differ too much."""
-        if not self._own_s:
-            return max(_SHARD_S, time.monotonic() - self._began)
-        mean = fmean(self._own_s)
-        return mean if min(self._own_s) >= mean / 2 else 0.0
 
     def look(self, folder: str) -> None:
         """List the claims, then the records of a set: a claim ends after its record is written."""
@@ -216,13 +179,13 @@ class SharedSets:
             return
         self._waits += 1
         self._look_at_claims()
-        due, pause_s = list[str](), max(SHORTEST_WAIT_S, self.most_claims * _LISTING_S)
-        for folder in {folder_of(key) for key in keys if not self._watch.is_claimed(key)}:
-            if not self._watch.claimed_in(folder):
+        due = list[str]()
+        for folder in {folder_of(key) for key in keys if not self.claims.is_claimed(key)}:
+            if not self.claims.claimed_in(folder):
                 # Everything there has landed, or nobody is at work on it any more.
                 if not (self._may_read_run(folder) and self._read_run(folder)):
                     self._list(folder)
-            elif now - self._listed_at[folder] >= pause_s:
+            elif now >= self._next_listing.get(folder, 0.0):
                 due.append(folder)
         if due:  # one of them, because a run may wait for a hundred models
             self._list(min(due, key=self._listed_at.__getitem__))
@@ -233,11 +196,11 @@ class SharedSets:
 
     def check_owners(self) -> None:
         """Check whether processes of this machine have left claims behind."""
-        self.looks += self._watch.check_owners()
+        self.looks += self.claims.check_owners()
 
     def delete_lost_claims(self) -> None:
         """Delete the claims of killed runs on work that was done before they ended."""
-        self._watch.delete_lost()
+        self.claims.delete_lost()
 
     def _look_at_claims(self) -> None:
         """List the claims, and begin to wait for the next time."""
@@ -246,24 +209,13 @@ class SharedSets:
 
     def _list_claims(self) -> None:
         self.looks += 1
-        for key in self._watch.look():
-            if folder_of(key) in self._doubtful and key not in self.landed:
-                self._doubtful[folder_of(key)].add(key)
-        self._note_claims()
-
-    def _note_claims(self) -> None:
-        now = time.monotonic()
-        if now - self._looked > _LATE_AFTER * self._shard_s():
-            self._late_at = now
-        self._looked = now
-        others = (key for key in self._watch if is_shard_record(key) and key not in self._ours)
-        self._claims = sum(folder_of(key) in self._doubtful for key in others)
-        self.most_claims = max(self.most_claims, self._claims)
+        for key in self.claims.look() - self.landed.keys():
+            self._doubtful[folder_of(key)].add(key)
 
     def _wait_from_now(self) -> None:
         """Determine when a run that waits looks again."""
-        first = max(SHORTEST_WAIT_S, self.most_claims * _FIRST_WAIT_S)
-        last = min(max(SHORTEST_WAIT_S, self.most_claims * _LAST_WAIT_S), _LONGEST_WAIT_S)
+        first = max(SHORTEST_WAIT_S, self.claims.most * _FIRST_WAIT_S)
+        last = min(max(SHORTEST_WAIT_S, self.claims.most * _LAST_WAIT_S), _LONGEST_WAIT_S)
         # The exponent is bounded because a run may wait for days.
         wait_s = min(first * 2 ** min(self._waits, 8), last) * self._random.uniform(0.5, 1.0)
         self._wait_until = time.monotonic() + wait_s
@@ -278,6 +230,8 @@ class SharedSets:
         self._doubtful[folder].clear()
         self._met.discard(folder)
         self._listed_at[folder] = now
+        pause = max(SHORTEST_WAIT_S, self.claims.most * _LISTING_S)
+        self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
         if self._awaited.get(folder) in self.landed:
             self._read_run(folder)
 
@@ -293,7 +247,7 @@ class SharedSets:
     def _read_run(self, folder: str) -> bool:
         """Read the awaited record of a run, and tell whether it completes the set."""
         record = read_record(self._bucket, self._awaited[folder], RunRecord)
-        if record is None or record.failures or record.pictures.keys() != record.selection.keys():
+        if record is None or not record.is_complete:
             return False
         self.committed[folder] = record
         self._news.append(folder)

@@ -2,7 +2,7 @@
 
 All runs have the same order of shards, but each begins somewhere else. A run that meets another one
 goes on at a random place, because the next shards are those that the other run takes next. So runs
-meet rarely, although none of them looks at the bucket before it claims a shard.
+meet rarely, although none of them looks at the bucket before each shard that it claims.
 """
 
 import math
@@ -21,6 +21,8 @@ from diamond_cutter.tasks.rendering.shard import ShardJob
 SUBMITTED_AT_MOST = 3
 # For how long a shard may be in the bucket before its task ends.
 _ENDS_WITHIN_S = 60.0
+# Other runs that work on several sets, from which on watching them saves requests (measured).
+_MANY = 32
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
 
@@ -82,7 +84,7 @@ class SharedShards:
             job = self._left.pop(key)
             self._submitted[key] += 1
             self._under_way[key] = job, self._sets.lost_claim(key)
-            self._sets.note_begun(key)
+            self._sets.claims.note_begun(key)
             return job
         return None
 
@@ -101,16 +103,17 @@ class SharedShards:
 
     def _free_per_claim(self) -> float:
         """Return the number of shards that seem to be free for each claim of others."""
-        free = max(0, len(self._left) - self._sets.not_free)
-        return free / self._sets.most_claims if self._sets.others_are_live else math.inf
+        others = self._sets.claims.most_on_shards
+        free = max(0, len(self._left) - self._sets.count_not_free())
+        return free / others if others else math.inf
 
     def watch_others(self) -> None:
         """Look at the claims of others soon after the start, and then if it saves requests.
 
-        That is so if shards are scarce, or in several sets: the run then knows almost all shards
-        that have landed, without listing the records of each set.
+        That is so if shards are scarce, or if many runs work on several sets: the run then knows
+        almost all shards that have landed, without listing the records of each set.
         """
-        several = self._sets.are_several and self._sets.others_are_live
+        several = self._sets.are_several and self._sets.claims.most_on_shards >= _MANY
         if self._left and self._under_way and (self.are_scarce or several or not self._sets.looks):
             self._sets.keep_watch()
 
@@ -177,7 +180,7 @@ class SharedShards:
         """
         key = self.key_of(job)
         self._under_way.pop(key, None)
-        self._sets.note_ended(key, seconds)
+        self._sets.claims.note_ended(key, seconds)
         if how in ("rendered", "there"):
             self._sets.note_landed(key)
         if (how == "there" and key not in self._origins) or how == "claimed":
@@ -194,7 +197,6 @@ class SharedShards:
         """Take back a shard whose task was lost, and tell whether it may be submitted again."""
         key = self.key_of(job)
         self._under_way.pop(key, None)
-        self._sets.note_ended(key)
         if self._submitted[key] >= SUBMITTED_AT_MOST:
             self._release_copies(key, landed=False)
             return False

@@ -126,7 +126,7 @@ class SharedWork(Iterator[ShardJob | None]):
             self._turn = 0.0
             return False
         if not self._turn:
-            turn_s = self._random.uniform(0.0, _TURN_S * self._sets.most_claims)
+            turn_s = self._random.uniform(0.0, _TURN_S * self._sets.claims.most)
             if turn_s < _SHORTEST_TURN_S:
                 return True
             self._turn = time.monotonic() + turn_s

@@ -34,6 +34,8 @@ def publish_model(bucket: Bucket, run: ModelRun, lost: Token | None) -> bool:
     with claimed as is_ours:
         if not is_ours:
             return not run.is_complete
+        if _is_published_meanwhile(bucket, run):
+            return True
         _read_spritemaps(bucket, run)
         # The gallery shows what has failed, which only the record says. Nobody adopts such a run.
         has_failed = run.is_complete and bool(run.outcome.failures)
@@ -45,6 +47,20 @@ def publish_model(bucket: Bucket, run: ModelRun, lost: Token | None) -> bool:
         if run.is_complete and not has_failed:
             _commit_run(bucket, run)
     return True
+
+
+def _is_published_meanwhile(bucket: Bucket, run: ModelRun) -> bool:
+    """Tell whether another run of the request has published the model, and adopt its record.
+
+    It may have done so since this run has looked, and ended its claim.
+    """
+    adoptable = run.may_adopt and run.is_complete and not run.outcome.failures
+    if not adoptable or not run.plan.to_do or run.key in run.plan.gathered:
+        return False
+    record = read_record(bucket, run.key, RunRecord)
+    if record is not None and record.is_complete:
+        run.committed = record
+    return run.committed is not None
 
 
 def _read_spritemaps(bucket: Bucket, run: ModelRun) -> None:

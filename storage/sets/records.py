@@ -220,6 +220,11 @@ class RunRecord(Record):
     )
     finished: datetime
 
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether nothing failed, and each layer has a spritemap."""
+        return not self.failures and self.pictures.keys() == self.selection.keys()
+
 
 class PhotoActivations(Record):
     """The effect of the user's photos on a layer: the highest activation of each channel."""

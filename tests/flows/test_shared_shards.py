@@ -291,13 +291,24 @@ def test_a_run_that_is_alone_looks_for_others_once_at_its_start(
     assert len(listed) == 2, "one listing is that of the start"
 
 
-@pytest.mark.parametrize("second", ["toy@00000000", "other@00000000"], ids=["one", "two"])
-def test_if_shards_abound_claims_are_only_watched_in_several_sets(
-    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch, second: str
+@pytest.mark.parametrize(
+    ("second", "others", "listings"),
+    [("toy@00000000", 40, 0), ("other@00000000", 40, 3), ("other@00000000", 20, 0)],
+    ids=["one set", "two sets", "few others"],
+)
+def test_if_shards_abound_claims_are_only_watched_if_many_runs_work_on_several_sets(
+    start: Start,
+    bucket: LocalBucket,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    second: str,
+    others: int,
+    listings: int,
 ) -> None:
-    claimed, *others = jobs_of("a", shards=30)
-    put_claim(bucket, claimed)
-    work = start([claimed, *others, *jobs_of("b", shards=30, model=second)])
+    jobs = [*jobs_of("a", shards=300), *jobs_of("b", shards=300, model=second)]
+    for claimed in jobs[:others]:
+        put_claim(bucket, claimed)
+    work = start(jobs)
     first, under_way = next(work), next(work)
     assert first is not None and under_way is not None and not work.shards.are_scarce
     wait(clock, 30.0)
@@ -307,15 +318,14 @@ def test_if_shards_abound_claims_are_only_watched_in_several_sets(
     for _ in range(70):
         wait(clock, 1.0)
         work.shards.watch_others()
-    assert len(listed) == (3 if "other" in second else 0)
+    assert len(listed) == listings
 
 
-def test_a_run_of_several_sets_that_is_alone_does_not_take_its_own_claims_for_those_of_others(
-    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_the_claims_of_a_run_itself_do_not_make_its_shards_scarce(
+    start: Start, bucket: LocalBucket, clock: Clock
 ) -> None:
     jobs = [*jobs_of("a", shards=9), *jobs_of("a", shards=9, model="other@00000000")]
     work = start(jobs)
-    listed = listings_of(bucket, monkeypatch)
     spritemap = spritemap_record_key("toy@00000000", jobs[0].recipe.key, "a", "all")
     bucket.put(claim_key(spritemap), b"{}")
     under_way = list[ShardJob]()
@@ -332,8 +342,8 @@ def test_a_run_of_several_sets_that_is_alone_does_not_take_its_own_claims_for_th
         bucket.put(ended.record_key, b"{}")
         bucket.delete(claim_key(ended.record_key))
         work.shards.ended(ended, how="rendered", seconds=29.0)
-    assert not work.sets.others_are_live and set(listed) == {"claims/sprites/"}
-    assert len(listed) <= 10, "every 30 s, when a shard is chosen"
+        assert not work.shards.are_scarce
+    assert work.sets.looks > 5
 
 
 def test_shards_that_a_run_has_rendered_itself_do_not_make_the_others_scarce(
@@ -355,6 +365,29 @@ def test_shards_that_a_run_has_rendered_itself_do_not_make_the_others_scarce(
             work.shards.ended(ended, how="rendered", seconds=40.0)
             under_way.remove(ended)
     assert len(work.shards.left) == 50 and not work.shards.are_scarce
+
+
+def test_the_claim_of_a_lost_task_of_a_run_does_not_make_its_shards_scarce(
+    start: Start, bucket: LocalBucket
+) -> None:
+    work = start(jobs_of("a", shards=5))
+    job = next(work)
+    assert job is not None
+    put_claim(bucket, job)
+    assert work.shards.take_again(job)
+    work.sets.look(folder_of(job.record_key))
+    assert not work.shards.are_scarce
+
+
+def test_shards_under_way_are_not_free(start: Start, bucket: LocalBucket) -> None:
+    claimed, *others = jobs_of("a", shards=15)
+    put_claim(bucket, claimed)
+    work = start([claimed, *others])
+    scarce = [work.shards.are_scarce]
+    while not work.shards.are_scarce:
+        assert next(work) is not None
+        scarce.append(work.shards.are_scarce)
+    assert scarce.index(True) == 7, "then 7 of the 15 are free, for one claim"
 
 
 def test_claims_on_sets_that_a_run_does_not_work_on_do_not_make_its_shards_scarce(

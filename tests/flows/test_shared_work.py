@@ -119,7 +119,7 @@ def test_a_spritemap_that_another_run_has_gathered_is_adopted(
 def test_if_many_runs_are_live_each_waits_for_its_turn_to_gather_and_then_looks(
     bucket: LocalBucket, run: ModelRun, work: SharedWork, clock: Clock, gathered: bool
 ) -> None:
-    work._sets.most_claims = 5000
+    work._sets.claims.most = 5000
     assert not list(work.layers_to_gather())
     if gathered:
         assert gather(bucket) is not None
@@ -134,7 +134,7 @@ def test_a_layer_that_another_run_has_claimed_meanwhile_has_a_new_turn(
     bucket: LocalBucket, run: ModelRun, work: SharedWork, clock: Clock
 ) -> None:
     key = run.spritemap_key(run.plan.layers[0])
-    work._sets.most_claims = 5000
+    work._sets.claims.most = 5000
     assert not list(work.layers_to_gather()), "its first turn is within 50 s"
     put_claim(bucket, key)
     work._sets.look(folder_of(key))

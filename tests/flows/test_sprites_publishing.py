@@ -15,22 +15,34 @@ from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import read_record
 from tests.flows.made_up_set import RECIPE, made_up_card, put_bundle
+from tests.flows.test_shared_work import committed
 
 CARD = made_up_card()
 
 
-@pytest.mark.parametrize("failed", [(), (3, 7)], ids=["complete", "failed"])
-def test_the_gallery_of_a_run_that_failed_can_read_what_has_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: tuple[int, ...]
-) -> None:
-    bucket = LocalBucket(tmp_path)
-    put_bundle(bucket)
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    found = LocalBucket(tmp_path)
+    put_bundle(found)
+    return found
+
+
+def planned(bucket: LocalBucket) -> ModelRun:
+    """Return a run of one layer whose shards have ended."""
     asked = SpritesRequest(model=CARD.name, bucket=bucket.url, layers=("stem",), recipe=RECIPE)
     artifacts: Any = SimpleNamespace(layer_done=lambda layers: None)
     run = ModelRun(asked, plan_run(bucket, CARD, asked), {}, artifacts)
+    run.layers_left.clear()
+    return run
+
+
+@pytest.mark.parametrize("failed", [(), (3, 7)], ids=["complete", "failed"])
+def test_the_gallery_of_a_run_that_failed_can_read_what_has_failed(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch, failed: tuple[int, ...]
+) -> None:
+    run = planned(bucket)
     if failed:
         run.fail("stem", "stem channels 3-7: it failed", failed)
-    run.layers_left.clear()
     seen = list[RunRecord | None]()
 
     def note(*arguments: object) -> None:
@@ -42,3 +54,32 @@ def test_the_gallery_of_a_run_that_failed_can_read_what_has_failed(
     record = read_record(bucket, run.key, RunRecord)
     assert record is not None and record.failed == ({"stem": failed} if failed else {})
     assert seen == [record if failed else None] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "adopted"),
+    [
+        (False, {}, True),
+        (True, {}, False),
+        (False, {"failures": ("stem channels 3-7: it failed",)}, False),
+        (False, {"pictures": {}}, False),
+    ],
+    ids=["meanwhile", "before the run", "failed", "without its spritemap"],
+)
+def test_a_model_that_another_run_has_just_published_is_not_published_again(
+    bucket: LocalBucket,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,
+    changes: dict[str, Any],
+    adopted: bool,
+) -> None:
+    run, published = planned(bucket), list[object]()
+    theirs = committed(run, **changes)
+    bucket.put(run.key, theirs.to_bytes())
+    if before:
+        run = planned(bucket)
+    monkeypatch.setattr(sprites_publishing, "publish_gallery", lambda *_: published.append(1))
+    monkeypatch.setattr(run, "publish_index", lambda: None)
+    assert publish_model(bucket, run, None)
+    assert run.committed == (theirs if adopted else None) and bool(published) is not adopted
+    assert not list(bucket.list("claims/"))
