@@ -93,16 +93,7 @@ class SharedSets:
         """Tell whether nobody seems to be at work on a record that has not landed."""
         if self.claims.is_claimed(key):
             return False
-        return key not in self._doubtful[folder_of(key)] or self.lost_claim(key) is not None
-
-    def lost_claim(self, key: str) -> Token | None:
-        """Return the claim on a record that its owner no longer renews, if there is one."""
-        return self.claims.lost_claim(key)
-
-    @property
-    def others_are_live(self) -> bool:
-        """Tell whether the run has seen the claims of others."""
-        return self.claims.most > 0
+        return key not in self._doubtful[folder_of(key)] or self.claims.lost_claim(key) is not None
 
     @property
     def are_several(self) -> bool:
@@ -173,8 +164,7 @@ class SharedSets:
         Args:
             keys: of the records that the run waits for.
         """
-        now = time.monotonic()
-        if now < self._wait_until:
+        if time.monotonic() < self._wait_until:
             return
         self._waits += 1
         self._look_at_claims()
@@ -196,10 +186,6 @@ class SharedSets:
     def check_owners(self) -> None:
         """Check whether processes of this machine have left claims behind."""
         self.looks += self.claims.check_owners()
-
-    def delete_lost_claims(self) -> None:
-        """Delete the claims of killed runs on work that was done before they ended."""
-        self.claims.delete_lost()
 
     def _look_at_claims(self) -> None:
         """List the claims, and begin to wait for the next time."""

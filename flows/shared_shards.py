@@ -83,7 +83,7 @@ class SharedShards:
             self._sets.end_waiting()
             job = self._left.pop(key)
             self._submitted[key] += 1
-            self._under_way[key] = job, self._sets.lost_claim(key)
+            self._under_way[key] = job, self._sets.claims.lost_claim(key)
             self._sets.claims.note_begun(key)
             return job
         return None
@@ -163,7 +163,7 @@ class SharedShards:
 
     def lost_claim(self, job: ShardJob) -> Token | None:
         """Return the claim on a shard that its owner no longer renews, if there is one."""
-        return self._sets.lost_claim(self.key_of(job))
+        return self._sets.claims.lost_claim(self.key_of(job))
 
     def origin_of(self, job: ShardJob) -> str | None:
         """Return the key of the record of a shard in the bucket that has equal sprites, or None."""
@@ -217,7 +217,7 @@ class SharedShards:
             self._sets.look(folder)
         for key, (job, lost_before) in list(self._under_way.items()):
             now = time.monotonic()
-            lost = self._sets.lost_claim(key) not in (None, lost_before)
+            lost = self._sets.claims.lost_claim(key) not in (None, lost_before)
             if lost or now - self._sets.landed.get(key, now) > _ENDS_WITHIN_S:
                 yield job
 

@@ -82,7 +82,7 @@ class SharedWork(Iterator[ShardJob | None]):
 
     def end(self) -> None:
         """Delete what killed runs have left: nobody else replaces the claims on finished work."""
-        self._sets.delete_lost_claims()
+        self._sets.claims.delete_lost()
 
     def add_layer(self, run: ModelRun, layer: LayerPlan) -> None:
         """Add a layer all of whose shards are there."""
@@ -100,7 +100,7 @@ class SharedWork(Iterator[ShardJob | None]):
         """
         if self._is_turn(self._layers_free()):
             for key in self._layers_free():
-                yield *self._ready.pop(key), self._sets.lost_claim(key)
+                yield *self._ready.pop(key), self._sets.claims.lost_claim(key)
 
     def _layers_free(self) -> list[str]:
         """Return the keys of the spritemaps to gather, and note those that others have gathered."""
@@ -139,7 +139,7 @@ class SharedWork(Iterator[ShardJob | None]):
 
     def _comes_later(self, run: ModelRun, layer: LayerPlan) -> bool:
         """Tell whether a layer had all its shards before, and another run may check it first."""
-        return not layer.shards and run.has_shards_left and self._sets.others_are_live
+        return not layer.shards and run.has_shards_left and self._sets.claims.most > 0
 
     def finish_models(self, finish: Callable[[ModelRun, Token | None], bool]) -> None:
         """Publish the models whose layers have ended, or adopt what another run has published.
@@ -155,7 +155,7 @@ class SharedWork(Iterator[ShardJob | None]):
                 run.committed = self._sets.committed.get(folder_of(run.key))
             if run.committed is None and not self._sets.is_free(run.key):
                 continue
-            if finish(run, self._sets.lost_claim(run.key)):
+            if finish(run, self._sets.claims.lost_claim(run.key)):
                 del self.runs[model]
             else:
                 self._sets.meet(run.key)
