@@ -36,8 +36,8 @@ ENOUGH = 8.0
 # free shards.
 _TAKEN = 0.15
 # Each wait is twice as long as the one before, from the first of these to the second, for each
-# claim.
-_FIRST_WAIT_S, _LAST_WAIT_S = 1 / 6, 1.0
+# claim. A set is listed after the third.
+_FIRST_WAIT_S, _LAST_WAIT_S, _LISTING_S = 1 / 6, 1.0, 1 / 3
 
 
 class SharedSets:
@@ -82,6 +82,7 @@ class SharedSets:
         self._met: set[str] = set()
         # The plan has listed them.
         self._listed_at = dict.fromkeys(folders, time.monotonic())
+        self._next_listing: dict[str, float] = {}
         self.claims, self._waits = ClaimsOfOthers(bucket, folders), 0
         self._wait_from_now()
 
@@ -174,7 +175,7 @@ class SharedSets:
                 # Everything there has landed, or nobody is at work on it any more.
                 if not (self._may_read_run(folder) and self._read_run(folder)):
                     self._list(folder)
-            else:
+            elif time.monotonic() >= self._next_listing.get(folder, 0.0):
                 due.append(folder)
         if due:  # one of them, because a run may wait for a hundred models
             self._list(min(due, key=self._listed_at.__getitem__))
@@ -215,6 +216,8 @@ class SharedSets:
         self._doubtful[folder].clear()
         self._met.discard(folder)
         self._listed_at[folder] = now
+        pause = max(SHORTEST_WAIT_S, self.claims.most * _LISTING_S)
+        self._next_listing[folder] = now + pause * self._random.uniform(0.5, 1.0)
         if self._awaited.get(folder) in self.landed:
             self._read_run(folder)
 

@@ -423,6 +423,23 @@ def test_a_run_that_watches_claims_still_looks_for_records_while_it_waits(
         assert waited < 90
 
 
+def test_a_run_that_waits_beside_hundreds_of_others_lists_the_records_rarely(
+    start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = jobs_of("a", shards=12)
+    for job in others:
+        put_claim(bucket, job)
+    work = start(others)
+    work.sets.claims.most = 900
+    listed = listings_of(bucket, monkeypatch)
+    for job in others[:-1]:
+        bucket.put(job.record_key, b"{}")
+        bucket.delete(claim_key(job.record_key))
+        wait(clock, 10.0)
+        assert next(work) is None
+    assert listed.count(folder_of(others[0].record_key)) == 1 < len(listed) - 1
+
+
 def test_an_outage_while_claims_are_watched_ends_nothing(
     start: Start, bucket: LocalBucket, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
