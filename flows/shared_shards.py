@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 
 from diamond_cutter.flows.shared_sets import ENOUGH, SharedSets, folder_of
 from diamond_cutter.storage import Token
-from diamond_cutter.storage.sets.claims import RENEWED_EVERY_S
 from diamond_cutter.storage.sets.layout import shard_record_key
 from diamond_cutter.tasks.rendering.recipe import RenderRecipe
 from diamond_cutter.tasks.rendering.shard import ShardJob
@@ -23,6 +22,9 @@ SUBMITTED_AT_MOST = 3
 _ENDS_WITHIN_S = 60.0
 # Other runs that work on several sets, from which on watching them saves requests (measured).
 _MANY = 32
+# How often a run looks for tasks that a cluster has lost. The time in which a claim is not renewed
+# is only known as well as this.
+_LOST_EVERY_S = 20.0
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
 
@@ -207,10 +209,9 @@ class SharedShards:
         """Yield the shards under way whose tasks seem to be lost.
 
         Their claims are no longer renewed, or their records are there for a minute. A cluster may
-        have a thousand shards under way, so they are only looked through as often as claims are
-        renewed.
+        have a thousand shards under way, so they are only looked through every `_LOST_EVERY_S`.
         """
-        if time.monotonic() - self._watched < RENEWED_EVERY_S:
+        if time.monotonic() - self._watched < _LOST_EVERY_S:
             return
         self._watched = time.monotonic()
         for folder in {folder_of(key) for key in self._under_way}:

@@ -379,6 +379,20 @@ def test_the_claim_of_a_lost_task_of_a_run_does_not_make_its_shards_scarce(
     assert not work.shards.are_scarce
 
 
+def test_a_task_of_a_run_that_is_alone_is_lost_soon_after_its_claim(
+    start: Start, bucket: LocalBucket, clock: Clock
+) -> None:
+    work = start(jobs_of("a", shards=1))
+    job = next(work)
+    assert job is not None
+    put_claim(bucket, job)
+    lost = list[ShardJob]()
+    while not lost and clock.now < 200.0:
+        wait(clock, 1.0)
+        lost += work.shards.lost()
+    assert lost == [job] and LEASE_S < clock.now <= LEASE_S + 45.0
+
+
 def test_shards_under_way_are_not_free(start: Start, bucket: LocalBucket) -> None:
     claimed, *others = jobs_of("a", shards=15)
     put_claim(bucket, claimed)
