@@ -16,7 +16,7 @@ _SHARD_S, _REMEMBERED = 30.0, 8
 # Parts of the time of a shard: when the claims are listed again, and when that was too late to see
 # nearly all of them.
 _WATCHED_AFTER, _LATE_AFTER = 0.65, 0.8
-# How soon they are listed again at most.
+# They are listed again after this time at the earliest.
 FRESH_FOR_S = 2.0
 # Claims of killed runs are lost after some looks, and then count no more.
 _RECENT_LOOKS = 8

@@ -157,10 +157,11 @@ class SharedSets:
             with suppress(Unavailable):  # the next listing is late, but no task is lost
                 self._list_claims()
 
-    def look(self, folder: str) -> None:
-        """List the claims, then the records of a set: a claim ends after its record is written."""
+    def look(self, *folders: str) -> None:
+        """List the claims, then the records of sets: a claim ends after its record is written."""
         self._look_at_claims()
-        self._list(folder)
+        for folder in folders:
+            self._list(folder)
 
     def wait_for(self, keys: Iterable[str]) -> None:
         """Look again, if it is time, because others are at work on all that is left.

@@ -2,7 +2,7 @@
 
 All runs have the same order of shards, but each begins somewhere else. A run that meets another one
 goes on at a random place, because the next shards are those that the other run takes next. So runs
-meet rarely, although none of them looks at the bucket before each shard that it claims.
+meet rarely, although no run looks at the bucket before every shard that it claims.
 """
 
 import math
@@ -214,8 +214,8 @@ class SharedShards:
         if time.monotonic() - self._watched < _LOST_EVERY_S:
             return
         self._watched = time.monotonic()
-        for folder in {folder_of(key) for key in self._under_way}:
-            self._sets.look(folder)
+        if self._under_way:
+            self._sets.look(*{folder_of(key) for key in self._under_way})
         for key, (job, lost_before) in list(self._under_way.items()):
             now = time.monotonic()
             lost = self._sets.claims.lost_claim(key) not in (None, lost_before)

@@ -133,8 +133,7 @@ class SharedWork(Iterator[ShardJob | None]):
         if time.monotonic() < self._turn:
             return False
         self._turn = 0.0
-        for folder in set(map(folder_of, free)):
-            self._sets.look(folder)
+        self._sets.look(*set(map(folder_of, free)))
         return True
 
     def _comes_later(self, run: ModelRun, layer: LayerPlan) -> bool:
