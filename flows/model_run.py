@@ -118,6 +118,11 @@ class ModelRun:
         return self.request.photos is None
 
     @property
+    def may_adopt_run(self) -> bool:
+        """Tell whether the record of another run may be the result: this one failed at nothing."""
+        return self.may_adopt and self.is_complete and not self.outcome.failures
+
+    @property
     def has_shards_left(self) -> bool:
         """Tell whether some shards have not ended."""
         return any(self.shards_left.values())

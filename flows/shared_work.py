@@ -150,7 +150,7 @@ class SharedWork(Iterator[ShardJob | None]):
         for model, run in list(self.runs.items()):
             if not run.is_complete:
                 continue
-            if not run.outcome.failures:
+            if run.may_adopt_run:
                 run.committed = self._sets.committed.get(folder_of(run.key))
             if run.committed is None and not self._sets.is_free(run.key):
                 continue

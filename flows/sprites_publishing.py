@@ -54,8 +54,7 @@ def _is_published_meanwhile(bucket: Bucket, run: ModelRun) -> bool:
 
     It may have done so since this run has looked, and ended its claim.
     """
-    adoptable = run.may_adopt and run.is_complete and not run.outcome.failures
-    if not adoptable or not run.plan.to_do or run.key in run.plan.gathered:
+    if not (run.may_adopt_run and run.plan.to_do) or run.key in run.plan.gathered:
         return False
     record = read_record(bucket, run.key, RunRecord)
     if record is not None and record.is_complete:

@@ -36,12 +36,17 @@ def bucket(tmp_path: Path) -> LocalBucket:
     return found
 
 
-@pytest.fixture
-def run(bucket: LocalBucket) -> ModelRun:
-    """Return the only layer of a model as a run has planned it, before another one rendered it."""
+def planned_run(bucket: LocalBucket) -> ModelRun:
+    """Return the only layer of a model as a run has planned it."""
     asked = SpritesRequest(model=CARD.name, bucket=bucket.url, layers=("stem",), recipe=RECIPE)
     artifacts: Any = SimpleNamespace(layer_done=lambda layers: None)
     return ModelRun(asked, plan_run(bucket, CARD, asked), {}, artifacts)
+
+
+@pytest.fixture
+def run(bucket: LocalBucket) -> ModelRun:
+    """Return a run that was planned before another one rendered its layer."""
+    return planned_run(bucket)
 
 
 @pytest.fixture
@@ -203,7 +208,7 @@ def test_a_layer_that_a_killed_run_of_this_machine_has_claimed_is_gathered_at_on
     gone = ProcessIdentity.of_this_process().model_copy(update={"started": "another time"})
     put_claim(bucket, run.spritemap_key(run.plan.layers[0]), gone)
     put_shard(bucket, "stem", STEM)
-    again = ModelRun(run.request, plan_run(bucket, CARD, run.request), {}, run.artifacts)
+    again = planned_run(bucket)
     work = SharedWork(bucket, [again], "a run", lambda job: None)
     assert not list(work.layers_to_gather())
     assert next(work) is None
@@ -219,7 +224,7 @@ def test_the_claims_of_a_killed_run_on_work_that_it_had_done_are_deleted(
     for key in (shard, run.spritemap_key(run.plan.layers[0]), run.key):
         put_claim(bucket, key, gone)
     assert gather(bucket) is not None
-    again = ModelRun(run.request, plan_run(bucket, CARD, run.request), {}, run.artifacts)
+    again = planned_run(bucket)
     assert again.plan.to_do == 0, "so the run claims nothing"
     SharedWork(bucket, [again], "a run", lambda job: None).end()
     assert not list(bucket.list("claims/"))

@@ -1,23 +1,18 @@
 """In which order a model is published: its record is the last to be written, unless it failed."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from diamond_cutter.flows import sprites_publishing
 from diamond_cutter.flows.model_run import ModelRun
-from diamond_cutter.flows.planning import plan_run
 from diamond_cutter.flows.sprites_publishing import publish_model
-from diamond_cutter.flows.sprites_request import SpritesRequest
 from diamond_cutter.storage import LocalBucket
 from diamond_cutter.storage.sets.records import RunRecord
 from diamond_cutter.storage.sets.sprite_set import read_record
-from tests.flows.made_up_set import RECIPE, made_up_card, put_bundle
-from tests.flows.test_shared_work import committed
-
-CARD = made_up_card()
+from tests.flows.made_up_set import put_bundle
+from tests.flows.test_shared_work import committed, planned_run
 
 
 @pytest.fixture
@@ -27,11 +22,9 @@ def bucket(tmp_path: Path) -> LocalBucket:
     return found
 
 
-def planned(bucket: LocalBucket) -> ModelRun:
+def ended_run(bucket: LocalBucket) -> ModelRun:
     """Return a run of one layer whose shards have ended."""
-    asked = SpritesRequest(model=CARD.name, bucket=bucket.url, layers=("stem",), recipe=RECIPE)
-    artifacts: Any = SimpleNamespace(layer_done=lambda layers: None)
-    run = ModelRun(asked, plan_run(bucket, CARD, asked), {}, artifacts)
+    run = planned_run(bucket)
     run.layers_left.clear()
     return run
 
@@ -40,7 +33,7 @@ def planned(bucket: LocalBucket) -> ModelRun:
 def test_the_gallery_of_a_run_that_failed_can_read_what_has_failed(
     bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch, failed: tuple[int, ...]
 ) -> None:
-    run = planned(bucket)
+    run = ended_run(bucket)
     if failed:
         run.fail("stem", "stem channels 3-7: it failed", failed)
     seen = list[RunRecord | None]()
@@ -73,11 +66,11 @@ def test_a_model_that_another_run_has_just_published_is_not_published_again(
     changes: dict[str, Any],
     adopted: bool,
 ) -> None:
-    run, published = planned(bucket), list[object]()
+    run, published = ended_run(bucket), list[object]()
     theirs = committed(run, **changes)
     bucket.put(run.key, theirs.to_bytes())
     if before:
-        run = planned(bucket)
+        run = ended_run(bucket)
     monkeypatch.setattr(sprites_publishing, "publish_gallery", lambda *_: published.append(1))
     monkeypatch.setattr(run, "publish_index", lambda: None)
     assert publish_model(bucket, run, None)
