@@ -245,12 +245,14 @@ def plan(server: GcsServer, count: int, request_s: float, missed: list[str]) -> 
 def told(outcome: Outcome) -> str:
     """Return a line about a simulation."""
     kinds = ", ".join(f"{what} {count:.1f}" for what, count in outcome.by_kind.items())
+    foreseen = f", {outcome.foreseen:.0%} of them foreseen" if outcome.foreseen else ""
     return (
         f"{outcome.shards} shards in {outcome.seconds / 60:.1f} min; idle {1 - outcome.busy:.1%} "
         f"until the last shard (at best {1 - outcome.ideal:.1%}), {1 - outcome.busy_before:.1%} "
         f"until a worker found none, after {outcome.before_s / 60:.1f} min; "
         f"{outcome.requests:.1f} requests a shard ({kinds}), {outcome.for_sharing:.1f} of them to "
-        f"share the work; flow at work {outcome.flow:.0%}; "
+        f"share the work; {outcome.traced:.0%} of the shards begin another layer on a device"
+        f"{foreseen}; flow at work {outcome.flow:.0%}; "
         f"{outcome.twice} rendered twice; the runs ended {outcome.published_s:.0f} to "
         f"{outcome.last_end_s:.0f} s after the last shard"
     )

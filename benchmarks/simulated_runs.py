@@ -35,10 +35,16 @@ _REQUESTS_OF_A_LAYER = 7
 
 
 class _Device:
-    """A device's process, with the models that it has read."""
+    """A device's process, with the models that it has read.
+
+    layer: the model and the name of the layer of its last shard.
+    foreseen: the same of the shard that it was told to prepare.
+    """
 
     def __init__(self) -> None:
         self.models: deque[str] = deque(maxlen=_MODELS_KEPT)
+        self.layer: tuple[str, str] | None = None
+        self.foreseen: tuple[str, str] | None = None
 
 
 class _SimulatedModel(ModelRun):
@@ -70,7 +76,7 @@ class SimulatedRun:
         self._in_flight_at_most = devices + max(1, devices // 4)
         self._threads = devices if on_cluster else self._in_flight_at_most
         self._free = deque(_Device() for _ in range(devices))
-        self._submitted: deque[tuple[ShardJob, Token | None]] = deque()
+        self._submitted: deque[tuple[ShardJob, Token | None, ShardJob | None]] = deque()
         self._ended: deque[Callable[[], object]] = deque()
         self._on_submitted, self._on_ended, self._on_free = Signal(), Signal(), Signal()
         self._in_flight = self._gathering = self._waits = 0
@@ -132,7 +138,9 @@ class SimulatedRun:
                 if self._in_flight < self._places:
                     record.first_without = min(record.first_without, clock.now)
                 return job is None
-            self._submitted.append((job, self._work.shards.lost_claim(job)))
+            shards = self._work.shards
+            then = shards.likely_after(job, self._places) if self._on_cluster else None
+            self._submitted.append((job, shards.lost_claim(job), then))
             self._in_flight += 1
             record.flow_s += self._task_s
             yield self._task_s
@@ -223,12 +231,12 @@ class SimulatedRun:
         while True:
             while not self._submitted:
                 yield self._on_submitted
-            job, lost = self._submitted.popleft()
-            how, seconds = yield from self._task(job, lost)
+            job, lost, then = self._submitted.popleft()
+            how, seconds = yield from self._task(job, lost, then)
             self._ended.append(partial(self._shard_ended, job, how, seconds))
             self._simulation.clock.fire(self._on_ended)
 
-    def _task(self, job: ShardJob, lost: Token | None) -> Any:
+    def _task(self, job: ShardJob, lost: Token | None, then: ShardJob | None) -> Any:
         """Do what the task `render_shard` does.
 
         Returns what became of the shard, and the seconds for which a device rendered it.
@@ -248,11 +256,20 @@ class SimulatedRun:
                 yield counted("records", lambda: is_whole(bucket, present.file))[1]
                 how = "there"
             else:
+                self._note_layer(job, device, then)
                 render_s = yield from self._render(job, device)
         yield counted("claims", lambda: block.__exit__(None, None, None))[1]
         self._free.append(device)
         self._simulation.clock.fire(self._on_free, everyone=False)
         return how, render_s
+
+    def _note_layer(self, job: ShardJob, device: _Device, then: ShardJob | None) -> None:
+        """Count whether a device begins another layer, and whether it was told which one."""
+        layer, record = (job.model, job.name), self._simulation.record
+        if device.layer not in (None, layer):
+            record.traced += 1
+            record.foreseen += device.foreseen == layer
+        device.layer, device.foreseen = layer, (then.model, then.name) if then else None
 
     def _render(self, job: ShardJob, device: _Device) -> Any:
         """Occupy a device as `render_and_commit` does, and return for how many seconds."""

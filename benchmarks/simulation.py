@@ -53,6 +53,8 @@ class Record:
     requests: the number of requests by what they were for.
     flow_s: the time in which the flows were at work.
     ends: when each run ended.
+    traced: the number of shards of another layer than the one that their device had before.
+    foreseen: how many of these a device of a cluster was told before.
     """
 
     rendered: Counter[str] = field(default_factory=Counter)
@@ -61,6 +63,8 @@ class Record:
     requests: Counter[str] = field(default_factory=Counter)
     flow_s: float = 0.0
     ends: list[float] = field(default_factory=list)
+    traced: int = 0
+    foreseen: int = 0
 
     def busy_s(self, until: float) -> float:
         """Return the seconds of rendering until some time, of all workers."""
@@ -87,6 +91,8 @@ class Outcome:
     twice: the number of shards that were rendered again.
     published_s: the time from the last shard until the first run ended.
     last_end_s: the same until the last run ended.
+    traced: the share of shards that were of another layer than the one before on their device.
+    foreseen: the share of these that a device of a cluster was told before.
     """
 
     shards: int
@@ -101,6 +107,8 @@ class Outcome:
     twice: int
     published_s: float
     last_end_s: float
+    traced: float
+    foreseen: float
 
     @property
     def for_sharing(self) -> float:
@@ -203,6 +211,8 @@ class Simulation:
             twice=record.rendered.total() - shards,
             published_s=min(record.ends) - last,
             last_end_s=max(record.ends) - last,
+            traced=record.traced / shards,
+            foreseen=record.foreseen / max(1, record.traced),
         )
 
 

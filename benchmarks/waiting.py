@@ -2,10 +2,11 @@
 
     uv run python benchmarks/waiting.py --layers block_4 block_6 block_8 block_10
 
-A flow keeps a second shard waiting for the device. With preparation, the device's process traces
-and compiles what that shard needs while it renders the first. The two variants run in turns, each
-in a new process. A shard waits from the start of its call to its first step. The processor time of
-the process tells what preparation costs.
+While a device renders a shard, its process can trace and compile what the next one needs. It knows
+the next one because that shard waits for the device, as in a local run. A cluster tells it which
+one is probably next. Both variants, and one without preparation, run in turns, each in a new
+process. A shard waits from the start of its call to its first step. The processor time of the
+process tells what preparation costs.
 """
 
 import os
@@ -14,7 +15,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 from unittest.mock import patch
 
 # Workers import this file by its name in the repository.
@@ -29,6 +30,8 @@ from diamond_cutter.tasks.rendering.shard import ShardJob, prepare_shard, render
 from diamond_cutter.tasks.rendering.subjects import Channels
 
 _TIMEOUT_S = 7200.0
+
+Variant = Literal["without", "waits", "told"]
 
 app = App(default_parameter=Parameter(consume_multiple=True))
 
@@ -53,12 +56,14 @@ def main(
     steps: int = 160,
     rounds: int = 1,
 ) -> None:
-    """Render the layers with and without preparation, and print both and their ratios."""
+    """Render the layers in all variants, and print them and their ratios."""
     print(f"{channels} channels, {steps} steps; seconds of waiting / of each shard:")
     for _ in range(rounds):
-        without = _measure(model, layers, channels, steps, prepare=False)
-        prepared = _measure(model, layers, channels, steps, prepare=True)
-        for name, (shards, busy_s) in {"without": without, "prepared": prepared}.items():
+        measured = {
+            variant: _measure(model, layers, channels, steps, variant)
+            for variant in get_args(Variant)
+        }
+        for name, (shards, busy_s) in measured.items():
             columns = "  ".join(
                 f"{layer} {shard.waiting_s:.1f} / {shard.all_s:.1f}"
                 for layer, shard in zip(layers, shards, strict=True)
@@ -68,18 +73,25 @@ def main(
                 f"{name:9}{columns}  waiting share {waiting / total:.1%}, "
                 f"wall {total:.1f} s, processor {busy_s:.1f} s"
             )
-        # Nothing can be prepared for the first layer.
-        later = [sum(shard.waiting_s for shard in shards[1:]) for shards, _ in (prepared, without)]
-        totals = [sum(shard.all_s for shard in shards) for shards, _ in (prepared, without)]
-        print(
-            f"prepared / without: waiting of later layers {later[0] / later[1]:.2f}, "
-            f"wall {totals[0] / totals[1]:.2f}, processor {prepared[1] / without[1]:.2f}",
-            flush=True,
-        )
+        later, totals, busy = zip(*map(_sums, measured.values()), strict=True)
+        for number, name in list(enumerate(measured))[1:]:
+            print(
+                f"{name} / without: waiting of later layers {later[number] / later[0]:.2f}, "
+                f"wall {totals[number] / totals[0]:.2f}, processor {busy[number] / busy[0]:.2f}",
+                flush=True,
+            )
+
+
+def _sums(measured: tuple[list[Shard], float]) -> tuple[float, float, float]:
+    """Return the waiting of later layers, the time of all, and the processor time."""
+    shards, busy_s = measured
+    # Nothing can be prepared for the first layer.
+    waiting_s = sum(shard.waiting_s for shard in shards[1:])
+    return waiting_s, sum(shard.all_s for shard in shards), busy_s
 
 
 def _measure(
-    model: str, layers: tuple[str, ...], channels: int, steps: int, *, prepare: bool
+    model: str, layers: tuple[str, ...], channels: int, steps: int, variant: Variant
 ) -> tuple[list[Shard], float]:
     """Render a shard of each layer as a flow does; return their seconds and the process's."""
     # By the name that workers know.
@@ -88,7 +100,7 @@ def _measure(
     with (
         tempfile.TemporaryDirectory() as bucket,
         DeviceSlots([""]) as slots,
-        ThreadPoolExecutor(2) as in_flight,
+        ThreadPoolExecutor(2 if variant == "waits" else 1) as in_flight,
     ):
         card = slots.run(import_bundle, bucket, model, timeout_s=_TIMEOUT_S)
         before = slots.run(processor_s, timeout_s=_TIMEOUT_S)
@@ -103,11 +115,12 @@ def _measure(
             for layer in layers
         ]
 
-        def render(job: ShardJob) -> Shard:
-            ahead = prepare_shard if prepare else None
-            return slots.run(render_timed, job, timeout_s=_TIMEOUT_S, ahead=ahead)
+        def render(job: ShardJob, then: ShardJob | None) -> Shard:
+            ahead = None if variant == "without" else prepare_shard
+            told = (then,) if then and variant == "told" else None
+            return slots.run(render_timed, job, timeout_s=_TIMEOUT_S, ahead=ahead, then=told)
 
-        shards = list(in_flight.map(render, jobs))
+        shards = list(in_flight.map(render, jobs, [*jobs[1:], None]))
         return shards, slots.run(processor_s, timeout_s=_TIMEOUT_S) - before
 
 

@@ -9,7 +9,8 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from posixpath import dirname
 
 from diamond_cutter.flows.shared_sets import ENOUGH, SharedSets, folder_of
 from diamond_cutter.storage import Token
@@ -27,6 +28,8 @@ _MANY = 32
 _LOST_EVERY_S = 20.0
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
+# Devices for each shard of a layer, up to which half of their next layers are foreseen (measured).
+_FORESEEN = 4
 
 
 class SharedShards:
@@ -58,8 +61,9 @@ class SharedShards:
         self._copies: dict[str, list[ShardJob]] = {}
         self._origins: dict[str, str] = {}
         self._left = {self.key_of(job): job for job in self._originals(jobs, drawing_of)}
+        self._shards_each = len(self._left) / max(1, len(set(map(dirname, self._left))))
         self._random = random.Random(seed)
-        self._order = _rotated(list(self._left.values()), self._random, self.key_of)
+        self._order = _rotated(self._left, self._random)
         self._places = {key: place for place, key in enumerate(self._order)}
         self._place = 0
         self._added, self._none_free = 0, (-1, -1)
@@ -171,6 +175,20 @@ class SharedShards:
         """Return the key of the record of a shard in the bucket that has equal sprites, or None."""
         return self._origins.get(self.key_of(job))
 
+    def likely_after(self, job: ShardJob, places: int) -> ShardJob | None:
+        """Return the shard of another layer that the device of a shard will probably render next.
+
+        None if it is of the same layer, or cannot be foreseen. `places` is the number of shards
+        that are rendered at the same time.
+        """
+        now = self.key_of(job)
+        place = self._places[now] + places
+        key = next(iter(self._order[place : place + 1]), "")
+        if key not in self._left or dirname(key) == dirname(now) or key in self._origins:
+            return None
+        foreseen = places <= _FORESEEN * self._shards_each and not self.are_scarce
+        return self._left[key] if foreseen and self._sets.is_free(key) else None
+
     def ended(self, job: ShardJob, *, how: str, seconds: float = 0.0) -> None:
         """Note that the task of a shard has ended.
 
@@ -268,13 +286,11 @@ class SharedShards:
         return self._recipes[id(recipe)][1]
 
 
-def _rotated(
-    jobs: Sequence[ShardJob], order: random.Random, key_of: Callable[[ShardJob], str]
-) -> list[str]:
+def _rotated(keys: Iterable[str], order: random.Random) -> list[str]:
     """Return the keys of the shards from a random one on, layer by layer, because of tracing."""
-    by_layer: dict[tuple[str, str], list[str]] = {}
-    for job in jobs:
-        by_layer.setdefault((job.model, job.name), []).append(key_of(job))
+    by_layer: dict[str, list[str]] = {}
+    for key in keys:
+        by_layer.setdefault(dirname(key), []).append(key)
     layers = list(by_layer.values())
     # More runs begin in a layer with more shards.
     first = order.choices(range(len(layers)), list(map(len, layers)))[0] if layers else 0

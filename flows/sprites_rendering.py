@@ -136,7 +136,9 @@ class SpritesRendering:
             # The size is an estimate for plans.
             shard = Adoptable(job.name, sha256_of(card, job.subjects), job.numbers, 0, origin)
             return adopt_shard.submit(request.bucket, job.model, job.recipe, shard, lost)
-        return render_shard.submit(job, self._slots, request.shard_timeout_s, count, lost)
+        # Here, the next shard waits for a device, which prepares it.
+        then = self._shards.likely_after(job, places()) if self._on_cluster else None
+        return render_shard.submit(job, self._slots, request.shard_timeout_s, count, lost, then)
 
     def _gather(self, gathering: _Gathering) -> PrefectFuture[Any]:
         run, layer, request = gathering.run, gathering.layer, gathering.run.request

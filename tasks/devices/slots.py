@@ -18,9 +18,7 @@ from __future__ import annotations
 import atexit
 import logging
 import pickle
-import threading
-import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import TracebackType
@@ -31,9 +29,9 @@ from diamond_cutter.tasks.devices.child_process import stop_child
 from diamond_cutter.tasks.devices.choice import device_title, devices_of, is_gpu
 from diamond_cutter.tasks.devices.gpu_check import compute_on_gpu
 from diamond_cutter.tasks.devices.phases import tell_phase
+from diamond_cutter.tasks.devices.pool import DevicePool
 from diamond_cutter.tasks.devices.slot import DeviceBlamed, DeviceLost, Slot, revived
 from diamond_cutter.tasks.devices.worker_errors import (
-    NoDeviceLeft,
     SlotsClosed,
     WorkerDied,
     WorkerError,
@@ -70,14 +68,9 @@ class DeviceSlots:
             raise ValueError(
                 "device slots need at least one device. A machine without a GPU has the device ''"
             )
-        self._slots = [Slot(device) for device in devices]
+        self._pool = DevicePool(devices)
         self._check = pickle.dumps((check, ()))
-        self._free = self._slots[::-1]
-        self._waiting: list[Set[Slot]] = []
-        self._lost: list[str] = []
         self.on_lost: Callable[[str], object] = logging.getLogger(__name__).warning
-        self._closed = self._refuses = False
-        self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
         return self
@@ -96,12 +89,12 @@ class DeviceSlots:
 
     def __len__(self) -> int:
         """Return the number of devices that have not fallen out."""
-        return len(self._slots)
+        return len(self._pool.slots)
 
     @property
     def has_gpu(self) -> bool:
         """Tell whether one of the devices is a GPU."""
-        return any(is_gpu(slot.device) for slot in self._slots)
+        return any(is_gpu(slot.device) for slot in self._pool.slots)
 
     def run(
         self,
@@ -110,6 +103,7 @@ class DeviceSlots:
         timeout_s: float,
         on_progress: OnProgress | None = None,
         ahead: Callable[[*_Arguments], object] | None = None,
+        then: tuple[*_Arguments] | None = None,
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> _Result:
         """Run a module-level function on the next free device, and return its small result.
@@ -123,9 +117,11 @@ class DeviceSlots:
             timeout_s: time limit.
             on_progress: called with each value that the function reports: text is the phase that
                 has begun. If omitted, phases are told to `phases_heard_by`.
-            ahead: a module-level function of the same arguments. If no device is free, it runs
+            ahead: a module-level function of the same arguments. While no device is free, it runs
                 in the process that is likely to be free next, if that runs the same function now.
                 It may compile what the call will need, and its errors are ignored.
+            then: the arguments of the call that the device will probably get next, if the caller
+                knows more than which calls wait here. `ahead` of them runs beside this call.
             within: the call runs in this context, which is entered once a device is free. An error
                 on entering prevents the call, and is raised.
 
@@ -139,37 +135,35 @@ class DeviceSlots:
         """
         request = pickle.dumps((function, args))
         preparation = pickle.dumps((ahead, args)) if ahead else None
+        of_next = pickle.dumps((ahead, then)) if ahead and then else None
         tried: set[Slot] = set()
         while True:
-            if preparation is not None and (busy := self._likely_next(function)) is not None:
-                busy.work_ahead(preparation)
-            slot = self._take(tried)
-            slot.function = function
+            slot = self._pool.take(function, tried, preparation)
             try:
                 heard = on_progress or tell_phase
                 with within():
-                    result: _Result = self._run_on(slot, request, timeout_s, heard)
+                    result: _Result = self._run_on(slot, request, timeout_s, heard, of_next)
                     return result
             except DeviceLost as lost:
                 self._drop(slot, str(lost))
             except DeviceBlamed as failure:
                 tried.add(slot)
-                if all(slot in tried for slot in self._slots):
+                if all(slot in tried for slot in self._pool.slots):
                     raise failure.error from None
             finally:
-                self._give_back(slot)
+                self._pool.give_back(slot)
 
     def close(self) -> None:
         """End all processes; running and waiting calls raise SlotsClosed."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        with self._pool.changed:
+            self._pool.closed = True
+            self._pool.changed.notify_all()
+            workers = [slot.worker for slot in self._pool.slots if slot.worker is not None]
         for worker in workers:
             stop_child(worker.process, _CLOSE_GRACE_S)
-        with self._changed:
+        with self._pool.changed:
             # A caller still reads the pipe of a busy slot, and will discard it.
-            for slot in self._free:
+            for slot in self._pool.free:
                 slot.discard()
 
     def admit(self, *, more: bool) -> None:
@@ -177,68 +171,25 @@ class DeviceSlots:
 
         Calls on a device go on.
         """
-        with self._changed:
-            self._refuses = not more
-            self._changed.notify_all()
-
-    def _take(self, tried: Set[Slot]) -> Slot:
-        """Return a free slot that was not tried yet, if there are any others; in order of calls.
-
-        A call that has worked ahead must not lose its device to a later one.
-        """
-        with self._changed:
-            self._waiting.append(tried)
-            try:
-                self._changed.wait_for(
-                    lambda: self._is_next(tried) or self._closed or self._refuses or not self._slots
-                )
-            finally:
-                # By identity: equal sets belong to other calls.
-                self._waiting = [each for each in self._waiting if each is not tried]
-                self._changed.notify_all()
-            self._check_open()
-            if self._refuses:
-                raise SlotsClosed("the run starts no more work")
-            slot = self._untried(tried)[-1]
-            self._free.remove(slot)
-            slot.taken, slot.prepares = time.monotonic(), False
-            return slot
-
-    def _is_next(self, tried: Set[Slot]) -> bool:
-        """Tell whether a waiting call can have a free slot that no earlier call can have."""
-        able = (each for each in self._waiting if self._untried(each))
-        return next(able, None) is tried
-
-    def _untried(self, tried: Set[Slot]) -> list[Slot]:
-        if all(slot in tried for slot in self._slots):
-            return self._free
-        return [slot for slot in self._free if slot not in tried]
-
-    def _likely_next(self, function: Callable[..., object]) -> WorkerProcess | None:
-        """Return the process with the oldest call, if it can work ahead.
-
-        None if a device is free, or if the process works ahead already. None also beside another
-        function, because not all functions stand work of others beside them.
-        """
-        with self._changed:
-            if len(self._free) > len(self._waiting) or not self._slots:
-                return None
-            oldest = min(self._slots, key=lambda slot: slot.taken)
-            if oldest.prepares or oldest.function is not function:
-                return None
-            oldest.prepares = oldest.worker is not None
-            return oldest.worker
+        self._pool.admit(more=more)
 
     def _run_on(
-        self, slot: Slot, request: bytes, timeout_s: float, on_progress: OnProgress | None
+        self,
+        slot: Slot,
+        request: bytes,
+        timeout_s: float,
+        on_progress: OnProgress,
+        ahead: bytes | None,
     ) -> Any:
         try:
-            message = self._worker(slot).call(request, timeout_s, on_progress)
+            worker = self._worker(slot)
+            slot.prepares |= ahead is not None
+            message = worker.call(request, timeout_s, on_progress, ahead)
         except BaseException as error:
             # The worker may still be busy, and its answer must not reach the next caller.
             slot.discard()
             if isinstance(error, WorkerDied):
-                if self._closed:
+                if self._pool.closed:
                     raise SlotsClosed("the device slots were closed during the call") from None
                 slot.note(request, error, str(error))
             raise
@@ -258,11 +209,12 @@ class DeviceSlots:
         if slot.worker is not None and slot.worker.process.poll() is not None:
             slot.discard()
         # Under the lock, so that `close` does not miss a process that is about to start.
-        with self._changed:
-            self._check_open()
+        with self._pool.changed:
+            self._pool.check_open()
             if slot.worker is not None:
                 return slot.worker
             slot.worker = worker = WorkerProcess(slot.device)
+            self._pool.changed.notify_all()  # it can work ahead of a call that waits
         if is_gpu(slot.device):
             self._check_device(worker)
         return worker
@@ -271,41 +223,18 @@ class DeviceSlots:
         try:
             message = worker.call(self._check, _CHECK_LIMIT_S, None)
         except WorkerError as error:
-            if self._closed:
+            if self._pool.closed:
                 raise SlotsClosed("the device slots were closed during the call") from None
             raise DeviceLost(first_line(error)) from error
         if message.kind == "raised":
             raise DeviceLost(first_line(revived(message.value)))
 
     def _drop(self, slot: Slot, why: str) -> None:
-        slot.discard()
         sentence = f"{device_title(slot.device)} has failed: {why.rstrip('.')}"
-        with self._changed:
-            self._slots.remove(slot)
-            self._lost.append(sentence)
-            left = len(self._slots)
-            self._changed.notify_all()
+        left = self._pool.drop(slot, sentence)
         if left:
             others = "another device" if left == 1 else f"{left} other devices"
             self.on_lost(f"{sentence}. The run continues on {others}.")
-
-    def _give_back(self, slot: Slot) -> None:
-        with self._changed:
-            if self._closed:
-                slot.discard()
-            if slot in self._slots:
-                self._free.append(slot)
-            # All, because the one that wakes up may have tried this device.
-            self._changed.notify_all()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise SlotsClosed("the device slots are closed")
-        if not self._slots:
-            raise NoDeviceLeft(
-                f"no device is left. {'; '.join(self._lost)}. Check the GPUs, or choose the "
-                "processor: --devices cpu, or the environment variable CUDA_VISIBLE_DEVICES=-1."
-            )
 
 
 @cache

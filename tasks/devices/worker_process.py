@@ -41,14 +41,28 @@ class WorkerProcess:
                 log=self.log,
             )
 
-    def call(self, request: bytes, timeout_s: float, on_progress: OnProgress | None) -> Message:
+    def call(
+        self,
+        request: bytes,
+        timeout_s: float,
+        on_progress: OnProgress | None,
+        ahead: bytes | None = None,
+    ) -> Message:
         """Send a pickled call and return its answer, a result or what was raised.
+
+        Args:
+            request: the function and its arguments.
+            timeout_s: time limit of the call.
+            on_progress: called with each value that the function reports.
+            ahead: a pickled call that runs beside this one, as by `work_ahead`.
 
         Raises:
             WorkerDied: the process ended during the call.
             WorkerTimedOut: the call took longer than `timeout_s`.
         """
         self._send(CALL + request)
+        if ahead is not None:
+            self.work_ahead(ahead)
         limit_s, doing = _START_LIMIT_S, "start the call"
         deadline = time.monotonic() + limit_s
         while True:

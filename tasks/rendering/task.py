@@ -20,11 +20,23 @@ from diamond_cutter.tasks.retrying import RETRIED
 
 @task(name="render shard", task_run_name="{job.title}", **RETRIED)
 def render_shard(
-    job: ShardJob, slots: DeviceSlots, timeout_s: float, on_progress: Any, lost: Token | None = None
+    job: ShardJob,
+    slots: DeviceSlots,
+    timeout_s: float,
+    on_progress: Any,
+    lost: Token | None = None,
+    then: ShardJob | None = None,
 ) -> ShardOutcome:
     """Render a shard on the next free device.
 
-    `lost` is a claim on the shard that its owner no longer renews.
+    Args:
+        job: the shard.
+        slots: the devices.
+        timeout_s: time limit on the device.
+        on_progress: called with what the device reports.
+        lost: a claim on the shard that its owner no longer renews.
+        then: the shard that the device will probably render next, if it is of another layer. The
+            device traces and compiles what it needs meanwhile.
     """
     bucket = open_bucket(job.bucket)
 
@@ -46,6 +58,7 @@ def render_shard(
             timeout_s=timeout_s,
             on_progress=on_progress,
             ahead=prepare_shard,
+            then=(then,) if then else None,
             within=claimed,
         )
     except _NotHere as found:

@@ -126,6 +126,39 @@ def test_runs_have_orders_of_their_own_layer_by_layer(start: Start) -> None:
         assert layers == sorted(layers, key=layers.index)
 
 
+def test_a_device_is_told_its_next_shard_if_that_is_of_another_layer(start: Start) -> None:
+    jobs = jobs_of("a", "b", "c", "d", shards=2)
+    order = [job for job in start(jobs) if job is not None]
+    work = start(jobs)
+    assert next(work) == order[0]
+    likely = [work.shards.likely_after(order[0], places) for places in range(9)]
+    assert likely == [None, None, *order[2:], None]
+
+
+def test_a_device_is_told_nothing_if_there_are_many_more_devices_than_shards_of_a_layer(
+    start: Start,
+) -> None:
+    jobs = jobs_of(*"abcdefghijklmnopqrst", shards=1)
+    order = [job for job in start(jobs) if job is not None]
+    work = start(jobs)
+    assert next(work) == order[0]
+    likely = [work.shards.likely_after(order[0], places) for places in range(1, 20)]
+    assert likely == [*order[1:5], *[None] * 15]
+
+
+@pytest.mark.parametrize("claimed", [(), (1,), (2, 3, 4, 5)], ids=["no", "next", "scarce"])
+def test_a_device_is_not_told_a_next_shard_that_depends_on_other_runs(
+    start: Start, bucket: LocalBucket, claimed: tuple[int, ...]
+) -> None:
+    jobs = jobs_of(*"abcdefghijklmnopqrst", shards=1)
+    order = [job for job in start(jobs) if job is not None]
+    for place in claimed:
+        put_claim(bucket, order[place])
+    work = start(jobs)
+    assert next(work) == order[0] and work.shards.are_scarce is (len(claimed) > 1)
+    assert work.shards.likely_after(order[0], 1) == (None if claimed else order[1])
+
+
 def test_what_has_landed_since_the_plan_is_found(
     start: Start, bucket: LocalBucket, found: list[ShardJob]
 ) -> None:
@@ -505,6 +538,16 @@ def test_of_equal_shards_one_is_rendered_and_the_others_are_copied_from_it(
         assert next(work) == copy and work.shards.origin_of(copy) == first.record_key
     work.shards.ended(copy, how="gone")
     assert next(work) == copy and work.shards.origin_of(copy) is None
+
+
+def test_a_device_is_not_told_a_shard_that_is_copied(start: Start) -> None:
+    jobs = [jobs_of(layer, shards=2)[number] for layer, number in [("a", 0), ("b", 1), ("c", 0)]]
+    work = start(jobs, drawing_of=lambda job: job.numbers)
+    first, second = next(work), next(work)
+    assert first is not None and second is not None
+    work.shards.ended(jobs[0], how="rendered")
+    assert work.shards.left == {jobs[2].record_key}
+    assert work.shards.likely_after(second, 1) is None
 
 
 def test_if_an_equal_shard_fails_the_next_one_is_rendered(start: Start) -> None:

@@ -377,6 +377,35 @@ def test_a_long_run_publishes_its_index_on_the_way(
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 
+@pytest.mark.usefixtures("server", "ready_devices")
+def test_a_device_of_a_cluster_is_told_which_layer_comes_next(
+    wide_bucket: Path, lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diamond_cutter.flows import sprites_rendering
+    from diamond_cutter.flows.sprites import sprites
+
+    run_call, calls = lasting_slots.run, list[tuple[str, Any]]()
+
+    def run(function: Any, *arguments: Any, **options: Any) -> Any:
+        if function is render_and_commit:
+            calls.append((arguments[0].name, options["then"]))
+        return run_call(function, *arguments, **options)
+
+    monkeypatch.setattr(lasting_slots, "run", run)
+    # A local run that takes itself for one on a cluster.
+    monkeypatch.setattr(sprites_rendering, "LOCAL", "nowhere")
+    request = SpritesRequest(
+        model="wide",
+        layers=("one", "two"),
+        channels="0:4",
+        bucket=str(wide_bucket),
+        recipe=SMALL_RECIPE,
+    )
+    assert sprites(request).models[0].rendered == 8
+    (_, (then,)), (second, nothing) = calls
+    assert (then.name, nothing) == (second, None)
+
+
 # The process that begins here is that of later tests, which may need the server of buckets.
 @pytest.mark.usefixtures("server", "ready_devices", "gcs_place")
 def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,57 @@ def test_work_ahead_of_a_waiting_call_runs_beside_the_current_one(tmp_path, ahea
         end.touch()
         assert {call.result(AT_MOST_S) for call in calls} == {int(process)}
         assert thread != "MainThread"
+
+
+def test_work_ahead_of_each_waiting_call_runs_beside_the_one_before(tmp_path):
+    names = ("first", "second", "third")
+    calls = [(tmp_path / name, tmp_path / f"{name}.end") for name in names]
+    with DeviceSlots([""]) as slots, ThreadPoolExecutor(3) as threads:
+        for number, call in enumerate(calls):
+            threads.submit(slots.run, begin_and_wait, *call, timeout_s=AT_MOST_S, ahead=note)
+            wait_for(lambda: calls[0][0].exists())  # before others wait
+            if number == 1:
+                wait_for(calls[1][0].with_suffix(".ahead").exists)
+        time.sleep(0.2)
+        assert not calls[2][0].with_suffix(".ahead").exists(), "a device prepares one call"
+        calls[0][1].touch()
+        wait_for(calls[2][0].with_suffix(".ahead").exists)
+        assert calls[1][0].exists() and not calls[2][0].exists()
+        for _, end in calls[1:]:
+            end.touch()
+
+
+def test_a_call_that_waits_before_the_process_has_started_is_prepared_all_the_same(tmp_path):
+    first, second, end = (tmp_path / name for name in ("first", "second", "end"))
+    claims = threading.Event()
+
+    @contextmanager
+    def claimed():
+        yield claims.wait(AT_MOST_S)
+
+    with DeviceSlots([""]) as slots, ThreadPoolExecutor(2) as threads:
+        options = {"timeout_s": AT_MOST_S, "ahead": note}
+        threads.submit(slots.run, begin_and_wait, first, end, **options, within=claimed)
+        time.sleep(0.1)
+        threads.submit(slots.run, begin_and_wait, second, end, **options)
+        time.sleep(0.1)
+        claims.set()
+        wait_for(second.with_suffix(".ahead").exists)
+        assert not second.exists()
+        end.touch()
+
+
+def test_work_ahead_of_a_call_that_is_not_here_yet_runs_beside_the_one_before(tmp_path):
+    begun, second, end = (tmp_path / name for name in ("begun", "second", "end"))
+    with DeviceSlots([""]) as slots, ThreadPoolExecutor(1) as threads:
+        options = {"timeout_s": AT_MOST_S, "ahead": note, "then": (second, end)}
+        call = threads.submit(slots.run, begin_and_wait, begun, end, **options)
+        noted = second.with_suffix(".ahead")
+        process, thread = wait_for(lambda: noted.exists() and noted.read_text()).split(maxsplit=1)
+        assert not call.done()
+        end.touch()
+        assert call.result(AT_MOST_S) == int(process) and thread != "MainThread"
+    assert not begun.with_suffix(".ahead").exists()
 
 
 def test_nothing_is_done_ahead_if_a_device_is_free_or_does_something_else(tmp_path):
