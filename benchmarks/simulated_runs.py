@@ -257,11 +257,19 @@ class SimulatedRun:
                 how = "there"
             else:
                 self._note_layer(job, device, then)
-                render_s = yield from self._render(job, device)
+                render_s = yield from self._render(job, device, then)
         yield counted("claims", lambda: block.__exit__(None, None, None))[1]
         self._free.append(device)
         self._simulation.clock.fire(self._on_free, everyone=False)
         return how, render_s
+
+    def _read_model(self, job: ShardJob, device: _Device) -> float:
+        """Read the model of a shard if the device has not, and return the seconds of this."""
+        simulation = self._simulation
+        if job.model in device.models:
+            return 0.0
+        device.models.append(job.model)
+        return simulation.counted("models", lambda: read_bundle(simulation.bucket, job))[1]
 
     def _note_layer(self, job: ShardJob, device: _Device, then: ShardJob | None) -> None:
         """Count whether a device begins another layer, and whether it was told which one."""
@@ -271,12 +279,12 @@ class SimulatedRun:
             record.foreseen += device.foreseen == layer
         device.layer, device.foreseen = layer, (then.model, then.name) if then else None
 
-    def _render(self, job: ShardJob, device: _Device) -> Any:
+    def _render(self, job: ShardJob, device: _Device, then: ShardJob | None) -> Any:
         """Occupy a device as `render_and_commit` does, and return for how many seconds."""
         simulation = self._simulation
-        if job.model not in device.models:
-            device.models.append(job.model)
-            yield simulation.counted("models", lambda: read_bundle(simulation.bucket, job))[1]
+        yield self._read_model(job, device)
+        if then is not None:  # it is read meanwhile
+            self._read_model(then, device)
         started, seconds = simulation.clock.now, simulation.shard_seconds()
         simulation.record.busy.append((started, started + seconds))
         yield seconds

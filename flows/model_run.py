@@ -119,7 +119,7 @@ class ModelRun:
 
     @property
     def may_adopt_run(self) -> bool:
-        """Tell whether the record of another run may be the result: this one failed at nothing."""
+        """Tell whether another run's record may be the result of this run: it failed at nothing."""
         return self.may_adopt and self.is_complete and not self.outcome.failures
 
     @property

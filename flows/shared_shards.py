@@ -28,8 +28,8 @@ _MANY = 32
 _LOST_EVERY_S = 20.0
 # A run may have thousands of shards left, and need not check all of them.
 _TRIED_FIRST = 32
-# Devices for each shard of a layer, up to which half of their next layers are foreseen (measured).
-_FORESEEN = 4
+# Up to so many devices for each shard of a layer, most of their layers are foreseen (measured).
+_FORESEEN = 2
 
 
 class SharedShards:
@@ -175,18 +175,18 @@ class SharedShards:
         """Return the key of the record of a shard in the bucket that has equal sprites, or None."""
         return self._origins.get(self.key_of(job))
 
-    def likely_after(self, job: ShardJob, places: int) -> ShardJob | None:
+    def likely_after(self, job: ShardJob, devices: int) -> ShardJob | None:
         """Return the shard of another layer that the device of a shard will probably render next.
 
-        None if it is of the same layer, or cannot be foreseen. `places` is the number of shards
-        that are rendered at the same time.
+        None if it is of the same layer, or cannot be foreseen. With equal times, the next one is as
+        many places later as there are devices.
         """
         now = self.key_of(job)
-        place = self._places[now] + places
+        place = self._places[now] + devices
         key = next(iter(self._order[place : place + 1]), "")
         if key not in self._left or dirname(key) == dirname(now) or key in self._origins:
             return None
-        foreseen = places <= _FORESEEN * self._shards_each and not self.are_scarce
+        foreseen = devices <= _FORESEEN * self._shards_each and not self.are_scarce
         return self._left[key] if foreseen and self._sets.is_free(key) else None
 
     def ended(self, job: ShardJob, *, how: str, seconds: float = 0.0) -> None:

@@ -136,7 +136,7 @@ class SpritesRendering:
             # The size is an estimate for plans.
             shard = Adoptable(job.name, sha256_of(card, job.subjects), job.numbers, 0, origin)
             return adopt_shard.submit(request.bucket, job.model, job.recipe, shard, lost)
-        # Here, the next shard waits for a device, which prepares it.
+        # On this machine, the next shard waits for a device. On a cluster, it waits elsewhere.
         then = self._shards.likely_after(job, places()) if self._on_cluster else None
         return render_shard.submit(job, self._slots, request.shard_timeout_s, count, lost, then)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence, Set
 
 from diamond_cutter.tasks.devices.slot import Slot
 from diamond_cutter.tasks.devices.worker_errors import NoDeviceLeft, SlotsClosed
-from diamond_cutter.tasks.devices.worker_process import WorkerProcess
 
 
 class DevicePool:
@@ -48,10 +47,10 @@ class DevicePool:
             self._waiting.append(tried)
             try:
                 while not (self._is_next(tried) or self.closed or self._refuses or not self.slots):
-                    if preparation and (busy := self._likely_next(function)) is not None:
-                        busy.work_ahead(preparation)
+                    if preparation is None or not self._prepare(function, preparation):
+                        self.changed.wait()
+                    else:
                         preparation = None
-                    self.changed.wait()
             finally:
                 # By identity: equal sets belong to other calls.
                 self._waiting = [each for each in self._waiting if each is not tried]
@@ -61,8 +60,14 @@ class DevicePool:
                 raise SlotsClosed("the run starts no more work")
             slot = self._untried(tried)[-1]
             self.free.remove(slot)
-            slot.taken, slot.function, slot.prepares = time.monotonic(), function, False
+            slot.taken, slot.function, slot.prepares = time.monotonic(), None, False
             return slot
+
+    def note_begun(self, slot: Slot, function: Callable[..., object], *, prepares: bool) -> None:
+        """Note that the call on a device has begun, so that work ahead may run beside it."""
+        with self.changed:
+            slot.function, slot.prepares = function, prepares
+            self.changed.notify_all()
 
     def give_back(self, slot: Slot) -> None:
         """Take back a device."""
@@ -114,14 +119,23 @@ class DevicePool:
             return self.free
         return [slot for slot in self.free if slot not in tried]
 
-    def _likely_next(self, function: Callable[..., object]) -> WorkerProcess | None:
-        """Return the process with the oldest call of those that do not work ahead yet.
+    def _prepare(self, function: Callable[..., object], preparation: bytes) -> bool:
+        """Send work ahead to the device that is likely to be free next, if that can do it.
 
-        None beside another function, because not all functions stand work of others beside them.
+        That is the one with the oldest call of those that do not work ahead yet. It cannot do it if
+        its call has not begun, or is of another function, because not all functions stand work of
+        others beside them. If a device is free, a call that waits gets it.
         """
-        busy = (slot for slot in self.slots if slot not in self.free and not slot.prepares)
+        busy = (slot for slot in self.slots if not slot.prepares)
         oldest = min(busy, key=lambda slot: slot.taken, default=None)
-        if oldest is None or oldest.worker is None or oldest.function is not function:
-            return None
-        oldest.prepares = True
-        return oldest.worker
+        if self.free or oldest is None or oldest.function is not function:
+            return False
+        oldest.prepares, worker = True, oldest.worker
+        # Its pipe may be full, and others need not wait for that.
+        self.changed.release()
+        try:
+            if worker is not None:
+                worker.work_ahead(preparation)
+        finally:
+            self.changed.acquire()
+        return True

@@ -28,7 +28,7 @@ class Slot:
     """A device, its process, and what its last calls say about it.
 
     taken: when its call began, by `time.monotonic`.
-    function: what its call runs.
+    function: what its call runs, once it has begun in the process.
     prepares: whether it was told to work ahead during its call.
     failed: the calls since the last success that failed with an error that blames the device.
     """

@@ -20,7 +20,7 @@ import logging
 import pickle
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
@@ -120,8 +120,8 @@ class DeviceSlots:
             ahead: a module-level function of the same arguments. While no device is free, it runs
                 in the process that is likely to be free next, if that runs the same function now.
                 It may compile what the call will need, and its errors are ignored.
-            then: the arguments of the call that the device will probably get next, if the caller
-                knows more than which calls wait here. `ahead` of them runs beside this call.
+            then: the arguments of the call that the device will probably get next, if no waiting
+                call shows it. `ahead` runs with them beside this call.
             within: the call runs in this context, which is entered once a device is free. An error
                 on entering prevents the call, and is raised.
 
@@ -140,9 +140,11 @@ class DeviceSlots:
         while True:
             slot = self._pool.take(function, tried, preparation)
             try:
-                heard = on_progress or tell_phase
+                begun = partial(self._begun, slot, function, of_next)
                 with within():
-                    result: _Result = self._run_on(slot, request, timeout_s, heard, of_next)
+                    result: _Result = self._run_on(
+                        slot, request, timeout_s, on_progress or tell_phase, begun
+                    )
                     return result
             except DeviceLost as lost:
                 self._drop(slot, str(lost))
@@ -173,18 +175,22 @@ class DeviceSlots:
         """
         self._pool.admit(more=more)
 
+    def _begun(self, slot: Slot, function: Callable[..., object], of_next: bytes | None) -> None:
+        """Note that a call has begun, and work ahead of the next one if that is known."""
+        self._pool.note_begun(slot, function, prepares=of_next is not None)
+        if of_next is not None and slot.worker is not None:
+            slot.worker.work_ahead(of_next)
+
     def _run_on(
         self,
         slot: Slot,
         request: bytes,
         timeout_s: float,
         on_progress: OnProgress,
-        ahead: bytes | None,
+        on_begun: Callable[[], object],
     ) -> Any:
         try:
-            worker = self._worker(slot)
-            slot.prepares |= ahead is not None
-            message = worker.call(request, timeout_s, on_progress, ahead)
+            message = self._worker(slot).call(request, timeout_s, on_progress, on_begun)
         except BaseException as error:
             # The worker may still be busy, and its answer must not reach the next caller.
             slot.discard()
@@ -214,7 +220,6 @@ class DeviceSlots:
             if slot.worker is not None:
                 return slot.worker
             slot.worker = worker = WorkerProcess(slot.device)
-            self._pool.changed.notify_all()  # it can work ahead of a call that waits
         if is_gpu(slot.device):
             self._check_device(worker)
         return worker

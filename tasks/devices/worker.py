@@ -73,7 +73,7 @@ def _work_ahead(request: bytes) -> None:
         function, args = pickle.loads(request)
         function(*args)
     except BaseException:
-        # The call itself meets the same error, and its caller can do something about it.
+        # If the call comes, it meets the same error, and its caller can do something about it.
         traceback.print_exc()
 
 

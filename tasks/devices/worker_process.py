@@ -46,7 +46,7 @@ class WorkerProcess:
         request: bytes,
         timeout_s: float,
         on_progress: OnProgress | None,
-        ahead: bytes | None = None,
+        on_begun: Callable[[], object] = lambda: None,
     ) -> Message:
         """Send a pickled call and return its answer, a result or what was raised.
 
@@ -54,15 +54,13 @@ class WorkerProcess:
             request: the function and its arguments.
             timeout_s: time limit of the call.
             on_progress: called with each value that the function reports.
-            ahead: a pickled call that runs beside this one, as by `work_ahead`.
+            on_begun: called when the function begins.
 
         Raises:
             WorkerDied: the process ended during the call.
             WorkerTimedOut: the call took longer than `timeout_s`.
         """
         self._send(CALL + request)
-        if ahead is not None:
-            self.work_ahead(ahead)
         limit_s, doing = _START_LIMIT_S, "start the call"
         deadline = time.monotonic() + limit_s
         while True:
@@ -74,6 +72,7 @@ class WorkerProcess:
             if message.kind == "started":
                 limit_s, doing = timeout_s, "finish the call"
                 deadline = time.monotonic() + limit_s
+                on_begun()
             elif message.kind != "progress":
                 return message
             elif on_progress is not None:

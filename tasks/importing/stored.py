@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ from diamond_cutter.tasks.devices.messages import report_progress
 
 if TYPE_CHECKING:
     from diamond_cutter.model_inventory.bundle import Bundle
+
+_one_reads = threading.Lock()
 
 
 class Added(FrozenModel):
@@ -242,9 +245,8 @@ def keep_bundle(bucket_url: str, bundle: "Bundle") -> ModelCard:
     return card
 
 
-@functools.lru_cache(maxsize=2)
 def read_bundle(bucket_url: str, model: str) -> "Bundle":
-    """Return the bundle of a model in the bucket.
+    """Return the bundle of a model in the bucket; it is read once if several threads need it.
 
     Args:
         bucket_url: where.
@@ -254,6 +256,12 @@ def read_bundle(bucket_url: str, model: str) -> "Bundle":
         NotFound: the bucket has no such bundle.
         BadModel: it is damaged.
     """
+    with _one_reads:
+        return _read_bundle(bucket_url, model)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_bundle(bucket_url: str, model: str) -> "Bundle":
     from diamond_cutter.model_inventory.bundle import load_bundle
 
     bucket = open_bucket(bucket_url)

@@ -131,8 +131,12 @@ def test_a_device_is_told_its_next_shard_if_that_is_of_another_layer(start: Star
     order = [job for job in start(jobs) if job is not None]
     work = start(jobs)
     assert next(work) == order[0]
-    likely = [work.shards.likely_after(order[0], places) for places in range(9)]
-    assert likely == [None, None, *order[2:], None]
+    likely = [work.shards.likely_after(order[0], devices) for devices in range(5)]
+    assert likely == [None, None, *order[2:5]]
+    order = [job for job in start(jobs[:4]) if job is not None]
+    work = start(jobs[:4])
+    assert next(work) == order[0]
+    assert work.shards.likely_after(order[0], 4) is None, "nothing is left there"
 
 
 def test_a_device_is_told_nothing_if_there_are_many_more_devices_than_shards_of_a_layer(
@@ -142,8 +146,8 @@ def test_a_device_is_told_nothing_if_there_are_many_more_devices_than_shards_of_
     order = [job for job in start(jobs) if job is not None]
     work = start(jobs)
     assert next(work) == order[0]
-    likely = [work.shards.likely_after(order[0], places) for places in range(1, 20)]
-    assert likely == [*order[1:5], *[None] * 15]
+    likely = [work.shards.likely_after(order[0], devices) for devices in range(1, 20)]
+    assert likely == [*order[1:3], *[None] * 17]
 
 
 @pytest.mark.parametrize("claimed", [(), (1,), (2, 3, 4, 5)], ids=["no", "next", "scarce"])

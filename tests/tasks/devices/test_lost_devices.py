@@ -218,7 +218,8 @@ def test_work_ahead_of_each_waiting_call_runs_beside_the_one_before(tmp_path):
         assert not calls[2][0].with_suffix(".ahead").exists(), "a device prepares one call"
         calls[0][1].touch()
         wait_for(calls[2][0].with_suffix(".ahead").exists)
-        assert calls[1][0].exists() and not calls[2][0].exists()
+        wait_for(calls[1][0].exists)
+        assert not calls[2][0].exists()
         for _, end in calls[1:]:
             end.touch()
 
