@@ -11,7 +11,7 @@ plain: one run, and two runs of the same request at once.
 dask: 1, 2 and 4 workers.
 faults: four workers; one is killed, one is stopped for three minutes, the bucket is cut off for a
 minute, the scheduler is killed and the command repeated. Afterwards no shard may be missing, none
-may have been rendered twice, and no claim may be left.
+may have been rendered twice except for the one of the stopped worker, and no claim may be left.
 """
 
 import os
@@ -116,8 +116,8 @@ class Bench:
         log = Path(os.environ[LOG])
         return Counter(log.read_text().split()) if log.exists() else Counter()
 
-    def problems(self, bucket: str, measured: Measured) -> list[str]:
-        """Return what is wrong in the bucket after a run."""
+    def problems(self, bucket: str, measured: Measured, *, repeated: int = 0) -> list[str]:
+        """Return what is wrong in the bucket after a run, with so many repeated shards at most."""
         keys = [info.key for info in open_bucket(bucket).list()]
         claims = sum(map(is_claim, keys))
         records = sum(is_shard_record(key) for key in keys if key.startswith("sprites/"))
@@ -127,7 +127,7 @@ class Bench:
             for wrong, text in (
                 (any(measured.codes), f"exit codes {measured.codes}"),
                 (records != self.shards, f"{records} of {self.shards} shards"),
-                (twice > 0, f"{twice} shards were rendered twice"),
+                (twice > repeated, f"{twice} shards were rendered twice"),
                 (claims > 0, f"{claims} claims are left"),
             )
             if wrong
@@ -199,8 +199,11 @@ def measure_faults(bench: Bench) -> list[str]:
                 again = bench.run(bucket, "--runner", f"dask://{cluster.address}")
             told += f", the same command again {again.seconds:.1f} s, {again.codes}"
             measured = again
-        found = bench.problems(bucket, measured)
-        print(f"{told}: {'; '.join(found) or 'all there, nothing twice'}", flush=True)
+        # The claim of a stopped worker is lost, and another one may render its shard meanwhile. The
+        # record that is written first counts.
+        found = bench.problems(bucket, measured, repeated=disturb is stop_worker)
+        renderings = measured.rendered.total()
+        print(f"{told}, {renderings} renderings: {'; '.join(found) or 'all there'}", flush=True)
         problems += found
     return problems
 
