@@ -117,7 +117,7 @@ class Bench:
         return Counter(log.read_text().split()) if log.exists() else Counter()
 
     def problems(self, bucket: str, measured: Measured, *, repeated: int = 0) -> list[str]:
-        """Return what is wrong in the bucket after a run, with so many repeated shards at most."""
+        """Return what is wrong in the bucket after a run that may repeat `repeated` shards."""
         keys = [info.key for info in open_bucket(bucket).list()]
         claims = sum(map(is_claim, keys))
         records = sum(is_shard_record(key) for key in keys if key.startswith("sprites/"))

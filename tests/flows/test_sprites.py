@@ -314,7 +314,7 @@ def test_photos_none_of_which_can_be_read_end_the_run(
 
 def run_flow(
     bucket: Path,
-    layer: str,
+    layers: tuple[str, ...],
     channels: str,
     rendering: object = render_and_commit,
     timeout_s: float = 300,
@@ -323,7 +323,7 @@ def run_flow(
 
     asked = SpritesRequest(
         model="wide",
-        layers=(layer,),
+        layers=layers,
         channels=channels,
         bucket=str(bucket),
         recipe=SMALL_RECIPE,
@@ -340,13 +340,13 @@ def test_a_shard_that_keeps_failing_leaves_the_rest_intact(wide_bucket: Path) ->
 
     bucket = wide_bucket
     with pytest.raises(SpritesFailed) as failed:
-        run_flow(bucket, "two", "0:40", broken_rendering.fail_on_second_shard)
+        run_flow(bucket, ("two",), "0:40", broken_rendering.fail_on_second_shard)
     assert (
         "1 part of the run failed (two channels 32-39: the second shard cannot be rendered)"
         in str(failed.value)
     )
     assert [(each.rendered, each.failed) for each in failed.value.summary.models] == [(32, 8)]
-    summary = run_flow(bucket, "two", "0:40")
+    summary = run_flow(bucket, ("two",), "0:40")
     assert (summary.rendered, summary.reused, summary.failed) == (8, 32, 0)
 
 
@@ -355,7 +355,6 @@ def test_a_long_run_publishes_its_index_on_the_way(
     wide_bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from diamond_cutter.flows import model_run
-    from diamond_cutter.flows.sprites import sprites
 
     bucket, publish, seen = wide_bucket, model_run.publish_index, list[int]()
 
@@ -366,14 +365,7 @@ def test_a_long_run_publishes_its_index_on_the_way(
 
     monkeypatch.setattr(model_run, "publish_index", published)
     monkeypatch.setattr(model_run, "INDEXED_TOGETHER", 1)
-    request = SpritesRequest(
-        model="wide",
-        layers=("one", "two"),
-        channels="0:4",
-        bucket=str(bucket),
-        recipe=SMALL_RECIPE,
-    )
-    assert sprites(request).models[0].rendered == 8
+    assert run_flow(bucket, ("one", "two"), "0:4").rendered == 8
     assert len(seen) == 2 and 4 <= seen[0] <= 8 and seen[1] == 8
 
 
@@ -382,7 +374,6 @@ def test_a_device_of_a_cluster_is_told_which_layer_comes_next(
     wide_bucket: Path, lasting_slots: DeviceSlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from diamond_cutter.flows import sprites_rendering
-    from diamond_cutter.flows.sprites import sprites
 
     run_call, told = lasting_slots.run, dict[str, str | None]()
 
@@ -395,14 +386,7 @@ def test_a_device_of_a_cluster_is_told_which_layer_comes_next(
     # A local run that takes itself for one on a cluster.
     monkeypatch.setattr(sprites_rendering, "LOCAL", "nowhere")
     monkeypatch.setattr(sprites_rendering, "places", lambda: 1)
-    request = SpritesRequest(
-        model="wide",
-        layers=("one", "two"),
-        channels="0:4",
-        bucket=str(wide_bucket),
-        recipe=SMALL_RECIPE,
-    )
-    assert sprites(request).models[0].rendered == 8
+    assert run_flow(wide_bucket, ("one", "two"), "0:4").rendered == 8
     assert told in ({"one": "two", "two": None}, {"two": "one", "one": None})
 
 
@@ -420,7 +404,7 @@ def test_a_crash_and_a_hang_of_the_renderer_cost_a_retry_each(
         return run_call(*call, timeout_s=5 if hangs else timeout_s, **rest)
 
     monkeypatch.setattr(lasting_slots, "run", run)
-    summary = run_flow(wide_bucket, "one", "0:4", broken_rendering.die_then_hang, timeout_s=299)
+    summary = run_flow(wide_bucket, ("one",), "0:4", broken_rendering.die_then_hang, timeout_s=299)
     assert (summary.rendered, summary.failed) == (4, 0)
     assert tries.read_text() == "die hang render "
     (execution,) = executions_of(LocalBucket(wide_bucket), summary.run)
